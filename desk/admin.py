@@ -1,0 +1,104 @@
+"""Departments, agents, users and the history in Setup."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import Count, ManyToManyField, QuerySet
+from django.forms import CheckboxSelectMultiple
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
+
+from desk import guards
+from desk.models import Agent, Department
+
+
+class SetupModelAdmin(admin.ModelAdmin):
+    """A list is headed by what it lists."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+
+class GuardedAdmin(SetupModelAdmin):
+    """Deleting is refused with a sentence while something still needs the object (desk.guards)."""
+
+    delete_confirmation_template = "admin/guarded_delete.html"
+    delete_selected_confirmation_template = "admin/guarded_delete_selected.html"
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple:
+        if request.method == "POST":
+            # We are in the admin's transaction: nobody may begin to use them between this question and the deletion.
+            list(self.model.objects.select_for_update().order_by("pk"))
+        to_delete, counts, missing, protected = super().get_deleted_objects(objs, request)
+        reasons = [sentence for obj in objs for sentence in guards.reasons(obj)]
+        return to_delete, counts, missing, reasons or protected
+
+
+@admin.register(Department)
+class DepartmentAdmin(GuardedAdmin):
+    list_display = ["name", "agent_count"]
+    search_fields = ["name"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Department]:
+        return super().get_queryset(request).annotate(agent_total=Count("agents"))
+
+    @admin.display(description="Agents", ordering="agent_total")
+    def agent_count(self, department: Department) -> int:
+        return department.agent_total
+
+
+@admin.register(Agent)
+class AgentAdmin(GuardedAdmin):
+    list_display = ["user", "department_names", "presence"]
+    list_filter = ["departments", "presence"]
+    list_select_related = ["user"]
+    search_fields = ["user__username", "user__first_name", "user__last_name"]
+    autocomplete_fields = ["user"]
+    formfield_overrides = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
+        return super().get_queryset(request).prefetch_related("departments")
+
+    @admin.display(description="Departments")
+    def department_names(self, agent: Agent) -> str:
+        return ", ".join(department.name for department in agent.departments.all()) or "None yet"
+
+
+@admin.register(get_user_model())
+class UserAdmin(SetupModelAdmin, DjangoUserAdmin):
+    """People are deactivated, not deleted: what they wrote and did keeps their name."""
+
+    list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(LogEntry)
+class HistoryAdmin(SetupModelAdmin):
+    """Who did what in Setup, and when; read only."""
+
+    list_display = ["action_time", "user", "content_type", "object_repr", "what"]
+    list_filter = ["action_time", "action_flag", ("content_type", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["user", "content_type"]
+    search_fields = ["object_repr", "change_message", "user__username"]
+    date_hierarchy = "action_time"
+    fields = ["action_time", "user", "content_type", "object_repr", "what"]
+    readonly_fields = fields
+
+    @admin.display(description="What")
+    def what(self, entry: LogEntry) -> str:
+        return entry.get_change_message() or entry.get_action_flag_display()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

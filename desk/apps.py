@@ -1,0 +1,34 @@
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class DeskConfig(AppConfig):
+    name = "desk"
+    verbose_name = "Desk"
+
+    def ready(self) -> None:
+        from desk.site import MenuItem, register_menu
+
+        register_menu(MenuItem("Home", "admin:index", order=0))
+        for order, model, label in ((40, "department", "Departments"), (41, "agent", "Agents"), (42, "user", "Users")):
+            permissions = (f"desk.view_{model}", f"desk.change_{model}")
+            url_name = f"admin:desk_{model}_changelist"
+            register_menu(MenuItem(label, url_name, permissions, section="People", order=order))
+        history = ("admin.view_logentry",)
+        register_menu(MenuItem("History", "admin:admin_logentry_changelist", history, section="Records", order=90))
+
+
+class DeskAdminConfig(AdminConfig):
+    """Django's admin on our own site (desk.site), called Setup in the interface."""
+
+    default_site = "desk.site.DeskAdminSite"
+    shown_apps = frozenset({"admin", "auth", "desk", "channels_im", "tickets"})
+
+    def ready(self) -> None:
+        """Take out what libraries register by themselves: some of it shows tokens and app secrets."""
+        super().ready()
+        from django.contrib.admin import site
+
+        for model in list(site._registry):
+            if model._meta.app_label not in self.shown_apps:
+                site.unregister(model)

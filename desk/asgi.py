@@ -1,0 +1,41 @@
+"""ASGI door of Desk: Django for nearly everything; the webhook's POST and the live stream have doors of their own.
+
+The stream never ends by itself: start the server with a limit to its graceful shutdown, for example
+`uvicorn desk.asgi:application --timeout-graceful-shutdown 3`.
+"""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
+django_application = get_asgi_application()
+
+from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
+from channels_im.webhook import door  # noqa: E402
+from desk.stream import LiveDoor, Receive, Scope, Send  # noqa: E402
+from tickets.services import access  # noqa: E402
+
+live = LiveDoor(access.facts_for, access.visible)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand each request to its door."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] != "http":
+        await send({"type": "websocket.close", "code": 1000})
+    elif scope["path"] == "/live/":
+        await live(scope, receive, send)
+    elif scope["path"] == webhook.PATH and scope["method"] == "POST":
+        await door.post(scope, receive, send)
+    else:
+        await django_application(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        phase = (await receive())["type"].removeprefix("lifespan.")
+        await send({"type": f"lifespan.{phase}.complete"})
+        if phase == "shutdown":
+            return

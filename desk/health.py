@@ -1,0 +1,87 @@
+"""Is Desk well? `/healthz` answers for the process, `/readyz` for database, worker and queues (design section 10)."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from desk.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+WORKER = "worker"
+BEAT_EVERY_S = 2
+LATE_AFTER_S = 30
+
+
+@dataclass(frozen=True)
+class Report:
+    """One part of `/readyz`: its `values`, and in `problems` a sentence for whatever makes Desk degraded."""
+
+    values: Any
+    problems: list[str] = field(default_factory=list)
+
+
+_reports: dict[str, Callable[[], Report]] = {}
+
+
+def register(name: str, report: Callable[[], Report]) -> None:
+    """Add a part to `/readyz`; called from `AppConfig.ready()`."""
+    _reports[name] = report
+
+
+def beat(name: str = WORKER) -> None:
+    """Write down that the process `name` is alive."""
+    Heartbeat.objects.update_or_create(name=name, defaults={"beat_at": timezone.now()})
+
+
+def state() -> dict[str, Any]:
+    """Return what `/readyz` answers: "status" is "ok" or "degraded", "problems" says why."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        parts = {"database": Report("ok"), "worker": worker_report()}
+        parts |= {name: report() for name, report in _reports.items()}
+    except DatabaseError as error:
+        logger.warning("The database does not answer: %s", error)
+        parts = {"database": Report("unreachable", ["The database does not answer."])}
+    problems = [problem for part in parts.values() for problem in part.problems]
+    values = {name: part.values for name, part in parts.items()}
+    return {"status": "degraded" if problems else "ok", **values, "problems": problems}
+
+
+def worker_report() -> Report:
+    """Say how old the worker's last sign of life is, in seconds; None when there never was one."""
+    beat_at = Heartbeat.objects.filter(name=WORKER).values_list("beat_at", flat=True).first()
+    if beat_at is None:
+        return Report({"heartbeat_age_s": None}, ["The worker has never run. Start it: manage.py worker."])
+    age = max(0.0, seconds(timezone.now() - beat_at))
+    late = [f"The worker gave its last sign of life {age:.0f} seconds ago."] if age > LATE_AFTER_S else []
+    return Report({"heartbeat_age_s": age}, late)
+
+
+def seconds(span: timedelta) -> float:
+    """Return a span of time in seconds, rounded to a tenth."""
+    return round(span.total_seconds(), 1)
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer 200: this process takes requests. Asks nothing else."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer with `state()`: 200 when all is well, 503 when degraded."""
+    found = state()
+    return JsonResponse(found, status=200 if found["status"] == "ok" else 503)

@@ -1,0 +1,62 @@
+"""What open pages are told at once: announcements of writes, across processes (the streams are in desk.stream).
+
+PostgreSQL: NOTIFY, heard by one connection per web process. SQLite: rows of LiveEvent, read by one poller per process.
+Either way an announcement belongs to the transaction that makes it: rolled back, nobody hears of it.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import connection
+
+from desk.models import LiveEvent
+
+CHANNEL = "desk_live"
+
+
+_gathered: ContextVar[dict[str, dict[str, Any]] | None] = ContextVar("gathered", default=None)
+
+
+def announce(kind: str, **ids: Any) -> None:
+    """Tell open pages that something changed, when the current transaction commits.
+
+    `kind` is the name of the event ("conversation", "channel", "typing", "presence"); `ids` are small JSON values, ids
+    only: the page reads the content again through a view that asks who may see it. At most 7,900 bytes (PostgreSQL).
+    """
+    payload = {"kind": kind, **ids}
+    gathered = _gathered.get()
+    if gathered is not None:
+        gathered[_text(payload)] = payload
+    else:
+        _write([payload])
+
+
+@contextmanager
+def gathering() -> Iterator[None]:
+    """Write what is announced inside once, at the end, each thing once. To be used inside a transaction."""
+    gathered: dict[str, dict[str, Any]] = {}
+    token = _gathered.set(gathered)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+    if gathered:
+        _write(list(gathered.values()))
+
+
+def _write(payloads: list[dict[str, Any]]) -> None:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload",
+                [CHANNEL, list(map(_text, payloads))],
+            )
+    else:
+        LiveEvent.objects.bulk_create([LiveEvent(payload=payload) for payload in payloads])
+
+
+def _text(payload: dict[str, Any]) -> str:
+    return json.dumps(payload, separators=(",", ":"))

@@ -1,0 +1,263 @@
+"""Settings of Desk. Everything that differs between installations comes from the environment (docs/operations.md)."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.log import CallbackFilter
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env("DESK_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+DEBUG = env.bool("DESK_DEBUG", default=False)
+SECRET_KEY = env("DESK_SECRET_KEY", default="")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "DESK_SECRET_KEY is not set. Set it to a long random text, for example the output of: "
+        'python3 -c "import secrets; print(secrets.token_urlsafe(50))". It also encrypts the Facebook tokens: keep it.'
+    )
+SECRET_KEY_FALLBACKS = env.list("DESK_SECRET_KEY_FALLBACKS", default=[])
+SALT_KEY = env.list("DESK_SALT_KEYS", default=["desk"])
+
+PUBLIC_URL = env("DESK_PUBLIC_URL", default="http://localhost:8000").rstrip("/")
+HTTPS = PUBLIC_URL.startswith("https://")
+ALLOWED_HOSTS = env.list(
+    "DESK_ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+)
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+INSTALLED_APPS = [
+    "desk.apps.DeskConfig",
+    "channels_im.apps.ChannelsImConfig",
+    "tickets.apps.TicketsConfig",
+    "desk.apps.DeskAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.facebook",
+    "django_htmx",
+    "django_q",
+    "django_filters",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "desk.static.StaticFiles",
+    "desk.middleware.ContentSecurityPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "desk.urls"
+ASGI_APPLICATION = "desk.asgi.application"
+WSGI_APPLICATION = "desk.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database, cache, queue -------------------------------------------------------------------------------------------
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'desk.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE takes the write lock at the start, so that no transaction dies of "database is locked" half-way.
+    # FULL: a 200 to Meta is a promise that a power cut must not break; WAL with NORMAL loses the last commits.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
+    }
+else:
+    DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
+    DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env("REDIS_URL", default="")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+Q_CLUSTER = {
+    "name": "desk",
+    "workers": env.int("DESK_WORKERS", default=2),
+    "timeout": 240,  # a task looks at the clock itself; this leaves 20 MB the time of a slow line to be uploaded
+    "retry": 300,
+    "max_attempts": 1,  # what is tried again, and when, stands in our own rows
+    "ack_failures": True,
+    "catch_up": False,
+    "bulk": 1,
+    "poll": 0.1,
+    "save_limit": -1,
+    "label": "Queue",
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+}
+
+# --- People -----------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "desk.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_ADAPTER = "desk.accounts.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_REAUTHENTICATION_REQUIRED = False
+
+# --- Meta -------------------------------------------------------------------------------------------------------------
+META_APP_ID = env("META_APP_ID", default="")
+META_APP_SECRET = env("META_APP_SECRET", default="")
+META_APP_SECRET_PREVIOUS = env("META_APP_SECRET_PREVIOUS", default="")
+META_VERIFY_TOKEN = env("META_VERIFY_TOKEN", default="")
+META_GRAPH_VERSION = env("META_GRAPH_VERSION", default="v26.0")
+META_GRAPH_URL = env("META_GRAPH_URL", default="https://graph.facebook.com").rstrip("/")
+META_DIALOG_URL = env("META_DIALOG_URL", default="https://www.facebook.com").rstrip("/")
+META_LOGIN_CONFIG_ID = env("META_LOGIN_CONFIG_ID", default="")
+META_HUMAN_AGENT = env.bool("META_HUMAN_AGENT", default=True)
+META_MEDIA_HOSTS = env.list("META_MEDIA_HOSTS", default=[".fbcdn.net", ".fbsbx.com"])
+META_TIMEOUT_SECONDS = env.float("META_TIMEOUT_SECONDS", default=10)
+
+DESK_RETRY_BASE_SECONDS = env.float("DESK_RETRY_BASE_SECONDS", default=2)
+# An e-mail that Pages are lost waits so long for others that are lost with the same login.
+MAIL_GATHER_SECONDS = 10
+DESK_SWEEP_SECONDS = env.float("DESK_SWEEP_SECONDS", default=60)
+# A row claimed longer ago than this belongs to a dead worker. Drains stop well before; a long call renews its claim.
+DESK_CLAIM_SECONDS = env.float("DESK_CLAIM_SECONDS", default=90)
+
+SOCIALACCOUNT_ADAPTER = "channels_im.adapters.LinkAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False  # would keep them in clear text; ours are encrypted (channels_im.models)
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_PROVIDERS = {
+    "facebook": {
+        "METHOD": "oauth2",
+        "APPS": [{"client_id": META_APP_ID, "secret": META_APP_SECRET}] if META_APP_ID else [],
+        "VERSION": META_GRAPH_VERSION,
+        "AUTHORIZE_URL": f"{META_DIALOG_URL}/{META_GRAPH_VERSION}/dialog/oauth",
+        "GRAPH_API_URL": f"{META_GRAPH_URL}/{META_GRAPH_VERSION}",
+        "FIELDS": ["id", "name"],
+        "SCOPE": [
+            "pages_show_list",
+            "pages_messaging",
+            "pages_manage_metadata",
+            "pages_read_engagement",
+            "business_management",
+        ],
+        "AUTH_PARAMS": {"config_id": META_LOGIN_CONFIG_ID} if META_LOGIN_CONFIG_ID else {},
+    }
+}
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+MEDIA_ROOT = DATA_DIR / "media"  # never served by path: every file goes through a view that asks who may see it
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "desk.static.StaticStorage"},
+}
+
+# --- Security ---------------------------------------------------------------------------------------------------------
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = HTTPS and env.bool("DESK_SSL_REDIRECT", default=False)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# What other names of the domain do is not ours to bind, and a preload list cannot be left again.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+# Subdomains and preloading concern more than Desk: for the owner of the domain to decide, in the proxy.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SECURE_REFERRER_POLICY = "same-origin"
+if env.bool("DESK_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+
+# --- Time, mail, API, log ---------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = env("DESK_TIME_ZONE", default="UTC")
+USE_I18N = True
+USE_TZ = True
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env("DESK_FROM_EMAIL", default="desk@localhost")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "EXCEPTION_HANDLER": "tickets.api.errors.handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Desk API",
+    "DESCRIPTION": "Channels, conversations, tickets and messages, under the same permissions and rules as the pages.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "AttachmentKind": "tickets.models.Attachment.Kind",
+        "AttachmentState": "tickets.models.Attachment.State",
+        "ConnectionState": "channels_im.models.Page.Connection",
+        "MessageDirection": "tickets.models.Message.Direction",
+        "MessageKind": "tickets.models.Message.Kind",
+        "MessageState": "tickets.models.Message.State",
+        "ReactedBy": "tickets.api.serializers.ReactedBy",
+        "ReauthReason": "channels_im.models.Page.Reason",
+        "RefusalCode": "tickets.rules.sending.Refusal",
+        "TicketStatus": "tickets.models.Ticket.Status",
+        "WindowState": "tickets.rules.window.WindowState",
+    },
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    # a probe asks /readyz every few seconds: its 503 is the answer, not an error of a request
+    "filters": {"probes": {"()": CallbackFilter, "callback": lambda record: "/readyz" not in record.getMessage()}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["probes"]}},
+    "root": {"handlers": ["console"], "level": env("DESK_LOG_LEVEL", default="INFO")},
+    "loggers": {"django-q": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
+}

@@ -1,0 +1,153 @@
+"""Setup: Django's admin with our menu, our login and our first page.
+
+Apps add to it from `AppConfig.ready()`: `register_menu` for a line of the menu, `register_attention` for what an
+administrator must see first, `register_step` for the checklist of a new installation.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, resolve_url
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+
+
+@dataclass(frozen=True)
+class MenuItem:
+    """A line of the menu; `permissions`: any one of them opens it; `children` are shown while the item is open."""
+
+    label: str
+    url_name: str
+    permissions: tuple[str, ...] = ()
+    section: str = ""
+    order: int = 50
+    children: tuple["MenuItem", ...] = ()
+
+    def is_for(self, user: Any) -> bool:
+        return not self.permissions or any(user.has_perm(permission) for permission in self.permissions)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Something that needs a hand: a sentence, where to go, and how bad it is (`danger` or `warning`)."""
+
+    sentence: str
+    url: str
+    action: str
+    level: str = "warning"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the checklist of a new installation; `done` is asked each time."""
+
+    title: str
+    text: str
+    url_name: str
+    action: str
+    done: Callable[[], bool] = field(compare=False)
+    order: int = 50
+
+
+_menu: list[MenuItem] = []
+_attention: list[Callable[[Any], list[Attention]]] = []
+_steps: list[Step] = []
+
+
+def register_menu(item: MenuItem) -> None:
+    if item not in _menu:
+        _menu.append(item)
+        _menu.sort(key=lambda item: item.order)
+
+
+def register_attention(ask: Callable[[Any], list[Attention]]) -> None:
+    """Let `ask(user)` say what needs a hand."""
+    if ask not in _attention:
+        _attention.append(ask)
+
+
+def register_step(step: Step) -> None:
+    if step not in _steps:
+        _steps.append(step)
+        _steps.sort(key=lambda step: step.order)
+
+
+STYLES = tuple(f"setup/{part}.css" for part in ("admin", "frame", "setup", "channels", "channel-form", "rooms"))
+
+
+class DeskAdminSite(AdminSite):
+    site_header = site_title = "Desk Setup"
+    index_title = "Setup"
+    enable_nav_sidebar = False
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().each_context(request), "setup_menu": self.menu(request), "setup_styles": STYLES}
+
+    def menu(self, request: HttpRequest) -> list[dict[str, Any]]:
+        """Return the menu of this user by section, the place where the user is marked."""
+        sections: dict[str, list[dict[str, Any]]] = {}
+        for item in _menu:
+            if item.is_for(request.user):
+                sections.setdefault(item.section, []).append(self._menu_line(item, request))
+        return [{"title": title, "lines": lines} for title, lines in sections.items()]
+
+    def _menu_line(self, item: MenuItem, request: HttpRequest) -> dict[str, Any]:
+        children = [self._menu_line(child, request) for child in item.children if child.is_for(request.user)]
+        url = reverse(item.url_name)
+        here = request.path == url or (url != reverse("admin:index") and request.path.startswith(url))
+        return {"label": item.label, "url": url, "here": here or any(c["here"] for c in children), "children": children}
+
+    def admin_view(self, view: Callable, cacheable: bool = False) -> Callable:
+        """Refuse who is logged in and no administrator with a 403, instead of asking them to log in once more."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            wants_out = request.path == reverse("admin:logout")
+            if request.user.is_authenticated and not self.has_permission(request) and not wants_out:
+                raise PermissionDenied("Setup is for administrators.")
+            return inner(request, *args, **kwargs)
+
+        return checked
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show what needs a hand; a new installation sees the checklist instead."""
+        steps = [
+            {"title": s.title, "text": s.text, "url": reverse(s.url_name), "action": s.action, "done": s.done()}
+            for s in _steps
+        ]
+        attention = [item for ask in _attention for item in ask(request.user)]
+        attention.sort(key=lambda item: item.level != "danger")
+        context = {
+            "steps": steps,
+            "next_step": next((step for step in steps if not step["done"]), None),
+            "attention": attention,
+            **(extra_context or {}),
+        }
+        return super().index(request, context)
+
+    @method_decorator(never_cache)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Use everybody's login page (allauth: rate limits); who is logged in and not staff is told so with a 403."""
+        target = request.GET.get("next", "")
+        if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
+            target = reverse("admin:index")
+        if self.has_permission(request):
+            return redirect(target)
+        if request.user.is_authenticated:
+            raise PermissionDenied("Setup is for administrators.")
+        return redirect_to_login(target, resolve_url("account_login"))
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST":
+            logout(request)
+        return redirect("account_login")

@@ -1,0 +1,67 @@
+"""What the worker looks for by itself, so that no row waits for a nudge that was lost. Apps register in `ready()`."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from desk.nudge import nudge
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Drain:
+    """One kind of waiting rows. `due` says cheaply whether there are any, `task` is the dotted name that takes them.
+
+    `reclaim` tidies up, above all takes back what a worker that died had claimed, and returns how many rows that were.
+    """
+
+    name: str
+    due: Callable[[], bool]
+    task: str
+    reclaim: Callable[[], int] | None = None
+
+
+_drains: dict[str, Drain] = {}
+
+
+def register(name: str, due: Callable[[], bool], task: str, reclaim: Callable[[], int] | None = None) -> None:
+    """Let the worker look after a kind of rows: `due` each second, `reclaim` each DESK_SWEEP_SECONDS."""
+    _drains[name] = Drain(name, due, task, reclaim)
+
+
+def registered() -> tuple[Drain, ...]:
+    """Return all that is looked after."""
+    return tuple(_drains.values())
+
+
+def look() -> list[str]:
+    """Nudge the task of everything that is due; return the names. One look that fails does not stop the others."""
+    return [drain.name for drain in registered() if _guarded(drain, _nudge_if_due)]
+
+
+def sweep() -> int:
+    """Tidy up everywhere; return how many rows that touched."""
+    return sum(_guarded(drain, _reclaim) for drain in registered())
+
+
+def _guarded(drain: Drain, act: Callable[[Drain], int]) -> int:
+    try:
+        return act(drain)
+    except Exception:
+        logger.exception("Looking after %s failed", drain.name)
+        return 0
+
+
+def _nudge_if_due(drain: Drain) -> int:
+    if not drain.due():
+        return 0
+    nudge(drain.task)
+    return 1
+
+
+def _reclaim(drain: Drain) -> int:
+    count = drain.reclaim() if drain.reclaim else 0
+    if count:
+        logger.info("%s: %s rows swept", drain.name, count)
+    return count

@@ -1,0 +1,37 @@
+"""Every address of Desk."""
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from channels_im import webhook
+from channels_im.setup import linking
+from channels_im.webhook import callbacks
+from channels_im.webhook import views as webhook_views
+from desk import health
+
+
+def closed(request: HttpRequest) -> HttpResponse:
+    raise Http404
+
+
+urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path(webhook.PATH.removeprefix("/"), webhook_views.messenger, name="webhook"),
+    path("meta/deauthorize/", callbacks.deauthorize, name="deauthorize"),
+    path("meta/data-deletion/", callbacks.delete_data, name="data_deletion"),
+    path("meta/data-deletion/<slug:code>/", callbacks.status, name="data_request_status"),
+    # Facebook links, it does not log in: of allauth's own doors only the guarded one and the callback stay open.
+    path("accounts/facebook/login/", linking.by_allauth_address),
+    path("accounts/facebook/login/token/", closed),
+    path("accounts/3rdparty/", closed),
+    path("accounts/3rdparty/signup/", closed),
+    path("accounts/", include("allauth.urls")),
+    path("admin/instant-messaging/", include("channels_im.setup.urls")),
+    path("admin/", admin.site.urls),
+    path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/v1/", include("tickets.api.urls")),
+    path("", include("tickets.urls")),
+]

@@ -1,0 +1,97 @@
+// Canned replies: `/` at the beginning of a line, or the button; arrows and Enter choose one.
+
+let box = null;
+let text = null;
+let replies = [];
+let found = [];
+let active = 0;
+let facts = {};
+
+export function reset(list, field, known, values) {
+  [box, text, replies, facts] = [list, field, known, values];
+  close();
+}
+
+export const isOpen = () => Boolean(box) && !box.hidden;
+
+export function close() {
+  if (!box) return;
+  box.hidden = true;
+  text.removeAttribute("aria-activedescendant");
+}
+
+/** What stands between the last `/` at the beginning of a line and the caret, or null. */
+function typed() {
+  const before = text.value.slice(0, text.selectionStart);
+  return before.match(/(?:^|\n)\/([\w-]*)$/)?.[1] ?? null;
+}
+
+export function update() {
+  const words = replies.length ? typed() : null;
+  if (words === null) close();
+  else show(words.toLowerCase());
+}
+
+export function show(words = "") {
+  found = replies.filter((one) => `${one.shortcut} ${one.title}`.toLowerCase().includes(words));
+  active = 0;
+  if (!found.length) {
+    close();
+    return;
+  }
+  box.hidden = false;
+  draw();
+}
+
+function draw() {
+  box.replaceChildren(
+    ...found.map((one, index) => {
+      const item = document.createElement("li");
+      item.className = "canned__one";
+      item.id = `canned-${index}`;
+      item.setAttribute("role", "option");
+      item.setAttribute("aria-selected", String(index === active));
+      const shortcut = document.createElement("code");
+      shortcut.textContent = `/${one.shortcut}`;
+      const title = document.createElement("strong");
+      title.textContent = one.title;
+      const preview = document.createElement("span");
+      preview.textContent = fill(one.text);
+      item.append(shortcut, title, preview);
+      item.addEventListener("pointerdown", (event) => {
+        event.preventDefault();
+        choose(index);
+      });
+      return item;
+    }),
+  );
+  text.setAttribute("aria-activedescendant", `canned-${active}`);
+  box.children[active].scrollIntoView({ block: "nearest" });
+}
+
+export function fill(words) {
+  return words.replace(/\{\{\s*(\w+)\s*\}\}/g, (whole, name) => facts[name] ?? whole);
+}
+
+function choose(index) {
+  const words = typed();
+  const end = text.selectionStart;
+  const start = words === null ? end : end - words.length - 1;
+  text.setRangeText(fill(found[index].text), start, end, "end");
+  close();
+  text.focus();
+  text.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+/** Returns whether the key was meant for the list. */
+export function key(event) {
+  if (!isOpen()) return false;
+  if (event.key === "Escape") close();
+  else if (event.key === "Enter" || event.key === "Tab") choose(active);
+  else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    active = (active + (event.key === "ArrowDown" ? 1 : found.length - 1)) % found.length;
+    draw();
+  } else return false;
+  event.preventDefault();
+  return true;
+}

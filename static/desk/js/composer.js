@@ -1,0 +1,384 @@
+// Writing: sends once however often it is pressed, loses nothing that was typed, says at once what will not go.
+
+import * as canned from "./canned.js";
+import { left } from "./clock.js";
+import * as files from "./files.js";
+import { fetchPart, parse, toast, upload } from "./net.js";
+import { split, weigh } from "./text.js";
+import * as thread from "./thread.js";
+
+const SAVE_AFTER = 700; // milliseconds without a key
+const WARN_FROM = 0.8;
+let form = null;
+let text = null;
+let limit = 1600;
+let saved = "";
+let written = {}; // what stands in the field of the other kind: a reply never becomes a note, or a note a reply
+let current = "reply";
+let saveTimer = null;
+let sending = false;
+
+const element = (id) => document.getElementById(id);
+const kind = () => form.elements.kind.value;
+const replyText = () => (current === "reply" ? text.value : written.reply);
+const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const json = (id) => JSON.parse(element(id)?.textContent || "null");
+
+export function start() {
+  clearTimeout(saveTimer);
+  form = element("composer");
+  if (!form) return;
+  text = element("composer-text");
+  limit = Number(form.dataset.limit);
+  saved = text.value;
+  written = { reply: text.value, note: "" };
+  current = "reply";
+  form.elements.kind.value = current;
+  sending = false;
+  form.elements.client_key.value = newKey();
+  files.reset(element("tiles"), json("composer-rules").files, check);
+  canned.reset(element("canned"), text, json("canned-replies") ?? [], json("canned-facts") ?? {});
+  form.addEventListener("submit", onSubmit);
+  form.addEventListener("change", onChange);
+  form.addEventListener("click", onClick);
+  text.addEventListener("input", onInput);
+  text.addEventListener("keydown", onKey);
+  text.addEventListener("paste", onPaste);
+  element("composer-slot").querySelector("#gate").addEventListener("click", onClick);
+  const pane = element("thread");
+  pane.addEventListener("dragover", onDrag);
+  pane.addEventListener("dragleave", onDrag);
+  pane.addEventListener("drop", onDrop);
+  hint();
+  check();
+}
+
+function setKind(which) {
+  form.elements.kind.value = which;
+  if (which === current) return;
+  written[current] = text.value;
+  current = which;
+  text.value = written[which];
+  canned.close();
+  grow();
+  hint();
+  check();
+}
+
+// --- What is typed ---------------------------------------------------------------------------------------------------
+function onInput() {
+  grow();
+  check();
+  canned.update();
+  clearTimeout(saveTimer);
+  saveTimer = setTimeout(saveNow, SAVE_AFTER);
+}
+
+function grow() {
+  if (CSS.supports("field-sizing", "content")) return;
+  text.style.height = "auto";
+  text.style.height = `${Math.min(text.scrollHeight, 240)}px`;
+}
+
+function check() {
+  if (!form) return;
+  const weight = weigh(text.value);
+  const isReply = kind() === "reply";
+  const over = isReply && weight > limit;
+  const count = element("composer-count");
+  count.hidden = !isReply || weight < limit * WARN_FROM;
+  count.textContent = over ? `${weight - limit} over ${limit.toLocaleString("en")}` : `${weight} / ${limit.toLocaleString("en")}`;
+  count.classList.toggle("composer__count--over", over);
+  const button = element("composer-split");
+  button.hidden = !over;
+  if (over) button.textContent = `Send as ${split(text.value, limit).length} messages`;
+  const nothing = !text.value.trim() && !(isReply && files.count());
+  element("composer-send").disabled = nothing || over || (isReply && files.hasRefused()) || sending;
+}
+
+function hint() {
+  const ctrl = "ctrlEnter" in document.body.dataset;
+  element("composer-hint").textContent = ctrl ? "Ctrl+Enter sends" : "Enter sends, Shift+Enter starts a new line";
+  const closes = element("gate").dataset.closes;
+  const rest = closes ? Date.parse(closes) - Date.now() : 0;
+  const name = kind() === "note" ? text.dataset.noteWords : text.dataset.replyWords;
+  text.placeholder = kind() === "reply" && rest > 0 ? `${name} · ${left(rest)} left` : name;
+}
+
+function onChange(event) {
+  if (event.target.id === "composer-files") {
+    files.add(event.target.files);
+    event.target.value = "";
+  }
+  if (event.target.name === "kind") {
+    setKind(event.target.value);
+    text.focus();
+  }
+}
+
+function onKey(event) {
+  if (canned.key(event) || event.key !== "Enter" || event.isComposing || event.shiftKey || event.altKey) return;
+  const ctrl = event.ctrlKey || event.metaKey;
+  if (ctrl || !("ctrlEnter" in document.body.dataset)) {
+    event.preventDefault();
+    if (!element("composer-send").disabled) form.requestSubmit();
+  }
+}
+
+/** Esc: returns whether it was used up here. */
+export function escape(event) {
+  if (!form || !form.contains(event.target)) return false;
+  if (form.elements.reply_to_mid.value) {
+    dropQuote();
+    return true;
+  }
+  return false;
+}
+
+export function focus(which = null) {
+  if (!form) return;
+  if ("gated" in form.dataset) {
+    if (which !== "note") {
+      toast("You cannot reply here now: the reason stands below the conversation.");
+      return;
+    }
+    form.classList.add("composer--note-open");
+  }
+  setKind(which ?? current);
+  text.focus();
+  text.setSelectionRange(text.value.length, text.value.length);
+}
+
+function onClick(event) {
+  if (event.target.closest("[data-drop-quote]")) dropQuote();
+  if (event.target.closest("[data-canned]")) {
+    text.focus();
+    canned.show();
+  }
+  if (event.target.closest("[data-write-note]")) focus("note");
+  if (event.target.closest("#composer-split")) sendParts();
+}
+
+// --- Quote, files ------------------------------------------------------------------------------------------------------
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-quote]");
+  if (!button || !form || "gated" in form.dataset) return;
+  const message = button.closest(".message");
+  form.elements.reply_to_mid.value = message.dataset.mid;
+  const words = message.querySelector(".text, .file__name, .card__title")?.textContent.trim() || "a picture";
+  const quote = element("composer-quote");
+  quote.querySelector("span").textContent = `Reply to: ${words.slice(0, 160)}`;
+  quote.hidden = false;
+  focus("reply");
+});
+
+function dropQuote() {
+  form.elements.reply_to_mid.value = "";
+  element("composer-quote").hidden = true;
+}
+
+const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+
+function onDrag(event) {
+  if (!carriesFiles(event) || "gated" in form.dataset) return;
+  event.preventDefault();
+  element("thread-scroll").classList.toggle("thread--dropping", event.type === "dragover");
+}
+
+function onDrop(event) {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  element("thread-scroll").classList.remove("thread--dropping");
+  if ("gated" in form.dataset) return;
+  focus("reply");
+  files.add(event.dataTransfer.files);
+}
+
+function onPaste(event) {
+  const pasted = [...(event.clipboardData?.files ?? [])];
+  if (!pasted.length || kind() === "note") return;
+  event.preventDefault();
+  files.add(pasted);
+}
+
+// --- Drafts ------------------------------------------------------------------------------------------------------------
+/** Keep what was typed on the server, now; also when the page is being left. */
+export function saveNow() {
+  clearTimeout(saveTimer);
+  if (!form?.isConnected || sending || replyText() === saved) return;
+  const words = replyText();
+  saved = words;
+  const state = element("draft-state");
+  const id = thread.current()?.id;
+  fetchPart(form.dataset.draft, { method: "POST", body: new URLSearchParams({ text: words }), keepalive: words.length < 15_000 })
+    .then((response) => {
+      if (!response.ok) throw new Error("not saved");
+      state.textContent = words.trim() ? "Draft saved" : "";
+      document.dispatchEvent(new CustomEvent("desk:draft", { detail: id }));
+    })
+    .catch(() => {
+      saved = null;
+      state.textContent = "Draft not saved: the server cannot be reached";
+    });
+}
+
+addEventListener("pagehide", saveNow);
+document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && saveNow());
+
+// --- Sending -----------------------------------------------------------------------------------------------------------
+function onSubmit(event) {
+  event.preventDefault();
+  if (!sending && !element("composer-send").disabled) send(text.value, { withFiles: kind() === "reply" });
+}
+
+async function sendParts() {
+  const parts = split(text.value, limit);
+  for (const [index, part] of parts.entries()) {
+    const isLast = index === parts.length - 1;
+    const went = await send(part, { withFiles: isLast, rest: parts.slice(index + 1).join("\n") });
+    if (!went) return;
+  }
+}
+
+/** Send; `rest` is what stays in the field. Returns whether the server took it. */
+async function send(words, { withFiles, rest = "" }) {
+  const data = new FormData();
+  for (const name of ["list", "client_key", "reply_to_mid", "kind"]) data.set(name, form.elements[name].value);
+  data.set("text", words);
+  const own = { form, pane: thread.current(), files: withFiles ? files.all() : [], typed: text.value };
+  for (const file of own.files) data.append("files", file, file.name);
+  begin();
+  const ghost = own.files.length ? null : showGhost(words, data.get("kind"));
+  if (ghost) text.value = rest;
+  let answer;
+  try {
+    answer = await upload(form.action, data, (share) => own.files.length && files.progress(share));
+  } catch {
+    answer = { status: 0, body: "" };
+  }
+  ghost?.remove();
+  if (form !== own.form) {
+    // the agent opened another conversation meanwhile; what did not go is their draft there
+    if (answer.status !== 200) keepElsewhere(own, words);
+    return answer.status === 200;
+  }
+  finish();
+  if (answer.status === 200) {
+    taken(answer, own, rest);
+    return true;
+  }
+  refused(answer, ghost ? joined(own.typed, text.value, rest) : text.value);
+  return false;
+}
+
+function begin() {
+  clearTimeout(saveTimer);
+  sending = true;
+  element("composer-error").replaceChildren();
+  element("composer-send").disabled = true;
+}
+
+function finish() {
+  sending = false;
+  files.progress(null);
+}
+
+function taken(answer, own, rest) {
+  form.elements.client_key.value = newKey();
+  dropQuote();
+  if (own.files.length) {
+    files.reset(element("tiles"), json("composer-rules").files, check);
+    text.value = rest;
+  }
+  if (current === "note") {
+    text.value = "";
+    form.classList.remove("composer--note-open");
+    setKind("reply");
+  } else {
+    element("draft-state").textContent = "";
+    saved = "";
+  }
+  thread.applyFresh(answer.body, { toNewest: true });
+  hint();
+  grow();
+  check();
+  if (current === "reply" && text.value) onInput();
+}
+
+/** What was typed before, and what was typed while it was on its way. */
+function joined(before, now, rest) {
+  const added = now.startsWith(rest) ? now.slice(rest.length) : now;
+  return before + added;
+}
+
+function refused(answer, typed) {
+  text.value = typed;
+  const reason = document.createElement("p");
+  reason.className = "refusal";
+  if (answer.status === 422) reason.textContent = parse(answer.body).body.textContent.trim();
+  else if (answer.status === 0) reason.textContent = "The server cannot be reached. Your text is still here: send it again when you are back online.";
+  else if (answer.status === 404) reason.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
+  else if (answer.status === 413) reason.textContent = "These files are too big to be sent together. Send them one by one.";
+  else reason.textContent = `That did not work (error ${answer.status}). Your text is still here: try again.`;
+  element("composer-error").replaceChildren(reason);
+  saved = null;
+  grow();
+  check();
+  saveNow();
+  if (answer.status === 422) thread.refresh().catch(() => {}); // perhaps nobody may reply here any more
+}
+
+function keepElsewhere(own, words) {
+  toast("Your last message was not sent. It is kept as a draft in that conversation.", true);
+  fetchPart(own.form.dataset.draft, { method: "POST", body: new URLSearchParams({ text: words }) }).catch(() => {});
+}
+
+function showGhost(words, which) {
+  const ghost = document.createElement("article");
+  ghost.className = which === "note" ? "note" : "message message--out message--first message--last message--sending";
+  ghost.dataset.key = `ghost-${newKey()}`;
+  const holder = document.createElement("div");
+  holder.className = "message__body";
+  const bubble = document.createElement("div");
+  bubble.className = which === "note" ? "" : "bubble";
+  const line = document.createElement("div");
+  line.className = "text";
+  line.dir = "auto";
+  line.textContent = words.trim();
+  bubble.append(line);
+  holder.append(bubble);
+  ghost.append(holder);
+  thread.current().column.append(ghost);
+  thread.toBottom();
+  return ghost;
+}
+
+// --- May one reply at all? --------------------------------------------------------------------------------------------
+document.addEventListener("desk:gate", (event) => {
+  const fresh = event.detail;
+  const gate = element("gate");
+  if (!gate || !form) return;
+  gate.dataset.closes = fresh.dataset.closes;
+  if (gate.dataset.state !== fresh.dataset.state || gate.textContent.trim() !== fresh.textContent.trim()) {
+    gate.dataset.state = fresh.dataset.state;
+    gate.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
+  }
+  const isOpen = fresh.dataset.state === "open";
+  gate.hidden = isOpen;
+  form.toggleAttribute("data-gated", !isOpen);
+  if (isOpen) form.classList.remove("composer--note-open");
+  hint();
+  check();
+});
+
+document.addEventListener("desk:discarded", async () => {
+  if (!form || text.value.trim()) return;
+  const response = await fetchPart(form.dataset.draft);
+  if (!response.ok) return;
+  text.value = saved = await response.text();
+  grow();
+  check();
+  focus("reply");
+});
+
+document.addEventListener("desk:tick", () => form?.isConnected && hint());

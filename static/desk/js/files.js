@@ -1,0 +1,94 @@
+// The files of a reply: chosen, dropped or pasted; each a tile with an immediate verdict. The server checks again.
+
+const MB = 1_048_576;
+let files = []; // {file, refusal, preview}
+let rules = {};
+let list = null;
+let changed = () => {};
+
+export function reset(tiles, limits, onChange) {
+  for (const one of files) if (one.preview) URL.revokeObjectURL(one.preview);
+  files = [];
+  list = tiles;
+  rules = limits;
+  changed = onChange;
+  draw();
+}
+
+export const all = () => files.map((one) => one.file);
+export const hasRefused = () => files.some((one) => one.refusal);
+export const count = () => files.length;
+
+export function add(chosen) {
+  for (const file of chosen) {
+    const preview = /^image\/(png|jpeg)$/.test(file.type) ? URL.createObjectURL(file) : "";
+    files.push({ file, refusal: refusalOf(file), preview });
+  }
+  draw();
+  changed();
+}
+
+function refusalOf(file) {
+  const ending = (file.name.match(/\.[^.]+$/) || [""])[0].toLowerCase();
+  const limit = rules[ending];
+  if (!file.size) return "This file is empty.";
+  if (!limit) return "Cannot be sent: only PDF, JPEG, PNG, MP4, MPEG, QuickTime, MP3, Ogg Vorbis and AMR can.";
+  if (file.size > limit) return `${size(file.size)}; at most ${limit / MB} MB. Make it smaller and attach it again.`;
+  return "";
+}
+
+function size(bytes) {
+  if (bytes < 1024) return `${bytes} bytes`;
+  return bytes < MB ? `${Math.ceil(bytes / 1024)} KB` : `${Math.ceil((bytes * 10) / MB) / 10} MB`;
+}
+
+function draw() {
+  list.hidden = !files.length;
+  list.replaceChildren(...files.map(tile));
+}
+
+function tile(one) {
+  const item = document.createElement("li");
+  item.className = one.refusal ? "tile tile--refused" : "tile";
+  const picture = document.createElement(one.preview ? "img" : "span");
+  picture.className = "tile__picture";
+  if (one.preview) Object.assign(picture, { src: one.preview, alt: "", width: 40, height: 40 });
+  else picture.textContent = (one.file.name.split(".").pop() || "?").slice(0, 4).toUpperCase();
+  const main = document.createElement("span");
+  main.className = "tile__main";
+  for (const [style, words] of [["tile__name", one.file.name], ["tile__sub", one.refusal || size(one.file.size)]]) {
+    const line = document.createElement("span");
+    line.className = style;
+    line.textContent = words;
+    main.append(line);
+  }
+  const drop = document.createElement("button");
+  drop.type = "button";
+  drop.className = "icon-button icon-button--small tile__drop";
+  drop.textContent = "✕";
+  drop.setAttribute("aria-label", `Remove ${one.file.name}`);
+  drop.addEventListener("click", () => {
+    files = files.filter((other) => other !== one);
+    if (one.preview) URL.revokeObjectURL(one.preview);
+    draw();
+    changed();
+  });
+  item.append(picture, main, drop);
+  return item;
+}
+
+/** A bar under the tiles while they are uploaded; `share` from 0 to 1, null takes it away. */
+export function progress(share) {
+  let bar = list.querySelector("progress");
+  if (share === null) {
+    bar?.remove();
+    return;
+  }
+  if (!bar) {
+    bar = document.createElement("progress");
+    bar.max = 1;
+    bar.setAttribute("aria-label", "Upload");
+    list.append(bar);
+  }
+  bar.value = share;
+}

@@ -1,0 +1,73 @@
+// Brings a list of keyed elements up to date with a fresh one from the server, touching only what differs.
+
+const sources = new WeakMap(); // element -> the HTML it came as: what scripts did to it since is not a difference
+
+export function note(element) {
+  if (!sources.has(element)) sources.set(element, element.outerHTML);
+  return sources.get(element);
+}
+
+export function keyOf(element) {
+  return element.dataset.key;
+}
+
+const LOCAL = /^(unread|ghost-)/; // made for this page alone: the server does not send them again
+const EDGE = new Set(["older", "beginning", "nothing"]);
+
+/**
+ * Merge `fresh` (the newest part of the thread) into `column`. Returns {added: elements, replaced: bool}.
+ * What the column has from before the fresh part stays; without any common message the column is replaced whole.
+ */
+export function merge(column, fresh) {
+  const next = [...fresh.children];
+  const present = new Map([...column.children].map((element) => [keyOf(element), element]));
+  const isMessage = (element) => "cursor" in element.dataset;
+  const hasMessages = [...present.values()].some(isMessage);
+  const firstCommon = next.find((element) => isMessage(element) && present.has(keyOf(element)));
+  if (!firstCommon) {
+    const added = next.map((element) => adopt(element));
+    column.replaceChildren(...added);
+    return { added: hasMessages ? [] : added.filter(isMessage), replaced: true };
+  }
+  const anchor = present.get(keyOf(firstCommon));
+  const wanted = new Set(next.map(keyOf));
+  for (let element = anchor; element; ) {
+    const following = element.nextElementSibling;
+    if (!wanted.has(keyOf(element)) && !LOCAL.test(keyOf(element))) element.remove();
+    element = following;
+  }
+  const added = [];
+  let cursor = anchor;
+  for (const element of next) {
+    const key = keyOf(element);
+    if (EDGE.has(key)) continue;
+    while (cursor && LOCAL.test(keyOf(cursor)) && keyOf(cursor) === "unread") cursor = cursor.nextElementSibling;
+    const old = present.get(key);
+    if (old && old.parentNode === column) {
+      if (old !== cursor && precedes(old, anchor)) continue; // a day or ticket that began further up
+      const html = element.outerHTML;
+      const current = note(old) === html ? old : adopt(element);
+      if (current !== old) {
+        if (cursor === old) cursor = current;
+        old.replaceWith(current);
+      }
+      if (current === cursor) cursor = cursor.nextElementSibling;
+      else column.insertBefore(current, cursor);
+    } else {
+      const current = adopt(element);
+      column.insertBefore(current, cursor);
+      if (isMessage(element)) added.push(current);
+    }
+  }
+  return { added, replaced: false };
+}
+
+function precedes(one, other) {
+  return Boolean(one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING);
+}
+
+export function adopt(element) {
+  const own = document.importNode(element, true);
+  note(own);
+  return own;
+}

@@ -1,0 +1,218 @@
+// The list strip: rows that come, change and go without jumping under the pointer; views, counts, the title.
+
+import { fetchPart, parse } from "./net.js";
+
+const pending = new Set(); // ids that belong elsewhere in the list, as soon as that disturbs nobody
+const strip = document.getElementById("strip");
+const button = document.getElementById("fresh-rows");
+let hovering = false;
+
+const rows = () => document.getElementById("rows");
+const views = () => document.getElementById("views");
+
+export function query() {
+  return views().dataset.query;
+}
+
+function at(suffix, parameters) {
+  const joined = [query(), parameters].filter(Boolean).join("&");
+  return `${document.body.dataset.inbox}${suffix}${joined ? `?${joined}` : ""}`;
+}
+
+function isBusy() {
+  return hovering || rows().scrollTop > 40;
+}
+
+/** Read these rows again; those the server does not answer have left this list. */
+export async function refreshRows(ids) {
+  const asked = query();
+  const response = await fetchPart(at("rows/", ids.map((id) => `id=${id}`).join("&")));
+  if (!response.ok || asked !== query()) return;
+  const page = parse(await response.text());
+  for (const id of ids) update(id, page.getElementById(`row-${id}`));
+  showViews(page.getElementById("fresh-views"));
+  showPending();
+}
+
+/** Read the beginning of the list again, for when something may have been missed. */
+export async function refreshAll() {
+  const asked = query();
+  const response = await fetchPart(at("list/"));
+  if (!response.ok || asked !== query()) return;
+  const page = parse(await response.text());
+  const fresh = [...page.querySelectorAll(".row-item")];
+  const ids = new Set(fresh.map((row) => row.id));
+  for (const row of fresh) update(Number(row.dataset.id), row);
+  const last = fresh.at(-1);
+  for (const row of [...rows().querySelectorAll(".row-item")]) {
+    if (!ids.has(row.id) && (!page.querySelector(".pager") || comesBefore(row, last))) update(Number(row.dataset.id), null);
+  }
+  showViews(page.getElementById("views"));
+  showPending();
+}
+
+function comesBefore(row, other) {
+  if (!other) return false;
+  const difference = Number(row.dataset.sort) - Number(other.dataset.sort);
+  return rows().dataset.descending === "yes" ? difference > 0 : difference < 0;
+}
+
+function update(id, fresh) {
+  const old = document.getElementById(`row-${id}`);
+  if (!fresh) {
+    pending.delete(id);
+    waiting.delete(id);
+    old?.remove();
+    return;
+  }
+  const row = document.importNode(fresh, true);
+  mark(row);
+  if (!old) {
+    place(row, true);
+    return;
+  }
+  const moves = old.dataset.sort !== row.dataset.sort;
+  const hadFocus = old.contains(document.activeElement);
+  old.replaceWith(row);
+  if (hadFocus) row.querySelector("a").focus({ preventScroll: true });
+  if (!moves) return;
+  if (isBusy() && !isInPlace(row)) pending.add(id);
+  else place(row);
+}
+
+function isInPlace(row) {
+  const [before, after] = [row.previousElementSibling, row.nextElementSibling];
+  const isRow = (element) => element?.matches(".row-item");
+  return !(isRow(before) && comesBefore(row, before)) && !(isRow(after) && comesBefore(after, row));
+}
+
+function place(row, isNew = false) {
+  const list = rows();
+  if (isNew && isBusy()) {
+    pending.add(Number(row.dataset.id));
+    waiting.set(Number(row.dataset.id), row);
+    return;
+  }
+  const next = [...list.querySelectorAll(".row-item")].find((other) => other !== row && comesBefore(row, other));
+  const pager = list.querySelector(".pager");
+  if (!next && pager && isNew) return; // its page will bring it
+  const hadFocus = row.contains(document.activeElement);
+  list.insertBefore(row, next ?? pager);
+  if (hadFocus) row.querySelector("a").focus({ preventScroll: true });
+  if (isNew) row.classList.add("row-item--new");
+}
+
+const waiting = new Map(); // rows that are not in the list yet
+
+function flush() {
+  const scrolled = rows().scrollTop;
+  for (const id of pending) {
+    const row = waiting.get(id) ?? document.getElementById(`row-${id}`);
+    if (!row) continue;
+    hovering = false;
+    forcePlace(row, waiting.has(id));
+  }
+  rows().scrollTop = scrolled;
+  pending.clear();
+  waiting.clear();
+  showPending();
+}
+
+function forcePlace(row, isNew) {
+  document.getElementById(row.id)?.remove();
+  const list = rows();
+  const next = [...list.querySelectorAll(".row-item")].find((other) => comesBefore(row, other));
+  list.insertBefore(row, next ?? list.querySelector(".pager"));
+  if (isNew) row.classList.add("row-item--new");
+}
+
+function showPending() {
+  button.hidden = pending.size === 0;
+  button.querySelector("span").textContent = `${pending.size} new`;
+  const any = Boolean(rows().querySelector(".row-item"));
+  document.getElementById("rows-empty").hidden = any;
+}
+
+function showViews(fresh) {
+  if (!fresh) return;
+  const nav = views();
+  nav.dataset.unread = fresh.dataset.unread;
+  if (nav.innerHTML !== fresh.innerHTML) {
+    const focused = nav.contains(document.activeElement) && document.activeElement.dataset.view;
+    nav.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
+    window.htmx.process(nav);
+    if (focused) nav.querySelector(`[data-view="${focused}"]`)?.focus();
+  }
+  showTitle();
+}
+
+export function showTitle() {
+  const unread = Number(views().dataset.unread);
+  const name = document.querySelector("#thread-head .thread-head__name")?.textContent.trim();
+  const count = unread ? `(${unread > 99 ? "99+" : unread}) ` : "";
+  document.title = `${count}${name ? `${name} · ` : ""}Inbox`;
+  const { favicon, faviconUnread } = document.body.dataset;
+  document.getElementById("favicon").href = unread ? faviconUnread : favicon;
+}
+
+let selected = null;
+
+/** Show which conversation is open. */
+export function select(id) {
+  selected = id;
+  for (const row of rows().querySelectorAll(".row-item")) mark(row);
+}
+
+function mark(row) {
+  const link = row.querySelector("a.row");
+  if (Number(row.dataset.id) === selected) link.setAttribute("aria-current", "true");
+  else link.removeAttribute("aria-current");
+}
+
+/** The id of the row `step` after the open one; the first row when none is open. */
+export function neighbour(step) {
+  const all = [...rows().querySelectorAll(".row-item")];
+  const index = all.findIndex((row) => Number(row.dataset.id) === selected);
+  const target = index < 0 ? all[0] : all[index + step];
+  return target ? Number(target.dataset.id) : null;
+}
+
+export function reveal(id) {
+  document.getElementById(`row-${id}`)?.scrollIntoView({ block: "nearest" });
+}
+
+export function start(openId) {
+  selected = openId;
+  strip.addEventListener("pointerenter", (event) => (hovering = event.pointerType === "mouse"));
+  strip.addEventListener("pointerleave", () => {
+    hovering = false;
+    if (pending.size && !isBusy()) flush();
+  });
+  button.addEventListener("click", () => {
+    flush();
+    rows().scrollTo({ top: 0, behavior: "smooth" });
+  });
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-clear-filters]")) return;
+    event.preventDefault();
+    document.getElementById("search").value = "";
+    const channel = document.getElementById("list-channel");
+    if (channel) channel.value = "";
+    window.htmx.trigger("#list-form", "submit");
+  });
+  document.body.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id !== "list-body") {
+      for (const row of rows().querySelectorAll(".row-item")) mark(row);
+      return;
+    }
+    pending.clear();
+    waiting.clear();
+    showPending();
+    select(selected);
+    showTitle();
+    document.dispatchEvent(new CustomEvent("desk:list"));
+  });
+  document.body.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 401) location.assign(document.body.dataset.login);
+  });
+}

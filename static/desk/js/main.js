@@ -1,0 +1,79 @@
+// The workspace: starts its parts, and carries out the buttons that belong to the one form of the page.
+
+import * as clock from "./clock.js";
+import { confirmChoice, start as startFrame } from "./frame.js";
+import * as keys from "./keys.js";
+import * as lightbox from "./lightbox.js";
+import * as live from "./live.js";
+import * as nav from "./nav.js";
+import { post, toast } from "./net.js";
+import * as thread from "./thread.js";
+
+async function submitted(event) {
+  const pressed = event.submitter;
+  event.preventDefault();
+  if (pressed.dataset.confirm && !(await confirmChoice(pressed.dataset.confirm, pressed.textContent.trim()))) return;
+  const fields = new FormData(event.target, pressed);
+  pressed.closest("details.popover")?.removeAttribute("open");
+  pressed.disabled = true;
+  try {
+    await thread.settle(pressed.formAction, fields);
+    if (pressed.name === "unread") nav.close();
+    if (pressed.formAction.endsWith("/discard/")) document.dispatchEvent(new CustomEvent("desk:discarded"));
+  } catch {
+    toast("The server cannot be reached. Nothing was changed.", true);
+  } finally {
+    pressed.disabled = false;
+  }
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast("Copied.");
+  } catch {
+    toast("The browser does not allow copying here. Select the text and copy it.", true);
+  }
+}
+
+function clicked(event) {
+  const target = event.target;
+  const message = target.closest(".message, .note");
+  if (target.closest("[data-copy]")) copy(message.querySelector(".text").textContent);
+  const code = target.closest("[data-copy-text]");
+  if (code) copy(code.dataset.copyText);
+  const unfold = target.closest("[data-unfold]");
+  if (unfold) {
+    const folded = message.querySelector(".text").classList.toggle("text--folded");
+    unfold.textContent = folded ? "Show all" : "Show less";
+  }
+  const quote = target.closest("[data-jump]");
+  if (quote) {
+    event.preventDefault();
+    thread.jumpTo(quote.dataset.jump);
+  }
+}
+
+function preferences() {
+  const form = document.getElementById("me-form");
+  form?.addEventListener("change", async () => {
+    const fields = new URLSearchParams(new FormData(form));
+    const response = await post(form.action, fields).catch(() => null);
+    if (!response?.ok) {
+      toast("That could not be saved. Try again.", true);
+      return;
+    }
+    document.getElementById("presence-dot").className = `avatar__presence avatar__presence--${fields.get("presence")}`;
+    document.body.toggleAttribute("data-ctrl-enter", fields.get("sends_with_enter") === "no");
+  });
+}
+
+document.getElementById("post").addEventListener("submit", submitted);
+document.addEventListener("click", clicked);
+startFrame();
+clock.start();
+lightbox.start();
+preferences();
+nav.start();
+keys.start();
+live.start();

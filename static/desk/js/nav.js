@@ -1,0 +1,98 @@
+// Opening a conversation without leaving the page, with addresses and Back as if one did.
+
+import * as composer from "./composer.js";
+import * as list from "./list.js";
+import { fetchPart, Gone, toast } from "./net.js";
+import * as thread from "./thread.js";
+
+const slot = document.getElementById("conversation");
+let wanted = 0;
+
+function addressOf(id) {
+  const query = list.query();
+  return `${document.body.dataset.inbox}${id ? `${id}/` : ""}${query ? `?${query}` : ""}`;
+}
+
+/** Show conversation `id`; with `push` as a new step in the history. */
+export async function open(id, { push = true, focus = "thread" } = {}) {
+  if (thread.current()?.id === id) {
+    document.body.classList.add("workspace--open");
+    if (focus === "composer") composer.focus();
+    return;
+  }
+  composer.saveNow();
+  const turn = ++wanted;
+  list.select(id);
+  const late = setTimeout(() => turn === wanted && slot.classList.add("conversation--loading"), 150);
+  try {
+    const response = await fetchPart(addressOf(id));
+    if (turn !== wanted) return;
+    if (!response.ok) {
+      toast("This conversation is not open to you any more.", true);
+      return close({ push });
+    }
+    const html = await response.text();
+    if (turn !== wanted) return;
+    const page = new DOMParser().parseFromString(html, "text/html");
+    slot.replaceChildren(...[...page.body.children].map((element) => document.importNode(element, true)));
+    document.body.classList.add("workspace--open");
+    document.body.classList.remove("workspace--details");
+    if (push) history.pushState({ conversation: id }, "", addressOf(id));
+    started();
+    if (focus === "thread") document.getElementById("thread").focus({ preventScroll: true });
+    if (focus === "composer") composer.focus();
+  } catch (error) {
+    if (!(error instanceof Gone) && turn === wanted) toast("The server cannot be reached. Try again in a moment.", true);
+  } finally {
+    clearTimeout(late);
+    if (turn === wanted) slot.classList.remove("conversation--loading");
+  }
+}
+
+function started() {
+  thread.start();
+  composer.start();
+  list.showTitle();
+}
+
+/** Back to the list; on a wide screen the conversation goes too. */
+export function close({ push = true } = {}) {
+  const left = thread.current()?.id;
+  composer.saveNow();
+  wanted++;
+  list.select(null);
+  document.body.classList.remove("workspace--open", "workspace--details");
+  slot.replaceChildren(document.getElementById("nothing").content.cloneNode(true));
+  started();
+  if (push) history.pushState({ conversation: null }, "", addressOf(null));
+  document.querySelector(`#row-${left} a`)?.focus({ preventScroll: true });
+}
+
+export function start() {
+  const opened = Number(document.getElementById("thread")?.dataset.conversation) || null;
+  history.replaceState({ conversation: opened }, "");
+  list.start(opened);
+  thread.start();
+  composer.start();
+  if (opened) list.reveal(opened);
+  document.addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+    const row = event.target.closest("a[data-open]");
+    const back = event.target.closest("a[data-back]");
+    if (!row && !back) return;
+    event.preventDefault();
+    if (row) open(Number(row.dataset.open));
+    else close();
+  });
+  addEventListener("popstate", (event) => {
+    const id = event.state?.conversation;
+    if (id) open(id, { push: false });
+    else close({ push: false });
+  });
+  document.addEventListener("desk:gone", () => close());
+  document.addEventListener("desk:draft", (event) => list.refreshRows([event.detail]).catch(() => {}));
+  document.addEventListener("desk:list", () => {
+    const id = thread.current()?.id ?? null;
+    history.replaceState({ conversation: id }, "", addressOf(id));
+  });
+}

@@ -1,0 +1,203 @@
+// The open conversation: where it opens, what comes live, older messages upward, and that it was read.
+
+import { adopt, keyOf, merge, note } from "./keyed.js";
+import { fetchPart, parse, post, reasonOf, toast } from "./net.js";
+
+const NEAR = 80; // pixels from the bottom that still count as at the bottom
+let pane = null; // {id, root, scroller, column, stuck, lastTop, missed, loadingOlder}
+let observer = null;
+
+export function current() {
+  return pane;
+}
+
+export function address(suffix = "") {
+  return `${document.body.dataset.inbox}${pane.id}/${suffix}`;
+}
+
+export function start() {
+  const root = document.getElementById("thread");
+  observer?.disconnect();
+  if (!root?.dataset.conversation) {
+    pane = null;
+    return;
+  }
+  const scroller = document.getElementById("thread-scroll");
+  const column = document.getElementById("items");
+  const id = Number(root.dataset.conversation);
+  pane = { id, root, scroller, column, stuck: true, lastTop: 0, missed: 0, loadingOlder: false };
+  for (const element of column.children) note(element);
+  const mark = column.querySelector("[data-key=unread]");
+  if (mark) scroller.scrollTop = Math.max(0, mark.offsetTop - column.offsetTop - 72);
+  else toBottom();
+  pane.stuck = isAtBottom();
+  pane.lastTop = scroller.scrollTop;
+  scroller.addEventListener("scroll", onScroll, { passive: true });
+  const mine = pane;
+  observer = new ResizeObserver(() => pane === mine && pane.stuck && toBottom());
+  observer.observe(column);
+  observer.observe(scroller);
+  document.getElementById("to-newest").addEventListener("click", () => toBottom(true));
+  showMissed();
+  onScroll();
+  markRead(Number(root.dataset.unread) > 0);
+}
+
+function isAtBottom() {
+  return pane.scroller.scrollHeight - pane.scroller.scrollTop - pane.scroller.clientHeight < NEAR;
+}
+
+export function toBottom(smooth = false) {
+  pane.scroller.scrollTo({ top: pane.scroller.scrollHeight, behavior: smooth ? "smooth" : "instant" });
+}
+
+function onScroll() {
+  if (!pane) return;
+  // A column that grows under the reader (an image, a message) does not count as scrolling away from the bottom.
+  if (isAtBottom()) pane.stuck = true;
+  else if (pane.scroller.scrollTop < pane.lastTop - 2) pane.stuck = false;
+  pane.lastTop = pane.scroller.scrollTop;
+  if (pane.stuck && pane.missed) {
+    pane.missed = 0;
+    markRead(true);
+  }
+  showMissed();
+  if (pane.scroller.scrollTop < 800) loadOlder();
+}
+
+function showMissed() {
+  const button = document.getElementById("to-newest");
+  button.hidden = pane.stuck;
+  button.classList.toggle("to-newest--new", pane.missed > 0);
+  button.querySelector("span").textContent = pane.missed ? `${pane.missed} new` : "Newest";
+  const slot = document.getElementById("composer-slot");
+  button.style.bottom = `${slot.offsetHeight + 12}px`;
+}
+
+/** Keep what the reader looks at where it is, whatever `change` does above it. */
+function keepingPlace(change) {
+  const top = pane.scroller.getBoundingClientRect().top;
+  const anchor = [...pane.column.children].find((element) => element.getBoundingClientRect().bottom > top);
+  const key = anchor && keyOf(anchor);
+  const before = anchor?.getBoundingClientRect().top;
+  change();
+  const after = anchor?.isConnected ? anchor : pane.column.querySelector(`[data-key="${key}"]`);
+  if (after) pane.scroller.scrollTop += after.getBoundingClientRect().top - before;
+}
+
+async function loadOlder() {
+  const marker = pane.column.querySelector(".older[data-older]");
+  if (!marker || pane.loadingOlder) return;
+  const mine = pane;
+  pane.loadingOlder = true;
+  try {
+    const response = await fetchPart(`${address("messages/")}?before=${encodeURIComponent(marker.dataset.older)}`);
+    if (pane !== mine || !response.ok) return;
+    const fresh = [...parse(await response.text()).body.children];
+    if (pane !== mine || !marker.isConnected) return;
+    keepingPlace(() => {
+      const keys = new Set(fresh.map(keyOf));
+      for (const element of [...pane.column.children]) {
+        // the day or ticket began further up than was known
+        if (/^(day|ticket)-/.test(keyOf(element)) && keys.has(keyOf(element))) element.remove();
+      }
+      marker.replaceWith(...fresh.map(adopt));
+    });
+  } catch {
+    // the network is away: scrolling again tries again
+  } finally {
+    mine.loadingOlder = false;
+  }
+  if (pane === mine && pane.scroller.scrollTop < 800 && pane.column.querySelector(".older")) requestAnimationFrame(loadOlder);
+}
+
+let asked = 0;
+
+/** Read what changed; with `all`, everything since the oldest message shown. */
+export async function refresh(all = false) {
+  if (!pane) return;
+  const mine = pane;
+  const turn = ++asked;
+  const oldest = all && pane.column.querySelector("[data-cursor]");
+  const query = oldest ? `?since=${encodeURIComponent(oldest.dataset.cursor)}` : "";
+  const response = await fetchPart(address("messages/") + query);
+  if (pane !== mine || turn !== asked) return; // a newer answer is on its way
+  if (response.status === 404) {
+    toast("This conversation is not open to you any more.");
+    document.dispatchEvent(new CustomEvent("desk:gone"));
+    return;
+  }
+  if (response.ok) applyFresh(await response.text());
+}
+
+/** Bring the open conversation up to date with a `_fresh_thread.html`, without disturbing what the agent does. */
+export function applyFresh(html, { toNewest = false } = {}) {
+  asked++; // what was asked for before is older than this
+  const fresh = parse(html).getElementById("fresh");
+  if (!pane || !fresh || Number(fresh.dataset.conversation) !== pane.id) return;
+  const part = (name) => fresh.querySelector(`:scope > [data-part="${name}"]`);
+  replaceQuietly(document.getElementById("thread-head"), part("thread-head"));
+  replaceQuietly(document.getElementById("thread-banner"), part("thread-banner"));
+  replaceQuietly(document.getElementById("details"), part("details"));
+  const stay = pane.stuck;
+  let result;
+  keepingPlace(() => {
+    result = merge(pane.column, part("items"));
+  });
+  if (stay || toNewest) toBottom();
+  else pane.missed += result.added.filter((element) => element.matches(".message--in")).length;
+  document.dispatchEvent(new CustomEvent("desk:gate", { detail: part("gate") }));
+  showMissed();
+  if (Number(fresh.dataset.unread) > 0) markRead(true);
+}
+
+const shown = new WeakMap();
+
+/** Replace the content when it differs, unless the agent is in the middle of something there. */
+function replaceQuietly(target, source) {
+  const html = source.innerHTML;
+  if (shown.get(target) === html || target.innerHTML === html) return;
+  const focused = target.contains(document.activeElement) ? document.activeElement : null;
+  if (target.querySelector("details[open]") || focused?.matches("input, textarea, select")) return;
+  shown.set(target, html);
+  target.replaceChildren(...[...source.childNodes].map((node) => document.importNode(node, true)));
+  if (!focused) return;
+  const same = [...target.querySelectorAll("button")].find((one) => one.formAction === focused.formAction && !one.closest("details"));
+  (same ?? pane.root).focus({ preventScroll: true });
+}
+
+function newestCursor() {
+  return [...pane.column.querySelectorAll("[data-cursor]")].at(-1)?.dataset.cursor ?? "";
+}
+
+let toRead = false;
+
+/** Tell the server that somebody has looked, once the page really is in front of somebody. */
+export function markRead(isUnread = toRead) {
+  toRead = isUnread;
+  if (!pane || !toRead || document.visibilityState !== "visible" || pane.missed) return;
+  toRead = false;
+  post(address("read/"), { upto: newestCursor() }).catch(() => (toRead = true));
+}
+
+export async function settle(url, fields) {
+  const mine = pane;
+  const response = await post(url, fields);
+  if (response.headers.get("X-Gone")) {
+    document.dispatchEvent(new CustomEvent("desk:gone"));
+    return;
+  }
+  if (!response.ok) toast(await reasonOf(response), true);
+  else if (response.status === 200 && pane === mine) applyFresh(await response.text());
+}
+
+export function jumpTo(id) {
+  const target = document.getElementById(id);
+  if (!target) {
+    toast("That message is further up. Scroll up to load it.");
+    return;
+  }
+  target.scrollIntoView({ block: "center", behavior: "smooth" });
+  target.classList.add("message--jumped");
+  setTimeout(() => target.classList.remove("message--jumped"), 1500);
+}
