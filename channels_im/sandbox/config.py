@@ -1,0 +1,153 @@
+"""Settings of the sandbox: defaults from the environment, changes at run time on top."""
+
+import os
+from typing import Any
+
+ALL_FIELDS = [
+    "messages",
+    "message_echoes",
+    "message_edits",
+    "message_reactions",
+    "message_reads",
+    "message_deliveries",
+    "message_context",
+    "messaging_postbacks",
+    "messaging_referrals",
+    "messaging_optins",
+    "messaging_optouts",
+    "messaging_handovers",
+    "messaging_account_linking",
+    "messaging_policy_enforcement",
+    "messaging_feedback",
+    "messaging_integrity",
+    "messaging_customer_information",
+    "response_feedback",
+    "standby",
+    "send_cart",
+    "feed",
+    "mention",
+    "inbox_labels",
+    "conversations",
+]
+
+SECRET_KEYS = {"app_secret", "verify_token"}
+
+
+def defaults(env: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return every setting with its default; `env` defaults to the process environment.
+
+    Times end in _s (seconds) or _ms (milliseconds). Everything here can be changed at run
+    time through ``PATCH /_sandbox/config``.
+    """
+    env = dict(os.environ) if env is None else env
+    port = int(env.get("SANDBOX_PORT") or 8090)
+    redirects = env.get("SANDBOX_REDIRECT_URIS") or (
+        "http://localhost:8000/accounts/facebook/login/callback/,"
+        "http://127.0.0.1:8000/accounts/facebook/login/callback/"
+    )
+    return {
+        "public_url": (env.get("SANDBOX_PUBLIC_URL") or f"http://localhost:{port}").rstrip("/"),
+        "app_id": env.get("SANDBOX_APP_ID") or "100000000000001",
+        "app_name": "Desk",
+        "app_secret": env.get("SANDBOX_APP_SECRET") or "sandbox-app-secret",
+        "verify_token": env.get("SANDBOX_VERIFY_TOKEN") or "sandbox-verify-token",
+        "webhook_url": env.get("SANDBOX_WEBHOOK_URL") or "http://localhost:8000/webhooks/messenger/",
+        "webhook_fields": list(ALL_FIELDS),
+        "redirect_uris": [uri.strip() for uri in redirects.split(",") if uri.strip()],
+        "deauthorize_url": env.get("SANDBOX_DEAUTHORIZE_URL") or "http://localhost:8000/meta/deauthorize/",
+        "data_deletion_url": env.get("SANDBOX_DATA_DELETION_URL") or "http://localhost:8000/meta/data-deletion/",
+        # App dashboard switches.
+        "app_live": True,
+        "require_appsecret_proof": True,
+        "human_agent": True,
+        "profile_access": True,
+        "login_configs": {
+            "300000000000001": [
+                "public_profile",
+                "pages_show_list",
+                "pages_messaging",
+                "pages_manage_metadata",
+                "pages_read_engagement",
+                "business_management",
+            ]
+        },
+        # Clock and lives.
+        "clock_offset_s": 0,
+        "code_life_s": 600,
+        "short_token_s": 5400,
+        "long_token_s": 5184000,
+        "data_access_s": 7776000,
+        "cdn_life_s": 259200,
+        # How the customer's phone behaves.
+        "auto_deliver": True,
+        "auto_read": False,
+        "delivery_delay_ms": 120,
+        "read_delay_ms": 600,
+        # Webhook sender (Meta: 5 s, a few retries at once, alert at 15 min, off at 1 h).
+        "webhook_timeout_s": 5.0,
+        "webhook_batch": 1,
+        "webhook_immediate_retries": 3,
+        "webhook_immediate_delay_s": 0.5,
+        "webhook_backoff_base_s": 5.0,
+        "webhook_backoff_max_s": 300.0,
+        "webhook_alert_after_s": 900.0,
+        "webhook_disable_after_s": 3600.0,
+        # Meta: 2 calls/s per Page on the Conversations API; 0 switches the limit off.
+        "conversations_per_second": 0,
+        "hold_s": 30.0,
+    }
+
+
+class Config:
+    """Defaults from the environment overlaid with what was changed at run time (`overrides`, kept in the store)."""
+
+    def __init__(self, overrides: dict[str, Any], env: dict[str, str] | None = None):
+        self._defaults = defaults(env)
+        self.overrides = overrides
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._defaults:
+            raise AttributeError(name)
+        return self.overrides.get(name, self._defaults[name])
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def check(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return `changes` with each value brought to the type of its default; ValueError with a sentence otherwise."""
+        checked = {}
+        for name, value in changes.items():
+            if name not in self._defaults:
+                raise ValueError(f"There is no setting called {name}. Known: {', '.join(sorted(self._defaults))}.")
+            checked[name] = _coerce(name, value, self._defaults[name])
+        return checked
+
+    def public(self) -> dict[str, Any]:
+        """Return all settings; secrets are shown only as *set* or *empty*."""
+        shown = {name: getattr(self, name) for name in self._defaults}
+        for name in SECRET_KEYS:
+            shown[name] = "set" if shown[name] else "empty"
+        return shown
+
+
+def _coerce(name: str, value: Any, default: Any) -> Any:
+    if isinstance(default, bool):
+        if isinstance(value, str):
+            return value.lower() in {"1", "true", "yes", "on"}
+        return bool(value)
+    if isinstance(default, int | float):
+        try:
+            return type(default)(float(value))
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} must be a number, not {value!r}.") from None
+    if isinstance(default, list):
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        if not isinstance(value, list):
+            raise ValueError(f"{name} must be a list.")
+        return [str(part) for part in value]
+    if isinstance(default, dict):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name} must be an object.")
+        return value
+    return str(value)

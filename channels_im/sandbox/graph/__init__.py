@@ -1,0 +1,1 @@
+"""The Graph API: one module per noun of Meta's reference."""
