@@ -1,0 +1,1 @@
+"""All that knows Meta: one module per chapter of Meta's own Messenger documentation."""

@@ -1,0 +1,117 @@
+"""The Conversations API: what Meta still knows of a thread. Source: Meta, "Conversations API".
+
+Details exist only for the newest 20 messages; at most 2 calls per second and Page.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.views.decorators.debug import sensitive_variables
+
+from channels_im.messenger.client import GraphClient, node
+from channels_im.messenger.values import as_account_id, as_dict, as_id, as_int, as_text, as_web_url
+
+NEWEST = 20
+
+_MESSAGE_FIELDS = "id,created_time,from,to,message,attachments,sticker"
+
+
+@dataclass(frozen=True)
+class GraphAttachment:
+    """A file of a message with a fresh address; `size` in bytes, all but `url` may be missing."""
+
+    url: str
+    name: str | None = None
+    content_type: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class GraphMessage:
+    """A message as the Conversations API shows it. `created_at` is aware, precise to the second; no `metadata`."""
+
+    mid: str
+    created_at: datetime
+    from_page: bool
+    text: str
+    attachments: tuple[GraphAttachment, ...] = ()
+
+
+@sensitive_variables("token")
+def recent_messages(page_id: str, psid: str, token: str) -> list[GraphMessage]:
+    """Return at most the newest 20 messages between the Page and this person, newest first; [] without a thread."""
+    answer = GraphClient(token).get(
+        f"{node(page_id)}/conversations",
+        platform="messenger",
+        user_id=psid,
+        fields=f"id,messages.limit({NEWEST}){{{_MESSAGE_FIELDS}}}",
+    )
+    threads = answer.get("data")
+    found = {}
+    for thread in threads if isinstance(threads, list) else []:
+        rows = as_dict(as_dict(thread).get("messages")).get("data")
+        for row in rows if isinstance(rows, list) else []:
+            message = _message(row, page_id)
+            if message:
+                found.setdefault(message.mid, message)
+    return sorted(found.values(), key=lambda message: message.created_at, reverse=True)[:NEWEST]
+
+
+@sensitive_variables("token")
+def read_message(mid: str, page_id: str, token: str) -> GraphMessage | None:
+    """Return one message with fresh file addresses, or None when it is empty. Raises GraphError (9000001: gone)."""
+    return _message(GraphClient(token).get(node(mid), fields=_MESSAGE_FIELDS), page_id)
+
+
+@sensitive_variables("token")
+def participant_name(page_id: str, psid: str, token: str) -> str | None:
+    """Return the customer's name as the conversation shows it: a fallback when the profile gives none."""
+    answer = GraphClient(token).get(
+        f"{node(page_id)}/conversations", platform="messenger", user_id=psid, fields="participants"
+    )
+    threads = answer.get("data")
+    for thread in threads if isinstance(threads, list) else []:
+        people = as_dict(as_dict(thread).get("participants")).get("data")
+        for person in map(as_dict, people if isinstance(people, list) else []):
+            if as_account_id(person.get("id")) == psid:
+                return as_text(person.get("name"))
+    return None
+
+
+def _message(row: Any, page_id: str) -> GraphMessage | None:
+    row = as_dict(row)
+    mid, created_at = as_id(row.get("id")), _moment(row.get("created_time"))
+    if mid is None or created_at is None:
+        return None
+    return GraphMessage(
+        mid=mid,
+        created_at=created_at,
+        from_page=as_account_id(as_dict(row.get("from")).get("id")) == page_id,
+        text=as_text(row.get("message")) or "",
+        attachments=_attachments(row),
+    )
+
+
+def _attachments(row: dict[str, Any]) -> tuple[GraphAttachment, ...]:
+    items = as_dict(row.get("attachments")).get("data")
+    found = [_attachment(as_dict(item)) for item in (items if isinstance(items, list) else [])]
+    sticker = as_web_url(row.get("sticker"))
+    if sticker:
+        found.append(GraphAttachment(sticker))
+    return tuple(attachment for attachment in found if attachment)
+
+
+def _attachment(item: dict[str, Any]) -> GraphAttachment | None:
+    urls = (as_dict(item.get(kind)).get("url") for kind in ("image_data", "video_data"))
+    url = next((url for url in map(as_web_url, (item.get("file_url"), *urls)) if url), None)
+    if url is None:
+        return None
+    return GraphAttachment(url, as_text(item.get("name")), as_text(item.get("mime_type")), as_int(item.get("size")))
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return datetime.strptime(str(value), "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,205 @@
+"""The events of a Page as frozen dataclasses, one per kind of Meta's webhook reference. Pure.
+
+`events.py` makes them; nothing here reads JSON.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+# Types whose `url` is Meta's own copy of a file; every other url is whatever the customer shared: never fetch it.
+FILE_TYPES = frozenset({"image", "video", "audio", "file", "sticker"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachmentRef:
+    """One attachment as announced. `text` is a rendering for those that are no file (template, location, booking)."""
+
+    type: str
+    url: str | None = None
+    title: str | None = None
+    sticker_id: str | None = None
+    text: str | None = None
+    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_file(self) -> bool:
+        """Say whether `url` is to be downloaded (from allowed hosts only); otherwise it is a link to show."""
+        return self.type in FILE_TYPES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferralInfo:
+    """Where a customer came from: an m.me link (`SHORTLINK`), an ad (`ADS`), a shop's product or a lead form."""
+
+    ref: str | None = None
+    source: str | None = None
+    type: str | None = None
+    ad_id: str | None = None
+    referer_uri: str | None = None
+    ad_title: str | None = None
+    photo_url: str | None = None
+    video_url: str | None = None
+    post_id: str | None = None
+    product_id: str | None = None
+    lead: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What all events have.
+
+    `page_id` is "" when the delivery names none. `psid` is the customer, whoever sent. `timestamp_ms` is Meta's time
+    in milliseconds, None when absent or absurd (`original_timestamp` keeps what stood there). `key` is the natural
+    idempotence key within the page: the same event delivered again has the same key. `standby`: another app owns
+    the thread. `raw` is the item, with every string storable.
+    """
+
+    page_id: str
+    psid: str | None
+    timestamp_ms: int | None
+    original_timestamp: Any = field(default=None, compare=False)
+    key: str
+    standby: bool = False
+    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageContent(Event):
+    """What a customer's message and an echo have in common. `mid` is None in malformed messages: use `key` then."""
+
+    mid: str | None = None
+    text: str | None = None
+    attachments: tuple[AttachmentRef, ...] = ()
+    reply_to_mid: str | None = None
+    quick_reply_payload: str | None = None
+    referral: ReferralInfo | None = None
+    is_deleted: bool = False
+    is_unsupported: bool = False
+    commands: tuple[str, ...] = ()
+    # Set when a lead ad wrote the message: the customer does not see it in the thread.
+    hop_app_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageReceived(MessageContent):
+    """A customer wrote. With `is_deleted` the customer took the message `mid` back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Echo(MessageContent):
+    """The Page wrote: this app (`metadata` is ours), another app, or the Page inbox. Never customer input."""
+
+    app_id: str | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageEdited(Event):
+    """The customer changed the text of `mid`; `num_edit` counts from 1."""
+
+    mid: str
+    text: str | None = None
+    num_edit: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaction(Event):
+    """A reaction to `mid` was set ("react") or taken back ("unreact"), by the customer or `by_page`."""
+
+    mid: str
+    action: str
+    reaction: str | None = None
+    emoji: str | None = None
+    by_page: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read(Event):
+    """The customer read everything sent at or before `watermark_ms`."""
+
+    watermark_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered(Event):
+    """Everything sent at or before `watermark_ms` arrived; `mids` are named only sometimes."""
+
+    watermark_ms: int | None = None
+    mids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postback(Event):
+    """A button, Get Started, persistent menu or ice breaker was tapped. In standby there is no `payload`."""
+
+    mid: str | None = None
+    title: str | None = None
+    payload: str | None = None
+    referral: ReferralInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Referral(Event):
+    """A customer came back to an existing thread through a link or an ad."""
+
+    referral: ReferralInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptIn(Event):
+    """A customer agreed to further messages."""
+
+    type: str | None = None
+    title: str | None = None
+    payload: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountLinking(Event):
+    """A customer linked or unlinked an account; `status` is "linked" or "unlinked"."""
+
+    status: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadControl(Event):
+    """Which app may write: `action` is "pass", "take", "request" or "app_roles"."""
+
+    action: str
+    previous_owner_app_id: str | None = None
+    new_owner_app_id: str | None = None
+    metadata: str | None = None
+    roles: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyEnforcement(Event):
+    """Meta warned, blocked or unblocked the Page (`action`); there is no sender."""
+
+    action: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feedback(Event):
+    """A thumb on one of our messages (`rating`, `mid`) or the answers to a feedback form."""
+
+    rating: str | None = None
+    mid: str | None = None
+    answers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Event):
+    """A customer sent a cart; `products` are lines of text."""
+
+    products: tuple[str, ...] = ()
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown(Event):
+    """Something Meta signed that has no place here, or a known kind that makes no sense. `kind` says where it stood."""
+
+    kind: str

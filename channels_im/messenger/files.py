@@ -1,0 +1,253 @@
+"""Which files may go out and come in: the two tables of the seed as data, and what is checked before. Pure.
+
+1 MB = 1,048,576 bytes. The type is what the bytes say. Outgoing, the name must agree; incoming, the stored name gets
+the right ending. Incoming GIF and WebP are kept as a PNG of the first frame.
+"""
+
+import io
+import os
+import re
+import unicodedata
+import uuid
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image
+
+from channels_im.messenger.file_signatures import (
+    AMR,
+    GIF,
+    JPEG,
+    MP3,
+    MP4,
+    MP4_AUDIO,
+    MPEG_AUDIO,
+    MPEG_VIDEO,
+    PDF,
+    PNG,
+    QUICKTIME,
+    VORBIS,
+    WEBP,
+    FileType,
+    detect,
+)
+
+MB = 1_048_576
+
+# The seed's table "Outgoing": limit in bytes per type.
+OUTGOING_LIMITS: dict[FileType, int] = {
+    PDF: 20 * MB,
+    JPEG: 8 * MB,
+    PNG: 8 * MB,
+    MP4: 20 * MB,
+    MPEG_VIDEO: 20 * MB,
+    QUICKTIME: 20 * MB,
+    MP3: 20 * MB,
+    VORBIS: 20 * MB,
+    AMR: 20 * MB,
+    MPEG_AUDIO: 20 * MB,
+}
+
+# The seed's table "Incoming". Messenger's own voice clips are MP4 files with sound only: they count as MPEG audio.
+INCOMING_LIMIT = 50 * MB
+INCOMING_TYPES = frozenset(OUTGOING_LIMITS) | {MP4_AUDIO}
+CONVERTED_TYPES = frozenset({GIF, WEBP})
+
+# Width times height; a frame of this size needs 100 MB while it is decoded.
+MAX_PIXELS = 25_000_000
+MAX_NAME_CHARS = 150
+
+ATTACHMENT_TYPES = {"document": "file", "image": "image", "video": "video", "audio": "audio"}
+
+# Every ending by which a name may be chosen in a file dialog (`accept`).
+OUTGOING_EXTENSIONS = tuple(dict.fromkeys(ext for found in OUTGOING_LIMITS for ext in found.extensions))
+
+_WHAT_MAY_BE_SENT = (
+    "Desk can send PDF documents, JPEG and PNG images, MP4, MPEG and QuickTime videos, "
+    "and MP3, Ogg Vorbis, AMR and MPEG audio."
+)
+_PLURALS = {"document": "PDF documents", "image": "images", "video": "videos", "audio": "audio files"}
+_KNOWN_EXTENSIONS = frozenset(ext for found in (*INCOMING_TYPES, *CONVERTED_TYPES) for ext in found.extensions) | {
+    ".bin",
+    ".dat",
+    ".tmp",
+}
+_RESERVED_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+
+
+class FileRefused(Exception):
+    """A file that may not be sent or kept. `sentence` names it, what it is, the limit, and what to do."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+@dataclass(frozen=True)
+class OutgoingFile:
+    """A file that may be sent. `size` is in bytes; `attachment_type` is the Send API's word for its kind."""
+
+    name: str
+    size: int
+    type: FileType
+
+    @property
+    def kind(self) -> str:
+        return self.type.kind
+
+    @property
+    def content_type(self) -> str:
+        return self.type.content_type
+
+    @property
+    def attachment_type(self) -> str:
+        return ATTACHMENT_TYPES[self.type.kind]
+
+
+@dataclass(frozen=True)
+class IncomingFile:
+    """A file that may be kept. `name` is safe and has the right ending; `convert`: keep `to_png_first_frame` of it."""
+
+    name: str
+    size: int
+    type: FileType
+    convert: bool
+
+    @property
+    def kind(self) -> str:
+        return self.type.kind
+
+    @property
+    def content_type(self) -> str:
+        return self.type.content_type
+
+
+def kind_and_type(data: bytes | BinaryIO, name: str = "") -> FileType | None:
+    """Return what the bytes are (the first bytes or a whole seekable file), or None for a kind that has no place."""
+    return detect(data, name)
+
+
+def check_outgoing(file: BinaryIO, name: str) -> OutgoingFile:
+    """Return what is to be sent, or raise FileRefused. `file` is seekable and is left at its beginning."""
+    size, found = _look(file, name)
+    shown = safe_name(name)
+    if not size:
+        raise FileRefused(f"“{shown}” is empty. Choose another file.")
+    if found is None:
+        raise FileRefused(f"“{shown}” is not a kind of file that can be sent. {_WHAT_MAY_BE_SENT}")
+    limit = OUTGOING_LIMITS.get(found)
+    if limit is None:
+        raise FileRefused(f"“{shown}” is {_article(found.label)}, which cannot be sent. {_WHAT_MAY_BE_SENT}")
+    if _extension(shown) not in found.extensions:
+        endings = " or ".join(found.extensions)
+        raise FileRefused(
+            f"“{shown}” is {_article(found.label)} by its content, but its name does not end in {endings}. "
+            "Give it the right name and attach it again."
+        )
+    if size > limit:
+        raise FileRefused(
+            f"“{shown}” has {_megabytes(size)}; {_PLURALS[found.kind]} may have at most {_megabytes(limit)}. "
+            "Make it smaller and attach it again."
+        )
+    return OutgoingFile(shown, size, found)
+
+
+def check_incoming(file: BinaryIO, name: str = "", *, limit: int = INCOMING_LIMIT) -> IncomingFile:
+    """Return how to keep a received file, or raise FileRefused. `file` is seekable and is left at its beginning."""
+    size, found = _look(file, name)
+    shown = safe_name(name)
+    if not size:
+        raise FileRefused(f"“{shown}” is empty.")
+    if found is None or found not in INCOMING_TYPES | CONVERTED_TYPES:
+        raise FileRefused(
+            f"“{shown}” is not a kind of file that Desk keeps (PDF, images, videos, audio). "
+            "Look at it in the Page inbox on Facebook."
+        )
+    if size > limit:
+        raise FileRefused(incoming_too_big(shown, size, limit))
+    convert = found in CONVERTED_TYPES
+    kept_as = PNG if convert else found
+    return IncomingFile(with_right_extension(name, kept_as), size, found, convert)
+
+
+def incoming_too_big(name: str, size: int | None, limit: int = INCOMING_LIMIT) -> str:
+    """Return the sentence for a received file over the limit; `size` in bytes, None when it was not read to its end."""
+    amount = f"has {_megabytes(size)}" if size else "is too big"
+    return (
+        f"“{safe_name(name)}” {amount}; received files may have at most {_megabytes(limit)}. "
+        "Look at it in the Page inbox on Facebook."
+    )
+
+
+def to_png_first_frame(file: BinaryIO) -> io.BytesIO:
+    """Return the first frame of a GIF or WebP as PNG, at its beginning. Raises FileRefused if it cannot."""
+    file.seek(0)
+    try:
+        with Image.open(file, formats=["GIF", "WEBP"]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise FileRefused(f"The image is too large to show: more than {MAX_PIXELS // 1_000_000} megapixels.")
+            image.seek(0)
+            frame = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    except FileRefused:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise FileRefused("The image is too large to show.") from None
+    except Exception:
+        # Pillow's decoders raise nearly anything on damaged input.
+        raise FileRefused("The image is damaged and cannot be shown.") from None
+    png = io.BytesIO()
+    frame.save(png, "PNG")
+    png.seek(0)
+    return png
+
+
+def with_right_extension(name: str, type: FileType) -> str:
+    """Return a safe file name that ends as `type` demands; a wrong known ending is replaced, others are kept."""
+    shown = safe_name(name)
+    extension = _extension(shown)
+    if extension in type.extensions:
+        return shown
+    stem = shown[: -len(extension)] if extension in _KNOWN_EXTENSIONS else shown
+    return (stem or "file") + type.extension
+
+
+def safe_name(name: str) -> str:
+    """Return `name` without folders, control and direction characters, at most 150 characters, never empty."""
+    text = unicodedata.normalize("NFC", (name or "").replace("\\", "/").rsplit("/", 1)[-1])
+    text = "".join(char for char in text if unicodedata.category(char)[0] != "C")
+    text = re.sub(r'[<>:"|?*]', "_", text)
+    text = re.sub(r"\s+", " ", text).strip(" .")
+    if _RESERVED_NAMES.match(text):
+        text = f"_{text}"
+    if len(text) > MAX_NAME_CHARS:
+        stem, extension = os.path.splitext(text)
+        extension = extension if len(extension) <= 10 else ""
+        text = stem[: MAX_NAME_CHARS - len(extension)].rstrip(" .") + extension
+    return text or "file"
+
+
+def stored_name(type: FileType) -> str:
+    """Return a name for the storage that owes nothing to the sender: 32 random hex digits and the right ending."""
+    return uuid.uuid4().hex + type.extension
+
+
+def _look(file: BinaryIO, name: str) -> tuple[int, FileType | None]:
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(0)
+    return size, detect(file, name)
+
+
+def _extension(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _article(label: str) -> str:
+    # "an MP4", "an MP3", "an MPEG", "an Ogg", "an AMR" by sound.
+    return f"{'an' if label[0] in 'AMO' else 'a'} {label}"
+
+
+def _megabytes(size: int) -> str:
+    """Return a size in MB with one decimal at most, rounded up so that nothing over a limit looks like the limit."""
+    tenths = -(-size * 10 // MB)
+    return f"{tenths // 10} MB" if tenths % 10 == 0 else f"{tenths / 10:.1f} MB"

@@ -1,0 +1,132 @@
+"""Access tokens: the long-lived exchange, and what Meta says a token is worth.
+
+Sources: Meta, "Get long-lived tokens" and "Debug token". Both calls carry secrets in the query, as Meta defines them;
+`desk.http` keeps queries out of the log.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
+
+from channels_im.messenger.client import GraphClient
+from channels_im.messenger.errors import GraphOutcomeUnknown, Verdict, classify
+from channels_im.messenger.oauth.scopes import REQUIRED_SCOPES
+from channels_im.messenger.values import as_account_id, as_dict, as_int, as_list, as_text
+
+
+@dataclass(frozen=True)
+class LongLivedToken:
+    """A user token of about 60 days; `expires_in_s` is None when Meta names no end."""
+
+    token: str = field(repr=False)
+    expires_in_s: int | None
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """What `debug_token` says. Times are aware, None for "never"; `profile_id` is the Page of a Page token.
+
+    `granular_scopes` maps a permission to the ids it covers, or to None when it covers all.
+    """
+
+    app_id: str | None
+    type: str | None
+    user_id: str | None
+    profile_id: str | None
+    is_valid: bool
+    expires_at: datetime | None
+    data_access_expires_at: datetime | None
+    scopes: frozenset[str]
+    granular_scopes: dict[str, frozenset[str] | None]
+    error_code: int | None = None
+    error_subcode: int | None = None
+    issued_at: datetime | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Say whether the token belongs to this installation's app."""
+        return self.app_id == settings.META_APP_ID
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Return why the token is dead, or None while it lives."""
+        if self.is_valid:
+            return None
+        return classify(190 if self.error_code is None else self.error_code, self.error_subcode)
+
+    def missing_scopes(self, page_id: str) -> tuple[str, ...]:
+        """Return the required permissions that are not granted, or not for this Page."""
+        return tuple(scope for scope in REQUIRED_SCOPES if not self._has(scope, page_id))
+
+    def covers(self, page_id: str) -> bool:
+        """Say whether the token lives, is not another Page's, and has every required permission for this one."""
+        return self.is_valid and self.profile_id in (None, page_id) and not self.missing_scopes(page_id)
+
+    def _has(self, scope: str, page_id: str) -> bool:
+        targets = self.granular_scopes.get(scope)
+        return scope in self.scopes and (targets is None or page_id in targets)
+
+
+@sensitive_variables()
+def exchange_long_lived(short_token: str) -> LongLivedToken:
+    """Return the long-lived user token for a living short one. Raises the errors of GraphClient."""
+    answer = GraphClient(None).get(
+        "oauth/access_token",
+        grant_type="fb_exchange_token",
+        client_id=settings.META_APP_ID,
+        client_secret=settings.META_APP_SECRET,
+        fb_exchange_token=short_token,
+    )
+    token = as_text(answer.get("access_token"))
+    if token is None:
+        raise GraphOutcomeUnknown("The token exchange answered without a token", http_status=200)
+    return LongLivedToken(token, as_int(answer.get("expires_in")))
+
+
+@sensitive_variables()
+def debug_token(token: str) -> TokenInfo:
+    """Ask Meta what `token` is worth. A dead token is an answer (`is_valid` False), not an error.
+
+    An answer that does not say whether the token is valid is none: GraphOutcomeUnknown.
+    """
+    data = as_dict(GraphClient.for_app().get("debug_token", input_token=token).get("data"))
+    if not isinstance(data.get("is_valid"), bool):
+        raise GraphOutcomeUnknown("debug_token answered without is_valid", http_status=200)
+    error = as_dict(data.get("error"))
+    return TokenInfo(
+        app_id=as_account_id(data.get("app_id")),
+        type=as_text(data.get("type")),
+        user_id=as_account_id(data.get("user_id")),
+        profile_id=as_account_id(data.get("profile_id")),
+        is_valid=data.get("is_valid") is True,
+        expires_at=_moment(data.get("expires_at")),
+        data_access_expires_at=_moment(data.get("data_access_expires_at")),
+        scopes=frozenset(_texts(data.get("scopes"))),
+        granular_scopes=_granular(data.get("granular_scopes")),
+        error_code=as_int(error.get("code")),
+        error_subcode=as_int(error.get("subcode")) or as_int(error.get("error_subcode")),
+        issued_at=_moment(data.get("issued_at")),
+    )
+
+
+def _granular(rows: Any) -> dict[str, frozenset[str] | None]:
+    granted: dict[str, frozenset[str] | None] = {}
+    for row in map(as_dict, as_list(rows)):
+        scope = as_text(row.get("scope"))
+        if scope is None:
+            continue
+        targets = row.get("target_ids")
+        granted[scope] = None if targets is None else frozenset(_texts(targets))
+    return granted
+
+
+def _texts(values: Any) -> list[str]:
+    return [text for text in map(as_text, values if isinstance(values, list) else []) if text]
+
+
+def _moment(value: Any) -> datetime | None:
+    seconds = as_int(value)
+    return datetime.fromtimestamp(seconds, UTC) if seconds and 0 < seconds < 4_102_444_800 else None

@@ -1,0 +1,186 @@
+"""Pages of the person who linked Facebook: listing, webhook subscription, blocking people.
+
+Sources: Meta, "Page accounts", "Subscribed apps", "Moderate conversations".
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
+
+from channels_im.messenger.client import GraphClient, node, require_success
+from channels_im.messenger.errors import ErrorKind, GraphError
+from channels_im.messenger.oauth import debug_token
+from channels_im.messenger.values import as_account_id, as_dict, as_text, as_web_url
+
+logger = logging.getLogger(__name__)
+
+# Not response_feedback: it puts thumbs on every message.
+SUBSCRIBED_FIELDS = (
+    "messages",
+    "message_echoes",
+    "message_edits",
+    "message_reactions",
+    "message_reads",
+    "message_deliveries",
+    "messaging_postbacks",
+    "messaging_referrals",
+    "messaging_optins",
+    "messaging_handovers",
+    "standby",
+    "messaging_policy_enforcement",
+)
+
+_PAGE_FIELDS = "id,name,access_token,tasks,picture{url}"
+
+
+@dataclass(frozen=True)
+class PageInfo:
+    """A Page as the person may use it. Without `access_token` it can be shown, not connected.
+
+    `tasks` are Meta's: MESSAGING is needed to answer, MODERATE to subscribe.
+    """
+
+    page_id: str
+    name: str
+    access_token: str | None = field(repr=False)
+    tasks: tuple[str, ...] = ()
+    picture_url: str | None = None
+
+
+@sensitive_variables("user_token")
+def list_pages(user_token: str) -> list[PageInfo]:
+    """Return every Page the token gives access to, each once.
+
+    `/me/accounts` first. What the person ticked but is missing there (granular permissions, business-owned Pages) is
+    read one by one from the ids that `debug_token` names; only when nothing was found, from the businesses. A Page that
+    Meta refuses is left out, but a failure that may pass is raised: a page missing by accident would look deselected.
+    """
+    client = GraphClient(user_token)
+    found = {page.page_id: page for page in _read(client.paged("me/accounts", fields=_PAGE_FIELDS, limit=100))}
+    for page_id in sorted(_granted_page_ids(user_token) - found.keys()):
+        for page in _read(_one(client, page_id)):
+            found.setdefault(page.page_id, page)
+    if not found:
+        found = {page.page_id: page for page in _business_pages(client)}
+    return list(found.values())
+
+
+@sensitive_variables("token")
+def subscribe(page_id: str, token: str, fields: Iterable[str] = SUBSCRIBED_FIELDS) -> None:
+    """Subscribe our app to the Page's webhooks. To be repeated at every re-authentication and release."""
+    answer = GraphClient(token).post(_subscription_path(page_id), params={"subscribed_fields": tuple(fields)})
+    require_success(answer, "subscribe")
+
+
+@sensitive_variables("token")
+def unsubscribe(page_id: str, token: str | None) -> None:
+    """End the subscription of our app; with the app's own token when the page token is missing or dead."""
+    path = _subscription_path(page_id)
+    if token:
+        try:
+            require_success(GraphClient(token).delete(path), "unsubscribe")
+            return
+        except GraphError as exc:
+            if exc.verdict.kind is not ErrorKind.REAUTHENTICATE:
+                raise
+    require_success(GraphClient.for_app().delete(path), "unsubscribe")
+
+
+@sensitive_variables("token")
+def subscription(page_id: str, token: str) -> set[str] | None:
+    """Return the fields our app is subscribed to at the Page, or None when it is not subscribed."""
+    for app in GraphClient(token).paged(_subscription_path(page_id)):
+        if as_account_id(app.get("id")) == settings.META_APP_ID:
+            fields = app.get("subscribed_fields")
+            return {name for name in map(_field_name, fields if isinstance(fields, list) else []) if name}
+    return None
+
+
+@sensitive_variables("token")
+def block_user(page_id: str, psid: str, token: str) -> None:
+    """Stop this person from writing to the Page."""
+    _moderate(page_id, psid, token, "BLOCK_USER")
+
+
+@sensitive_variables("token")
+def unblock_user(page_id: str, psid: str, token: str) -> None:
+    """Let this person write to the Page again."""
+    _moderate(page_id, psid, token, "UNBLOCK_USER")
+
+
+def _moderate(page_id: str, psid: str, token: str, action: str) -> None:
+    body = {"user_ids": [{"id": psid}], "actions": [action]}
+    answer = GraphClient(token).post(f"{node(page_id)}/moderate_conversations", json=body)
+    require_success(answer, action.lower())
+
+
+def _subscription_path(page_id: str) -> str:
+    return f"{node(page_id)}/subscribed_apps"
+
+
+def _field_name(value: Any) -> str | None:
+    return as_text(as_dict(value).get("name")) or as_text(value)
+
+
+def _read(rows: Iterable[dict[str, Any]]) -> Iterator[PageInfo]:
+    for row in rows:
+        page_id = as_account_id(row.get("id"))
+        if page_id is None:
+            continue
+        picture = as_dict(row.get("picture"))
+        tasks = row.get("tasks")
+        yield PageInfo(
+            page_id=page_id,
+            name=as_text(row.get("name")) or page_id,
+            access_token=as_text(row.get("access_token")),
+            tasks=tuple(task for task in map(as_text, tasks if isinstance(tasks, list) else []) if task),
+            picture_url=as_web_url(as_dict(picture.get("data")).get("url")) or as_web_url(picture.get("url")),
+        )
+
+
+def _granted_page_ids(user_token: str) -> set[str]:
+    """Return the ids of all Pages that a granular permission names. Businesses are ids of another kind."""
+    try:
+        granular = debug_token(user_token).granular_scopes
+    except GraphError as exc:
+        _raise_if_passing(exc)
+        return set()
+    return {page_id for scope, ids in granular.items() if scope.startswith("pages_") for page_id in ids or ()}
+
+
+def _one(client: GraphClient, page_id: str) -> list[dict[str, Any]]:
+    try:
+        return [client.get(node(page_id), fields=_PAGE_FIELDS)]
+    except GraphError as exc:
+        _raise_if_passing(exc)
+        logger.info("Page %s is granted but cannot be read: %s", page_id, exc)
+        return []
+
+
+def _business_pages(client: GraphClient) -> Iterator[PageInfo]:
+    for business in _rows(client, "me/businesses", fields="id", limit=100):
+        business_id = as_account_id(business.get("id"))
+        if business_id is None:
+            continue
+        for edge in ("owned_pages", "client_pages"):
+            rows = _rows(client, f"{node(business_id)}/{edge}", fields=_PAGE_FIELDS, limit=100)
+            for page in _read(rows):
+                with_token = [] if page.access_token else list(_read(_one(client, page.page_id)))
+                yield with_token[0] if with_token else page
+
+
+def _rows(client: GraphClient, path: str, **params: Any) -> list[dict[str, Any]]:
+    try:
+        return list(client.paged(path, **params))
+    except GraphError as exc:
+        _raise_if_passing(exc)
+        return []
+
+
+def _raise_if_passing(exc: GraphError) -> None:
+    if exc.verdict.retry or exc.verdict.outcome_unknown:
+        raise exc

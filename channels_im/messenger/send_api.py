@@ -1,0 +1,111 @@
+"""The Send API: one part (a text or a file) per call. Source: Meta, "Send API" and "Saving assets".
+
+There is no idempotency key: `metadata` comes back in the echo, and a call that raises GraphOutcomeUnknown is settled
+by it.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
+
+from channels_im.messenger.client import GraphClient, node
+from channels_im.messenger.errors import GraphOutcomeUnknown
+from channels_im.messenger.values import as_account_id, as_id
+
+# Meta takes a file in before it answers; its own limit for fetching one is 10 s, for videos 75 s.
+UPLOAD_TIMEOUT_FACTOR = 4
+
+
+@dataclass(frozen=True)
+class SendPolicy:
+    """Under which of Meta's rules a message goes out: `messaging_type`, and `tag` only with MESSAGE_TAG."""
+
+    messaging_type: str
+    tag: str | None = None
+
+
+# Inside 24 hours of the customer's last message, and up to 7 days for a person's answer (Meta, "Human Agent").
+RESPONSE = SendPolicy("RESPONSE")
+HUMAN_AGENT = SendPolicy("MESSAGE_TAG", "HUMAN_AGENT")
+
+
+@dataclass(frozen=True)
+class SendResult:
+    """What Meta answered: the message's `mid`, and the PSID it went to (None when Meta does not repeat it)."""
+
+    mid: str
+    recipient_id: str | None
+
+
+@sensitive_variables("token")
+def send_text(
+    token: str,
+    page_id: str,
+    psid: str,
+    text: str,
+    *,
+    policy: SendPolicy,
+    metadata: str,
+    reply_to_mid: str | None = None,
+) -> SendResult:
+    """Send `text` (Meta takes fewer than 2000 characters) as the Page. Raises the errors of GraphClient."""
+    body = {**_envelope(psid, policy, reply_to_mid), "message": {"text": text, "metadata": metadata}}
+    return _result(GraphClient(token).post(f"{node(page_id)}/messages", json=body))
+
+
+@sensitive_variables("token")
+def send_file(
+    token: str,
+    page_id: str,
+    psid: str,
+    *,
+    file: BinaryIO,
+    filename: str,
+    content_type: str,
+    attachment_type: str,
+    policy: SendPolicy,
+    metadata: str,
+    reply_to_mid: str | None = None,
+) -> SendResult:
+    """Upload and send one file; `attachment_type` is image, video, audio or file. Raises the errors of GraphClient.
+
+    `file` is read from its beginning. The answer may take four times META_TIMEOUT_SECONDS.
+    """
+    message = {"attachment": {"type": attachment_type, "payload": {}}, "metadata": metadata}
+    form = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in {**_envelope(psid, policy, reply_to_mid), "message": message}.items()
+    }
+    file.seek(0)
+    client = GraphClient(token, timeout_s=settings.META_TIMEOUT_SECONDS * UPLOAD_TIMEOUT_FACTOR)
+    upload = {"filedata": (filename, file, content_type)}
+    return _result(client.post(f"{node(page_id)}/messages", data=form, files=upload))
+
+
+@sensitive_variables("token")
+def sender_action(token: str, page_id: str, psid: str, action: str, payload: dict[str, Any] | None = None) -> None:
+    """Send typing_on, typing_off or mark_seen; react and unreact take `payload` {message_id, reaction}."""
+    body: dict[str, Any] = {"recipient": {"id": psid}, "sender_action": action}
+    if payload is not None:
+        body["payload"] = payload
+    GraphClient(token).post(f"{node(page_id)}/messages", json=body)
+
+
+def _envelope(psid: str, policy: SendPolicy, reply_to_mid: str | None) -> dict[str, Any]:
+    envelope: dict[str, Any] = {"recipient": {"id": psid}, "messaging_type": policy.messaging_type}
+    if policy.tag:
+        envelope["tag"] = policy.tag
+    # Meta documents reply_to with RESPONSE alone; a late answer without its quote is better than a refused one.
+    if reply_to_mid and policy.messaging_type == "RESPONSE":
+        envelope["reply_to"] = {"mid": reply_to_mid}
+    return envelope
+
+
+def _result(answer: dict[str, Any]) -> SendResult:
+    mid = as_id(answer.get("message_id"))
+    if mid is None:
+        raise GraphOutcomeUnknown("The Send API answered without a message id", http_status=200)
+    return SendResult(mid, as_account_id(answer.get("recipient_id")))

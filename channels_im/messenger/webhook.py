@@ -1,0 +1,90 @@
+"""The webhook's answers, decided without a framework: the Django view and the ASGI door both ask here. Pure."""
+
+import hmac
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from channels_im.messenger import signature
+
+SIGNATURE_HEADER = "X-Hub-Signature-256"
+MAX_BODY_BYTES = 1_048_576
+
+# A short plain charset, so that the echoed challenge can never be markup.
+_CHALLENGE = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
+
+Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+
+
+class Outcome(StrEnum):
+    """What is to be done with a POST."""
+
+    ACCEPTED = "accepted"
+    TOO_LARGE = "too_large"
+    BAD_SIGNATURE = "bad_signature"
+    OTHER_OBJECT = "other_object"
+
+
+@dataclass(frozen=True)
+class PostVerdict:
+    """`accepted` means: keep the bytes in the journal, then answer `status`. Otherwise store nothing."""
+
+    outcome: Outcome
+    status: int
+
+    @property
+    def accepted(self) -> bool:
+        """Say whether the body goes into the journal."""
+        return self.outcome is Outcome.ACCEPTED
+
+
+ACCEPTED = PostVerdict(Outcome.ACCEPTED, 200)
+TOO_LARGE = PostVerdict(Outcome.TOO_LARGE, 413)
+BAD_SIGNATURE = PostVerdict(Outcome.BAD_SIGNATURE, 403)
+OTHER_OBJECT = PostVerdict(Outcome.OTHER_OBJECT, 404)
+
+
+def verify_challenge(params: Mapping[str, str], verify_token: str | None) -> str | None:
+    """Return the challenge to answer as `text/plain` with 200, or None for 403.
+
+    `params` are the query parameters `hub.mode`, `hub.verify_token` and `hub.challenge`. Source: Meta, "Webhooks".
+    """
+    mode, token, challenge = (params.get(f"hub.{name}") for name in ("mode", "verify_token", "challenge"))
+    if not verify_token or mode != "subscribe" or not isinstance(token, str) or not isinstance(challenge, str):
+        return None
+    same = hmac.compare_digest(token.encode("utf-8", "replace"), verify_token.encode())
+    return challenge if same and _CHALLENGE.fullmatch(challenge) else None
+
+
+def check_post(
+    body: bytes, headers: Headers, secrets: Iterable[str | None], max_bytes: int = MAX_BODY_BYTES
+) -> PostVerdict:
+    """Decide on a delivery: size (413), then signature (403), then `object` present and not "page" (404), else 200.
+
+    `body` are the untouched bytes; `headers` a mapping or ASGI's list of pairs, names in any case. What is signed but
+    is not JSON or has no sense is accepted: refusing it would make Meta repeat it and unsubscribe the app.
+    """
+    if len(body) > max_bytes:
+        return TOO_LARGE
+    if not signature.is_valid(body, header(headers, SIGNATURE_HEADER), secrets):
+        return BAD_SIGNATURE
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return ACCEPTED
+    if isinstance(data, dict) and "object" in data and data["object"] != "page":
+        return OTHER_OBJECT
+    return ACCEPTED
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """Return the value of the header `name`, or None; a header given twice counts as absent."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    found = [_text(value) for key, value in pairs if _text(key).lower() == name.lower()]
+    return found[0] if len(found) == 1 else None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
