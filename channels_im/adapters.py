@@ -1,0 +1,106 @@
+"""allauth's door to Facebook: an administrator links an account; nobody logs in or signs up by it."""
+
+import logging
+from typing import Any
+
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.providers.base.constants import AuthError, AuthProcess
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.debug import sensitive_variables
+from django.views.defaults import permission_denied
+
+from channels_im.models import Channel, PendingLink
+from channels_im.services import linking as service
+from channels_im.setup import linking as pages
+from channels_im.setup.access import LINK_FACEBOOK, may
+
+logger = logging.getLogger(__name__)
+
+CANCELLED = "You left Facebook before the end, so nothing was linked and nothing has been changed."
+STATE_LOST = (
+    "This answer of Facebook does not belong to a login that was started here: it is too old, was used before, or was "
+    "not started in this browser. Nothing has been changed. Start again."
+)
+CODE_REFUSED = (
+    "Facebook did not accept the code of this login: it works once only and for a short time. Nothing has been "
+    "changed. Start again."
+)
+NO_ANSWER = "Facebook could not be reached to finish the login. Nothing has been changed. Try again in a minute."
+
+
+class LinkAdapter(DefaultSocialAccountAdapter):
+    """Takes over from allauth as soon as it knows the person and the short-lived token."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: object) -> bool:
+        return False
+
+    @sensitive_variables("sociallogin")
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        """Finish the login ourselves: exchange the token, look at what was granted, save it or ask first."""
+        _require_administrator(request)
+        if sociallogin.state.get("process") != AuthProcess.CONNECT or not sociallogin.token:
+            raise ImmediateHttpResponse(_forbidden(request))
+        channel = _channel(sociallogin.state)
+        next_url = sociallogin.get_redirect_url(request) or ""
+        try:
+            outcome = service.finish_login(
+                request.user,
+                sociallogin.token.token,
+                facebook_user_id=sociallogin.account.uid,
+                page=channel.page if channel else None,
+                next_url=next_url,
+            )
+        except service.LinkRefused as refusal:
+            raise ImmediateHttpResponse(pages.failed(request, str(refusal), channel=channel)) from None
+        if isinstance(outcome, PendingLink):
+            raise ImmediateHttpResponse(redirect("setup:link_decide"))
+        pages.tell(request, outcome)
+        raise ImmediateHttpResponse(redirect(next_url or "setup:messenger"))
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: Any = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        """Explain in Setup, in words. The exception's text is never shown or logged: it may hold the app secret."""
+        _require_administrator(request)
+        state = (extra_context or {}).get("state") or {}
+        logger.info("A Facebook login ended without a link: %s, %s", error, type(exception).__name__)
+        if error == AuthError.CANCELLED:
+            sentence = CANCELLED
+        elif isinstance(exception, OAuth2Error):
+            sentence = CODE_REFUSED
+        elif exception is not None:
+            sentence = NO_ANSWER
+        elif state:
+            sentence = "Facebook ended the login with an error. Nothing has been changed. Start again."
+        else:
+            sentence = STATE_LOST
+        answer = pages.failed(request, sentence, channel=_channel(state), cancelled=error == AuthError.CANCELLED)
+        raise ImmediateHttpResponse(answer)
+
+
+def _require_administrator(request: HttpRequest) -> None:
+    if may(request.user, *LINK_FACEBOOK):
+        return
+    if not request.user.is_authenticated:
+        raise ImmediateHttpResponse(redirect_to_login("/"))
+    raise ImmediateHttpResponse(_forbidden(request))
+
+
+def _forbidden(request: HttpRequest) -> HttpResponse:
+    return permission_denied(request, PermissionDenied("Linking Facebook is for administrators, in Setup."))
+
+
+def _channel(state: dict[str, Any]) -> Channel | None:
+    pk = (state.get("data") or {}).get("channel")
+    channels = Channel.objects.existing().select_related("page__facebook_account")
+    return channels.filter(pk=pk).first() if pk else None

@@ -1,0 +1,25 @@
+from django.apps import AppConfig
+
+
+class ChannelsImConfig(AppConfig):
+    name = "channels_im"
+    verbose_name = "Instant Messaging"
+
+    def ready(self) -> None:
+        from django.db.models.signals import post_migrate
+
+        from channels_im import checks, signals
+        from channels_im.services import checking, claims, connection, expiry, journal, subscriptions
+        from channels_im.setup import menu
+        from desk import health, schedules, sweep
+
+        sweep.register("journal", journal.is_due, journal.TASK, claims.reclaim_stale)
+        health.register("journal", journal.report)
+        sweep.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
+        sweep.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)
+        schedules.register("check Facebook", checking.TASK, schedules.DAILY)
+        schedules.register("warn of ending logins", expiry.TASK, schedules.HOURLY)
+        post_migrate.connect(schedules.keep, sender=self)
+        checks.register()
+        signals.connect()
+        menu.register()

@@ -1,0 +1,89 @@
+"""What `manage.py check` says of settings that are missing or do not fit together (docs/operations.md)."""
+
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.http.request import validate_host
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+MISSING = {
+    "META_APP_ID": ("W001", "Facebook cannot be linked.", "Copy the app id from the dashboard of your Meta app."),
+    "META_APP_SECRET": (
+        "W002",
+        "Every webhook is refused and no call to Facebook succeeds.",
+        "Copy the app secret from the dashboard of your Meta app (App settings → Basic).",
+    ),
+    "META_VERIFY_TOKEN": (
+        "W003",
+        "Facebook cannot verify the webhook.",
+        "Set it to any text, and type the same into the webhook form of your Meta app.",
+    ),
+}
+
+
+def register() -> None:
+    """Called from `AppConfig.ready()`."""
+    checks.register(meta_app)
+    checks.register(meta_addresses, checks.Tags.security)
+    checks.register(public_address)
+    checks.register(public_https, checks.Tags.security, deploy=True)
+
+
+def meta_app(**_options: Any) -> list[checks.CheckMessage]:
+    """Tell of settings of the Meta app that are empty."""
+    return [
+        checks.Warning(f"{name} is not set. {effect}", hint=hint, id=f"channels_im.{number}")
+        for name, (number, effect, hint) in MISSING.items()
+        if not getattr(settings, name)
+    ]
+
+
+def meta_addresses(**_options: Any) -> list[checks.CheckMessage]:
+    """Refuse to send tokens in clear over a network: only this machine may be reached without https."""
+    found = []
+    for name, number in (("META_GRAPH_URL", "E001"), ("META_DIALOG_URL", "E002")):
+        address = _split(getattr(settings, name))
+        if address is None or not (address.scheme == "https" or _is_loopback(address)):
+            message = f"{name} is {getattr(settings, name)!r}: tokens and passwords would travel in clear."
+            hint = "It must begin with https://. Plain http is only for the sandbox on this machine (localhost)."
+            found.append(checks.Error(message, hint=hint, id=f"channels_im.{number}"))
+    return found
+
+
+def public_address(**_options: Any) -> list[checks.CheckMessage]:
+    """Compare the address under which Desk is reached with the hosts it answers to."""
+    address = _split(settings.PUBLIC_URL)
+    if address is None:
+        message = f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}, which is no address."
+        hint = "Write it out in full, for example https://desk.example.com"
+        return [checks.Warning(message, hint=hint, id="channels_im.W004")]
+    host = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
+    if validate_host(host, settings.ALLOWED_HOSTS):
+        return []
+    message = f"Desk does not answer to its own address: DESK_ALLOWED_HOSTS lacks {host!r}."
+    hint = f"Set DESK_ALLOWED_HOSTS={host}, the host of DESK_PUBLIC_URL. Until then every request is answered 400."
+    return [checks.Warning(message, hint=hint, id="channels_im.W005")]
+
+
+def public_https(**_options: Any) -> list[checks.CheckMessage]:
+    """Meta calls webhooks and callbacks only over https."""
+    if settings.HTTPS:
+        return []
+    message = f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}: Facebook delivers webhooks and redirects only to https."
+    hint = "Put a proxy with TLS in front (docs/operations.md) and set DESK_PUBLIC_URL=https://…"
+    return [checks.Warning(message, hint=hint, id="channels_im.W006")]
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        address = urlsplit(url)
+        return address if address.scheme in {"http", "https"} and address.hostname else None
+    except ValueError:
+        return None
+
+
+def _is_loopback(address: SplitResult) -> bool:
+    return address.hostname in LOOPBACK or (address.hostname or "").endswith(".localhost")

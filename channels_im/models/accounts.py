@@ -1,0 +1,144 @@
+"""The Facebook people who linked their account, and the Pages they gave us."""
+
+from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from desk.encryption import EncryptedTokenField
+
+
+class FacebookAccount(models.Model):
+    """The person who linked Facebook, with the long-lived user token (about 60 days)."""
+
+    facebook_user_id = models.CharField(max_length=64, unique=True, help_text="App-scoped user id (ASID), never a PSID")
+    name = models.CharField(max_length=200, blank=True)
+    social_account = models.OneToOneField(
+        SocialAccount, null=True, blank=True, on_delete=models.SET_NULL, related_name="facebook_account"
+    )
+    linked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="facebook_accounts"
+    )
+    user_token = EncryptedTokenField(null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="As Meta says; empty: never")
+    data_access_expires_at = models.DateTimeField(null=True, blank=True)
+    scopes = models.JSONField(default=list, blank=True)
+    linked_at = models.DateTimeField(default=timezone.now)
+    app_removed_at = models.DateTimeField(null=True, blank=True)
+    last_warned_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="The last of 14, 7, 1 days before expiry that administrators were told of"
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name or f"Facebook user {self.facebook_user_id}"
+
+
+class Page(models.Model):
+    """A Facebook Page that someone granted to us, with what Meta last said of it."""
+
+    class Connection(models.TextChoices):
+        CONNECTED = "connected", "Connected"
+        REAUTH_REQUIRED = "reauth_required", "Re-authentication required"
+
+    class Reason(models.TextChoices):
+        """Why a Page must be re-authenticated; the values of messenger.errors.ReauthReason."""
+
+        TOKEN_EXPIRED = "token_expired", "The access token has expired"
+        PERMISSION_REVOKED = "permission_revoked", "A page permission was revoked"
+        PAGE_DESELECTED = "page_deselected", "The Page was not ticked at the last Facebook login"
+        APP_REMOVED = "app_removed", "The app was removed in the Facebook settings"
+        PASSWORD_CHANGED = "password_changed", "The Facebook password was changed"
+        CHECKPOINT = "checkpoint", "Facebook wants the person to confirm their account"
+        ROLE_LOST = "role_lost", "The person has no role on the Page any more"
+
+    class DetectedBy(models.TextChoices):
+        SEND = "send", "a reply could not be sent"
+        CALLBACK = "callback", "Facebook told us"
+        LOGIN = "login", "a Facebook login"
+        CHECK = "check", "the daily check"
+
+    class Subscription(models.TextChoices):
+        UNKNOWN = "unknown", "Not checked yet"
+        SUBSCRIBED = "subscribed", "Subscribed"
+        INCOMPLETE = "incomplete", "Some fields are missing"
+        UNSUBSCRIBED = "unsubscribed", "Not subscribed"
+
+    page_id = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    picture = models.ImageField(upload_to="pages/", blank=True)
+    facebook_account = models.ForeignKey(
+        FacebookAccount, null=True, blank=True, on_delete=models.SET_NULL, related_name="pages"
+    )
+    page_token = EncryptedTokenField(null=True, blank=True, editable=False)
+    token_expires_at = models.DateTimeField(null=True, blank=True, help_text="As debug_token says; empty: never")
+    tasks = models.JSONField(default=list, blank=True)
+
+    connection = models.CharField(max_length=16, choices=Connection, default=Connection.CONNECTED)
+    reauth_reason = models.CharField(max_length=20, choices=Reason, blank=True)
+    reauth_since = models.DateTimeField(null=True, blank=True)
+    reauth_detected_by = models.CharField(max_length=8, choices=DetectedBy, blank=True)
+    reauth_mailed_at = models.DateTimeField(null=True, blank=True, help_text="One e-mail per incident, not ten")
+    reauth_mail_after = models.DateTimeField(null=True, blank=True, help_text="When a refused e-mail is tried again")
+
+    subscription = models.CharField(max_length=12, choices=Subscription, default=Subscription.UNKNOWN)
+    subscribed_fields = models.JSONField(default=list, blank=True)
+    subscription_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the subscription is to be set and checked next; empty: nothing to do"
+    )
+    subscription_attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each try")
+    subscription_error = models.TextField(blank=True, help_text="Why the last try failed, in words")
+    checked_at = models.DateTimeField(null=True, blank=True, help_text="Last debug_token and subscribed_apps check")
+    trouble = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What is wrong besides the connection: restricted, app in development mode …",
+    )
+    last_event_at = models.DateTimeField(null=True, blank=True)
+    rate_limited_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name", "page_id"]
+        constraints = [
+            models.CheckConstraint(
+                name="page_reauth_has_reason",
+                condition=Q(connection="connected", reauth_reason="")
+                | (Q(connection="reauth_required") & ~Q(reauth_reason="")),
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["subscription_due_at"],
+                name="page_subscription_due",
+                condition=Q(subscription_due_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_connected(self) -> bool:
+        return self.connection == self.Connection.CONNECTED
+
+
+class PendingLink(models.Model):
+    """A Facebook login that would stop a channel: kept, and nothing changed, until the administrator has chosen."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="pending_link")
+    facebook_user_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=200, blank=True)
+    user_token = EncryptedTokenField(editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    next_url = models.CharField(max_length=500, blank=True)
+    findings = models.JSONField(
+        default=dict, blank=True, help_text="What the administrator must see: which channels stay and stop, the owner"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"pending link of {self.name}"

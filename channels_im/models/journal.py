@@ -1,0 +1,88 @@
+"""The journal: every webhook POST that was answered 200, and what became of it."""
+
+from django.db import models
+from django.utils import timezone
+
+from .accounts import Page
+
+
+class WebhookDelivery(models.Model):
+    """One signed POST of Meta. The raw bytes are the truth; everything else can be made from them again."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Waiting"
+        PROCESSING = "processing", "Being processed"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        PARKED = "parked", "Parked: the channel is off"
+        IGNORED = "ignored", "Ignored: no connected Page"
+
+    body = models.BinaryField()
+    received_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each try")
+    retry_after = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    claimed_by = models.CharField(max_length=64, blank=True)
+    processed_at = models.DateTimeField(null=True, blank=True)
+    progress = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Per event of the delivery: done, or tries and error, so that one cannot stop the rest",
+    )
+    error = models.TextField(blank=True, help_text="The reason in words, with the traceback when there is one")
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["state", "retry_after", "id"], name="delivery_due"),
+            models.Index(fields=["received_at"], name="delivery_received"),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk}"
+
+
+class ParkedDelivery(models.Model):
+    """A delivery that waits for the channel of this Page to be activated again."""
+
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="parked_for")
+    page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="parked_deliveries")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["delivery", "page"], name="delivery_parked_once_per_page")]
+
+    def __str__(self) -> str:
+        return f"{self.delivery} parked for {self.page}"
+
+
+class DataRequest(models.Model):
+    """A deauthorize or data-deletion callback, and what was done about it."""
+
+    class Kind(models.TextChoices):
+        DEAUTHORIZE = "deauthorize", "App removed"
+        DELETION = "deletion", "Data deletion"
+
+    class State(models.TextChoices):
+        RECEIVED = "received", "Received"
+        COMPLETED = "completed", "Completed"
+
+    kind = models.CharField(max_length=12, choices=Kind)
+    facebook_user_id = models.CharField(max_length=64)
+    confirmation_code = models.CharField(max_length=40, unique=True)
+    issued_at = models.DateTimeField()
+    received_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(max_length=10, choices=State, default=State.RECEIVED)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-received_at"]
+        constraints = [
+            # the same signed_request again is a replay
+            models.UniqueConstraint(fields=["kind", "facebook_user_id", "issued_at"], name="data_request_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.confirmation_code}"

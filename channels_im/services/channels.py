@@ -1,0 +1,241 @@
+"""Channels: create, change, deactivate, activate, delete. Every door of Setup, and the demo, comes through here."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.files import File
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from channels_im.models import Channel, ChannelAgent, Page, ParkedDelivery
+from channels_im.services import subscriptions
+from channels_im.services.icons import CheckedIcon, IconRefused, check_icon
+from channels_im.services.linking import NEEDED_TASKS
+from desk import history, live
+from desk.models import Department
+
+MAX_NAME = 100
+
+
+class ChannelRefused(Exception):
+    """The channel cannot be saved so; the text is the sentence for the administrator, `field` the form field meant."""
+
+    def __init__(self, sentence: str, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+def limit_reached() -> str:
+    """Return why no further channel can be created, or "" (seed: as many channels as departments)."""
+    channels, departments = Channel.objects.existing().count(), Department.objects.count()
+    if channels < departments:
+        return ""
+    if not departments:
+        return "There is no department yet, and every channel belongs to one. Create a department first."
+    return (
+        f"You have {channels} of {departments} possible {'channel' if departments == 1 else 'channels'}: there can be "
+        "as many channels as departments. One more department allows one more channel."
+    )
+
+
+def page_obstacle(page: Page, user: Any) -> str:
+    """Return why `user` cannot create a channel for this Page, or ""."""
+    taken = next((channel for channel in page.channels.all() if not channel.is_deleted), None)
+    account = page.facebook_account
+    if taken:
+        return f"Used by the channel “{taken.name}”."
+    if account and account.linked_by_id not in (None, user.pk) and not user.is_superuser:
+        return (
+            f"Linked by {account.linked_by}. Log in with your own Facebook account, or ask them to create the channel."
+        )
+    if not page.is_connected:
+        return f"Must be re-authenticated: {page.get_reauth_reason_display().lower()}."
+    missing = [task for task in NEEDED_TASKS if task not in page.tasks]
+    if not page.page_token and not (page.tasks and missing):
+        return "Facebook gave no access to this page. Re-authenticate and make sure that the page is ticked."
+    if missing:
+        return (
+            f"Your role on this page lacks the task {' and '.join(missing)}. An admin of the page can give it to you."
+        )
+    return ""
+
+
+def create_channel(
+    user: Any, *, name: str, icon: File, page: Page, department: Department, receive_audio_video: bool = False
+) -> Channel:
+    """Create a channel and queue the subscription of its Page. `icon` is an uploaded file (see icons.check_icon).
+
+    Raises ChannelRefused. There are never more channels than departments: all departments are locked while we count.
+    """
+    name, icon = _clean_name(name), _clean_icon(icon)
+    channel = Channel(name=name, icon=icon, receive_audio_video=receive_audio_video)
+    try:
+        with transaction.atomic():
+            channel.department = _lock_departments(department)
+            if sentence := limit_reached():
+                raise ChannelRefused(sentence)
+            channel.page = _lock_page(page)
+            if sentence := page_obstacle(channel.page, user):
+                raise ChannelRefused(f"This page cannot be chosen. {sentence}", "page")
+            channel.save()
+            history.record(user, channel, history.ADDITION, f"Created for the page “{channel.page}” in {department}.")
+            subscriptions.request_check(channel.page_id)
+            live.announce("channel", channel=channel.pk)
+    except BaseException as error:
+        _forget_icon(channel)
+        if isinstance(error, IntegrityError):
+            raise ChannelRefused("This page has just been taken by another channel.", "page") from error
+        raise
+    return channel
+
+
+def change_channel(
+    user: Any,
+    channel: Channel,
+    *,
+    name: str,
+    department: Department,
+    receive_audio_video: bool,
+    icon: File | None = None,
+) -> list[str]:
+    """Change an existing channel; return what changed, in words. A channel keeps its Page.
+
+    Agents who are not members of a new department lose their association. Raises ChannelRefused.
+    """
+    name = _clean_name(name)
+    new_icon = _clean_icon(icon) if icon else None
+    changes = []
+    with transaction.atomic():
+        department = _lock_departments(department)
+        channel = _lock_channel(channel)
+        old_icon = channel.icon.name
+        if channel.name != name:
+            changes.append(f"name from “{channel.name}” to “{name}”")
+        if channel.receive_audio_video != receive_audio_video:
+            changes.append(f"audio and video turned {'on' if receive_audio_video else 'off'}")
+        if channel.department_id != department.pk:
+            changes.append(f"department from {channel.department} to {department}")
+            leaving = ChannelAgent.objects.filter(channel=channel).exclude(agent__departments=department)
+            if count := leaving.delete()[0]:
+                changes.append(f"{count} {'agent' if count == 1 else 'agents'} not associated any more")
+        if new_icon:
+            changes.append("icon")
+            channel.icon = new_icon
+        channel.name, channel.department, channel.receive_audio_video = name, department, receive_audio_video
+        channel.save(update_fields=["name", "icon", "department", "receive_audio_video"])
+        if changes:
+            history.record(user, channel, history.CHANGE, f"Changed: {'; '.join(changes)}.")
+            live.announce("channel", channel=channel.pk)
+        if new_icon and old_icon:
+            transaction.on_commit(lambda: channel.icon.storage.delete(old_icon))
+    return changes
+
+
+def deactivate(user: Any, channel: Channel) -> bool:
+    """Turn a channel off: nothing in or out, history intact. False when it was off already. Raises ChannelRefused."""
+    with transaction.atomic():
+        channel = _lock_channel(channel)
+        if not channel.is_active:
+            return False
+        channel.is_active, channel.deactivated_at = False, timezone.now()
+        channel.save(update_fields=["is_active", "deactivated_at"])
+        _announce(user, channel, "Deactivated.")
+    return True
+
+
+def activate(user: Any, channel: Channel) -> bool:
+    """Turn a channel on again. False when it was on already. Raises ChannelRefused."""
+    with transaction.atomic():
+        channel = _lock_channel(channel)
+        if channel.is_active:
+            return False
+        channel.is_active, channel.deactivated_at = True, None
+        channel.save(update_fields=["is_active", "deactivated_at"])
+        _announce(user, channel, "Activated.")
+    return True
+
+
+def delete(user: Any, channel: Channel) -> bool:
+    """Delete a channel: its conversations stay readable, its Page is free. False when it was deleted already."""
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().get(pk=channel.pk)
+        if channel.is_deleted:
+            return False
+        channel.deleted_at = timezone.now()
+        channel.is_active = False
+        channel.save(update_fields=["deleted_at", "is_active"])
+        subscriptions.request_check(channel.page_id)
+        live.announce("channel", channel=channel.pk)
+        history.record(user, channel, history.DELETION, "Deleted. Its conversations stay readable.")
+    return True
+
+
+_work_reporters: list[Callable[[Channel], list[str]]] = []
+
+
+def register_work_reporter(report: Callable[[Channel], list[str]]) -> None:
+    """Let an app above this one say what goes on in a channel, in sentences ("12 conversations are open.")."""
+    if report not in _work_reporters:
+        _work_reporters.append(report)
+
+
+def open_work(channel: Channel) -> list[str]:
+    """Return what goes on in the channel now, for the dialog that asks before it is turned off or deleted."""
+    return [sentence for report in _work_reporters for sentence in report(channel)]
+
+
+def parked_count(channel: Channel) -> int:
+    """Return how many deliveries wait in the journal for this channel's Page."""
+    return ParkedDelivery.objects.filter(page_id=channel.page_id).count()
+
+
+def _announce(user: Any, channel: Channel, sentence: str) -> None:
+    subscriptions.request_check(channel.page_id)
+    live.announce("channel", channel=channel.pk)
+    history.record(user, channel, history.CHANGE, sentence)
+
+
+def _lock_departments(department: Department) -> Department:
+    """Lock every department, in one order, so that nobody else counts or deletes; return the one asked for."""
+    departments = {row.pk: row for row in Department.objects.select_for_update().order_by("pk")}
+    if department.pk not in departments:
+        raise ChannelRefused("This department has been deleted meanwhile. Choose another one.", "department")
+    return departments[department.pk]
+
+
+def _lock_page(page: Page) -> Page:
+    locked = Page.objects.select_for_update().filter(pk=page.pk).first()
+    if locked is None:
+        raise ChannelRefused("This page is not linked any more. Choose another one.", "page")
+    return locked
+
+
+def _lock_channel(channel: Channel) -> Channel:
+    locked = Channel.objects.select_for_update().get(pk=channel.pk)
+    if locked.is_deleted:
+        raise ChannelRefused("This channel has been deleted. Its conversations stay readable.")
+    return locked
+
+
+def _clean_name(name: str) -> str:
+    name = " ".join(name.replace("\0", "").split())
+    if not name:
+        raise ChannelRefused("Give the channel a name.", "name")
+    if len(name) > MAX_NAME:
+        raise ChannelRefused(f"The name has {len(name)} characters; at most {MAX_NAME} fit.", "name")
+    return name
+
+
+def _clean_icon(icon: File) -> CheckedIcon:
+    if isinstance(icon, CheckedIcon):
+        return icon
+    try:
+        return check_icon(icon, icon.name or "", icon.size)
+    except IconRefused as error:
+        raise ChannelRefused(str(error), "icon") from error
+
+
+def _forget_icon(channel: Channel) -> None:
+    """The transaction is rolled back, the file it wrote is not."""
+    if channel.icon and channel.icon._committed:
+        channel.icon.storage.delete(channel.icon.name)

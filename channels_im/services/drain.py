@@ -1,0 +1,142 @@
+"""The journal's drain: claimed deliveries, to events in Meta's order, to whoever takes them in.
+
+New deliveries go in batches, a few customers per transaction. What was tried before goes alone, event by event
+(careful.py): it failed, or it killed the worker.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import DatabaseError, connection, transaction
+
+from channels_im.models import WebhookDelivery
+from channels_im.services import careful, claims, journal, routes
+from channels_im.services.journal import Incoming, Sender
+from channels_im.services.opened import Entry, Fate, open_delivery, send_on_its_way, settle, tell_routes
+from channels_im.services.routes import NOWHERE
+from desk import live
+from desk.nudge import nudge
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+MOST_EVENTS = 10  # per transaction: SQLite has one writer, and the webhook waits for it
+LONGEST_RUN_S = 20  # well below the time-out of a task (Q_CLUSTER): the rest is for the next run
+
+
+@dataclass
+class Group:
+    """Events of one sender, in Meta's order."""
+
+    sender: Sender
+    entries: list[Entry]
+
+    def start_over(self) -> None:
+        """Forget what a transaction that was rolled back had made of the events."""
+        for entry in self.entries:
+            entry.fate, entry.tries, entry.error = Fate.OPEN, 0, ""
+
+
+def drain_journal() -> int:
+    """Take in everything that is due; return how many deliveries were. Stops after a while and nudges itself."""
+    began = time.monotonic()
+    count = 0
+    while time.monotonic() - began < LONGEST_RUN_S:
+        batch = claims.claim_new(BATCH)
+        with _given_back(batch):
+            take_batch(batch)
+        again = claims.claim_one_again()
+        if again:
+            with _given_back([again]):
+                careful.take(again)
+        if not batch and not again:
+            return count
+        count += len(batch) + bool(again)
+    nudge(journal.TASK)
+    return count
+
+
+@contextmanager
+def _given_back(claimed: list[WebhookDelivery]) -> Iterator[None]:
+    """When the database goes away, give the claims back as soon as it is there again, if that is at once."""
+    try:
+        yield
+    except DatabaseError:
+        connection.close()
+        claims.release(claimed)
+        raise
+
+
+def take_batch(batch: list[WebhookDelivery]) -> None:
+    """Take in claimed deliveries together: their events by customer, sorted by Meta's time."""
+    opened = [open_delivery(delivery) for delivery in batch]
+    known = routes.routes_for(entry.incoming.event.page_id for each in opened for entry in each.left)
+    groups: dict[tuple[str, str | None], list[Entry]] = {}
+    for entry in sorted((entry for each in opened for entry in each.left), key=lambda entry: entry.order):
+        event = entry.incoming.event
+        if send_on_its_way(entry, known.get(event.page_id, NOWHERE)):
+            groups.setdefault((event.page_id, event.psid), []).append(entry)
+    # One order for all workers: whoever holds one customer never waits for one who comes earlier in it.
+    waiting = deque(
+        Group(known[page_id].sender(psid), groups[page_id, psid][begin : begin + MOST_EVENTS])
+        for page_id, psid in sorted(groups, key=str)
+        for begin in range(0, len(groups[page_id, psid]), MOST_EVENTS)
+    )
+    while waiting:
+        _take_together(_next_few(waiting))
+    journal.receiver().after_batch()
+    tell_routes(opened, known)
+    settle(opened)
+
+
+def _next_few(waiting: deque[Group]) -> list[Group]:
+    """Take the groups of one transaction off the queue: different senders, about MOST_EVENTS events in all."""
+    few = [waiting.popleft()]
+    while waiting and waiting[0].sender != few[-1].sender:
+        if sum(len(group.entries) for group in few) + len(waiting[0].entries) > MOST_EVENTS:
+            break
+        few.append(waiting.popleft())
+    return few
+
+
+def _take_together(groups: list[Group]) -> None:
+    """Take in a few groups in one transaction; when that fails as a whole, each in its own."""
+    try:
+        with transaction.atomic(), live.gathering():
+            takes = journal.receiver().receive([group.sender for group in groups])
+            for group, take in zip(groups, takes, strict=True):
+                _take_group(group, take)
+    except Exception as error:
+        if not connection.is_usable():
+            raise
+        if len(groups) == 1:
+            for entry in groups[0].entries:
+                if entry.fate is not Fate.FAILED:
+                    _failed(entry, error)
+            return
+        logger.warning("Customers are taken in one by one: together it failed", exc_info=error)
+        for group in groups:
+            group.start_over()
+            _take_together([group])
+
+
+def _take_group(group: Group, take: Callable[[Incoming], None]) -> None:
+    """Take in the events of one sender, each in a savepoint of its own."""
+    for entry in group.entries:
+        try:
+            with transaction.atomic():
+                take(entry.incoming)
+            entry.fate = Fate.DONE
+        except Exception as error:
+            _failed(entry, error)
+            (take,) = journal.receiver().receive([group.sender])
+
+
+def _failed(entry: Entry, error: Exception) -> None:
+    entry.tries += 1
+    entry.failed_with(error)
+    logger.warning("A %s could not be taken in", type(entry.incoming.event).__name__, exc_info=error)

@@ -1,0 +1,211 @@
+"""A claimed delivery, opened: its events, what became of each, and what that makes of the delivery.
+
+`WebhookDelivery.progress` keeps, by the event's place in the delivery ("0", "1" …): `{"kind", "state", "tries",
+"error"}`, where `state` is "done", "waiting" or "failed". An event that is not there was not tried yet.
+"""
+
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from django.utils import timezone
+
+from channels_im.messenger.events import UnreadableDelivery, parse_delivery
+from channels_im.models import Page, WebhookDelivery
+from channels_im.services import claims, journal, routes
+from channels_im.services.journal import Incoming, Refused
+from channels_im.services.routes import NOWHERE, Route, Way
+from desk.retries import pause_after
+
+State = WebhookDelivery.State
+KILLED = "The worker died while it took this event in."
+
+
+class Fate(StrEnum):
+    """What became of an event."""
+
+    OPEN = "open"
+    DONE = "done"
+    WAITING = "waiting"
+    FAILED = "failed"
+    PARKED = "parked"
+    IGNORED = "ignored"
+
+
+KEPT = (Fate.DONE, Fate.WAITING, Fate.FAILED)
+SETTLED = (Fate.DONE, Fate.FAILED)
+
+
+@dataclass(eq=False)
+class Entry:
+    """One event of a delivery: its place there, how often it was tried, and its fate."""
+
+    place: int
+    incoming: Incoming
+    fate: Fate = Fate.OPEN
+    tries: int = 0
+    error: str = ""
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Sort key: Meta's time, and for the same millisecond the event's own key, never the order of arrival."""
+        return self.incoming.at, self.incoming.event.key
+
+    def failed_with(self, error: Exception) -> None:
+        """Take `error` as this try's end: the event waits, or after its last try has failed."""
+        if isinstance(error, Refused):
+            self.fate, self.error = Fate.FAILED, str(error)
+            return
+        self.error = "".join(traceback.format_exception(error))
+        self.judge()
+
+    def judge(self) -> None:
+        """Set the fate of an event that was tried and is not done."""
+        self.fate = Fate.FAILED if pause_after(max(self.tries, 1)) is None else Fate.WAITING
+
+
+@dataclass(eq=False)
+class Opened:
+    """A delivery and its events. `unreadable` is the reason why there are none."""
+
+    delivery: WebhookDelivery
+    entries: list[Entry] = field(default_factory=list)
+    unreadable: str = ""
+    broken: str = ""
+
+    @property
+    def left(self) -> Iterator[Entry]:
+        """The events still to be taken in."""
+        return (entry for entry in self.entries if entry.fate not in SETTLED)
+
+    def progress(self) -> dict[str, dict[str, object]]:
+        """Return what is kept of the events' fates."""
+        return {
+            str(entry.place): {
+                "kind": type(entry.incoming.event).__name__,
+                "state": entry.fate,
+                "tries": entry.tries,
+                "error": entry.error,
+            }
+            for entry in self.entries
+            if entry.fate in KEPT
+        }
+
+    def save_progress(self) -> bool:
+        """Write down how far this delivery is; False when the claim was taken back: then stop."""
+        held = WebhookDelivery.objects.filter(
+            pk=self.delivery.pk, claimed_by=self.delivery.claimed_by, state=State.PROCESSING
+        )
+        return bool(held.update(progress=self.progress()))
+
+
+def open_delivery(delivery: WebhookDelivery) -> Opened:
+    """Read a delivery's events, with what is known of them from earlier tries. Raises nothing."""
+    try:
+        events = parse_delivery(bytes(delivery.body))
+    except UnreadableDelivery as error:
+        return Opened(delivery, unreadable=error.reason)
+    except Exception:
+        return Opened(delivery, broken=traceback.format_exc())
+    opened = Opened(delivery)
+    for place, event in enumerate(events):
+        known = delivery.progress.get(str(place), {})
+        entry = Entry(place, journal.incoming(event, delivery.received_at), tries=known.get("tries", 0))
+        entry.error = known.get("error", "")
+        if known.get("state") in SETTLED:
+            entry.fate = Fate(known["state"])
+        opened.entries.append(entry)
+    return opened
+
+
+def send_on_its_way(entry: Entry, route: Route) -> bool:
+    """Say whether the event is to be taken in; if not, its fate is set."""
+    if route.way is Way.TAKE:
+        return True
+    entry.fate = Fate.PARKED if route.way is Way.PARK else Fate.IGNORED
+    return False
+
+
+def tell_routes(opened: list[Opened], known: dict[str, Route]) -> None:
+    """Write down what concerns the Pages: what is parked for them, that nobody wants their events, when they wrote."""
+    parked, unwanted = [], set()
+    newest: dict[Page, datetime] = {}
+    for each in opened:
+        for entry in each.entries:
+            route = known.get(entry.incoming.event.page_id, NOWHERE)
+            if route.page is None:
+                continue
+            received_at = entry.incoming.received_at
+            newest[route.page] = max(received_at, newest.get(route.page, received_at))
+            if entry.fate is Fate.PARKED:
+                parked.append((each.delivery, route.page))
+            if route.way is Way.IGNORE:
+                unwanted.add(route.page)
+    if parked:
+        routes.park(parked)
+    if unwanted:
+        routes.end_subscriptions(unwanted)
+    routes.note_last_event(newest)
+
+
+def settle(opened: Iterable[Opened]) -> None:
+    """Write what became of these deliveries: those that are simply done or ignored in one go, the others each."""
+    plain: dict[tuple[str, str], list[WebhookDelivery]] = {}
+    now = timezone.now()
+    for each in opened:
+        state, error = verdict(each)
+        if state in (State.DONE, State.IGNORED) and not each.delivery.progress:
+            plain.setdefault((state, error), []).append(each.delivery)
+            continue
+        retry_after = None
+        if state == State.PENDING:
+            tries = [entry.tries for entry in each.entries if entry.fate is Fate.WAITING] or [each.delivery.attempts]
+            pause = pause_after(max(min(tries), 1))
+            retry_after = now + pause if pause else now
+        claims.settle(
+            each.delivery,
+            state=state,
+            error=error,
+            progress=each.progress(),
+            retry_after=retry_after,
+            processed_at=None if state == State.PENDING else now,
+        )
+    for (state, error), deliveries in plain.items():
+        claims.settle_all(deliveries, state=state, error=error, retry_after=None, processed_at=now)
+
+
+def verdict(opened: Opened) -> tuple[str, str]:
+    """Return the state of the delivery and the reason in words ("" when all is well)."""
+    if opened.unreadable:
+        return State.FAILED, opened.unreadable
+    if opened.broken:
+        state = State.FAILED if pause_after(opened.delivery.attempts) is None else State.PENDING
+        return state, f"The delivery could not be read.\n\n{opened.broken}"
+    by_fate: dict[Fate, list[Entry]] = {}
+    for entry in opened.entries:
+        by_fate.setdefault(entry.fate, []).append(entry)
+    trouble = [*by_fate.get(Fate.FAILED, []), *by_fate.get(Fate.WAITING, [])]
+    if trouble:
+        return State.PENDING if Fate.WAITING in by_fate else State.FAILED, _words(opened, trouble)
+    if Fate.PARKED in by_fate:
+        return State.PARKED, ""
+    if Fate.IGNORED in by_fate and Fate.DONE not in by_fate:
+        return State.IGNORED, _ignored_because(by_fate[Fate.IGNORED])
+    return State.DONE, ""
+
+
+def _words(opened: Opened, trouble: list[Entry]) -> str:
+    count = f"{len(trouble)} of {len(opened.entries)} events could not be taken in."
+    details = (
+        f"Event {entry.place + 1}, {type(entry.incoming.event).__name__}, {entry.tries} tries:\n{entry.error}"
+        for entry in trouble
+    )
+    return "\n\n".join([count, *details])
+
+
+def _ignored_because(entries: list[Entry]) -> str:
+    pages = sorted({entry.incoming.event.page_id for entry in entries})
+    names = ", ".join(page for page in pages if page)
+    return f"No channel belongs to the Page {names}." if names else "The delivery names no Page."

@@ -1,0 +1,171 @@
+"""Instant Messaging → Messenger: the list of channels, Add Channel, Edit Channel."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from channels_im.models import Channel, Page
+from channels_im.services import channels as service
+from channels_im.services import subscriptions
+from channels_im.setup import cards, drafts, forms
+from channels_im.setup.access import (
+    ADD_CHANNEL,
+    CHANGE_CHANNEL,
+    DELETE_CHANNEL,
+    SEE_CHANNELS,
+    may,
+    page,
+    setup_view,
+)
+from desk import history
+from desk.models import Department
+
+
+@setup_view(*SEE_CHANNELS)
+@require_safe
+def kinds(request: HttpRequest) -> HttpResponse:
+    """Show a card for each kind of channel with *Configure*."""
+    return page(request, "kinds.html", "Instant Messaging", channel_count=Channel.objects.existing().count())
+
+
+@setup_view(*SEE_CHANNELS)
+@require_safe
+def list_channels(request: HttpRequest) -> HttpResponse:
+    rows = list(cards.channels())
+    return page(
+        request,
+        "messenger.html",
+        "Messenger",
+        cards=[{"channel": channel, "chip": cards.chip(channel)} for channel in rows],
+        channel_count=len(rows),
+        department_count=Department.objects.count(),
+        limit=service.limit_reached(),
+        **_permissions(request),
+    )
+
+
+@setup_view(ADD_CHANNEL)
+def add(request: HttpRequest) -> HttpResponse:
+    draft = drafts.find(request.user, None)
+    limit = service.limit_reached()
+    if request.method != "POST":
+        if draft and not drafts.differs(draft, None):
+            drafts.drop(request.user, None)
+            draft = None
+        form = forms.ChannelForm(initial=draft.fields if draft else None, draft=draft)
+        return _form_page(request, form, limit=limit)
+    form = forms.ChannelForm(request.POST, request.FILES, draft=draft)
+    if form.is_valid():
+        data = form.cleaned_data
+        try:
+            channel = service.create_channel(request.user, **data)
+        except service.ChannelRefused as refusal:
+            form.add_error(refusal.field or None, str(refusal))
+        else:
+            drafts.drop(request.user, None)
+            messages.success(request, f"The channel “{channel.name}” has been created. Desk is checking it end to end.")
+            return redirect("setup:messenger_edit", pk=channel.pk)
+    form.draft, _refusal = drafts.keep(request, None)
+    return _form_page(request, form, limit=service.limit_reached())
+
+
+@setup_view(ADD_CHANNEL)
+@require_POST
+def start_again(request: HttpRequest) -> HttpResponseRedirect:
+    """Forget what was typed into Add Channel."""
+    drafts.drop(request.user, None)
+    return redirect("setup:messenger_add")
+
+
+@setup_view(*SEE_CHANNELS)
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    channel = get_object_or_404(cards.channels(), pk=pk)
+    draft = drafts.find(request.user, channel)
+    if request.method != "POST":
+        if draft and not drafts.differs(draft, channel):
+            drafts.drop(request.user, channel)
+            draft = None
+        typed = draft.fields if draft else {}
+        form = forms.ChannelForm(initial=_initial(channel) | typed, channel=channel, draft=draft)
+        return _form_page(request, form, channel=channel)
+    if not may(request.user, CHANGE_CHANNEL):
+        messages.error(request, "You may look at this channel and not change it.")
+        return redirect("setup:messenger_edit", pk=channel.pk)
+    form = forms.ChannelForm(request.POST, request.FILES, channel=channel, draft=draft)
+    if form.is_valid():
+        try:
+            changes = service.change_channel(request.user, channel, **form.cleaned_data)
+        except service.ChannelRefused as refusal:
+            form.add_error(refusal.field or None, str(refusal))
+        else:
+            drafts.drop(request.user, channel)
+            saved = f"Saved: {'; '.join(changes)}." if changes else "Nothing was changed."
+            messages.success(request, saved)
+            return redirect("setup:messenger_edit", pk=channel.pk)
+    form.draft, _refusal = drafts.keep(request, channel)
+    return _form_page(request, form, channel=channel)
+
+
+@setup_view(*SEE_CHANNELS)
+@require_safe
+def checks(request: HttpRequest, pk: int) -> HttpResponse:
+    """Return the list of ticks alone: Edit Channel asks for it again while the check is under way."""
+    channel = get_object_or_404(cards.channels(), pk=pk)
+    return render(request, "channels_im/_checks.html", _check_context(channel) | _permissions(request))
+
+
+@setup_view(CHANGE_CHANNEL)
+@require_POST
+def check_now(request: HttpRequest, pk: int) -> HttpResponse:
+    channel = get_object_or_404(cards.channels(), pk=pk)
+    subscriptions.request_check(channel.page_id)
+    return redirect("setup:messenger_edit", pk=pk)
+
+
+def _form_page(
+    request: HttpRequest,
+    form: forms.ChannelForm,
+    *,
+    channel: Channel | None = None,
+    limit: str = "",
+) -> HttpResponse:
+    context = {"form": form, "channel": channel, "draft": form.draft, "limit": limit, **_permissions(request)}
+    if channel:
+        context |= _check_context(channel)
+        context |= {"chip": cards.chip(channel), "healing": cards.healing(channel.page), "history": history.of(channel)}
+        context |= {"parked": service.parked_count(channel)}
+    else:
+        choices = cards.page_choices(request.user)
+        usable = [choice for choice in choices if not choice.obstacle]
+        context |= {"choices": choices, "usable_count": len(usable), "selected_page": str(form["page"].value() or "")}
+    title = f"Edit Channel: {channel.name}" if channel else "Add Channel"
+    return page(request, "channel_form.html", title, **context)
+
+
+def _check_context(channel: Channel) -> dict[str, object]:
+    target: Page = channel.page
+    return {
+        "channel": channel,
+        "ticks": cards.ticks(target),
+        "checking": cards.is_checking(target),
+        "troubles": cards.troubles(target),
+        "checks_url": reverse("setup:messenger_checks", args=[channel.pk]),
+    }
+
+
+def _initial(channel: Channel) -> dict[str, object]:
+    return {
+        "name": channel.name,
+        "department": channel.department_id,
+        "receive_audio_video": channel.receive_audio_video,
+    }
+
+
+def _permissions(request: HttpRequest) -> dict[str, bool]:
+    return {
+        "may_add": may(request.user, ADD_CHANNEL),
+        "may_change": may(request.user, CHANGE_CHANNEL),
+        "may_delete": may(request.user, DELETE_CHANNEL),
+    }

@@ -1,0 +1,89 @@
+"""The forms of Setup. They say what is wrong where it was typed; the rules themselves are asked of the services."""
+
+from typing import Any
+
+from django import forms
+
+from channels_im.models import Channel, ChannelDraft, Page
+from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES, MAX_INTERMISSION_MINUTES
+from channels_im.services.channels import MAX_NAME
+from channels_im.services.icons import CheckedIcon, IconRefused, check_icon
+from desk.models import Department
+
+
+class ChannelForm(forms.Form):
+    """Add and Edit Channel. `draft` may hold an icon that was chosen before a trip to Facebook or a mistake."""
+
+    icon = forms.FileField(required=False, allow_empty_file=True, widget=forms.FileInput)
+    name = forms.CharField(
+        max_length=MAX_NAME,
+        error_messages={
+            "required": "Give the channel a name.",
+            "max_length": "The name has %(show_value)d characters; at most %(limit_value)d fit.",
+        },
+    )
+    page = forms.ModelChoiceField(
+        queryset=Page.objects.none(),
+        error_messages={
+            "required": "Select a Facebook page. If there is none yet, link your Facebook account first.",
+            "invalid_choice": "This page is not among your linked pages. Select one from the list.",
+        },
+    )
+    department = forms.ModelChoiceField(
+        queryset=Department.objects.none(),
+        empty_label="Select a department",
+        error_messages={
+            "required": "Select the department that receives the messages.",
+            "invalid_choice": "This department does not exist any more. Select another one.",
+        },
+    )
+    receive_audio_video = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, channel: Channel | None = None, draft: ChannelDraft | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.channel, self.draft = channel, draft
+        self.fields["department"].queryset = Department.objects.all()
+        if channel:
+            del self.fields["page"]  # a channel keeps its page: its conversations belong to it
+        else:
+            self.fields["page"].queryset = Page.objects.all()
+        self.fields["name"].widget.attrs |= {"class": "field", "autocomplete": "off", "aria-describedby": "name-error"}
+        # The browser would cut a long name without a word; the server says how long it is and how much fits.
+        self.fields["name"].widget.attrs.pop("maxlength", None)
+        self.fields["department"].widget.attrs |= {"class": "field", "aria-describedby": "department-error"}
+        self.fields["icon"].widget.attrs |= {
+            "accept": ".jpg,.jpeg,.png",
+            "class": "icon-input",
+            "data-icon-input": "",
+            "aria-describedby": "icon-error",
+        }
+
+    def clean_icon(self) -> CheckedIcon | None:
+        uploaded = self.cleaned_data["icon"]
+        if uploaded is not None:
+            try:
+                return check_icon(uploaded, uploaded.name, uploaded.size)
+            except IconRefused as error:
+                raise forms.ValidationError(str(error)) from error
+        if self.draft and self.draft.icon:
+            with self.draft.icon.open("rb") as kept:
+                return CheckedIcon(kept.read(), name=self.draft.icon.name.rpartition("/")[2])
+        if self.channel:
+            return None
+        raise forms.ValidationError("Choose an icon: a .jpg, .jpeg or .png picture of at most 1 MB.")
+
+
+class PreferencesForm(forms.Form):
+    threading_intermission = forms.IntegerField(
+        min_value=DEFAULT_INTERMISSION_MINUTES,
+        max_value=MAX_INTERMISSION_MINUTES,
+        error_messages={
+            "required": "Enter a number of minutes.",
+            "invalid": "Enter a whole number of minutes.",
+            "min_value": "The shortest intermission is 60 minutes.",
+            "max_value": "The longest intermission is 24 hours (1440 minutes).",
+        },
+        widget=forms.NumberInput(
+            attrs={"class": "field field--number", "data-slider": "intermission-slider", "step": "1"}
+        ),
+    )

@@ -1,0 +1,42 @@
+"""Instant Messaging → Health: what Meta last said of every page that has a channel."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from channels_im.services import checking
+from channels_im.setup import cards
+from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
+
+
+@setup_view(*SEE_CHANNELS)
+@require_safe
+def show(request: HttpRequest) -> HttpResponse:
+    rows = [
+        {
+            "channel": channel,
+            "chip": cards.chip(channel),
+            "ticks": cards.ticks(channel.page),
+            "troubles": cards.troubles(channel.page),
+            "healing": cards.healing(channel.page),
+            "checking": cards.is_checking(channel.page),
+        }
+        for channel in cards.channels()
+    ]
+    return page(
+        request,
+        "health.html",
+        "Health",
+        rows=rows,
+        checking=any(row["checking"] for row in rows),
+        may_change=may(request.user, CHANGE_CHANNEL),
+    )
+
+
+@setup_view(CHANGE_CHANNEL)
+@require_POST
+def check_all(request: HttpRequest) -> HttpResponse:
+    checking.check_all()
+    messages.success(request, "Desk is asking Facebook about every page.")
+    return redirect("setup:health")

@@ -1,0 +1,176 @@
+"""What Instant Messaging adds to Setup: its lines of the menu, what needs a hand, the steps of a new installation."""
+
+from typing import Any
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, WebhookDelivery
+from channels_im.setup import cards
+from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
+from desk import guards, site
+from desk.models import Agent, Department
+
+
+def register() -> None:
+    """Called from `AppConfig.ready()`."""
+    children = (
+        site.MenuItem("Messenger", "setup:messenger", SEE_CHANNELS),
+        site.MenuItem("Preferences", "setup:preferences", (VIEW_PREFERENCES, CHANGE_PREFERENCES)),
+        site.MenuItem("Health", "setup:health", SEE_CHANNELS),
+        site.MenuItem("Journal", "setup:journal", (VIEW_JOURNAL,)),
+    )
+    site.register_menu(
+        site.MenuItem(
+            "Instant Messaging",
+            "setup:instant_messaging",
+            (*SEE_CHANNELS, VIEW_JOURNAL, CHANGE_PREFERENCES),
+            section="Channels",
+            order=20,
+            children=children,
+        )
+    )
+    site.register_attention(attention)
+    guards.register(Department, needed_department)
+    for step in steps():
+        site.register_step(step)
+
+
+def attention(user: Any) -> list[site.Attention]:
+    """Return pages to re-authenticate, logins that end soon, subscriptions that fail, deliveries that failed."""
+    items = []
+    if may(user, *SEE_CHANNELS):
+        items += [_reauthenticate(channel) for channel in _waiting_channels()]
+        items += [_ending(account) for account in _ending_accounts()]
+        items += [_not_receiving(channel) for channel in _silent_channels()]
+        items += [_troubled(channel) for channel in _troubled_channels()]
+    if may(user, VIEW_JOURNAL):
+        failed = WebhookDelivery.objects.filter(state=WebhookDelivery.State.FAILED).count()
+        if failed:
+            sentence = f"{failed} {'delivery' if failed == 1 else 'deliveries'} of Facebook could not be taken in."
+            items.append(site.Attention(sentence, f"{reverse('setup:journal')}?state=failed", "Look at them", "danger"))
+    return items
+
+
+def _waiting_channels() -> Any:
+    waiting = Channel.objects.existing().filter(page__connection=Page.Connection.REAUTH_REQUIRED)
+    return waiting.select_related("page")
+
+
+def _reauthenticate(channel: Channel) -> site.Attention:
+    reason = cards.lower_first(channel.page.get_reauth_reason_display())
+    return site.Attention(
+        f"“{channel.name}” cannot send: {reason}.",
+        reverse("setup:messenger_edit", args=[channel.pk]),
+        "Re-authenticate",
+        "danger",
+    )
+
+
+def _ending_accounts() -> Any:
+    soon = timezone.now() + cards.WARN_BEFORE
+    used = FacebookAccount.objects.filter(pages__channels__in=Channel.objects.existing(), expires_at__lte=soon)
+    return used.distinct()
+
+
+def _ending(account: FacebookAccount) -> site.Attention:
+    channel = Channel.objects.existing().filter(page__facebook_account=account).first()
+    url = reverse("setup:messenger_edit", args=[channel.pk]) if channel else reverse("setup:messenger")
+    return site.Attention(f"The Facebook login of {account} {cards.login_end(account)}.", url, "Re-authenticate")
+
+
+def _silent_channels() -> Any:
+    wrong = Q(page__subscription__in=[Page.Subscription.UNSUBSCRIBED, Page.Subscription.INCOMPLETE])
+    silent = Channel.objects.existing().filter(wrong | ~Q(page__subscription_error=""), is_active=True)
+    return silent.filter(page__connection=Page.Connection.CONNECTED).select_related("page")
+
+
+def _not_receiving(channel: Channel) -> site.Attention:
+    return site.Attention(
+        f"“{channel.name}” does not receive everything from Facebook.",
+        reverse("setup:messenger_edit", args=[channel.pk]),
+        "See the check",
+    )
+
+
+def _troubled_channels() -> Any:
+    working = Channel.objects.existing().filter(
+        is_active=True, page__connection=Page.Connection.CONNECTED, page__subscription_error=""
+    )
+    return working.exclude(page__trouble={}).select_related("page")
+
+
+def _troubled(channel: Channel) -> site.Attention:
+    sentence = f"“{channel.name}”: {' '.join(cards.troubles(channel.page))}"
+    return site.Attention(sentence, reverse("setup:messenger_edit", args=[channel.pk]), "See the channel")
+
+
+def needed_department(department: Department) -> str:
+    """Guard: a department that owns a channel, or without which there were more channels than departments, stays."""
+    own = Channel.objects.filter(department=department)
+    existing = [channel.name for channel in own if not channel.is_deleted]
+    if existing:
+        names = ", ".join(f"“{name}”" for name in existing)
+        return f"{department} receives the messages of {names}. Give the channel another department first."
+    if own.exists():
+        return f"{department} has the history of a deleted channel, which stays readable."
+    if Channel.objects.existing().count() >= Department.objects.count():
+        return (
+            "There are as many channels as departments, and there cannot be more. Delete a channel before you delete "
+            f"{department}."
+        )
+    return ""
+
+
+def steps() -> list[site.Step]:
+    return [
+        site.Step(
+            "Create a department",
+            "Tickets land in departments; there can be as many channels as departments.",
+            "admin:desk_department_add",
+            "Create department",
+            done=Department.objects.exists,
+            order=10,
+        ),
+        site.Step(
+            "Link your Facebook account",
+            "Log in to Facebook and select the pages you want to manage here.",
+            "setup:messenger_add",
+            "Link Facebook",
+            done=lambda: Page.objects.exists(),
+            order=20,
+        ),
+        site.Step(
+            "Create a channel",
+            "Give a page an icon, a name and a department.",
+            "setup:messenger_add",
+            "Create Channel",
+            done=lambda: Channel.objects.exists(),
+            order=30,
+        ),
+        site.Step(
+            "Add your agents",
+            "Make a user for each colleague, then an agent with the departments they work in.",
+            "admin:desk_agent_add",
+            "Add agent",
+            done=lambda: Agent.objects.exists(),
+            order=35,
+        ),
+        site.Step(
+            "Associate channels with your agents",
+            "Agents see and answer the channels you choose for them.",
+            "setup:preferences",
+            "Open preferences",
+            done=lambda: ChannelAgent.objects.exists(),
+            order=40,
+        ),
+        site.Step(
+            "Send a test",
+            "Write to your page in Messenger and see the ticket arrive.",
+            "setup:health",
+            "Watch for it",
+            done=lambda: Page.objects.filter(last_event_at__isnull=False).exists(),
+            order=50,
+        ),
+    ]

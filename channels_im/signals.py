@@ -1,0 +1,27 @@
+"""What follows when something outside Instant Messaging changes."""
+
+from typing import Any
+
+from django.db.models.signals import m2m_changed
+
+from channels_im.services.preferences import leave_departments
+from desk.models import Agent
+
+
+def connect() -> None:
+    """Called from `AppConfig.ready()`."""
+    m2m_changed.connect(_agent_left, sender=Agent.departments.through, dispatch_uid="agent_left_departments")
+
+
+def _agent_left(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **_kwargs: Any) -> None:
+    """An agent who leaves a department loses its channels: Preferences would not show the association any more."""
+    if action == "pre_clear" and not reverse:
+        leave_departments(instance, list(instance.departments.values_list("pk", flat=True)))
+    elif action == "pre_clear":
+        for agent in instance.agents.all():
+            leave_departments(agent, [instance.pk])
+    elif action == "post_remove" and not reverse:
+        leave_departments(instance, pk_set or ())
+    elif action == "post_remove":
+        for agent in Agent.objects.filter(pk__in=pk_set or ()):
+            leave_departments(agent, [instance.pk])

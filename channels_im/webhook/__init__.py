@@ -1,0 +1,3 @@
+"""Where Meta's deliveries arrive: a Django view, and beside it a bare ASGI door for the same address."""
+
+PATH = "/webhooks/messenger/"

@@ -1,0 +1,53 @@
+"""The webhook as a Django view: Meta's challenge, and deliveries under servers that know no ASGI."""
+
+import logging
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post, verify_challenge
+from channels_im.services import journal
+
+logger = logging.getLogger(__name__)
+
+
+def app_secrets() -> tuple[str, str]:
+    """Return the app secrets whose signature is accepted: the current one and, while rotating, the one before."""
+    return settings.META_APP_SECRET, settings.META_APP_SECRET_PREVIOUS
+
+
+@csrf_exempt
+@never_cache
+@require_http_methods(["GET", "POST"])
+def messenger(request: HttpRequest) -> HttpResponse:
+    """Answer Meta. POST: size (413), signature (403), `object` (404), then kept in the journal (200; 503 when not)."""
+    if request.method == "GET":
+        challenge = verify_challenge(request.GET, settings.META_VERIFY_TOKEN)
+        return _plain(challenge, 200) if challenge is not None else _plain("The verify token is wrong.", 403)
+    body = _body(request)
+    verdict = check_post(body, request.headers, app_secrets())
+    if not verdict.accepted:
+        return _plain(verdict.outcome, verdict.status)
+    try:
+        journal.record([body])
+    except DatabaseError:
+        logger.exception("A delivery could not be kept; Meta is asked to come again")
+        return _plain("try again", 503)
+    return _plain("ok", 200)
+
+
+def _body(request: HttpRequest) -> bytes:
+    """Return the body, or enough of it to see that it is too large."""
+    try:
+        return request.read(MAX_BODY_BYTES + 1)
+    except RequestDataTooBig:
+        return b" " * (MAX_BODY_BYTES + 1)
+
+
+def _plain(text: str, status: int) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")

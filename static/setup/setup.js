@@ -1,0 +1,161 @@
+/* Small helps of Setup. Every page works without them. */
+document.documentElement.classList.add("scripted");
+
+// Facebook adds #_=_ to the address it returns to.
+if (window.location.hash === "#_=_") window.history.replaceState(null, "", window.location.pathname + window.location.search);
+
+const MEGABYTE = 1048576;
+
+// --- One press is one press: a form that was sent is not sent again; a page that comes back may be used anew.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("[data-once]") || event.defaultPrevented) return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
+});
+
+// --- Dialogs: the page behind a link, over this page.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[data-dialog]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || typeof HTMLDialogElement === "undefined") return;
+  event.preventDefault();
+  try {
+    const answer = await fetch(link.href, { headers: { "X-Requested-With": "fetch" } });
+    if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
+    const dialog = document.createElement("dialog");
+    dialog.className = "setup-dialog";
+    dialog.innerHTML = await answer.text();
+    document.body.append(dialog);
+    const title = dialog.querySelector("h2");
+    if (title) {
+      title.id = "dialog-title";
+      dialog.setAttribute("aria-labelledby", title.id);
+    }
+    dialog.addEventListener("click", (inside) => {
+      if (inside.target === dialog || inside.target.closest("[data-close]")) {
+        inside.preventDefault();
+        dialog.close();
+      }
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      link.focus();
+    });
+    dialog.showModal();
+  } catch {
+    window.location.assign(link.href);
+  }
+});
+
+// --- Menus close when something else is pressed.
+document.addEventListener("click", (event) => {
+  for (const open of document.querySelectorAll("details.dots[open], details.me[open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});
+
+// --- The icon: shown as it will look, and refused at once when the server would.
+async function problemOf(file) {
+  if (!/\.(jpe?g|png)$/i.test(file.name)) return `“${file.name}” is not a .jpg, .jpeg or .png file.`;
+  if (file.size === 0) return "This file is empty.";
+  if (file.size > MEGABYTE) {
+    return `This picture has ${(file.size / MEGABYTE).toFixed(2)} MB (${file.size.toLocaleString("en")} bytes); the limit is 1 MB (1,048,576 bytes).`;
+  }
+  const bytes = new Uint8Array(await file.slice(0, 8).arrayBuffer());
+  const isPng = bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47;
+  const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
+  if (!isPng && !isJpeg) return "This file is not a JPEG or PNG picture, whatever its name says.";
+  if (isPng !== /\.png$/i.test(file.name)) {
+    return `“${file.name}” holds a ${isPng ? "PNG" : "JPEG"} picture: give it a name that ends in ${isPng ? ".png" : ".jpg"}.`;
+  }
+  return "";
+}
+
+for (const field of document.querySelectorAll("[data-icon-field]")) {
+  const input = field.querySelector("[data-icon-input]");
+  const previews = field.querySelectorAll("[data-icon-preview]");
+  const none = field.querySelector("[data-icon-none]");
+  const error = field.querySelector(".field-error");
+  const shown = [...previews].map((preview) => preview.getAttribute("src"));
+  let address = "";
+  const show = async () => {
+    const file = input.files[0];
+    const problem = file ? await problemOf(file) : "";
+    error.textContent = problem;
+    error.hidden = !problem;
+    if (problem) input.value = "";
+    if (address) URL.revokeObjectURL(address);
+    address = file && !problem ? URL.createObjectURL(file) : "";
+    previews.forEach((preview, index) => {
+      const source = address || shown[index];
+      preview.hidden = !source;
+      if (source) preview.src = source;
+    });
+    none.hidden = Boolean(address || shown[0]);
+  };
+  input.addEventListener("change", show);
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    field.addEventListener(name, (event) => {
+      event.preventDefault();
+      field.classList.toggle("is-over", name === "dragover");
+      if (name === "drop" && event.dataTransfer.files.length) {
+        input.files = event.dataTransfer.files;
+        show();
+      }
+    });
+  }
+}
+
+// --- The end-to-end check: asked for again until Facebook has answered.
+function followChecks(checks) {
+  if (!checks?.dataset.refresh) return;
+  setTimeout(async () => {
+    try {
+      const answer = await fetch(checks.dataset.refresh, { headers: { "X-Requested-With": "fetch" } });
+      if (!answer.ok || answer.redirected) return;
+      const holder = document.createElement("div");
+      holder.innerHTML = await answer.text();
+      const fresh = holder.firstElementChild;
+      checks.replaceWith(fresh);
+      followChecks(fresh);
+    } catch {
+      followChecks(checks);
+    }
+  }, 1000);
+}
+followChecks(document.getElementById("checks"));
+
+const reloading = document.querySelector("[data-reload]");
+if (reloading) setTimeout(() => window.location.reload(), Number(reloading.dataset.reload) * 1000);
+
+// --- Preferences: slider and number say the same, the department opens at once.
+function inHours(minutes) {
+  const hours = Math.floor(minutes / 60);
+  const rest = minutes % 60;
+  return [hours && `${hours} h`, rest && `${rest} min`].filter(Boolean).join(" ");
+}
+for (const number of document.querySelectorAll("input[data-slider]")) {
+  const slider = document.getElementById(number.dataset.slider);
+  const hours = document.querySelector(`[data-hours-of="${number.id}"]`);
+  const say = () => {
+    if (hours) hours.textContent = number.value ? `= ${inHours(Number(number.value))}` : "";
+  };
+  slider?.addEventListener("input", () => {
+    number.value = slider.value;
+    say();
+  });
+  number.addEventListener("input", () => {
+    slider.value = number.value;
+    say();
+  });
+  say();
+}
+for (const select of document.querySelectorAll("select[data-submit]")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
