@@ -1,0 +1,152 @@
+"""Filters of the lists. A value that makes no sense is answered 400 with a sentence, never passed over."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django_filters.fields import IsoDateTimeField, MultipleChoiceField
+from drf_spectacular.utils import extend_schema_field
+
+from channels_im.models import Channel, Page
+from tickets.models import Conversation, Message, Ticket
+
+from .paging import BIGGEST_ID
+
+
+class StrictBooleanField(forms.Field):
+    """true or false; Django's own takes anything else for "not asked"."""
+
+    widget = forms.TextInput
+    values = {"true": True, "false": False, "1": True, "0": False}
+
+    def to_python(self, value: Any) -> bool | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return self.values[str(value).lower()]
+        except KeyError:
+            raise ValidationError("Write true or false.") from None
+
+
+class FlagFilter(django_filters.BooleanFilter):
+    field_class = StrictBooleanField
+
+
+class UtcField(IsoDateTimeField):
+    """An ISO 8601 time that still is one in UTC: at the ends of the calendar some are not."""
+
+    default_error_messages = {"invalid": "Write a time as ISO 8601, for example 2026-03-01T09:30:00.000Z."}
+
+    def clean(self, value: Any) -> datetime | None:
+        moment = super().clean(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    field_class = UtcField
+
+
+@extend_schema_field({"type": "integer", "minimum": 0})
+class IdFilter(django_filters.NumberFilter):
+    """A row by its id. An id that does not exist, or that one may not see, finds nothing."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, min_value=0, max_value=BIGGEST_ID, **kwargs)
+
+    def get_max_validator(self) -> None:
+        """The form field has its own limit."""
+
+
+class ChoicesField(MultipleChoiceField):
+    """An empty value asks for nothing, as with every other filter."""
+
+    def to_python(self, value: list[str] | None) -> list[str]:
+        return [each for each in super().to_python(value) if each]
+
+
+class AnyOfFilter(django_filters.MultipleChoiceFilter):
+    """One of several values: the parameter may be given more than once."""
+
+    field_class = ChoicesField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"distinct": False, **kwargs})
+
+
+class ChannelFilters(django_filters.FilterSet):
+    department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
+    page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
+    is_active = FlagFilter()
+    deleted = FlagFilter(field_name="deleted_at", lookup_expr="isnull", exclude=True)
+    connection = AnyOfFilter(field_name="page__connection", choices=Page.Connection.choices)
+
+    class Meta:
+        model = Channel
+        fields: list[str] = []
+
+
+class ConversationFilters(django_filters.FilterSet):
+    channel = IdFilter(field_name="channel_id")
+    page_id = django_filters.CharFilter(field_name="contact__page__page_id", help_text="Meta's id of the Page.")
+    psid = django_filters.CharFilter(field_name="contact__psid", help_text="The contact's page-scoped user id.")
+    department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
+    assignee = django_filters.CharFilter(field_name="assignee__username", help_text="User name of the assignee.")
+    unassigned = FlagFilter(field_name="assignee", lookup_expr="isnull")
+    unread = FlagFilter(method="filter_unread", help_text="With or without unread messages.")
+    blocked = FlagFilter(field_name="contact__blocked_at", lookup_expr="isnull", exclude=True)
+    since = MomentFilter(
+        field_name="last_message_at", lookup_expr="gte", help_text="Last message at this time or later."
+    )
+    until = MomentFilter(field_name="last_message_at", lookup_expr="lt", help_text="Last message before this time.")
+
+    class Meta:
+        model = Conversation
+        fields: list[str] = []
+
+    def filter_unread(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
+        return queryset.filter(unread_count__gt=0) if value else queryset.filter(unread_count=0)
+
+
+class TicketFilters(django_filters.FilterSet):
+    conversation = IdFilter(field_name="conversation_id")
+    channel = IdFilter(field_name="conversation__channel_id")
+    status = AnyOfFilter(choices=Ticket.Status.choices)
+    department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
+    assignee = django_filters.CharFilter(field_name="assignee__username", help_text="User name of the assignee.")
+    unassigned = FlagFilter(field_name="assignee", lookup_expr="isnull")
+    since = MomentFilter(field_name="opened_at", lookup_expr="gte", help_text="Opened at this time or later.")
+    until = MomentFilter(field_name="opened_at", lookup_expr="lt", help_text="Opened before this time.")
+    closed_since = MomentFilter(field_name="closed_at", lookup_expr="gte", help_text="Closed at this time or later.")
+
+    class Meta:
+        model = Ticket
+        fields: list[str] = []
+
+
+class MessageFilters(django_filters.FilterSet):
+    conversation = IdFilter(field_name="conversation_id")
+    ticket = IdFilter(field_name="ticket_id")
+    channel = IdFilter(field_name="conversation__channel_id")
+    page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
+    psid = django_filters.CharFilter(
+        field_name="conversation__contact__psid", help_text="The contact's page-scoped user id."
+    )
+    mid = django_filters.CharFilter(help_text="Meta's id of the message.")
+    direction = AnyOfFilter(choices=Message.Direction.choices)
+    kind = AnyOfFilter(choices=Message.Kind.choices)
+    state = AnyOfFilter(choices=Message.State.choices)
+    author = django_filters.CharFilter(field_name="author__username", help_text="User name of who wrote it in Desk.")
+    since = MomentFilter(field_name="sent_at", lookup_expr="gte", help_text="Sent at this time or later.")
+    until = MomentFilter(field_name="sent_at", lookup_expr="lt", help_text="Sent before this time.")
+
+    class Meta:
+        model = Message
+        fields: list[str] = []

@@ -1,0 +1,189 @@
+"""Sending a reply: `POST /api/v1/messages/`, under the rules that the composer asks too."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers, status
+from rest_framework.exceptions import NotFound, ParseError
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tickets.models import Message
+from tickets.rules.sending import Refusal
+from tickets.services import access
+from tickets.services.replies import ReplyRefused, queue_reply
+
+from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, ProblemSerializer, RefusalSerializer
+from .errors import BodyTooBig, Refused
+from .paging import BIGGEST_ID
+from .serializers import MessageSerializer
+
+MAX_KEY = 255  # characters; longer than any UUID or hash somebody may use
+ABOUT_THE_REPLY = {
+    Refusal.TEXT_BLANK,
+    Refusal.TEXT_TOO_LONG,
+    Refusal.FILE_REFUSED,
+    Refusal.NOT_POSSIBLE,
+}
+
+
+class LimitedJSONParser(JSONParser):
+    """Refuses a JSON body over DATA_UPLOAD_MAX_MEMORY_SIZE, which Django itself applies only to forms."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: dict[str, Any] | None = None) -> Any:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
+        if not length.isdigit() or int(length) > limit:
+            raise BodyTooBig(f"A JSON body may have at most {limit} bytes. Send files as multipart/form-data.")
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError("The JSON is nested too deeply.") from None
+
+
+class ReplySerializer(serializers.Serializer):
+    """A reply. With files the request is multipart/form-data; the text goes out first, then the files in order."""
+
+    conversation = serializers.IntegerField(min_value=0, max_value=BIGGEST_ID, help_text="Id of the conversation.")
+    text = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="At most 1600 characters. A longer text is refused, never split.",
+    )
+    reply_to = serializers.CharField(
+        required=False,
+        allow_null=True,
+        default=None,
+        max_length=Message._meta.get_field("reply_to_mid").max_length,
+        help_text="mid of the message that is answered.",
+    )
+    client_key = serializers.CharField(
+        required=False,
+        allow_null=True,
+        default=None,
+        max_length=MAX_KEY,
+        help_text="The same as the Idempotency-Key header: sending twice with one key makes one reply.",
+    )
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string", "format": "binary"}})
+class FilesField(serializers.ListField):
+    """Files as they come; what is wrong with one, the rule says."""
+
+    child = serializers.FileField(allow_empty_file=True, use_url=False)
+
+    def run_child_validation(self, data: list[Any]) -> list[Any]:
+        try:
+            return [self.child.run_validation(each) for each in data]
+        except serializers.ValidationError:
+            raise serializers.ValidationError(
+                "Send files as multipart/form-data, each as a part named files that has a file name."
+            ) from None
+
+
+class ReplyWithFilesSerializer(ReplySerializer):
+    files = FilesField(
+        required=False,
+        default=list,
+        help_text="One part for each file. The limits are those of the composer: pdf, mp4, mpeg, quicktime, mp3, "
+        "vorbis, amr and mpeg audio 20 MB, jpg and png 8 MB.",
+    )
+
+
+class QueuedSerializer(serializers.Serializer):
+    """The messages made of a reply: one for the text and one for each file, in the order in which they go out."""
+
+    results = MessageSerializer(many=True)
+
+
+class SendsReplies:
+    """The POST of the message view set."""
+
+    parser_classes = [LimitedJSONParser, MultiPartParser]
+
+    @extend_schema(
+        summary="Send a reply",
+        description=(
+            "Queues a reply to the customer. The answer has the new messages in state `queued`; read them again to see "
+            "them sent, delivered and read. A reply that a rule forbids is answered 409 when the conversation does "
+            "not take it now, and 422 when its text or a file cannot be sent at all."
+        ),
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                description=f"At most {MAX_KEY} characters. Sending twice with one key makes one reply.",
+            )
+        ],
+        request={"application/json": ReplySerializer, "multipart/form-data": ReplyWithFilesSerializer},
+        responses={
+            201: QueuedSerializer,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            404: NOT_FOUND,
+            409: OpenApiResponse(
+                RefusalSerializer,
+                description="The conversation does not take a reply now.",
+                examples=[
+                    OpenApiExample(
+                        "Window closed",
+                        {
+                            "detail": "The messaging window closed on 8 March 2026 at 09:30 UTC. You can reply again "
+                            "when the customer writes.",
+                            "code": Refusal.WINDOW_CLOSED.value,
+                        },
+                    )
+                ],
+            ),
+            413: OpenApiResponse(ProblemSerializer, description="The request is too big."),
+            422: OpenApiResponse(RefusalSerializer, description="The text or a file cannot be sent."),
+        },
+        examples=[
+            OpenApiExample("A text", {"conversation": 12, "text": "Good morning! It is on its way."}, request_only=True)
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        form = ReplyWithFilesSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        reply = form.validated_data
+        try:
+            conversation = access.get_conversation(request.user, reply["conversation"])
+        except Http404 as error:
+            raise NotFound(str(error)) from None
+        try:
+            queued = queue_reply(
+                request.user,
+                conversation,
+                text=reply["text"],
+                files=reply["files"],
+                reply_to_mid=reply["reply_to"] or "",
+                client_key=_client_key(request, reply["client_key"]),
+            )
+        except ReplyRefused as refusal:
+            verdict = refusal.verdict
+            at_fault = verdict.code in ABOUT_THE_REPLY
+            answer = status.HTTP_422_UNPROCESSABLE_ENTITY if at_fault else status.HTTP_409_CONFLICT
+            raise Refused(answer, verdict.sentence, verdict.code) from None
+        rows = self.get_queryset().in_bulk([message.pk for message in queued])
+        ordered = [rows[message.pk] for message in queued]
+        body = {"results": MessageSerializer(ordered, many=True, context=self.get_serializer_context()).data}
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+def _client_key(request: Request, field: str | None) -> str | None:
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
+        return field
+    if not 1 <= len(header) <= MAX_KEY:
+        raise serializers.ValidationError({"Idempotency-Key": [f"A key has 1 to {MAX_KEY} characters."]})
+    if field is not None and field != header:
+        raise serializers.ValidationError(
+            {"client_key": ["It differs from the Idempotency-Key header. Send one of them, or the same in both."]}
+        )
+    return header

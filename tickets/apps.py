@@ -1,0 +1,20 @@
+from django.apps import AppConfig
+
+
+class TicketsConfig(AppConfig):
+    name = "tickets"
+    verbose_name = "Tickets"
+
+    def ready(self) -> None:
+        from channels_im.services import journal
+        from desk import health, sweep
+        from tickets import setup
+        from tickets.services import changes, files, intake, outbox, profiles, settling
+
+        setup.register()
+        journal.register_receiver(intake.receive, after_batch=changes.apply_late)
+        sweep.register("outbox", outbox.is_due, settling.DRAIN_TASK, settling.take_back_stale)
+        sweep.register("profiles", profiles.is_due, profiles.TASK)
+        sweep.register("files", files.is_due, files.TASK)
+        sweep.register("early changes", changes.is_due, changes.TASK, changes.forget_old)
+        health.register("outbox", outbox.report)

@@ -1,0 +1,43 @@
+"""Who works in the demo: three departments, an administrator, two agents, and what they like to answer."""
+
+from django.db import transaction
+
+from desk.models import Agent, Department, User
+from tickets.models import CannedReply
+
+PASSWORD = "desk-demo"  # noqa: S105 - known to everybody, and only in the demo (docs/operations.md)
+DOMAIN = "desk.example"
+CARE, SALES, WORKSHOP = "Customer Care", "Sales", "Workshop"
+ADMIN = ("admin", "Ada", "Fields")
+AGENTS = [("alice", "Alice", "Moreau", (CARE, SALES)), ("bob", "Bob", "Lindgren", (CARE, WORKSHOP))]
+CANNED_REPLIES = [
+    ("hello", "Greeting", "Hello {{name}}, thank you for writing to us. How can I help?"),
+    ("hours", "Opening hours", "We are open Monday to Friday from 10 to 7 and on Saturday from 10 to 2."),
+    ("order", "Ask for the order number", "Could you tell me your order number, please? It stands on the invoice."),
+]
+
+
+class NotADemo(Exception):
+    """The database has people of its own; the text is a sentence."""
+
+
+@transaction.atomic
+def make_people() -> None:
+    """Make departments and users once. Raises NotADemo in a database with users that are not the demo's."""
+    if User.objects.exists():
+        if not User.objects.filter(username=ADMIN[0], email=f"{ADMIN[0]}@{DOMAIN}").exists():
+            raise NotADemo("This database has users of its own. Demo data go into an empty one only.")
+        return
+    departments = {name: Department.objects.create(name=name) for name in (CARE, SALES, WORKSHOP)}
+    _make_user(*ADMIN, is_staff=True, is_superuser=True)
+    for username, first, last, names in AGENTS:
+        agent = Agent.objects.create(user=_make_user(username, first, last))
+        agent.departments.set(departments[name] for name in names)
+    for shortcut, title, text in CANNED_REPLIES:
+        CannedReply.objects.create(shortcut=shortcut, title=title, text=text)
+
+
+def _make_user(username: str, first: str, last: str, **rights: bool) -> User:
+    return User.objects.create_user(
+        username, f"{username}@{DOMAIN}", PASSWORD, first_name=first, last_name=last, **rights
+    )

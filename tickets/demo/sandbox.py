@@ -1,0 +1,44 @@
+"""The sandbox as the demo data see it: is it there, a login for its person, and what was said so far."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+TIMEOUT_SECONDS = 20
+
+
+class NoSandbox(Exception):
+    """META_GRAPH_URL is not a sandbox on this machine; the text is a sentence."""
+
+
+class Sandbox:
+    """The control API of the sandbox that META_GRAPH_URL names. Raises NoSandbox when that is anything else."""
+
+    def __init__(self) -> None:
+        self.url = settings.META_GRAPH_URL
+        self.session = requests.Session()
+        self.session.trust_env = False  # a proxy would stand between us and the loopback
+        if urlsplit(self.url).hostname not in LOOPBACK:
+            raise NoSandbox(f"Demo data are for the sandbox on this machine only, and META_GRAPH_URL is {self.url}.")
+        if self._call("GET", "healthz").get("status") != "ok":
+            raise NoSandbox(f"What answers at {self.url} is not the sandbox. Start it with: make run")
+
+    def user_token(self, person: str) -> str:
+        """Grant all Pages of the person to the app and return a long-lived user token."""
+        return self._call("POST", "grants", {"person": person})["user_token"]
+
+    def conversations(self, page_id: str) -> list[dict[str, Any]]:
+        """Return the conversations of the Page with all their messages, oldest first."""
+        world = self._call("GET", "world")
+        return [conversation for conversation in world["conversations"] if conversation["page"] == page_id]
+
+    def _call(self, method: str, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            answer = self.session.request(method, f"{self.url}/_sandbox/{name}", json=body, timeout=TIMEOUT_SECONDS)
+            answer.raise_for_status()
+            return answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise NoSandbox(f"The sandbox at {self.url} does not answer: {error}. Start it with: make run") from error

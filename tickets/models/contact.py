@@ -1,0 +1,50 @@
+"""The customer as a Page knows them."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from channels_im.models import Page
+
+
+class Contact(models.Model):
+    """A person who writes to a Page. Name and picture are our own copies and may be missing for ever."""
+
+    class ProfileState(models.TextChoices):
+        PENDING = "pending", "To be fetched"
+        FETCHED = "fetched", "Fetched"
+        REFUSED = "refused", "Not given by Meta"
+        FAILED = "failed", "Could not be fetched"
+
+    page = models.ForeignKey(Page, on_delete=models.PROTECT, related_name="contacts")
+    psid = models.CharField("page-scoped user id", max_length=64)
+    name = models.CharField(max_length=200, blank=True)
+    picture = models.ImageField(upload_to="contacts/", blank=True)
+    profile_state = models.CharField(max_length=8, choices=ProfileState, default=ProfileState.PENDING)
+    profile_attempts = models.PositiveSmallIntegerField(default=0)
+    profile_retry_after = models.DateTimeField(null=True, blank=True)
+    blocked_at = models.DateTimeField(null=True, blank=True)
+    blocked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    first_seen_at = models.DateTimeField(default=timezone.now)
+    erased_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["page", "psid"], name="contact_once_per_page")]
+        indexes = [
+            models.Index(fields=["profile_state", "profile_retry_after"], name="contact_profile_due"),
+            models.Index(fields=["blocked_at"], name="contact_blocked", condition=models.Q(blocked_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def display_name(self) -> str:
+        """The name, or one that is honest about not knowing it ("Messenger user 4821")."""
+        return self.name or f"Messenger user {self.psid[-4:]}"
+
+    @property
+    def is_blocked(self) -> bool:
+        return self.blocked_at is not None

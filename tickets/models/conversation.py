@@ -1,0 +1,114 @@
+"""The endless Messenger thread with one customer, and the tickets it is cut into."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from channels_im.models import Channel
+from desk.models import Department
+
+from .contact import Contact
+
+
+class Conversation(models.Model):
+    """All that was said between one contact and one channel. Counters and times are kept here: lists count nothing."""
+
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="conversations")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="conversations")
+    department = models.ForeignKey(Department, on_delete=models.PROTECT, related_name="conversations")
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations"
+    )
+    transferred_at = models.DateTimeField(null=True, blank=True, help_text="When it was transferred to its department")
+    current_ticket = models.ForeignKey("Ticket", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    unread_count = models.PositiveIntegerField(default=0)
+    message_count = models.PositiveIntegerField(default=0)
+    last_message_at = models.DateTimeField(
+        null=True, blank=True, help_text="Meta's time of the newest message, either way"
+    )
+    last_customer_message_at = models.DateTimeField(null=True, blank=True, help_text="Opens the messaging window")
+    waiting_since = models.DateTimeField(null=True, blank=True, help_text="First customer message not yet answered")
+    preview = models.CharField(max_length=200, blank=True)
+    preview_is_ours = models.BooleanField(default=False)
+    delivered_watermark = models.DateTimeField(
+        null=True, blank=True, help_text="What went out at or before this (Meta's time) was delivered"
+    )
+    read_watermark = models.DateTimeField(
+        null=True, blank=True, help_text="What went out at or before this (Meta's time) was read"
+    )
+    thread_owner_app_id = models.CharField(max_length=64, blank=True, help_text="Another app that holds the thread")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["contact", "channel"], name="one_conversation_per_contact_and_channel")
+        ]
+        indexes = [
+            models.Index(fields=["-last_message_at", "-id"], name="conversation_newest"),
+            models.Index(fields=["channel", "-last_message_at"], name="conversation_of_channel"),
+            models.Index(fields=["assignee", "-last_message_at"], name="conversation_of_assignee"),
+            models.Index(fields=["department", "-last_message_at"], name="conversation_of_dept"),
+            models.Index(
+                fields=["waiting_since"], name="conversation_waiting", condition=Q(waiting_since__isnull=False)
+            ),
+            models.Index(fields=["-last_message_at"], name="conversation_unread", condition=Q(unread_count__gt=0)),
+            models.Index(fields=["last_customer_message_at"], name="conversation_window"),
+        ]
+
+    def __str__(self) -> str:
+        return f"conversation {self.pk}"
+
+
+class Ticket(models.Model):
+    """A stretch of a conversation, cut by the department's threading intermission. Its number is its id."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        CLOSED = "closed", "Closed"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="tickets")
+    subject = models.CharField(max_length=200, blank=True)
+    status = models.CharField(max_length=6, choices=Status, default=Status.OPEN)
+    department = models.ForeignKey(Department, on_delete=models.PROTECT, related_name="tickets")
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="tickets"
+    )
+    opened_at = models.DateTimeField(help_text="Meta's time of the message that opened it")
+    last_message_at = models.DateTimeField(help_text="Meta's time of its newest message")
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="closed_ticket_has_a_time",
+                condition=Q(status="open", closed_at=None) | Q(status="closed", closed_at__isnull=False),
+            )
+        ]
+        indexes = [
+            models.Index(fields=["conversation", "opened_at"], name="ticket_of_conversation"),
+            models.Index(fields=["status", "-id"], name="ticket_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+    @property
+    def number(self) -> int:
+        return self.pk
+
+
+class Draft(models.Model):
+    """What an agent has typed and not sent: per agent and conversation."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="drafts")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="drafts")
+    text = models.TextField(blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["conversation", "user"], name="one_draft_per_agent")]
+
+    def __str__(self) -> str:
+        return f"draft of {self.user} in {self.conversation}"

@@ -1,0 +1,160 @@
+"""What was said. An outgoing row is the outbox too: its state is the truth, the queue is only a nudge."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from channels_im.models import Page
+
+from .conversation import Conversation, Ticket
+
+
+class Message(models.Model):
+    """One part as Messenger knows it: a text, a file, a note, or an event shown between them."""
+
+    class Direction(models.TextChoices):
+        IN = "in", "In"
+        OUT = "out", "Out"
+
+    class Kind(models.TextChoices):
+        MESSAGE = "message", "Message"
+        NOTE = "note", "Internal note"
+        EVENT = "event", "Event"
+
+    class Source(models.TextChoices):
+        """Who wrote it."""
+
+        CUSTOMER = "customer", "Customer"
+        AGENT = "agent", "Agent"
+        PAGE_INBOX = "page_inbox", "Answered in Page inbox"
+        THIS_APP = "this_app", "Sent by this app, outside Desk"
+        OTHER_APP = "other_app", "Another app"
+        SYSTEM = "system", "Desk"
+
+    class State(models.TextChoices):
+        RECEIVED = "received", "Received"
+        QUEUED = "queued", "Queued"
+        SENDING = "sending", "Sending"
+        SENT = "sent", "Sent"
+        DELIVERED = "delivered", "Delivered"
+        READ = "read", "Read"
+        FAILED = "failed", "Not sent"
+        UNSURE = "unsure", "Unsure whether it was sent"
+        HELD = "held", "Held"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="messages")
+    page = models.ForeignKey(Page, on_delete=models.PROTECT, related_name="messages")
+    mid = models.CharField(
+        max_length=255,
+        null=True,
+        blank=True,
+        help_text="Meta's message id; a key of our own making where Meta gave none",
+    )
+    direction = models.CharField(max_length=3, choices=Direction)
+    kind = models.CharField(max_length=7, choices=Kind, default=Kind.MESSAGE)
+    source = models.CharField(max_length=10, choices=Source)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages"
+    )
+    text = models.TextField(blank=True)
+    card = models.JSONField(null=True, blank=True, help_text="null or {kind, title, text, url}")
+    reply_to_mid = models.CharField(max_length=255, blank=True)
+    reactions = models.JSONField(default=list, blank=True, help_text="[{by: customer or page, emoji, at}]")
+    edited_at = models.DateTimeField(null=True, blank=True)
+    edit_number = models.PositiveSmallIntegerField(default=0, help_text="num_edit of the newest edit taken in")
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    is_standby = models.BooleanField(default=False, help_text="Came while another app held the thread")
+
+    sent_at = models.DateTimeField(
+        help_text="Meta's time (ms); for a reply of ours the time it was written until Meta took it"
+    )
+    received_at = models.DateTimeField(default=timezone.now)
+    original_timestamp = models.CharField(max_length=64, blank=True, help_text="What Meta sent when it made no sense")
+
+    state = models.CharField(max_length=9, choices=State)
+    reason = models.TextField(blank=True, help_text="Why it failed, is held or unsure, in words for the agent")
+    error_code = models.IntegerField(null=True, blank=True)
+    error_subcode = models.IntegerField(null=True, blank=True)
+    fbtrace_id = models.CharField(max_length=64, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    retry_after = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    claimed_by = models.CharField(max_length=64, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    read_at = models.DateTimeField(null=True, blank=True)
+    client_key = models.CharField(
+        max_length=64, null=True, blank=True, help_text="Made by the composer: the same send twice is one message"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["page", "mid"], name="mid_once_per_page"),
+            models.UniqueConstraint(fields=["conversation", "client_key"], name="client_key_once"),
+            models.CheckConstraint(
+                name="state_fits_direction",
+                condition=Q(direction="in", state="received") | (Q(direction="out") & ~Q(state="received")),
+            ),
+            models.CheckConstraint(
+                name="customer_message_has_a_ticket",
+                condition=~Q(kind="message", direction="in") | Q(ticket__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["conversation", "-sent_at", "-id"], name="message_thread"),
+            models.Index(fields=["-sent_at", "-id"], name="message_newest"),
+            # Not partial: SQLite uses a partial index only when its condition stands in the query without parameters.
+            models.Index(fields=["state", "retry_after", "id"], name="message_outbox"),
+            models.Index(fields=["conversation", "state", "id"], name="message_outbox_order"),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"
+
+
+class Attachment(models.Model):
+    """A file of a message: stored, or a card that says which file it was and why it is not here."""
+
+    class Kind(models.TextChoices):
+        IMAGE = "image", "Image"
+        DOCUMENT = "document", "Document"
+        VIDEO = "video", "Video"
+        AUDIO = "audio", "Audio"
+        STICKER = "sticker", "Sticker"
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Being fetched"
+        STORED = "stored", "Stored"
+        REFUSED = "refused", "Refused"
+        FAILED = "failed", "Could not be fetched"
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attachments")
+    position = models.PositiveSmallIntegerField(default=0)
+    kind = models.CharField(max_length=8, choices=Kind)
+    name = models.CharField(max_length=255, blank=True)
+    file = models.FileField(upload_to="attachments/%Y/%m/", blank=True, max_length=255)
+    content_type = models.CharField(max_length=100, blank=True, help_text="As found in the bytes")
+    size = models.PositiveBigIntegerField(null=True, blank=True, help_text="bytes")
+    width = models.PositiveIntegerField(null=True, blank=True, help_text="pixels")
+    height = models.PositiveIntegerField(null=True, blank=True, help_text="pixels")
+    state = models.CharField(max_length=7, choices=State, default=State.PENDING)
+    reason = models.TextField(blank=True)
+    source_url = models.TextField(blank=True, help_text="Meta's link; it expires, kept only as a note")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    retry_after = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    claimed_by = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["message", "position"], name="attachment_position_once"),
+            models.CheckConstraint(name="stored_attachment_has_a_file", condition=~Q(state="stored") | ~Q(file="")),
+        ]
+        indexes = [
+            models.Index(fields=["state", "retry_after"], name="attachment_due", condition=Q(state="pending")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"attachment {self.pk}"

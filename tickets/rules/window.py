@@ -1,0 +1,71 @@
+"""The messaging window: when Meta lets a Page write to a person, and as what. Pure.
+
+Sources: Meta, "Send a message" (standard messaging, 24 hours) and "Human Agent" (7 days, written by a person).
+One rule for pill, composer, queue, sender and API.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from channels_im.messenger.send_api import HUMAN_AGENT, RESPONSE, SendPolicy
+
+RESPONSE_WINDOW = timedelta(hours=24)
+HUMAN_AGENT_WINDOW = timedelta(days=7)
+
+
+class WindowState(StrEnum):
+    """What may be sent now; the values are those of the API."""
+
+    RESPONSE = "response"
+    HUMAN_AGENT = "human_agent"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The window of one conversation at one moment.
+
+    `closes_at` is when a person can no longer reply (for a closed one: when that was; None when the customer never
+    wrote). `response_until` is the end of the first 24 hours, None when the customer never wrote.
+    """
+
+    state: WindowState
+    closes_at: datetime | None = None
+    response_until: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether a person may reply now."""
+        return self.state is not WindowState.CLOSED
+
+
+def window(last_customer_message_at: datetime | None, now: datetime, human_agent: bool) -> Window:
+    """Return the window after the customer's last message (or postback) at `last_customer_message_at`.
+
+    Less than 24 hours: response; less than 7 days and `human_agent` (Meta approved the feature for this app):
+    human_agent; otherwise closed, until the customer writes. At exactly 24 hours or 7 days it is over.
+    """
+    if last_customer_message_at is None:
+        return Window(WindowState.CLOSED)
+    response_until = last_customer_message_at + RESPONSE_WINDOW
+    closes_at = last_customer_message_at + HUMAN_AGENT_WINDOW if human_agent else response_until
+    if now < response_until:
+        state = WindowState.RESPONSE
+    elif now < closes_at:
+        state = WindowState.HUMAN_AGENT
+    else:
+        state = WindowState.CLOSED
+    return Window(state, closes_at, response_until)
+
+
+def policy(current: Window, author_is_human: bool) -> SendPolicy | None:
+    """Return as what a message goes out in this window, or None when it must not.
+
+    The HUMAN_AGENT tag is only for what a person wrote, and only after the first 24 hours.
+    """
+    if current.state is WindowState.RESPONSE:
+        return RESPONSE
+    if current.state is WindowState.HUMAN_AGENT and author_is_human:
+        return HUMAN_AGENT
+    return None

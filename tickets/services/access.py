@@ -1,0 +1,100 @@
+"""Who may see which conversation: the one answer for pages, files, API and the live stream (design, 5 and 9)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
+from django.http import Http404
+
+from channels_im.models import Channel, ChannelAgent
+from desk.models import Department, User
+from tickets.models import Conversation
+
+SEES_ALL = "tickets.view_conversation"
+
+
+@dataclass(frozen=True)
+class UserFacts:
+    """What decides which conversations a user sees. Read once, then asked for every event of a live stream."""
+
+    user_id: int | None
+    sees_all: bool = False
+    channel_ids: frozenset[int] = frozenset()
+    department_ids: frozenset[int] = frozenset()
+
+
+NOBODY = UserFacts(user_id=None)
+
+
+def facts_for(user: User | AnonymousUser) -> UserFacts:
+    """Read from the database what `user` may see; a constant number of queries (at most four).
+
+    A user who is not logged in or was deactivated gets `NOBODY`, who sees nothing.
+    """
+    if not user.is_authenticated or not user.is_active:
+        return NOBODY
+    if user.has_perm(SEES_ALL):
+        return UserFacts(user_id=user.pk, sees_all=True)
+    return UserFacts(
+        user_id=user.pk,
+        channel_ids=frozenset(ChannelAgent.objects.filter(agent__user=user).values_list("channel_id", flat=True)),
+        department_ids=frozenset(Department.objects.filter(agents__user=user).values_list("pk", flat=True)),
+    )
+
+
+def visible(facts: UserFacts, payload: dict[str, Any]) -> bool:
+    """May the user with these facts be told of a live event? Asks no database.
+
+    `payload` holds ids: `channel`, `assignee`, `department`, and `transferred` (bool, absent means unknown). An unknown
+    transfer is told to the department's members: the event names ids only, and the page reads the content through
+    views that ask `get_conversation`.
+    """
+    if facts.user_id is None:
+        return False
+    if facts.sees_all or payload.get("channel") in facts.channel_ids:
+        return True
+    if payload.get("assignee") == facts.user_id or payload.get("was_assignee") == facts.user_id:
+        return True
+    return bool(payload.get("transferred", True)) and payload.get("department") in facts.department_ids
+
+
+def conversations_for(
+    user: User | AnonymousUser, facts: UserFacts | None = None
+) -> QuerySet[Conversation, Conversation]:
+    """The conversations `user` may see: of associated channels, assigned to them, or transferred to their department.
+
+    Superusers and holders of `tickets.view_conversation` see all. Pass `facts` when they were read already.
+    """
+    facts = facts or facts_for(user)
+    if facts.user_id is None:
+        return Conversation.objects.none()
+    if facts.sees_all:
+        return Conversation.objects.all()
+    allowed = Q(channel_id__in=facts.channel_ids) | Q(assignee_id=facts.user_id)
+    if facts.department_ids:
+        allowed |= Q(transferred_at__isnull=False, department_id__in=facts.department_ids)
+    return Conversation.objects.filter(allowed)
+
+
+def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: UserFacts | None = None) -> Conversation:
+    """The conversation with everything a page shows of it.
+
+    Raises Http404 when it is not there and when `user` may not see it: a stranger cannot tell which.
+    """
+    related = ("contact", "channel__page", "channel__department", "department", "assignee", "current_ticket")
+    conversation = conversations_for(user, facts).select_related(*related).filter(pk=conversation_id).first()
+    if conversation is None:
+        raise Http404("There is no such conversation, or you may not see it.")
+    return conversation
+
+
+def channels_for(user: User | AnonymousUser, facts: UserFacts | None = None) -> QuerySet[Channel, Channel]:
+    """The channels whose name and icon `user` may see: associated ones, and those of conversations they may see."""
+    facts = facts or facts_for(user)
+    if facts.user_id is None:
+        return Channel.objects.none()
+    if facts.sees_all:
+        return Channel.objects.all()
+    seen = conversations_for(user, facts).values("channel_id")
+    return Channel.objects.filter(Q(pk__in=facts.channel_ids) | Q(pk__in=seen))

@@ -1,0 +1,267 @@
+"""The lists of the inbox: views, filters, search, order, keyset paging and counts that never count all rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.db.models import IntegerField, Q, QuerySet, Subquery
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from desk.models import User
+from tickets.models import Conversation, Message, Ticket
+from tickets.rules.window import HUMAN_AGENT_WINDOW, RESPONSE_WINDOW
+from tickets.services import threads
+from tickets.services.access import UserFacts, conversations_for
+
+ROWS_PER_PAGE = 30
+COUNT_LIMIT = 100  # a badge says 99+ from here on; the database stops counting there too
+CLOSING_SOON = timedelta(hours=2)
+SEARCH_LIMIT = 200  # characters
+
+Conversations = QuerySet[Conversation, Conversation]
+
+
+def window_length() -> timedelta:
+    """How long after the customer's last message an agent may still answer (design, section 5)."""
+    return HUMAN_AGENT_WINDOW if settings.META_HUMAN_AGENT else RESPONSE_WINDOW
+
+
+def _open(rows: Conversations) -> Conversations:
+    return rows.filter(current_ticket__status=Ticket.Status.OPEN)
+
+
+@dataclass(frozen=True)
+class View:
+    """One of the fixed views. `narrow(conversations, user_id, now)` leaves those that belong to it."""
+
+    name: str
+    label: str
+    empty: str
+    narrow: Callable[[Conversations, int, datetime], Conversations]
+
+
+def _closing(rows: Conversations, _user_id: int, now: datetime) -> Conversations:
+    closes = now - window_length()
+    return rows.filter(last_customer_message_at__gt=closes, last_customer_message_at__lte=closes + CLOSING_SOON)
+
+
+VIEWS = {
+    view.name: view
+    for view in (
+        View(
+            "mine",
+            "Mine",
+            "All clear — no open conversation is assigned to you.",
+            lambda rows, user_id, now: _open(rows.filter(assignee_id=user_id)),
+        ),
+        View(
+            "unassigned",
+            "Unassigned",
+            "All clear — nothing unassigned.",
+            lambda rows, user_id, now: _open(rows.filter(assignee_id=None)),
+        ),
+        View("all", "All", "No conversations yet.", lambda rows, user_id, now: rows),
+        View(
+            "waiting",
+            "Yet to respond",
+            "All clear — every customer has an answer.",
+            lambda rows, user_id, now: rows.filter(waiting_since__isnull=False),
+        ),
+        View("closing", "Closing soon", "No messaging window closes within two hours.", _closing),
+        View(
+            "blocked",
+            "Blocked",
+            "Nobody is blocked.",
+            lambda rows, user_id, now: rows.filter(contact__blocked_at__isnull=False),
+        ),
+        View(
+            "ended",
+            "Ended",
+            "No conversation has ended yet.",
+            lambda rows, user_id, now: rows.filter(current_ticket__status=Ticket.Status.CLOSED),
+        ),
+    )
+}
+DEFAULT_VIEW = "all"
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of the list: by a time, then by id, so that a cursor always points between two rows."""
+
+    label: str
+    field: str
+    descending: bool = False
+
+
+ORDERS = {
+    "newest": Order("Newest first", "last_message_at", descending=True),
+    "oldest": Order("Oldest first", "last_message_at"),
+    "waiting": Order("Waiting longest", "waiting_since"),
+    "closing": Order("Window closing first", "last_customer_message_at"),
+}
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """What the list shows: view, order, search words, channel and department (ids, or None for any)."""
+
+    view: View = VIEWS[DEFAULT_VIEW]
+    order: str = "newest"
+    search: str = ""
+    channel_id: int | None = None
+    department_id: int | None = None
+
+    @classmethod
+    def parse(cls, raw: Any) -> "ListQuery":
+        """From a mapping such as request.GET; anything unknown falls back to the default, nothing raises."""
+
+        def number(name: str) -> int | None:
+            value = raw.get(name, "")
+            return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else None
+
+        return cls(
+            view=VIEWS.get(raw.get("view", ""), VIEWS[DEFAULT_VIEW]),
+            order=raw.get("sort", "") if raw.get("sort", "") in ORDERS else "newest",
+            search=raw.get("q", "").replace("\0", "").strip()[:SEARCH_LIMIT],
+            channel_id=number("channel"),
+            department_id=number("department"),
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.search or self.channel_id or self.department_id)
+
+    def parameters(self, **changes: Any) -> dict[str, str]:
+        """The query string's parameters that give this list again; defaults are left out."""
+        wanted = replace(self, **changes)
+        values = {
+            "view": "" if wanted.view.name == DEFAULT_VIEW else wanted.view.name,
+            "sort": "" if wanted.order == "newest" else wanted.order,
+            "q": wanted.search,
+            "channel": str(wanted.channel_id or ""),
+            "department": str(wanted.department_id or ""),
+        }
+        return {name: value for name, value in values.items() if value}
+
+
+def matching(facts: UserFacts, user: AbstractBaseUser, query: ListQuery, now: datetime | None = None) -> Conversations:
+    """The conversations of this list that the user may see, unordered."""
+    now = now or timezone.now()
+    rows = query.view.narrow(conversations_for(user, facts), facts.user_id or 0, now)
+    rows = rows.filter(last_message_at__isnull=False)
+    if query.channel_id:
+        rows = rows.filter(channel_id=query.channel_id)
+    if query.department_id:
+        rows = rows.filter(department_id=query.department_id)
+    if query.search:
+        rows = rows.filter(_found_by(query.search))
+    order = ORDERS[query.order]
+    if order.field != "last_message_at":
+        rows = rows.filter(**{f"{order.field}__isnull": False})
+    if query.order == "closing":
+        rows = rows.filter(last_customer_message_at__gt=now - window_length())
+    return rows
+
+
+def _found_by(words: str) -> Q:
+    """People by name or page-scoped id, tickets by number, messages by their text."""
+    found = Q(contact__name__icontains=words) | Q(contact__psid=words)
+    number = words.lstrip("#")
+    if number.isascii() and number.isdecimal() and len(number) < 19:
+        found |= Q(pk__in=Ticket.objects.filter(pk=int(number)).values("conversation_id"))
+    return found | Q(pk__in=Message.objects.filter(text__icontains=words).values("conversation_id"))
+
+
+def page_of(rows: Conversations, order: str, cursor: str = "") -> tuple[list[Conversation], str]:
+    """One page in this order after `cursor` (from the page before; empty: the first), and the cursor of the next.
+
+    The next cursor is empty at the end. A cursor that is no cursor gives the first page.
+    """
+    field, descending = ORDERS[order].field, ORDERS[order].descending
+    after = read_cursor(cursor)
+    if after:
+        moment, pk = after
+        beyond = "lt" if descending else "gt"
+        rows = rows.filter(Q(**{f"{field}__{beyond}": moment}) | Q(**{field: moment, f"pk__{beyond}": pk}))
+    sign = "-" if descending else ""
+    rows = rows.select_related("contact", "channel", "assignee", "department", "current_ticket")
+    found = list(rows.order_by(f"{sign}{field}", f"{sign}pk")[: ROWS_PER_PAGE + 1])
+    page = found[:ROWS_PER_PAGE]
+    return page, write_cursor(getattr(page[-1], field), page[-1].pk) if len(found) > ROWS_PER_PAGE else ""
+
+
+def write_cursor(moment: datetime, pk: int) -> str:
+    return f"{moment.isoformat()}_{pk}"
+
+
+def read_cursor(cursor: str) -> tuple[datetime, int] | None:
+    """The time and id a cursor names; None for anything that is not one."""
+    moment_text, _, pk_text = cursor.replace(" ", "+").rpartition("_")
+    try:
+        moment = parse_datetime(moment_text)
+    except ValueError:
+        return None
+    if moment is None or timezone.is_naive(moment) or not (pk_text.isascii() and pk_text.isdecimal()):
+        return None
+    return (moment, int(pk_text)) if len(pk_text) < 19 else None
+
+
+class _CountUpToLimit(Subquery):
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
+def counts(facts: UserFacts, user: AbstractBaseUser, now: datetime | None = None) -> dict[str, int]:
+    """How many conversations each view holds, and `unread` of those not assigned to a colleague. At most COUNT_LIMIT.
+
+    One query; the database stops at the limit in each view.
+    """
+    now = now or timezone.now()
+    sets = {name: matching(facts, user, ListQuery(view=view), now) for name, view in VIEWS.items()}
+    unread = conversations_for(user, facts).filter(unread_count__gt=0)
+    sets["unread"] = unread.filter(Q(assignee_id=None) | Q(assignee_id=facts.user_id))
+    columns = {
+        f"count_{name}": _CountUpToLimit(rows.order_by().values("pk")[:COUNT_LIMIT]) for name, rows in sets.items()
+    }
+    row = User.objects.filter(pk=user.pk).annotate(**columns).values(*columns).first() or {}
+    return {name.removeprefix("count_"): number for name, number in row.items()}
+
+
+def mark_read(conversation: Conversation, upto: str = "") -> bool:
+    """Nobody needs to look at this conversation any more; returns whether that changed anything.
+
+    `upto` is the cursor of the newest message the agent has seen: what the customer wrote after it stays unread.
+    """
+    if not conversation.unread_count:
+        return False
+    seen = read_cursor(upto)
+    left = 0
+    if seen:
+        later = Q(sent_at__gt=seen[0]) | Q(sent_at=seen[0], pk__gt=seen[1])
+        unseen = conversation.messages.filter(later, direction=Message.Direction.IN, kind=Message.Kind.MESSAGE)
+        left = unseen[:COUNT_LIMIT].count()
+    if left >= conversation.unread_count:
+        return False
+    return _set_unread(conversation, conversation.unread_count, left)
+
+
+def mark_unread(conversation: Conversation) -> bool:
+    """Put it back among the unread ones, for later; returns whether that changed anything."""
+    return _set_unread(conversation, 0, 1)
+
+
+def _set_unread(conversation: Conversation, before: int, after: int) -> bool:
+    """Change the count unless somebody else did meanwhile: then open pages were told already and will ask again."""
+    with transaction.atomic():
+        rows = Conversation.objects.filter(pk=conversation.pk, unread_count=before)
+        if not rows.update(unread_count=after):
+            return False
+        conversation.unread_count = after
+        threads.announce(conversation)
+    return True

@@ -1,0 +1,32 @@
+"""What an agent typed and did not send: kept on the server, per agent and conversation."""
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from tickets.models import Conversation, Draft
+
+DRAFT_LIMIT = 20_000  # characters; more than any reply may have, so that nothing typed is lost to the limit of a reply
+
+
+def read(user: AbstractBaseUser, conversation: Conversation) -> str:
+    """The user's own draft, or an empty text."""
+    text = Draft.objects.filter(user=user, conversation=conversation).values_list("text", flat=True).first()
+    return text or ""
+
+
+def save(user: AbstractBaseUser, conversation: Conversation, text: str) -> None:
+    """Keep what was typed; only blanks removes the draft. Longer than DRAFT_LIMIT characters is cut."""
+    text = text.replace("\0", "").replace("\r\n", "\n")[:DRAFT_LIMIT]
+    if text.strip():
+        Draft.objects.update_or_create(user=user, conversation=conversation, defaults={"text": text})
+    else:
+        discard(user, conversation)
+
+
+def discard(user: AbstractBaseUser, conversation: Conversation) -> None:
+    Draft.objects.filter(user=user, conversation=conversation).delete()
+
+
+def texts(user: AbstractBaseUser, conversations: list[Conversation]) -> dict[int, str]:
+    """The user's drafts in these conversations by conversation id; one query."""
+    drafts = Draft.objects.filter(user=user, conversation__in=[row.pk for row in conversations])
+    return dict(drafts.values_list("conversation_id", "text"))

@@ -1,0 +1,370 @@
+"""Replies: asked for, queued, and what an agent may do with one that waits, failed or is unsure.
+
+The sending itself is `tickets.services.outbox`; the rules are `tickets.rules.sending` and `tickets.rules.window`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.core.files.base import File
+from django.db import transaction
+from django.utils import timezone
+from PIL import Image
+
+from channels_im.messenger import files as file_rules
+from channels_im.models import Page
+from desk.models import User
+from desk.nudge import nudge
+from tickets.models import Attachment, Conversation, Message
+from tickets.rules.sending import Action, Refusal, SendFacts, Verdict, clean_text, is_blank
+from tickets.rules.sending import may_send as decide
+from tickets.rules.window import Window, window
+from tickets.services import access, settling, threads
+from tickets.services.times import now_ms
+
+State, Source = Message.State, Message.Source
+# A key of the composer is stored as it is up to this length, else as its digest; ":<part>" follows it.
+MAX_CLIENT_KEY_CHARACTERS = 56
+ORIENTATION_TAG = 0x0112
+
+
+class ReplyRefused(Exception):
+    """What was asked for is not allowed. `verdict.sentence` says why, for people; `verdict.code` for programs."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.sentence)
+        self.verdict = verdict
+
+
+# --- May this be sent? ------------------------------------------------------------------------------------------------
+def may_send(
+    user: User | None, conversation: Conversation, *, text: str | None = None, files: Sequence[File] = ()
+) -> Verdict:
+    """Return whether `user` (None: Desk itself, no person) may send this in `conversation` now, and if not, why.
+
+    Without `text` and `files` only the conversation is asked about, as the composer does before anything is written.
+    The state of channel, Page and contact is read from the database, not from the objects at hand.
+    """
+    verdict, _checked = _ask(user, conversation.pk, None if text is None else clean_text(text), files)
+    return verdict
+
+
+def window_of(conversation: Conversation, now: datetime | None = None) -> Window:
+    """Return the messaging window of `conversation` at `now`, from the object at hand (no query)."""
+    return window(conversation.last_customer_message_at, now or timezone.now(), settings.META_HUMAN_AGENT)
+
+
+def facts_of(
+    user: User | None,
+    conversation: Conversation,
+    *,
+    author_is_human: bool,
+    now: datetime,
+    sees: access.UserFacts | None = None,
+) -> SendFacts:
+    """Return what decides about `conversation`, which comes with its contact, channel and Page freshly read.
+
+    `sees` is what `access.facts_for(user)` has just answered, for whoever asks for many conversations.
+    """
+    channel, contact = conversation.channel, conversation.contact
+    return SendFacts(
+        window=window_of(conversation, now),
+        channel_deleted=channel.is_deleted,
+        channel_active=channel.is_active,
+        reauth_reason=_reauth_reason(channel.page),
+        contact_blocked=contact.is_blocked,
+        contact_erased=contact.erased_at is not None,
+        is_associated=user is None or _may_answer(sees or access.facts_for(user), conversation),
+        author_is_human=author_is_human,
+    )
+
+
+def _may_answer(sees: access.UserFacts, conversation: Conversation) -> bool:
+    ids = {
+        "channel": conversation.channel_id,
+        "assignee": conversation.assignee_id,
+        "department": conversation.department_id,
+        "transferred": conversation.transferred_at is not None,
+    }
+    return access.visible(sees, ids)
+
+
+def _reauth_reason(page: Page) -> str:
+    if page.is_connected:
+        return "" if page.page_token else "Its access token is missing"
+    return page.get_reauth_reason_display()
+
+
+def _ask(
+    user: User | None, conversation_id: int, text: str | None, files: Sequence[File]
+) -> tuple[Verdict, list[file_rules.OutgoingFile]]:
+    conversation = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation_id)
+    facts = facts_of(user, conversation, author_is_human=user is not None, now=timezone.now())
+    checked, refusals = _check(files)
+    facts = SendFacts(**{**vars(facts), "text": text, "file_count": len(files), "file_refusals": refusals})
+    return decide(facts), checked
+
+
+def _check(files: Sequence[File]) -> tuple[list[file_rules.OutgoingFile], list[str]]:
+    checked, refusals = [], []
+    for file in files:
+        try:
+            checked.append(file_rules.check_outgoing(file, file.name or ""))
+        except file_rules.FileRefused as refused:
+            refusals.append(refused.sentence)
+    return checked, refusals
+
+
+# --- Queue ------------------------------------------------------------------------------------------------------------
+def queue_reply(
+    user: User | None,
+    conversation: Conversation,
+    *,
+    text: str = "",
+    files: Sequence[File] = (),
+    reply_to_mid: str = "",
+    client_key: str | None = None,
+    hold: bool = False,
+) -> list[Message]:
+    """Put a reply into the outbox, one message per part (the text first, then each file), and return them in order.
+
+    `text` may have at most 1600 characters (code points) after `clean_text`; `files` are seekable and named, in the
+    limits of the seed's table. `client_key` is made by the composer: the same key again in this conversation returns
+    what it made the first time. With `hold`, what cannot be sent now but may later (window closed, channel off, page to
+    re-authenticate) is kept as held instead of refused. `user` None: Desk itself writes, which is no person to Meta.
+
+    Raises ReplyRefused with the verdict; then nothing was kept.
+    """
+    text = clean_text(text)
+    key = _stored_key(client_key)
+    part_count = (0 if is_blank(text) else 1) + len(files)
+    if key and (known := _known_parts(conversation, key)):
+        return known
+    verdict, checked = _ask(user, conversation.pk, text, files)
+    if not verdict.allowed and not (hold and verdict.healable and part_count):
+        raise ReplyRefused(verdict)
+    _check_reply_to(conversation, reply_to_mid)
+    attachments = [_store(file, found) for file, found in zip(files, checked, strict=True)]
+    try:
+        with transaction.atomic():
+            threads.lock(conversation)
+            if key and (known := _known_parts(conversation, key)):
+                _forget(attachments)
+                return known
+            return _add_parts(user, conversation, text, attachments, reply_to_mid, key, verdict)
+    except BaseException:
+        _forget(attachments)
+        raise
+
+
+def _add_parts(
+    user: User | None,
+    conversation: Conversation,
+    text: str,
+    attachments: list[Attachment],
+    reply_to_mid: str,
+    key: str | None,
+    verdict: Verdict,
+) -> list[Message]:
+    now = now_ms()
+    parts: list[tuple[str, tuple[Attachment, ...]]] = [] if is_blank(text) else [(text, ())]
+    parts += [("", (attachment,)) for attachment in attachments]
+    messages = []
+    for position, (part_text, part_files) in enumerate(parts):
+        message, _created = threads.add_message(
+            conversation,
+            direction=Message.Direction.OUT,
+            source=Source.SYSTEM if user is None else Source.AGENT,
+            author=user,
+            sent_at=now,
+            state=State.QUEUED if verdict.allowed else State.HELD,
+            reason=verdict.sentence,
+            text=part_text,
+            attachments=part_files,
+            reply_to_mid=reply_to_mid if position == 0 else "",
+            client_key=_part_key(key, position),
+        )
+        messages.append(message)
+    if user is not None and conversation.unread_count:
+        conversation.unread_count = 0
+        conversation.save(update_fields=["unread_count"])
+    if verdict.allowed:
+        nudge(settling.DRAIN_TASK)
+    return messages
+
+
+def _stored_key(client_key: str | None) -> str | None:
+    key = clean_text(client_key or "")
+    if len(key) > MAX_CLIENT_KEY_CHARACTERS or ":" in key:
+        return hashlib.sha256(key.encode()).hexdigest()[:40]
+    return key or None
+
+
+def _part_key(key: str | None, position: int) -> str | None:
+    return f"{key}:{position}" if key and position else key
+
+
+def _known_parts(conversation: Conversation, key: str) -> list[Message]:
+    # A list of keys and not a prefix: LIKE does not tell upper from lower case on SQLite.
+    keys = [_part_key(key, position) for position in range(1 + settings.DATA_UPLOAD_MAX_NUMBER_FILES)]
+    return list(Message.objects.filter(conversation=conversation, client_key__in=keys).order_by("id"))
+
+
+def _check_reply_to(conversation: Conversation, mid: str) -> None:
+    if mid and not Message.objects.filter(conversation=conversation, mid=mid).exists():
+        raise ReplyRefused(
+            _no("The message this replies to is not in this conversation. Choose another one, or reply without it.")
+        )
+
+
+def _store(file: File, found: file_rules.OutgoingFile) -> Attachment:
+    """Return an unsaved attachment whose bytes are in the storage under a name of our own."""
+    attachment = Attachment(
+        kind=found.kind,
+        name=found.name,
+        content_type=found.content_type,
+        size=found.size,
+        state=Attachment.State.STORED,
+    )
+    if found.kind == Attachment.Kind.IMAGE:
+        attachment.width, attachment.height = _dimensions(file)
+    file.seek(0)
+    attachment.file.save(file_rules.stored_name(found.type), file, save=False)
+    return attachment
+
+
+def _dimensions(file: File) -> tuple[int | None, int | None]:
+    """Return width and height in pixels as the image is shown, or None and None when Pillow cannot tell."""
+    file.seek(0)
+    try:
+        with Image.open(file, formats=["JPEG", "PNG"]) as image:
+            lies_on_its_side = image.getexif().get(ORIENTATION_TAG) in (5, 6, 7, 8)
+            return image.size[::-1] if lies_on_its_side else image.size
+    except Exception:
+        # Pillow raises nearly anything on damaged input; the file goes out as it is.
+        return None, None
+
+
+def _forget(attachments: Iterable[Attachment]) -> None:
+    for attachment in attachments:
+        attachment.file.delete(save=False)
+
+
+# --- What an agent does with a reply that did not simply go out -------------------------------------------------------
+def retry(user: User, message: Message) -> Message:
+    """Queue a failed reply again. Raises ReplyRefused when it may not be sent now, or is not a failed one any more."""
+    return _queue_again(user, message, State.FAILED, "This message is not waiting to be retried any more.")
+
+
+def release(user: User, message: Message) -> Message:
+    """Queue a held reply. Raises ReplyRefused when the reason still stands, or it is not held any more."""
+    return _queue_again(user, message, State.HELD, "This message is not held any more.")
+
+
+def send_again(user: User, message: Message) -> Message:
+    """Queue an unsure reply again: the agent has looked, and it did not arrive.
+
+    Raises ReplyRefused while Desk still finds out by itself, and for an error after which Meta says such messages were
+    delivered (1/1357046): those are never sent again.
+    """
+    if settling.is_never_resent(message):
+        raise ReplyRefused(
+            _no(
+                "Facebook says that such messages were delivered, so it is not sent again. Write a new message instead."
+            )
+        )
+    if message.state == State.UNSURE and message.retry_after is not None:
+        raise ReplyRefused(_no("Desk is still asking Facebook whether this message arrived. Try again in a minute."))
+    return _queue_again(user, message, State.UNSURE, "This message is not unsure any more.")
+
+
+def mark_arrived(user: User, message: Message) -> Message:
+    """Take the agent's word that an unsure reply arrived. Raises ReplyRefused when it is not unsure any more."""
+    _require_access(user, message)
+    with transaction.atomic():
+        conversation = _lock_conversation_of(message)
+        found = Message.objects.filter(pk=message.pk, state=State.UNSURE).first()
+        _require(found is not None, "This message is not unsure any more.")
+        found.state, found.reason, found.retry_after = State.SENT, f"Marked as arrived by {user}.", None
+        found.sent_at = found.claimed_at or found.sent_at
+        settling.apply_watermarks(conversation, found)
+        found.save(update_fields=["state", "reason", "retry_after", "sent_at", "delivered_at", "read_at"])
+        threads.announce(conversation)
+        nudge(settling.DRAIN_TASK)
+    message.refresh_from_db()
+    return message
+
+
+def discard(user: User, message: Message) -> str:
+    """Remove a reply that has not gone out (failed, held, or queued and not yet taken) and return its text.
+
+    Raises ReplyRefused when it is being sent, may have been sent, or was.
+    """
+    _require_access(user, message)
+    with transaction.atomic():
+        conversation = _lock_conversation_of(message)
+        waiting = Message.objects.select_for_update().filter(
+            pk=message.pk,
+            direction=Message.Direction.OUT,
+            kind=Message.Kind.MESSAGE,
+            state__in=(State.FAILED, State.HELD, State.QUEUED),
+        )
+        found = waiting.first()
+        _require(found is not None, "This message is on its way or was sent already; it cannot be discarded.")
+        files = [attachment.file for attachment in found.attachments.all() if attachment.file]
+        found.delete()
+        threads.forget_message(conversation, found)
+        for file in files:
+            transaction.on_commit(lambda file=file: file.storage.delete(file.name))
+    return message.text
+
+
+def _queue_again(user: User, message: Message, state: str, gone: str) -> Message:
+    _require_access(user, message)
+    verdict = may_send(user, message.conversation)
+    if not verdict.allowed:
+        raise ReplyRefused(verdict)
+    with transaction.atomic():
+        conversation = _lock_conversation_of(message)
+        waiting = Message.objects.filter(
+            pk=message.pk, direction=Message.Direction.OUT, state=state, retry_after__isnull=True
+        )
+        changed = waiting.update(
+            state=State.QUEUED,
+            reason="",
+            error_code=None,
+            error_subcode=None,
+            fbtrace_id="",
+            attempts=0,
+            retry_after=timezone.now(),
+            claimed_at=None,
+            claimed_by="",
+        )
+        _require(changed, gone)
+        threads.refresh_waiting(conversation)
+        threads.announce(conversation)
+        nudge(settling.DRAIN_TASK)
+    message.refresh_from_db()
+    return message
+
+
+def _require_access(user: User, message: Message) -> None:
+    if not access.conversations_for(user).filter(pk=message.conversation_id).exists():
+        raise ReplyRefused(
+            Verdict(False, Refusal.NOT_ASSOCIATED, "You are not an agent of this conversation.", Action.ASSOCIATE)
+        )
+
+
+def _lock_conversation_of(message: Message) -> Conversation:
+    return Conversation.objects.select_for_update().get(pk=message.conversation_id)
+
+
+def _require(condition: object, sentence: str) -> None:
+    if not condition:
+        raise ReplyRefused(_no(sentence))
+
+
+def _no(sentence: str) -> Verdict:
+    return Verdict(False, Refusal.NOT_POSSIBLE, sentence)

@@ -1,0 +1,23 @@
+"""What the queue runs for tickets. A task is a nudge: the rows say what there is to do."""
+
+from tickets.services import changes, files, outbox, profiles
+
+
+def fetch_profiles() -> int:
+    """Fetch names and pictures of new contacts; return how many contacts were tried."""
+    return profiles.fetch_profiles()
+
+
+def fetch_files() -> int:
+    """Fetch files that customers sent; return how many were tried."""
+    return files.fetch_files()
+
+
+def apply_late_changes() -> int:
+    """Apply edits, reactions and withdrawals whose message came after them; return to how many messages."""
+    return changes.apply_late()
+
+
+def drain_outbox() -> int:
+    """Send the replies that are due and settle the unsure ones; return how many calls to Meta were made."""
+    return outbox.drain_outbox()

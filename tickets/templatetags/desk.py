@@ -1,0 +1,157 @@
+"""How times, names, sizes, links and icons are written on the pages."""
+
+import re
+import zlib
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+HUES = 8
+_URL = re.compile(r"https?://[^\s<>\"'“”]+", re.IGNORECASE)
+_TRAILING = ".,;:!?)]}»’"
+
+
+@register.simple_tag
+@lru_cache(maxsize=256)  # a page draws a hundred of them
+def icon(name: str, small: bool = False) -> SafeString:
+    """A drawing of the sprite, for eyes only: the button or text around it has the words."""
+    size = " icon--small" if small else ""
+    return format_html(
+        '<svg class="icon{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        size,
+        static("desk/icons.svg"),
+        name,
+    )
+
+
+@register.filter
+def ago(moment: datetime | None) -> str:
+    """How long ago, short: now, 5 min, 3 h, then the day. static/desk/js/clock.js keeps the first three going."""
+    if moment is None:
+        return ""
+    gone = timezone.now() - moment
+    if gone < MINUTE:
+        return "now"
+    if gone < HOUR:
+        return f"{gone // MINUTE} min"
+    if gone < DAY:
+        return f"{gone // HOUR} h"
+    return day_name(moment, short=True)
+
+
+@register.filter
+def day(moment: datetime) -> str:
+    """The day in words: Today, Yesterday, Tuesday, 4 March, 4 March 2025."""
+    return day_name(moment, short=False)
+
+
+def day_name(moment: datetime, *, short: bool) -> str:
+    local, today = timezone.localtime(moment), timezone.localtime()
+    days = (today.date() - local.date()).days
+    if days == 0:
+        return "Today"
+    if days == 1:
+        return "Yesterday"
+    if 1 < days < 7:
+        return date_format(local, "D" if short else "l")
+    month = "M" if short else "F"
+    return date_format(local, f"j {month}" if local.year == today.year else f"j {month} Y")
+
+
+@register.filter
+def clock(moment: datetime) -> str:
+    """The time of day: 09:41."""
+    return date_format(timezone.localtime(moment), "H:i")
+
+
+@register.filter
+def full_time(moment: datetime | None) -> str:
+    """Day and time, written out: Wednesday 4 March 2026, 09:41."""
+    return date_format(timezone.localtime(moment), "l j F Y, H:i") if moment else ""
+
+
+@register.filter
+def iso(moment: datetime | None) -> str:
+    """For <time datetime>: ISO 8601 with the offset."""
+    return moment.isoformat(timespec="seconds") if moment else ""
+
+
+@register.filter
+def duration(length: timedelta | None) -> str:
+    """A length of time in its two largest units: 2 d 3 h, 5 h 12 m, 9 m, 40 s."""
+    if length is None:
+        return ""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if minutes < 60:
+        return f"{minutes} m"
+    if hours < 24:
+        rest = minutes % 60
+        return f"{hours} h {rest} m" if rest else f"{hours} h"
+    rest = hours % 24
+    return f"{days} d {rest} h" if rest else f"{days} d"
+
+
+@register.filter
+def initials(name: Any) -> str:
+    """One or two letters that stand for a person without a picture."""
+    words = [word for word in str(name).split() if word[0].isalnum()]
+    letters = [word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
+    return "".join(letters).upper() or "?"
+
+
+@register.simple_tag
+def box(width: int | None, height: int | None, most_wide: int, most_high: int) -> dict[str, int]:
+    """The size in pixels at which an image is shown: its own, or smaller to fit; unknown images get 4:3."""
+    if not width or not height:
+        return {"width": most_wide, "height": most_wide * 3 // 4}
+    scale = min(1, most_wide / width, most_high / height)
+    return {"width": max(24, round(width * scale)), "height": max(24, round(height * scale))}
+
+
+@register.filter
+def hue(key: Any) -> int:
+    """A colour number (0 to 7) that stays the same for the same key."""
+    return zlib.crc32(str(key).encode("utf-8", "replace")) % HUES
+
+
+@register.filter
+def badge(number: int | None) -> str:
+    """A count for a badge: nothing for none, 99+ from 100 on."""
+    if not number:
+        return ""
+    return "99+" if number > 99 else str(number)
+
+
+@register.filter
+def linkify(text: str) -> SafeString:
+    """The text escaped, its http(s) addresses as links that tell the other side nothing of us."""
+    parts, end = [], 0
+    for found in _URL.finditer(text):
+        address = found.group().rstrip(_TRAILING)
+        parts.append(escape(text[end : found.start()]))
+        parts.append(
+            format_html('<a href="{}" target="_blank" rel="noopener noreferrer nofollow">{}</a>', address, address)
+        )
+        end = found.start() + len(address)
+    parts.append(escape(text[end:]))
+    return mark_safe("".join(parts))  # noqa: S308 - every part was escaped above
+
+
+@register.filter
+def web_url(address: Any) -> str:
+    """The address when it is http or https, otherwise nothing: javascript: and data: never become a link."""
+    text = address if isinstance(address, str) else ""
+    return text if _URL.fullmatch(text) else ""

@@ -1,0 +1,28 @@
+"""Addresses of the agent's workspace."""
+
+from django.urls import path
+
+from tickets.views import actions, compose, files, home, inbox
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/list/", inbox.strip, name="inbox_list"),
+    path("inbox/rows/", inbox.rows, name="inbox_rows"),
+    path("inbox/me/", inbox.me, name="inbox_me"),
+    path("inbox/pages/<int:page_id>/picture/", files.page_picture, name="page_picture"),
+    path("inbox/channels/<int:channel_id>/icon/", files.channel_icon, name="channel_icon"),
+    path("inbox/<int:conversation_id>/", inbox.conversation, name="conversation"),
+    path("inbox/<int:conversation_id>/messages/", inbox.messages, name="conversation_messages"),
+    path("inbox/<int:conversation_id>/reply/", compose.reply, name="conversation_reply"),
+    path("inbox/<int:conversation_id>/draft/", compose.draft, name="conversation_draft"),
+    path("inbox/<int:conversation_id>/read/", inbox.read, name="conversation_read"),
+    path("inbox/<int:conversation_id>/picture/", files.contact_picture, name="contact_picture"),
+    path("inbox/<int:conversation_id>/files/<int:attachment_id>/", files.attachment, name="attachment"),
+    path(
+        "inbox/<int:conversation_id>/messages/<int:message_id>/<slug:choice>/",
+        compose.settle,
+        name="message_settle",
+    ),
+    path("inbox/<int:conversation_id>/<slug:action>/", actions.act, name="conversation_act"),
+]

@@ -1,0 +1,73 @@
+"""Work on a conversation: take, assign, transfer, close, reopen, block. A POST each; the answer is the fresh state."""
+
+from collections.abc import Callable
+
+from django.contrib import messages as flash
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from desk.models import Department, User
+from tickets.models import Conversation
+from tickets.services import access, handling
+from tickets.views import pages, thread_items
+from tickets.views.base import AgentRequest, agent_page, wants_part
+from tickets.views.inbox import found_address
+
+
+def _take(request: AgentRequest, conversation: Conversation) -> None:
+    handling.assign(request.user, conversation, request.user)
+
+
+def _assign(request: AgentRequest, conversation: Conversation) -> None:
+    chosen = request.POST.get("assignee", "")
+    if not chosen:
+        handling.assign(request.user, conversation, None)
+        return
+    assignee = User.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
+    if assignee is None:
+        raise handling.Refused("This colleague does not exist any more. Choose another one.")
+    handling.assign(request.user, conversation, assignee)
+
+
+def _transfer(request: AgentRequest, conversation: Conversation) -> None:
+    chosen = request.POST.get("department", "")
+    department = Department.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
+    if department is None:
+        raise handling.Refused("Choose the department to transfer this conversation to.")
+    handling.transfer(request.user, conversation, department, request.POST.get("note", ""))
+
+
+ACTIONS: dict[str, Callable[[AgentRequest, Conversation], None]] = {
+    "take": _take,
+    "assign": _assign,
+    "transfer": _transfer,
+    "close": lambda request, conversation: handling.close(request.user, conversation),
+    "reopen": lambda request, conversation: handling.reopen(request.user, conversation),
+    "block": lambda request, conversation: handling.block(request.user, conversation),
+    "unblock": lambda request, conversation: handling.unblock(request.user, conversation),
+}
+
+
+@require_POST
+@agent_page
+def act(request: AgentRequest, conversation_id: int, action: str) -> HttpResponse:
+    """Do it, then show the conversation; or the list, when it is none of the user's business any more."""
+    if action not in ACTIONS:
+        raise Http404("There is no such action.")
+    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    try:
+        ACTIONS[action](request, conversation)
+    except handling.Refused as refused:
+        if wants_part(request):
+            return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
+        flash.error(request, str(refused))
+        return redirect(found_address(conversation.pk))
+    try:
+        fresh = access.get_conversation(request.user, conversation_id)
+    except Http404:
+        return HttpResponse(status=204, headers={"X-Gone": "yes"}) if wants_part(request) else redirect("inbox")
+    if not wants_part(request):
+        return redirect(found_address(conversation.pk))
+    context = {**pages.state_context(request, fresh), "page": thread_items.newest_page(fresh)}
+    return render(request, "tickets/_fresh_thread.html", context)

@@ -1,0 +1,102 @@
+"""What an agent writes (replies with files, notes, drafts), and what they do with a reply that did not go out."""
+
+from collections.abc import Callable
+
+from django.contrib import messages as flash
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from tickets.models import Conversation, Message
+from tickets.services import access, drafts, handling, replies
+from tickets.services.replies import ReplyRefused
+from tickets.views import pages, thread_items
+from tickets.views.base import AgentRequest, agent_page, wants_part
+from tickets.views.inbox import found_address, show_conversation
+
+
+@require_POST
+@agent_page
+def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
+    """Queue a reply: `text`, `files`, `reply_to_mid`, and `client_key`, which makes the same send twice one message.
+
+    422 with the reason when it is refused: nothing was queued and everything typed is still in the composer.
+    """
+    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    text = request.POST.get("text", "")
+    try:
+        if request.POST.get("kind") == "note":
+            handling.add_note(request.user, conversation, text, request.POST.get("client_key") or None)
+        else:
+            replies.queue_reply(
+                request.user,
+                conversation,
+                text=text,
+                files=request.FILES.getlist("files"),
+                reply_to_mid=request.POST.get("reply_to_mid", ""),
+                client_key=request.POST.get("client_key") or None,
+            )
+            drafts.discard(request.user, conversation)
+    except (ReplyRefused, handling.Refused) as refused:
+        return _refused(request, conversation, str(refused), text)
+    return _done(request, conversation)
+
+
+def _refused(request: AgentRequest, conversation: Conversation, sentence: str, text: str) -> HttpResponse:
+    if wants_part(request):
+        return render(request, "tickets/_refusal.html", {"sentence": sentence}, status=422)
+    drafts.save(request.user, conversation, text)
+    query = pages.list_query(request)
+    context = {**pages.conversation_context(request, conversation, query), "refusal": sentence, "draft": text}
+    return show_conversation(request, query, context, status=422)
+
+
+def _done(request: AgentRequest, conversation: Conversation) -> HttpResponse:
+    if not wants_part(request):
+        return redirect(found_address(conversation.pk))
+    fresh = access.get_conversation(request.user, conversation.pk, request.facts)
+    context = {**pages.state_context(request, fresh), "page": thread_items.newest_page(fresh)}
+    return render(request, "tickets/_fresh_thread.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@agent_page
+def draft(request: AgentRequest, conversation_id: int) -> HttpResponse:
+    """POST: keep what was typed so far. GET: the user's draft as plain text."""
+    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    if request.method == "GET":
+        return HttpResponse(drafts.read(request.user, conversation), content_type="text/plain; charset=utf-8")
+    drafts.save(request.user, conversation, request.POST.get("text", ""))
+    return HttpResponse(status=204)
+
+
+CHOICES: dict[str, Callable] = {
+    "retry": replies.retry,
+    "release": replies.release,
+    "discard": replies.discard,
+    "send-again": replies.send_again,
+    "arrived": replies.mark_arrived,
+}
+
+
+@require_POST
+@agent_page
+def settle(request: AgentRequest, conversation_id: int, message_id: int, choice: str) -> HttpResponse:
+    """What the agent chose for a reply that failed, is held or unsure. A discarded text becomes the draft again."""
+    if choice not in CHOICES:
+        raise Http404("There is no such choice.")
+    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    outgoing = conversation.messages.filter(direction=Message.Direction.OUT, kind=Message.Kind.MESSAGE)
+    message = outgoing.select_related("conversation").filter(pk=message_id).first()
+    if message is None:
+        raise Http404("There is no such reply in this conversation.")
+    try:
+        CHOICES[choice](request.user, message)
+    except ReplyRefused as refused:
+        if wants_part(request):
+            return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
+        flash.error(request, str(refused))
+        return redirect(found_address(conversation.pk))
+    if choice == "discard" and not drafts.read(request.user, conversation):
+        drafts.save(request.user, conversation, message.text)
+    return _done(request, conversation)

@@ -1,0 +1,132 @@
+"""The inbox and a conversation in it; whole pages, and their parts for a page that is open already."""
+
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from desk.models import Agent
+from tickets.services import access, conversations
+from tickets.services.conversations import ListQuery
+from tickets.views import pages, thread_items
+from tickets.views.base import AgentRequest, agent_page, wants_part
+from tickets.views.rows import rows_of
+
+MOST_ROWS_AT_ONCE = 100
+
+
+@require_GET
+@agent_page
+def inbox(request: AgentRequest) -> HttpResponse:
+    """The list, and no conversation chosen."""
+    query = pages.list_query(request)
+    cursor = request.GET.get("before", "")
+    return render(request, "tickets/inbox.html", pages.strip_context(request, query, cursor=cursor))
+
+
+@require_GET
+@agent_page
+def conversation(request: AgentRequest, conversation_id: int) -> HttpResponse:
+    """The inbox with this conversation open; for an open page only the conversation's strips.
+
+    `before` shows an earlier page of the thread, for browsers without scripts.
+    """
+    query = pages.list_query(request)
+    found = access.get_conversation(request.user, conversation_id, request.facts)
+    context = pages.conversation_context(request, found, query)
+    if wants_part(request):
+        return render(request, "tickets/_conversation.html", context)
+    if "before" in request.GET:
+        context["page"] = thread_items.older_page(found, request.GET["before"])
+    return show_conversation(request, query, context)
+
+
+def show_conversation(request: AgentRequest, query: ListQuery, context: dict, status: int = 200) -> HttpResponse:
+    strip = pages.strip_context(request, query, selected=context["conversation"].pk)
+    return render(request, "tickets/inbox.html", {**strip, **context}, status=status)
+
+
+@require_GET
+@agent_page
+def strip(request: AgentRequest) -> HttpResponse:
+    """The list strip below the search field: another view, order, filter or search. `open` is the row shown."""
+    query = pages.list_query(request)
+    opened = request.GET.get("open", "")
+    selected = int(opened) if opened.isascii() and opened.isdecimal() else None
+    return render(request, "tickets/_list.html", pages.strip_context(request, query, selected=selected))
+
+
+@require_GET
+@agent_page
+def rows(request: AgentRequest) -> HttpResponse:
+    """More rows of a list: the page after `before`, or those of `id` that belong to the list, with the counts.
+
+    An id that is not answered does not belong to the list (any more), or is none of the user's business.
+    """
+    query = pages.list_query(request)
+    if "before" in request.GET:
+        cursor = request.GET["before"]
+        return render(request, "tickets/_rows.html", pages.list_context(request, query, cursor=cursor))
+    ids = [int(pk) for pk in request.GET.getlist("id") if pk.isascii() and pk.isdecimal() and len(pk) < 19]
+    found = conversations.matching(request.facts, request.user, query).filter(pk__in=ids[:MOST_ROWS_AT_ONCE])
+    page, _next = conversations.page_of(found, query.order)
+    counts = conversations.counts(request.facts, request.user)
+    context = {
+        "query": query,
+        "rows": rows_of(request, page, query),
+        "list_query": urlencode(query.parameters()),
+        **pages.counts_context(query, counts),
+    }
+    return render(request, "tickets/_fresh_rows.html", context)
+
+
+@require_GET
+@agent_page
+def messages(request: AgentRequest, conversation_id: int) -> HttpResponse:
+    """A part of the thread: the page before `before`, or, without it, the newest with header, composer and details.
+
+    `since` is the cursor of the oldest message an open page has, when it may have missed something.
+    """
+    found = access.get_conversation(request.user, conversation_id, request.facts)
+    if "before" in request.GET:
+        page = thread_items.older_page(found, request.GET["before"])
+        return render(request, "tickets/_items.html", {"conversation": found, "contact": found.contact, "page": page})
+    since = request.GET.get("since", "")
+    page = thread_items.page_back_to(found, since) if since else thread_items.newest_page(found)
+    context = {**pages.state_context(request, found), "page": page}
+    return render(request, "tickets/_fresh_thread.html", context)
+
+
+@require_POST
+@agent_page
+def read(request: AgentRequest, conversation_id: int) -> HttpResponse:
+    """The agent has looked (`upto`: the newest message seen), or wants it marked unread again (`unread`)."""
+    found = access.get_conversation(request.user, conversation_id, request.facts)
+    if "unread" in request.POST:
+        conversations.mark_unread(found)
+    else:
+        conversations.mark_read(found, request.POST.get("upto", ""))
+    if wants_part(request):
+        return HttpResponse(status=204)
+    return redirect("inbox" if "unread" in request.POST else found_address(found.pk))
+
+
+def found_address(conversation_id: int) -> str:
+    return reverse("conversation", args=[conversation_id])
+
+
+@require_POST
+@agent_page
+def me(request: AgentRequest) -> HttpResponse:
+    """The agent's own presence and whether Enter sends; each alone or both."""
+    agent = Agent.objects.filter(user=request.user).first()
+    if agent is None:
+        return redirect("inbox")
+    if request.POST.get("presence") in Agent.Presence.values:
+        agent.presence = request.POST["presence"]
+    if request.POST.get("sends_with_enter") in ("yes", "no"):
+        agent.sends_with_enter = request.POST["sends_with_enter"] == "yes"
+    agent.save(update_fields=["presence", "sends_with_enter"])
+    return HttpResponse(status=204) if wants_part(request) else redirect("inbox")

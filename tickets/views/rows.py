@@ -1,0 +1,68 @@
+"""The rows of the conversation list, as the template shows them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from tickets.models import Conversation
+from tickets.rules.window import Window
+from tickets.services import drafts, replies
+from tickets.services.conversations import ORDERS, ListQuery
+from tickets.views.base import AgentRequest
+
+WARN_BELOW = timedelta(hours=2)
+ALARM_BELOW = timedelta(minutes=30)
+SHOW_BELOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What is left of the messaging window. `urgency`: calm, soon, now, closed, or unknown (never written)."""
+
+    window: Window
+    left: timedelta
+    urgency: str
+
+    @property
+    def in_list(self) -> bool:
+        """Said in the list only when it matters there: on its last day, or over."""
+        return self.urgency == "closed" or (self.window.is_open and self.left < SHOW_BELOW)
+
+
+@dataclass(frozen=True)
+class Row:
+    conversation: Conversation
+    clock: Clock
+    draft: str
+    sort_key: int
+    is_selected: bool = False
+
+
+def clock_of(conversation: Conversation, now: datetime | None = None) -> Clock:
+    now = now or timezone.now()
+    current = replies.window_of(conversation, now)
+    if current.closes_at is None:
+        return Clock(current, timedelta(0), "unknown")
+    left = current.closes_at - now
+    if not current.is_open:
+        return Clock(current, timedelta(0), "closed")
+    return Clock(current, left, "now" if left < ALARM_BELOW else "soon" if left < WARN_BELOW else "calm")
+
+
+def rows_of(
+    request: AgentRequest, conversations: list[Conversation], query: ListQuery, selected: int | None = None
+) -> list[Row]:
+    """The rows for these conversations in their order; one query for the user's drafts."""
+    kept, now = drafts.texts(request.user, conversations), timezone.now()
+    field = ORDERS[query.order].field
+    return [
+        Row(
+            conversation,
+            clock_of(conversation, now),
+            kept.get(conversation.pk, ""),
+            int(getattr(conversation, field).timestamp() * 1_000_000),
+            conversation.pk == selected,
+        )
+        for conversation in conversations
+    ]

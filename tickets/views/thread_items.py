@@ -1,0 +1,185 @@
+"""The thread as the template shows it: messages in groups, between them days, tickets and the line of the unread."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from tickets.models import Conversation, Message, Ticket
+from tickets.services.conversations import read_cursor, write_cursor
+
+ITEMS_PER_PAGE = 40
+MOST_ITEMS = 200  # opened at the first unread message; no page of a thread is longer
+GROUP_GAP = timedelta(minutes=3)
+LONG_TEXT = 1000  # characters; longer ones are folded
+LONG_LINES = 18
+RESTLESS = frozenset({Message.State.QUEUED, Message.State.SENDING})
+TROUBLED = frozenset({Message.State.FAILED, Message.State.UNSURE, Message.State.HELD})
+
+
+@dataclass
+class Item:
+    """One element of the thread. `key` is stable: the open page replaces, adds and removes elements by it.
+
+    `type` is day, ticket, unread, message, note or event; only the fields of its type are set.
+    """
+
+    type: str
+    key: str
+    moment: datetime
+    message: Message | None = None
+    ticket: Ticket | None = None
+    gap: timedelta | None = None
+    quoted: "Quote | None" = None
+    starts_group: bool = False
+    ends_group: bool = False
+    is_long: bool = False
+    cursor: str = ""
+    reactions: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def shows_meta(self) -> bool:
+        """Time and receipt stand under the last bubble of a group, and under each that did not simply go out."""
+        state = self.message.state if self.message else ""
+        return self.ends_group or state in RESTLESS or state in TROUBLED
+
+    @property
+    def is_troubled(self) -> bool:
+        return self.message is not None and self.message.state in TROUBLED
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The message that is answered; `message` is None when we do not have it."""
+
+    message: Message | None
+
+
+@dataclass(frozen=True)
+class ThreadPage:
+    items: list[Item]
+    older: str  # cursor of the page before; empty at the beginning of the conversation
+    newest: str  # cursor of the newest message shown; empty when there is none
+
+
+def newest_page(conversation: Conversation, *, mark_unread: bool = False) -> ThreadPage:
+    """The end of the thread; with `mark_unread` from before the first unread message on, with the line above it."""
+    unread = min(conversation.unread_count, MOST_ITEMS - 10) if mark_unread else 0
+    return _page(conversation, conversation.messages.all(), max(ITEMS_PER_PAGE, unread + 10), unread)
+
+
+def older_page(conversation: Conversation, cursor: str) -> ThreadPage:
+    """The page that ends just before `cursor`; a cursor that is none gives the end of the thread."""
+    before = read_cursor(cursor)
+    messages = conversation.messages.all()
+    if before:
+        messages = messages.filter(Q(sent_at__lt=before[0]) | Q(sent_at=before[0], pk__lt=before[1]))
+    return _page(conversation, messages, ITEMS_PER_PAGE, 0)
+
+
+def page_back_to(conversation: Conversation, cursor: str) -> ThreadPage:
+    """Everything from `cursor` to the end, for a page that was away; at most MOST_ITEMS, the newest of them."""
+    since = read_cursor(cursor)
+    messages = conversation.messages.all()
+    if since is None:
+        return newest_page(conversation)
+    here = messages.filter(Q(sent_at__gt=since[0]) | Q(sent_at=since[0], pk__gte=since[1]))
+    wanted = here.order_by("-sent_at", "-pk").values("pk")[:MOST_ITEMS].count()
+    return _page(conversation, messages, max(ITEMS_PER_PAGE, wanted), 0)
+
+
+def _page(conversation: Conversation, messages: Any, size: int, unread: int) -> ThreadPage:
+    rows = messages.select_related("author", "ticket").prefetch_related("attachments")
+    found = list(rows.order_by("-sent_at", "-pk")[: size + 1])
+    before = found[size] if len(found) > size else None
+    shown = found[:size][::-1]
+    items = _items(shown, before, _quotes(conversation, shown), _first_unread(shown, unread))
+    older = write_cursor(shown[0].sent_at, shown[0].pk) if before else ""
+    newest = write_cursor(shown[-1].sent_at, shown[-1].pk) if shown else ""
+    return ThreadPage(items, older, newest)
+
+
+def _quotes(conversation: Conversation, shown: list[Message]) -> dict[str, Message]:
+    """The answered messages by mid: from the page itself, the rest in one query."""
+    here = {message.mid: message for message in shown if message.mid}
+    wanted = {message.reply_to_mid for message in shown if message.reply_to_mid} - here.keys()
+    if wanted:
+        others = Message.objects.filter(page_id=conversation.contact.page_id, mid__in=wanted)
+        others = others.filter(conversation=conversation).select_related("author").prefetch_related("attachments")
+        here.update({message.mid: message for message in others if message.mid})
+    return here
+
+
+def _first_unread(shown: list[Message], unread: int) -> int | None:
+    """The id of the first of the newest `unread` customer messages."""
+    incoming = [m.pk for m in shown if m.direction == Message.Direction.IN and m.kind == Message.Kind.MESSAGE]
+    return incoming[-unread:][0] if unread and incoming else None
+
+
+def _items(
+    shown: list[Message], before: Message | None, quotes: dict[str, Message], first_unread: int | None
+) -> list[Item]:
+    items: list[Item] = []
+    begun: set[int] = {before.ticket_id} if before and before.ticket_id else set()
+    last = before
+    for message in shown:
+        # The first day of a page is said even when the page before has it too: the open page drops the second one.
+        if last is None or last is before or _day(last) != _day(message):
+            items.append(Item("day", f"day-{_day(message)}", message.sent_at))
+        if message.ticket and message.ticket_id not in begun:
+            begun.add(message.ticket.pk)
+            gap = message.sent_at - last.sent_at if last else None
+            items.append(Item("ticket", f"ticket-{message.ticket_id}", message.sent_at, ticket=message.ticket, gap=gap))
+        if message.pk == first_unread:
+            items.append(Item("unread", "unread", message.sent_at))
+        items.append(_message_item(message, quotes))
+        last = message
+    _group(items)
+    return items
+
+
+def _message_item(message: Message, quotes: dict[str, Message]) -> Item:
+    types = {Message.Kind.NOTE: "note", Message.Kind.EVENT: "event"}
+    return Item(
+        types.get(message.kind, "message"),
+        f"message-{message.pk}",
+        message.sent_at,
+        message=message,
+        quoted=Quote(quotes.get(message.reply_to_mid)) if message.reply_to_mid else None,
+        is_long=len(message.text) > LONG_TEXT or message.text.count("\n") > LONG_LINES,
+        cursor=write_cursor(message.sent_at, message.pk),
+        reactions=_reactions(message.reactions),
+    )
+
+
+def _reactions(raw: Any) -> list[tuple[str, str]]:
+    """(emoji, who) of each reaction; anything that is not one is left out."""
+    names = {"customer": "the customer", "page": "the Page"}
+    found = [one for one in raw if isinstance(one, dict) and one.get("emoji")] if isinstance(raw, list) else []
+    return [(str(one["emoji"]), names.get(str(one.get("by")), "someone")) for one in found]
+
+
+def _group(items: Iterable[Item]) -> None:
+    """Bubbles of one sender within three minutes belong together, unless something stands between them."""
+    last: Item | None = None
+    for item in items:
+        if item.type != "message" or item.message is None:
+            last = None
+            continue
+        joins = last is not None and _sender(last) == _sender(item) and item.moment - last.moment <= GROUP_GAP
+        item.starts_group, item.ends_group = not joins, True
+        if joins and last is not None:
+            last.ends_group = False
+        last = item
+
+
+def _sender(item: Item) -> tuple[Any, ...]:
+    message = item.message
+    return (message.direction, message.source, message.author_id) if message else ()
+
+
+def _day(message: Message) -> str:
+    return timezone.localtime(message.sent_at).date().isoformat()
