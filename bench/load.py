@@ -1,0 +1,112 @@
+"""A load generator that costs little: keep-alive connections, requests made beforehand, answers only counted."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Load:
+    """What came back: how many answers of 200, how many others, in how many seconds, and each round trip in s."""
+
+    accepted: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    round_trips: list[float] = field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        return self.accepted / self.seconds
+
+
+class Connection:
+    """One keep-alive connection to 127.0.0.1."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def open(cls, port: int) -> "Connection":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def send(self, request: bytes) -> bool:
+        """Send a request, read its answer whole and say whether it was 200."""
+        self.writer.write(request)
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        lower = head.lower()
+        if b"content-length:" in lower:
+            await self.reader.readexactly(int(lower.split(b"content-length:")[1].split(b"\r\n")[0]))
+        elif b"chunked" in lower:
+            await self.reader.readuntil(b"0\r\n\r\n")
+        return head.startswith(b"HTTP/1.1 200")
+
+    async def close(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+def run(measure: Coroutine[Any, Any, Load]) -> Load:
+    """Run one of the functions below to its end."""
+    return asyncio.run(measure)
+
+
+async def flood(port: int, requests: Iterator[bytes], *, seconds: float, connections: int) -> Load:
+    """Send as fast as answers come, over that many connections, for that many seconds."""
+    open_connections = [await Connection.open(port) for _ in range(connections)]
+    load = Load()
+    began = time.perf_counter()
+    end = began + seconds
+
+    async def work(connection: Connection) -> None:
+        while time.perf_counter() < end and (request := next(requests, None)):
+            if await connection.send(request):
+                load.accepted += 1
+            else:
+                load.refused += 1
+
+    await asyncio.gather(*map(work, open_connections))
+    load.seconds = time.perf_counter() - began
+    for connection in open_connections:
+        await connection.close()
+    return load
+
+
+async def send_all(port: int, requests: list[bytes], *, connections: int) -> Load:
+    """Send these requests over that many connections, as fast as answers come."""
+    waiting = iter(requests)
+    open_connections = [await Connection.open(port) for _ in range(connections)]
+    load = Load()
+    began = time.perf_counter()
+
+    async def work(connection: Connection) -> None:
+        for request in waiting:
+            if await connection.send(request):
+                load.accepted += 1
+            else:
+                load.refused += 1
+
+    await asyncio.gather(*map(work, open_connections))
+    load.seconds = time.perf_counter() - began
+    for connection in open_connections:
+        await connection.close()
+    return load
+
+
+async def paced(port: int, requests: list[bytes], *, per_second: float) -> Load:
+    """Send these requests over one connection at an even pace and keep every round trip."""
+    connection = await Connection.open(port)
+    load = Load()
+    began = time.perf_counter()
+    for number, request in enumerate(requests):
+        await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+        sent = time.perf_counter()
+        if await connection.send(request):
+            load.accepted += 1
+        else:
+            load.refused += 1
+        load.round_trips.append(time.perf_counter() - sent)
+    load.seconds = time.perf_counter() - began
+    await connection.close()
+    return load

@@ -1,0 +1,111 @@
+"""The measures. Each takes a running Desk (tests.e2e.stage) and gives plain numbers."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from itertools import islice
+
+from bench import bodies, live, load, tables
+from tests.e2e.stage import Desk
+
+PAGE_ID = "101000000000001"  # the Page of the demo channel
+CONNECTIONS = 32
+JOURNAL = "channels_im_webhookdelivery"
+SETTLE_SECONDS = 120
+MOST_PER_SECOND = 12_000  # requests are made beforehand; more than this the load generator cannot send
+
+
+@dataclass(frozen=True)
+class Target:
+    """A process that takes deliveries: Desk's web process, or the yardstick."""
+
+    port: int
+    secret: str
+
+    @property
+    def host(self) -> str:
+        return f"localhost:{self.port}"
+
+
+def webhook(target: Target, database: str, table: str, *, seconds: float) -> float:
+    """Return how many deliveries per second were answered 200; fails unless each of them is a row."""
+    before = tables.count(database, table)
+    requests = bodies.requests(PAGE_ID, bodies.customers(500), target.secret, target.host)
+    prepared = iter(list(islice(requests, int((seconds + 1) * MOST_PER_SECOND))))
+    load.run(load.flood(target.port, prepared, seconds=min(1.0, seconds), connections=CONNECTIONS))  # warm up
+    between = tables.count(database, table)
+    result = load.run(load.flood(target.port, prepared, seconds=seconds, connections=CONNECTIONS))
+    rows = tables.count(database, table) - between
+    if result.refused or rows != result.accepted or between == before:
+        raise AssertionError(f"{result.accepted} answers of 200, {result.refused} others, but {rows} rows")
+    return result.per_second
+
+
+def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float:
+    """Return how many stored messages per second one worker process makes of a journal that is waiting.
+
+    The clock runs from the first stored message to the last.
+    """
+    target = Target(desk.port, desk.environment["META_APP_SECRET"])
+    requests = bodies.requests(PAGE_ID, bodies.customers(customers), target.secret, target.host)
+    sent = load.run(load.send_all(desk.port, list(islice(requests, messages)), connections=CONNECTIONS))
+    if sent.accepted != messages:
+        raise AssertionError(f"only {sent.accepted} of {messages} deliveries were answered 200")
+    before = tables.count(database, "tickets_message")
+    desk.start("worker")
+    first = first_at = None
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        stored = tables.count(database, "tickets_message") - before
+        now = time.perf_counter()
+        if stored and first is None:
+            first, first_at = stored, now
+        if stored >= messages:
+            break
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {SETTLE_SECONDS} s only {stored} of {messages} messages are stored")
+        time.sleep(0.02)
+    desk.processes.stop_one("worker")
+    return (messages - first) / (now - first_at) if stored > first else float("inf")
+
+
+def to_the_page(desk: Desk, database: str, *, seconds: float, per_second: float, pages: int) -> list[float]:
+    """Return, for each message, the seconds from its POST until it stands in a page that was open on it.
+
+    `pages` open pages, one conversation each, take turns. A page is the live stream and what it makes us fetch.
+    """
+    target = Target(desk.port, desk.environment["META_APP_SECRET"])
+    watchers = live.open_pages(desk, database, PAGE_ID, pages)
+    try:
+        posted: dict[str, float] = {}
+        texts = [f"bench {number} {time.time_ns()}" for number in range(int(seconds * per_second))]
+
+        async def post() -> None:
+            connection = await load.Connection.open(desk.port)
+            began = time.perf_counter()
+            for number, text in enumerate(texts):
+                await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+                body = bodies.delivery(PAGE_ID, watchers[number % pages].psid, text)
+                posted[text] = time.perf_counter()
+                if not await connection.send(bodies.request(body, target.secret, target.host)):
+                    raise AssertionError("a delivery was not answered 200")
+            await connection.close()
+
+        asyncio.run(post())
+        deadline = time.monotonic() + 30
+        while sum(len(watcher.seen) for watcher in watchers) < len(texts) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        for watcher in watchers:
+            watcher.close()
+    seen = {text: at for watcher in watchers for text, at in watcher.seen.items()}
+    if lost := [text for text in texts if text not in seen]:
+        raise AssertionError(f"{len(lost)} of {len(texts)} messages never came to an open page")
+    return [seen[text] - posted[text] for text in texts]
+
+
+def round_trips(target: Target, *, seconds: float, per_second: float) -> list[float]:
+    """Return the seconds from POST to 200, at an even pace: the least that any way to the screen can take."""
+    requests = bodies.requests(PAGE_ID, bodies.customers(4), target.secret, target.host)
+    prepared = list(islice(requests, int(seconds * per_second)))
+    return load.run(load.paced(target.port, prepared, per_second=per_second)).round_trips
