@@ -1,0 +1,82 @@
+"""The Journal page: filter, reason, raw JSON, replay."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from channels_im.models import WebhookDelivery
+
+URL = "/admin/instant-messaging/journal/"
+
+
+def text(response):
+    return response.content.decode()
+
+
+def make(state, **fields):
+    return WebhookDelivery.objects.create(**({"body": b'{"object": "page"}', "state": state} | fields))
+
+
+def test_deliveries_are_listed_with_state_and_the_first_line_of_the_reason(setup):
+    make("failed", error="It could not be read.\nTraceback …")
+    page = text(setup.get(URL))
+    assert "It could not be read." in page
+    assert "Traceback" not in page
+
+
+def test_a_state_filters(setup):
+    make("done", error="first")
+    make("failed", error="second")
+    page = text(setup.get(URL, {"state": "failed"}))
+    assert "second" in page
+    assert "first" not in page
+
+
+def test_a_delivery_is_shown_as_json_with_its_whole_reason(setup):
+    delivery = make("failed", error="Why\nTraceback here", body='{"text":"<b>ü</b>"}'.encode())
+    page = text(setup.get(reverse("setup:journal_entry", args=[delivery.pk])))
+    assert "&lt;b&gt;ü&lt;/b&gt;" in page
+    assert "Traceback here" in page
+
+
+@pytest.mark.parametrize("body", [b"not json", b"\xff\xfe\x00", b"[" * 100_000, b'{"a": "' + b"x" * 300_000 + b'"}'])
+def test_what_is_no_json_is_shown_as_it_came(setup, body):
+    delivery = make("failed", body=body)
+    assert setup.get(reverse("setup:journal_entry", args=[delivery.pk])).status_code == 200
+
+
+def test_one_delivery_is_replayed(setup, administrator):
+    delivery = make("failed", attempts=5, error="broken")
+    setup.post(reverse("setup:journal_replay", args=[delivery.pk]))
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.error) == ("pending", "")
+    assert administrator.logentry_set.get().get_change_message() == "Replayed."
+
+
+def test_a_delivery_that_is_being_processed_is_left_alone(setup):
+    delivery = make("processing")
+    response = setup.post(reverse("setup:journal_replay", args=[delivery.pk]), follow=True)
+    assert "is being processed right now" in text(response)
+
+
+def test_all_that_failed_since_a_time_is_replayed(setup):
+    now = timezone.now()
+    old = make("failed", received_at=now - timedelta(days=3))
+    new = make("failed", received_at=now - timedelta(hours=1))
+    since = (timezone.localtime() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    response = setup.post(URL + "replay-failed/", {"since": since}, follow=True)
+    assert "1 failed delivery is being taken in again." in text(response)
+    old.refresh_from_db()
+    new.refresh_from_db()
+    assert (old.state, new.state) == ("failed", "pending")
+
+
+@pytest.mark.parametrize("since", ["", "yesterday", "2026-13-45T99:99"])
+def test_a_time_that_makes_no_sense_replays_nothing(setup, since):
+    delivery = make("failed")
+    response = setup.post(URL + "replay-failed/", {"since": since}, follow=True)
+    assert "Enter the date and time" in text(response)
+    delivery.refresh_from_db()
+    assert delivery.state == "failed"

@@ -1,0 +1,339 @@
+"""Link Facebook: the trip to the dialog and back, what is saved of it, and every way it can end badly."""
+
+import pytest
+from allauth.socialaccount.models import SocialAccount, SocialToken
+from django.urls import reverse
+
+from channels_im.messenger.oauth import REQUIRED_SCOPES
+from channels_im.models import Channel, ChannelDraft, FacebookAccount, Page
+from channels_im.services import linking
+from desk.models import User
+from tests.channels_im.setup.fake_meta import CALLBACK, GRAPH, TASKS, error
+from tests.channels_im.setup.files import upload
+
+ADD = "/admin/instant-messaging/messenger/add/"
+
+
+def text(response):
+    return response.content.decode()
+
+
+def nothing_is_linked():
+    models = (FacebookAccount, Page, SocialAccount, SocialToken)
+    return not any(model.objects.exists() for model in models)
+
+
+# --- What a login brings
+def test_linking_saves_the_account_and_its_pages(setup, meta, administrator):
+    response = meta.log_in(setup, meta.anna)
+    account = FacebookAccount.objects.get()
+    assert (account.facebook_user_id, account.name, account.linked_by) == ("2001", "Anna Berg", administrator)
+    assert account.user_token.startswith("long-token")
+    assert account.expires_at.year == 2096
+    assert "pages_messaging" in account.scopes
+    assert {(p.page_id, p.name, p.page_token) for p in Page.objects.all()} == {
+        ("1001", "Berg Bikes", "page-token-1001"),
+        ("1002", "Berg Bakery", "page-token-1002"),
+    }
+    assert "You have successfully linked your Facebook account: 2 pages." in text(response)
+    assert response.redirect_chain[-1][0] == ADD
+
+
+def test_linking_makes_nobody_a_user_and_leaves_allauth_no_token(setup, meta, administrator):
+    meta.log_in(setup, meta.anna)
+    assert User.objects.count() == 1
+    assert SocialAccount.objects.get().user == administrator
+    assert not SocialToken.objects.exists()
+
+
+def test_the_dialog_is_asked_for_every_permission_again(setup, meta):
+    meta.start(setup)
+    assert set(meta.dialog["scope"][0].split(",")) == {
+        "pages_show_list",
+        "pages_messaging",
+        "pages_manage_metadata",
+        "pages_read_engagement",
+        "business_management",
+    }
+    assert meta.dialog["auth_type"] == ["rerequest"]
+    assert meta.dialog["redirect_uri"] == [f"http://testserver{CALLBACK}"]
+
+
+def test_a_long_list_of_pages_is_read_to_its_end(setup, meta):
+    meta.anna.pages = [(str(5000 + number), f"Page {number}", TASKS) for number in range(27)]
+    response = meta.log_in(setup, meta.anna)
+    assert Page.objects.count() == 27
+    assert "27 pages." in text(response)
+
+
+def test_pages_missing_from_the_list_are_found_by_the_granular_permissions(setup, meta):
+    meta.hides_accounts = True
+    meta.log_in(setup, meta.anna)
+    assert Page.objects.count() == 2
+
+
+def test_only_ticked_pages_are_saved(setup, meta):
+    meta.log_in(setup, meta.anna, ["1002"])
+    assert Page.objects.get().page_id == "1002"
+
+
+def test_a_page_without_the_messaging_task_is_greyed(setup, meta, departments):
+    response = meta.log_in(setup, meta.omar)
+    assert "Archive" in text(response)
+    assert "lacks the task MESSAGING and MODERATE" in text(response)
+
+
+def test_what_was_typed_survives_the_trip_to_facebook(setup, meta, departments):
+    typed = {"name": "Shop Berlin", "department": departments[1].pk, "receive_audio_video": "on", "icon": upload()}
+    page = text(meta.log_in(setup, meta.anna, **typed))
+    assert 'value="Shop Berlin"' in page
+    assert f'<option value="{departments[1].pk}" selected>' in page
+    assert "checked" in page
+    assert "Kept: icon.png" in page
+    berg = Page.objects.get(page_id="1001")
+    setup.post(ADD, {"name": "Shop Berlin", "department": departments[1].pk, "page": berg.pk})
+    channel = Channel.objects.get()
+    assert channel.name == "Shop Berlin"
+    assert channel.icon
+    assert not ChannelDraft.objects.exists()
+
+
+def test_linking_again_renews_the_token_and_doubles_nothing(setup, meta):
+    meta.log_in(setup, meta.anna)
+    before = FacebookAccount.objects.get().user_token
+    meta.log_in(setup, meta.anna)
+    assert FacebookAccount.objects.get().user_token != before
+    assert Page.objects.count() == 2
+    assert SocialAccount.objects.count() == 1
+
+
+def test_a_declined_permission_that_can_be_missed_is_explained(setup, meta):
+    response = meta.log_in(setup, meta.anna, declined=("business_management",))
+    assert Page.objects.count() == 2
+    assert "The permission business_management was declined." in text(response)
+
+
+def test_a_long_lived_token_links_without_a_browser(administrator, meta):
+    result = linking.link_with_long_token(administrator, meta.long_token(meta.anna))
+    assert [page.page_id for page in result.pages] == ["1001", "1002"]
+    assert result.account.linked_by == administrator
+
+
+def test_linking_stands_in_the_history(setup, meta, administrator):
+    meta.log_in(setup, meta.anna)
+    assert "Linked with 2 pages." in administrator.logentry_set.get().get_change_message()
+
+
+# --- What ends badly changes nothing
+def test_a_cancelled_login_says_so_and_offers_another_try(setup, meta):
+    state = meta.start(setup)
+    answer = {"error": "access_denied", "error_reason": "user_denied", "state": state}
+    response = setup.get(CALLBACK, answer)
+    assert "nothing was linked and nothing has been changed" in text(response)
+    assert "Link Facebook again" in text(response)
+    assert nothing_is_linked()
+
+
+@pytest.mark.parametrize("state", ["forged", "", None])
+def test_a_forged_or_missing_state_is_refused(setup, meta, state):
+    meta.start(setup)
+    query = {"code": meta.code(meta.anna)} | ({} if state is None else {"state": state})
+    response = setup.get(CALLBACK, query)
+    assert response.status_code == 400
+    assert "does not belong to a login that was started here" in text(response)
+    assert nothing_is_linked()
+    assert not meta.calls
+
+
+def test_a_state_works_once(setup, meta):
+    state = meta.start(setup)
+    setup.get(CALLBACK, {"error": "access_denied", "state": state})
+    response = setup.get(CALLBACK, {"code": meta.code(meta.anna), "state": state})
+    assert response.status_code == 400
+    assert nothing_is_linked()
+
+
+def test_the_state_of_another_browser_is_refused(setup, meta, client):
+    state = meta.start(setup)
+    client.force_login(User.objects.create_superuser("other"))
+    response = client.get(CALLBACK, {"code": meta.code(meta.anna), "state": state})
+    assert response.status_code == 400
+    assert nothing_is_linked()
+
+
+def test_a_replayed_code_is_refused(setup, meta):
+    code = meta.code(meta.anna)
+    setup.get(CALLBACK, {"code": code, "state": meta.start(setup)})
+    before = FacebookAccount.objects.get().user_token
+    response = setup.get(CALLBACK, {"code": code, "state": meta.start(setup)})
+    assert response.status_code == 400
+    assert "did not accept the code" in text(response)
+    assert FacebookAccount.objects.get().user_token == before
+
+
+@pytest.mark.parametrize("path", ["oauth/access_token", "me", "me/permissions", "me/accounts", "debug_token"])
+def test_an_error_of_facebook_at_any_step_is_a_sentence_and_changes_nothing(setup, meta, path):
+    meta.broken[path] = (500, error(2))
+    response = meta.log_in(setup, meta.anna)
+    assert response.status_code == 400
+    assert "Back to Add Channel" in text(response)
+    assert nothing_is_linked()
+
+
+@pytest.mark.parametrize("scope", ["pages_show_list", "pages_messaging", "pages_manage_metadata"])
+def test_a_declined_permission_that_is_needed_refuses_the_login(setup, meta, scope):
+    response = meta.log_in(setup, meta.anna, declined=(scope,))
+    assert f"Facebook did not grant this permission: {scope}" in text(response)
+    assert nothing_is_linked()
+
+
+def test_a_login_without_any_page_is_explained(setup, meta):
+    response = meta.log_in(setup, meta.anna, pages=[])
+    assert "Facebook gave no page of Anna Berg." in text(response)
+    assert nothing_is_linked()
+
+
+def test_who_ticked_no_page_and_was_asked_for_nothing_reads_of_the_pages(setup, meta):
+    response = meta.log_in(setup, meta.anna, pages=[], declined=REQUIRED_SCOPES)
+    assert "Facebook gave no page of Anna Berg. Either no page was ticked" in text(response)
+    assert nothing_is_linked()
+
+
+def test_a_trip_with_nothing_typed_leaves_no_draft_in_add_channel(setup, meta):
+    page = text(meta.log_in(setup, meta.anna, name="", department=""))
+    assert "This is what you had typed before." not in page
+
+
+def test_a_missing_app_id_is_a_sentence(setup, settings, monkeypatch):
+    from allauth.socialaccount import app_settings
+
+    providers = {"facebook": {**app_settings.PROVIDERS["facebook"], "APPS": []}}
+    settings.SOCIALACCOUNT_PROVIDERS = providers
+    response = setup.post("/admin/instant-messaging/messenger/link/")
+    assert response.status_code == 400
+    assert "META_APP_ID" in text(response)
+
+
+# --- Re-authenticate
+@pytest.fixture
+def linked(setup, meta, departments, administrator):
+    """Anna's two Pages linked, each with a channel."""
+    from tests.factories import make_channel
+
+    meta.log_in(setup, meta.anna)
+    bikes, bakery = Page.objects.order_by("page_id")
+    return make_channel(bikes, departments[0], name="Bikes"), make_channel(bakery, departments[1], name="Bakery")
+
+
+def wait(channel, reason):
+    channel.page.connection, channel.page.reauth_reason = "reauth_required", reason
+    channel.page.save()
+
+
+def test_reauthenticating_heals_the_page_and_subscribes_it_again(setup, meta, linked):
+    wait(linked[0], "token_expired")
+    response = meta.log_in(setup, meta.anna, channel=linked[0].pk)
+    linked[0].page.refresh_from_db()
+    assert linked[0].page.is_connected
+    assert linked[0].page.subscription_due_at is not None
+    assert "Connected again: “Berg Bikes”." in text(response)
+    assert response.redirect_chain[-1][0] == reverse("setup:messenger_edit", args=[linked[0].pk])
+
+
+def test_every_login_checks_all_pages_of_the_account(setup, meta, linked):
+    for channel in linked:
+        wait(channel, "password_changed")
+    meta.log_in(setup, meta.anna, channel=linked[0].pk)
+    assert not Page.objects.filter(connection="reauth_required").exists()
+
+
+def test_after_the_app_was_removed_the_same_facebook_account_is_demanded(setup, meta, linked):
+    wait(linked[0], "app_removed")
+    meta.omar.pages.append(("1001", "Berg Bikes", TASKS))
+    response = meta.log_in(setup, meta.omar, channel=linked[0].pk)
+    assert response.status_code == 400
+    assert "must be linked again with the same Facebook account, and you logged in as Omar Haddad" in text(response)
+    linked[0].page.refresh_from_db()
+    assert linked[0].page.reauth_reason == "app_removed"
+    assert FacebookAccount.objects.count() == 1
+
+
+def test_another_login_does_not_take_over_the_page_of_a_removed_app(setup, meta, linked):
+    wait(linked[0], "app_removed")
+    meta.omar.pages.append(("1001", "Berg Bikes", TASKS))
+    meta.log_in(setup, meta.omar)
+    linked[0].page.refresh_from_db()
+    assert linked[0].page.facebook_account.name == "Anna Berg"
+    assert not linked[0].page.is_connected
+
+
+def test_an_account_without_the_page_is_refused_with_the_name_of_the_right_one(setup, meta, linked):
+    wait(linked[0], "permission_revoked")
+    response = meta.log_in(setup, meta.omar, channel=linked[0].pk)
+    assert "is not among the pages that Omar Haddad gave" in text(response)
+    assert "Anna Berg" in text(response)
+    assert FacebookAccount.objects.count() == 1
+
+
+def test_another_admin_of_the_page_heals_a_lost_role(setup, meta, linked):
+    wait(linked[0], "role_lost")
+    meta.omar.pages.append(("1001", "Berg Bikes", TASKS))
+    meta.log_in(setup, meta.omar, channel=linked[0].pk)
+    linked[0].page.refresh_from_db()
+    assert linked[0].page.is_connected
+    assert linked[0].page.facebook_account.name == "Omar Haddad"
+
+
+def test_a_page_that_works_for_a_channel_stays_with_its_account(setup, meta, linked):
+    meta.omar.pages.append(("1001", "Berg Bikes", TASKS))
+    response = meta.log_in(setup, meta.omar)
+    linked[0].page.refresh_from_db()
+    assert linked[0].page.facebook_account.name == "Anna Berg"
+    assert "Left with the Facebook account they work with: “Berg Bikes”." in text(response)
+
+
+def test_a_page_ungranted_while_it_waited_is_still_named(setup, meta, linked):
+    wait(linked[0], "page_deselected")
+    response = meta.log_in(setup, meta.anna, ["1002"], channel=linked[0].pk)
+    assert "Still to be re-authenticated" in text(response)
+    linked[0].page.refresh_from_db()
+    assert linked[0].page.reauth_reason == "page_deselected"
+
+
+def test_the_edit_page_says_why_and_what_to_do(setup, linked):
+    wait(linked[0], "app_removed")
+    page = text(setup.get(reverse("setup:messenger_edit", args=[linked[0].pk])))
+    assert "The app was removed in the Facebook settings." in page
+    assert "Re-authenticate with the same Facebook account." in page
+
+
+# --- Tokens stay where they are
+def test_no_token_or_secret_is_in_a_page_or_the_log(setup, meta, linked, caplog, settings, client):
+    caplog.set_level("DEBUG")
+    meta.log_in(setup, meta.anna, channel=linked[0].pk)
+    meta.broken["me"] = (500, error(2))
+    failed = text(meta.log_in(setup, meta.anna))
+    urls = ["/admin/", ADD, "/admin/instant-messaging/messenger/", "/admin/instant-messaging/health/"]
+    urls += [reverse("setup:messenger_edit", args=[channel.pk]) for channel in linked]
+    shown = failed + "".join(text(setup.get(url)) for url in urls) + caplog.text
+    for secret in ("page-token-", "long-token-", "short-token-", "-secret", settings.META_APP_SECRET):
+        assert secret not in shown
+
+
+def test_tokens_are_encrypted_in_the_database(setup, meta):
+    from django.db import connection
+
+    meta.log_in(setup, meta.anna)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT page_token FROM channels_im_page UNION SELECT user_token FROM channels_im_facebookaccount"
+        )
+        stored = [row[0] for row in cursor.fetchall()]
+    assert len(stored) == 3
+    assert not any("token" in value for value in stored)
+
+
+def test_graph_is_called_at_the_configured_address(setup, meta):
+    meta.log_in(setup, meta.anna)
+    assert GRAPH.startswith("https://graph.facebook.com/")
+    assert ("GET", "me/accounts") in meta.calls

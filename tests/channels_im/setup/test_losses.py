@@ -1,0 +1,80 @@
+"""How a loss is told: one e-mail for all that is lost together, and words that read as a sentence."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.core import mail
+from django.utils import timezone
+
+from channels_im.messenger.pages import SUBSCRIBED_FIELDS
+from channels_im.models import FacebookAccount, Page
+from channels_im.services import connection
+from tests.factories import make_channel, make_page
+
+LIST = "/admin/instant-messaging/messenger/"
+
+
+@pytest.fixture
+def channels(setup, administrator, departments):
+    administrator.email = "admin@example.org"
+    administrator.save()
+    return [make_channel(make_page(name=f"Page {n}"), departments[n], name=f"Channel {n}") for n in range(3)]
+
+
+def lose(channel, reason="app_removed"):
+    connection.require_reauth(channel.page, reason, "check")
+
+
+def test_pages_that_are_lost_together_are_one_e_mail_that_names_each(channels):
+    for channel in channels:
+        lose(channel)
+    connection.mail_administrators()
+    (message,) = mail.outbox
+    assert message.subject == "[Desk] Re-authenticate 3 pages: Page 0, Page 1, Page 2"
+    for channel in channels:
+        assert f"/admin/instant-messaging/messenger/{channel.pk}/" in message.body
+
+
+def test_an_e_mail_waits_a_few_seconds_for_pages_that_are_found_lost_one_after_the_other(channels, settings):
+    settings.MAIL_GATHER_SECONDS = 10
+    start = timezone.now()
+    with time_machine.travel(start, tick=False) as clock:
+        lose(channels[0])
+        clock.shift(4)
+        lose(channels[1])
+        connection.mail_administrators()
+        assert not mail.outbox
+        clock.move_to(start + timedelta(seconds=10))
+        assert connection.mail_is_due()
+        connection.mail_administrators()
+        clock.shift(60)
+        connection.mail_administrators()
+    (message,) = mail.outbox
+    assert "Page 0" in message.body
+    assert "Page 1" in message.body
+
+
+def test_the_chip_keeps_the_capital_of_facebook(setup, channels):
+    lose(channels[0], "checkpoint")
+    page = setup.get(LIST).content.decode()
+    assert "Re-authenticate: Facebook wants the person to confirm their account" in page
+
+
+def test_after_the_app_was_removed_nothing_is_ticked_any_more(setup, channels):
+    page = channels[0].page
+    page.subscription, page.subscribed_fields, page.checked_at = "subscribed", list(SUBSCRIBED_FIELDS), timezone.now()
+    page.save()
+    lose(channels[0])
+    shown = setup.get(f"{LIST}{channels[0].pk}/").content.decode()
+    assert "Facebook stops sending when the app is removed." in shown
+    assert "tick--ok" not in shown
+
+
+def test_a_reply_that_finds_one_page_lost_has_the_others_of_the_same_login_checked(channels, administrator):
+    account = FacebookAccount.objects.create(facebook_user_id="2001", name="Anna Berg", linked_by=administrator)
+    mine = [channel.page for channel in channels[:2]]
+    Page.objects.filter(pk__in=[page.pk for page in mine]).update(facebook_account=account)
+    Page.objects.update(subscription_due_at=None)
+    connection.require_reauth(mine[0], "password_changed", "send")
+    assert list(Page.objects.filter(subscription_due_at__isnull=False)) == [mine[1]]

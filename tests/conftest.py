@@ -1,0 +1,74 @@
+"""What all tests share: the effort of property tests, a real browser, and skips that say why."""
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django.fixtures import Settings
+
+from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
+
+# CI looks for the same examples each time, and says how to repeat a failure.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+NO_CHROMIUM = "no Chromium was found: install it (Debian: apt-get install chromium) to run the browser tests"
+NO_POSTGRESQL = "needs PostgreSQL: DATABASE_URL=postgres://…"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot run here, with the reason; in CI a missing browser is an error (see `browser`)."""
+    for item in items:
+        if item.get_closest_marker("browser") and CHROMIUM is None and not os.environ.get("CI"):
+            item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
+        if item.get_closest_marker("postgresql") and "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
+            item.add_marker(pytest.mark.skip(reason=NO_POSTGRESQL))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, also when pytest is quiet."""
+    reasons = {report.longrepr[2] for report in terminalreporter.stats.get("skipped", []) if report.longrepr}
+    for reason in sorted(reasons):
+        terminalreporter.write_line(f"NOTICE: {reason.removeprefix('Skipped: ')}", yellow=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_files_and_cache(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
+    """No test sees the files, the cached answers or the used-up login attempts of another."""
+    settings.MEDIA_ROOT = tmp_path_factory.mktemp("media")
+    cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the machine would stand between a test and the loopback."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium of the system."""
+    if CHROMIUM is None:
+        pytest.fail(NO_CHROMIUM)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page of a browser that knows no cookies yet; an error on the page's console fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert not errors, f"errors on the page: {errors}"

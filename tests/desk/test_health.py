@@ -1,0 +1,78 @@
+"""/healthz and /readyz."""
+
+from datetime import timedelta
+
+import pytest
+
+from channels_im.models import WebhookDelivery
+from desk import health
+from desk.models import Heartbeat
+from tests.factories import NOON
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def noon(time_machine):
+    time_machine.move_to(NOON, tick=False)
+    return time_machine
+
+
+def test_the_process_answers_healthz_without_the_database(client, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert client.get("/healthz").status_code == 200
+
+
+def test_ready_is_ok_with_a_living_worker_and_empty_queues(client, noon):
+    health.beat()
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "ok",
+        "database": "ok",
+        "worker": {"heartbeat_age_s": 0.0},
+        "journal": {"pending": 0, "failed": 0, "oldest_s": 0},
+        "outbox": {"queued": 0, "unsure": 0, "oldest_s": 0},
+        "problems": [],
+    }
+
+
+def test_ready_is_degraded_while_the_worker_never_ran(client):
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (503, "degraded")
+    assert response.json()["worker"] == {"heartbeat_age_s": None}
+
+
+@pytest.mark.parametrize(("age", "status"), [(health.LATE_AFTER_S, 200), (health.LATE_AFTER_S + 1, 503)])
+def test_ready_is_degraded_when_the_last_sign_of_life_is_too_old(client, noon, age, status):
+    health.beat()
+    noon.shift(timedelta(seconds=age))
+    response = client.get("/readyz")
+    assert response.status_code == status
+    assert response.json()["worker"]["heartbeat_age_s"] == age
+
+
+def test_ready_is_degraded_when_deliveries_wait_too_long(client, noon):
+    health.beat()
+    WebhookDelivery.objects.create(body=b"{}", received_at=NOON - timedelta(minutes=5))
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["journal"] == {"pending": 1, "failed": 0, "oldest_s": 300.0}
+
+
+def test_a_failed_delivery_is_counted_and_is_no_reason_to_be_degraded(client, noon):
+    health.beat()
+    WebhookDelivery.objects.create(body=b"{}", state="failed")
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()["journal"]["failed"]) == (200, 1)
+
+
+def test_a_beat_replaces_the_one_before(noon):
+    health.beat()
+    noon.shift(timedelta(seconds=5))
+    health.beat()
+    assert Heartbeat.objects.get().beat_at == NOON + timedelta(seconds=5)
+
+
+def test_only_reading_is_allowed(client):
+    assert client.post("/readyz").status_code == 405

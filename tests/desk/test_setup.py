@@ -1,0 +1,221 @@
+"""Setup itself: its first page, departments, agents, users, and what stays out of it."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin import site
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from channels_im.models import ChannelAgent, WebhookDelivery
+from desk.models import Agent, Department
+from tests.factories import (
+    answer,
+    make_admin,
+    make_agent,
+    make_channel,
+    make_conversation,
+    make_department,
+    make_page,
+    receive,
+)
+
+
+@pytest.fixture
+def administrator(db):
+    return make_admin()
+
+
+@pytest.fixture
+def setup(administrator):
+    client = Client()
+    client.force_login(administrator)
+    return client
+
+
+def text(response):
+    return response.content.decode()
+
+
+# --- The first page
+def test_a_new_installation_sees_the_checklist(setup):
+    page = text(setup.get("/admin/"))
+    assert "From here to the first ticket" in page
+    assert "Create department" in page
+
+
+def test_a_step_that_is_done_is_ticked(setup):
+    make_department()
+    page = text(setup.get("/admin/"))
+    assert "Create department" not in page
+    assert "Link Facebook" in page
+
+
+def test_when_everything_works_there_is_one_quiet_line(setup):
+    channel = make_channel(make_page(last_event_at=timezone.now()))
+    make_agent(channels=(channel,))
+    page = text(setup.get("/admin/"))
+    assert "Everything works. Nothing needs a hand." in page
+    assert "From here to the first ticket" not in page
+
+
+def test_what_needs_a_hand_comes_first(setup):
+    waiting = make_page(connection="reauth_required", reauth_reason="token_expired")
+    make_channel(waiting, name="Berlin")
+    ending = make_channel(name="Hamburg").page.facebook_account
+    ending.expires_at = timezone.now() + timedelta(days=9, hours=1)
+    ending.save()
+    make_channel(make_page(subscription="incomplete"), name="Bremen")
+    WebhookDelivery.objects.create(body=b"{}", state="failed")
+    conversation = make_conversation()
+    receive(conversation)
+    answer(conversation, state="failed", at=timezone.now())
+    page = text(setup.get("/admin/"))
+    for sentence in (
+        "“Berlin” cannot send: the access token has expired.",
+        f"The Facebook login of {ending} ends in 9 days.",
+        "“Bremen” does not receive everything from Facebook.",
+        "1 delivery of Facebook could not be taken in.",
+        "1 reply could not be sent in the last 7 days.",
+    ):
+        assert sentence in page
+
+
+# --- Departments, agents, users
+def test_a_department_can_be_added_renamed_and_deleted(setup, administrator):
+    setup.post(reverse("admin:desk_department_add"), {"name": "Sales"})
+    department = Department.objects.get()
+    setup.post(reverse("admin:desk_department_change", args=[department.pk]), {"name": "Service"})
+    department.refresh_from_db()
+    assert department.name == "Service"
+    setup.post(reverse("admin:desk_department_delete", args=[department.pk]), {"post": "yes"})
+    assert not Department.objects.exists()
+    assert administrator.logentry_set.count() == 3
+
+
+def refused_department(setup, department):
+    url = reverse("admin:desk_department_delete", args=[department.pk])
+    page = text(setup.post(url, {"post": "yes"}))
+    assert Department.objects.filter(pk=department.pk).exists()
+    assert "This cannot be deleted now" in page
+    return page
+
+
+def test_a_department_with_a_channel_stays_with_a_sentence(setup):
+    channel = make_channel(name="Shop")
+    make_department()
+    assert "receives the messages of “Shop”" in refused_department(setup, channel.department)
+
+
+def test_a_department_that_allows_a_channel_stays_with_a_sentence(setup):
+    channel, spare = make_channel(), make_department()
+    make_channel(department=channel.department)
+    assert "as many channels as departments" in refused_department(setup, spare)
+
+
+def test_a_department_with_the_history_of_a_deleted_channel_stays(setup):
+    channel = make_channel()
+    channel.is_active, channel.deleted_at = False, timezone.now()
+    channel.save()
+    assert "history of a deleted channel" in refused_department(setup, channel.department)
+
+
+def test_a_department_with_transferred_conversations_stays(setup):
+    conversation, other = make_conversation(), make_department()
+    conversation.department = other
+    conversation.save()
+    assert "has conversations and tickets" in refused_department(setup, other)
+
+
+def test_deleting_many_departments_at_once_asks_the_same_rules(setup):
+    channel = make_channel(name="Shop")
+    fields = {"action": "delete_selected", "_selected_action": [channel.department_id], "post": "yes"}
+    page = text(setup.post(reverse("admin:desk_department_changelist"), fields))
+    assert "receives the messages of “Shop”" in page
+    assert Department.objects.exists()
+
+
+def test_an_agent_is_made_and_its_departments_chosen(setup):
+    user, department = make_agent("alice"), make_department()
+    url = reverse("admin:desk_agent_change", args=[user.agent.pk])
+    setup.post(url, {"user": user.pk, "departments": [department.pk], "presence": "online"})
+    assert list(user.agent.departments.all()) == [department]
+
+
+def test_taking_a_department_from_an_agent_takes_its_channels_too(setup):
+    channel = make_channel()
+    user = make_agent("alice", channels=(channel,))
+    url = reverse("admin:desk_agent_change", args=[user.agent.pk])
+    setup.post(url, {"user": user.pk, "departments": [], "presence": "online"})
+    assert not ChannelAgent.objects.exists()
+
+
+def test_an_agent_with_open_work_stays_with_a_sentence(setup):
+    conversation = make_conversation()
+    user = make_agent("alice", channels=(conversation.channel,))
+    receive(conversation)
+    conversation.refresh_from_db()
+    conversation.assignee = user
+    conversation.save()
+    url = reverse("admin:desk_agent_delete", args=[user.agent.pk])
+    assert "still has 1 conversation with an open ticket" in text(setup.post(url, {"post": "yes"}))
+    assert Agent.objects.exists()
+
+
+def test_an_agent_without_work_can_be_removed(setup):
+    user = make_agent("alice")
+    setup.post(reverse("admin:desk_agent_delete", args=[user.agent.pk]), {"post": "yes"})
+    assert not Agent.objects.exists()
+
+
+def test_users_are_deactivated_and_never_deleted(setup):
+    user = make_agent("alice")
+    assert setup.post(reverse("admin:desk_user_delete", args=[user.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_a_canned_reply_remembers_who_made_it(setup, administrator):
+    from tickets.models import CannedReply
+
+    setup.post(reverse("admin:tickets_cannedreply_add"), {"shortcut": "hello", "title": "Hello", "text": "Hi!"})
+    assert CannedReply.objects.get().created_by == administrator
+
+
+def test_the_history_can_be_read_and_not_changed(setup, administrator):
+    setup.post(reverse("admin:desk_department_add"), {"name": "Sales"})
+    entry = administrator.logentry_set.get()
+    assert "Sales" in text(setup.get(reverse("admin:admin_logentry_changelist")))
+    assert setup.post(reverse("admin:admin_logentry_delete", args=[entry.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_no_library_shows_its_tables_in_setup():
+    assert {model._meta.app_label for model in site._registry} <= {"admin", "auth", "desk", "channels_im", "tickets"}
+
+
+@pytest.mark.parametrize("name", ["department", "agent", "user"])
+def test_every_list_of_people_opens(setup, name):
+    make_agent("alice", departments=(make_department(),))
+    assert setup.get(reverse(f"admin:desk_{name}_changelist")).status_code == 200
+
+
+def test_no_page_of_setup_has_a_script_or_style_of_its_own(setup):
+    make_channel()
+    urls = ["/admin/", "/admin/desk/user/", "/admin/desk/agent/add/", "/admin/instant-messaging/messenger/"]
+    for url in [*urls, "/admin/instant-messaging/messenger/add/", "/admin/instant-messaging/preferences/"]:
+        page = text(setup.get(url))
+        assert "<style" not in page, url
+        assert " style=" not in page, url
+        assert "onclick=" not in page, url
+        assert not re.search(r"<script(?![^>]* src=)", page), url
+
+
+def test_a_user_can_be_added_with_a_password(setup):
+    fields = {
+        "username": "carol",
+        "usable_password": "true",
+        "password1": "a-long-word-1",
+        "password2": "a-long-word-1",
+    }
+    setup.post(reverse("admin:desk_user_add"), fields)
+    assert Client().login(username="carol", password="a-long-word-1")

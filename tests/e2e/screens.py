@@ -1,0 +1,139 @@
+"""The screens as a person uses them: what is on them by name, not by how the page is built."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.stage import Desk
+
+PASSWORD = "desk-demo"
+SOON_MS = 15_000  # how fast it is, is for the benchmark to say
+
+
+def log_in(page: Page, desk: Desk, username: str) -> None:
+    """Log in through the login page."""
+    page.goto(f"{desk.url}/accounts/login/")
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(lambda address: "/accounts/login/" not in address)
+
+
+class MessengerWindow:
+    """The sandbox's window in which a person plays the customer."""
+
+    def __init__(self, page: Page, desk: Desk) -> None:
+        self.page, self.desk = page, desk
+
+    def open(self, customer: str, facebook_page: str) -> None:
+        """Play `customer` (sandbox id) writing to `facebook_page` (page id)."""
+        self.page.goto(f"{self.desk.sandbox_url}/messenger/?as={customer}&page={facebook_page}")
+
+    def write(self, text: str) -> None:
+        self.page.get_by_label("Message", exact=True).fill(text)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    @property
+    def thread(self) -> Locator:
+        return self.page.get_by_role("log")
+
+    def expect_text(self, text: str) -> None:
+        expect(self.thread.get_by_text(text)).to_be_visible(timeout=SOON_MS)
+
+    def expect_image(self, name: str) -> None:
+        """Wait until a picture of that name stands in the thread and its bytes could be shown."""
+        picture = self.thread.get_by_alt_text(name)
+        expect(picture).to_be_visible(timeout=SOON_MS)
+        expect(picture).to_have_js_property("complete", True)
+        assert picture.evaluate("image => image.naturalWidth") > 0
+
+
+class Inbox:
+    """The agent's workspace."""
+
+    def __init__(self, page: Page, desk: Desk) -> None:
+        self.page, self.desk = page, desk
+
+    def open(self) -> None:
+        self.page.goto(f"{self.desk.url}/inbox/")
+
+    def row(self, name: str) -> Locator:
+        return self.page.locator(".row-item").filter(has_text=name)
+
+    def choose(self, name: str) -> None:
+        """Open a conversation from the list."""
+        self.row(name).get_by_role("link").click()
+        expect(self.page.locator("#composer")).to_be_visible(timeout=SOON_MS)
+
+    def bubble(self, text: str) -> Locator:
+        return self.page.locator(".message").filter(has_text=text)
+
+    def never_reloads(self) -> None:
+        """Put a mark on the page that a reload would wipe out."""
+        self.page.evaluate("window.desk_was_not_reloaded = true")
+
+    def expect_not_reloaded(self) -> None:
+        assert self.page.evaluate("window.desk_was_not_reloaded") is True
+
+    def answer(self, text: str = "", files: list[str] | None = None) -> None:
+        if text:
+            self.page.locator("#composer-text").fill(text)
+        if files:
+            self.page.locator("#composer-files").set_input_files(files)
+        self.page.locator("#composer-send").click()
+
+    def expect_read(self, bubble: Locator) -> None:
+        expect(bubble).to_have_attribute("data-state", "read", timeout=SOON_MS)
+
+    def details(self) -> Locator:
+        return self.page.locator(".details, #details").first
+
+
+class FacebookDialog:
+    """The login of the sandbox, as Facebook shows it to the administrator."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def log_in(self, email: str, password: str) -> None:
+        self.page.get_by_label("Email address").fill(email)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Log in", exact=True).click()
+
+    def grant_all_pages(self) -> None:
+        """Continue, tick every Page, leave all permissions on, Done."""
+        self.page.get_by_role("button", name=re.compile("Continue as")).click()
+        self.page.get_by_role("button", name="Select all").click()
+        self.page.get_by_role("button", name="Next").click()
+        self.page.get_by_role("button", name="Done").click()
+
+
+class Setup:
+    """The administrator's pages of Instant Messaging, reached as the seed describes."""
+
+    def __init__(self, page: Page, desk: Desk) -> None:
+        self.page, self.desk = page, desk
+
+    def go_to_messenger(self) -> None:
+        """Setup → Instant Messaging → Configure (Messenger)."""
+        self.page.goto(f"{self.desk.url}/admin/")
+        self.page.get_by_role("link", name="Instant Messaging").first.click()
+        self.page.get_by_role("link", name="Configure").first.click()
+        expect(self.page.get_by_role("heading", name="Messenger")).to_be_visible()
+
+    def create_channel(self, *, icon: str, name: str, facebook_page: str, department: str) -> None:
+        self.page.get_by_label(re.compile("icon", re.IGNORECASE)).first.set_input_files(icon)
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label(facebook_page).check()
+        self.page.get_by_label("Department").select_option(label=department)
+        self.page.get_by_role("button", name="Save").click()
+
+    def associate(self, department: str, agent: str, channel: str) -> None:
+        """Preferences → department → Associate Channel beside the agent → tick → Save."""
+        self.page.goto(f"{self.desk.url}/admin/instant-messaging/preferences/")
+        self.page.get_by_label("Department").select_option(label=department)
+        row = self.page.get_by_role("row").filter(has_text=agent)
+        row.get_by_text("Associate Channel").click()
+        self.page.get_by_label(channel).check()
+        self.page.get_by_role("button", name="Save").last.click()
+        expect(self.page.get_by_role("row").filter(has_text=agent)).to_contain_text(channel)

@@ -1,0 +1,169 @@
+"""`make run` as a newcomer meets it: one command, one Ctrl-C."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from launcher.ports import check_free, free_port
+
+pytestmark = pytest.mark.processes
+ROOT = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 120
+
+
+class MakeRun:
+    """`make run` in a session of its own, as in a terminal."""
+
+    def __init__(self, directory: Path, goal: str = "run", **settings: str) -> None:
+        self.directory = directory
+        self.port, self.sandbox_port = free_port(), free_port()
+        ours = ("DESK_", "META_", "DATABASE_", "REDIS_", "DJANGO_", "MAKE", "MFLAGS")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        ports = {"PORT": str(self.port), "SANDBOX_PORT": str(self.sandbox_port)}
+        self.output = directory / "output"
+        with self.output.open("a") as out:
+            self.process = subprocess.Popen(
+                ["make", goal, f"VENV={sys.prefix}", f"PYTHON={sys.executable}"],
+                cwd=ROOT,
+                env={**clean, "DESK_DATA_DIR": str(directory / "var"), **ports, **settings},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def wait_until_it_says(self, text: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while text not in self.said:
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.1)
+
+    def press_ctrl_c(self) -> None:
+        """Do what a terminal does: SIGINT to everybody in the foreground."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(30)
+
+    def left_running(self) -> list[str]:
+        """Return the command lines of the processes that still work on our data folder."""
+        mark = f"DESK_DATA_DIR={self.directory / 'var'}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:
+                continue
+        return found
+
+    def pids_of(self, name: str) -> list[int]:
+        """Return the processes of ours whose command line has `name` in it."""
+        mark = f"DESK_DATA_DIR={self.directory / 'var'}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (folder / "environ").read_bytes() and name.encode() in (folder / "cmdline").read_bytes():
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+        return sorted(found)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.press_ctrl_c()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Iterator[type]:
+    runs: list[MakeRun] = []
+
+    def start(goal: str = "run", **settings: str) -> MakeRun:
+        runs.append(MakeRun(tmp_path, goal, **settings))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.end()
+
+
+def get(url: str) -> requests.Response:
+    session = requests.Session()
+    session.trust_env = False
+    return session.get(url, timeout=10)
+
+
+def test_make_run_says_where_it_is_and_one_ctrl_c_ends_it_and_it_starts_again_on_what_was_there(make_run):
+    first = make_run()
+    first.wait_until_it_says("Log in as alice or bob")
+    addresses = re.findall(rf"http://localhost:(?:{first.port}|{first.sandbox_port})/\w+/", first.said)
+    assert [address.split("/")[3] for address in addresses] == ["inbox", "admin", "messenger"]
+    for address in addresses:
+        assert get(address).status_code == 200
+    assert "44 messages" in first.said
+
+    first.press_ctrl_c()
+    assert not first.left_running()
+    for port in (first.port, first.sandbox_port):
+        check_free("127.0.0.1", port, "PORT", "run")
+    assert "Traceback" not in first.said
+
+    again = make_run()
+    again.wait_until_it_says("The demo data are there already")
+    again.wait_until_it_says("Log in as alice or bob")
+    again.press_ctrl_c()
+    assert not again.left_running()
+
+
+def test_when_one_process_dies_the_others_end_and_it_says_which(make_run):
+    run = make_run()
+    run.wait_until_it_says("Log in as alice or bob")
+    os.kill(run.pids_of("channels_im.sandbox")[0], signal.SIGKILL)
+    assert run.process.wait(30) != 0
+    assert "sandbox has ended: killed by SIGKILL. So the others are ended too." in run.said
+    assert not run.left_running()
+
+
+def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run):
+    run = make_run(
+        "serve",
+        DESK_SECRET_KEY="a-long-secret-for-the-test-of-make-serve-0123456789",
+        DESK_PUBLIC_URL="https://desk.example.com",
+        META_APP_ID="1",
+        META_APP_SECRET="secret",
+        META_VERIFY_TOKEN="token",
+        WEB_CONCURRENCY="2",
+    )
+    run.wait_until_it_says("Desk is running at https://desk.example.com")
+    assert len(run.pids_of("multiprocessing")) >= 2
+    assert not run.pids_of("channels_im.sandbox")
+    session = requests.Session()
+    session.trust_env = False
+    answer = session.get(
+        f"http://127.0.0.1:{run.port}/accounts/login/", headers={"Host": "desk.example.com"}, timeout=10
+    )
+    assert answer.status_code == 200
+    form = {"login": "alice", "password": "desk-demo", "csrfmiddlewaretoken": session.cookies.get("csrftoken", "")}
+    assert form["csrfmiddlewaretoken"]
+    refused = requests.post(
+        answer.url,
+        data=form,
+        headers={"Host": "desk.example.com", "Referer": "https://desk.example.com/"},
+        cookies={"csrftoken": form["csrfmiddlewaretoken"]},
+        allow_redirects=False,
+        timeout=10,
+    )
+    assert refused.status_code == 200  # the form again: there is no alice
+    assert "sessionid" not in refused.cookies
+    run.press_ctrl_c()
+    assert not run.left_running()

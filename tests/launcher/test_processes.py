@@ -1,0 +1,125 @@
+"""Several processes as one."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher import processes as module
+from launcher.processes import Processes, read_procfile
+from launcher.sentences import CannotStart, Ended
+
+FOREVER = "import time; print('up', flush=True); time.sleep(600)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOREVER}"
+PARENT = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {FOREVER!r}])
+print("child", child.pid, flush=True)
+child.wait()
+"""
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def processes(out: io.StringIO) -> Iterator[Processes]:
+    processes = Processes(os.environ, out=out)
+    yield processes
+    processes.stop()
+
+
+def wait_until(true) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen within 20 seconds"
+        time.sleep(0.01)
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    if status.exists():
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    return subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0
+
+
+def test_every_line_carries_the_name_of_its_process(processes, out):
+    processes.run("first", python("print('hello')"))
+    assert "   first | hello\n" in out.getvalue()
+
+
+def test_a_step_that_fails_is_named_with_its_exit_code(processes):
+    with pytest.raises(CannotStart, match=r"migrate failed: exit code 3\."):
+        processes.run("migrate", python("raise SystemExit(3)"))
+
+
+def test_a_process_that_ends_by_itself_is_named(processes):
+    processes.start("web", python(FOREVER))
+    assert processes.ended() is None
+    processes.start("worker", python("raise SystemExit(7)"))
+    wait_until(processes.ended)
+    assert processes.ended() == "worker has ended: exit code 7."
+
+
+def test_a_program_that_is_not_there_is_one_sentence(processes):
+    with pytest.raises(CannotStart, match="web cannot be started: /no/such/program"):
+        processes.start("web", ["/no/such/program"])
+
+
+def test_stopping_leaves_no_child_of_a_child(processes, out):
+    processes.start("worker", python(PARENT))
+    wait_until(lambda: "up" in out.getvalue() and "child" in out.getvalue())
+    child = int(out.getvalue().split("child ")[1].split()[0])
+    processes.stop()
+    wait_until(lambda: not alive(child))
+
+
+def test_who_does_not_end_when_asked_is_killed(processes, out, monkeypatch):
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.2)
+    process = processes.start("web", python(STUBBORN))
+    wait_until(lambda: "up" in out.getvalue())
+    processes.stop()
+    assert process.returncode == -9
+    assert "web does not end; it is killed." in out.getvalue()
+
+
+def test_when_the_launcher_itself_is_killed_its_processes_end_too(tmp_path):
+    log = tmp_path / "log"
+    code = f"""
+import os, pathlib, time
+from launcher.processes import Processes
+processes = Processes(os.environ, out=open({str(log)!r}, "w"))
+processes.start("worker", [{sys.executable!r}, "-c", {PARENT!r}])
+time.sleep(600)
+"""
+    launcher = subprocess.Popen(python(code), cwd=Path(module.ROOT))
+    wait_until(lambda: log.exists() and "up" in log.read_text() and "child" in log.read_text())
+    child = int(log.read_text().split("child ")[1].split()[0])
+    launcher.kill()
+    launcher.wait()
+    wait_until(lambda: not alive(child))
+
+
+def test_a_wish_to_end_breaks_off_a_long_step(processes):
+    processes.end_wanted.set()
+    with pytest.raises(Ended):
+        processes.run("migrate", python(FOREVER))
+    processes.stop()
+    assert not processes.running
+
+
+def test_the_procfile_names_the_three_processes_with_their_ports():
+    commands = read_procfile({"DESK_BIND": "127.0.0.1", "PORT": "8123"})
+    assert set(commands) == {"web", "worker", "sandbox"}
+    assert "8123" in commands["web"]

@@ -1,0 +1,101 @@
+"""What `make run` and `make serve` say before anything is started."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher import environment as environments
+from launcher.ports import free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SERVE = {
+    "DESK_SECRET_KEY": "a-secret",
+    "DESK_PUBLIC_URL": "https://desk.example.com",
+    "META_APP_ID": "1",
+    "META_APP_SECRET": "s",
+    "META_VERIFY_TOKEN": "t",
+}
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def launch(tmp_path: Path, goal: str, **environment: object) -> subprocess.CompletedProcess:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DESK_", "META_", "DATABASE_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "launcher", goal],
+        cwd=ROOT,
+        env={**clean, "DESK_DATA_DIR": str(tmp_path), **{name: str(value) for name, value in environment.items()}},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(("variable", "other"), [("PORT", "SANDBOX_PORT"), ("SANDBOX_PORT", "PORT")])
+def test_a_busy_port_is_named_with_how_to_choose_another(tmp_path, busy_port, variable, other):
+    result = launch(tmp_path, "run", **{variable: busy_port, other: free_port()})
+    assert result.returncode == 1
+    assert f"Port {busy_port} cannot be used" in result.stderr
+    assert f"make run {variable}=" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("port", ["eighty", "0", "65536", "-1"])
+def test_what_is_no_port_is_refused(tmp_path, port):
+    result = launch(tmp_path, "run", PORT=port)
+    assert result.returncode == 1
+    assert "a port is a number from 1 to 65535" in result.stderr
+
+
+def test_web_and_sandbox_need_ports_of_their_own(tmp_path):
+    result = launch(tmp_path, "run", PORT=8123, SANDBOX_PORT=8123)
+    assert result.returncode == 1
+    assert "make run SANDBOX_PORT=8124" in result.stderr
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = launch(tmp_path, "run", DESK_DATA_DIR=tmp_path / "file" / "var")
+    assert result.returncode == 1
+    assert "cannot be made" in result.stderr
+
+
+@pytest.mark.parametrize("missing", SERVE)
+def test_serve_refuses_to_start_without(tmp_path, missing):
+    result = launch(tmp_path, "serve", **{name: value for name, value in SERVE.items() if name != missing})
+    assert result.returncode == 1
+    assert missing in result.stderr
+    assert not [name for name in SERVE if name != missing and name in result.stderr]
+    assert "docs/operations.md" in result.stderr
+
+
+def test_serve_refuses_a_public_address_that_is_none(tmp_path):
+    result = launch(tmp_path, "serve", **{**SERVE, "DESK_PUBLIC_URL": "desk.example.com"})
+    assert result.returncode == 1
+    assert "it must be a full address" in result.stderr
+
+
+def test_the_demo_never_talks_to_meta_whatever_is_set(tmp_path):
+    given = {"DESK_DATA_DIR": str(tmp_path), "META_GRAPH_URL": "https://graph.facebook.com", "META_APP_SECRET": "real"}
+    made = environments.demo(given, port=8000, sandbox_port=8090)
+    assert made["META_GRAPH_URL"] == made["META_DIALOG_URL"] == "http://localhost:8090"
+    assert "real" not in made.values()
+
+
+def test_the_secret_key_of_the_demo_is_kept_and_only_its_owner_reads_it(tmp_path):
+    key = environments.secret_key(tmp_path)
+    assert len(key) >= 50
+    assert environments.secret_key(tmp_path) == key
+    assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600

@@ -1,0 +1,198 @@
+"""No token and no secret leaves the database in clear: not in a page, an answer, a log line, an e-mail or a dump."""
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+import requests
+import responses
+from django.apps import apps
+from django.contrib import admin
+from django.core import mail
+from django.core.management import call_command
+from django.db import connection as database
+from django.test import Client
+from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from channels_im import tasks
+from channels_im.models import FacebookAccount, Page, PendingLink
+from channels_im.services import connection, linking, subscriptions
+from tests.factories import make_agent, make_channel, make_conversation, make_page, make_user, receive
+from tickets.services import outbox, replies
+
+pytestmark = pytest.mark.django_db
+
+PAGE_TOKEN, USER_TOKEN, PENDING_TOKEN = "EAAPAGEsecretsecret01", "EAAUSERsecretsecret02", "EAAPENDINGsecretsec03"
+APP_SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "app-secret-0123456789", "old-secret-0123456789", "verify-token-0123456789"
+SECRETS = (PAGE_TOKEN, USER_TOKEN, PENDING_TOKEN, APP_SECRET, PREVIOUS_SECRET, VERIFY_TOKEN)
+
+
+@pytest.fixture(autouse=True)
+def secrets(settings):
+    settings.META_APP_SECRET, settings.META_APP_SECRET_PREVIOUS = APP_SECRET, PREVIOUS_SECRET
+    settings.META_VERIFY_TOKEN = VERIFY_TOKEN
+
+
+@pytest.fixture
+def administrator():
+    return make_user("admin", is_staff=True, is_superuser=True, email="admin@example.org")
+
+
+@pytest.fixture
+def channel(administrator):
+    """A channel with everything that can hold a token, and a conversation."""
+    account = FacebookAccount.objects.create(
+        facebook_user_id="218471",
+        name="Anna Berg",
+        user_token=USER_TOKEN,
+        linked_by=administrator,
+        expires_at=timezone.now() + timedelta(days=3),
+    )
+    channel = make_channel(make_page("1001", facebook_account=account, page_token=PAGE_TOKEN))
+    PendingLink.objects.create(
+        user=administrator, facebook_user_id="218471", name="Anna Berg", user_token=PENDING_TOKEN
+    )
+    return channel
+
+
+@pytest.fixture
+def conversation(channel):
+    conversation = make_conversation(channel)
+    receive(conversation, "Hello", timezone.now())
+    return conversation
+
+
+def leaked(text: str) -> list[str]:
+    return [secret for secret in SECRETS if secret in text]
+
+
+def addresses(patterns: list, values: dict[str, object], namespace: str = "") -> Iterator[str]:
+    """Yield an address for each named pattern of the project whose parameters `values` knows."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from addresses(pattern.url_patterns, values, inner)
+        elif isinstance(pattern, URLPattern) and pattern.name:
+            names = pattern.pattern.converters
+            kwargs = {name: values[name] for name in names if name in values}
+            with suppress(NoReverseMatch):  # it wants more than we have
+                yield reverse(f"{namespace}{pattern.name}", kwargs=kwargs)
+
+
+def read(client: Client, address: str) -> str:
+    response = client.get(address, follow=False)
+    body = b"".join(response.streaming_content) if response.streaming else response.content
+    return f"{response.headers}{body.decode(errors='replace')}"
+
+
+def crawl(client: Client, values: dict[str, object]) -> dict[str, str]:
+    found = {}
+    for address in sorted(set(addresses(get_resolver().url_patterns, values))):
+        if "logout" not in address:
+            found[address] = read(client, address)
+    return found
+
+
+def test_no_page_shows_one(channel, conversation, administrator):
+    client = Client()
+    client.force_login(administrator)
+    values = {"pk": channel.pk, "channel": channel.pk, "conversation": conversation.pk, "ticket": 1}
+    pages = crawl(client, values)
+
+    assert len(pages) > 40
+    assert {address: leaked(page) for address, page in pages.items() if leaked(page)} == {}
+
+
+def test_no_form_of_the_admin_shows_one(channel, conversation, administrator):
+    client = Client()
+    client.force_login(administrator)
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        rows = [reverse(f"{name}_change", args=[row.pk]) for row in model._default_manager.all()[:3]]
+        for address in [reverse(f"{name}_changelist"), *rows]:
+            assert leaked(read(client, address)) == [], address
+
+
+def test_no_model_with_a_token_is_in_the_admin():
+    for model in (FacebookAccount, Page, PendingLink, *apps.get_app_config("socialaccount").get_models(), Token):
+        assert model not in admin.site._registry
+
+
+def test_no_answer_of_the_api_shows_one(channel, conversation, administrator):
+    client = Client(headers={"Authorization": f"Token {Token.objects.create(user=administrator).key}"})
+    values = {"pk": channel.pk, "id": conversation.pk, "conversation_pk": conversation.pk}
+    answers = {a: body for a, body in crawl(client, values).items() if a.startswith("/api/")}
+
+    assert len(answers) > 5
+    assert {address: leaked(body) for address, body in answers.items() if leaked(body)} == {}
+
+
+def test_a_dump_holds_them_encrypted_and_loads_again(channel, tmp_path):
+    dump = io.StringIO()
+    call_command("dumpdata", "channels_im", "desk", "socialaccount", stdout=dump)
+    assert leaked(dump.getvalue()) == []
+
+    file = tmp_path / "dump.json"
+    file.write_text(dump.getvalue())
+    Page.objects.update(page_token=None)
+    call_command("loaddata", str(file), verbosity=0)
+    assert Page.objects.get().page_token == PAGE_TOKEN
+    assert FacebookAccount.objects.get().user_token == USER_TOKEN
+
+
+def test_the_database_holds_them_encrypted(channel):
+    with database.cursor() as cursor:
+        for model in apps.get_models():
+            if model._meta.managed and not model._meta.proxy:
+                cursor.execute(f'SELECT * FROM "{model._meta.db_table}"')  # noqa: S608 - our own tables
+                assert leaked(repr(cursor.fetchall())) == [], model
+
+
+def test_no_log_line_and_no_e_mail_shows_one_whatever_meta_answers(channel, conversation, administrator, caplog):
+    caplog.set_level(logging.DEBUG)
+    alice = make_agent("alice", channels=(channel,))
+    quoting = {
+        "error": {"code": 190, "error_subcode": 460, "message": f"Bad token {PAGE_TOKEN} {USER_TOKEN} {APP_SECRET}"}
+    }
+    answers = [
+        {"json": quoting, "status": 400},
+        {"json": quoting | {"error": quoting["error"] | {"code": 2}}, "status": 500},
+        {"body": f"<html>{PAGE_TOKEN}</html>", "status": 502},
+        {"body": requests.ConnectionError(f"https://graph.facebook.com/?input_token={USER_TOKEN}")},
+    ]
+    for answer in answers:
+        connection.mark_connected(channel.page)
+        with responses.RequestsMock(assert_all_requests_are_fired=False) as meta:
+            for method in ("GET", "POST", "DELETE"):
+                meta.add(method, re.compile("https://graph.facebook.com/.*"), **answer)
+            tasks.check_all()
+            subscriptions.drain_subscriptions()
+            tasks.check_account(FacebookAccount.objects.get(facebook_user_id="218471").pk)
+            replies.queue_reply(alice, conversation, text="Hello")
+            outbox.drain_outbox()
+            with pytest.raises(linking.LinkRefused) as refusal:
+                linking.read_grant(USER_TOKEN)
+            assert leaked(str(refusal.value)) == []
+        connection.require_reauth(channel.page, Page.Reason.PASSWORD_CHANGED, Page.DetectedBy.CHECK)
+        connection.mail_administrators()
+    connection.mark_connected(channel.page)
+    tasks.warn_of_ending_logins()
+
+    assert caplog.records
+    lines = [logging.Formatter("%(message)s %(args)s").format(record) for record in caplog.records]
+    assert leaked("\n".join(lines)) == []
+    assert mail.outbox
+    assert leaked("\n".join(f"{message.subject} {message.body}" for message in mail.outbox)) == []
+    assert leaked(repr(list(Page.objects.values("trouble", "subscription_error", "reauth_reason")))) == []
+
+
+def test_neither_repr_nor_a_debug_page_shows_one(channel, administrator):
+    page = Page.objects.get()
+    assert leaked(repr(vars(page))) == []
+    assert leaked(repr(vars(FacebookAccount.objects.get()))) == []

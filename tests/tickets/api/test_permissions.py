@@ -1,0 +1,194 @@
+"""The API shows what the pages would, to nobody else, and changes nothing but by a reply."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.files.base import ContentFile
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from tests import factories
+from tests.factories import NOON
+from tickets.models import Attachment, Message
+
+from .conftest import Shop, body_of, client_of
+
+LISTS = ["channels", "conversations", "tickets", "messages"]
+
+
+@pytest.fixture
+def addresses(shop: Shop) -> list[str]:
+    """One row of each kind, and a file."""
+    attachment = Attachment.objects.create(
+        message=shop.message, kind="image", name="cat.png", state="stored", file=ContentFile(b"cat", name="x.png")
+    )
+    return [
+        f"/api/v1/channels/{shop.channel.pk}/",
+        f"/api/v1/conversations/{shop.conversation.pk}/",
+        f"/api/v1/tickets/{shop.message.ticket_id}/",
+        f"/api/v1/messages/{shop.message.pk}/",
+        f"/api/v1/attachments/{attachment.pk}/content/",
+    ]
+
+
+def found(client: APIClient, addresses: list[str]) -> list[int]:
+    answers = [client.get(address) for address in addresses]
+    for answer in answers:
+        body_of(answer)
+    return [answer.status_code for answer in answers]
+
+
+def listed(client: APIClient) -> list[int]:
+    return [len(client.get(f"/api/v1/{name}/").json()["results"]) for name in LISTS]
+
+
+def reply(client: APIClient, shop: Shop) -> int:
+    return client.post("/api/v1/messages/", {"conversation": shop.conversation.pk, "text": "Hi"}).status_code
+
+
+def test_an_agent_of_the_channel_sees_its_rows(alice: APIClient, addresses: list[str]):
+    assert found(alice, addresses) == [200] * 5
+    assert listed(alice) == [1, 1, 1, 1]
+
+
+def test_an_agent_of_another_channel_finds_none_of_them(bob: APIClient, addresses: list[str], shop: Shop):
+    assert found(bob, addresses) == [404] * 5
+    assert listed(bob) == [1, 0, 0, 0]  # the channel is their own
+    assert reply(bob, shop) == 404
+
+
+def test_an_agent_of_no_channel_finds_nothing(charlie: APIClient, addresses: list[str], shop: Shop):
+    assert found(charlie, addresses) == [404] * 5
+    assert listed(charlie) == [0, 0, 0, 0]
+    assert reply(charlie, shop) == 404
+
+
+def test_a_row_one_may_not_see_and_one_that_is_not_there_answer_alike(bob: APIClient, addresses: list[str]):
+    for address in addresses:
+        before, _id, after = re.split(r"(?<=/)(\d+)(?=/)", address)
+        hidden, missing = bob.get(address), bob.get(f"{before}987654{after}")
+        assert (hidden.status_code, hidden.json()) == (missing.status_code, missing.json())
+
+
+def test_a_conversation_assigned_to_an_agent_is_shown_with_its_channel(
+    charlie: APIClient, addresses: list[str], shop: Shop
+):
+    shop.conversation.assignee = shop.charlie
+    shop.conversation.save(update_fields=["assignee"])
+    assert found(charlie, addresses) == [200] * 5
+    assert listed(charlie) == [1, 1, 1, 1]
+
+
+def test_a_conversation_transferred_to_an_agents_department_is_shown(
+    charlie: APIClient, addresses: list[str], shop: Shop
+):
+    department = factories.make_department("Returns")
+    department.agents.add(shop.charlie.agent)
+    shop.conversation.department, shop.conversation.transferred_at = department, NOON
+    shop.conversation.save(update_fields=["department", "transferred_at"])
+    assert found(charlie, addresses) == [200] * 5
+
+
+def test_an_agent_who_is_taken_off_the_channel_sees_it_no_more(alice: APIClient, addresses: list[str], shop: Shop):
+    shop.alice.agent.associations.all().delete()
+    assert found(alice, addresses) == [404] * 5
+    assert listed(alice) == [0, 0, 0, 0]
+
+
+def test_administrators_see_everything(addresses: list[str]):
+    admin = client_of(factories.make_admin())
+    assert found(admin, addresses) == [200] * 5
+    assert listed(admin) == [2, 1, 1, 1]
+
+
+def test_staff_without_the_permission_see_channels_and_no_conversation(addresses: list[str]):
+    staff = client_of(factories.make_user("staff", is_staff=True))
+    assert found(staff, addresses) == [200, 404, 404, 404, 404]
+    assert listed(staff) == [2, 0, 0, 0]
+
+
+def test_the_permission_to_view_conversations_shows_all_of_them(addresses: list[str]):
+    user = factories.make_user("auditor")
+    user.user_permissions.add(Permission.objects.get(codename="view_conversation"))
+    assert found(client_of(user), addresses) == [200] * 5
+
+
+@pytest.mark.parametrize("header", [None, "Token", "Token wrong", "Token a b", "Bearer x", "Token \xff"])
+def test_without_a_valid_token_every_route_answers_401(addresses: list[str], shop: Shop, header: str | None):
+    stranger = APIClient()
+    if header:
+        stranger.credentials(HTTP_AUTHORIZATION=header)
+    for address in [*addresses, *(f"/api/v1/{name}/" for name in LISTS), "/api/v1/"]:
+        answer = stranger.get(address)
+        assert answer.status_code == 401, address
+        assert answer["WWW-Authenticate"] == "Token"
+        assert answer.json()["detail"].endswith(".")
+    assert reply(stranger, shop) == 401
+
+
+def test_a_deactivated_user_answers_401(alice: APIClient, addresses: list[str], shop: Shop):
+    shop.alice.is_active = False
+    shop.alice.save(update_fields=["is_active"])
+    assert found(alice, addresses) == [401] * 5
+    assert reply(alice, shop) == 401
+    assert not Message.objects.filter(direction="out").exists()
+
+
+def test_a_session_is_no_token(client: APIClient, shop: Shop, addresses: list[str]):
+    client.force_login(shop.alice)
+    assert client.get(addresses[1]).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "post"])
+def test_nothing_can_be_changed(alice: APIClient, addresses: list[str], method: str):
+    for address in addresses:
+        answer = getattr(alice, method)(address, {"name": "x"}, format="json")
+        assert answer.status_code == 405
+        assert answer.json()["detail"].endswith(".")
+
+
+@pytest.mark.parametrize("name", ["channels", "conversations", "tickets"])
+def test_only_messages_can_be_made(alice: APIClient, name: str):
+    assert alice.post(f"/api/v1/{name}/", {"name": "x"}, format="json").status_code == 405
+
+
+def test_no_token_or_secret_is_in_any_answer(alice: APIClient, addresses: list[str], shop: Shop, settings):
+    page = shop.channel.page
+    secrets = [
+        page.page_token,
+        page.facebook_account.user_token,
+        Token.objects.get(user=shop.alice).key,
+        shop.alice.password,
+        settings.META_APP_SECRET,
+        settings.META_VERIFY_TOKEN,
+        settings.SECRET_KEY,
+    ]
+    answers = [*addresses[:4], *(f"/api/v1/{name}/" for name in LISTS), "/api/v1/", "/api/schema/"]
+    for address in answers:
+        body = alice.get(address).content.decode()
+        for secret in secrets:
+            assert str(secret) not in body
+        assert "page_token" not in body
+        assert "user_token" not in body
+
+
+@pytest.mark.parametrize("address", ["/api/v1/secrets/", "/api/v1/attachments/", "/api/v1/messages/1/2/3/"])
+def test_any_other_address_is_not_found_in_json(alice: APIClient, address: str):
+    assert APIClient().get(address).status_code == 401
+    for answer in (alice.get(address), alice.post(address, {}, format="json"), alice.options(address)):
+        assert answer.status_code == 404
+        assert answer.json()["detail"].endswith(".")
+
+
+def test_an_address_without_its_slash_leads_to_the_one_with_it(alice: APIClient):
+    assert alice.get("/api/v1/channels")["Location"] == "/api/v1/channels/"
+
+
+def test_the_root_names_the_resources(alice: APIClient):
+    assert alice.get("/api/v1/").json() == {name: f"http://testserver/api/v1/{name}/" for name in LISTS}
+
+
+def test_options_answer_without_telling_of_rows(bob: APIClient, addresses: list[str]):
+    assert bob.options("/api/v1/messages/").status_code == 200
+    assert "Maria" not in bob.options(addresses[1]).content.decode()

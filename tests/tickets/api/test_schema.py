@@ -1,0 +1,78 @@
+"""The OpenAPI description is whole, and the answers are as it says."""
+
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.validation import validate_schema
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from tests import factories
+
+from .conftest import Shop
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    answer = Client().get("/api/schema/")
+    assert answer.status_code == 200
+    return yaml.safe_load(answer.content)
+
+
+def test_the_description_is_made_without_a_warning(tmp_path):
+    call_command("spectacular", fail_on_warn=True, validate=True, file=str(tmp_path / "schema.yml"))
+
+
+def test_the_description_is_public_and_valid(schema: dict[str, Any]):
+    validate_schema(schema)
+
+
+def test_every_route_is_described(schema: dict[str, Any]):
+    operations = {f"{method} {path}" for path, methods in schema["paths"].items() for method in methods}
+    assert operations == {
+        "get /api/v1/attachments/{id}/content/",
+        *(f"get /api/v1/{name}/" for name in ("channels", "conversations", "tickets", "messages")),
+        *(f"get /api/v1/{name}/{{id}}/" for name in ("channels", "conversations", "tickets", "messages")),
+        "post /api/v1/messages/",
+    }
+
+
+@pytest.mark.parametrize("name", ["channel", "conversation", "ticket", "message"])
+def test_an_answer_has_the_fields_the_description_promises(
+    schema: dict[str, Any], shop: Shop, alice: APIClient, name: str
+):
+    factories.answer(shop.conversation, state="failed", reason="It failed.")
+    promised = schema["components"]["schemas"][name.capitalize()]
+    for row in alice.get(f"/api/v1/{name}s/").json()["results"]:
+        assert set(row) == set(promised["properties"]) == set(promised["required"])
+        for field, value in row.items():
+            assert value is not None or promised["properties"][field].get("nullable"), field
+
+
+def test_what_may_be_chosen_is_listed(schema: dict[str, Any]):
+    schemas = schema["components"]["schemas"]
+    assert schemas["WindowState"]["enum"] == ["response", "human_agent", "closed"]
+    assert schemas["MessageState"]["enum"] == [
+        "received",
+        "queued",
+        "sending",
+        "sent",
+        "delivered",
+        "read",
+        "failed",
+        "unsure",
+        "held",
+    ]
+    assert "window_closed" in schemas["RefusalCode"]["enum"]
+
+
+def test_a_token_made_by_the_command_lets_a_program_in(shop: Shop, capsys):
+    call_command("drf_create_token", "alice")
+    token = Token.objects.get(user=shop.alice).key
+    assert token in capsys.readouterr().out
+    answer = Client().get("/api/v1/conversations/", headers={"Authorization": f"Token {token}"})
+    assert len(answer.json()["results"]) == 1
+    assert answer["Content-Type"] == "application/json"

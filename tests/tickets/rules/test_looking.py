@@ -1,0 +1,82 @@
+"""Was it sent? Decided from what Meta still shows of the conversation."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from channels_im.messenger.conversations import GraphAttachment, GraphMessage
+from tickets.rules.looking import CannotTell, Found, NotSent, look
+
+CALLED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+FILE = (GraphAttachment("https://cdn.fbsbx.com/v/a.png"),)
+
+
+def page_said(text="", mid="m_1", after=1, **fields):
+    return GraphMessage(mid=mid, created_at=CALLED + timedelta(seconds=after), from_page=True, text=text, **fields)
+
+
+def customer_said(text="Hello?", mid="m_c", after=1):
+    return GraphMessage(mid=mid, created_at=CALLED + timedelta(seconds=after), from_page=False, text=text)
+
+
+def found(*messages, text="Yes, it is", is_file=False, known=()):
+    return look(messages, text=text, is_file=is_file, called_at=CALLED, known_mids=known)
+
+
+def test_the_same_words_after_the_call_are_it():
+    assert found(page_said("Yes, it is")) == Found("m_1", CALLED + timedelta(seconds=1))
+
+
+def test_spaces_and_line_ends_may_differ():
+    assert isinstance(found(page_said("Yes,\nit  is ")), Found)
+
+
+def test_a_file_without_words_is_the_file():
+    assert isinstance(found(page_said(attachments=FILE), is_file=True, text=""), Found)
+
+
+@pytest.mark.parametrize(
+    "message", [page_said("Yes, it is", attachments=FILE), page_said("No")], ids=["with a file", "other words"]
+)
+def test_something_else_of_the_page_that_nobody_knows_proves_nothing(message):
+    assert isinstance(found(message), CannotTell)
+
+
+def test_words_for_a_file_prove_nothing():
+    assert isinstance(found(page_said("Look"), is_file=True, text=""), CannotTell)
+
+
+def test_what_is_known_is_not_it():
+    assert found(page_said("Yes, it is"), known={"m_1"}) == NotSent()
+
+
+def test_the_customers_words_are_never_it():
+    assert found(customer_said("Yes, it is")) == NotSent()
+
+
+def test_the_same_words_of_long_before_the_call_are_not_it():
+    assert found(page_said("Yes, it is", after=-121)) == NotSent()
+
+
+def test_clocks_may_be_two_minutes_apart():
+    assert isinstance(found(page_said("Yes, it is", after=-119)), Found)
+
+
+def test_an_empty_conversation_shows_that_it_was_not_sent():
+    assert found() == NotSent()
+
+
+def test_twenty_newer_messages_hide_what_was_before():
+    newer = [customer_said(mid=f"m_{n}", after=60 - n) for n in range(20)]
+
+    assert found(*newer) == CannotTell(True, found(*newer).why)
+
+
+def test_twenty_messages_that_reach_back_before_the_call_show_all():
+    messages = [customer_said(mid=f"m_{n}", after=60 - 20 * n) for n in range(20)]
+
+    assert found(*messages) == NotSent()
+
+
+def test_of_two_alike_the_older_one_is_it():
+    assert found(page_said("Yes, it is", "m_2", after=5), page_said("Yes, it is", "m_1", after=2)).mid == "m_1"

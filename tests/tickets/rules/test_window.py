@@ -1,0 +1,75 @@
+"""The messaging window: 24 hours for anything, 7 days for what a person writes."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickets.rules.window import WindowState, policy, window
+
+WROTE = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+INSTANT = timedelta(milliseconds=1)
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("after", "human_agent", "state"),
+    [
+        (timedelta(0), True, "response"),
+        (DAY - INSTANT, True, "response"),
+        (DAY, True, "human_agent"),
+        (7 * DAY - INSTANT, True, "human_agent"),
+        (7 * DAY, True, "closed"),
+        (DAY - INSTANT, False, "response"),
+        (DAY, False, "closed"),
+    ],
+)
+def test_the_state_follows_from_the_time_since_the_customer_wrote(after, human_agent, state):
+    assert window(WROTE, WROTE + after, human_agent).state == state
+
+
+def test_the_window_is_closed_until_the_customer_writes_for_the_first_time():
+    never = window(None, WROTE, True)
+
+    assert (never.state, never.closes_at, never.response_until) == (WindowState.CLOSED, None, None)
+
+
+def test_the_window_says_when_it_closes_and_when_the_first_day_ends():
+    now = window(WROTE, WROTE + timedelta(hours=1), True)
+
+    assert (now.response_until, now.closes_at) == (WROTE + DAY, WROTE + 7 * DAY)
+
+
+def test_without_the_human_agent_feature_it_closes_after_a_day():
+    assert window(WROTE, WROTE, False).closes_at == WROTE + DAY
+
+
+def test_a_closed_window_says_when_it_closed():
+    assert window(WROTE, WROTE + 30 * DAY, True).closes_at == WROTE + 7 * DAY
+
+
+def test_inside_a_day_a_reply_goes_out_as_response_whoever_wrote_it():
+    current = window(WROTE, WROTE, True)
+
+    assert {policy(current, human).messaging_type for human in (True, False)} == {"RESPONSE"}
+    assert policy(current, True).tag is None
+
+
+def test_after_a_day_a_person_may_reply_with_the_human_agent_tag():
+    late = policy(window(WROTE, WROTE + DAY, True), author_is_human=True)
+
+    assert (late.messaging_type, late.tag) == ("MESSAGE_TAG", "HUMAN_AGENT")
+
+
+def test_after_a_day_nothing_automatic_goes_out():
+    assert policy(window(WROTE, WROTE + DAY, True), author_is_human=False) is None
+
+
+@given(st.timedeltas(min_value=-DAY, max_value=30 * DAY), st.booleans(), st.booleans())
+def test_the_tag_is_used_by_people_between_one_and_seven_days_and_never_else(after, human_agent, is_human):
+    used = policy(window(WROTE, WROTE + after, human_agent), is_human)
+
+    tagged = used is not None and used.tag == "HUMAN_AGENT"
+    assert tagged == (human_agent and is_human and DAY <= after < 7 * DAY)
+    assert (used is not None and used.tag is None) == (after < DAY)

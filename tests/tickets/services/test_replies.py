@@ -1,0 +1,395 @@
+"""Queueing replies, and what an agent may do with one that did not simply go out."""
+
+import io
+import threading
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.utils import timezone
+from django_q.models import OrmQ
+from PIL import Image
+
+from tests.factories import (
+    NOON,
+    answer,
+    make_agent,
+    make_channel,
+    make_conversation,
+    make_user,
+    png,
+    receive,
+)
+from tickets.models import Attachment, Message
+from tickets.services import replies
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _clock():
+    with time_machine.travel(NOON + timedelta(minutes=5), tick=False):
+        yield
+
+
+@pytest.fixture
+def channel():
+    return make_channel()
+
+
+@pytest.fixture
+def alice(channel):
+    return make_agent("alice", channels=(channel,))
+
+
+@pytest.fixture
+def conversation(channel):
+    conversation = make_conversation(channel)
+    receive(conversation, "Is it open?", NOON)
+    return conversation
+
+
+def refusal(user, conversation, **reply):
+    with pytest.raises(replies.ReplyRefused) as refused:
+        replies.queue_reply(user, conversation, **reply)
+    return refused.value.verdict
+
+
+def image(name="photo.png", data=None):
+    return SimpleUploadedFile(name, data or png())
+
+
+# --- Queueing ---------------------------------------------------------------------------------------------------------
+def test_a_reply_is_queued_by_its_author_in_the_current_ticket(alice, conversation):
+    (message,) = replies.queue_reply(alice, conversation, text="Yes")
+
+    assert (message.state, message.source, message.author) == ("queued", "agent", alice)
+    assert message.ticket == conversation.current_ticket
+
+
+def test_text_and_files_are_one_row_each_and_the_text_comes_first(alice, conversation):
+    parts = replies.queue_reply(alice, conversation, text="Look", files=[image("a.png"), image("b.png")])
+
+    assert [part.text for part in parts] == ["Look", "", ""]
+    assert [[file.name for file in part.attachments.all()] for part in parts] == [[], ["a.png"], ["b.png"]]
+    assert [part.pk for part in parts] == sorted(part.pk for part in parts)
+
+
+def test_an_image_is_stored_with_its_kind_type_size_and_dimensions(alice, conversation):
+    data = png(30, 20)
+    (part,) = replies.queue_reply(alice, conversation, files=[image(data=data)])
+
+    stored = part.attachments.get()
+    assert (stored.kind, stored.content_type, stored.state) == ("image", "image/png", "stored")
+    assert (stored.size, stored.width, stored.height) == (len(data), 30, 20)
+    with stored.file.open() as file:
+        assert file.read() == data
+    assert "photo" not in stored.file.name
+
+
+def test_an_image_on_its_side_has_the_dimensions_it_is_shown_with(alice, conversation):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(buffer, "JPEG", exif=exif)
+    (part,) = replies.queue_reply(alice, conversation, files=[image("a.jpg", buffer.getvalue())])
+
+    stored = part.attachments.get()
+    assert (stored.width, stored.height) == (20, 30)
+
+
+def test_text_is_kept_as_it_is_counted(alice, conversation):
+    (message,) = replies.queue_reply(alice, conversation, text="  one\r\ntwo\x00  ")
+
+    assert message.text == "one\ntwo"
+
+
+def test_the_customer_no_longer_waits_and_nothing_is_unread(alice, conversation):
+    replies.queue_reply(alice, conversation, text="Yes")
+
+    conversation.refresh_from_db()
+    assert (conversation.waiting_since, conversation.unread_count) == (None, 0)
+    assert conversation.preview == "Yes"
+    assert conversation.preview_is_ours
+
+
+def test_the_list_shows_a_picture_as_one(alice, conversation):
+    replies.queue_reply(alice, conversation, files=[image()])
+
+    conversation.refresh_from_db()
+    assert conversation.preview == "📷 Photo"
+
+
+def test_an_unassigned_conversation_stays_unassigned(alice, conversation):
+    replies.queue_reply(alice, conversation, text="Yes")
+
+    conversation.refresh_from_db()
+    assert conversation.assignee is None
+
+
+def test_the_worker_is_nudged(alice, conversation):
+    replies.queue_reply(alice, conversation, text="Yes")
+
+    assert OrmQ.objects.exists()
+
+
+def test_the_same_client_key_is_one_reply(alice, conversation):
+    first = replies.queue_reply(alice, conversation, text="Yes", files=[image()], client_key="k1")
+    again = replies.queue_reply(alice, conversation, text="Yes", files=[image()], client_key="k1")
+
+    assert [part.pk for part in again] == [part.pk for part in first]
+    assert Message.objects.filter(direction="out").count() == 2
+    assert Attachment.objects.count() == 1
+
+
+def test_the_same_client_key_in_another_conversation_is_another_reply(alice, channel, conversation):
+    other = make_conversation(channel)
+    receive(other)
+    replies.queue_reply(alice, conversation, text="Yes", client_key="k1")
+
+    assert replies.queue_reply(alice, other, text="Yes", client_key="k1")[0].conversation == other
+
+
+@pytest.mark.parametrize("key", ["a:1", "x" * 500])
+def test_any_client_key_can_be_stored(alice, conversation, key):
+    first = replies.queue_reply(alice, conversation, text="Yes", client_key=key)
+
+    assert replies.queue_reply(alice, conversation, text="Yes", client_key=key) == first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_in_two_processes_is_one_reply(alice, conversation):
+    gate, results = threading.Barrier(4), []
+
+    def click():
+        gate.wait()
+        try:
+            results.append(replies.queue_reply(alice, conversation, text="Yes", files=[image()], client_key="k1"))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=click) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(results) == 4
+    assert len({part.pk for parts in results for part in parts}) == 2
+    assert Message.objects.filter(direction="out").count() == 2
+
+
+def test_a_reply_quotes_a_message_of_the_conversation(alice, conversation):
+    asked = conversation.messages.get()
+    (message,) = replies.queue_reply(alice, conversation, text="Yes", reply_to_mid=asked.mid)
+
+    assert message.reply_to_mid == asked.mid
+
+
+def test_a_message_of_another_conversation_cannot_be_quoted(alice, channel, conversation):
+    other = receive(make_conversation(channel))
+
+    assert refusal(alice, conversation, text="Yes", reply_to_mid=other.mid).code == "not_possible"
+
+
+# --- Refusing ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", ["", "   ", "\u200b"])
+def test_a_blank_reply_is_refused(alice, conversation, text):
+    assert refusal(alice, conversation, text=text).code == "text_blank"
+
+
+def test_1601_characters_are_refused_and_1600_are_not(alice, conversation):
+    assert refusal(alice, conversation, text="😀" * 1601).code == "text_too_long"
+    assert replies.queue_reply(alice, conversation, text="😀" * 1600)
+
+
+def test_a_file_that_may_not_go_out_refuses_the_whole_reply(alice, conversation):
+    verdict = refusal(alice, conversation, text="Look", files=[image(), image("fake.pdf")])
+
+    assert verdict.code == "file_refused"
+    assert "fake.pdf" in verdict.sentence
+    assert not Message.objects.filter(direction="out").exists()
+
+
+def test_a_stranger_is_refused(conversation):
+    assert refusal(make_agent(), conversation, text="Yes").code == "not_associated"
+    assert refusal(make_user(), conversation, text="Yes").code == "not_associated"
+
+
+def test_a_deactivated_channel_is_refused_whatever_the_page_at_hand_says(alice, channel, conversation):
+    type(channel).objects.update(is_active=False)
+
+    assert refusal(alice, conversation, text="Yes").code == "channel_inactive"
+
+
+def test_a_deleted_channel_is_refused(alice, channel, conversation):
+    type(channel).objects.update(is_active=False, deleted_at=timezone.now())
+
+    assert refusal(alice, conversation, text="Yes").code == "channel_deleted"
+
+
+def test_a_page_to_re_authenticate_is_refused_with_its_reason(alice, channel, conversation):
+    type(channel.page).objects.update(connection="reauth_required", reauth_reason="password_changed")
+
+    verdict = refusal(alice, conversation, text="Yes")
+    assert (verdict.code, verdict.action) == ("reauth_required", "reauthenticate")
+    assert "password was changed" in verdict.sentence
+
+
+def test_a_blocked_contact_is_refused(alice, conversation):
+    type(conversation.contact).objects.update(blocked_at=timezone.now())
+
+    assert refusal(alice, conversation, text="Yes").code == "contact_blocked"
+
+
+def test_after_the_window_is_closed_a_reply_is_refused(alice, conversation):
+    with time_machine.travel(NOON + timedelta(days=7)):
+        assert refusal(alice, conversation, text="Yes").code == "window_closed"
+
+
+def test_without_the_human_agent_feature_a_day_is_all(alice, conversation, settings):
+    settings.META_HUMAN_AGENT = False
+    with time_machine.travel(NOON + timedelta(hours=24)):
+        assert refusal(alice, conversation, text="Yes").code == "window_closed"
+
+
+def test_nothing_automatic_is_queued_after_a_day(conversation):
+    with time_machine.travel(NOON + timedelta(hours=25)):
+        assert refusal(None, conversation, text="Yes").code == "person_only"
+
+
+def test_a_refused_reply_leaves_no_file_behind(alice, conversation, settings):
+    refusal(alice, conversation, text="x" * 1601, files=[image()])
+
+    assert not list((settings.MEDIA_ROOT / "attachments").rglob("*.png"))
+
+
+def test_with_hold_a_reply_that_may_heal_is_kept_with_the_reason(alice, conversation):
+    type(conversation.channel).objects.update(is_active=False)
+    (message,) = replies.queue_reply(alice, conversation, text="Yes", hold=True)
+
+    assert message.state == "held"
+    assert "deactivated" in message.reason
+    conversation.refresh_from_db()
+    assert conversation.waiting_since == NOON
+
+
+def test_with_hold_a_text_that_is_too_long_is_refused_all_the_same(alice, conversation):
+    assert refusal(alice, conversation, text="x" * 1601, hold=True).code == "text_too_long"
+
+
+# --- What an agent may do afterwards ----------------------------------------------------------------------------------
+def test_a_failed_reply_is_queued_again(alice, conversation):
+    failed = answer(conversation, state="failed", reason="Facebook refused this.")
+
+    assert replies.retry(alice, failed).state == "queued"
+    assert failed.reason == ""
+
+
+def test_a_reply_that_was_sent_cannot_be_retried(alice, conversation):
+    sent = answer(conversation, state="sent")
+
+    with pytest.raises(replies.ReplyRefused):
+        replies.retry(alice, sent)
+
+
+def test_two_clicks_on_retry_queue_once(alice, conversation):
+    failed = answer(conversation, state="failed")
+    stale = Message.objects.get(pk=failed.pk)
+    replies.retry(alice, failed)
+
+    with pytest.raises(replies.ReplyRefused):
+        replies.retry(alice, stale)
+
+
+def test_a_held_reply_is_released_once_the_reason_is_gone(alice, channel, conversation):
+    held = answer(conversation, state="held")
+    type(channel).objects.update(is_active=False)
+    with pytest.raises(replies.ReplyRefused, match="deactivated"):
+        replies.release(alice, held)
+    type(channel).objects.update(is_active=True)
+
+    assert replies.release(alice, held).state == "queued"
+
+
+def test_a_released_reply_counts_as_answer(alice, conversation):
+    held = answer(conversation, at=NOON + timedelta(minutes=1), state="held")
+    replies.release(alice, held)
+
+    conversation.refresh_from_db()
+    assert conversation.waiting_since is None
+
+
+def test_a_discarded_reply_is_gone_with_its_file_and_gives_back_its_text(
+    alice, conversation, settings, django_capture_on_commit_callbacks
+):
+    _text, file = replies.queue_reply(alice, conversation, text="Yes", files=[image()])
+    with django_capture_on_commit_callbacks(execute=True):
+        assert replies.discard(alice, _text) == "Yes"
+        replies.discard(alice, file)
+
+    conversation.refresh_from_db()
+    assert (conversation.message_count, conversation.preview) == (1, "Is it open?")
+    assert conversation.waiting_since == NOON
+    assert not list((settings.MEDIA_ROOT / "attachments").rglob("*.png"))
+
+
+@pytest.mark.parametrize("state", ["sending", "unsure", "sent", "read"])
+def test_what_may_have_gone_out_cannot_be_discarded(alice, conversation, state):
+    with pytest.raises(replies.ReplyRefused):
+        replies.discard(alice, answer(conversation, state=state))
+
+
+def test_a_customers_message_and_a_note_cannot_be_discarded_as_replies(alice, conversation):
+    note = answer(conversation, kind="note", state="sent")
+    for message in (conversation.messages.get(direction="in"), note):
+        with pytest.raises(replies.ReplyRefused):
+            replies.discard(alice, message)
+
+
+def unsure(conversation, **fields):
+    message = answer(conversation, state="unsure")
+    Message.objects.filter(pk=message.pk).update(claimed_at=NOON, **fields)
+    message.refresh_from_db()
+    return message
+
+
+def test_an_agent_may_say_that_an_unsure_reply_arrived(alice, conversation):
+    message = replies.mark_arrived(alice, unsure(conversation))
+
+    assert (message.state, message.reason) == ("sent", "Marked as arrived by alice.")
+
+
+def test_an_agent_may_send_an_unsure_reply_again(alice, conversation):
+    assert replies.send_again(alice, unsure(conversation)).state == "queued"
+
+
+def test_an_unsure_reply_is_not_sent_again_while_desk_finds_out(alice, conversation):
+    message = unsure(conversation, retry_after=NOON)
+
+    with pytest.raises(replies.ReplyRefused, match="still asking"):
+        replies.send_again(alice, message)
+
+
+def test_what_meta_says_was_delivered_is_never_sent_again(alice, conversation):
+    message = unsure(conversation, error_code=1, error_subcode=1357046)
+
+    with pytest.raises(replies.ReplyRefused, match="not sent again"):
+        replies.send_again(alice, message)
+
+
+def test_a_stranger_may_do_nothing_with_a_reply(conversation):
+    stranger = make_agent()
+    held, failed, doubtful = (answer(conversation, state=state) for state in ("held", "failed", "unsure"))
+    for act, message in (
+        (replies.release, held),
+        (replies.retry, failed),
+        (replies.discard, failed),
+        (replies.mark_arrived, doubtful),
+        (replies.send_again, doubtful),
+    ):
+        with pytest.raises(replies.ReplyRefused) as refused:
+            act(stranger, message)
+        assert refused.value.verdict.code == "not_associated"

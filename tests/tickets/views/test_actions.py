@@ -1,0 +1,138 @@
+"""Take, assign, transfer, close, reopen, block: as whole requests."""
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from channels_im.models import ChannelAgent
+from desk.models import LiveEvent
+from tickets.models import Message, Ticket
+
+from . import world
+
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def alice(desk, as_user):
+    return as_user(desk.alice)
+
+
+@pytest.fixture
+def conversation(desk):
+    conversation = world.make_conversation(desk.shop, at=timezone.now())
+    world.say(conversation, at=timezone.now())
+    return conversation
+
+
+def act(client, conversation, action, status=200, **fields):
+    response = client.post(f"/inbox/{conversation.pk}/{action}/", fields, headers=HX)
+    assert response.status_code == status, response.content.decode()
+    conversation.refresh_from_db()
+    conversation.current_ticket.refresh_from_db()
+    conversation.contact.refresh_from_db()
+    return response
+
+
+def events(conversation) -> list[str]:
+    return [m.card["title"] for m in conversation.messages.filter(kind="event").order_by("pk")]
+
+
+def test_taking_assigns_conversation_and_ticket_and_leaves_a_mark(alice, conversation, desk):
+    response = act(alice, conversation, "take")
+    assert conversation.assignee == conversation.current_ticket.assignee == desk.alice
+    assert events(conversation) == ["Alice took this conversation"]
+    assert "Alice took this conversation" in response.content.decode()
+
+
+def test_assigning_and_putting_back(alice, conversation, desk):
+    ChannelAgent.objects.create(channel=desk.shop, agent=desk.bob.agent)
+    act(alice, conversation, "assign", assignee=desk.bob.pk)
+    assert conversation.assignee == desk.bob
+    act(alice, conversation, "assign", assignee="")
+    assert conversation.assignee is None
+    assert len(events(conversation)) == 2
+
+
+def test_assigning_to_the_same_person_again_changes_nothing(alice, conversation):
+    act(alice, conversation, "take")
+    act(alice, conversation, "take")
+    assert len(events(conversation)) == 1
+
+
+@pytest.mark.parametrize("who", ["charlie", "nobody", "x"])
+def test_it_cannot_be_given_to_who_does_not_answer_here(alice, conversation, desk, who):
+    chosen = {"charlie": desk.charlie.pk, "nobody": 10**9, "x": "x"}[who]
+    act(alice, conversation, "assign", 422, assignee=chosen)
+    assert conversation.assignee is None
+
+
+def test_a_transfer_changes_the_department_with_a_note_and_the_new_one_sees_it(alice, conversation, desk, as_user):
+    act(alice, conversation, "transfer", department=desk.support.pk, note="Please look at the invoice")
+    assert conversation.department == conversation.current_ticket.department == desk.support
+    assert conversation.transferred_at is not None
+    html = as_user(desk.bob).get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "Please look at the invoice" in html
+    assert "transferred this conversation to Support" in html
+
+
+@pytest.mark.parametrize("department", ["", "x", "999999", "same"])
+def test_a_transfer_to_nowhere_is_refused(alice, conversation, desk, department):
+    chosen = desk.sales.pk if department == "same" else department
+    act(alice, conversation, "transfer", 422, department=chosen, note="note")
+    assert conversation.department == desk.sales
+    assert not conversation.messages.filter(kind="note").exists()
+
+
+def test_closing_and_reopening_the_ticket(alice, conversation):
+    conversation.waiting_since = timezone.now()
+    conversation.unread_count = 1
+    conversation.save()
+    act(alice, conversation, "close")
+    assert conversation.current_ticket.status == Ticket.Status.CLOSED
+    assert (conversation.waiting_since, conversation.unread_count) == (None, 0)
+    act(alice, conversation, "close")
+    act(alice, conversation, "reopen")
+    assert conversation.current_ticket.status == Ticket.Status.OPEN
+    assert conversation.waiting_since is not None
+    assert len(events(conversation)) == 2
+
+
+def test_blocking_and_unblocking(alice, conversation, desk):
+    act(alice, conversation, "block")
+    assert conversation.contact.blocked_by == desk.alice
+    act(alice, conversation, "unblock")
+    assert not conversation.contact.is_blocked
+    assert events(conversation) == ["Alice blocked this person", "Alice unblocked this person"]
+
+
+@pytest.mark.parametrize("action", ["take", "assign", "transfer", "block", "unblock"])
+def test_a_deleted_channels_conversations_stay_as_they_are(alice, conversation, desk, action):
+    desk.shop.is_active, desk.shop.deleted_at = False, timezone.now()
+    desk.shop.save()
+    response = act(alice, conversation, action, 422, department=desk.support.pk, assignee=desk.alice.pk)
+    assert "deleted" in response.content.decode()
+    assert not Message.objects.filter(kind="event").exists()
+    assert 'formaction="/inbox' in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL notifies and keeps no rows")
+def test_open_pages_are_told_of_each_action(alice, conversation):
+    for action in ("take", "close", "reopen", "block", "unblock"):
+        LiveEvent.objects.all().delete()
+        act(alice, conversation, action)
+        assert LiveEvent.objects.filter(payload__conversation=conversation.pk).exists(), action
+
+
+def test_an_unknown_action_is_not_found(alice, conversation):
+    act(alice, conversation, "explode", 404)
+
+
+def test_an_agent_sets_presence_and_how_to_send(alice, desk):
+    alice.post("/inbox/me/", {"presence": "away", "sends_with_enter": "no"}, headers=HX)
+    desk.alice.agent.refresh_from_db()
+    assert (desk.alice.agent.presence, desk.alice.agent.sends_with_enter) == ("away", False)
+    alice.post("/inbox/me/", {"presence": "on the moon"}, headers=HX)
+    desk.alice.agent.refresh_from_db()
+    assert desk.alice.agent.presence == "away"
+    assert "data-ctrl-enter" in alice.get("/inbox/").content.decode()

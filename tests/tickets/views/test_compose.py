@@ -1,0 +1,274 @@
+"""Replies, notes, drafts, and what can be done with a reply that did not go out; as whole requests."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from tickets.models import Draft, Message
+
+from . import world
+
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def alice(desk, as_user):
+    return as_user(desk.alice)
+
+
+@pytest.fixture
+def conversation(desk):
+    conversation = world.make_conversation(desk.shop, at=timezone.now())
+    world.say(conversation, "Hello", at=timezone.now())
+    return conversation
+
+
+def send(client, conversation, **fields):
+    return client.post(f"/inbox/{conversation.pk}/reply/", fields, headers=HX)
+
+
+def out(conversation) -> list[Message]:
+    return list(conversation.messages.filter(direction="out").order_by("pk"))
+
+
+def test_a_reply_is_queued_and_shown_at_once(alice, conversation, desk):
+    response = send(alice, conversation, text="Good morning", client_key="k1")
+    assert response.status_code == 200
+    (message,) = out(conversation)
+    assert (message.text, message.state, message.author) == ("Good morning", "queued", desk.alice)
+    assert f'data-key="message-{message.pk}"' in response.content.decode()
+
+
+def test_text_and_files_go_together_in_order(alice, conversation):
+    files = [SimpleUploadedFile("a.png", world.png()), SimpleUploadedFile("b.png", world.png())]
+    send(alice, conversation, text="Look", files=files)
+    assert [(m.text, [a.name for a in m.attachments.all()]) for m in out(conversation)] == [
+        ("Look", []),
+        ("", ["a.png"]),
+        ("", ["b.png"]),
+    ]
+
+
+def test_a_double_click_is_one_message(alice, conversation):
+    first = send(alice, conversation, text="Once", client_key="same")
+    second = send(alice, conversation, text="Once", client_key="same")
+    assert first.status_code == second.status_code == 200
+    assert len(out(conversation)) == 1
+
+
+def test_the_page_brings_a_key_of_its_own_each_time(alice, conversation):
+    found = [
+        re.search(r'name="client_key" value="(\w{20,})"', alice.get(f"/inbox/{conversation.pk}/").content.decode())
+        for _ in range(2)
+    ]
+    assert found[0].group(1) != found[1].group(1)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u200b", "\x00"])
+def test_nothing_is_not_sent(alice, conversation, text):
+    response = send(alice, conversation, text=text)
+    assert response.status_code == 422
+    assert "nothing to send" in response.content.decode()
+    assert out(conversation) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [("a" * 1600, 200), ("a" * 1601, 422), ("😀" * 1600, 200), ("😀" * 1601, 422), ("a" * 1600 + "\r\n ", 200)],
+)
+def test_the_limit_counts_code_points(alice, conversation, text, status):
+    assert send(alice, conversation, text=text).status_code == status
+
+
+def test_a_refused_file_refuses_the_reply_and_names_it(alice, conversation):
+    response = send(alice, conversation, text="See", files=[SimpleUploadedFile("evil.png", b"MZ not a picture")])
+    assert response.status_code == 422
+    assert "evil.png" in response.content.decode()
+    assert out(conversation) == []
+
+
+def test_a_reason_is_text_even_when_the_file_is_named_after_html(alice, conversation):
+    response = send(alice, conversation, files=[SimpleUploadedFile("<img src=x onerror=alert(1)>.png", b"x")])
+    assert response.status_code == 422
+    assert "<img" not in response.content.decode()
+
+
+def test_without_scripts_a_refusal_shows_the_page_with_everything_typed(alice, conversation):
+    response = alice.post(f"/inbox/{conversation.pk}/reply/", {"text": "b" * 1700})
+    html = response.content.decode()
+    assert response.status_code == 422
+    assert "b" * 1700 in html
+    assert "at most 1,600" in html
+    assert "b" * 1700 in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+
+
+def test_without_scripts_a_reply_leads_back_to_the_conversation(alice, conversation):
+    response = alice.post(f"/inbox/{conversation.pk}/reply/", {"text": "Hi"})
+    assert (response.status_code, response.url) == (302, f"/inbox/{conversation.pk}/")
+
+
+def stop_channel_deleted(conversation):
+    conversation.channel.is_active = False
+    conversation.channel.deleted_at = timezone.now()
+    conversation.channel.save()
+
+
+def stop_channel_inactive(conversation):
+    conversation.channel.is_active = False
+    conversation.channel.save()
+
+
+def stop_reauth(conversation):
+    page = conversation.channel.page
+    page.connection, page.reauth_reason = "reauth_required", "token_expired"
+    page.save()
+
+
+def stop_blocked(conversation):
+    conversation.contact.blocked_at = timezone.now()
+    conversation.contact.save()
+
+
+def stop_window(conversation):
+    conversation.last_customer_message_at = timezone.now() - timedelta(days=7)
+    conversation.save()
+
+
+@pytest.mark.parametrize(
+    ("stop", "words"),
+    [
+        (stop_channel_deleted, "channel was deleted"),
+        (stop_channel_inactive, "channel is deactivated"),
+        (stop_reauth, "The access token has expired"),
+        (stop_blocked, "contact is blocked"),
+        (stop_window, "messaging window closed on"),
+    ],
+)
+def test_a_stale_page_cannot_send_and_a_fresh_one_says_why(alice, conversation, stop, words):
+    stop(conversation)
+    response = send(alice, conversation, text="Too late")
+    assert response.status_code == 422
+    assert words in response.content.decode()
+    assert out(conversation) == []
+    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    gate = html[html.index('id="gate"') : html.index('id="composer"')]
+    assert words in gate
+    assert "data-gated" in html
+
+
+def test_a_reply_quotes_a_message_of_this_conversation_only(alice, conversation, desk):
+    own = conversation.messages.get()
+    assert send(alice, conversation, text="Yes", reply_to_mid=own.mid).status_code == 200
+    assert out(conversation)[0].reply_to_mid == own.mid
+    foreign = world.say(world.make_conversation(desk.shop), "other")
+    assert send(alice, conversation, text="Yes", reply_to_mid=foreign.mid).status_code == 422
+
+
+def test_sending_marks_the_conversation_as_read_and_drops_the_draft(alice, conversation, desk):
+    conversation.unread_count = 2
+    conversation.save()
+    Draft.objects.create(conversation=conversation, user=desk.alice, text="Good")
+    send(alice, conversation, text="Good morning")
+    conversation.refresh_from_db()
+    assert conversation.unread_count == 0
+    assert not Draft.objects.exists()
+
+
+def test_a_note_is_kept_for_colleagues_and_goes_nowhere(alice, conversation):
+    response = send(alice, conversation, text="Careful with this one", kind="note", client_key="n1")
+    send(alice, conversation, text="Careful with this one", kind="note", client_key="n1")
+    assert response.status_code == 200
+    (note,) = out(conversation)
+    assert (note.kind, note.state) == ("note", "sent")
+    assert "only colleagues see this" in response.content.decode()
+
+
+def test_a_note_leaves_the_draft_of_the_reply_alone(alice, conversation, desk):
+    Draft.objects.create(conversation=conversation, user=desk.alice, text="Dear customer")
+    send(alice, conversation, text="Careful", kind="note")
+    assert Draft.objects.get().text == "Dear customer"
+
+
+def test_a_note_can_be_written_when_no_reply_can(alice, conversation):
+    stop_window(conversation)
+    assert send(alice, conversation, text="They asked again", kind="note").status_code == 200
+
+
+def test_a_draft_is_kept_per_agent(alice, conversation, desk, as_user):
+    alice.post(f"/inbox/{conversation.pk}/draft/", {"text": "Half a"})
+    assert "Half a" in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert alice.get(f"/inbox/{conversation.pk}/draft/").content.decode() == "Half a"
+    assert "Half a" not in as_user(desk.root).get(f"/inbox/{conversation.pk}/").content.decode()
+    alice.post(f"/inbox/{conversation.pk}/draft/", {"text": "  "})
+    assert not Draft.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["</textarea><script>alert(1)</script>", "\x00zero", "x" * 30_000])
+def test_an_odd_draft_breaks_nothing(alice, conversation, text):
+    assert alice.post(f"/inbox/{conversation.pk}/draft/", {"text": text}).status_code == 204
+    assert "<script>alert" not in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("state", "choice", "after"),
+    [("failed", "retry", "queued"), ("held", "release", "queued"), ("unsure", "arrived", "sent")],
+)
+def test_a_reply_in_trouble_is_settled(alice, conversation, desk, state, choice, after):
+    message = world.say(conversation, "Answer", author=desk.alice, state=state, mid=None)
+    response = alice.post(f"/inbox/{conversation.pk}/messages/{message.pk}/{choice}/", headers=HX)
+    assert response.status_code == 200
+    message.refresh_from_db()
+    assert message.state == after
+
+
+def test_a_discarded_reply_is_the_draft_again(alice, conversation, desk):
+    message = world.say(conversation, "Answer", author=desk.alice, state="failed", mid=None)
+    alice.post(f"/inbox/{conversation.pk}/messages/{message.pk}/discard/", headers=HX)
+    assert out(conversation) == []
+    assert Draft.objects.get().text == "Answer"
+
+
+@pytest.mark.parametrize("choice", ["retry", "release", "discard", "send-again", "arrived"])
+def test_what_was_sent_cannot_be_settled_again(alice, conversation, desk, choice):
+    message = world.say(conversation, "Answer", author=desk.alice, state="read")
+    response = alice.post(f"/inbox/{conversation.pk}/messages/{message.pk}/{choice}/", headers=HX)
+    assert response.status_code == 422
+    message.refresh_from_db()
+    assert message.state == "read"
+
+
+def test_an_unknown_choice_or_a_customers_message_is_not_found(alice, conversation):
+    incoming = conversation.messages.get()
+    for choice in ("retry", "explode"):
+        response = alice.post(f"/inbox/{conversation.pk}/messages/{incoming.pk}/{choice}/", headers=HX)
+        assert response.status_code == 404
+
+
+def test_looking_marks_read_up_to_what_was_seen(alice, conversation):
+    seen = conversation.messages.get()
+    conversation.unread_count = 2
+    conversation.save()
+    world.say(conversation, "one more", at=timezone.now() + timedelta(seconds=1))
+    alice.post(f"/inbox/{conversation.pk}/read/", {"upto": f"{seen.sent_at.isoformat()}_{seen.pk}"}, headers=HX)
+    conversation.refresh_from_db()
+    assert conversation.unread_count == 1
+    alice.post(f"/inbox/{conversation.pk}/read/", headers=HX)
+    conversation.refresh_from_db()
+    assert conversation.unread_count == 0
+
+
+def test_getting_a_page_changes_nothing(alice, conversation):
+    conversation.unread_count = 2
+    conversation.save()
+    alice.get(f"/inbox/{conversation.pk}/")
+    conversation.refresh_from_db()
+    assert conversation.unread_count == 2
+
+
+def test_it_can_be_marked_unread_again(alice, conversation):
+    alice.post(f"/inbox/{conversation.pk}/read/", {"unread": "1"}, headers=HX)
+    conversation.refresh_from_db()
+    assert conversation.unread_count == 1

@@ -1,0 +1,127 @@
+"""Files as they are served: headers that let nothing run, ranges for players."""
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient
+
+from . import world
+
+CONTENT = bytes(range(256)) * 40  # 10,240 bytes
+
+
+@pytest.fixture
+def serve(desk, as_user):
+    """Get a stored attachment made with these fields."""
+    conversation = world.make_conversation(desk.shop)
+    client = as_user(desk.alice)
+
+    def get(name="photo.png", content=CONTENT, query="", headers=None, method="get", **fields):
+        attachment = world.attach(world.say(conversation, ""), name, content, **fields)
+        return getattr(client, method)(f"/inbox/{conversation.pk}/files/{attachment.pk}/{query}", headers=headers)
+
+    return get
+
+
+def body(response) -> bytes:
+    return b"".join(response.streaming_content)
+
+
+def test_an_image_is_shown_under_headers_that_let_nothing_run(serve):
+    response = serve()
+    assert body(response) == CONTENT
+    assert response.headers["Content-Type"] == "image/png"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Disposition"].startswith("inline")
+    assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert response.headers["Cache-Control"].startswith("private")
+    assert response.headers["Content-Length"] == str(len(CONTENT))
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "application/javascript", "", "text/xml"])
+def test_what_a_browser_might_run_is_only_offered_for_download(serve, content_type):
+    response = serve("page.html", content_type=content_type, kind="document")
+    body(response)
+    assert response.headers["Content-Type"] == "application/octet-stream"
+    assert response.headers["Content-Disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("name", ['a"; filename=evil.exe', "naïve ☃.png", "x\r\nSet-Cookie: a=b.png"])
+def test_a_strange_name_stays_inside_its_header(serve, name):
+    response = serve(name)
+    body(response)
+    assert "Set-Cookie" not in response.headers
+    assert "\r" not in response.headers["Content-Disposition"]
+
+
+def test_download_offers_to_save(serve):
+    response = serve(query="?download")
+    body(response)
+    assert response.headers["Content-Disposition"] == 'attachment; filename="photo.png"'
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last"),
+    [
+        ("bytes=0-99", 0, 99),
+        ("bytes=100-", 100, 10239),
+        ("bytes=-10", 10230, 10239),
+        ("bytes=10239-99999", 10239, 10239),
+    ],
+)
+def test_a_player_gets_the_range_it_asks_for(serve, wanted, first, last):
+    response = serve(headers={"Range": wanted})
+    assert response.status_code == 206
+    assert response.headers["Content-Range"] == f"bytes {first}-{last}/10240"
+    assert body(response) == CONTENT[first : last + 1]
+
+
+@pytest.mark.parametrize("wanted", ["bytes=10240-", "bytes=-0"])
+def test_a_range_outside_the_file_is_refused(serve, wanted):
+    response = serve(headers={"Range": wanted})
+    assert response.status_code == 416
+    assert response.headers["Content-Range"] == "bytes */10240"
+
+
+@pytest.mark.parametrize("wanted", ["bytes=5-2", "bytes=0-1,5-6", "lines=1-2", "bytes=-", "bytes=a-b", "", "bytes=٣-٤"])
+def test_what_is_no_range_gives_the_whole_file(serve, wanted):
+    response = serve(headers={"Range": wanted})
+    assert response.status_code == 200
+    assert body(response) == CONTENT
+
+
+def test_head_tells_the_size_without_the_file(serve):
+    response = serve(method="head")
+    assert response.headers["Content-Length"] == "10240"
+    assert response.content == b""
+
+
+@pytest.mark.parametrize("state", ["pending", "refused", "failed"])
+def test_a_file_that_is_not_stored_is_not_there(serve, state):
+    assert serve(state=state).status_code == 404
+
+
+def test_a_file_that_vanished_from_the_storage_is_not_found(desk, as_user):
+    conversation = world.make_conversation(desk.shop)
+    attachment = world.attach(world.say(conversation, ""))
+    attachment.file.storage.delete(attachment.file.name)
+    assert as_user(desk.alice).get(f"/inbox/{conversation.pk}/files/{attachment.pk}/").status_code == 404
+
+
+def test_a_contact_without_a_picture_has_none(desk, as_user):
+    conversation = world.make_conversation(desk.shop)
+    assert as_user(desk.alice).get(f"/inbox/{conversation.pk}/picture/").status_code == 404
+
+
+def test_under_asgi_a_file_is_streamed_without_holding_up_the_loop(desk):
+    conversation = world.make_conversation(desk.shop)
+    attachment = world.attach(world.say(conversation, ""), content=CONTENT)
+
+    async def fetch() -> bytes:
+        client = AsyncClient()
+        await client.aforce_login(desk.alice)
+        path = f"/inbox/{conversation.pk}/files/{attachment.pk}/"
+        response = await client.get(path, headers={"Range": "bytes=1-3"})
+        assert response.status_code == 206
+        return b"".join([block async for block in response.streaming_content])
+
+    assert async_to_sync(fetch)() == CONTENT[1:4]

@@ -1,0 +1,214 @@
+"""The list of conversations: views, counts, paging, search, rows for an open page."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from channels_im.models import Channel
+from tickets.models import Conversation, Draft, Ticket
+
+from . import world
+
+HX = {"HX-Request": "true"}
+
+
+def ids(response) -> list[int]:
+    assert response.status_code == 200
+    return [int(pk) for pk in re.findall(r'id="row-(\d+)"', response.content.decode())]
+
+
+def count_of(response, view: str) -> str:
+    found = re.search(
+        rf'data-view="{view}"[^>]*>[^<]*(?:<span class="view__count">([^<]+))?', response.content.decode()
+    )
+    return found.group(1) or "0"
+
+
+@pytest.fixture
+def alice(desk, as_user):
+    return as_user(desk.alice)
+
+
+@pytest.fixture
+def kinds(desk) -> dict[str, Conversation]:
+    """One conversation for each view."""
+    shop = desk.shop
+    ended = world.make_conversation(shop, "Ended")
+    Ticket.objects.filter(conversation=ended).update(status="closed", closed_at=world.NOON)
+    blocked = world.make_conversation(shop, "Blocked", assignee=desk.bob)
+    blocked.contact.blocked_at = world.NOON
+    blocked.contact.save()
+    waiting = world.make_conversation(shop, "Waiting", assignee=desk.bob, waiting_since=world.NOON)
+    closing_at = timezone.now() - timedelta(days=6, hours=23)
+    return {
+        "mine": world.make_conversation(shop, "Mine", assignee=desk.alice),
+        "unassigned": world.make_conversation(shop, "Unassigned"),
+        "waiting": waiting,
+        "closing": world.make_conversation(shop, "Closing", at=closing_at, assignee=desk.bob),
+        "blocked": blocked,
+        "ended": ended,
+    }
+
+
+@pytest.mark.parametrize("view", ["mine", "unassigned", "waiting", "closing", "blocked", "ended"])
+def test_each_view_holds_what_its_name_says_and_counts_it(alice, kinds, view):
+    response = alice.get("/inbox/", {"view": view})
+    assert ids(response) == [kinds[view].pk]
+    assert count_of(response, view) == "1"
+
+
+def test_all_holds_everything_newest_first(alice, desk):
+    older = world.make_conversation(desk.shop, at=world.NOON)
+    newer = world.make_conversation(desk.shop, at=world.NOON + timedelta(minutes=1))
+    assert ids(alice.get("/inbox/")) == [newer.pk, older.pk]
+
+
+@pytest.mark.parametrize("view", ["", "nonsense", "<script>"])
+def test_an_unknown_view_is_all(alice, kinds, view):
+    assert len(ids(alice.get("/inbox/", {"view": view}))) == len(kinds)
+
+
+def test_the_list_comes_page_by_page_without_a_gap_or_a_double(alice, desk):
+    made = [world.make_conversation(desk.shop, at=world.NOON + timedelta(minutes=n // 7)).pk for n in range(65)]
+    response = alice.get("/inbox/")
+    found = ids(response)
+    while more := re.search(r'hx-get="(/inbox/rows/\?[^"]*before=[^"]+)"', response.content.decode()):
+        response = alice.get(more.group(1).replace("&amp;", "&"), headers=HX)
+        found += ids(response)
+    assert found == made[::-1]
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"), [("newest", "cba"), ("oldest", "abc"), ("waiting", "ba"), ("closing", "ac")]
+)
+def test_the_list_can_be_ordered(alice, desk, sort, expected):
+    now = timezone.now()
+    hours = timedelta(hours=1)
+    rows = {
+        "a": world.make_conversation(desk.shop, at=now - 9 * hours, waiting_since=now - hours),
+        "b": world.make_conversation(desk.shop, at=now - 8 * hours, waiting_since=now - 2 * hours),
+        "c": world.make_conversation(desk.shop, at=now - 7 * hours),
+    }
+    Conversation.objects.filter(pk=rows["b"].pk).update(last_customer_message_at=now - timedelta(days=9))
+    names = {row.pk: name for name, row in rows.items()}
+    assert "".join(names[pk] for pk in ids(alice.get("/inbox/", {"sort": sort}))) == expected
+
+
+def test_search_finds_people_tickets_and_words(alice, desk):
+    wanted = world.make_conversation(desk.shop, "Rosa Diaz")
+    world.make_conversation(desk.shop, "Tom Becker")
+    world.say(wanted, "Where is my parcel?")
+    for words in ("rosa", "DIAZ", f"#{wanted.current_ticket_id}", str(wanted.current_ticket_id), "parcel"):
+        assert wanted.pk in ids(alice.get("/inbox/", {"q": words})), words
+    assert ids(alice.get("/inbox/", {"q": "rosa"})) == [wanted.pk]
+    assert ids(alice.get("/inbox/", {"q": "nobody says this"})) == []
+
+
+def test_search_finds_nothing_of_a_colleagues_channel(alice, desk):
+    secret = world.make_conversation(desk.service, "Secret Person")
+    world.say(secret, "hidden words")
+    for words in ("secret", "hidden words", f"#{secret.current_ticket_id}"):
+        assert ids(alice.get("/inbox/", {"q": words})) == []
+
+
+@pytest.mark.parametrize("words", ["%", "_", "'", '"', "\\", "\0", "x" * 5000, "#", "#99999999999999999999999", "²"])
+def test_odd_search_words_break_nothing(alice, desk, words):
+    world.make_conversation(desk.shop, "Rosa Diaz")
+    assert alice.get("/inbox/", {"q": words}).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["x", "-1", "99999999999999999999999", "²", ""])
+def test_odd_filters_break_nothing(alice, desk, number):
+    assert alice.get("/inbox/", {"channel": number, "department": number, "sort": number}).status_code == 200
+
+
+def test_the_list_can_be_filtered_by_channel(alice, desk):
+    world.make_conversation(desk.shop)
+    second = world.make_channel(desk.sales, "Second", desk.alice)
+    wanted = world.make_conversation(second)
+    assert ids(alice.get("/inbox/", {"channel": second.pk})) == [wanted.pk]
+
+
+def test_an_open_page_is_told_the_rows_that_belong_to_its_list_only(alice, desk, kinds):
+    hidden = world.make_conversation(desk.service)
+    asked = [kinds["mine"].pk, kinds["unassigned"].pk, hidden.pk, 10**15]
+    response = alice.get("/inbox/rows/", {"view": "mine", "id": asked}, headers=HX)
+    assert ids(response) == [kinds["mine"].pk]
+    assert count_of(response, "unassigned") == "1"
+
+
+def test_a_row_shows_who_wrote_last_what_is_unread_and_the_draft(alice, desk):
+    ours = world.make_conversation(desk.shop, preview="On its way", preview_is_ours=True)
+    world.make_conversation(desk.shop, preview="Hello?", unread_count=12)
+    Draft.objects.create(conversation=ours, user=desk.bob, text="not yours")
+    html = alice.get("/inbox/").content.decode()
+    assert 'class="row__ours">You:</span> <bdi>On its way' in html
+    assert ">9+<" in html
+    assert "not yours" not in html
+    Draft.objects.create(conversation=ours, user=desk.alice, text="half a sentence")
+    assert "half a sentence" in alice.get("/inbox/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        (timedelta(days=6, hours=20), "3 h 59 m"),
+        (timedelta(days=6, hours=22, minutes=30), "pill--warning"),
+        (timedelta(days=6, hours=23, minutes=45), "pill--danger"),
+        (timedelta(days=8), "Window closed"),
+    ],
+)
+def test_the_row_says_when_the_window_is_about_to_close(alice, desk, age, words):
+    world.make_conversation(desk.shop, at=timezone.now() - age)
+    assert words in alice.get("/inbox/").content.decode()
+
+
+def test_the_title_counts_what_is_unread_and_not_a_colleagues(alice, desk):
+    world.make_conversation(desk.shop, unread_count=3)
+    world.make_conversation(desk.shop, unread_count=1, assignee=desk.alice)
+    world.make_conversation(desk.shop, unread_count=1, assignee=desk.bob)
+    assert "<title>(2) Inbox</title>" in alice.get("/inbox/").content.decode()
+
+
+def test_a_badge_stops_counting_at_99(alice, desk):
+    for n in range(103):
+        world.make_conversation(desk.shop, f"Person {n}")
+    assert count_of(alice.get("/inbox/"), "all") == "99+"
+
+
+def test_the_list_needs_as_many_queries_with_60_conversations_as_with_2(alice, desk):
+    def count() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            alice.get("/inbox/")
+        return len(captured)
+
+    def add(amount: int) -> None:
+        for n in range(amount):
+            row = world.make_conversation(desk.shop, f"P{n}", assignee=[None, desk.alice, desk.bob][n % 3])
+            Draft.objects.create(conversation=row, user=desk.alice, text="draft")
+
+    add(2)
+    count()
+    few = count()
+    add(58)
+    assert count() == few
+    assert few <= 14
+
+
+def test_an_agent_without_a_channel_is_told_what_to_do(desk, as_user):
+    assert "You are not associated with a channel yet" in as_user(desk.charlie).get("/inbox/").content.decode()
+
+
+def test_the_channels_of_others_are_not_named(alice, desk):
+    html = alice.get("/inbox/").content.decode()
+    assert Channel.objects.get(name="Service")
+    assert "Service" not in html
+
+
+def test_the_front_door_leads_agents_to_the_inbox_and_administrators_to_setup(desk, as_user):
+    assert as_user(desk.alice).get("/").url == "/inbox/"
+    assert as_user(desk.root).get("/").url == "/admin/"

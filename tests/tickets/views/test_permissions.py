@@ -1,0 +1,137 @@
+"""alice answers the channel, bob another one, charlie none: every address of the workspace, by each of them."""
+
+import pytest
+from django.core.files.base import ContentFile
+from django.test import Client
+from django.urls import URLPattern, resolve
+
+from tickets import urls
+from tickets.models import Conversation
+from tickets.views.actions import ACTIONS
+from tickets.views.compose import CHOICES
+
+from . import world
+
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def scene(desk):
+    conversation = world.make_conversation(desk.shop, "Rosa Diaz", unread_count=1)
+    contact = conversation.contact
+    contact.picture.save("rosa.png", ContentFile(world.png()))
+    page = desk.shop.page
+    page.picture.save("page.png", ContentFile(world.png()))
+    incoming = world.say(conversation, "a private word")
+    attachment = world.attach(incoming, "private.png")
+    failed = world.say(conversation, "answer", author=desk.alice, state="failed", mid=None)
+    return conversation, attachment, failed
+
+
+def gets(scene, desk) -> list[str]:
+    conversation, attachment, _failed = scene
+    base = f"/inbox/{conversation.pk}/"
+    return [
+        base,
+        f"{base}messages/",
+        f"{base}messages/?before=x",
+        f"{base}draft/",
+        f"{base}picture/",
+        f"{base}files/{attachment.pk}/",
+        f"/inbox/pages/{desk.shop.page_id}/picture/",
+        f"/inbox/channels/{desk.shop.pk}/icon/",
+    ]
+
+
+def posts(scene) -> list[str]:
+    conversation, _attachment, failed = scene
+    base = f"/inbox/{conversation.pk}/"
+    settle = [f"{base}messages/{failed.pk}/{choice}/" for choice in CHOICES]
+    return [f"{base}reply/", f"{base}draft/", f"{base}read/", *settle, *(f"{base}{action}/" for action in ACTIONS)]
+
+
+def test_the_tables_of_this_test_name_every_address(scene, desk):
+    tried = {"home", "inbox", "inbox_list", "inbox_rows", "inbox_me"}
+    tried |= {resolve(path.partition("?")[0]).url_name for path in gets(scene, desk) + posts(scene)}
+    assert {pattern.name for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)} == tried
+
+
+def test_who_may_see_the_conversation_gets_everything_of_it(scene, desk, as_user):
+    for user in (desk.alice, desk.root):
+        for path in gets(scene, desk):
+            response = as_user(user).get(path, headers=HX)
+            assert response.status_code == 200, path
+            b"".join(response)  # a file is closed when it was sent
+
+
+def test_a_stranger_cannot_tell_the_conversation_from_none(scene, desk, as_user):
+    for user in (desk.bob, desk.charlie):
+        client = as_user(user)
+        for path in gets(scene, desk):
+            assert client.get(path, headers=HX).status_code == 404, path
+        for path in posts(scene):
+            assert client.post(path, {"text": "x"}, headers=HX).status_code == 404, path
+    conversation = Conversation.objects.get()
+    assert (conversation.unread_count, conversation.assignee) == (1, None)
+    assert conversation.messages.count() == 2
+
+
+def test_a_stranger_finds_nothing_of_it_in_the_lists(scene, desk, as_user):
+    conversation = scene[0]
+    for user in (desk.bob, desk.charlie):
+        for path in ("/inbox/", "/inbox/list/", f"/inbox/rows/?id={conversation.pk}", "/inbox/?q=private"):
+            html = as_user(user).get(path).content.decode()
+            assert "Rosa" not in html, path
+            assert f"row-{conversation.pk}" not in html, path
+
+
+def test_a_visitor_is_sent_to_the_login(scene, desk):
+    for path in [*gets(scene, desk), "/inbox/", "/inbox/list/", "/inbox/rows/", "/"]:
+        response = Client().get(path)
+        assert response.status_code == 302, path
+        assert response.url.startswith("/accounts/login/?next="), path
+    for path in [*posts(scene), "/inbox/me/"]:
+        assert Client().post(path).status_code == 302, path
+
+
+def test_a_part_asked_for_after_the_session_ended_says_so(scene, desk):
+    response = Client().get("/inbox/rows/", headers=HX)
+    assert response.status_code == 401
+    assert response.headers["HX-Redirect"] == "/accounts/login/"
+
+
+def test_an_agent_loses_sight_of_a_conversation_that_is_transferred_away(scene, desk, as_user):
+    conversation = world.make_conversation(desk.service, assignee=desk.alice)
+    client = as_user(desk.alice)
+    response = client.post(f"/inbox/{conversation.pk}/transfer/", {"department": desk.support.pk}, headers=HX)
+    assert response.status_code == 422  # it is there already
+    response = client.post(f"/inbox/{conversation.pk}/assign/", {"assignee": desk.bob.pk}, headers=HX)
+    assert (response.status_code, response.headers["X-Gone"]) == (204, "yes")
+    assert client.get(f"/inbox/{conversation.pk}/").status_code == 404
+
+
+def test_only_posts_change_anything(scene, desk, as_user):
+    client = as_user(desk.alice)
+    for path in posts(scene):
+        if not path.endswith("/draft/"):
+            assert client.get(path).status_code == 405, path
+
+
+def test_a_post_without_the_token_is_refused(scene, desk):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(desk.alice)
+    for path in posts(scene):
+        assert client.post(path, {"text": "x"}).status_code == 403, path
+
+
+def test_a_file_is_served_only_under_its_own_conversation(scene, desk, as_user):
+    _conversation, attachment, _failed = scene
+    other = world.make_conversation(desk.service)
+    assert as_user(desk.bob).get(f"/inbox/{other.pk}/files/{attachment.pk}/").status_code == 404
+
+
+@pytest.mark.parametrize("number", [0, 10**15, 10**30])
+def test_numbers_of_nothing_are_not_found(desk, as_user, number):
+    client = as_user(desk.root)
+    for path in (f"/inbox/{number}/", f"/inbox/channels/{number}/icon/", f"/inbox/pages/{number}/picture/"):
+        assert client.get(path).status_code == 404
