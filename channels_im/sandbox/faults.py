@@ -194,9 +194,10 @@ def maybe_reorder(world: World, page_id: str) -> None:
         newest["due_at"] = world.now() + 3
         held.append(newest)
         if len(held) >= int(fault["params"].get("size", 2)):
-            for place, row in enumerate(reversed(held)):
+            now = world.now()
+            for age, row in enumerate(held):  # all are due at once, the newest first: an event queued next comes after
                 row["held"] = False
-                row["due_at"] = world.now() + place * 0.001
+                row["due_at"] = now - age * 0.001
             _use(world, fault)
         for row in held:
             world.store.put("deliveries", row["id"], row)
