@@ -38,7 +38,7 @@ def _take_one(opened: Opened, entry: Entry, route: Route) -> bool:
         return False
     try:
         with transaction.atomic():
-            (take,) = journal.receiver().receive([route.sender(entry.incoming.event.psid)])
+            (take,) = journal.receiver().receive([route.sender(entry.incoming.event.psid)], isolated=True)
             take(entry.incoming)
             entry.fate, entry.error = Fate.DONE, ""
             opened.save_progress()

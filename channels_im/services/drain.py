@@ -104,36 +104,47 @@ def _next_few(waiting: deque[Group]) -> list[Group]:
 
 
 def _take_together(groups: list[Group]) -> None:
-    """Take in a few groups in one transaction; when that fails as a whole, each in its own."""
+    """Take in a few groups in one transaction without savepoints; when anything in it fails, again with all care."""
     try:
         with transaction.atomic(), live.gathering():
             takes = journal.receiver().receive([group.sender for group in groups])
             for group, take in zip(groups, takes, strict=True):
-                _take_group(group, take)
+                for entry in group.entries:
+                    take(entry.incoming)
+                    entry.fate = Fate.DONE
     except Exception as error:
         if not connection.is_usable():
             raise
-        if len(groups) == 1:
-            for entry in groups[0].entries:
-                if entry.fate is not Fate.FAILED:
-                    _failed(entry, error)
-            return
-        logger.warning("Customers are taken in one by one: together it failed", exc_info=error)
+        logger.info("Events are taken in one by one: together it failed", exc_info=error)
         for group in groups:
             group.start_over()
-            _take_together([group])
+            _take_alone(group)
 
 
-def _take_group(group: Group, take: Callable[[Incoming], None]) -> None:
-    """Take in the events of one sender, each in a savepoint of its own."""
-    for entry in group.entries:
-        try:
-            with transaction.atomic():
-                take(entry.incoming)
-            entry.fate = Fate.DONE
-        except Exception as error:
-            _failed(entry, error)
-            (take,) = journal.receiver().receive([group.sender])
+def _take_alone(group: Group) -> None:
+    """Take in the events of one sender in one transaction, each in a savepoint of its own: one may fail alone."""
+    try:
+        with transaction.atomic(), live.gathering():
+            take = _one_taker(group.sender)
+            for entry in group.entries:
+                try:
+                    with transaction.atomic():
+                        take(entry.incoming)
+                    entry.fate = Fate.DONE
+                except Exception as error:
+                    _failed(entry, error)
+                    take = _one_taker(group.sender)
+    except Exception as error:
+        if not connection.is_usable():
+            raise
+        for entry in group.entries:
+            if entry.fate is not Fate.FAILED:
+                _failed(entry, error)
+
+
+def _one_taker(sender: Sender) -> Callable[[Incoming], None]:
+    (take,) = journal.receiver().receive([sender], isolated=True)
+    return take
 
 
 def _failed(entry: Entry, error: Exception) -> None:

@@ -55,11 +55,12 @@ class Sender:
 class Receiver(Protocol):
     """Called inside a transaction for a few senders; returns, in their order, what takes in the events of each.
 
-    What takes an event in runs in a savepoint of its own. When it raises, the event is kept and tried again later, and
-    the receiver is asked anew for the sender's other events.
+    `isolated`: each event runs in a savepoint of its own. When it raises, the event is kept and tried again later, and
+    the receiver is asked anew for the sender's other events. Otherwise there are no savepoints, which is faster, and
+    whatever raises undoes the whole transaction: all of it is taken in again, isolated.
     """
 
-    def __call__(self, senders: Sequence[Sender]) -> list[Callable[[Incoming], None]]: ...
+    def __call__(self, senders: Sequence[Sender], *, isolated: bool = False) -> list[Callable[[Incoming], None]]: ...
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,14 @@ Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source
 NUDGE_AT_MOST_EVERY_S = 0.3
 
 
-def receive(senders: Sequence[Sender]) -> list[Callable[[Incoming], None]]:
+def receive(senders: Sequence[Sender], *, isolated: bool = False) -> list[Callable[[Incoming], None]]:
     """Return what takes in the events of each sender (see journal.Receiver); locks the conversations there are."""
     known = contacts.lock_conversations((sender.channel, sender.psid) for sender in senders if sender.psid)
+    threads.read_current_tickets(known.values())
     return [
         partial(take_page_event, sender.page, sender.channel)
         if sender.psid is None
-        else Customer(sender, known.get((sender.channel.pk, sender.psid))).take
+        else Customer(sender, known.get((sender.channel.pk, sender.psid)), isolated=isolated).take
         for sender in senders
     ]
 
@@ -65,7 +66,8 @@ def note_policy(page: Page, channel: Channel, incoming: Incoming) -> None:
 class Customer:
     """Takes in the events of one customer. A new conversation is made when the first event needs it."""
 
-    def __init__(self, sender: Sender, conversation: Conversation | None) -> None:
+    def __init__(self, sender: Sender, conversation: Conversation | None, *, isolated: bool) -> None:
+        self.isolated = isolated
         self.page, self.channel, self.psid = sender.page, sender.channel, sender.psid or ""
         self._conversation = conversation  # locked until the end of the transaction
 
@@ -151,7 +153,7 @@ class Customer:
             is_standby=incoming.event.standby,
             **fields,
         )
-        message, created = threads.add_to_locked(conversation, new)
+        message, created = threads.add_to_locked(conversation, new, savepoint=self.isolated)
         if created:
             contact = conversation.contact
             if contact.profile_state == Contact.ProfileState.PENDING and contact.profile_attempts == 0:

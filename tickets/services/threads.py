@@ -92,11 +92,21 @@ def lock(conversation: Conversation) -> None:
         Conversation.current_ticket.field.delete_cached_value(conversation)  # read before the lock was held
 
 
-def add_to_locked(conversation: Conversation, new: NewMessage) -> tuple[Message, bool]:
-    """Do what `add_message` does, in a transaction that holds the conversation's lock already."""
+def read_current_tickets(conversations: Iterable[Conversation]) -> None:
+    """Give locked conversations their current tickets, all with one query."""
+    having = {found.current_ticket_id: found for found in conversations if found.current_ticket_id is not None}
+    for pk, ticket in Ticket.objects.in_bulk(having).items() if having else ():
+        having[pk].current_ticket = ticket
+
+
+def add_to_locked(conversation: Conversation, new: NewMessage, *, savepoint: bool = True) -> tuple[Message, bool]:
+    """Do what `add_message` does, in a transaction that holds the conversation's lock already.
+
+    Without `savepoint` a message that is known already breaks the transaction: the caller undoes it and asks again.
+    """
     page_id = conversation.contact.page_id
     try:
-        with transaction.atomic():
+        with transaction.atomic(savepoint=savepoint):
             placed = _place(conversation, new)
             message = _insert(conversation, page_id, placed.ticket_id, new)
     except IntegrityError:
