@@ -1,0 +1,101 @@
+"""Programs that are told what happens: an address with a secret, and what is or was to be told."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from desk.encryption import EncryptedTokenField
+
+
+class EventType(models.TextChoices):
+    """What a program can be told; the names are those of the API (docs/api.md)."""
+
+    MESSAGE_CREATED = "message.created", "A message or note was written or came in"
+    MESSAGE_UPDATED = "message.updated", "A message changed: state, text, reactions, files, taken back"
+    MESSAGE_DELETED = "message.deleted", "A reply was discarded before it was sent"
+    TICKET_OPENED = "ticket.opened", "A ticket was opened"
+    TICKET_CLOSED = "ticket.closed", "A ticket was closed"
+    TICKET_REOPENED = "ticket.reopened", "A ticket was reopened"
+    CONVERSATION_ASSIGNED = "conversation.assigned", "A conversation was assigned to somebody, or to nobody"
+    CONVERSATION_TRANSFERRED = "conversation.transferred", "A conversation was transferred to a department"
+    CONTACT_BLOCKED = "contact.blocked", "A person was blocked"
+    CONTACT_UNBLOCKED = "contact.unblocked", "A person was unblocked"
+
+
+#: Sent by hand from Setup; nobody subscribes to it.
+TEST_EVENT = "test"
+
+
+class EventSubscription(models.Model):
+    """A program that is told of events: its address, which events, and how it has been answering."""
+
+    name = models.CharField(max_length=100)
+    url = models.CharField("address", max_length=2000)
+    secret = EncryptedTokenField(null=True, blank=True, help_text="Signs what is sent")
+    previous_secret = EncryptedTokenField(null=True, blank=True, help_text="Signs too for a day after a rotation")
+    rotated_at = models.DateTimeField(null=True, blank=True)
+    events = models.JSONField(default=list, help_text="names of EventType")
+    is_active = models.BooleanField(default=True)
+    disabled_reason = models.TextField(blank=True, help_text="Why Desk turned it off by itself")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="calls in a row that failed")
+    retry_after = models.DateTimeField(null=True, blank=True, help_text="No call before this")
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EventDelivery(models.Model):
+    """One event for one subscription: a row of the outbox of events, written with the change it tells of.
+
+    Ids and no foreign keys: the event outlives what it tells of.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Waiting"
+        SENDING = "sending", "Being sent"
+        DELIVERED = "delivered", "Delivered"
+        FAILED = "failed", "Given up"
+        DROPPED = "dropped", "Dropped"
+
+    subscription = models.ForeignKey(EventSubscription, on_delete=models.CASCADE, related_name="deliveries")
+    event_id = models.UUIDField(default=uuid.uuid4)
+    type = models.CharField(max_length=30)
+    conversation_id = models.BigIntegerField(null=True, blank=True)
+    message_id = models.BigIntegerField(null=True, blank=True)
+    ticket_id = models.BigIntegerField(null=True, blank=True)
+    facts = models.JSONField(default=dict, blank=True, help_text="What only the moment knew: who did it, what changed")
+    body = models.TextField(blank=True, help_text="What is sent, as it was first sent")
+    created_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(max_length=9, choices=State, default=State.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    retry_after = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    claimed_by = models.CharField(max_length=64, blank=True)
+    status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="HTTP status of the last answer")
+    reason = models.TextField(blank=True, help_text="Why the last call failed, in words")
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "event deliveries"
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["subscription", "event_id"], name="event_once_per_subscription")]
+        indexes = [
+            models.Index(fields=["subscription", "state", "id"], name="event_delivery_of_state"),
+            models.Index(fields=["subscription", "conversation_id", "state", "id"], name="event_delivery_order"),
+            models.Index(fields=["state", "claimed_at"], name="event_delivery_claims"),
+            models.Index(fields=["settled_at"], name="event_delivery_settled"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"
