@@ -1,35 +1,30 @@
 """Fetching files and pictures from Meta's content network, as if every address were hostile.
 
-Only hosts of META_MEDIA_HOSTS, the resolved address pinned for the connection, at most three redirects each checked
-anew, a cap on bytes and on the whole time, no cookies, no token. http.client is used directly: it is the level at which
-the address can be pinned and one deadline can hold for the TLS handshake, the headers and the body alike.
+Only hosts of META_MEDIA_HOSTS, the resolved address pinned for the connection (desk.pinned), at most three redirects
+each checked anew, a cap on bytes and on the whole time, no cookies, no token.
 """
 
 import http.client
-import io
 import re
-import socket
 import ssl
 import tempfile
 import time
 from dataclasses import dataclass
 from email.message import Message
-from functools import lru_cache
-from typing import IO, Any
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
-import certifi
 from django.conf import settings
 
 from channels_im.messenger.files import INCOMING_LIMIT, incoming_too_big, safe_name
-from channels_im.messenger.media_hosts import Target, TargetRefused, addresses, redirected, target
-from desk.http import USER_AGENT
+from channels_im.messenger.media_hosts import TargetRefused, addresses, redirected, target
+from desk.pinned import Exchange
 
 MAX_REDIRECTS = 3
 TIMEOUT_S = 60.0
-_CONNECT_TIMEOUT_S = 10.0
 _CHUNK_BYTES = 65_536
 _IN_MEMORY_BYTES = 1_048_576
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -71,8 +66,8 @@ def fetch(url: str, *, max_bytes: int = INCOMING_LIMIT, timeout_s: float = TIMEO
     try:
         for _ in range(MAX_REDIRECTS + 1):
             found = target(url, settings.META_MEDIA_HOSTS)
-            with _Exchange(found, deadline) as exchange:
-                response = exchange.response()
+            with Exchange(found.scheme, found.host, found.port, addresses(found), deadline) as exchange:
+                response = exchange.request("GET", found.selector, _HEADERS)
                 if response.status in _REDIRECTS and response.headers.get("Location"):
                     url = redirected(url, response.headers["Location"])
                     continue
@@ -131,103 +126,3 @@ def _filename(headers: Message, url: str) -> str:
     disposition["Content-Disposition"] = re.sub(r"[\r\n\0]", "", headers.get("Content-Disposition", ""))
     name = disposition.get_filename() or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
     return safe_name(name)
-
-
-class _Exchange:
-    """One GET over one pinned connection, all of it before the deadline."""
-
-    def __init__(self, found: Target, deadline: float) -> None:
-        self.found = found
-        self.deadline = deadline
-        self.socket: socket.socket | None = None
-
-    def __enter__(self) -> "_Exchange":
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        if self.socket is not None:
-            self.socket.close()
-
-    def response(self) -> http.client.HTTPResponse:
-        found = self.found
-        is_default = found.port == (443 if found.scheme == "https" else 80)
-        host = f"[{found.host}]" if ":" in found.host else found.host
-        self.socket = self._connect()
-        connection = http.client.HTTPConnection(found.host, found.port)
-        # The socket is given, so http.client resolves nothing: this is the pinning.
-        connection.sock = _DeadlineSocket(self.socket, self.deadline)
-        connection.putrequest("GET", found.selector, skip_host=True, skip_accept_encoding=True)
-        connection.putheader("Host", host if is_default else f"{host}:{found.port}")
-        connection.putheader("User-Agent", USER_AGENT)
-        connection.putheader("Accept", "*/*")
-        connection.putheader("Accept-Encoding", "identity")
-        connection.putheader("Connection", "close")
-        connection.endheaders()
-        return connection.getresponse()
-
-    def _connect(self) -> socket.socket:
-        failure: OSError | None = None
-        for address in addresses(self.found):
-            try:
-                raw = socket.create_connection((address, self.found.port), min(_CONNECT_TIMEOUT_S, self._left()))
-            except OSError as exc:
-                failure = exc
-                continue
-            if self.found.scheme == "http":
-                return raw
-            try:
-                raw.settimeout(self._left())
-                return _tls_context().wrap_socket(raw, server_hostname=self.found.host)
-            except BaseException:
-                raw.close()
-                raise
-        raise failure or OSError("The host has no address")
-
-    def _left(self) -> float:
-        return _left(self.deadline)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-@lru_cache(maxsize=1)
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    # Slim systems have no certificate store of their own.
-    context.load_verify_locations(certifi.where())
-    return context
-
-
-class _DeadlineSocket:
-    """What http.client needs of a socket; every wait ends at the deadline, however slowly the bytes drip."""
-
-    def __init__(self, raw: socket.socket, deadline: float) -> None:
-        self._raw = raw
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        self._raw.settimeout(_left(self._deadline))
-        self._raw.sendall(data)
-
-    def makefile(self, *_args: Any, **_kwargs: Any) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._raw, self._deadline))
-
-    def close(self) -> None:
-        """Leave the socket open: http.client closes it before the body is read. The exchange closes it."""
-
-
-class _DeadlineReader(io.RawIOBase):
-    def __init__(self, raw: socket.socket, deadline: float) -> None:
-        self._raw = raw
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._raw.settimeout(_left(self._deadline))
-        return self._raw.recv_into(buffer)
