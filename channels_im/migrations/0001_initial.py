@@ -32,6 +32,14 @@ class Migration(migrations.Migration):
                         help_text="Fetch audio and video that customers send. Off: they become a card that says so.",
                     ),
                 ),
+                (
+                    "shows_typing",
+                    models.BooleanField(default=False, help_text="Show customers when an agent is typing."),
+                ),
+                (
+                    "shows_seen",
+                    models.BooleanField(default=False, help_text="Show customers when an agent has read their message."),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ("deactivated_at", models.DateTimeField(blank=True, null=True)),
                 ("deleted_at", models.DateTimeField(blank=True, null=True)),

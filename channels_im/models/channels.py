@@ -32,6 +32,8 @@ class Channel(models.Model):
     receive_audio_video = models.BooleanField(
         default=False, help_text="Fetch audio and video that customers send. Off: they become a card that says so."
     )
+    shows_typing = models.BooleanField(default=False, help_text="Show customers when an agent is typing.")
+    shows_seen = models.BooleanField(default=False, help_text="Show customers when an agent has read their message.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     deactivated_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)

@@ -38,6 +38,7 @@ class Conversation(models.Model):
     read_watermark = models.DateTimeField(
         null=True, blank=True, help_text="What went out at or before this (Meta's time) was read"
     )
+    holds_reply = models.BooleanField(default=False, help_text="A reply is held until the customer writes")
     thread_owner_app_id = models.CharField(max_length=64, blank=True, help_text="Another app that holds the thread")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

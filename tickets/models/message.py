@@ -75,6 +75,9 @@ class Message(models.Model):
 
     state = models.CharField(max_length=9, choices=State)
     reason = models.TextField(blank=True, help_text="Why it failed, is held or unsure, in words for the agent")
+    waits_for_customer = models.BooleanField(
+        default=False, help_text="Held until the customer writes; any other held reply goes out after a click"
+    )
     error_code = models.IntegerField(null=True, blank=True)
     error_subcode = models.IntegerField(null=True, blank=True)
     fbtrace_id = models.CharField(max_length=64, blank=True)
@@ -142,6 +145,7 @@ class Attachment(models.Model):
     reason = models.TextField(blank=True)
     source_url = models.TextField(blank=True, help_text="Meta's link; it expires, kept only as a note")
     attempts = models.PositiveSmallIntegerField(default=0)
+    refreshes = models.PositiveSmallIntegerField(default=0, help_text="How often Meta was asked for a fresh link")
     retry_after = models.DateTimeField(null=True, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
     claimed_by = models.CharField(max_length=64, blank=True)

@@ -48,19 +48,6 @@ class Action(StrEnum):
     CHANGE_FILES = "change_files"
 
 
-# What may heal without the message being changed: a message refused for these is kept, held, and can be released.
-HEALABLE = frozenset(
-    {
-        Refusal.CHANNEL_INACTIVE,
-        Refusal.REAUTH_REQUIRED,
-        Refusal.NOT_ASSOCIATED,
-        Refusal.CONTACT_BLOCKED,
-        Refusal.WINDOW_CLOSED,
-        Refusal.PERSON_ONLY,
-    }
-)
-
-
 @dataclass(frozen=True)
 class Verdict:
     """The answer of `may_send`. `code` is "" when allowed; `sentence` is for people, `action` what heals it."""
@@ -71,9 +58,9 @@ class Verdict:
     action: str = Action.NONE
 
     @property
-    def healable(self) -> bool:
-        """Say whether the same message may be allowed later without being changed."""
-        return self.allowed or self.code in HEALABLE
+    def waits_for_customer(self) -> bool:
+        """Say whether the customer's next message is all that is missing: such a reply may be held until then."""
+        return self.action == Action.WAIT_FOR_CUSTOMER
 
 
 ALLOWED = Verdict(True)
@@ -104,6 +91,12 @@ class SendFacts:
 def may_send(facts: SendFacts) -> Verdict:
     """Return whether this may be sent: first what concerns the conversation, then the message itself."""
     return _conversation_refusal(facts) or _message_refusal(facts) or ALLOWED
+
+
+def may_hold(facts: SendFacts) -> Verdict:
+    """Return `may_send`'s verdict, but what is wrong with the message itself before that the customer must write."""
+    verdict = may_send(facts)
+    return _message_refusal(facts) or verdict if verdict.waits_for_customer else verdict
 
 
 def _conversation_refusal(facts: SendFacts) -> Verdict | None:

@@ -17,7 +17,7 @@ from channels_im.services.journal import Incoming, Refused, Sender
 from desk import live
 from desk.nudge import nudge
 from tickets.models import Attachment, Contact, Conversation, Message, MessageChange
-from tickets.services import changes, contacts, files, profiles, receipts, threads
+from tickets.services import changes, contacts, files, holds, profiles, receipts, threads
 from tickets.services.content import attachments_of, card_of
 from tickets.services.threads import NewMessage
 
@@ -160,6 +160,8 @@ class Customer:
                 nudge(profiles.TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
             if fields["kind"] == Kind.MESSAGE and conversation.thread_owner_app_id and not message.is_standby:
                 self._set_owner(incoming, "")  # had another app the thread, this would have come in standby
+            if fields["kind"] == Kind.MESSAGE and conversation.holds_reply:
+                holds.release(conversation, message.ticket_id)
         return message, created
 
     # --- What happens to messages -------------------------------------------------------------------------------------

@@ -18,10 +18,10 @@ from channels_im.models import Page
 from desk.models import User
 from desk.nudge import nudge
 from tickets.models import Attachment, Conversation, Message
-from tickets.rules.sending import Action, Refusal, SendFacts, Verdict, clean_text, is_blank
+from tickets.rules.sending import ALLOWED, Action, Refusal, SendFacts, Verdict, clean_text, is_blank, may_hold
 from tickets.rules.sending import may_send as decide
-from tickets.rules.window import Window, window
-from tickets.services import access, settling, threads
+from tickets.rules.window import Window, policy, window
+from tickets.services import access, answered, holds, settling, threads
 from tickets.services.times import now_ms
 
 State, Source = Message.State, Message.Source
@@ -98,13 +98,13 @@ def _reauth_reason(page: Page) -> str:
 
 
 def _ask(
-    user: User | None, conversation_id: int, text: str | None, files: Sequence[File]
+    user: User | None, conversation_id: int, text: str | None, files: Sequence[File], hold: bool = False
 ) -> tuple[Verdict, list[file_rules.OutgoingFile]]:
     conversation = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation_id)
     facts = facts_of(user, conversation, author_is_human=user is not None, now=timezone.now())
     checked, refusals = _check(files)
     facts = SendFacts(**{**vars(facts), "text": text, "file_count": len(files), "file_refusals": refusals})
-    return decide(facts), checked
+    return may_hold(facts) if hold else decide(facts), checked
 
 
 def _check(files: Sequence[File]) -> tuple[list[file_rules.OutgoingFile], list[str]]:
@@ -127,23 +127,24 @@ def queue_reply(
     reply_to_mid: str = "",
     client_key: str | None = None,
     hold: bool = False,
+    seen: int | None = None,
 ) -> list[Message]:
     """Put a reply into the outbox, one message per part (the text first, then each file), and return them in order.
 
     `text` may have at most 1600 characters (code points) after `clean_text`; `files` are seekable and named, in the
     limits of the seed's table. `client_key` is made by the composer: the same key again in this conversation returns
-    what it made the first time. With `hold`, what cannot be sent now but may later (window closed, channel off, page to
-    re-authenticate) is kept as held instead of refused. `user` None: Desk itself writes, which is no person to Meta.
+    what it made the first time. With `hold`, what may go out only when the customer writes again is held until then
+    (`holds.release`) instead of refused. `user` None: Desk itself writes, which is no person to Meta.
 
-    Raises ReplyRefused with the verdict; then nothing was kept.
+    Raises ReplyRefused, or AnsweredMeanwhile when somebody answered after message `seen` (id). Then nothing is kept.
     """
     text = clean_text(text)
     key = _stored_key(client_key)
     part_count = (0 if is_blank(text) else 1) + len(files)
     if key and (known := _known_parts(conversation, key)):
         return known
-    verdict, checked = _ask(user, conversation.pk, text, files)
-    if not verdict.allowed and not (hold and verdict.healable and part_count):
+    verdict, checked = _ask(user, conversation.pk, text, files, hold)
+    if not verdict.allowed and not (hold and verdict.waits_for_customer and part_count):
         raise ReplyRefused(verdict)
     _check_reply_to(conversation, reply_to_mid)
     attachments = [_store(file, found) for file, found in zip(files, checked, strict=True)]
@@ -153,6 +154,10 @@ def queue_reply(
             if key and (known := _known_parts(conversation, key)):
                 _forget(attachments)
                 return known
+            if user is not None and seen is not None:
+                answered.require_seen(user, conversation, seen)
+            if not verdict.allowed and policy(window_of(conversation), author_is_human=user is not None):
+                verdict = ALLOWED  # they have written while we asked
             return _add_parts(user, conversation, text, attachments, reply_to_mid, key, verdict)
     except BaseException:
         _forget(attachments)
@@ -181,6 +186,7 @@ def _add_parts(
             sent_at=now,
             state=State.QUEUED if verdict.allowed else State.HELD,
             reason=verdict.sentence,
+            waits_for_customer=not verdict.allowed,
             text=part_text,
             attachments=part_files,
             reply_to_mid=reply_to_mid if position == 0 else "",
@@ -192,6 +198,8 @@ def _add_parts(
         conversation.save(update_fields=["unread_count"])
     if verdict.allowed:
         nudge(settling.DRAIN_TASK)
+    else:
+        holds.refresh(conversation)
     return messages
 
 
@@ -263,6 +271,24 @@ def release(user: User, message: Message) -> Message:
     return _queue_again(user, message, State.HELD, "This message is not held any more.")
 
 
+def wait(user: User, message: Message) -> Message:
+    """Let a held reply go out by itself when the customer writes. Raises ReplyRefused when it lacks something else."""
+    _require_access(user, message)
+    verdict = may_send(user, message.conversation)
+    if not verdict.allowed and not verdict.waits_for_customer:
+        raise ReplyRefused(verdict)
+    with transaction.atomic():
+        conversation = _lock_conversation_of(message)
+        is_shut = policy(window_of(conversation), author_is_human=True) is None
+        _require(is_shut, "The customer has written meanwhile: you can send it now.")
+        held = Message.objects.filter(pk=message.pk, direction=Message.Direction.OUT, state=State.HELD)
+        _require(held.update(waits_for_customer=True, reason=verdict.sentence), "This message is not held any more.")
+        holds.refresh(conversation)
+        threads.announce(conversation)
+    message.refresh_from_db()
+    return message
+
+
 def send_again(user: User, message: Message) -> Message:
     """Queue an unsure reply again: the agent has looked, and it did not arrive.
 
@@ -316,6 +342,7 @@ def discard(user: User, message: Message) -> str:
         files = [attachment.file for attachment in found.attachments.all() if attachment.file]
         found.delete()
         threads.forget_message(conversation, found)
+        holds.refresh(conversation)
         for file in files:
             transaction.on_commit(lambda file=file: file.storage.delete(file.name))
     return message.text
@@ -334,6 +361,7 @@ def _queue_again(user: User, message: Message, state: str, gone: str) -> Message
         changed = waiting.update(
             state=State.QUEUED,
             reason="",
+            waits_for_customer=False,
             error_code=None,
             error_subcode=None,
             fbtrace_id="",
@@ -343,6 +371,7 @@ def _queue_again(user: User, message: Message, state: str, gone: str) -> Message
             claimed_by="",
         )
         _require(changed, gone)
+        holds.refresh(conversation)
         threads.refresh_waiting(conversation)
         threads.announce(conversation)
         nudge(settling.DRAIN_TASK)

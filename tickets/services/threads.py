@@ -54,6 +54,7 @@ class NewMessage:
     delivered_at: datetime | None = None
     read_at: datetime | None = None
     reason: str = ""
+    waits_for_customer: bool = False
     attachments: tuple[Attachment, ...] = ()
 
 
@@ -71,9 +72,10 @@ def add_message(
 
     Locks the conversation's row and brings `conversation` up to date. `fields` are those of NewMessage: `kind`, `text`,
     `card`, `mid`, `author`, `reply_to_mid`, `client_key`, `is_standby`, `received_at`, `original_timestamp`,
-    `delivered_at`, `read_at`, `reason`. `attachments` are unsaved. A `mid` the Page has already, or a `client_key` the
-    conversation has already, is not added again: the first one comes back, with False. Customer messages are threaded
-    into tickets (tickets.rules.threading), replies and notes join what was said before them, events open no ticket.
+    `delivered_at`, `read_at`, `reason`, `waits_for_customer`. `attachments` are unsaved. A `mid` the Page has already,
+    or a `client_key` the conversation has already, is not added again: the first one comes back, with False. Customer
+    messages are threaded into tickets (tickets.rules.threading), replies and notes join what was said before them,
+    events open no ticket.
     """
     new = NewMessage(
         direction=direction, source=source, sent_at=sent_at, state=state, attachments=tuple(attachments), **fields
@@ -197,6 +199,7 @@ def _insert(conversation: Conversation, page_id: int, ticket_id: int | None, new
         original_timestamp=new.original_timestamp,
         state=new.state,
         reason=new.reason,
+        waits_for_customer=new.waits_for_customer,
         delivered_at=new.delivered_at,
         read_at=new.read_at,
     )

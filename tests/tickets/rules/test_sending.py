@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickets.rules.sending import SendFacts, clean_text, forward, is_blank, may_send, receipt_state, retry_pause
+from tickets.rules.sending import (
+    SendFacts,
+    clean_text,
+    forward,
+    is_blank,
+    may_hold,
+    may_send,
+    receipt_state,
+    retry_pause,
+)
 from tickets.rules.window import window
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -71,8 +80,13 @@ def test_the_sentence_of_a_closed_window_has_the_date_it_closed():
     assert "17 November 2026 at 12:00 UTC" in may_send(SendFacts(window=CLOSED)).sentence
 
 
-def test_a_deleted_channel_never_heals():
-    assert not may_send(SendFacts(window=OPEN, channel_deleted=True)).healable
+def test_only_what_lacks_the_customers_next_message_may_be_held_for_it():
+    assert may_hold(SendFacts(window=CLOSED, text="Yes")).waits_for_customer
+    assert may_hold(SendFacts(window=OPEN, text="Yes")).allowed
+    assert may_hold(SendFacts(window=CLOSED, text="x" * 1601)).code == "text_too_long"
+    assert may_hold(SendFacts(window=CLOSED, text="", file_count=1, file_refusals=["No."])).code == "file_refused"
+    for stopped in ("channel_deleted", "contact_blocked", "contact_erased"):
+        assert not may_hold(SendFacts(window=CLOSED, text="Yes", **{stopped: True})).waits_for_customer
 
 
 def test_line_ends_of_a_browser_count_once():

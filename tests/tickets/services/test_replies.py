@@ -266,20 +266,6 @@ def test_a_refused_reply_leaves_no_file_behind(alice, conversation, settings):
     assert not list((settings.MEDIA_ROOT / "attachments").rglob("*.png"))
 
 
-def test_with_hold_a_reply_that_may_heal_is_kept_with_the_reason(alice, conversation):
-    type(conversation.channel).objects.update(is_active=False)
-    (message,) = replies.queue_reply(alice, conversation, text="Yes", hold=True)
-
-    assert message.state == "held"
-    assert "deactivated" in message.reason
-    conversation.refresh_from_db()
-    assert conversation.waiting_since == NOON
-
-
-def test_with_hold_a_text_that_is_too_long_is_refused_all_the_same(alice, conversation):
-    assert refusal(alice, conversation, text="x" * 1601, hold=True).code == "text_too_long"
-
-
 # --- What an agent may do afterwards ----------------------------------------------------------------------------------
 def test_a_failed_reply_is_queued_again(alice, conversation):
     failed = answer(conversation, state="failed", reason="Facebook refused this.")

@@ -1,0 +1,58 @@
+"""What the Page does in Messenger besides sending messages: Meta's sender actions."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from .conversation import Conversation
+from .message import Message
+
+
+class PageReaction(models.Model):
+    """The Page's reaction to a message as an agent wants it to be. Setting it twice is setting it once.
+
+    The row stays, with the last wish; what the customer really sees stands in `Message.reactions`.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENDING = "sending", "Sending"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Not sent"
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="page_reaction")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    emoji = models.CharField(max_length=32, blank=True, help_text="Empty: the reaction is taken back")
+    wish = models.PositiveIntegerField(default=1, help_text="Counts the wishes: what is sent may be outdated")
+    state = models.CharField(max_length=7, choices=State, default=State.QUEUED)
+    reason = models.TextField(blank=True, help_text="Why it failed or waits, in words for the agent")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    retry_after = models.DateTimeField(null=True, blank=True)
+    claimed_by = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "retry_after"], name="page_reaction_due")]
+
+    def __str__(self) -> str:
+        return f"reaction to {self.message_id}"
+
+
+class PageSignal(models.Model):
+    """That an agent is typing, or has read: shown to the customer now or not at all. One row of each a conversation."""
+
+    class Kind(models.TextChoices):
+        TYPING = "typing", "Typing"
+        SEEN = "seen", "Seen"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="page_signals")
+    kind = models.CharField(max_length=6, choices=Kind)
+    is_on = models.BooleanField(default=True, help_text="Typing: begun, or stopped")
+    wanted_at = models.DateTimeField(default=timezone.now)
+    is_waiting = models.BooleanField(default=True, help_text="Not yet taken by the sender")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["conversation", "kind"], name="page_signal_once")]
+        indexes = [models.Index(fields=["is_waiting", "wanted_at"], name="page_signal_due")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.conversation_id}"
