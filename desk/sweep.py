@@ -14,18 +14,21 @@ class Drain:
     """One kind of waiting rows. `due` says cheaply whether there are any, `task` is the dotted name that takes them.
 
     `reclaim` tidies up, above all takes back what a worker that died had claimed, and returns how many rows that were.
+    Rows that nobody has to take, but that grow old, have a `reclaim` alone.
     """
 
     name: str
-    due: Callable[[], bool]
-    task: str
+    due: Callable[[], bool] | None = None
+    task: str = ""
     reclaim: Callable[[], int] | None = None
 
 
 _drains: dict[str, Drain] = {}
 
 
-def register(name: str, due: Callable[[], bool], task: str, reclaim: Callable[[], int] | None = None) -> None:
+def register(
+    name: str, due: Callable[[], bool] | None = None, task: str = "", reclaim: Callable[[], int] | None = None
+) -> None:
     """Let the worker look after a kind of rows: `due` each second, `reclaim` each DESK_SWEEP_SECONDS."""
     _drains[name] = Drain(name, due, task, reclaim)
 
@@ -54,7 +57,7 @@ def _guarded(drain: Drain, act: Callable[[Drain], int]) -> int:
 
 
 def _nudge_if_due(drain: Drain) -> int:
-    if not drain.due():
+    if drain.due is None or not drain.due():
         return 0
     nudge(drain.task)
     return 1

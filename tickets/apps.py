@@ -9,7 +9,18 @@ class TicketsConfig(AppConfig):
         from channels_im.services import journal
         from desk import health, sweep
         from tickets import setup
-        from tickets.services import changes, files, intake, outbox, profiles, settling
+        from tickets.services import (
+            changes,
+            event_sending,
+            events,
+            files,
+            intake,
+            looking,
+            moderation,
+            outbox,
+            profiles,
+            settling,
+        )
 
         setup.register()
         journal.register_receiver(intake.receive, after_batch=changes.apply_late)
@@ -17,4 +28,7 @@ class TicketsConfig(AppConfig):
         sweep.register("profiles", profiles.is_due, profiles.TASK)
         sweep.register("files", files.is_due, files.TASK)
         sweep.register("early changes", changes.is_due, changes.TASK, changes.forget_old)
+        sweep.register("blocks", moderation.is_due, moderation.TASK)
+        sweep.register("events", event_sending.is_due, events.TASK, event_sending.tidy)
+        sweep.register("lookings", reclaim=looking.forget_expired)
         health.register("outbox", outbox.report)

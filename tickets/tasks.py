@@ -1,6 +1,7 @@
 """What the queue runs for tickets. A task is a nudge: the rows say what there is to do."""
 
-from tickets.services import changes, files, outbox, profiles
+from tickets.api import payloads
+from tickets.services import changes, erasing, event_sending, files, moderation, outbox, profiles
 
 
 def fetch_profiles() -> int:
@@ -21,3 +22,18 @@ def apply_late_changes() -> int:
 def drain_outbox() -> int:
     """Send the replies that are due and settle the unsure ones; return how many calls to Meta were made."""
     return outbox.drain_outbox()
+
+
+def tell_blocks() -> int:
+    """Tell Meta who is blocked and who no longer is; return how many calls were made."""
+    return moderation.tell_blocks()
+
+
+def delete_erased_files() -> int:
+    """Delete the files of people who were erased; return how many."""
+    return erasing.delete_files()
+
+
+def send_events() -> int:
+    """Tell programs what happened; return how many calls were made."""
+    return event_sending.drain_events(payloads.bodies)

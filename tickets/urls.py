@@ -2,14 +2,16 @@
 
 from django.urls import path
 
-from tickets.views import actions, compose, files, home, inbox
+from tickets.views import actions, compose, files, home, inbox, presence
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("inbox/", inbox.inbox, name="inbox"),
     path("inbox/list/", inbox.strip, name="inbox_list"),
     path("inbox/rows/", inbox.rows, name="inbox_rows"),
-    path("inbox/me/", inbox.me, name="inbox_me"),
+    path("inbox/me/", presence.me, name="inbox_me"),
+    path("inbox/news/", presence.newest, name="inbox_news"),
+    path("inbox/find/", presence.find, name="inbox_find"),
     path("inbox/pages/<int:page_id>/picture/", files.page_picture, name="page_picture"),
     path("inbox/channels/<int:channel_id>/icon/", files.channel_icon, name="channel_icon"),
     path("inbox/<int:conversation_id>/", inbox.conversation, name="conversation"),
@@ -17,6 +19,7 @@ urlpatterns = [
     path("inbox/<int:conversation_id>/reply/", compose.reply, name="conversation_reply"),
     path("inbox/<int:conversation_id>/draft/", compose.draft, name="conversation_draft"),
     path("inbox/<int:conversation_id>/read/", inbox.read, name="conversation_read"),
+    path("inbox/<int:conversation_id>/onlookers/", presence.onlookers, name="conversation_onlookers"),
     path("inbox/<int:conversation_id>/picture/", files.contact_picture, name="contact_picture"),
     path("inbox/<int:conversation_id>/files/<int:attachment_id>/", files.attachment, name="attachment"),
     path(

@@ -146,6 +146,12 @@ def clear_trouble(page: Page, *kinds: str) -> None:
         _announce(current)
 
 
+def limit_rate(page: Page, pause: timedelta) -> None:
+    """Let no further call of `page` go out for so long, in any worker; a longer limit that is known already stays."""
+    until = timezone.now() + pause
+    Page.objects.filter(pk=page.pk).exclude(rate_limited_until__gte=until).update(rate_limited_until=until)
+
+
 def _copy_connection(source: Page, target: Page) -> None:
     for field in CONNECTION_FIELDS:
         setattr(target, field, getattr(source, field))

@@ -48,15 +48,28 @@ def visible(facts: UserFacts, payload: dict[str, Any]) -> bool:
 
     `payload` holds ids: `channel`, `assignee`, `department`, and `transferred` (bool, absent means unknown). An unknown
     transfer is told to the department's members: the event names ids only, and the page reads the content through
-    views that ask `get_conversation`.
+    views that ask `get_conversation`. That a colleague is online or away (kind `agent`) is told to every colleague.
     """
     if facts.user_id is None:
         return False
+    if payload.get("kind") == "agent":
+        return True
     if facts.sees_all or payload.get("channel") in facts.channel_ids:
         return True
     if payload.get("assignee") == facts.user_id or payload.get("was_assignee") == facts.user_id:
         return True
     return bool(payload.get("transferred", True)) and payload.get("department") in facts.department_ids
+
+
+def ids_of(conversation: Conversation) -> dict[str, Any]:
+    """What `visible` decides on, for an event about this conversation."""
+    return {
+        "conversation": conversation.pk,
+        "channel": conversation.channel_id,
+        "assignee": conversation.assignee_id,
+        "department": conversation.department_id,
+        "transferred": conversation.transferred_at is not None,
+    }
 
 
 def conversations_for(
@@ -82,7 +95,14 @@ def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: Us
 
     Raises Http404 when it is not there and when `user` may not see it: a stranger cannot tell which.
     """
-    related = ("contact", "channel__page", "channel__department", "department", "assignee", "current_ticket")
+    related = (
+        "contact__moderation",
+        "channel__page",
+        "channel__department",
+        "department",
+        "assignee",
+        "current_ticket",
+    )
     conversation = conversations_for(user, facts).select_related(*related).filter(pk=conversation_id).first()
     if conversation is None:
         raise Http404("There is no such conversation, or you may not see it.")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from desk.models import Department, User
 from tickets.models import Contact, Conversation, Message, Ticket
 from tickets.rules.sending import clean_text, is_blank
-from tickets.services import access, threads
+from tickets.services import access, moderation, threads
 
 NOTE_LIMIT = 20_000  # characters
 
@@ -111,13 +111,21 @@ def reopen(user: User, conversation: Conversation) -> None:
 
 
 def block(user: User, conversation: Conversation) -> None:
-    """Block the contact in Desk: no reply goes out to them. Blocking twice changes nothing. Raises Refused."""
+    """Block the contact: no reply goes out, and Meta is told. Blocking twice changes nothing. Raises Refused."""
     _set_blocked(user, conversation, _now(), "blocked")
 
 
 def unblock(user: User, conversation: Conversation) -> None:
-    """Take the block back. Raises Refused."""
+    """Take the block back, here and at Meta. Raises Refused."""
     _set_blocked(user, conversation, None, "unblocked")
+
+
+def tell_meta_again(conversation: Conversation) -> None:
+    """Tell Meta once more of a block or unblock it refused. Nothing to tell changes nothing. Raises Refused."""
+    with transaction.atomic():
+        _lock_to_change(conversation, "blocked or unblocked")
+        if moderation.try_again(conversation.contact):
+            threads.announce(conversation)
 
 
 def _set_blocked(user: User, conversation: Conversation, blocked_at: datetime | None, word: str) -> None:
@@ -126,6 +134,7 @@ def _set_blocked(user: User, conversation: Conversation, blocked_at: datetime | 
         contacts = Contact.objects.filter(pk=conversation.contact_id, blocked_at__isnull=blocked_at is not None)
         if not contacts.update(blocked_at=blocked_at, blocked_by=user if blocked_at else None):
             return
+        moderation.wish(conversation.contact, blocked=blocked_at is not None)
         _event(conversation, user, word, f"{user} {word} this person")
         threads.announce(conversation)
 

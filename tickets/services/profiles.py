@@ -165,4 +165,4 @@ def _note_trouble(page: Page, error: GraphError) -> None:
         connection.require_reauth(page, verdict.reason, Page.DetectedBy.CHECK, token=page.page_token)
     elif verdict.kind is ErrorKind.RATE_LIMITED:
         wait = timedelta(seconds=error.retry_after_s) if error.retry_after_s else LIMITED_FOR
-        Page.objects.filter(pk=page.pk).update(rate_limited_until=timezone.now() + wait)
+        connection.limit_rate(page, wait)

@@ -182,8 +182,7 @@ def _pause(message: Message) -> timedelta:
 def _limit(page: Page, message: Message, retry_after_s: int | None) -> None:
     """Let nothing more of this Page out until Meta allows it: the minutes of its header, else our own pause."""
     pause = timedelta(seconds=retry_after_s) if retry_after_s else _pause(message)
-    until = timezone.now() + pause
-    Page.objects.filter(pk=page.pk).exclude(rate_limited_until__gte=until).update(rate_limited_until=until)
+    connection.limit_rate(page, pause)
 
 
 def _mine(message: Message) -> Any:

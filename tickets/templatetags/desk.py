@@ -13,6 +13,9 @@ from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from tickets.models import Message
+from tickets.services.answered import answerer
+
 register = template.Library()
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -78,6 +81,19 @@ def clock(moment: datetime) -> str:
 def full_time(moment: datetime | None) -> str:
     """Day and time, written out: Wednesday 4 March 2026, 09:41."""
     return date_format(timezone.localtime(moment), "l j F Y, H:i") if moment else ""
+
+
+@register.filter
+def exact_time(moment: datetime | None) -> str:
+    """For records: 2026-03-04 09:41:07 +01:00."""
+    text = timezone.localtime(moment).isoformat(" ", "seconds") if moment else ""
+    return f"{text[:19]} {text[19:]}".strip()
+
+
+@register.filter
+def long_day(moment: datetime) -> str:
+    """The day, whenever it is read: Wednesday 4 March 2026."""
+    return date_format(timezone.localtime(moment), "l j F Y")
 
 
 @register.filter
@@ -148,6 +164,13 @@ def linkify(text: str) -> SafeString:
         end = found.start() + len(address)
     parts.append(escape(text[end:]))
     return mark_safe("".join(parts))  # noqa: S308 - every part was escaped above
+
+
+@register.filter
+def answered_by(message: Message, reader: Any) -> str:
+    """Who answered with this message, when that was not the reader."""
+    own = message.author_id is not None and message.author_id == getattr(reader, "pk", None)
+    return "" if own else answerer(message)
 
 
 @register.filter

@@ -46,6 +46,7 @@ ACTIONS: dict[str, Callable[[AgentRequest, Conversation], None]] = {
     "reopen": lambda request, conversation: handling.reopen(request.user, conversation),
     "block": lambda request, conversation: handling.block(request.user, conversation),
     "unblock": lambda request, conversation: handling.unblock(request.user, conversation),
+    "tell-meta": lambda request, conversation: handling.tell_meta_again(conversation),
 }
 
 

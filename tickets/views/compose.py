@@ -5,10 +5,12 @@ from collections.abc import Callable
 from django.contrib import messages as flash
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tickets.models import Conversation, Message
 from tickets.services import access, drafts, handling, replies
+from tickets.services.answered import AnsweredMeanwhile, answerer
 from tickets.services.replies import ReplyRefused
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
@@ -20,7 +22,8 @@ from tickets.views.inbox import found_address, show_conversation
 def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """Queue a reply: `text`, `files`, `reply_to_mid`, and `client_key`, which makes the same send twice one message.
 
-    422 with the reason when it is refused: nothing was queued and everything typed is still in the composer.
+    422 with the reason when it is refused: nothing was queued and everything typed is still in the composer. `seen` is
+    the id of the newest message the page shows: 409 when somebody else answered after it, to be read first.
     """
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     text = request.POST.get("text", "")
@@ -35,20 +38,44 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
                 files=request.FILES.getlist("files"),
                 reply_to_mid=request.POST.get("reply_to_mid", ""),
                 client_key=request.POST.get("client_key") or None,
+                seen=_seen(request),
             )
             drafts.discard(request.user, conversation)
     except (ReplyRefused, handling.Refused) as refused:
         return _refused(request, conversation, str(refused), text)
+    except AnsweredMeanwhile as meanwhile:
+        return _ask_first(request, conversation, meanwhile.message, text)
     return _done(request, conversation)
+
+
+def _seen(request: AgentRequest) -> int | None:
+    seen = request.POST.get("seen", "")
+    return int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 19 else None
+
+
+def _ask_first(request: AgentRequest, conversation: Conversation, answer: Message, text: str) -> HttpResponse:
+    """Nothing was sent: somebody answered. The page shows that now, so that sending again is a decision."""
+    context = {"answer": answer, "who": answerer(answer)}
+    if wants_part(request):
+        return render(request, "tickets/_answered.html", context, status=409)
+    sentence = render_to_string("tickets/_answered_sentence.html", context).strip()
+    return _shown_again(request, conversation, sentence, text, status=409)
 
 
 def _refused(request: AgentRequest, conversation: Conversation, sentence: str, text: str) -> HttpResponse:
     if wants_part(request):
         return render(request, "tickets/_refusal.html", {"sentence": sentence}, status=422)
+    return _shown_again(request, conversation, sentence, text, status=422)
+
+
+def _shown_again(
+    request: AgentRequest, conversation: Conversation, sentence: str, text: str, status: int
+) -> HttpResponse:
+    """The whole page with what was typed, for browsers without scripts."""
     drafts.save(request.user, conversation, text)
     query = pages.list_query(request)
     context = {**pages.conversation_context(request, conversation, query), "refusal": sentence, "draft": text}
-    return show_conversation(request, query, context, status=422)
+    return show_conversation(request, query, context, status=status)
 
 
 def _done(request: AgentRequest, conversation: Conversation) -> HttpResponse:

@@ -7,7 +7,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from desk.models import Agent
 from tickets.services import access, conversations
 from tickets.services.conversations import ListQuery
 from tickets.views import pages, thread_items
@@ -115,18 +114,3 @@ def read(request: AgentRequest, conversation_id: int) -> HttpResponse:
 
 def found_address(conversation_id: int) -> str:
     return reverse("conversation", args=[conversation_id])
-
-
-@require_POST
-@agent_page
-def me(request: AgentRequest) -> HttpResponse:
-    """The agent's own presence and whether Enter sends; each alone or both."""
-    agent = Agent.objects.filter(user=request.user).first()
-    if agent is None:
-        return redirect("inbox")
-    if request.POST.get("presence") in Agent.Presence.values:
-        agent.presence = request.POST["presence"]
-    if request.POST.get("sends_with_enter") in ("yes", "no"):
-        agent.sends_with_enter = request.POST["sends_with_enter"] == "yes"
-    agent.save(update_fields=["presence", "sends_with_enter"])
-    return HttpResponse(status=204) if wants_part(request) else redirect("inbox")

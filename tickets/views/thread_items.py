@@ -64,6 +64,11 @@ class ThreadPage:
     older: str  # cursor of the page before; empty at the beginning of the conversation
     newest: str  # cursor of the newest message shown; empty when there is none
 
+    @property
+    def seen(self) -> int:
+        """The largest id of the messages shown: what came in later has a larger one."""
+        return max((item.message.pk for item in self.items if item.message), default=0)
+
 
 def newest_page(conversation: Conversation, *, mark_unread: bool = False) -> ThreadPage:
     """The end of the thread; with `mark_unread` from before the first unread message on, with the line above it."""

@@ -36,6 +36,7 @@ def gets(scene, desk) -> list[str]:
         f"{base}messages/",
         f"{base}messages/?before=x",
         f"{base}draft/",
+        f"{base}onlookers/",
         f"{base}picture/",
         f"{base}files/{attachment.pk}/",
         f"/inbox/pages/{desk.shop.page_id}/picture/",
@@ -47,11 +48,12 @@ def posts(scene) -> list[str]:
     conversation, _attachment, failed = scene
     base = f"/inbox/{conversation.pk}/"
     settle = [f"{base}messages/{failed.pk}/{choice}/" for choice in CHOICES]
-    return [f"{base}reply/", f"{base}draft/", f"{base}read/", *settle, *(f"{base}{action}/" for action in ACTIONS)]
+    own = [f"{base}{name}/" for name in ("reply", "draft", "read", "onlookers")]
+    return [*own, *settle, *(f"{base}{action}/" for action in ACTIONS)]
 
 
 def test_the_tables_of_this_test_name_every_address(scene, desk):
-    tried = {"home", "inbox", "inbox_list", "inbox_rows", "inbox_me"}
+    tried = {"home", "inbox", "inbox_list", "inbox_rows", "inbox_me", "inbox_news", "inbox_find"}
     tried |= {resolve(path.partition("?")[0]).url_name for path in gets(scene, desk) + posts(scene)}
     assert {pattern.name for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)} == tried
 
@@ -79,14 +81,22 @@ def test_a_stranger_cannot_tell_the_conversation_from_none(scene, desk, as_user)
 def test_a_stranger_finds_nothing_of_it_in_the_lists(scene, desk, as_user):
     conversation = scene[0]
     for user in (desk.bob, desk.charlie):
-        for path in ("/inbox/", "/inbox/list/", f"/inbox/rows/?id={conversation.pk}", "/inbox/?q=private"):
+        for path in (
+            "/inbox/",
+            "/inbox/list/",
+            f"/inbox/rows/?id={conversation.pk}",
+            "/inbox/?q=private",
+            "/inbox/find/?q=private",
+            "/inbox/find/?q=Rosa",
+            "/inbox/news/?since=0",
+        ):
             html = as_user(user).get(path).content.decode()
             assert "Rosa" not in html, path
             assert f"row-{conversation.pk}" not in html, path
 
 
 def test_a_visitor_is_sent_to_the_login(scene, desk):
-    for path in [*gets(scene, desk), "/inbox/", "/inbox/list/", "/inbox/rows/", "/"]:
+    for path in [*gets(scene, desk), "/inbox/", "/inbox/list/", "/inbox/rows/", "/inbox/news/", "/inbox/find/", "/"]:
         response = Client().get(path)
         assert response.status_code == 302, path
         assert response.url.startswith("/accounts/login/?next="), path
@@ -113,7 +123,7 @@ def test_an_agent_loses_sight_of_a_conversation_that_is_transferred_away(scene, 
 def test_only_posts_change_anything(scene, desk, as_user):
     client = as_user(desk.alice)
     for path in posts(scene):
-        if not path.endswith("/draft/"):
+        if not path.endswith(("/draft/", "/onlookers/")):
             assert client.get(path).status_code == 405, path
 
 
