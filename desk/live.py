@@ -5,7 +5,7 @@ Either way an announcement belongs to the transaction that makes it: rolled back
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,6 +18,7 @@ CHANNEL = "desk_live"
 
 
 _gathered: ContextVar[dict[str, dict[str, Any]] | None] = ContextVar("gathered", default=None)
+_asked: ContextVar[dict[str, Any] | None] = ContextVar("asked", default=None)
 
 
 def announce(kind: str, **ids: Any) -> None:
@@ -38,13 +39,24 @@ def announce(kind: str, **ids: Any) -> None:
 def gathering() -> Iterator[None]:
     """Write what is announced inside once, at the end, each thing once. To be used inside a transaction."""
     gathered: dict[str, dict[str, Any]] = {}
-    token = _gathered.set(gathered)
+    token, asked = _gathered.set(gathered), _asked.set({})
     try:
         yield
     finally:
         _gathered.reset(token)
+        _asked.reset(asked)
     if gathered:
         _write(list(gathered.values()))
+
+
+def asked_once(name: str, ask: Callable[[], Any]) -> Any:
+    """Return `ask()`, asked once inside a gathering, and each time outside of one."""
+    asked = _asked.get()
+    if asked is None:
+        return ask()
+    if name not in asked:
+        asked[name] = ask()
+    return asked[name]
 
 
 def _write(payloads: list[dict[str, Any]]) -> None:

@@ -163,6 +163,9 @@ MAIL_GATHER_SECONDS = 10
 DESK_SWEEP_SECONDS = env.float("DESK_SWEEP_SECONDS", default=60)
 # A row claimed longer ago than this belongs to a dead worker. Drains stop well before; a long call renews its claim.
 DESK_CLAIM_SECONDS = env.float("DESK_CLAIM_SECONDS", default=90)
+# Internal systems that may be told of events although they speak http or have a private address: host or host:port.
+DESK_EVENT_HOSTS = env.list("DESK_EVENT_HOSTS", default=[])
+DESK_API_RATE = env("DESK_API_RATE", default="")  # for example 600/minute, per user; empty: no limit
 
 SOCIALACCOUNT_ADAPTER = "channels_im.adapters.LinkAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False  # would keep them in clear text; ours are encrypted (channels_im.models)
@@ -229,6 +232,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_THROTTLE_CLASSES": ["tickets.api.throttling.RatePerUser"],
     "EXCEPTION_HANDLER": "tickets.api.errors.handler",
 }
 SPECTACULAR_SETTINGS = {

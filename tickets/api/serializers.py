@@ -197,7 +197,9 @@ class AttachmentSerializer(Shape):
     def get_url(self, attachment: Attachment) -> str | None:
         if attachment.state != Attachment.State.STORED:
             return None
-        return reverse("api:attachment-content", args=[attachment.pk], request=self.context["request"])
+        request = self.context.get("request")
+        address = reverse("api:attachment-content", args=[attachment.pk], request=request)
+        return address if request else f"{settings.PUBLIC_URL}{address}"  # an event is told without a request
 
 
 class MessageSerializer(Shape):
