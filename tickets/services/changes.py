@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from channels_im.models import Page
 from tickets.models import Conversation, Message, MessageChange
-from tickets.services import threads
+from tickets.services import events, threads
 
 TASK = "tickets.tasks.apply_late_changes"
 Kind = MessageChange.Kind
@@ -106,6 +106,8 @@ def _apply(message: Message, change: MessageChange) -> None:
         change.delete()
     if changed:
         message.save(update_fields=changed)
+        shown = [name for name in changed if name != "edit_number"]
+        events.messages_updated(message.conversation, [message.pk], *shown)
         _show(message)
 
 

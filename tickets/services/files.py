@@ -23,7 +23,7 @@ from channels_im.messenger import media
 from desk.nudge import nudge
 from desk.retries import pause_after
 from tickets.models import Attachment
-from tickets.services import threads
+from tickets.services import events, threads
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +160,8 @@ def _keep(attachment: Attachment, found: Found) -> None:
             fields["state"] = found.state
         with transaction.atomic():
             kept = held.update(**fields)
+            if kept and "state" in fields:
+                events.messages_updated(attachment.message.conversation, [attachment.message_id], "attachments")
             if kept:
                 threads.announce(attachment.message.conversation)
     except BaseException:

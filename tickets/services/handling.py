@@ -10,9 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from desk.models import Department, User
-from tickets.models import Contact, Conversation, Message, Ticket
+from tickets.models import Contact, Conversation, EventType, Message, Ticket
 from tickets.rules.sending import clean_text, is_blank
-from tickets.services import access, moderation, threads
+from tickets.services import access, events, moderation, threads
 
 NOTE_LIMIT = 20_000  # characters
 
@@ -61,6 +61,7 @@ def assign(user: User, conversation: Conversation, assignee: User | None) -> Non
         else:
             sentence = f"{user} assigned this conversation to {assignee}"
         _event(conversation, user, "assigned", sentence)
+        events.tell(EventType.CONVERSATION_ASSIGNED, conversation, by=user)
         threads.announce(conversation)
 
 
@@ -74,12 +75,15 @@ def transfer(user: User, conversation: Conversation, department: Department, not
             raise Refused(f"This conversation is in {department} already. Choose another department.")
         if not is_blank(clean_text(note)):
             add_note(user, conversation, note)
+        before = conversation.department.name
         conversation.department, conversation.assignee = department, None
         conversation.transferred_at = _now()
         conversation.save(update_fields=["department", "assignee", "transferred_at"])
         open_ticket = Ticket.objects.filter(pk=conversation.current_ticket_id, status=Ticket.Status.OPEN)
         open_ticket.update(department=department, assignee=None)
         _event(conversation, user, "transferred", f"{user} transferred this conversation to {department}")
+        facts = {"from_department": before, "to_department": department.name}
+        events.tell(EventType.CONVERSATION_TRANSFERRED, conversation, by=user, **facts)
         threads.announce(conversation)
 
 
@@ -95,6 +99,7 @@ def close(user: User, conversation: Conversation) -> None:
         conversation.unread_count = 0
         conversation.save(update_fields=["waiting_since", "unread_count"])
         _event(conversation, user, "closed", f"{user} closed ticket #{conversation.current_ticket_id}")
+        events.tell(EventType.TICKET_CLOSED, conversation, ticket=conversation.current_ticket_id, by=user)
         threads.announce(conversation)
 
 
@@ -107,6 +112,7 @@ def reopen(user: User, conversation: Conversation) -> None:
             return
         threads.refresh_waiting(conversation)
         _event(conversation, user, "reopened", f"{user} reopened ticket #{conversation.current_ticket_id}")
+        events.tell(EventType.TICKET_REOPENED, conversation, ticket=conversation.current_ticket_id, by=user)
         threads.announce(conversation)
 
 
@@ -136,6 +142,7 @@ def _set_blocked(user: User, conversation: Conversation, blocked_at: datetime | 
             return
         moderation.wish(conversation.contact, blocked=blocked_at is not None)
         _event(conversation, user, word, f"{user} {word} this person")
+        events.tell(EventType.CONTACT_BLOCKED if blocked_at else EventType.CONTACT_UNBLOCKED, conversation, by=user)
         threads.announce(conversation)
 
 

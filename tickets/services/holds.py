@@ -9,7 +9,7 @@ from django.utils import timezone
 from desk.nudge import nudge
 from tickets.models import Conversation, Message
 from tickets.rules.window import window
-from tickets.services import settling, threads
+from tickets.services import events, settling, threads
 from tickets.services.times import now_ms
 
 State = Message.State
@@ -23,6 +23,8 @@ def release(conversation: Conversation, ticket_id: int | None) -> int:
     """
     if not conversation.holds_reply or not _wrote_within_a_day(conversation):
         return 0
+    told = events.ids_to_tell(_held(conversation))
+    told = events.ids_to_tell(_held(conversation))
     count = _held(conversation).update(
         state=State.QUEUED,
         reason="",
@@ -35,7 +37,9 @@ def release(conversation: Conversation, ticket_id: int | None) -> int:
     )
     refresh(conversation)
     if count:
+        events.messages_updated(conversation, told, "state", "reason", "ticket", "sent_at")
         threads.refresh_waiting(conversation)
+        events.messages_updated(conversation, told, "state", "reason", "ticket", "sent_at")
         threads.announce(conversation)
         nudge(settling.DRAIN_TASK)
     return count

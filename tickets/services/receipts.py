@@ -19,7 +19,7 @@ from desk.nudge import nudge
 from tickets.models import Attachment, Conversation, Message
 from tickets.rules.looking import CLOCK_SKEW, is_alike
 from tickets.rules.sending import receipt_state, row_of_metadata
-from tickets.services import contacts, content, files, settling, threads
+from tickets.services import contacts, content, events, files, settling, threads
 from tickets.services.times import from_ms, now_ms
 
 Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source, Message.State
@@ -113,7 +113,9 @@ def take_read(page: Page, channel: Channel, event: Read) -> None:
         conversation.read_watermark = watermark
         conversation.save(update_fields=["read_watermark"])
         changed = _went_out(conversation, State.SENT, State.DELIVERED).filter(sent_at__lte=watermark)
+        told = events.ids_to_tell(changed)
         if changed.update(state=State.READ, read_at=watermark, delivered_at=Coalesce("delivered_at", Value(watermark))):
+            events.messages_updated(conversation, told, "state")
             threads.announce(conversation)
 
 
@@ -131,7 +133,10 @@ def take_delivery(page: Page, channel: Channel, event: Delivered) -> None:
             if conversation.delivered_watermark is None or at > conversation.delivered_watermark:
                 conversation.delivered_watermark = at
                 conversation.save(update_fields=["delivered_watermark"])
-        if _went_out(conversation, State.SENT).filter(arrived).update(state=State.DELIVERED, delivered_at=at):
+        changed = _went_out(conversation, State.SENT).filter(arrived)
+        told = events.ids_to_tell(changed)
+        if changed.update(state=State.DELIVERED, delivered_at=at):
+            events.messages_updated(conversation, told, "state")
             threads.announce(conversation)
 
 

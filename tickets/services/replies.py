@@ -17,11 +17,11 @@ from channels_im.messenger import files as file_rules
 from channels_im.models import Page
 from desk.models import User
 from desk.nudge import nudge
-from tickets.models import Attachment, Conversation, Message
+from tickets.models import Attachment, Conversation, EventType, Message
 from tickets.rules.sending import ALLOWED, Action, Refusal, SendFacts, Verdict, clean_text, is_blank, may_hold
 from tickets.rules.sending import may_send as decide
 from tickets.rules.window import Window, policy, window
-from tickets.services import access, answered, holds, settling, threads
+from tickets.services import access, answered, events, holds, settling, threads
 from tickets.services.times import now_ms
 
 State, Source = Message.State, Message.Source
@@ -221,10 +221,8 @@ def _known_parts(conversation: Conversation, key: str) -> list[Message]:
 
 
 def _check_reply_to(conversation: Conversation, mid: str) -> None:
-    if mid and not Message.objects.filter(conversation=conversation, mid=mid).exists():
-        raise ReplyRefused(
-            _no("The message this replies to is not in this conversation. Choose another one, or reply without it.")
-        )
+    known = not mid or Message.objects.filter(conversation=conversation, mid=mid).exists()
+    _require(known, "The message this replies to is not in this conversation. Choose another one, or reply without it.")
 
 
 def _store(file: File, found: file_rules.OutgoingFile) -> Attachment:
@@ -295,12 +293,10 @@ def send_again(user: User, message: Message) -> Message:
     Raises ReplyRefused while Desk still finds out by itself, and for an error after which Meta says such messages were
     delivered (1/1357046): those are never sent again.
     """
-    if settling.is_never_resent(message):
-        raise ReplyRefused(
-            _no(
-                "Facebook says that such messages were delivered, so it is not sent again. Write a new message instead."
-            )
-        )
+    _require(
+        not settling.is_never_resent(message),
+        "Facebook says that such messages were delivered, so it is not sent again. Write a new message instead.",
+    )
     if message.state == State.UNSURE and message.retry_after is not None:
         raise ReplyRefused(_no("Desk is still asking Facebook whether this message arrived. Try again in a minute."))
     return _queue_again(user, message, State.UNSURE, "This message is not unsure any more.")
@@ -317,6 +313,7 @@ def mark_arrived(user: User, message: Message) -> Message:
         found.sent_at = found.claimed_at or found.sent_at
         settling.apply_watermarks(conversation, found)
         found.save(update_fields=["state", "reason", "retry_after", "sent_at", "delivered_at", "read_at"])
+        events.messages_updated(conversation, [found.pk], "state", "reason", "sent_at")
         threads.announce(conversation)
         nudge(settling.DRAIN_TASK)
     message.refresh_from_db()
@@ -342,6 +339,7 @@ def discard(user: User, message: Message) -> str:
         files = [attachment.file for attachment in found.attachments.all() if attachment.file]
         found.delete()
         threads.forget_message(conversation, found)
+        events.tell(EventType.MESSAGE_DELETED, conversation, message=message.pk, by=user)
         holds.refresh(conversation)
         for file in files:
             transaction.on_commit(lambda file=file: file.storage.delete(file.name))
@@ -373,6 +371,7 @@ def _queue_again(user: User, message: Message, state: str, gone: str) -> Message
         _require(changed, gone)
         holds.refresh(conversation)
         threads.refresh_waiting(conversation)
+        events.messages_updated(conversation, [message.pk], "state", "reason")
         threads.announce(conversation)
         nudge(settling.DRAIN_TASK)
     message.refresh_from_db()

@@ -18,7 +18,7 @@ from channels_im.services import connection
 from tickets.models import Message
 from tickets.rules import sending
 from tickets.rules.window import policy
-from tickets.services import access, replies, settling, threads
+from tickets.services import access, events, replies, settling, threads
 from tickets.services.times import now_ms
 
 logger = logging.getLogger(__name__)
@@ -199,6 +199,7 @@ def _again(message: Message, sentence: str, pause: timedelta, **numbers: Any) ->
     with transaction.atomic():
         retry_after = timezone.now() + pause if pause else None
         if _mine(message).update(state=State.QUEUED, reason=sentence, retry_after=retry_after, **numbers):
+            events.messages_updated(message.conversation, [message.pk], "state", "reason")
             threads.announce(message.conversation)
 
 
@@ -209,5 +210,6 @@ def _end(message: Message, state: str, sentence: str, **numbers: Any) -> None:
         changed = _mine(message).update(state=state, reason=sentence, retry_after=None, **numbers)
         if conversation is None or not changed:
             return
+        events.messages_updated(conversation, [message.pk], "state", "reason")
         settling.hold_behind(conversation, message, settling.BEHIND)
         threads.announce(conversation)

@@ -19,10 +19,10 @@ from channels_im.messenger.errors import ErrorKind, GraphError, classify
 from channels_im.models import Page
 from channels_im.services import connection
 from desk.nudge import nudge
-from tickets.models import Conversation, Message, Ticket
+from tickets.models import Conversation, EventType, Message, Ticket
 from tickets.rules.looking import CannotTell, Found, NotSent, look
 from tickets.rules.sending import MAX_ATTEMPTS, MAX_RETRY_PAUSE, SENT_STATES, receipt_state
-from tickets.services import changes, threads
+from tickets.services import changes, events, threads
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def confirm(message_pk: int, *, mid: str | None, sent_at: datetime, proof: Proof
                 return False
         elif message.state in SENT_STATES and message.mid and proof != Proof.ECHO:
             return True
-        before = message.state
+        before, known_as = message.state, message.mid
         if mid and message.mid != mid:
             other = Message.objects.filter(page_id=message.page_id, mid=mid).exclude(pk=message.pk).first()
             if other is None:
@@ -91,6 +91,8 @@ def confirm(message_pk: int, *, mid: str | None, sent_at: datetime, proof: Proof
         _keep_times(conversation, message)
         if before in (State.FAILED, State.HELD):
             threads.refresh_waiting(conversation)
+        if (message.state, message.mid) != (before, known_as):
+            events.messages_updated(conversation, [message.pk], "state", "mid", "sent_at")
         threads.announce(conversation)
         if message.mid:
             changes.apply_early(message.page_id, [message.mid])
@@ -133,6 +135,7 @@ def _absorb(conversation: Conversation, message: Message, other: Message) -> boo
         (attachment.file.storage, attachment.file.name) for attachment in other.attachments.all() if attachment.file
     ]
     Message.objects.filter(pk=other.pk).delete()
+    events.tell(EventType.MESSAGE_DELETED, conversation, message=other.pk)
     for storage, name in names:
         transaction.on_commit(lambda storage=storage, name=name: storage.delete(name))
     conversation.message_count = max(conversation.message_count - 1, 0)
@@ -186,6 +189,7 @@ def mark_unsure(message_pk: int, claim: str, sentence: str, *, first_look: datet
             state=State.UNSURE, reason=sentence, retry_after=first_look, **error
         )
         if changed and conversation is not None:
+            events.messages_updated(conversation, [message_pk], "state", "reason")
             threads.announce(conversation)
     return bool(changed)
 
@@ -239,8 +243,11 @@ def settle_by_look(message: Message, seen: list[GraphMessage] | Exception) -> No
         unchanged = Message.objects.filter(
             pk=message.pk, state=State.UNSURE, retry_after=message.retry_after, claimed_at=message.claimed_at
         )
-        if conversation is None or not unchanged.update(**_after(finding, message)):
+        after = _after(finding, message)
+        if conversation is None or not unchanged.update(**after):
             return
+        if "reason" in after:
+            events.messages_updated(conversation, [message.pk], "state", "reason")
         message.refresh_from_db()
         if message.state == State.FAILED:
             hold_behind(conversation, message, BEHIND)
@@ -251,9 +258,10 @@ def settle_by_look(message: Message, seen: list[GraphMessage] | Exception) -> No
 
 def hold_behind(conversation: Conversation, message: Message, reason: str) -> None:
     """Hold what waits behind `message` in its conversation: the order would be lost. The caller holds the lock."""
-    Message.objects.filter(conversation=conversation, state=State.QUEUED, pk__gt=message.pk).update(
-        state=State.HELD, reason=reason, retry_after=None
-    )
+    behind = Message.objects.filter(conversation=conversation, state=State.QUEUED, pk__gt=message.pk)
+    told = events.ids_to_tell(behind)
+    behind.update(state=State.HELD, reason=reason, retry_after=None)
+    events.messages_updated(conversation, told, "state", "reason")
     threads.refresh_waiting(conversation)
 
 

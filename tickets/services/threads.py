@@ -14,6 +14,7 @@ from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
 from desk import live
 from tickets.models import Attachment, Conversation, Message, Ticket
 from tickets.rules import threading
+from tickets.services import events
 
 Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source, Message.State
 
@@ -117,8 +118,10 @@ def add_to_locked(conversation: Conversation, new: NewMessage, *, savepoint: boo
         if known is None:
             raise
         return known, False
-    _touch_ticket(conversation, placed, new)
-    _touch_conversation(conversation, new, placed.ticket_id if placed.opened else None)
+    reopened = placed.ticket_id if _touch_ticket(conversation, placed, new) else None
+    opened = placed.ticket_id if placed.opened else None
+    _touch_conversation(conversation, new, opened)
+    events.message_added(conversation, message, opened=opened, reopened=reopened)
     announce(conversation)
     return message, True
 
@@ -292,10 +295,10 @@ def _intermission(conversation: Conversation) -> timedelta:
     return timedelta(minutes=minutes or DEFAULT_INTERMISSION_MINUTES)
 
 
-def _touch_ticket(conversation: Conversation, placed: Placed, new: NewMessage) -> None:
-    """A message joined a ticket: keep its times, and reopen it when a customer wrote after the closing."""
+def _touch_ticket(conversation: Conversation, placed: Placed, new: NewMessage) -> bool:
+    """A message joined a ticket: keep its times; reopen it when a customer wrote after the closing (then True)."""
     if new.kind != Kind.MESSAGE or placed.opened_at is None or placed.last_message_at is None:
-        return
+        return False
     changed: dict[str, Any] = {}
     if new.sent_at > placed.last_message_at:
         changed["last_message_at"] = new.sent_at
@@ -308,6 +311,7 @@ def _touch_ticket(conversation: Conversation, placed: Placed, new: NewMessage) -
         if conversation.current_ticket_id == placed.ticket_id and (ticket := conversation.current_ticket):
             for name, value in changed.items():
                 setattr(ticket, name, value)
+    return "status" in changed
 
 
 # --- The conversation's counters --------------------------------------------------------------------------------------
