@@ -11,23 +11,28 @@ from django.utils import timezone
 
 from desk.models import Department, User
 from tickets.models import Contact, Conversation, EventType, Message, Ticket
-from tickets.rules.sending import clean_text, is_blank
-from tickets.services import access, events, moderation, threads
+from tickets.rules.sending import Refusal, clean_text, is_blank
+from tickets.services import access, events, moderation, replies, threads
 
 NOTE_LIMIT = 20_000  # characters
 
 
 class Refused(Exception):
-    """What was asked for is not allowed; the text says why, for people."""
+    """What was asked for is not allowed; the text says why, for people, and `code` for programs."""
+
+    def __init__(self, sentence: str, code: Refusal = Refusal.NOT_POSSIBLE) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 def add_note(user: User, conversation: Conversation, text: str, client_key: str | None = None) -> Message:
     """Keep a note that only colleagues see. The same `client_key` again is the same note. Raises Refused."""
     text = clean_text(text)
     if is_blank(text):
-        raise Refused("The note is empty. Write something first.")
+        raise Refused("The note is empty. Write something first.", Refusal.TEXT_BLANK)
     if len(text) > NOTE_LIMIT:
-        raise Refused(f"The note has {len(text):,} characters; at most {NOTE_LIMIT:,} fit into one. Shorten it.")
+        sentence = f"The note has {len(text):,} characters; at most {NOTE_LIMIT:,} fit into one. Shorten it."
+        raise Refused(sentence, Refusal.TEXT_TOO_LONG)
     message, _created = threads.add_message(
         conversation,
         direction=Message.Direction.OUT,
@@ -37,7 +42,7 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
         text=text,
         sent_at=_now(),
         state=Message.State.SENT,
-        client_key=client_key,
+        client_key=replies.stored_key(client_key),
     )
     return message
 
@@ -45,7 +50,8 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
 def assign(user: User, conversation: Conversation, assignee: User | None) -> None:
     """Give the conversation and its open ticket to `assignee`, or to nobody. Raises Refused."""
     if assignee is not None and not _may_be_given(conversation, assignee):
-        raise Refused(f"{assignee} answers neither this channel nor this department. Choose somebody who does.")
+        sentence = f"{assignee} answers neither this channel nor this department. Choose somebody who does."
+        raise Refused(sentence, Refusal.NOT_ASSOCIATED)
     with transaction.atomic():
         _lock_to_change(conversation, "assigned")
         before = conversation.assignee_id
@@ -68,7 +74,8 @@ def assign(user: User, conversation: Conversation, assignee: User | None) -> Non
 def transfer(user: User, conversation: Conversation, department: Department, note: str = "") -> None:
     """Hand the conversation over to `department`, unassigned, with a note for them if one is given. Raises Refused."""
     if not is_blank(clean_text(note)) and len(clean_text(note)) > NOTE_LIMIT:
-        raise Refused(f"The note is too long; at most {NOTE_LIMIT:,} characters fit into one. Shorten it.")
+        sentence = f"The note is too long; at most {NOTE_LIMIT:,} characters fit into one. Shorten it."
+        raise Refused(sentence, Refusal.TEXT_TOO_LONG)
     with transaction.atomic():
         _lock_to_change(conversation, "transferred")
         if conversation.department_id == department.pk:
@@ -151,7 +158,8 @@ def _lock_to_change(conversation: Conversation, word: str) -> None:
     threads.lock(conversation)
     conversation.channel.refresh_from_db(fields=["deleted_at"])
     if conversation.channel.is_deleted:
-        raise Refused(f"This channel was deleted: its conversations can be read, but not {word}. Nothing was changed.")
+        sentence = f"This channel was deleted: its conversations can be read, but not {word}. Nothing was changed."
+        raise Refused(sentence, Refusal.CHANNEL_DELETED)
 
 
 def _may_be_given(conversation: Conversation, user: User) -> bool:

@@ -139,7 +139,7 @@ def queue_reply(
     Raises ReplyRefused, or AnsweredMeanwhile when somebody answered after message `seen` (id). Then nothing is kept.
     """
     text = clean_text(text)
-    key = _stored_key(client_key)
+    key = stored_key(client_key)
     part_count = (0 if is_blank(text) else 1) + len(files)
     if key and (known := _known_parts(conversation, key)):
         return known
@@ -203,7 +203,8 @@ def _add_parts(
     return messages
 
 
-def _stored_key(client_key: str | None) -> str | None:
+def stored_key(client_key: str | None) -> str | None:
+    """Return what is kept of a key that a composer or program made; None without one."""
     key = clean_text(client_key or "")
     if len(key) > MAX_CLIENT_KEY_CHARACTERS or ":" in key:
         return hashlib.sha256(key.encode()).hexdigest()[:40]
