@@ -8,7 +8,7 @@ from django.http import QueryDict
 from django.utils.crypto import get_random_string
 
 from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
-from desk.models import Department, User
+from desk.models import Agent, Department, User
 from tickets.models import Attachment, CannedReply, Conversation
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
 from tickets.services import access, conversations, drafts, replies
@@ -100,11 +100,12 @@ def state_context(request: AgentRequest, conversation: Conversation) -> dict[str
 
 
 def colleagues_of(conversation: Conversation) -> list[User]:
-    """Who may be given this conversation: the agents of its channel and of its department."""
+    """Who may be given this conversation: the agents of its channel and of its department, who is online first."""
     agents = User.objects.filter(is_active=True, agent__isnull=False)
     here = agents.filter(agent__channels=conversation.channel_id)
     there = agents.filter(agent__departments=conversation.department_id)
-    return list((here | there).distinct().order_by("first_name", "username")[:MOST_COLLEAGUES])
+    found = (here | there).distinct().select_related("agent").order_by("first_name", "username")
+    return sorted(found[:MOST_COLLEAGUES], key=lambda user: Agent.Presence.values.index(user.agent.presence))
 
 
 def canned_replies(conversation: Conversation) -> list[dict[str, str]]:

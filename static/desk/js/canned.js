@@ -83,6 +83,12 @@ function choose(index) {
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+/** Put a canned reply where the caret stands, filled in. */
+export function insert(words) {
+  text.setRangeText(fill(words), text.selectionStart, text.selectionEnd, "end");
+  text.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 /** Returns whether the key was meant for the list. */
 export function key(event) {
   if (!isOpen()) return false;

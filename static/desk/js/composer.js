@@ -1,5 +1,6 @@
 // Writing: sends once however often it is pressed, loses nothing that was typed, says at once what will not go.
 
+import * as answered from "./answered.js";
 import * as canned from "./canned.js";
 import { left } from "./clock.js";
 import * as files from "./files.js";
@@ -245,6 +246,7 @@ async function send(words, { withFiles, rest = "" }) {
   const data = new FormData();
   for (const name of ["list", "client_key", "reply_to_mid", "kind"]) data.set(name, form.elements[name].value);
   data.set("text", words);
+  data.set("seen", answered.seen());
   const own = { form, pane: thread.current(), files: withFiles ? files.all() : [], typed: text.value };
   for (const file of own.files) data.append("files", file, file.name);
   begin();
@@ -285,6 +287,7 @@ function finish() {
 
 function taken(answer, own, rest) {
   form.elements.client_key.value = newKey();
+  answered.clear();
   dropQuote();
   if (own.files.length) {
     files.reset(element("tiles"), json("composer-rules").files, check);
@@ -315,17 +318,18 @@ function refused(answer, typed) {
   text.value = typed;
   const reason = document.createElement("p");
   reason.className = "refusal";
-  if (answer.status === 422) reason.textContent = parse(answer.body).body.textContent.trim();
+  if (answer.status === 409) answered.asked(parse(answer.body).querySelector("[data-id]"));
+  else if (answer.status === 422) reason.textContent = parse(answer.body).body.textContent.trim();
   else if (answer.status === 0) reason.textContent = "The server cannot be reached. Your text is still here: send it again when you are back online.";
   else if (answer.status === 404) reason.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
   else if (answer.status === 413) reason.textContent = "These files are too big to be sent together. Send them one by one.";
   else reason.textContent = `That did not work (error ${answer.status}). Your text is still here: try again.`;
-  element("composer-error").replaceChildren(reason);
+  element("composer-error").replaceChildren(...(answer.status === 409 ? [] : [reason]));
   saved = null;
   grow();
   check();
   saveNow();
-  if (answer.status === 422) thread.refresh().catch(() => {}); // perhaps nobody may reply here any more
+  if (answer.status === 409 || answer.status === 422) thread.refresh().catch(() => {}); // perhaps nobody may reply here any more
 }
 
 function keepElsewhere(own, words) {

@@ -1,24 +1,10 @@
 // Menus that close, strips that hide, a list that can be made wider; what the agent chose is remembered.
 
+import { recall, remember } from "./storage.js";
+
 const WIDTH_KEY = "desk.list-width";
 const DETAILS_KEY = "desk.details";
 const body = document.body;
-
-function remember(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // private windows may have no storage: the choice then lasts as long as the page
-  }
-}
-
-function recall(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
 
 function setWidth(pixels) {
   const width = Math.round(Math.min(460, Math.max(240, pixels)));
@@ -56,6 +42,11 @@ export function toggleDetails() {
   }
   const hidden = body.classList.toggle("workspace--no-details");
   remember(DETAILS_KEY, hidden ? "hidden" : "shown");
+}
+
+export function showDetails() {
+  if (isNarrow()) body.classList.add("workspace--details");
+  else if (body.classList.contains("workspace--no-details")) toggleDetails();
 }
 
 export function toggleList() {

@@ -1,19 +1,22 @@
-// Single keys, when no field has the focus.
+// Single keys, when no field has the focus. The sheet behind `?` is templates/tickets/_keys.html.
 
+import * as commands from "./commands.js";
 import * as composer from "./composer.js";
 import { closeFloating, toggleDetails, toggleFocus, toggleList } from "./frame.js";
 import * as list from "./list.js";
 import * as nav from "./nav.js";
 import * as thread from "./thread.js";
+import { openTransfer } from "./transfer.js";
 
+const PREFIX_LASTS = 1500; // milliseconds between G and the key after it
 const sheet = document.getElementById("keys");
+let prefixUntil = 0;
 
 function isTyping(target) {
   return target.closest("input:not([type=radio], [type=checkbox], [type=file]), textarea, select, [contenteditable]");
 }
 
-function step(by) {
-  const id = list.neighbour(by);
+function show(id) {
   if (!id) return;
   nav.open(id, { focus: "none" });
   list.reveal(id);
@@ -21,32 +24,63 @@ function step(by) {
 }
 
 function press(key) {
-  const control = document.querySelector(`#thread-head [data-key="${key}"]`);
-  control?.click();
+  document.querySelector(`#thread-head [data-key="${key}"]`)?.click();
 }
 
+function enter(event) {
+  if (event.target.closest("a, button, summary, [role=button]")) return false; // it does what it says
+  if (!thread.current()) return false;
+  composer.focus();
+  return true;
+}
+
+function closeAndNext() {
+  if (!document.querySelector('#thread-head [data-key="e"][formaction$="/close/"]')) return;
+  const next = list.neighbour(1) ?? list.neighbour(-1);
+  press("e");
+  show(next);
+}
+
+function assign() {
+  const menu = document.getElementById("assign-menu");
+  if (!menu) return;
+  menu.open = true;
+  menu.querySelector("button")?.focus();
+}
+
+function search() {
+  document.getElementById("search").focus();
+  document.getElementById("search").select();
+}
+
+const view = (name) => () => document.querySelector(`#views [data-view="${name}"]`)?.click();
 const actions = {
-  j: () => step(1),
-  k: () => step(-1),
+  j: () => show(list.neighbour(1)),
+  k: () => show(list.neighbour(-1)),
   r: () => composer.focus("reply"),
   n: () => composer.focus("note"),
   m: () => press("m"),
+  a: assign,
+  t: openTransfer,
   e: () => press("e"),
+  "shift+e": closeAndNext,
   u: () => press("u"),
-  a: () => {
-    const menu = document.getElementById("assign-menu");
-    if (!menu) return;
-    menu.open = true;
-    menu.querySelector("button")?.focus();
-  },
+  b: () => press("b"),
   d: () => thread.current() && toggleDetails(),
   z: toggleFocus,
   "[": toggleList,
-  "/": () => {
-    document.getElementById("search").focus();
-    document.getElementById("search").select();
-  },
+  "/": search,
   "?": () => sheet.showModal(),
+  g: () => (prefixUntil = performance.now() + PREFIX_LASTS),
+};
+const places = {
+  i: view("all"),
+  m: view("mine"),
+  u: view("unassigned"),
+  r: view("waiting"),
+  c: view("closing"),
+  e: view("ended"),
+  s: () => document.querySelector(".rail [data-place=setup]")?.click(),
 };
 
 function escape(event) {
@@ -57,6 +91,20 @@ function escape(event) {
   else if (thread.current()) nav.close();
 }
 
+/** What this key does now, or null. */
+function meaning(event) {
+  const key = event.key.toLowerCase();
+  if (performance.now() < prefixUntil) {
+    prefixUntil = 0;
+    return places[key] ?? null;
+  }
+  if (event.shiftKey && /^[a-z]$/.test(key)) return actions[`shift+${key}`] ?? null;
+  const inList = event.target.closest("#strip .rows") || event.target === document.body;
+  if (inList && event.key === "ArrowDown") return actions.j;
+  if (inList && event.key === "ArrowUp") return actions.k;
+  return actions[key] ?? null;
+}
+
 export function start() {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
@@ -64,12 +112,20 @@ export function start() {
       escape(event);
       return;
     }
+    const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k";
+    if (isCommand) {
+      event.preventDefault();
+      commands.toggle();
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     if (document.querySelector("dialog[open]")) return;
-    const inList = event.target.closest("#strip .rows") || event.target === document.body;
-    const key = { ArrowDown: inList && "j", ArrowUp: inList && "k" }[event.key] ?? event.key.toLowerCase();
-    if (!key || !actions[key]) return;
-    event.preventDefault();
-    actions[key]();
+    if (event.key === "Enter" ? enter(event) : perform(event)) event.preventDefault();
   });
+}
+
+function perform(event) {
+  const act = meaning(event);
+  act?.();
+  return Boolean(act);
 }

@@ -1,7 +1,9 @@
 // The live stream: it names what changed, and the page reads that again through its normal views.
 
 import * as list from "./list.js";
+import * as looking from "./looking.js";
 import { fetchPart } from "./net.js";
+import * as notify from "./notify.js";
 import { Pump } from "./pump.js";
 import * as thread from "./thread.js";
 
@@ -27,6 +29,10 @@ async function readRows() {
     throw error;
   }
   if (changed.size) listPump.ask();
+}
+
+function showPresence({ user, presence }) {
+  for (const mark of document.querySelectorAll(`[data-presence-of="${Number(user)}"]`)) mark.dataset.presence = presence;
 }
 
 function up() {
@@ -68,14 +74,19 @@ function connect() {
   source.addEventListener("sync", () => {
     up();
     catchUpPump.ask();
+    looking.catchUp();
+    notify.ask();
   });
   source.addEventListener("conversation", (event) => {
     const id = Number(JSON.parse(event.data).conversation);
     if (!id) return;
     changed.add(id);
     listPump.ask();
+    notify.ask();
     if (id === thread.current()?.id) threadPump.ask();
   });
+  source.addEventListener("presence", (event) => looking.changed(JSON.parse(event.data).conversation));
+  source.addEventListener("agent", (event) => showPresence(JSON.parse(event.data)));
   source.addEventListener("channel", () => threadPump.ask());
   source.addEventListener("open", up);
   source.addEventListener("error", down);

@@ -1,12 +1,14 @@
 // The workspace: starts its parts, and carries out the buttons that belong to the one form of the page.
 
 import * as clock from "./clock.js";
+import * as commands from "./commands.js";
 import { confirmChoice, start as startFrame } from "./frame.js";
 import * as keys from "./keys.js";
 import * as lightbox from "./lightbox.js";
 import * as live from "./live.js";
 import * as nav from "./nav.js";
 import { post, toast } from "./net.js";
+import * as notify from "./notify.js";
 import * as thread from "./thread.js";
 
 async function submitted(event) {
@@ -63,7 +65,7 @@ function preferences() {
       toast("That could not be saved. Try again.", true);
       return;
     }
-    document.getElementById("presence-dot").className = `avatar__presence avatar__presence--${fields.get("presence")}`;
+    document.getElementById("presence-dot").dataset.presence = fields.get("presence");
     document.body.toggleAttribute("data-ctrl-enter", fields.get("sends_with_enter") === "no");
   });
 }
@@ -76,4 +78,6 @@ lightbox.start();
 preferences();
 nav.start();
 keys.start();
+commands.start();
+notify.start();
 live.start();

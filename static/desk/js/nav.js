@@ -1,7 +1,9 @@
 // Opening a conversation without leaving the page, with addresses and Back as if one did.
 
+import * as answered from "./answered.js";
 import * as composer from "./composer.js";
 import * as list from "./list.js";
+import * as looking from "./looking.js";
 import { fetchPart, Gone, toast } from "./net.js";
 import * as thread from "./thread.js";
 
@@ -52,6 +54,8 @@ export async function open(id, { push = true, focus = "thread" } = {}) {
 function started() {
   thread.start();
   composer.start();
+  answered.clear();
+  looking.opened();
   list.showTitle();
 }
 
@@ -74,6 +78,10 @@ export function start() {
   list.start(opened);
   thread.start();
   composer.start();
+  answered.start();
+  answered.clear();
+  looking.start();
+  looking.opened();
   if (opened) list.reveal(opened);
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;

@@ -147,6 +147,7 @@ export function applyFresh(html, { toNewest = false } = {}) {
   if (stay || toNewest) toBottom();
   else pane.missed += result.added.filter((element) => element.matches(".message--in")).length;
   document.dispatchEvent(new CustomEvent("desk:gate", { detail: part("gate") }));
+  document.dispatchEvent(new CustomEvent("desk:fresh"));
   showMissed();
   if (Number(fresh.dataset.unread) > 0) markRead(true);
 }

@@ -1,0 +1,182 @@
+// The command bar: type to find an action on the open conversation, a view, a person or ticket, a canned reply.
+
+import * as canned from "./canned.js";
+import * as composer from "./composer.js";
+import { toggleDetails, toggleFocus } from "./frame.js";
+import * as nav from "./nav.js";
+import { fetchPart, parse } from "./net.js";
+import * as thread from "./thread.js";
+import { openTransfer } from "./transfer.js";
+
+const ASK_AFTER = 150; // milliseconds without a key
+const MOST_CANNED = 6;
+const dialog = document.getElementById("commands");
+const field = document.getElementById("command-text");
+const list = document.getElementById("command-list");
+let active = 0;
+let asked = 0;
+let timer = null;
+let people = []; // elements the server answered for what is typed
+
+const written = (id) => JSON.parse(document.getElementById(id)?.textContent || "[]");
+const isShown = (element) => element.isConnected && !element.closest("[hidden]");
+
+/** {words, hint, run} of what can be done now. */
+function actions() {
+  if (!thread.current()) return [];
+  const isGated = "gated" in (document.getElementById("composer")?.dataset ?? {});
+  const found = [];
+  if (!isGated) found.push({ words: "Write a reply", hint: "R", run: () => composer.focus("reply") });
+  found.push({ words: "Write an internal note", hint: "N", run: () => composer.focus("note") });
+  for (const button of document.querySelectorAll("[data-command]")) {
+    if (!isShown(button)) continue;
+    found.push({ words: button.dataset.command, hint: button.dataset.hint ?? "", run: () => button.click() });
+  }
+  if (document.querySelector(".transfer")) {
+    found.push({ words: "Transfer to another department", hint: "T", run: openTransfer });
+  }
+  found.push({ words: "Show or hide the details", hint: "D", run: toggleDetails });
+  found.push({ words: "Only the conversation", hint: "Z", run: toggleFocus });
+  return found;
+}
+
+function places() {
+  const views = [...document.querySelectorAll("#views [data-view]")].map((link) => ({
+    words: `View: ${link.firstChild.textContent.trim()}`,
+    hint: link.querySelector(".view__count")?.textContent ?? "",
+    run: () => link.click(),
+  }));
+  const links = [...document.querySelectorAll(".rail a[title]")].map((link) => ({
+    words: `Go to ${link.title}`,
+    hint: "",
+    run: () => link.click(),
+  }));
+  const sheet = { words: "Keyboard shortcuts", hint: "?", run: () => document.getElementById("keys").showModal() };
+  return [...views, ...links, sheet];
+}
+
+function ready() {
+  if (!thread.current() || "gated" in document.getElementById("composer").dataset) return [];
+  return written("canned-replies").map((one) => ({
+    words: `/${one.shortcut} ${one.title}`,
+    hint: canned.fill(one.text).slice(0, 60),
+    run: () => {
+      composer.focus("reply");
+      canned.insert(one.text);
+    },
+  }));
+}
+
+function matching(commands, typed) {
+  const wanted = typed.toLowerCase().split(/\s+/).filter(Boolean);
+  return commands.filter(({ words }) => wanted.every((word) => words.toLowerCase().includes(word)));
+}
+
+function option({ words, hint, run }) {
+  const item = document.createElement("li");
+  item.className = "command";
+  item.setAttribute("role", "option");
+  const label = document.createElement("span");
+  label.className = "command__words";
+  label.textContent = words;
+  const side = document.createElement("span");
+  side.className = "command__hint";
+  side.textContent = hint;
+  item.append(label, side);
+  item.run = run;
+  return item;
+}
+
+function heading(words) {
+  const item = document.createElement("li");
+  item.className = "commands__heading";
+  item.setAttribute("role", "presentation");
+  item.textContent = words;
+  return item;
+}
+
+function draw() {
+  const typed = field.value.trim();
+  const groups = [
+    ["People and tickets", people],
+    ["This conversation", matching(actions(), typed).map(option)],
+    ["Go to", matching(places(), typed).map(option)],
+    ["Canned replies", matching(ready(), typed).slice(0, MOST_CANNED).map(option)],
+  ].filter(([, found]) => found.length);
+  list.replaceChildren(...groups.flatMap(([words, found]) => [heading(words), ...found]));
+  options().forEach((item, index) => (item.id = `command-${index}`));
+  document.getElementById("command-none").hidden = groups.length > 0;
+  mark(0);
+}
+
+const options = () => [...list.querySelectorAll("[role=option]")];
+
+function mark(index) {
+  const all = options();
+  active = all.length ? (index + all.length) % all.length : 0;
+  all.forEach((item, at) => item.setAttribute("aria-selected", String(at === active)));
+  if (all.length) field.setAttribute("aria-activedescendant", all[active].id);
+  else field.removeAttribute("aria-activedescendant");
+  const first = active === 0 ? list.firstElementChild : all[active];
+  first?.scrollIntoView({ block: "nearest" });
+}
+
+function ask() {
+  clearTimeout(timer);
+  const typed = field.value.trim();
+  if (typed.length < 2) {
+    asked++;
+    people = [];
+  } else {
+    timer = setTimeout(() => find(typed), ASK_AFTER);
+  }
+  draw();
+}
+
+async function find(typed) {
+  const turn = ++asked;
+  try {
+    const response = await fetchPart(`${document.body.dataset.inbox}find/?q=${encodeURIComponent(typed)}`);
+    if (!response.ok || turn !== asked) return;
+    const page = parse(await response.text());
+    if (turn !== asked) return;
+    people = [...page.querySelectorAll("[data-open-conversation]")].map((item) => document.importNode(item, true));
+    draw();
+  } catch {
+    // away: what needs no server is still there
+  }
+}
+
+function run(item) {
+  if (!item) return;
+  dialog.close();
+  if (item.run) item.run();
+  else nav.open(Number(item.dataset.openConversation));
+}
+
+function key(event) {
+  const steps = { ArrowDown: active + 1, ArrowUp: active - 1 };
+  if (event.key in steps) mark(steps[event.key]);
+  else if (event.key === "Enter" && !event.isComposing) run(options()[active]);
+  else return;
+  event.preventDefault();
+}
+
+export function toggle() {
+  if (dialog.open) {
+    dialog.close();
+    return;
+  }
+  if (document.querySelector("dialog[open]")) return;
+  field.value = "";
+  people = [];
+  dialog.showModal();
+  ask();
+}
+
+export function start() {
+  field.addEventListener("input", ask);
+  field.addEventListener("keydown", key);
+  list.addEventListener("click", (event) => run(event.target.closest("[role=option]")));
+  document.addEventListener("click", (event) => event.target.closest("[data-commands]") && toggle());
+}

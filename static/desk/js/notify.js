@@ -1,0 +1,125 @@
+// Notifications of the browser and a soft sound, for this browser alone and only after the agent asked for them.
+
+import * as nav from "./nav.js";
+import { fetchPart } from "./net.js";
+import { Pump } from "./pump.js";
+import { recall, remember } from "./storage.js";
+import * as thread from "./thread.js";
+
+const LEVEL_KEY = "desk.notify"; // off, mine, open (mine and unassigned)
+const SOUND_KEY = "desk.sound"; // on, or nothing
+const SOUNDED_KEY = "desk.sounded"; // the last message that made a sound, in whichever tab
+const PAUSE = 2000;
+let since = null; // the newest message that was told of
+let audio = null;
+
+const newsPump = new Pump(read, () => PAUSE);
+const box = () => document.getElementById("notify");
+const isAllowed = () => "Notification" in window && Notification.permission === "granted";
+const level = () => (isAllowed() ? recall(LEVEL_KEY) : null) ?? "off";
+const isSounding = () => recall(SOUND_KEY) === "on";
+const isWanted = () => level() !== "off" || isSounding();
+
+async function read() {
+  const response = await fetchPart(`${document.body.dataset.inbox}news/${since === null ? "" : `?since=${since}`}`);
+  if (!response.ok) return;
+  const told = await response.json();
+  since = told.newest;
+  for (const message of told.messages) tell(message);
+}
+
+function tell(message) {
+  const isLookedAt = document.hasFocus() && document.visibilityState === "visible";
+  if (isLookedAt && thread.current()?.id === message.conversation) return;
+  if (!isLookedAt && (level() === "open" || (level() === "mine" && message.is_mine))) notify(message);
+  if (isSounding() && message.is_mine) sound(message.id);
+}
+
+function notify(message) {
+  try {
+    const note = new Notification(message.name, {
+      body: message.text,
+      icon: document.body.dataset.favicon,
+      tag: `desk-${message.id}`, // one notification, however many tabs are open
+    });
+    note.addEventListener("click", () => {
+      window.focus();
+      nav.open(message.conversation);
+      note.close();
+    });
+  } catch {
+    // some phones offer notifications to service workers only
+    say("This browser shows no notifications of pages. The number in the tab's title still counts.");
+  }
+}
+
+/** Two short soft tones. */
+function sound(id) {
+  if (Number(recall(SOUNDED_KEY)) >= id) return;
+  remember(SOUNDED_KEY, id);
+  try {
+    audio ??= new AudioContext();
+    [660, 880].forEach((pitch, index) => {
+      const [tone, volume] = [audio.createOscillator(), audio.createGain()];
+      const begin = audio.currentTime + index * 0.14;
+      tone.frequency.value = pitch;
+      volume.gain.setValueAtTime(0.0001, begin);
+      volume.gain.exponentialRampToValueAtTime(0.07, begin + 0.03);
+      volume.gain.exponentialRampToValueAtTime(0.0001, begin + 0.3);
+      tone.connect(volume).connect(audio.destination);
+      tone.start(begin);
+      tone.stop(begin + 0.32);
+    });
+  } catch {
+    // no sound device: the title and the list still tell
+  }
+}
+
+function say(sentence) {
+  box().querySelector("[data-state]").textContent = sentence;
+}
+
+function show() {
+  for (const choice of box().querySelectorAll("[name=notify]")) choice.checked = choice.value === level();
+  box().querySelector("[name=sound]").checked = isSounding();
+}
+
+async function choose(value) {
+  say("");
+  if (value !== "off" && !("Notification" in window)) {
+    say("This browser has no notifications.");
+  } else if (value !== "off" && (await Notification.requestPermission()) !== "granted") {
+    say("The browser blocks notifications of this site. Allow them beside its address, then choose again.");
+  } else {
+    remember(LEVEL_KEY, value);
+  }
+  show();
+}
+
+function changed(event) {
+  if (event.target.name === "notify") choose(event.target.value).then(listen);
+  if (event.target.name !== "sound") return;
+  remember(SOUND_KEY, event.target.checked ? "on" : "");
+  if (event.target.checked) {
+    audio ??= new AudioContext(); // made by a click, or the browser keeps it silent
+    audio.resume();
+  }
+  listen();
+}
+
+function listen() {
+  if (isWanted() && since === null) newsPump.ask();
+  if (!isWanted()) since = null;
+}
+
+/** A conversation changed: perhaps its customer wrote. */
+export function ask() {
+  if (isWanted()) newsPump.ask();
+}
+
+export function start() {
+  if (!box()) return;
+  show();
+  box().addEventListener("change", changed);
+  listen();
+}

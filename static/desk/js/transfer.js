@@ -1,0 +1,11 @@
+// Opens the form that hands the conversation over to another department, wherever the details are just now.
+
+import { showDetails } from "./frame.js";
+
+export function openTransfer() {
+  const box = document.querySelector("#details .transfer");
+  if (!box) return;
+  showDetails();
+  box.open = true;
+  box.querySelector("select, button")?.focus();
+}
