@@ -23,6 +23,19 @@ class SetupModelAdmin(admin.ModelAdmin):
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
 
+class ReadOnlyAdmin(SetupModelAdmin):
+    """For looking only."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class GuardedAdmin(SetupModelAdmin):
     """Deleting is refused with a sentence while something still needs the object (desk.guards)."""
 
@@ -79,8 +92,8 @@ class UserAdmin(SetupModelAdmin, DjangoUserAdmin):
 
 
 @admin.register(LogEntry)
-class HistoryAdmin(SetupModelAdmin):
-    """Who did what in Setup, and when; read only."""
+class HistoryAdmin(ReadOnlyAdmin):
+    """Who did what in Setup, and when."""
 
     list_display = ["action_time", "user", "content_type", "object_repr", "what"]
     list_filter = ["action_time", "action_flag", ("content_type", admin.RelatedOnlyFieldListFilter)]
@@ -93,12 +106,3 @@ class HistoryAdmin(SetupModelAdmin):
     @admin.display(description="What")
     def what(self, entry: LogEntry) -> str:
         return entry.get_change_message() or entry.get_action_flag_display()
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

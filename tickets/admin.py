@@ -1,12 +1,19 @@
-"""Canned replies in Setup."""
+"""Canned replies in Setup, the people who wrote, erasing one of them, and the receipts of those who were erased."""
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
 
-from desk.admin import SetupModelAdmin
-from tickets.models import CannedReply
+from desk.admin import ReadOnlyAdmin, SetupModelAdmin
+from tickets.models import CannedReply, Contact, Erasure
+from tickets.services import erasing
 
 
 @admin.register(CannedReply)
@@ -21,3 +28,114 @@ class CannedReplyAdmin(SetupModelAdmin):
         if not change:
             obj.created_by = request.user
         super().save_model(request, obj, form, change)
+
+
+@admin.register(Contact)
+class PersonAdmin(ReadOnlyAdmin):
+    """Whoever wrote to a Page, also to a channel that was deleted since: the way to their history, and its end."""
+
+    list_display = ["display_name", "page", "psid", "first_seen_at", "history", "end"]
+    list_display_links = None
+    list_filter = ["page", ("erased_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["page", "erasure"]
+    search_fields = ["name", "psid", "email", "phone"]
+    ordering = ["-first_seen_at", "-pk"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
+        return super().get_queryset(request).prefetch_related("conversations__channel")
+
+    def get_urls(self) -> list[URLPattern]:
+        mine = path("<int:pk>/erase/", self.admin_site.admin_view(self.erase), name="tickets_contact_erase")
+        return [mine, *super().get_urls()]
+
+    @admin.display(description="Name", ordering="name")
+    def display_name(self, person: Contact) -> str:
+        return person.display_name
+
+    @admin.display(description="Conversation")
+    def history(self, person: Contact) -> str:
+        lines = [(reverse("conversation", args=[one.pk]), one.channel) for one in person.conversations.all()]
+        return format_html_join(" · ", '<a href="{}">{}</a>', lines) or "—"
+
+    @admin.display(description="Data")
+    def end(self, person: Contact) -> str:
+        if hasattr(person, "erasure"):
+            return format_html('<a href="{}">Receipt</a>', receipt_url(person.erasure))
+        return format_html('<a href="{}">Erase…</a>', reverse("admin:tickets_contact_erase", args=[person.pk]))
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """There is no page of a person besides their conversation."""
+        return redirect(f"{reverse('admin:tickets_contact_changelist')}?q={object_id}")
+
+    def erase(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say what goes and what stays (GET); erase when that was ticked (POST)."""
+        if not erasing.may_erase(request.user):
+            raise PermissionDenied("Only an administrator with the permission “Can erase a person” can do this.")
+        person = get_object_or_404(Contact.objects.select_related("page", "erasure"), pk=pk)
+        if hasattr(person, "erasure"):
+            return redirect(receipt_url(person.erasure))
+        refusal = ""
+        if request.method == "POST":
+            if request.POST.get("understood") == "yes":
+                try:
+                    receipt = erasing.erase(request.user, person)
+                except erasing.Refused as refused:
+                    refusal = str(refused)
+                else:
+                    messages.success(request, "The person was erased. This is the receipt.")
+                    return redirect(receipt_url(receipt))
+            else:
+                refusal = "Tick that you have understood. Nothing was erased."
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Erase {person.display_name}",
+            "person": person,
+            "counts": erasing.counts_of(person),
+            "conversation": person.conversations.order_by("-last_message_at").first(),
+            "refusal": refusal,
+        }
+        return render(request, "tickets/setup/erase.html", context, status=422 if refusal else 200)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnlyAdmin):
+    """The receipts. Searching for a page-scoped id finds the receipt of its person: only the id can tell."""
+
+    list_display = ["confirmation_code", "page", "erased_at", "erased_by", "how_much", "state"]
+    list_filter = ["erased_at", "page"]
+    list_select_related = ["page", "erased_by"]
+    search_fields = ["confirmation_code"]
+    search_help_text = "A confirmation code, or the page-scoped id of the person"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Erasure], search_term: str
+    ) -> tuple[QuerySet[Erasure], bool]:
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        psid = search_term.strip()
+        return (found | queryset.filter(erasing.receipts_of(psid)) if psid else found), may_repeat
+
+    @admin.display(description="Erased")
+    def how_much(self, receipt: Erasure) -> str:
+        return f"{receipt.counts.get('messages', 0)} messages, {receipt.counts.get('files', 0)} files"
+
+    @admin.display(description="State")
+    def state(self, receipt: Erasure) -> str:
+        return "Completed" if receipt.completed_at else "Files are being deleted"
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The receipt, to be printed; with `?download` as a page of its own, to be kept."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        receipt = self.get_object(request, object_id)
+        if receipt is None:
+            raise Http404("There is no such receipt.")
+        if "download" in request.GET:
+            page = render_to_string("tickets/export/receipt.html", {"receipt": receipt})
+            name = f"receipt-{receipt.confirmation_code}.html"
+            return HttpResponse(page, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        context = {**self.admin_site.each_context(request), "title": "Receipt", "receipt": receipt}
+        return render(request, "tickets/setup/receipt.html", context)
+
+
+def receipt_url(receipt: Erasure) -> str:
+    return reverse("admin:tickets_erasure_change", args=[receipt.pk])

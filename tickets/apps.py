@@ -7,10 +7,11 @@ class TicketsConfig(AppConfig):
 
     def ready(self) -> None:
         from channels_im.services import journal
-        from desk import health, sweep
+        from desk import aside, health, sweep
         from tickets import setup
         from tickets.services import (
             changes,
+            erasing,
             event_sending,
             events,
             files,
@@ -19,7 +20,9 @@ class TicketsConfig(AppConfig):
             moderation,
             outbox,
             profiles,
+            reactions,
             settling,
+            signals,
         )
 
         setup.register()
@@ -30,5 +33,8 @@ class TicketsConfig(AppConfig):
         sweep.register("early changes", changes.is_due, changes.TASK, changes.forget_old)
         sweep.register("blocks", moderation.is_due, moderation.TASK)
         sweep.register("events", event_sending.is_due, events.TASK, event_sending.tidy)
+        sweep.register("files of erased people", reclaim=erasing.delete_files)
         sweep.register("lookings", reclaim=looking.forget_expired)
+        sweep.register("reactions", reactions.is_due, reactions.TASK)
+        aside.register("signals", signals.is_due, signals.send_waiting)
         health.register("outbox", outbox.report)

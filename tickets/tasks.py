@@ -1,7 +1,7 @@
 """What the queue runs for tickets. A task is a nudge: the rows say what there is to do."""
 
 from tickets.api import payloads
-from tickets.services import changes, erasing, event_sending, files, moderation, outbox, profiles
+from tickets.services import changes, erasing, event_sending, files, moderation, outbox, profiles, reactions
 
 
 def fetch_profiles() -> int:
@@ -37,3 +37,8 @@ def delete_erased_files() -> int:
 def send_events() -> int:
     """Tell programs what happened; return how many calls were made."""
     return event_sending.drain_events(payloads.bodies)
+
+
+def send_reactions() -> int:
+    """Send the Page's reactions that are due; return how many."""
+    return reactions.send_reactions()

@@ -159,3 +159,9 @@ for (const number of document.querySelectorAll("input[data-slider]")) {
 for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
+
+// --- Receipts: printing needs a script, so the button is not there without one.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}

@@ -28,9 +28,16 @@ class Contact(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     first_seen_at = models.DateTimeField(default=timezone.now)
-    erased_at = models.DateTimeField(null=True, blank=True)
+    email = models.EmailField("e-mail", blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    about = models.TextField(blank=True, help_text="What agents know of this person; never sent to Facebook")
+    erased_at = models.DateTimeField(
+        null=True, blank=True, help_text="Their data is gone; when they write again, that is a new contact"
+    )
 
     class Meta:
+        verbose_name_plural = "people"
+        permissions = [("erase_contact", "Can erase a person")]
         constraints = [models.UniqueConstraint(fields=["page", "psid"], name="contact_once_per_page")]
         indexes = [
             models.Index(fields=["profile_state", "profile_retry_after"], name="contact_profile_due"),
@@ -43,6 +50,8 @@ class Contact(models.Model):
     @property
     def display_name(self) -> str:
         """The name, or one that is honest about not knowing it ("Messenger user 4821")."""
+        if self.erased_at:
+            return "Erased person"
         return self.name or f"Messenger user {self.psid[-4:]}"
 
     @property

@@ -15,23 +15,19 @@ class PageReaction(models.Model):
     """
 
     class State(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        SENDING = "sending", "Sending"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Not sent"
+        WAITING = "waiting", "Meta is being told"
+        TOLD = "told", "Meta was told"
+        REFUSED = "refused", "Meta or Desk refused"
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="page_reaction")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     emoji = models.CharField(max_length=32, blank=True, help_text="Empty: the reaction is taken back")
-    wish = models.PositiveIntegerField(default=1, help_text="Counts the wishes: what is sent may be outdated")
-    state = models.CharField(max_length=7, choices=State, default=State.QUEUED)
-    reason = models.TextField(blank=True, help_text="Why it failed or waits, in words for the agent")
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    reason = models.TextField(blank=True, help_text="Why it was refused, in words for the agent")
+    due_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When Meta is to be told next")
     attempts = models.PositiveSmallIntegerField(default=0)
-    retry_after = models.DateTimeField(null=True, blank=True)
     claimed_by = models.CharField(max_length=64, blank=True)
-
-    class Meta:
-        indexes = [models.Index(fields=["state", "retry_after"], name="page_reaction_due")]
+    claimed_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"reaction to {self.message_id}"

@@ -75,7 +75,8 @@ def _locked(page_id: int, mid: str) -> Message | None:
     found = Message.objects.filter(page_id=page_id, mid=mid).values_list("pk", "conversation_id").first()
     if found is None:
         return None
-    conversation = Conversation.objects.select_for_update().get(pk=found[1])
+    rows = Conversation.objects.select_for_update(of=("self",)).select_related("contact")
+    conversation = rows.get(pk=found[1])
     message = Message.objects.get(pk=found[0])
     message.conversation = conversation
     return message
@@ -96,6 +97,9 @@ def _keep(change: MessageChange, applied_at: datetime | None = None) -> None:
 
 
 def _apply(message: Message, change: MessageChange) -> None:
+    if message.conversation.contact.erased_at is not None:
+        MessageChange.objects.filter(pk=change.pk).delete()
+        return
     changed = _APPLY[change.kind](message, change)
     if change.kind == Kind.REACTION and not change.content["emoji"]:
         if change.pk:

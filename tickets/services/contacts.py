@@ -1,12 +1,22 @@
-"""The customer of a Page, and the one conversation they have with a channel."""
+"""The customer of a Page, what agents note of them, and the one conversation they have with a channel."""
 
 from collections.abc import Iterable
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Manager, QuerySet
 
 from channels_im.models import Channel, Page
 from tickets.models import Contact, Conversation
+from tickets.rules.sending import clean_text
+from tickets.services import threads
+
+EDITABLE = ("email", "phone", "about")
+ABOUT_LIMIT = 5000  # characters
+
+
+class Refused(Exception):
+    """What was to be noted cannot be kept; the text says why, for people."""
 
 
 def conversation_for(page: Page, channel: Channel, psid: str) -> Conversation:
@@ -74,3 +84,22 @@ def _found(channel: Channel, psid: str, *, lock: bool = False) -> Conversation:
     senders = [(channel, psid)]
     found = lock_conversations(senders) if lock else _by_sender(Conversation.objects, senders)
     return found[channel.pk, psid]
+
+
+# --- What agents note -------------------------------------------------------------------------------------------------
+def save_details(conversation: Conversation, fields: dict[str, str]) -> None:
+    """Note e-mail, phone and what else is known of the contact (EDITABLE). Raises Refused; then nothing was kept."""
+    wanted = {name: clean_text(fields[name]).strip() for name in EDITABLE}
+    contact = Contact(**wanted)
+    try:
+        contact.clean_fields(exclude={field.name for field in Contact._meta.fields} - set(EDITABLE))
+    except ValidationError as error:
+        wrong = next(iter(error.error_dict))
+        label = Contact._meta.get_field(wrong).verbose_name
+        raise Refused(f"The {label} is not kept: {' '.join(error.message_dict[wrong])}") from None
+    if len(wanted["about"]) > ABOUT_LIMIT:
+        raise Refused(f"The note has {len(wanted['about']):,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.")
+    with transaction.atomic():
+        if not Contact.objects.filter(pk=conversation.contact_id, erased_at=None).update(**wanted):
+            raise Refused("This person was erased meanwhile. Nothing was kept.")
+        threads.announce(conversation)

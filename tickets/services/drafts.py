@@ -2,7 +2,7 @@
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from tickets.models import Conversation, Draft
+from tickets.models import Contact, Conversation, Draft
 
 DRAFT_LIMIT = 20_000  # characters; more than any reply may have, so that nothing typed is lost to the limit of a reply
 
@@ -14,9 +14,12 @@ def read(user: AbstractBaseUser, conversation: Conversation) -> str:
 
 
 def save(user: AbstractBaseUser, conversation: Conversation, text: str) -> None:
-    """Keep what was typed; only blanks removes the draft. Longer than DRAFT_LIMIT characters is cut."""
+    """Keep what was typed; only blanks removes the draft. Longer than DRAFT_LIMIT characters is cut.
+
+    Nothing is kept for a person who was erased: a page that was open saves what it still has.
+    """
     text = text.replace("\0", "").replace("\r\n", "\n")[:DRAFT_LIMIT]
-    if text.strip():
+    if text.strip() and not Contact.objects.filter(conversations=conversation, erased_at__isnull=False).exists():
         Draft.objects.update_or_create(user=user, conversation=conversation, defaults={"text": text})
     else:
         discard(user, conversation)

@@ -1,29 +1,34 @@
 """Files that customers sent: fetched from Meta after the message, checked by their bytes, stored or refused with words.
 
-Rows wait as attachments in the state `pending`; whatever happens to a file, the message is there already.
+Rows wait as attachments in the state `pending`; whatever happens to a file, the message is there already. Meta's links
+die after hours or days: for one that is dead before the file was fetched, Meta is asked for a fresh one.
 """
 
 import logging
+import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.files import File
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 from PIL import Image
 
+from channels_im.messenger import conversations, media
 from channels_im.messenger import files as file_rules
-from channels_im.messenger import media
+from channels_im.messenger.errors import ErrorKind, GraphError
+from channels_im.models import Channel
 from desk.nudge import nudge
 from desk.retries import pause_after
-from tickets.models import Attachment
-from tickets.services import events, threads
+from tickets.models import Attachment, Conversation
+from tickets.services import events, profiles, threads
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +40,28 @@ FETCH_TIMEOUT_S = 40.0
 
 NOT_RECEIVED = "Audio and video from Messenger are not received by this channel. An administrator can turn that on."
 BROKEN = "Desk could not read this file. Look at it in the Page inbox on Facebook."
+GONE = "Facebook's link to this file has expired, and Facebook gives no fresh one. Look in the Page inbox on Facebook."
+NOT_CONNECTED = (
+    "Facebook's link to this file has expired, and a fresh one is given only when the Page is connected. Ask an "
+    "administrator to re-authenticate it, then try again."
+)
+# How often Meta is asked for a fresh link of one file before a person has to ask for it.
+MOST_REFRESHES = 3
+# A link that took longer to prove dead leaves no time in this run to ask for another.
+REFRESH_WITHIN_S = 10
+PASSING = (ErrorKind.TRANSIENT, ErrorKind.RATE_LIMITED)
+# A key of our own making, where Meta gave no mid: Meta does not know it.
+OWN_KEY = re.compile(r"[a-z-]+:")
 State = Attachment.State
 LOUD = (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the network gave: a `file` to keep with its `fields`, or a `reason` why not, which may pass (`again`)."""
+    """What the network gave: a `file` to keep with its `fields`, or a `reason` why not, which may pass (`again`).
+
+    `fresh_url` is a new link to try next; `error` is what Meta answered when it was asked for one.
+    """
 
     file: IO[bytes] | None = None
     stored_name: str = ""
@@ -49,6 +69,8 @@ class Found:
     state: str = State.FAILED
     reason: str = ""
     again: bool = False
+    fresh_url: str = ""
+    error: GraphError | None = None
 
 
 def due() -> QuerySet[Attachment, Attachment]:
@@ -91,15 +113,18 @@ def _claim(limit: int) -> list[Attachment]:
             claimed_at=timezone.now(), claimed_by=token, attempts=F("attempts") + 1
         ):
             claimed.append(pk)
-    rows = Attachment.objects.filter(pk__in=claimed, claimed_by=token)
-    return list(rows.select_related("message__conversation__channel").order_by("pk"))
+    rows = Attachment.objects.filter(pk__in=claimed, claimed_by=token).annotate(siblings=Count("message__attachments"))
+    return list(rows.select_related("message__conversation__channel", "message__page").order_by("pk"))
 
 
 def _fetch(attachment: Attachment) -> Found:
     """Fetch one file and look at its bytes. Runs in a thread: no database here."""
+    began = time.monotonic()
     try:
         fetched = media.fetch(attachment.source_url, timeout_s=FETCH_TIMEOUT_S)
     except media.MediaRefused as refused:
+        if refused.expired:
+            return _refresh(attachment, refused.reason, late=time.monotonic() - began > REFRESH_WITHIN_S)
         state = State.REFUSED if refused.too_big else State.FAILED
         return Found(state=state, reason=refused.reason, again=refused.transient)
     try:
@@ -113,6 +138,65 @@ def _fetch(attachment: Attachment) -> Found:
         return Found(reason=BROKEN)
 
 
+# --- A fresh link -----------------------------------------------------------------------------------------------------
+def _refresh(attachment: Attachment, reason: str, *, late: bool) -> Found:
+    """Ask Meta for the message once more, for the link in it. Runs in a thread: no database here."""
+    message, page = attachment.message, attachment.message.page
+    if not message.mid or OWN_KEY.match(message.mid) or attachment.refreshes >= MOST_REFRESHES:
+        return Found(reason=GONE)
+    if not page.is_connected or not page.page_token:
+        return Found(reason=NOT_CONNECTED)
+    if late:
+        return Found(reason=reason, again=True)
+    try:
+        found = conversations.read_message(message.mid, page.page_id, page.page_token)
+    except GraphError as error:
+        kind = error.verdict.kind
+        words = NOT_CONNECTED if kind is ErrorKind.REAUTHENTICATE else reason if kind in PASSING else GONE
+        return Found(reason=words, again=kind in PASSING, error=error)
+    url = _link_in(found, attachment) if found else ""
+    if not url or url == attachment.source_url:
+        return Found(reason=GONE)
+    return Found(reason=reason, fresh_url=url)
+
+
+def _link_in(message: conversations.GraphMessage, attachment: Attachment) -> str:
+    """The link of this file among those of its message: the same path, else the same name, else the same place."""
+    path = urlsplit(attachment.source_url).path
+    for link in message.attachments:
+        if urlsplit(link.url).path == path:
+            return link.url
+    named = [link.url for link in message.attachments if link.name and link.name == attachment.name]
+    if len(named) == 1:
+        return named[0]
+    if len(message.attachments) == attachment.siblings > attachment.position:
+        return message.attachments[attachment.position].url
+    return ""
+
+
+def may_try_again(attachment: Attachment, channel: Channel) -> bool:
+    """Can a person ask for this file once more? Not for one whose type or size is wrong: it would be so again."""
+    if not channel.is_active or not attachment.source_url:
+        return False
+    waits_for_channel = attachment.state == State.REFUSED and attachment.reason == NOT_RECEIVED
+    return attachment.state == State.FAILED or (waits_for_channel and channel.receive_audio_video)
+
+
+def try_again(conversation: Conversation, attachment: Attachment) -> bool:
+    """Let the file be fetched anew, from a fresh link if need be; False when it cannot be, or is under way already."""
+    if not may_try_again(attachment, conversation.channel):
+        return False
+    with transaction.atomic():
+        given_up = Attachment.objects.filter(pk=attachment.pk, state=attachment.state)
+        if not given_up.update(state=State.PENDING, reason="", attempts=0, refreshes=0, retry_after=None):
+            return False
+        events.messages_updated(conversation, [attachment.message_id], "attachments")
+        threads.announce(conversation)
+        nudge(TASK)
+    return True
+
+
+# --- What is kept -----------------------------------------------------------------------------------------------------
 def _check(attachment: Attachment, fetched: media.FetchedFile) -> Found:
     checked = file_rules.check_incoming(fetched.file, fetched.filename)
     if checked.kind in LOUD and not attachment.message.conversation.channel.receive_audio_video:
@@ -150,10 +234,14 @@ def _keep(attachment: Attachment, found: Found) -> None:
     held = Attachment.objects.filter(pk=attachment.pk, claimed_by=attachment.claimed_by, state=State.PENDING)
     fields: dict[str, object] = {"claimed_at": None, "claimed_by": "", "retry_after": None, "reason": found.reason}
     stored = None
+    if found.error is not None:
+        profiles.note_trouble(attachment.message.page, found.error)
     try:
         if found.file is not None:
             stored = _store(attachment, found)
             fields |= dict(found.fields) | {"state": State.STORED, "file": stored}
+        elif found.fresh_url:
+            fields |= {"source_url": found.fresh_url, "refreshes": attachment.refreshes + 1}
         elif found.again and (pause := pause_after(attachment.attempts)):
             fields["retry_after"] = timezone.now() + pause
         else:

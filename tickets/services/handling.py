@@ -33,17 +33,21 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
     if len(text) > NOTE_LIMIT:
         sentence = f"The note has {len(text):,} characters; at most {NOTE_LIMIT:,} fit into one. Shorten it."
         raise Refused(sentence, Refusal.TEXT_TOO_LONG)
-    message, _created = threads.add_message(
-        conversation,
-        direction=Message.Direction.OUT,
-        kind=Message.Kind.NOTE,
-        source=Message.Source.AGENT,
-        author=user,
-        text=text,
-        sent_at=_now(),
-        state=Message.State.SENT,
-        client_key=replies.stored_key(client_key),
-    )
+    with transaction.atomic():
+        threads.lock(conversation)
+        if Contact.objects.filter(pk=conversation.contact_id, erased_at__isnull=False).exists():
+            raise Refused("The data of this person was erased. Nothing is noted about them.", Refusal.CONTACT_ERASED)
+        message, _created = threads.add_message(
+            conversation,
+            direction=Message.Direction.OUT,
+            kind=Message.Kind.NOTE,
+            source=Message.Source.AGENT,
+            author=user,
+            text=text,
+            sent_at=_now(),
+            state=Message.State.SENT,
+            client_key=replies.stored_key(client_key),
+        )
     return message
 
 
@@ -92,6 +96,14 @@ def transfer(user: User, conversation: Conversation, department: Department, not
         facts = {"from_department": before, "to_department": department.name}
         events.tell(EventType.CONVERSATION_TRANSFERRED, conversation, by=user, **facts)
         threads.announce(conversation)
+
+
+def hand_over(user: User, conversation: Conversation, colleague: User, note: str = "") -> None:
+    """Give the conversation to `colleague`, with a note for them if one is given: both or neither. Raises Refused."""
+    with transaction.atomic():
+        assign(user, conversation, colleague)
+        if not is_blank(clean_text(note)):
+            add_note(user, conversation, note)
 
 
 def close(user: User, conversation: Conversation) -> None:
@@ -144,7 +156,8 @@ def tell_meta_again(conversation: Conversation) -> None:
 def _set_blocked(user: User, conversation: Conversation, blocked_at: datetime | None, word: str) -> None:
     with transaction.atomic():
         _lock_to_change(conversation, word)
-        contacts = Contact.objects.filter(pk=conversation.contact_id, blocked_at__isnull=blocked_at is not None)
+        contacts = Contact.objects.filter(pk=conversation.contact_id, erased_at=None)
+        contacts = contacts.filter(blocked_at__isnull=blocked_at is not None)
         if not contacts.update(blocked_at=blocked_at, blocked_by=user if blocked_at else None):
             return
         moderation.wish(conversation.contact, blocked=blocked_at is not None)

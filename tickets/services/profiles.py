@@ -127,7 +127,7 @@ def _picture(url: str) -> ContentFile:
 def _keep(contact: Contact, found: Found) -> None:
     """Write what was found, unless the contact was erased or taken by another worker meanwhile."""
     if found.error is not None:
-        _note_trouble(contact.page, found.error)
+        note_trouble(contact.page, found.error)
     old_picture = None
     with transaction.atomic():
         row = Contact.objects.select_for_update().get(pk=contact.pk)
@@ -158,7 +158,7 @@ def _outcome(row: Contact, found: Found) -> tuple[str, object]:
     return ProfileState.PENDING, timezone.now() + pause
 
 
-def _note_trouble(page: Page, error: GraphError) -> None:
+def note_trouble(page: Page, error: GraphError) -> None:
     """Act on what an error says of the Page, not of this person."""
     verdict = error.verdict
     if verdict.kind is ErrorKind.REAUTHENTICATE:

@@ -13,13 +13,16 @@ from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from tickets.models import Message
+from tickets.models import Attachment, Conversation, Message, Ticket
+from tickets.services import files
 from tickets.services.answered import answerer
+from tickets.services.conversations import write_cursor
 
 register = template.Library()
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HUES = 8
+END_OF_ALL = 10**18 - 1  # behind every id
 _URL = re.compile(r"https?://[^\s<>\"'“”]+", re.IGNORECASE)
 _TRAILING = ".,;:!?)]}»’"
 
@@ -126,6 +129,18 @@ def initials(name: Any) -> str:
     words = [word for word in str(name).split() if word[0].isalnum()]
     letters = [word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
     return "".join(letters).upper() or "?"
+
+
+@register.filter
+def end_of(ticket: Ticket) -> str:
+    """The cursor just after a ticket's last message, for browsers without scripts."""
+    return write_cursor(ticket.last_message_at, END_OF_ALL)
+
+
+@register.filter
+def may_try_again(attachment: Attachment, conversation: Conversation) -> bool:
+    """Is there a button to fetch this file of the conversation once more?"""
+    return files.may_try_again(attachment, conversation.channel)
 
 
 @register.simple_tag

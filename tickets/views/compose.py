@@ -22,6 +22,7 @@ from tickets.views.inbox import found_address, show_conversation
 def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """Queue a reply: `text`, `files`, `reply_to_mid`, and `client_key`, which makes the same send twice one message.
 
+    With `hold`, what must wait for the customer's next message is held until then; with `close` the ticket is closed.
     422 with the reason when it is refused: nothing was queued and everything typed is still in the composer. `seen` is
     the id of the newest message the page shows: 409 when somebody else answered after it, to be read first.
     """
@@ -38,14 +39,17 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
                 files=request.FILES.getlist("files"),
                 reply_to_mid=request.POST.get("reply_to_mid", ""),
                 client_key=request.POST.get("client_key") or None,
+                hold="hold" in request.POST,
                 seen=_seen(request),
             )
             drafts.discard(request.user, conversation)
+            if "close" in request.POST:
+                handling.close(request.user, conversation)
     except (ReplyRefused, handling.Refused) as refused:
         return _refused(request, conversation, str(refused), text)
     except AnsweredMeanwhile as meanwhile:
         return _ask_first(request, conversation, meanwhile.message, text)
-    return _done(request, conversation)
+    return show_fresh(request, conversation)
 
 
 def _seen(request: AgentRequest) -> int | None:
@@ -78,7 +82,8 @@ def _shown_again(
     return show_conversation(request, query, context, status=status)
 
 
-def _done(request: AgentRequest, conversation: Conversation) -> HttpResponse:
+def show_fresh(request: AgentRequest, conversation: Conversation) -> HttpResponse:
+    """What was asked for is done: the fresh state for an open page, the page itself for a browser without scripts."""
     if not wants_part(request):
         return redirect(found_address(conversation.pk))
     fresh = access.get_conversation(request.user, conversation.pk, request.facts)
@@ -100,7 +105,9 @@ def draft(request: AgentRequest, conversation_id: int) -> HttpResponse:
 CHOICES: dict[str, Callable] = {
     "retry": replies.retry,
     "release": replies.release,
+    "wait": replies.wait,
     "discard": replies.discard,
+    "cancel": replies.discard,
     "send-again": replies.send_again,
     "arrived": replies.mark_arrived,
 }
@@ -109,7 +116,7 @@ CHOICES: dict[str, Callable] = {
 @require_POST
 @agent_page
 def settle(request: AgentRequest, conversation_id: int, message_id: int, choice: str) -> HttpResponse:
-    """What the agent chose for a reply that failed, is held or unsure. A discarded text becomes the draft again."""
+    """What the agent chose for a reply that failed, is held or unsure. The text of a discarded one joins the draft."""
     if choice not in CHOICES:
         raise Http404("There is no such choice.")
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
@@ -124,6 +131,7 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))
         return redirect(found_address(conversation.pk))
-    if choice == "discard" and not drafts.read(request.user, conversation):
-        drafts.save(request.user, conversation, message.text)
-    return _done(request, conversation)
+    if choice == "discard":
+        typed = drafts.read(request.user, conversation)
+        drafts.save(request.user, conversation, f"{typed.rstrip()}\n\n{message.text}" if typed else message.text)
+    return show_fresh(request, conversation)

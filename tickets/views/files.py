@@ -4,18 +4,23 @@ import mimetypes
 import re
 from pathlib import PurePosixPath
 
+from django.contrib import messages as flash
 from django.core.files.base import File
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.messenger.files import INCOMING_TYPES
 from channels_im.models import Page
 from tickets.models import Attachment
 from tickets.services import access
-from tickets.views.base import AgentRequest, agent_page
+from tickets.services import files as fetching
+from tickets.views.base import AgentRequest, agent_page, wants_part
+from tickets.views.compose import show_fresh
+from tickets.views.inbox import found_address
 from tickets.views.streams import blocks, blocks_async
 
 # What a browser shows without running anything; all else is offered for download only, under the type of a bare file.
@@ -37,6 +42,23 @@ def attachment(request: AgentRequest, conversation_id: int, attachment_id: int) 
         raise Http404("There is no such file in this conversation.")
     inline = found.content_type in SHOWN_INLINE and "download" not in request.GET
     return serve(request, found.file, found.content_type, name=found.name, inline=inline)
+
+
+@require_POST
+@agent_page
+def try_again(request: AgentRequest, conversation_id: int, attachment_id: int) -> HttpResponse:
+    """Let a file that could not be fetched be fetched once more; 422 with the reason when it cannot be."""
+    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    found = Attachment.objects.filter(pk=attachment_id, message__conversation=conversation_id).first()
+    if found is None:
+        raise Http404("There is no such file in this conversation.")
+    if not fetching.try_again(conversation, found):
+        sentence = "This file cannot be fetched again, or it is being fetched already."
+        if wants_part(request):
+            return render(request, "tickets/_refusal.html", {"sentence": sentence}, status=422)
+        flash.error(request, sentence)
+        return redirect(found_address(conversation.pk))
+    return show_fresh(request, conversation)
 
 
 @require_safe

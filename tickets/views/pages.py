@@ -9,16 +9,15 @@ from django.utils.crypto import get_random_string
 
 from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
 from desk.models import Agent, Department, User
-from tickets.models import Attachment, CannedReply, Conversation
+from tickets.models import CannedReply, Conversation
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
 from tickets.services import access, conversations, drafts, replies
 from tickets.services.conversations import ORDERS, VIEWS, ListQuery
 from tickets.views import thread_items
 from tickets.views.base import AgentRequest
+from tickets.views.details import details_context
 from tickets.views.rows import clock_of, rows_of
 
-EARLIER_TICKETS = 6
-SHARED_FILES = 12
 MOST_COLLEAGUES = 200
 MOST_CANNED = 300
 MAIN_VIEWS = 3  # the others are behind *More* (_views.html)
@@ -82,17 +81,13 @@ def conversation_context(request: AgentRequest, conversation: Conversation, quer
 
 def state_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:
     """For what stands around the thread and changes with it: header, composer or the reason against it, details."""
-    tickets = conversation.tickets.select_related("assignee").order_by("-opened_at", "-pk")
-    files = Attachment.objects.filter(message__conversation=conversation, state=Attachment.State.STORED)
-    files = files.exclude(kind=Attachment.Kind.STICKER).filter(message__withdrawn_at=None)
     return {
         "conversation": conversation,
         "contact": conversation.contact,
         "channel": conversation.channel,
         "verdict": replies.may_send(request.user, conversation),
         "clock": clock_of(conversation),
-        "tickets": list(tickets[:EARLIER_TICKETS]),
-        "shared_files": list(files.order_by("-message__sent_at", "-pk")[:SHARED_FILES]),
+        **details_context(request, conversation),
         "colleagues": colleagues_of(conversation),
         "departments": list(Department.objects.exclude(pk=conversation.department_id)),
         "may_take": request.user.pk != conversation.assignee_id,

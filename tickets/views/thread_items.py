@@ -8,8 +8,9 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from tickets.models import Conversation, Message, Ticket
+from tickets.models import Conversation, Message, PageReaction, Ticket
 from tickets.services.conversations import read_cursor, write_cursor
+from tickets.services.reactions import may_be_reacted_to
 
 ITEMS_PER_PAGE = 40
 MOST_ITEMS = 200  # opened at the first unread message; no page of a thread is longer
@@ -38,7 +39,9 @@ class Item:
     ends_group: bool = False
     is_long: bool = False
     cursor: str = ""
-    reactions: list[tuple[str, str]] = field(default_factory=list)
+    reactions: list["Reaction"] = field(default_factory=list)
+    failed_reaction: PageReaction | None = None
+    may_be_reacted_to: bool = False
 
     @property
     def shows_meta(self) -> bool:
@@ -49,6 +52,16 @@ class Item:
     @property
     def is_troubled(self) -> bool:
         return self.message is not None and self.message.state in TROUBLED
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """One reaction; `note` says that it is on its way ("being sent", "being taken back")."""
+
+    emoji: str
+    who: str
+    is_ours: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,13 +86,13 @@ class ThreadPage:
 def newest_page(conversation: Conversation, *, mark_unread: bool = False) -> ThreadPage:
     """The end of the thread; with `mark_unread` from before the first unread message on, with the line above it."""
     unread = min(conversation.unread_count, MOST_ITEMS - 10) if mark_unread else 0
-    return _page(conversation, conversation.messages.all(), max(ITEMS_PER_PAGE, unread + 10), unread)
+    return _page(conversation, _messages(conversation), max(ITEMS_PER_PAGE, unread + 10), unread)
 
 
 def older_page(conversation: Conversation, cursor: str) -> ThreadPage:
     """The page that ends just before `cursor`; a cursor that is none gives the end of the thread."""
     before = read_cursor(cursor)
-    messages = conversation.messages.all()
+    messages = _messages(conversation)
     if before:
         messages = messages.filter(Q(sent_at__lt=before[0]) | Q(sent_at=before[0], pk__lt=before[1]))
     return _page(conversation, messages, ITEMS_PER_PAGE, 0)
@@ -88,7 +101,7 @@ def older_page(conversation: Conversation, cursor: str) -> ThreadPage:
 def page_back_to(conversation: Conversation, cursor: str) -> ThreadPage:
     """Everything from `cursor` to the end, for a page that was away; at most MOST_ITEMS, the newest of them."""
     since = read_cursor(cursor)
-    messages = conversation.messages.all()
+    messages = _messages(conversation)
     if since is None:
         return newest_page(conversation)
     here = messages.filter(Q(sent_at__gt=since[0]) | Q(sent_at=since[0], pk__gte=since[1]))
@@ -96,8 +109,16 @@ def page_back_to(conversation: Conversation, cursor: str) -> ThreadPage:
     return _page(conversation, messages, max(ITEMS_PER_PAGE, wanted), 0)
 
 
+def _messages(conversation: Conversation) -> Any:
+    """What is shown of a thread: of a person who was erased only that they were."""
+    messages = conversation.messages.all()
+    if conversation.contact.erased_at is None:
+        return messages
+    return messages.filter(kind=Message.Kind.EVENT, card__isnull=False)
+
+
 def _page(conversation: Conversation, messages: Any, size: int, unread: int) -> ThreadPage:
-    rows = messages.select_related("author", "ticket").prefetch_related("attachments")
+    rows = messages.select_related("author", "ticket", "page_reaction").prefetch_related("attachments")
     found = list(rows.order_by("-sent_at", "-pk")[: size + 1])
     before = found[size] if len(found) > size else None
     shown = found[:size][::-1]
@@ -148,6 +169,7 @@ def _items(
 
 def _message_item(message: Message, quotes: dict[str, Message]) -> Item:
     types = {Message.Kind.NOTE: "note", Message.Kind.EVENT: "event"}
+    wish: PageReaction | None = getattr(message, "page_reaction", None)
     return Item(
         types.get(message.kind, "message"),
         f"message-{message.pk}",
@@ -156,15 +178,29 @@ def _message_item(message: Message, quotes: dict[str, Message]) -> Item:
         quoted=Quote(quotes.get(message.reply_to_mid)) if message.reply_to_mid else None,
         is_long=len(message.text) > LONG_TEXT or message.text.count("\n") > LONG_LINES,
         cursor=write_cursor(message.sent_at, message.pk),
-        reactions=_reactions(message.reactions),
+        reactions=_reactions(message, wish),
+        failed_reaction=wish if wish and wish.state == PageReaction.State.REFUSED else None,
+        may_be_reacted_to=may_be_reacted_to(message),
     )
 
 
-def _reactions(raw: Any) -> list[tuple[str, str]]:
-    """(emoji, who) of each reaction; anything that is not one is left out."""
+def _reactions(message: Message, wish: PageReaction | None) -> list[Reaction]:
+    """What stands on the bubble's corner; anything that is no reaction is left out."""
     names = {"customer": "the customer", "page": "the Page"}
-    found = [one for one in raw if isinstance(one, dict) and one.get("emoji")] if isinstance(raw, list) else []
-    return [(str(one["emoji"]), names.get(str(one.get("by")), "someone")) for one in found]
+    raw = message.reactions if isinstance(message.reactions, list) else []
+    waits = wish is not None and wish.state == PageReaction.State.WAITING
+    found = []
+    for one in raw:
+        if not isinstance(one, dict) or not one.get("emoji"):
+            continue
+        is_ours = one.get("by") == "page"
+        if is_ours and waits and wish.emoji:
+            continue  # the wish takes its place
+        who = names.get(str(one.get("by")), "someone")
+        found.append(Reaction(str(one["emoji"]), who, is_ours, "being taken back" if is_ours and waits else ""))
+    if waits and wish.emoji:
+        found.append(Reaction(wish.emoji, "the Page", True, "being sent"))
+    return found
 
 
 def _group(items: Iterable[Item]) -> None:

@@ -192,10 +192,26 @@ export async function settle(url, fields) {
   else if (response.status === 200 && pane === mine) applyFresh(await response.text());
 }
 
-export function jumpTo(id) {
+const MOST_PAGES_BACK = 40;
+
+/** Show the element with this id, and load the thread upward until it is there. */
+export async function jumpTo(id) {
+  const mine = pane;
+  const olderMarker = () => pane === mine && pane.column.querySelector(".older[data-older]");
+  for (let pages = 0; pages < MOST_PAGES_BACK && !document.getElementById(id) && olderMarker(); ) {
+    const before = olderMarker();
+    if (pane.loadingOlder) {
+      await new Promise(requestAnimationFrame);
+      continue;
+    }
+    await loadOlder();
+    pages++;
+    if (olderMarker() === before) break; // the network is away
+  }
+  if (pane !== mine) return;
   const target = document.getElementById(id);
   if (!target) {
-    toast("That message is further up. Scroll up to load it.");
+    toast("That is further up. Scroll up to load it.");
     return;
   }
   target.scrollIntoView({ block: "center", behavior: "smooth" });

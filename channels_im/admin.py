@@ -1,0 +1,15 @@
+"""What Facebook asked about the people who linked it, in Setup."""
+
+from django.contrib import admin
+
+from channels_im.models import DataRequest
+from desk.admin import ReadOnlyAdmin
+
+
+@admin.register(DataRequest)
+class DataRequestAdmin(ReadOnlyAdmin):
+    """Deauthorize and data-deletion callbacks, and what was done about each."""
+
+    list_display = ["received_at", "kind", "facebook_user_id", "state", "completed_at", "confirmation_code"]
+    list_filter = ["kind", "state", "received_at"]
+    search_fields = ["facebook_user_id", "confirmation_code"]

@@ -1,0 +1,49 @@
+"""The receipt that a person was erased."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from channels_im.models import Page
+
+from .contact import Contact
+
+SALT = "tickets.erasure"
+
+
+class Erasure(models.Model):
+    """Who was erased, by whom and when, and how much that was: of the person only a fingerprint is left.
+
+    The database is done when the row is there; `files_left` are the names in the storage still to be deleted.
+    """
+
+    confirmation_code = models.CharField(max_length=40, unique=True)
+    page = models.ForeignKey(Page, on_delete=models.PROTECT, related_name="erasures")
+    person = models.CharField(
+        "fingerprint of the person", max_length=64, db_index=True, help_text="HMAC-SHA-256 of Page and page-scoped id"
+    )
+    contact = models.OneToOneField(Contact, null=True, on_delete=models.SET_NULL, related_name="erasure")
+    erased_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="erasures"
+    )
+    erased_at = models.DateTimeField(default=timezone.now)
+    counts = models.JSONField(default=dict, help_text="How much of each was erased: messages, files, bytes, …")
+    files_left = models.JSONField(default=list, blank=True, help_text="Names in the storage, made by us")
+    completed_at = models.DateTimeField(null=True, blank=True, help_text="When the last file was deleted")
+
+    class Meta:
+        verbose_name = "erased person"
+        verbose_name_plural = "erased people"
+        ordering = ["-erased_at"]
+        indexes = [models.Index(fields=["completed_at"], name="erasure_files_left")]
+
+    def __str__(self) -> str:
+        return f"Receipt {self.confirmation_code}"
+
+    @staticmethod
+    def fingerprint(page_id: str, psid: str, key: Any = None) -> str:
+        """What a receipt keeps of the person: only who has the id and this installation's key can tell it again."""
+        return salted_hmac(SALT, f"{page_id}:{psid}", secret=key, algorithm="sha256").hexdigest()
