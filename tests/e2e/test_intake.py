@@ -1,12 +1,14 @@
 """From the POST to the open page with real processes: the ASGI doors, the live stream, and a worker that is killed."""
 
+import http.client
 import json
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -81,35 +83,41 @@ def newest(desk: Desk) -> int:
 @contextmanager
 def open_page(desk: Desk, username: str) -> Iterator[Callable[..., list[tuple[str, dict]]]]:
     """Hold a live stream open as this user; yields a function that waits for events and returns all so far."""
-    cookies = {"sessionid": username * 4}
     events: list[tuple[str, dict]] = []
     arrived = threading.Condition()
-    with requests.get(f"{desk.url}/live/", cookies=cookies, stream=True, timeout=30, proxies={"http": ""}) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["Content-Type"].startswith("text/event-stream")
+    connection = http.client.HTTPConnection("localhost", desk.port, timeout=30)
+    connection.request("GET", "/live/", headers={"Cookie": f"sessionid={username * 4}"})
+    stream = connection.sock
+    answer = connection.getresponse()
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
 
-        def read() -> None:
-            kind = ""
-            try:
-                for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
-                    if line.startswith("event: "):
-                        kind = line.removeprefix("event: ")
-                    elif line.startswith("data: "):
-                        with arrived:
-                            events.append((kind, json.loads(line.removeprefix("data: "))))
-                            arrived.notify_all()
-            except (requests.RequestException, AttributeError, OSError, ValueError):
-                pass  # the test closed the stream
+    def read() -> None:
+        kind = ""
+        with suppress(OSError, http.client.HTTPException):  # the test closed the stream
+            for line in map(bytes.decode, answer):
+                if line.startswith("event: "):
+                    kind = line.removeprefix("event: ").strip()
+                elif line.startswith("data: "):
+                    with arrived:
+                        events.append((kind, json.loads(line.removeprefix("data: "))))
+                        arrived.notify_all()
 
-        threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
 
-        def wait(ready: Callable[[list], object], seconds: float = 10) -> list[tuple[str, dict]]:
-            with arrived:
-                assert arrived.wait_for(lambda: ready(events), seconds), events
-                return list(events)
+    def wait(ready: Callable[[list], object], seconds: float = 10) -> list[tuple[str, dict]]:
+        with arrived:
+            assert arrived.wait_for(lambda: ready(events), seconds), events
+            return list(events)
 
+    try:
         wait(lambda seen: seen)
         yield wait
+    finally:
+        stream.shutdown(socket.SHUT_RDWR)  # to close it while it is being read would wait for the next ping
+        reader.join()
+        connection.close()
 
 
 @pytest.fixture(scope="module")
