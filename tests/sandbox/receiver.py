@@ -89,7 +89,7 @@ class Receiver:
         found = [item for post in self.posts if post.path.startswith("/webhooks") for item in post.items]
         return [item for item in found if key is None or key in item]
 
-    def wait(self, condition: Callable[[], Any], limit_s: float = 10) -> Any:
+    def wait(self, condition: Callable[[], Any], limit_s: float = 30) -> Any:
         """Return the first true value of `condition`; AssertionError after the limit."""
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
@@ -98,6 +98,6 @@ class Receiver:
             time.sleep(0.01)
         raise AssertionError(f"nothing came within {limit_s} s; posts: {[post.raw[:300] for post in self.posts]}")
 
-    def wait_items(self, key: str, count: int = 1, limit_s: float = 10) -> list[dict[str, Any]]:
+    def wait_items(self, key: str, count: int = 1, limit_s: float = 30) -> list[dict[str, Any]]:
         """Wait until `count` items with `key` came, and return them."""
         return self.wait(lambda: len(self.items(key)) >= count and self.items(key), limit_s)

@@ -164,4 +164,4 @@ def test_stopping_does_not_wait_for_open_windows():
         next(stream.iter_content(10))
         started = time.monotonic()
         assert sandbox.stop() == ""
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 9  # after 10 s it would have been killed

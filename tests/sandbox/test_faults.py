@@ -99,7 +99,7 @@ def test_reordered_webhooks_come_in_reverse(sandbox, token, receiver):
 
 
 def test_a_delayed_webhook_is_overtaken(sandbox, token, receiver):
-    sandbox.fault("webhook_delay", ms=400)
+    sandbox.fault("webhook_delay", ms=2000)
     sandbox.customer_writes("lena", BERG_BIKES, "first")
     sandbox.customer_writes("lena", BERG_BIKES, "second")
     receiver.wait_items("message", 2)

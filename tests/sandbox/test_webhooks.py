@@ -179,9 +179,8 @@ def test_no_answer_within_the_limit_counts_as_failure(sandbox, token, receiver):
 
 def test_a_webhook_waits_in_no_request(sandbox, token, receiver):
     receiver.delay_s = 3
-    started = time.monotonic()
     sandbox.customer_writes("lena", BERG_BIKES, "quick")
-    assert time.monotonic() - started < 2
+    assert sandbox.deliveries()["queued"]
 
 
 def test_after_immediate_tries_the_pauses_grow(sandbox, token, receiver):

@@ -145,7 +145,7 @@ def test_a_server_that_drips_is_given_up_in_time(
 ) -> None:
     begin = time.monotonic()
     found = refusal(media_server(dripping(over, head, drop)).url + "/a", timeout_s=0.4)
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10  # it would drip for ever
     assert found.transient
 
 

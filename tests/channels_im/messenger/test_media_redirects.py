@@ -95,12 +95,12 @@ def test_redirects_share_one_time_limit(media_server: Callable[..., LocalServer]
 
     def late(connection: socket.socket) -> None:
         connection.recv(65_536)
-        over.wait(0.3)
+        over.wait(1.0)
         connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {slow.url}/b\r\n\r\n".encode())
 
     begin = time.monotonic()
-    assert refusal(media_server(late).url + "/a", timeout_s=0.5).transient
-    assert time.monotonic() - begin < 0.9
+    assert refusal(media_server(late).url + "/a", timeout_s=1.5).transient
+    assert time.monotonic() - begin < 2.4  # a limit for each would be 2.5 s
 
 
 # --- The pinned address
