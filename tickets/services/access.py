@@ -100,7 +100,7 @@ def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: Us
         "channel__page",
         "channel__department",
         "department",
-        "assignee",
+        "assignee__agent",
         "current_ticket",
     )
     conversation = conversations_for(user, facts).select_related(*related).filter(pk=conversation_id).first()

@@ -13,7 +13,7 @@ from tickets.views.base import AgentRequest, agent_page, wants_part
 
 PAGE_KEY = re.compile(r"[0-9a-f]{32}")
 MOST_NAMED = 3
-MOST_FOUND = 8
+MOST_FOUND = 6
 
 
 @require_POST

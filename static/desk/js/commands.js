@@ -69,7 +69,8 @@ function ready() {
 
 function matching(commands, typed) {
   const wanted = typed.toLowerCase().split(/\s+/).filter(Boolean);
-  return commands.filter(({ words }) => wanted.every((word) => words.toLowerCase().includes(word)));
+  const begins = (words, word) => words.toLowerCase().split(/[\s:/-]+/).some((part) => part.startsWith(word));
+  return commands.filter(({ words }) => wanted.every((word) => begins(words, word.replace(/^\//, ""))));
 }
 
 function option({ words, hint, run }) {
@@ -95,18 +96,19 @@ function heading(words) {
   return item;
 }
 
-function draw() {
+/** People come last but one and keep the marked line where it is: they arrive while the agent may press Enter. */
+function draw(marked = 0) {
   const typed = field.value.trim();
   const groups = [
-    ["People and tickets", people],
     ["This conversation", matching(actions(), typed).map(option)],
     ["Go to", matching(places(), typed).map(option)],
+    ["People and tickets", people],
     ["Canned replies", matching(ready(), typed).slice(0, MOST_CANNED).map(option)],
   ].filter(([, found]) => found.length);
   list.replaceChildren(...groups.flatMap(([words, found]) => [heading(words), ...found]));
   options().forEach((item, index) => (item.id = `command-${index}`));
   document.getElementById("command-none").hidden = groups.length > 0;
-  mark(0);
+  mark(marked);
 }
 
 const options = () => [...list.querySelectorAll("[role=option]")];
@@ -141,7 +143,7 @@ async function find(typed) {
     const page = parse(await response.text());
     if (turn !== asked) return;
     people = [...page.querySelectorAll("[data-open-conversation]")].map((item) => document.importNode(item, true));
-    draw();
+    draw(active);
   } catch {
     // away: what needs no server is still there
   }
