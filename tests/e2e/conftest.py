@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,19 +19,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
+@contextmanager
+def services(copy_of: str | None = None) -> Iterator[dict[str, str]]:
+    """Yield the settings of a Desk on the kind of database the test run is for; on PostgreSQL it has one of its own."""
+    with ExitStack() as stack:
+        settings = {}
+        server = os.environ.get("DATABASE_URL", "")
+        if server.startswith("postgres"):
+            copied = urlsplit(copy_of).path.strip("/") if copy_of else "template0"
+            settings["DATABASE_URL"] = stack.enter_context(new_postgresql(server, copy_of=copied))
+        if redis := os.environ.get("REDIS_URL"):
+            settings["REDIS_URL"] = redis
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A Desk that is never started: its tables and static files are made once, and copied by all others."""
+    with services() as settings:
+        desk = Desk(tmp_path_factory.mktemp("prepared"), **settings)
+        desk.prepare()
+        yield desk
+
+
 @pytest.fixture(scope="module")
-def new_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Desk]]:
-    """Return a function that makes a Desk, not yet started, on the kind of database the test run is for."""
+def new_desk(tmp_path_factory: pytest.TempPathFactory, prepared: Desk) -> Iterator[Callable[..., Desk]]:
+    """Return a function that makes a Desk, prepared and not yet started; `settings` are laid over those it needs."""
     with ExitStack() as stack:
 
-        def make(directory: Path | None = None, **settings: str) -> Desk:
-            server = os.environ.get("DATABASE_URL", "")
-            if server.startswith("postgres"):
-                settings.setdefault("DATABASE_URL", stack.enter_context(new_postgresql(server)))
-            if redis := os.environ.get("REDIS_URL"):
-                settings.setdefault("REDIS_URL", redis)
-            desk = Desk(directory or tmp_path_factory.mktemp("desk"), **settings)
+        def make(**settings: str) -> Desk:
+            needed = stack.enter_context(services(copy_of=prepared.environment.get("DATABASE_URL")))
+            desk = Desk(tmp_path_factory.mktemp("desk"), **{**needed, **settings})
             stack.callback(desk.stop)
+            desk.prepare_like(prepared)
             return desk
 
         yield make

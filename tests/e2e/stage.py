@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from launcher.ports import free_port
 from launcher.processes import Processes, read_procfile
 
 WAIT_SECONDS = 60
+DATABASE = "desk.sqlite3"
 
 
 class Desk:
@@ -23,7 +25,10 @@ class Desk:
     `directory` holds all state; `settings` are variables of the environment on top of the demo's. Times in seconds.
     """
 
+    is_prepared = False
+
     def __init__(self, directory: Path, **settings: str) -> None:
+        self.directory = directory
         self.port, self.sandbox_port = free_port(), free_port()
         self.url, self.sandbox_url = f"http://localhost:{self.port}", f"http://localhost:{self.sandbox_port}"
         given = {
@@ -43,9 +48,18 @@ class Desk:
         self.processes.run(command[0], [sys.executable, "manage.py", *command])
 
     def prepare(self) -> None:
-        """Make the tables and collect the static files."""
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("collectstatic", "--noinput", "--verbosity", "0")
+        """Make the tables and collect the static files, unless that is done."""
+        if not self.is_prepared:
+            self.manage("migrate", "--verbosity", "0")
+            self.manage("collectstatic", "--noinput", "--verbosity", "0")
+            self.is_prepared = True
+
+    def prepare_like(self, other: "Desk") -> None:
+        """Take the static files, and tables in SQLite, of one that is prepared and was never started."""
+        shutil.copytree(other.directory / "static", self.directory / "static", dirs_exist_ok=True)
+        if "DATABASE_URL" not in other.environment:
+            shutil.copy(other.directory / DATABASE, self.directory / DATABASE)
+        self.is_prepared = True
 
     def start(self, *names: str) -> None:
         """Start processes of the Procfile and wait until they answer."""

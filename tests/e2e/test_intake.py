@@ -123,7 +123,6 @@ def open_page(desk: Desk, username: str) -> Iterator[Callable[..., list[tuple[st
 @pytest.fixture(scope="module")
 def desk(new_desk: Callable[..., Desk]) -> Desk:
     desk = new_desk(DESK_RETRY_BASE_SECONDS="0.1", DESK_CLAIM_SECONDS="2", DESK_SWEEP_SECONDS="1")
-    desk.prepare()
     desk.manage("shell", "-c", SETUP)
     desk.manage("shell", "-c", LOG_IN)
     desk.start("web", "worker")
