@@ -15,9 +15,9 @@ class ProblemSerializer(serializers.Serializer):
 
 
 class RefusalSerializer(serializers.Serializer):
-    """A reply that a rule forbids."""
+    """What a rule forbids."""
 
-    detail = serializers.CharField(help_text="The reason, as the composer shows it.")
+    detail = serializers.CharField(help_text="The reason, as the pages show it.")
     code = serializers.ChoiceField(
         choices=[(code.value, code.name) for code in Refusal], help_text="The reason for programs."
     )
@@ -41,6 +41,21 @@ NOT_FOUND = OpenApiResponse(
     description="There is no such row, or this user may not see it.",
     examples=[OpenApiExample("Not found", {"detail": "There is no such row, or you may not see it."})],
 )
+REFUSED = OpenApiResponse(
+    RefusalSerializer,
+    description="Not possible in the present state, with the reason. Nothing was changed.",
+    examples=[
+        OpenApiExample(
+            "Deleted channel",
+            {
+                "detail": "This channel was deleted: its conversations can be read, but not assigned. Nothing was "
+                "changed.",
+                "code": Refusal.CHANNEL_DELETED.value,
+            },
+        )
+    ],
+)
+UNFIT = OpenApiResponse(RefusalSerializer, description="The text or a file cannot be taken at all.")
 
 
 def read_only(serializer: type[serializers.Serializer], noun: str) -> Callable[[type], type]:

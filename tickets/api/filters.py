@@ -11,7 +11,10 @@ from django_filters.fields import IsoDateTimeField, MultipleChoiceField
 from drf_spectacular.utils import extend_schema_field
 
 from channels_im.models import Channel, Page
-from tickets.models import Conversation, Message, Ticket
+from desk.models import Agent
+from tickets.models import CannedReply, Contact, Conversation, Message, Ticket
+from tickets.services import access, conversations
+from tickets.services.conversations import SEARCH_LIMIT, VIEWS, ListQuery
 
 from .paging import BIGGEST_ID
 
@@ -102,6 +105,22 @@ class ConversationFilters(django_filters.FilterSet):
     unassigned = FlagFilter(field_name="assignee", lookup_expr="isnull")
     unread = FlagFilter(method="filter_unread", help_text="With or without unread messages.")
     blocked = FlagFilter(field_name="contact__blocked_at", lookup_expr="isnull", exclude=True)
+    status = AnyOfFilter(
+        field_name="current_ticket__status", choices=Ticket.Status.choices, help_text="Of the current ticket."
+    )
+    waiting = FlagFilter(
+        field_name="waiting_since", lookup_expr="isnull", exclude=True, help_text="The customer waits for an answer."
+    )
+    view = django_filters.ChoiceFilter(
+        choices=[(view.name, view.label) for view in VIEWS.values()],
+        method="filter_view",
+        help_text="A view of the inbox, as it is for this user.",
+    )
+    search = django_filters.CharFilter(
+        method="filter_search",
+        max_length=SEARCH_LIMIT,
+        help_text="As the inbox searches: people, ticket numbers and the text of messages.",
+    )
     since = MomentFilter(
         field_name="last_message_at", lookup_expr="gte", help_text="Last message at this time or later."
     )
@@ -113,6 +132,16 @@ class ConversationFilters(django_filters.FilterSet):
 
     def filter_unread(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
         return queryset.filter(unread_count__gt=0) if value else queryset.filter(unread_count=0)
+
+    def filter_view(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return self._listed(queryset, ListQuery(view=VIEWS[value]))
+
+    def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return self._listed(queryset, ListQuery.parse({"view": "all", "q": value}))
+
+    def _listed(self, queryset: QuerySet, query: ListQuery) -> QuerySet:
+        user = self.request.user
+        return queryset.filter(pk__in=conversations.matching(access.facts_for(user), user, query).values("pk"))
 
 
 class TicketFilters(django_filters.FilterSet):
@@ -149,4 +178,34 @@ class MessageFilters(django_filters.FilterSet):
 
     class Meta:
         model = Message
+        fields: list[str] = []
+
+
+class ContactFilters(django_filters.FilterSet):
+    page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
+    psid = django_filters.CharFilter(help_text="The page-scoped user id.")
+    name = django_filters.CharFilter(lookup_expr="icontains", help_text="A part of the name.")
+    blocked = FlagFilter(field_name="blocked_at", lookup_expr="isnull", exclude=True)
+
+    class Meta:
+        model = Contact
+        fields: list[str] = []
+
+
+class AgentFilters(django_filters.FilterSet):
+    department = django_filters.CharFilter(field_name="departments__name", help_text="Name of the department.")
+    channel = IdFilter(field_name="channels")
+    presence = AnyOfFilter(choices=Agent.Presence.choices)
+
+    class Meta:
+        model = Agent
+        fields: list[str] = []
+
+
+class CannedReplyFilters(django_filters.FilterSet):
+    department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
+    shortcut = django_filters.CharFilter(help_text="As it is typed, without the slash.")
+
+    class Meta:
+        model = CannedReply
         fields: list[str] = []

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import Http404
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers, status
-from rest_framework.exceptions import NotFound, ParseError
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.exceptions import NotFound
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,32 +15,18 @@ from tickets.rules.sending import Refusal
 from tickets.services import access
 from tickets.services.replies import ReplyRefused, queue_reply
 
-from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, ProblemSerializer, RefusalSerializer
-from .errors import BodyTooBig, Refused
+from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, UNFIT, ProblemSerializer, RefusalSerializer
+from .errors import Refused
+from .keys import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from .paging import BIGGEST_ID
 from .serializers import MessageSerializer
 
-MAX_KEY = 255  # characters; longer than any UUID or hash somebody may use
 ABOUT_THE_REPLY = {
     Refusal.TEXT_BLANK,
     Refusal.TEXT_TOO_LONG,
     Refusal.FILE_REFUSED,
     Refusal.NOT_POSSIBLE,
 }
-
-
-class LimitedJSONParser(JSONParser):
-    """Refuses a JSON body over DATA_UPLOAD_MAX_MEMORY_SIZE, which Django itself applies only to forms."""
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: dict[str, Any] | None = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > limit:
-            raise BodyTooBig(f"A JSON body may have at most {limit} bytes. Send files as multipart/form-data.")
-        try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError:
-            raise ParseError("The JSON is nested too deeply.") from None
 
 
 class ReplySerializer(serializers.Serializer):
@@ -62,12 +47,11 @@ class ReplySerializer(serializers.Serializer):
         max_length=Message._meta.get_field("reply_to_mid").max_length,
         help_text="mid of the message that is answered.",
     )
-    client_key = serializers.CharField(
+    client_key = ClientKeyField()
+    hold = serializers.BooleanField(
         required=False,
-        allow_null=True,
-        default=None,
-        max_length=MAX_KEY,
-        help_text="The same as the Idempotency-Key header: sending twice with one key makes one reply.",
+        default=False,
+        help_text="When only the messaging window is against it, hold it until the customer writes: it goes out then.",
     )
 
 
@@ -109,18 +93,12 @@ class SendsReplies:
     @extend_schema(
         summary="Send a reply",
         description=(
-            "Queues a reply to the customer. The answer has the new messages in state `queued`; read them again to see "
+            "Queues a reply to the customer. The answer has the new messages in state `queued` (or `held`, when that "
+            "was asked for); read them again, or be told by an event, to see "
             "them sent, delivered and read. A reply that a rule forbids is answered 409 when the conversation does "
             "not take it now, and 422 when its text or a file cannot be sent at all."
         ),
-        parameters=[
-            OpenApiParameter(
-                "Idempotency-Key",
-                str,
-                OpenApiParameter.HEADER,
-                description=f"At most {MAX_KEY} characters. Sending twice with one key makes one reply.",
-            )
-        ],
+        parameters=[KEY_PARAMETER],
         request={"application/json": ReplySerializer, "multipart/form-data": ReplyWithFilesSerializer},
         responses={
             201: QueuedSerializer,
@@ -142,7 +120,7 @@ class SendsReplies:
                 ],
             ),
             413: OpenApiResponse(ProblemSerializer, description="The request is too big."),
-            422: OpenApiResponse(RefusalSerializer, description="The text or a file cannot be sent."),
+            422: UNFIT,
         },
         examples=[
             OpenApiExample("A text", {"conversation": 12, "text": "Good morning! It is on its way."}, request_only=True)
@@ -163,7 +141,8 @@ class SendsReplies:
                 text=reply["text"],
                 files=reply["files"],
                 reply_to_mid=reply["reply_to"] or "",
-                client_key=_client_key(request, reply["client_key"]),
+                client_key=client_key(request, reply["client_key"]),
+                hold=reply["hold"],
             )
         except ReplyRefused as refusal:
             verdict = refusal.verdict
@@ -174,16 +153,3 @@ class SendsReplies:
         ordered = [rows[message.pk] for message in queued]
         body = {"results": MessageSerializer(ordered, many=True, context=self.get_serializer_context()).data}
         return Response(body, status=status.HTTP_201_CREATED)
-
-
-def _client_key(request: Request, field: str | None) -> str | None:
-    header = request.headers.get("Idempotency-Key")
-    if header is None:
-        return field
-    if not 1 <= len(header) <= MAX_KEY:
-        raise serializers.ValidationError({"Idempotency-Key": [f"A key has 1 to {MAX_KEY} characters."]})
-    if field is not None and field != header:
-        raise serializers.ValidationError(
-            {"client_key": ["It differs from the Idempotency-Key header. Send one of them, or the same in both."]}
-        )
-    return header

@@ -3,8 +3,9 @@
 from django.urls import path, re_path
 from rest_framework.routers import DefaultRouter
 
-from . import views
+from . import directory, views
 from .content import AttachmentContentView
+from .work import NotesView
 
 app_name = "api"
 
@@ -18,9 +19,14 @@ router.register("channels", views.ChannelViewSet, basename="channel")
 router.register("conversations", views.ConversationViewSet, basename="conversation")
 router.register("tickets", views.TicketViewSet, basename="ticket")
 router.register("messages", views.MessageViewSet, basename="message")
+router.register("contacts", directory.ContactViewSet, basename="contact")
+router.register("departments", directory.DepartmentViewSet, basename="department")
+router.register("agents", directory.AgentViewSet, basename="agent")
+router.register("canned-replies", directory.CannedReplyViewSet, basename="canned-reply")
 
 urlpatterns = [
     path("attachments/<int:pk>/content/", AttachmentContentView.as_view(), name="attachment-content"),
+    path("notes/", NotesView.as_view(), name="notes"),
     *router.urls,
     re_path(r".+/$", views.NothingHere.as_view()),  # with the slash, so that Django still adds one where it is missing
 ]

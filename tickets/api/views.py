@@ -1,4 +1,4 @@
-"""The resources, read: a list and one row each, within what `tickets.services.access` lets the user see."""
+"""The resources: a list and one row each, within what `tickets.services.access` lets the user see; work on them."""
 
 from typing import Any
 
@@ -18,6 +18,7 @@ from .filters import ChannelFilters, ConversationFilters, MessageFilters, Ticket
 from .paging import KeysetPaging
 from .sending import SendsReplies
 from .serializers import ChannelSerializer, ConversationSerializer, MessageSerializer, TicketSerializer
+from .work import SettlesMessages, WorksOnConversations
 
 
 class ReadOnlyViewSet(viewsets.ReadOnlyModelViewSet):
@@ -57,7 +58,7 @@ class ChannelViewSet(ReadOnlyViewSet):
 
 
 @read_only(ConversationSerializer, "conversations")
-class ConversationViewSet(ReadOnlyViewSet):
+class ConversationViewSet(WorksOnConversations, ReadOnlyViewSet):
     """Conversations of channels one is associated with, assigned to one, or transferred to one's department."""
 
     queryset = Conversation.objects.none()
@@ -90,7 +91,7 @@ class TicketViewSet(ReadOnlyViewSet):
 
 
 @read_only(MessageSerializer, "messages")
-class MessageViewSet(SendsReplies, ReadOnlyViewSet):
+class MessageViewSet(SendsReplies, SettlesMessages, ReadOnlyViewSet):
     """Messages, internal notes and events of the conversations one may see."""
 
     queryset = Message.objects.none()

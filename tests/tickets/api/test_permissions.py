@@ -1,4 +1,4 @@
-"""The API shows what the pages would, to nobody else, and changes nothing but by a reply."""
+"""The API shows what the pages would, to nobody else, and changes nothing but through its actions."""
 
 import re
 
@@ -186,7 +186,8 @@ def test_an_address_without_its_slash_leads_to_the_one_with_it(alice: APIClient)
 
 
 def test_the_root_names_the_resources(alice: APIClient):
-    assert alice.get("/api/v1/").json() == {name: f"http://testserver/api/v1/{name}/" for name in LISTS}
+    names = [*LISTS, "contacts", "departments", "agents", "canned-replies"]
+    assert alice.get("/api/v1/").json() == {name: f"http://testserver/api/v1/{name}/" for name in names}
 
 
 def test_options_answer_without_telling_of_rows(bob: APIClient, addresses: list[str]):

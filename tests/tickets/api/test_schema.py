@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from tests import factories
 
 from .conftest import Shop
+from .test_work import ACTIONS, CHOICES
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +33,15 @@ def test_the_description_is_public_and_valid(schema: dict[str, Any]):
 
 def test_every_route_is_described(schema: dict[str, Any]):
     operations = {f"{method} {path}" for path, methods in schema["paths"].items() for method in methods}
+    lists = ["channels", "conversations", "tickets", "messages", "contacts", "departments", "agents", "canned-replies"]
     assert operations == {
         "get /api/v1/attachments/{id}/content/",
-        *(f"get /api/v1/{name}/" for name in ("channels", "conversations", "tickets", "messages")),
-        *(f"get /api/v1/{name}/{{id}}/" for name in ("channels", "conversations", "tickets", "messages")),
+        *(f"get /api/v1/{name}/" for name in lists),
+        *(f"get /api/v1/{name}/{{id}}/" for name in lists),
+        *(f"post /api/v1/conversations/{{id}}/{action}/" for action in ACTIONS),
+        *(f"post /api/v1/messages/{{id}}/{choice}/" for choice in CHOICES),
         "post /api/v1/messages/",
+        "post /api/v1/notes/",
     }
 
 

@@ -1,0 +1,111 @@
+"""Departments, colleagues, canned replies and contacts, to whom they are of use; the search of the inbox."""
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from tests import factories
+from tickets.models import CannedReply
+
+from .conftest import Shop, client_of
+
+
+def listed(client: APIClient, resource: str, **query: Any) -> list[dict[str, Any]]:
+    answer = client.get(f"/api/v1/{resource}/", query)
+    assert answer.status_code == 200, answer.content
+    return answer.json()["results"]
+
+
+def test_colleagues_are_listed_with_where_they_work(shop: Shop, alice: APIClient):
+    rows = {row["username"]: row for row in listed(alice, "agents")}
+    assert rows["alice"] == {
+        "id": shop.alice.agent.pk,
+        "username": "alice",
+        "name": "alice",
+        "presence": "online",
+        "departments": ["Sales"],
+        "channels": [shop.channel.pk],
+    }
+    assert rows["charlie"]["departments"] == rows["charlie"]["channels"] == []
+    assert [row["username"] for row in listed(alice, "agents", department="Sales")] == ["alice"]
+    assert [row["username"] for row in listed(alice, "agents", channel=shop.channel.pk)] == ["alice"]
+    shop.bob.is_active = False
+    shop.bob.save(update_fields=["is_active"])
+    assert {row["username"] for row in listed(alice, "agents")} == {"alice", "charlie"}
+
+
+def test_departments_are_listed(shop: Shop, alice: APIClient):
+    assert {row["name"] for row in listed(alice, "departments")} >= {"Sales"}
+    [row] = [row for row in listed(alice, "departments") if row["name"] == "Sales"]
+    assert alice.get(f"/api/v1/departments/{row['id']}/").json() == row
+
+
+def test_canned_replies_of_every_and_of_the_own_department_are_listed(shop: Shop, alice: APIClient):
+    for shortcut, department in (
+        ("all", None),
+        ("ours", shop.channel.department),
+        ("theirs", factories.make_department()),
+    ):
+        CannedReply.objects.create(shortcut=shortcut, title=shortcut, text="Hi {{name}}", department=department)
+    assert [row["shortcut"] for row in listed(alice, "canned-replies")] == ["all", "ours"]
+    [row] = listed(alice, "canned-replies", department="Sales")
+    assert (row["department"], row["text"]) == ("Sales", "Hi {{name}}")
+    assert len(listed(client_of(factories.make_admin()), "canned-replies")) == 3
+
+
+def test_contacts_are_those_of_the_conversations_one_may_see(
+    shop: Shop, alice: APIClient, bob: APIClient, charlie: APIClient
+):
+    [row] = listed(alice, "contacts")
+    contact = shop.conversation.contact
+    assert (row["id"], row["psid"], row["name"], row["blocked"]) == (contact.pk, "7001", "Maria Lopez", False)
+    assert row["page_id"] == shop.channel.page.page_id
+    assert listed(alice, "contacts", name="lopez") == [row]
+    assert listed(alice, "contacts", blocked="true") == listed(alice, "contacts", psid="7") == []
+    address = f"/api/v1/contacts/{contact.pk}/"
+    assert [client.get(address).status_code for client in (alice, bob, charlie)] == [200, 404, 404]
+    assert listed(bob, "contacts") == []
+
+
+@pytest.mark.parametrize("name", ["departments", "agents", "canned-replies", "contacts"])
+def test_somebody_who_does_not_work_here_sees_nothing(shop: Shop, name: str):
+    CannedReply.objects.create(shortcut="all", title="all", text="Hi")
+    assert listed(client_of(factories.make_user("nobody")), name) == []
+    assert APIClient().get(f"/api/v1/{name}/").status_code == 401
+
+
+@pytest.mark.parametrize("name", ["departments", "agents", "canned-replies", "contacts"])
+def test_the_number_of_queries_does_not_grow(shop: Shop, alice: APIClient, name: str, django_assert_max_num_queries):
+    for number in range(12):
+        department = factories.make_department()
+        factories.make_agent(departments=(department,), channels=(shop.channel,))
+        factories.receive(factories.make_conversation(shop.channel))
+        CannedReply.objects.create(shortcut=f"c{number}", title="x", text="x")
+    with django_assert_max_num_queries(9):
+        assert len(listed(alice, name)) >= 12
+
+
+def test_conversations_are_searched_as_in_the_inbox(shop: Shop, alice: APIClient, bob: APIClient):
+    factories.receive(factories.make_conversation(shop.channel, name="Tom"), "Parcel")
+    found = listed(alice, "conversations", search="Where is my order")
+    assert [row["id"] for row in found] == [shop.conversation.pk]
+    assert [row["contact"]["name"] for row in listed(alice, "conversations", search="Tom")] == ["Tom"]
+    assert [row["id"] for row in listed(alice, "conversations", search=f"#{shop.message.ticket_id}")] == [
+        shop.conversation.pk
+    ]
+    assert listed(bob, "conversations", search="order") == []
+    assert listed(alice, "conversations", search="nothing of the kind") == []
+    assert alice.get("/api/v1/conversations/", {"search": "x" * 201}).status_code == 400
+
+
+def test_a_view_of_the_inbox_narrows_the_list(shop: Shop, alice: APIClient):
+    other = factories.make_conversation(shop.channel)
+    factories.receive(other)
+    other.assignee = shop.alice
+    other.save(update_fields=["assignee"])
+    assert [row["id"] for row in listed(alice, "conversations", view="mine")] == [other.pk]
+    assert [row["id"] for row in listed(alice, "conversations", view="unassigned")] == [shop.conversation.pk]
+    assert len(listed(alice, "conversations", waiting="true", status="open")) == 2
+    assert listed(alice, "conversations", status="closed") == []
+    assert alice.get("/api/v1/conversations/", {"view": "none"}).status_code == 400
