@@ -86,12 +86,23 @@ def send_file(
 
 
 @sensitive_variables("token")
-def sender_action(token: str, page_id: str, psid: str, action: str, payload: dict[str, Any] | None = None) -> None:
-    """Send typing_on, typing_off or mark_seen; react and unreact take `payload` {message_id, reaction}."""
+def sender_action(
+    token: str,
+    page_id: str,
+    psid: str,
+    action: str,
+    payload: dict[str, Any] | None = None,
+    *,
+    timeout_s: float | None = None,
+) -> None:
+    """Send typing_on, typing_off or mark_seen; react (any emoji) and unreact take `payload` {message_id, reaction}.
+
+    Source: Meta, "Sender Actions". `timeout_s` None: META_TIMEOUT_SECONDS. Raises the errors of GraphClient.
+    """
     body: dict[str, Any] = {"recipient": {"id": psid}, "sender_action": action}
     if payload is not None:
         body["payload"] = payload
-    GraphClient(token).post(f"{node(page_id)}/messages", json=body)
+    GraphClient(token, timeout_s=timeout_s).post(f"{node(page_id)}/messages", json=body)
 
 
 def _envelope(psid: str, policy: SendPolicy, reply_to_mid: str | None) -> dict[str, Any]:

@@ -24,7 +24,6 @@ def release(conversation: Conversation, ticket_id: int | None) -> int:
     if not conversation.holds_reply or not _wrote_within_a_day(conversation):
         return 0
     told = events.ids_to_tell(_held(conversation))
-    told = events.ids_to_tell(_held(conversation))
     count = _held(conversation).update(
         state=State.QUEUED,
         reason="",
@@ -37,7 +36,6 @@ def release(conversation: Conversation, ticket_id: int | None) -> int:
     )
     refresh(conversation)
     if count:
-        events.messages_updated(conversation, told, "state", "reason", "ticket", "sent_at")
         threads.refresh_waiting(conversation)
         events.messages_updated(conversation, told, "state", "reason", "ticket", "sent_at")
         threads.announce(conversation)

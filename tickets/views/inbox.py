@@ -1,19 +1,14 @@
 """The inbox and a conversation in it; whole pages, and their parts for a page that is open already."""
 
-from urllib.parse import urlencode
-
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from tickets.services import access, conversations
+from tickets.services import access, conversations, signals
 from tickets.services.conversations import ListQuery
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
-from tickets.views.rows import rows_of
-
-MOST_ROWS_AT_ONCE = 100
 
 
 @require_GET
@@ -69,16 +64,7 @@ def rows(request: AgentRequest) -> HttpResponse:
         cursor = request.GET["before"]
         return render(request, "tickets/_rows.html", pages.list_context(request, query, cursor=cursor))
     ids = [int(pk) for pk in request.GET.getlist("id") if pk.isascii() and pk.isdecimal() and len(pk) < 19]
-    found = conversations.matching(request.facts, request.user, query).filter(pk__in=ids[:MOST_ROWS_AT_ONCE])
-    page, _next = conversations.page_of(found, query.order)
-    counts = conversations.counts(request.facts, request.user)
-    context = {
-        "query": query,
-        "rows": rows_of(request, page, query),
-        "list_query": urlencode(query.parameters()),
-        **pages.counts_context(query, counts),
-    }
-    return render(request, "tickets/_fresh_rows.html", context)
+    return render(request, "tickets/_fresh_rows.html", pages.fresh_rows_context(request, query, ids))
 
 
 @require_GET
@@ -106,6 +92,7 @@ def read(request: AgentRequest, conversation_id: int) -> HttpResponse:
     if "unread" in request.POST:
         conversations.mark_unread(found)
     else:
+        signals.seen(request.user, found)
         conversations.mark_read(found, request.POST.get("upto", ""))
     if wants_part(request):
         return HttpResponse(status=204)

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections, connection
 from django_q.cluster import Cluster
 
-from desk import health, sweep
+from desk import aside, health, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Ticker:
                 sweep.sweep()
                 self._swept_at = now
             sweep.look()
+            aside.start_due()
         except Exception:
             logger.exception("The worker could not look for what is due")
             connection.close()

@@ -3,8 +3,12 @@
 import * as answered from "./answered.js";
 import * as canned from "./canned.js";
 import { left } from "./clock.js";
+import * as emoji from "./emoji.js";
 import * as files from "./files.js";
+import * as gate from "./gate.js";
+import { showGhost } from "./ghost.js";
 import { fetchPart, parse, toast, upload } from "./net.js";
+import * as signs from "./signs.js";
 import { split, weigh } from "./text.js";
 import * as thread from "./thread.js";
 
@@ -50,6 +54,7 @@ export function start() {
   pane.addEventListener("dragover", onDrag);
   pane.addEventListener("dragleave", onDrag);
   pane.addEventListener("drop", onDrop);
+  gate.reset(form);
   hint();
   check();
 }
@@ -71,6 +76,7 @@ function onInput() {
   grow();
   check();
   canned.update();
+  if (kind() === "reply" && !("gated" in form.dataset)) signs.typed(form.dataset.typing, text.value);
   clearTimeout(saveTimer);
   saveTimer = setTimeout(saveNow, SAVE_AFTER);
 }
@@ -94,7 +100,11 @@ function check() {
   button.hidden = !over;
   if (over) button.textContent = `Send as ${split(text.value, limit).length} messages`;
   const nothing = !text.value.trim() && !(isReply && files.count());
-  element("composer-send").disabled = nothing || over || (isReply && files.hasRefused()) || sending;
+  const unfit = isReply && (over || files.hasRefused() || gate.isShut());
+  element("composer-send").disabled = nothing || unfit || sending;
+  element("composer-send").querySelector("span").textContent = !isReply ? "Add note" : gate.isHolding() ? "Hold until they write" : "Send";
+  element("composer-more").hidden = !isReply || gate.isHolding();
+  element("composer-more").querySelector("button").disabled = nothing || unfit || sending;
 }
 
 function hint() {
@@ -102,7 +112,7 @@ function hint() {
   element("composer-hint").textContent = ctrl ? "Ctrl+Enter sends" : "Enter sends, Shift+Enter starts a new line";
   const closes = element("gate").dataset.closes;
   const rest = closes ? Date.parse(closes) - Date.now() : 0;
-  const name = kind() === "note" ? text.dataset.noteWords : text.dataset.replyWords;
+  const name = kind() === "note" ? text.dataset.noteWords : gate.isHolding() ? text.dataset.holdWords : text.dataset.replyWords;
   text.placeholder = kind() === "reply" && rest > 0 ? `${name} · ${left(rest)} left` : name;
 }
 
@@ -139,11 +149,12 @@ export function escape(event) {
 export function focus(which = null) {
   if (!form) return;
   if ("gated" in form.dataset) {
-    if (which !== "note") {
+    if (which === "note") form.classList.add("composer--note-open");
+    else if (gate.hold()) which = "reply";
+    else {
       toast("You cannot reply here now: the reason stands below the conversation.");
       return;
     }
-    form.classList.add("composer--note-open");
   }
   setKind(which ?? current);
   text.focus();
@@ -156,14 +167,23 @@ function onClick(event) {
     text.focus();
     canned.show();
   }
+  if (event.target.closest("[data-emoji]")) emoji.open(event.target.closest("[data-emoji]"), insert);
   if (event.target.closest("[data-write-note]")) focus("note");
+  if (event.target.closest("[data-write-held]")) focus("reply");
   if (event.target.closest("#composer-split")) sendParts();
+}
+
+/** Put `words` where the caret stands, as if typed. */
+function insert(words) {
+  text.focus();
+  text.setRangeText(words, text.selectionStart, text.selectionEnd, "end");
+  text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 // --- Quote, files ------------------------------------------------------------------------------------------------------
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-quote]");
-  if (!button || !form || "gated" in form.dataset) return;
+  if (!button || !form || ("gated" in form.dataset && !gate.mayHold())) return;
   const message = button.closest(".message");
   form.elements.reply_to_mid.value = message.dataset.mid;
   const words = message.querySelector(".text, .file__name, .card__title")?.textContent.trim() || "a picture";
@@ -181,7 +201,7 @@ function dropQuote() {
 const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
 function onDrag(event) {
-  if (!carriesFiles(event) || "gated" in form.dataset) return;
+  if (!carriesFiles(event) || gate.isShut()) return;
   event.preventDefault();
   element("thread-scroll").classList.toggle("thread--dropping", event.type === "dragover");
 }
@@ -190,7 +210,7 @@ function onDrop(event) {
   if (!carriesFiles(event)) return;
   event.preventDefault();
   element("thread-scroll").classList.remove("thread--dropping");
-  if ("gated" in form.dataset) return;
+  if (gate.isShut()) return;
   focus("reply");
   files.add(event.dataTransfer.files);
 }
@@ -229,7 +249,9 @@ document.addEventListener("visibilitychange", () => document.visibilityState ===
 // --- Sending -----------------------------------------------------------------------------------------------------------
 function onSubmit(event) {
   event.preventDefault();
-  if (!sending && !element("composer-send").disabled) send(text.value, { withFiles: kind() === "reply" });
+  const closes = event.submitter?.name === "close";
+  event.submitter?.closest("details")?.removeAttribute("open");
+  if (!sending && !element("composer-send").disabled) send(text.value, { withFiles: kind() === "reply", closes });
 }
 
 async function sendParts() {
@@ -242,11 +264,13 @@ async function sendParts() {
 }
 
 /** Send; `rest` is what stays in the field. Returns whether the server took it. */
-async function send(words, { withFiles, rest = "" }) {
+async function send(words, { withFiles, rest = "", closes = false }) {
   const data = new FormData();
   for (const name of ["list", "client_key", "reply_to_mid", "kind"]) data.set(name, form.elements[name].value);
   data.set("text", words);
   data.set("seen", answered.seen());
+  if (gate.isHolding() && kind() === "reply") data.set("hold", "yes");
+  if (closes) data.set("close", "yes");
   const own = { form, pane: thread.current(), files: withFiles ? files.all() : [], typed: text.value };
   for (const file of own.files) data.append("files", file, file.name);
   begin();
@@ -288,6 +312,7 @@ function finish() {
 function taken(answer, own, rest) {
   form.elements.client_key.value = newKey();
   answered.clear();
+  signs.sent();
   dropQuote();
   if (own.files.length) {
     files.reset(element("tiles"), json("composer-rules").files, check);
@@ -297,10 +322,12 @@ function taken(answer, own, rest) {
     text.value = "";
     form.classList.remove("composer--note-open");
     setKind("reply");
+    gate.keepInSight();
   } else {
     element("draft-state").textContent = "";
     saved = "";
   }
+  if (current === "reply" && !text.value) gate.reset(form);
   thread.applyFresh(answer.body, { toNewest: true });
   hint();
   grow();
@@ -318,6 +345,7 @@ function refused(answer, typed) {
   text.value = typed;
   const reason = document.createElement("p");
   reason.className = "refusal";
+  if (answer.status === 422) form.elements.client_key.value = newKey(); // nothing was kept under the old one
   if (answer.status === 409) answered.asked(parse(answer.body).querySelector("[data-id]"));
   else if (answer.status === 422) reason.textContent = parse(answer.body).body.textContent.trim();
   else if (answer.status === 0) reason.textContent = "The server cannot be reached. Your text is still here: send it again when you are back online.";
@@ -337,50 +365,30 @@ function keepElsewhere(own, words) {
   fetchPart(own.form.dataset.draft, { method: "POST", body: new URLSearchParams({ text: words }) }).catch(() => {});
 }
 
-function showGhost(words, which) {
-  const ghost = document.createElement("article");
-  ghost.className = which === "note" ? "note" : "message message--out message--first message--last message--sending";
-  ghost.dataset.key = `ghost-${newKey()}`;
-  const holder = document.createElement("div");
-  holder.className = "message__body";
-  const bubble = document.createElement("div");
-  bubble.className = which === "note" ? "" : "bubble";
-  const line = document.createElement("div");
-  line.className = "text";
-  line.dir = "auto";
-  line.textContent = words.trim();
-  bubble.append(line);
-  holder.append(bubble);
-  ghost.append(holder);
-  thread.current().column.append(ghost);
-  thread.toBottom();
-  return ghost;
-}
-
 // --- May one reply at all? --------------------------------------------------------------------------------------------
 document.addEventListener("desk:gate", (event) => {
-  const fresh = event.detail;
-  const gate = element("gate");
-  if (!gate || !form) return;
-  gate.dataset.closes = fresh.dataset.closes;
-  if (gate.dataset.state !== fresh.dataset.state || gate.textContent.trim() !== fresh.textContent.trim()) {
-    gate.dataset.state = fresh.dataset.state;
-    gate.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
-  }
-  const isOpen = fresh.dataset.state === "open";
-  gate.hidden = isOpen;
-  form.toggleAttribute("data-gated", !isOpen);
-  if (isOpen) form.classList.remove("composer--note-open");
+  if (!form) return;
+  gate.update(event.detail);
   hint();
   check();
 });
 
+/** The text of a reply that was taken back has joined the draft on the server: it joins what stands here too. */
 document.addEventListener("desk:discarded", async () => {
-  if (!form || text.value.trim()) return;
+  if (!form) return;
   const response = await fetchPart(form.dataset.draft);
   if (!response.ok) return;
-  text.value = saved = await response.text();
+  const kept = await response.text();
+  const before = (saved ?? "").trimEnd();
+  const added = kept.startsWith(before) ? kept.slice(before.length).trim() : kept;
+  const typed = replyText().trimEnd();
+  setKind("reply");
+  text.value = typed ? `${typed}\n\n${added}` : added;
+  saved = kept;
+  saveNow();
+  gate.keepInSight();
   grow();
+  hint();
   check();
   focus("reply");
 });

@@ -1,7 +1,9 @@
 // The files of a reply: chosen, dropped or pasted; each a tile with an immediate verdict. The server checks again.
 
+import { canShrink, shrink } from "./shrink.js";
+
 const MB = 1_048_576;
-let files = []; // {file, refusal, preview}
+let files = []; // {file, refusal, preview, limit (bytes, when it is too big and can be made smaller), isShrinking, was}
 let rules = {};
 let list = null;
 let changed = () => {};
@@ -22,15 +24,38 @@ export const count = () => files.length;
 export function add(chosen) {
   for (const file of chosen) {
     const preview = /^image\/(png|jpeg)$/.test(file.type) ? URL.createObjectURL(file) : "";
-    files.push({ file, refusal: refusalOf(file), preview });
+    const limit = limitOf(file);
+    const tooBig = limit && file.size > limit && canShrink(file) ? limit : 0;
+    files.push({ file, refusal: refusalOf(file), preview, limit: tooBig });
   }
   draw();
   changed();
 }
 
+function limitOf(file) {
+  return rules[(file.name.match(/\.[^.]+$/) || [""])[0].toLowerCase()];
+}
+
+async function makeSmaller(one) {
+  const before = one.file.size;
+  one.isShrinking = true;
+  draw();
+  try {
+    one.file = await shrink(one.file, one.limit);
+    one.was = before;
+    one.refusal = refusalOf(one.file);
+  } catch {
+    one.refusal = `${size(before)}; at most ${one.limit / MB} MB, and this browser cannot make it smaller.`;
+  }
+  one.limit = 0;
+  one.isShrinking = false;
+  if (!files.includes(one)) return; // removed meanwhile
+  draw();
+  changed();
+}
+
 function refusalOf(file) {
-  const ending = (file.name.match(/\.[^.]+$/) || [""])[0].toLowerCase();
-  const limit = rules[ending];
+  const limit = limitOf(file);
   if (!file.size) return "This file is empty.";
   if (!limit) return "Cannot be sent: only PDF, JPEG, PNG, MP4, MPEG, QuickTime, MP3, Ogg Vorbis and AMR can.";
   if (file.size > limit) return `${size(file.size)}; at most ${limit / MB} MB. Make it smaller and attach it again.`;
@@ -47,6 +72,15 @@ function draw() {
   list.replaceChildren(...files.map(tile));
 }
 
+function verdictOf(one) {
+  if (one.isShrinking) return "Being made smaller…";
+  if (one.limit) return `${kindOf(one.file)} ${size(one.file.size)}; at most ${one.limit / MB} MB.`;
+  if (one.refusal) return one.refusal;
+  return one.was ? `${size(one.file.size)}, made smaller from ${size(one.was)}` : size(one.file.size);
+}
+
+const kindOf = (file) => (file.type === "image/png" ? "PNG" : "JPEG");
+
 function tile(one) {
   const item = document.createElement("li");
   item.className = one.refusal ? "tile tile--refused" : "tile";
@@ -56,11 +90,17 @@ function tile(one) {
   else picture.textContent = (one.file.name.split(".").pop() || "?").slice(0, 4).toUpperCase();
   const main = document.createElement("span");
   main.className = "tile__main";
-  for (const [style, words] of [["tile__name", one.file.name], ["tile__sub", one.refusal || size(one.file.size)]]) {
+  for (const [style, words] of [["tile__name", one.file.name], ["tile__sub", verdictOf(one)]]) {
     const line = document.createElement("span");
     line.className = style;
     line.textContent = words;
     main.append(line);
+  }
+  if (one.limit && !one.isShrinking) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "link-button tile__shrink", textContent: "Shrink to fit" });
+    button.addEventListener("click", () => makeSmaller(one));
+    main.append(button);
   }
   const drop = document.createElement("button");
   drop.type = "button";

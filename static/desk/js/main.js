@@ -9,6 +9,7 @@ import * as live from "./live.js";
 import * as nav from "./nav.js";
 import { post, toast } from "./net.js";
 import * as notify from "./notify.js";
+import * as reactions from "./reactions.js";
 import * as thread from "./thread.js";
 
 async function submitted(event) {
@@ -79,5 +80,6 @@ preferences();
 nav.start();
 keys.start();
 commands.start();
+reactions.start();
 notify.start();
 live.start();

@@ -28,6 +28,7 @@ class FakeGraph:
         self.plan: deque[Any] = deque()
         self.look_plan: deque[Any] = deque()
         self.calls: list[dict[str, Any]] = []
+        self.actions: list[dict[str, Any]] = []  # typing, seen, reactions
         self.accepted: list[dict[str, Any]] = []
         self.looks = 0
         self.waits: dict[str, str] = {}  # by text: is answered when this other text has arrived
@@ -65,6 +66,8 @@ class FakeGraph:
     def _send(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
         page_id = MESSAGES.match(request.url)[1]
         body = body_of(request)
+        if "sender_action" in body:
+            return self._act(body)
         self.calls.append(body)
         self._wait_for(self.waits.get(body["message"].get("text", "")))
         step = self.refused.get(body["message"].get("text", "")) or (self.plan.popleft() if self.plan else "ok")
@@ -85,6 +88,23 @@ class FakeGraph:
             raise requests.ReadTimeout("no answer")
         answer = {"recipient_id": body["recipient"]["id"], "message_id": message["mid"]}
         return 200, {}, json.dumps(answer)
+
+    def _act(self, body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
+        self.actions.append(body)
+        step = self.plan.popleft() if self.plan else "ok"
+        while callable(step):
+            try:
+                step()
+            finally:
+                connection.close()
+            step = self.plan.popleft() if self.plan else "ok"
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, tuple):
+            return step
+        if str(step).startswith("lost"):
+            raise requests.ReadTimeout("no answer")
+        return 200, {}, json.dumps({"recipient_id": body["recipient"]["id"]})
 
     def _wait_for(self, text: str | None) -> None:
         deadline = time.monotonic() + 20

@@ -125,7 +125,7 @@ def test_each_state_of_a_reply_is_said(alice, conversation, desk, state, words):
     ("state", "choices"),
     [
         ("failed", {"retry", "discard"}),
-        ("held", {"release", "discard"}),
+        ("held", {"wait", "discard"}),
         ("unsure", {"arrived", "send-again"}),
         ("sent", set()),
     ],

@@ -1,0 +1,67 @@
+// May one reply here? If not, the sentence instead of the composer; what was typed stays in sight. When only the
+// customer's next message is missing, the reply can be written now and is held until then.
+
+const element = (id) => document.getElementById(id);
+let form = null;
+let holding = false;
+
+const gate = () => element("gate");
+
+/** Another conversation is shown, or what was written is gone: back to the sentence. */
+export function reset(composer) {
+  form = composer;
+  holding = false;
+  form.classList.remove("composer--note-open", "composer--kept");
+  keepInSight();
+}
+
+/** Nothing can be sent here now, not even to be held. */
+export const isShut = () => "gated" in form.dataset && !holding;
+
+/** What is sent now is held until the customer writes. */
+export const isHolding = () => "gated" in form.dataset && holding;
+
+export const mayHold = () => "gated" in form.dataset && "waits" in gate().dataset;
+
+/** Write a reply that is held. */
+export function hold() {
+  holding = mayHold();
+  show();
+  return holding;
+}
+
+/** Text that was typed is never hidden: it can be held, or at least be copied. */
+export function keepInSight() {
+  const isGated = "gated" in form.dataset;
+  const hasWords = Boolean(form.elements.text.value.trim() || document.querySelector("#tiles > *"));
+  if (isGated && hasWords && form.elements.kind.value === "reply") {
+    if (mayHold()) holding = true;
+    form.classList.add("composer--kept");
+  }
+  if (!isGated) {
+    holding = false;
+    form.classList.remove("composer--note-open", "composer--kept");
+  }
+  if (isGated && !mayHold()) holding = false;
+  show();
+}
+
+function show() {
+  form.classList.toggle("composer--hold", isHolding());
+  gate().classList.toggle("gate--holding", isHolding());
+}
+
+/** Bring the sentence up to date with the server's `fresh` one. */
+export function update(fresh) {
+  const old = gate();
+  old.dataset.closes = fresh.dataset.closes;
+  old.toggleAttribute("data-waits", "waits" in fresh.dataset);
+  if (old.dataset.state !== fresh.dataset.state || old.textContent.trim() !== fresh.textContent.trim()) {
+    old.dataset.state = fresh.dataset.state;
+    old.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
+  }
+  const isOpen = fresh.dataset.state === "open";
+  old.hidden = isOpen;
+  form.toggleAttribute("data-gated", !isOpen);
+  keepInSight();
+}

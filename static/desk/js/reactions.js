@@ -1,0 +1,20 @@
+// Reacting to what the customer wrote: the usual emoji, or any. The server sends it; the bubble shows what is on its way.
+
+import * as emoji from "./emoji.js";
+import { toast } from "./net.js";
+import * as thread from "./thread.js";
+
+async function react(id, sign) {
+  try {
+    await thread.settle(thread.address(`messages/${id}/react/`), { emoji: sign });
+  } catch {
+    toast("The server cannot be reached. Your reaction was not sent.", true);
+  }
+}
+
+export function start() {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-react]");
+    if (button) emoji.open(button, (sign) => react(button.dataset.react, sign), { quick: true });
+  });
+}
