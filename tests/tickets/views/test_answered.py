@@ -1,0 +1,151 @@
+"""Two agents answer the same customer: whoever did not see the other's answer is asked before theirs goes out."""
+
+import re
+import threading
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from channels_im.models import ChannelAgent
+from tests.factories import receive
+from tickets.models import Message
+from tickets.services import replies
+from tickets.services.answered import AnsweredMeanwhile
+
+from . import world
+
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def conversation(desk):
+    ChannelAgent.objects.create(channel=desk.shop, agent=desk.bob.agent)
+    conversation = world.make_conversation(desk.shop, at=timezone.now())
+    receive(conversation, "Is it open?", timezone.now())
+    return conversation
+
+
+@pytest.fixture
+def alice(desk, as_user):
+    return as_user(desk.alice)
+
+
+@pytest.fixture
+def bob(desk, as_user):
+    return as_user(desk.bob)
+
+
+def seen(conversation) -> int:
+    return conversation.messages.latest("pk").pk
+
+
+def send(client, conversation, text, seen, status=200, headers=HX, **fields):
+    fields = {"text": text, "kind": "reply", "seen": seen, **fields}
+    response = client.post(f"/inbox/{conversation.pk}/reply/", fields, headers=headers)
+    assert response.status_code == status, response.content.decode()
+    return response.content.decode()
+
+
+def answers(conversation) -> list[str]:
+    return list(conversation.messages.filter(direction="out").order_by("pk").values_list("text", flat=True))
+
+
+def test_the_second_agent_is_asked_and_the_second_click_sends(alice, bob, conversation):
+    both_saw = seen(conversation)
+    send(bob, conversation, "Yes, until six", both_saw)
+    html = send(alice, conversation, "Yes", both_saw, status=409)
+    assert "Bob answered at" in html
+    assert answers(conversation) == ["Yes, until six"]
+
+    now_seen = re.search(r'data-id="(\d+)"', html)[1]
+    send(alice, conversation, "Yes", now_seen)
+    assert answers(conversation) == ["Yes, until six", "Yes"]
+
+
+def test_a_third_answer_is_asked_about_again(alice, bob, desk, conversation):
+    start = seen(conversation)
+    send(bob, conversation, "One", start)
+    html = send(alice, conversation, "Mine", start, status=409)
+    replies.queue_reply(desk.bob, conversation, text="Two")
+    send(alice, conversation, "Mine", re.search(r'data-id="(\d+)"', html)[1], status=409)
+    assert answers(conversation) == ["One", "Two"]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("page_inbox", "Somebody in the Page inbox"), ("other_app", "Another app"), ("this_app", "Somebody outside Desk")],
+)
+def test_an_answer_from_elsewhere_counts_too(alice, conversation, source, words):
+    start = seen(conversation)
+    world.say(conversation, "From elsewhere", direction="out", source=source, state="sent", at=timezone.now())
+    assert f"{words} answered at" in send(alice, conversation, "Mine", start, status=409)
+
+
+def test_what_is_no_answer_of_somebody_else_asks_nothing(alice, desk, conversation):
+    start = seen(conversation)
+    replies.queue_reply(desk.alice, conversation, text="My own, from another tab")
+    world.say(conversation, "And?", at=timezone.now())
+    world.say(conversation, "Not sent", author=desk.bob, state="failed", mid=None, at=timezone.now())
+    world.say(conversation, "A note", author=desk.bob, kind="note", mid=None, at=timezone.now())
+    world.say(conversation, "", author=desk.bob, kind="event", mid=None, at=timezone.now())
+    send(alice, conversation, "Mine", start)
+
+
+def test_notes_are_never_asked_about_and_a_page_that_tells_nothing_sends(alice, bob, conversation):
+    start = seen(conversation)
+    send(bob, conversation, "Yes", start)
+    send(alice, conversation, "Seen it?", start, kind="note")
+    for nothing in ("", "x", "9" * 30):
+        send(alice, conversation, f"Reply {nothing}", nothing)
+
+
+def test_the_same_send_again_is_the_first_one_whatever_was_answered_since(alice, bob, conversation):
+    start = seen(conversation)
+    send(alice, conversation, "Mine", start, client_key="k1")
+    send(bob, conversation, "Yes", seen(conversation))
+    send(alice, conversation, "Mine", start, client_key="k1")
+    assert answers(conversation) == ["Mine", "Yes"]
+
+
+def test_without_scripts_the_page_comes_back_with_text_reason_and_what_is_seen_now(alice, bob, conversation):
+    start = seen(conversation)
+    send(bob, conversation, "Yes, until six", start)
+    html = send(alice, conversation, "My long answer", start, status=409, headers={})
+    assert "Bob answered at" in html
+    assert "Yes, until six" in html
+    assert ">My long answer</textarea>" in html
+    send(alice, conversation, "My long answer", re.search(r'name="seen" value="(\d+)"', html)[1], 302, headers={})
+    assert answers(conversation) == ["Yes, until six", "My long answer"]
+
+
+def test_the_page_says_who_else_answered_and_not_what_one_wrote_oneself(alice, bob, desk, conversation):
+    replies.queue_reply(desk.alice, conversation, text="Of Alice")
+    replies.queue_reply(desk.bob, conversation, text="Of Bob")
+    assert re.findall(r'data-by="(.+?)"', alice.get(f"/inbox/{conversation.pk}/").content.decode()) == ["Bob"]
+    assert re.findall(r'data-by="(.+?)"', bob.get(f"/inbox/{conversation.pk}/").content.decode()) == ["Alice"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_send_in_the_same_second_one_is_asked(desk, conversation):
+    start = seen(conversation)
+    at_once = threading.Barrier(2)
+    outcomes = []
+
+    def click(user):
+        try:
+            at_once.wait(20)
+            replies.queue_reply(user, conversation.__class__.objects.get(pk=conversation.pk), text="Yes", seen=start)
+            outcomes.append("sent")
+        except AnsweredMeanwhile:
+            outcomes.append("asked")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=click, args=(user,)) for user in (desk.alice, desk.bob)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["asked", "sent"]
+    assert Message.objects.filter(direction="out", kind="message").count() == 1

@@ -1,0 +1,247 @@
+"""Who looks at a conversation, who types, who is online, what came in, whom the command bar finds."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from channels_im.models import ChannelAgent
+from desk.models import LiveEvent
+from tickets.models import Looking, Message
+from tickets.services import access, looking
+
+from . import world
+
+HX = {"HX-Request": "true"}
+ONE, TWO = "1" * 32, "2" * 32
+keeps_rows = pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL notifies and keeps no rows")
+
+
+@pytest.fixture
+def conversation(desk):
+    ChannelAgent.objects.create(channel=desk.shop, agent=desk.bob.agent)
+    return world.make_conversation(desk.shop, at=timezone.now())
+
+
+@pytest.fixture
+def alice(desk, as_user):
+    return as_user(desk.alice)
+
+
+@pytest.fixture
+def bob(desk, as_user):
+    return as_user(desk.bob)
+
+
+def look(client, conversation, page=ONE, status=200, **fields) -> str:
+    response = client.post(f"/inbox/{conversation.pk}/onlookers/", {"page": page, **fields}, headers=HX)
+    assert response.status_code == status, response.content.decode()
+    return words(response)
+
+
+def seen_by(client, conversation) -> str:
+    return words(client.get(f"/inbox/{conversation.pk}/onlookers/", headers=HX))
+
+
+def words(response) -> str:
+    text = re.sub(r'<span class="onlookers".*</span></span>', "", response.content.decode())
+    return " ".join(re.sub(r"<[^>]+>", "", text).split())
+
+
+def told() -> int:
+    """How often other pages were told since the last time."""
+    count = LiveEvent.objects.filter(payload__kind="presence").count()
+    LiveEvent.objects.all().delete()
+    return count
+
+
+def test_two_agents_see_each_other_and_nobody_sees_themselves(alice, bob, conversation):
+    assert look(alice, conversation) == ""
+    assert look(bob, conversation, TWO) == "Alice is looking too"
+    assert seen_by(alice, conversation) == "Bob is looking too"
+
+
+def test_typing_is_seen_until_it_ends(alice, bob, conversation):
+    look(bob, conversation, typing="yes")
+    assert seen_by(alice, conversation) == "Bob is typing a reply"
+    look(bob, conversation, typing="no")
+    assert seen_by(alice, conversation) == "Bob is looking too"
+
+
+def test_who_is_not_heard_of_is_forgotten_and_typing_sooner(alice, bob, conversation):
+    look(bob, conversation, typing="yes")
+    rows = Looking.objects.all()
+    rows.update(typing_until=timezone.now() - timedelta(seconds=1))
+    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert looking.forget_expired() == 0
+    rows.update(seen_at=timezone.now() - looking.EXPIRES_AFTER - timedelta(seconds=1))
+    assert seen_by(alice, conversation) == ""
+    assert looking.forget_expired() == 1
+
+
+def test_a_closed_page_leaves_and_another_page_of_the_same_agent_stays(alice, bob, conversation):
+    look(bob, conversation, ONE)
+    look(bob, conversation, TWO, typing="yes")
+    look(bob, conversation, TWO, gone="yes", status=204)
+    assert seen_by(alice, conversation) == "Bob is looking too"
+    look(bob, conversation, ONE, gone="yes", status=204)
+    assert seen_by(alice, conversation) == ""
+
+
+def test_a_page_shows_one_conversation_and_a_late_goodbye_does_not_end_the_next(alice, bob, desk, conversation):
+    other = world.make_conversation(desk.shop, at=timezone.now())
+    look(bob, conversation)
+    look(bob, other)
+    look(bob, conversation, gone="yes", status=204)
+    assert (seen_by(alice, conversation), seen_by(alice, other)) == ("", "Bob is looking too")
+
+
+def test_nobody_speaks_for_the_page_of_a_colleague(alice, bob, conversation):
+    look(bob, conversation, ONE)
+    look(alice, conversation, ONE, gone="yes", status=204)
+    assert seen_by(alice, conversation) == "Bob is looking too"
+
+
+def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation):
+    for number in range(5):
+        user = world.make_agent(f"agent{number}", desk.sales)
+        user.first_name = f"<b>{number}</b>"
+        user.save()
+        ChannelAgent.objects.create(channel=desk.shop, agent=user.agent)
+        html = as_user(user).post(f"/inbox/{conversation.pk}/onlookers/", {"page": f"{number:032}"}).content.decode()
+        assert "<b>" not in html
+    html = alice.get(f"/inbox/{conversation.pk}/onlookers/").content.decode()
+    assert "&lt;b&gt;0&lt;/b&gt;, &lt;b&gt;1&lt;/b&gt; and 3 others</bdi> are looking too" in html
+
+
+@pytest.mark.parametrize("page", ["", "x", "1" * 33, "G" * 32])
+def test_a_page_without_a_key_is_refused(alice, conversation, page):
+    look(alice, conversation, page, status=400)
+    assert not Looking.objects.exists()
+
+
+def test_an_onlooker_who_lost_the_conversation_is_told_nothing(alice, bob, desk, conversation):
+    look(alice, conversation)
+    ChannelAgent.objects.filter(agent=desk.bob.agent, channel=desk.shop).delete()
+    assert bob.get(f"/inbox/{conversation.pk}/onlookers/", headers=HX).status_code == 404
+
+
+@keeps_rows
+def test_pages_are_told_of_changes_and_not_of_heartbeats(bob, desk, conversation):
+    look(bob, conversation)
+    assert told() == 1
+    for _ in range(3):
+        look(bob, conversation)
+    assert told() == 0
+    look(bob, conversation, typing="yes")
+    look(bob, conversation, typing="yes")
+    assert told() == 1
+    other = world.make_conversation(desk.shop, at=timezone.now())
+    look(bob, other)
+    assert told() == 2  # those who look at either
+    look(bob, other, gone="yes", status=204)
+    look(bob, other, gone="yes", status=204)
+    assert told() == 1
+
+
+@keeps_rows
+def test_only_who_may_see_the_conversation_is_told(bob, desk, conversation):
+    look(bob, conversation)
+    event = LiveEvent.objects.get(payload__kind="presence").payload
+    assert access.visible(access.facts_for(desk.alice), event)
+    assert not access.visible(access.facts_for(desk.charlie), event)
+
+
+def test_a_heartbeat_costs_the_same_with_many_looking(
+    alice, desk, as_user, conversation, django_assert_max_num_queries
+):
+    for number in range(12):
+        user = world.make_agent(f"agent{number}", desk.sales)
+        Looking.objects.create(page_key=f"{number:032}", user=user, conversation=conversation, seen_at=timezone.now())
+    look(alice, conversation)
+    with django_assert_max_num_queries(12):
+        look(alice, conversation)
+
+
+# --- Online, away, off ------------------------------------------------------------------------------------------------
+def test_the_picker_shows_who_is_online_first(alice, bob, desk, conversation):
+    carla = world.make_agent("carla", desk.sales)
+    ChannelAgent.objects.create(channel=desk.shop, agent=carla.agent)
+    bob.post("/inbox/me/", {"presence": "away"}, headers=HX)
+    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    shown = re.findall(r'class="presence" data-presence="(\w+)" data-presence-of="(\d+)"', html)
+    assert shown == [("online", str(carla.pk)), ("away", str(desk.bob.pk))]
+
+
+@keeps_rows
+def test_colleagues_are_told_of_a_changed_presence_once(bob, desk):
+    for presence in ("away", "away", "on the moon"):
+        bob.post("/inbox/me/", {"presence": presence}, headers=HX)
+    [event] = LiveEvent.objects.values_list("payload", flat=True)
+    assert event == {"kind": "agent", "user": desk.bob.pk, "presence": "away"}
+    assert access.visible(access.facts_for(desk.charlie), event)
+    assert not access.visible(access.NOBODY, event)
+
+
+# --- What came in -----------------------------------------------------------------------------------------------------
+def news(client, since="") -> dict:
+    return client.get(f"/inbox/news/?since={since}", headers=HX).json()
+
+
+def test_news_begin_now_and_tell_each_message_once(alice, desk, conversation):
+    world.say(conversation, "before")
+    start = news(alice)
+    assert start["messages"] == []
+    world.say(conversation, "after <b>it</b>")
+    told = news(alice, start["newest"])
+    assert [(one["text"], one["name"], one["is_mine"]) for one in told["messages"]] == [
+        ("after <b>it</b>", "Rosa Diaz", False)
+    ]
+    assert news(alice, told["newest"])["messages"] == []
+
+
+def test_news_are_of_my_conversations_and_of_unassigned_ones(alice, desk, conversation):
+    mine = world.make_conversation(desk.service, "Mine", assignee=desk.alice)
+    colleagues = world.make_conversation(desk.shop, "Of Bob", assignee=desk.bob)
+    strange = world.make_conversation(desk.service, "Of another channel")
+    blocked = world.make_conversation(desk.shop, "Blocked")
+    blocked.contact.blocked_at = timezone.now()
+    blocked.contact.save()
+    for one in (conversation, mine, colleagues, strange, blocked):
+        world.say(one, at=timezone.now())
+        world.say(one, "answer", author=desk.bob)
+    told = news(alice, 0)["messages"]
+    assert {(one["name"], one["is_mine"]) for one in told} == {("Rosa Diaz", False), ("Mine", True)}
+
+
+@pytest.mark.parametrize("since", ["x", "-1", "9" * 40, ""])
+def test_news_since_nonsense_are_none(alice, conversation, since):
+    world.say(conversation)
+    assert news(alice, since) == {"newest": Message.objects.latest("pk").pk, "messages": []}
+
+
+# --- The command bar --------------------------------------------------------------------------------------------------
+def test_the_command_bar_finds_people_and_tickets_of_ones_own_only(alice, desk, conversation):
+    world.make_conversation(desk.service, "Rosa of the other channel")
+    for words_typed in ("rosa", f"%23{conversation.current_ticket_id}"):
+        html = alice.get(f"/inbox/find/?q={words_typed}", headers=HX).content.decode()
+        assert re.findall(r'data-open-conversation="(\d+)"', html) == [str(conversation.pk)]
+    assert alice.get("/inbox/find/?q=", headers=HX).content.decode().strip() == ""
+
+
+def test_the_sheet_of_shortcuts_and_the_keys_are_the_same(desk, as_user):
+    html = as_user(desk.root).get("/inbox/").content.decode()
+    sheet = html[html.index('id="keys"') : html.index('id="commands"')]
+    shown = {tuple(re.findall(r"<kbd>(.+?)</kbd>", line)) for line in re.findall(r"<dt>(.+?)</dt>", sheet)}
+    by_browser = {("Ctrl", "K"), ("Ctrl", "Enter"), ("Enter",), ("Esc",)}
+    script = Path(settings.BASE_DIR, "static/desk/js/keys.js").read_text()
+    keys = re.compile(r'^  "?([^\s":]+)"?: ', re.MULTILINE)
+    single = set(keys.findall(script[script.index("const actions") : script.index("const places")])) - {"g"}
+    after_g = set(keys.findall(script[script.index("const places") : script.index("function escape")]))
+    arrows = {"j": ("J", "↓"), "k": ("K", "↑"), "shift+e": ("Shift", "E")}
+    expected = {arrows.get(key, (key.upper(),)) for key in single} | {("G", key.upper()) for key in after_g}
+    assert shown - by_browser == expected
