@@ -4,6 +4,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import URLPattern, resolve
+from django.utils import timezone
 
 from tickets import urls
 from tickets.models import Conversation
@@ -45,10 +46,11 @@ def gets(scene, desk) -> list[str]:
 
 
 def posts(scene) -> list[str]:
-    conversation, _attachment, failed = scene
+    conversation, attachment, failed = scene
     base = f"/inbox/{conversation.pk}/"
     settle = [f"{base}messages/{failed.pk}/{choice}/" for choice in CHOICES]
-    own = [f"{base}{name}/" for name in ("reply", "draft", "read", "onlookers")]
+    own = [f"{base}{name}/" for name in ("reply", "draft", "read", "onlookers", "export", "person")]
+    own.append(f"{base}files/{attachment.pk}/again/")
     return [*own, *settle, *(f"{base}{action}/" for action in ACTIONS)]
 
 
@@ -145,3 +147,49 @@ def test_numbers_of_nothing_are_not_found(desk, as_user, number):
     client = as_user(desk.root)
     for path in (f"/inbox/{number}/", f"/inbox/channels/{number}/icon/", f"/inbox/pages/{number}/picture/"):
         assert client.get(path).status_code == 404
+
+
+def test_files_and_pictures_of_a_deleted_channel_stay_with_who_saw_them(scene, desk, as_user):
+    conversation, attachment, _failed = scene
+    desk.shop.is_active, desk.shop.deleted_at = False, timezone.now()
+    desk.shop.save()
+    paths = [f"/inbox/{conversation.pk}/files/{attachment.pk}/", f"/inbox/{conversation.pk}/picture/"]
+    for path in paths:
+        for user in (desk.alice, desk.root):
+            response = as_user(user).get(path)
+            assert (response.status_code, response.headers["X-Content-Type-Options"]) == (200, "nosniff")
+            b"".join(response.streaming_content)
+        for user in (desk.bob, desk.charlie):
+            assert as_user(user).get(path).status_code == 404
+        assert Client().get(path).status_code == 302
+        assert Client().get(path, headers={"Range": "bytes=0-1"}).status_code == 302
+
+
+def test_files_follow_a_conversation_that_is_assigned_or_transferred(scene, desk, as_user):
+    conversation, attachment, _failed = scene
+    paths = [f"/inbox/{conversation.pk}/files/{attachment.pk}/", f"/inbox/{conversation.pk}/picture/"]
+
+    def sees(user) -> list[int]:
+        answers = [as_user(user).get(path, headers={"Range": "bytes=0-0"}) for path in paths]
+        assert all(b"".join(answer) for answer in answers)
+        return [answer.status_code for answer in answers]
+
+    Conversation.objects.filter(pk=conversation.pk).update(assignee=desk.charlie)
+    assert (sees(desk.charlie), sees(desk.bob)) == ([206, 206], [404, 404])
+    transferred = {"assignee": None, "department": desk.support, "transferred_at": timezone.now()}
+    Conversation.objects.filter(pk=conversation.pk).update(**transferred)
+    assert (sees(desk.charlie), sees(desk.bob)) == ([404, 404], [206, 206])
+
+
+def test_who_was_deactivated_gets_no_file(scene, desk, as_user):
+    conversation, attachment, _failed = scene
+    client = as_user(desk.alice)
+    desk.alice.is_active = False
+    desk.alice.save()
+    assert client.get(f"/inbox/{conversation.pk}/files/{attachment.pk}/").status_code == 302
+
+
+def test_nothing_is_served_by_its_path(scene, desk, as_user):
+    attachment = scene[1]
+    for path in (f"/media/{attachment.file.name}", f"/static/{attachment.file.name}", f"/{attachment.file.name}"):
+        assert as_user(desk.root).get(path).status_code == 404
