@@ -12,6 +12,7 @@ from tests.e2e.databases import new_postgresql
 from tests.e2e.stage import Desk
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one worker of pytest-xdist do all tests of a file: they share their processes."""
     for item in items:
