@@ -15,6 +15,12 @@ from desk import history, live
 from desk.models import Department
 
 MAX_NAME = 100
+# What can be turned on and off for a channel, in words for its history.
+SWITCHES = {
+    "receive_audio_video": "audio and video",
+    "shows_typing": "showing customers that an agent is typing",
+    "shows_seen": "showing customers that an agent has read",
+}
 
 
 class ChannelRefused(Exception):
@@ -60,15 +66,20 @@ def page_obstacle(page: Page, user: Any) -> str:
     return ""
 
 
-def create_channel(
-    user: Any, *, name: str, icon: File, page: Page, department: Department, receive_audio_video: bool = False
-) -> Channel:
+def switches(channel: Channel) -> dict[str, bool]:
+    """Return which of SWITCHES are on."""
+    return {name: getattr(channel, name) for name in SWITCHES}
+
+
+def create_channel(user: Any, *, name: str, icon: File, page: Page, department: Department, **turned: bool) -> Channel:
     """Create a channel and queue the subscription of its Page. `icon` is an uploaded file (see icons.check_icon).
+
+    `turned`: which of SWITCHES are on; those not named are off.
 
     Raises ChannelRefused. There are never more channels than departments: all departments are locked while we count.
     """
     name, icon = _clean_name(name), _clean_icon(icon)
-    channel = Channel(name=name, icon=icon, receive_audio_video=receive_audio_video)
+    channel = Channel(name=name, icon=icon, **turned)
     try:
         with transaction.atomic():
             channel.department = _lock_departments(department)
@@ -95,10 +106,12 @@ def change_channel(
     *,
     name: str,
     department: Department,
-    receive_audio_video: bool,
     icon: File | None = None,
+    **turned: bool,
 ) -> list[str]:
     """Change an existing channel; return what changed, in words. A channel keeps its Page.
+
+    `turned`: which of SWITCHES are turned on or off; those not named stay.
 
     Agents who are not members of a new department lose their association. Raises ChannelRefused.
     """
@@ -111,8 +124,10 @@ def change_channel(
         old_icon = channel.icon.name
         if channel.name != name:
             changes.append(f"name from “{channel.name}” to “{name}”")
-        if channel.receive_audio_video != receive_audio_video:
-            changes.append(f"audio and video turned {'on' if receive_audio_video else 'off'}")
+        for switch, is_on in turned.items():
+            if getattr(channel, switch) != is_on:
+                changes.append(f"{SWITCHES[switch]} turned {'on' if is_on else 'off'}")
+                setattr(channel, switch, is_on)
         if channel.department_id != department.pk:
             changes.append(f"department from {channel.department} to {department}")
             leaving = ChannelAgent.objects.filter(channel=channel).exclude(agent__departments=department)
@@ -121,8 +136,8 @@ def change_channel(
         if new_icon:
             changes.append("icon")
             channel.icon = new_icon
-        channel.name, channel.department, channel.receive_audio_video = name, department, receive_audio_video
-        channel.save(update_fields=["name", "icon", "department", "receive_audio_video"])
+        channel.name, channel.department = name, department
+        channel.save(update_fields=["name", "icon", "department", *SWITCHES])
         if changes:
             history.record(user, channel, history.CHANGE, f"Changed: {'; '.join(changes)}.")
             live.announce("channel", channel=channel.pk)

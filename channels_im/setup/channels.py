@@ -159,7 +159,7 @@ def _initial(channel: Channel) -> dict[str, object]:
     return {
         "name": channel.name,
         "department": channel.department_id,
-        "receive_audio_video": channel.receive_audio_video,
+        **service.switches(channel),
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from channels_im.models import Channel, ChannelDraft
+from channels_im.services.channels import SWITCHES, switches
 from channels_im.services.icons import CheckedIcon, IconRefused, check_icon
 
 TEXTS = ("name", "page", "department")
@@ -18,7 +19,7 @@ def keep(request: HttpRequest, channel: Channel | None) -> tuple[ChannelDraft, s
     """Keep what was posted; return the draft, and why a chosen icon could not be kept or ""."""
     draft, _created = ChannelDraft.objects.get_or_create(user=request.user, channel=channel)
     draft.fields = {name: request.POST[name].replace("\0", "")[:500] for name in TEXTS if name in request.POST}
-    draft.fields["receive_audio_video"] = "receive_audio_video" in request.POST
+    draft.fields |= {name: name in request.POST for name in SWITCHES}
     draft.save(update_fields=["fields", "updated_at"])
     uploaded = request.FILES.get("icon")
     if uploaded is None:
@@ -37,7 +38,7 @@ def differs(draft: ChannelDraft, channel: Channel | None) -> bool:
     saved = {
         "name": channel.name,
         "department": str(channel.department_id),
-        "receive_audio_video": channel.receive_audio_video,
+        **switches(channel),
     }
     return bool(draft.icon) or any(draft.fields.get(name, value) != value for name, value in saved.items())
 

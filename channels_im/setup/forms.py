@@ -38,6 +38,8 @@ class ChannelForm(forms.Form):
         },
     )
     receive_audio_video = forms.BooleanField(required=False)
+    shows_typing = forms.BooleanField(required=False)
+    shows_seen = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, channel: Channel | None = None, draft: ChannelDraft | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)

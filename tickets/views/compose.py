@@ -9,12 +9,17 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tickets.models import Conversation, Message
+from tickets.rules.sending import clean_text, is_blank
 from tickets.services import access, drafts, handling, replies
 from tickets.services.answered import AnsweredMeanwhile, answerer
 from tickets.services.replies import ReplyRefused
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
 from tickets.views.inbox import found_address, show_conversation
+
+CAME_BEFORE = (
+    "Your first try did arrive: “{}”. It stands in the conversation; what you have changed since was not sent."
+)
 
 
 @require_POST
@@ -32,7 +37,7 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
         if request.POST.get("kind") == "note":
             handling.add_note(request.user, conversation, text, request.POST.get("client_key") or None)
         else:
-            replies.queue_reply(
+            parts = replies.queue_reply(
                 request.user,
                 conversation,
                 text=text,
@@ -42,6 +47,8 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
                 hold="hold" in request.POST,
                 seen=_seen(request),
             )
+            if not is_blank(text) and parts[0].text != clean_text(text):
+                return _refused(request, conversation, CAME_BEFORE.format(parts[0].text[:200]), text)
             drafts.discard(request.user, conversation)
             if "close" in request.POST:
                 handling.close(request.user, conversation)

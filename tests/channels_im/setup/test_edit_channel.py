@@ -34,6 +34,19 @@ def test_name_department_and_media_can_be_changed_and_the_icon_stays(setup, chan
     assert "“Wheels”" in administrator.logentry_set.get().get_change_message()
 
 
+def test_typing_and_seen_are_shown_to_customers_only_when_they_are_turned_on(setup, channel, departments):
+    fields = {"name": "Bikes", "department": departments[0].pk}
+    assert (channel.shows_typing, channel.shows_seen) == (False, False)
+    response = setup.post(url("edit", channel), {**fields, "shows_typing": "on"}, follow=True)
+    channel.refresh_from_db()
+    assert (channel.shows_typing, channel.shows_seen) == (True, False)
+    assert "showing customers that an agent is typing turned on" in text(response)
+    assert "checked" in text(response).partition('name="shows_typing"')[2].partition(">")[0]
+    setup.post(url("edit", channel), {**fields, "shows_seen": "on"})
+    channel.refresh_from_db()
+    assert (channel.shows_typing, channel.shows_seen) == (False, True)
+
+
 def test_a_new_icon_replaces_the_old_file(setup, channel, departments, django_capture_on_commit_callbacks):
     old = channel.icon.name
     fields = {"name": "Bikes", "department": departments[0].pk, "icon": upload(picture("JPEG"), "new.jpg")}

@@ -77,7 +77,18 @@ def test_nothing_is_not_sent(alice, conversation, text):
 
 @pytest.mark.parametrize(
     ("text", "status"),
-    [("a" * 1600, 200), ("a" * 1601, 422), ("😀" * 1600, 200), ("😀" * 1601, 422), ("a" * 1600 + "\r\n ", 200)],
+    [
+        ("a" * 1600, 200),
+        ("a" * 1601, 422),
+        ("😀" * 1600, 200),
+        ("😀" * 1601, 422),
+        ("e\u0301" * 800, 200),  # an e and its accent are two
+        ("e\u0301" * 800 + "e", 422),
+        ("👩🏽‍❤️‍💋‍👨🏿" * 160, 200),  # ten code points each
+        ("👩🏽‍❤️‍💋‍👨🏿" * 160 + "!", 422),
+        ("a" * 1600 + "\r\n ", 200),
+        ("a\r\n" * 800, 200),  # the last line end is at the edge
+    ],
 )
 def test_the_limit_counts_code_points(alice, conversation, text, status):
     assert send(alice, conversation, text=text).status_code == status
@@ -157,6 +168,92 @@ def test_a_stale_page_cannot_send_and_a_fresh_one_says_why(alice, conversation, 
     gate = html[html.index('id="gate"') : html.index('id="composer"')]
     assert words in gate
     assert "data-gated" in html
+
+
+def test_a_stale_page_whose_conversation_went_to_others_is_told_so(alice, conversation, desk):
+    """The conversation was alice's by assignment in bob's channel; then it was transferred away."""
+    other = world.make_conversation(desk.service, at=timezone.now(), assignee=desk.alice)
+    assert send(alice, other, text="One").status_code == 200
+    other.assignee = None
+    other.save()
+    assert send(alice, other, text="Two").status_code == 404
+    assert alice.post(f"/inbox/{other.pk}/draft/", {"text": "Two"}).status_code == 404
+    assert [message.text for message in out(other)] == ["One"]
+
+
+# --- Held until they write --------------------------------------------------------------------------------------------
+def test_a_closed_window_offers_to_hold_a_reply_and_the_thread_shows_it(alice, conversation):
+    stop_window(conversation)
+    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "data-write-held" in html
+    assert "data-waits" in html
+    response = send(alice, conversation, text="Still there?", hold="yes")
+    assert response.status_code == 200
+    (message,) = out(conversation)
+    assert (message.state, message.waits_for_customer) == ("held", True)
+    html = response.content.decode()
+    assert "Held until they write" in html
+    choices = set(re.findall(rf"/messages/{message.pk}/([a-z-]+)/", html))
+    assert choices == {"discard", "cancel"}
+
+
+@pytest.mark.parametrize("stop", [stop_channel_deleted, stop_channel_inactive, stop_reauth, stop_blocked])
+def test_nothing_is_held_for_what_the_customer_cannot_heal(alice, conversation, stop):
+    stop(conversation)
+    assert "data-write-held" not in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert send(alice, conversation, text="Wait", hold="yes").status_code == 422
+    assert out(conversation) == []
+
+
+def test_a_held_reply_is_cancelled_or_edited(alice, conversation, desk):
+    stop_window(conversation)
+    send(alice, conversation, text="One", hold="yes")
+    send(alice, conversation, text="Two", hold="yes")
+    one, two = out(conversation)
+    assert alice.post(f"/inbox/{conversation.pk}/messages/{one.pk}/cancel/", headers=HX).status_code == 200
+    assert not Draft.objects.exists()
+    alice.post(f"/inbox/{conversation.pk}/messages/{two.pk}/discard/", headers=HX)
+    assert Draft.objects.get().text == "Two"
+    conversation.refresh_from_db()
+    assert not conversation.holds_reply
+    assert alice.post(f"/inbox/{conversation.pk}/messages/{two.pk}/cancel/", headers=HX).status_code == 404
+
+
+def test_a_stranger_cannot_cancel_it(alice, conversation, desk, as_user):
+    stop_window(conversation)
+    send(alice, conversation, text="One", hold="yes")
+    (one,) = out(conversation)
+    for choice in ("cancel", "discard", "wait", "release"):
+        response = as_user(desk.bob).post(f"/inbox/{conversation.pk}/messages/{one.pk}/{choice}/", headers=HX)
+        assert response.status_code == 404
+    assert out(conversation) == [one]
+
+
+def test_what_is_taken_back_joins_what_is_being_written(alice, conversation, desk):
+    Draft.objects.create(conversation=conversation, user=desk.alice, text="Half a thought \n")
+    message = world.say(conversation, "Answer", author=desk.alice, state="failed", mid=None)
+    alice.post(f"/inbox/{conversation.pk}/messages/{message.pk}/discard/", headers=HX)
+    assert Draft.objects.get().text == "Half a thought\n\nAnswer"
+
+
+def test_send_and_close_does_both_and_a_refused_reply_closes_nothing(alice, conversation):
+    stop_blocked(conversation)
+    assert send(alice, conversation, text="Bye", close="yes").status_code == 422
+    conversation.current_ticket.refresh_from_db()
+    assert conversation.current_ticket.status == "open"
+    conversation.contact.blocked_at = None
+    conversation.contact.save()
+    assert send(alice, conversation, text="Bye", close="yes").status_code == 200
+    conversation.refresh_from_db()
+    assert conversation.current_ticket.status == "closed"
+
+
+def test_a_changed_text_under_the_key_of_one_that_arrived_is_not_lost(alice, conversation):
+    assert send(alice, conversation, text="First try", client_key="k").status_code == 200
+    response = send(alice, conversation, text="First try, better", client_key="k")
+    assert response.status_code == 422
+    assert "First try" in response.content.decode()
+    assert [message.text for message in out(conversation)] == ["First try"]
 
 
 def test_a_reply_quotes_a_message_of_this_conversation_only(alice, conversation, desk):

@@ -1,0 +1,121 @@
+"""Reactions and typing from the workspace: whole requests, who may, and what an open page is shown."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tickets.models import PageReaction, PageSignal
+
+from . import world
+
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def alice(desk, as_user):
+    return as_user(desk.alice)
+
+
+@pytest.fixture
+def conversation(desk):
+    desk.shop.shows_typing = desk.shop.shows_seen = True
+    desk.shop.save()
+    conversation = world.make_conversation(desk.shop, at=timezone.now())
+    world.say(conversation, "Hello", at=timezone.now())
+    return conversation
+
+
+def react(client, message, **fields):
+    return client.post(f"/inbox/{message.conversation_id}/messages/{message.pk}/react/", fields, headers=HX)
+
+
+def thread(client, conversation):
+    return client.get(f"/inbox/{conversation.pk}/").content.decode()
+
+
+def test_a_reaction_is_shown_at_once_as_being_sent(alice, conversation):
+    message = conversation.messages.get()
+    response = react(alice, message, emoji="🎉")
+    assert response.status_code == 200
+    assert "from the Page, being sent" in response.content.decode()
+
+
+def test_one_that_was_sent_can_be_taken_back_and_shows_that(alice, conversation):
+    message = conversation.messages.get()
+    message.reactions = [{"by": "page", "emoji": "🎉", "at": timezone.now().isoformat()}]
+    message.save()
+    assert "take it back" in thread(alice, conversation)
+    assert "being taken back" in react(alice, message, emoji="").content.decode()
+
+
+def test_a_refused_one_says_why_and_can_be_dismissed(alice, conversation, desk):
+    message = conversation.messages.get()
+    PageReaction.objects.create(message=message, author=desk.alice, emoji="🎉", state="refused", reason="Because <b>.")
+    html = thread(alice, conversation)
+    assert "Your reaction 🎉 was not sent" in html
+    assert "Because &lt;b&gt;." in html
+    assert react(alice, message, dismiss="1").status_code == 200
+    assert not PageReaction.objects.exists()
+
+
+@pytest.mark.parametrize("emoji", ["x", "<script>", "👍👍", "x" * 9000])
+def test_anything_else_is_refused_with_a_sentence(alice, conversation, emoji):
+    response = react(alice, conversation.messages.get(), emoji=emoji)
+    assert response.status_code == 422
+    assert "one emoji" in response.content.decode()
+
+
+def test_a_stale_page_is_told_why(alice, conversation):
+    conversation.last_customer_message_at = timezone.now() - timedelta(days=8)
+    conversation.save()
+    response = react(alice, conversation.messages.get(), emoji="👍")
+    assert response.status_code == 422
+    assert "window closed" in response.content.decode()
+
+
+def test_others_can_neither_react_nor_be_seen_typing(desk, conversation, as_user, client):
+    message = conversation.messages.get()
+    other = world.say(world.make_conversation(desk.service), "elsewhere")
+    for user in (desk.bob, desk.charlie):
+        assert react(as_user(user), message, emoji="👍").status_code == 404
+        assert as_user(user).post(f"/inbox/{conversation.pk}/typing/", headers=HX).status_code == 404
+    wrong = f"/inbox/{conversation.pk}/messages/{other.pk}/react/"
+    assert as_user(desk.alice).post(wrong, {"emoji": "👍"}, headers=HX).status_code == 404
+    assert react(client, message, emoji="👍").status_code == 401
+    assert as_user(desk.alice).get(f"/inbox/{conversation.pk}/typing/").status_code == 405
+    assert not PageReaction.objects.exists()
+    assert not PageSignal.objects.exists()
+
+
+def test_typing_and_looking_leave_a_signal_where_the_channel_says_so(alice, conversation, desk):
+    for channel_says_so in (True, False):
+        desk.shop.shows_typing = desk.shop.shows_seen = channel_says_so
+        desk.shop.save()
+        PageSignal.objects.all().delete()
+        assert alice.post(f"/inbox/{conversation.pk}/typing/", headers=HX).status_code == 204
+        assert alice.post(f"/inbox/{conversation.pk}/read/", headers=HX).status_code == 204
+        kinds = set(PageSignal.objects.values_list("kind", flat=True))
+        assert kinds == ({"typing", "seen"} if channel_says_so else set())
+        assert ("data-typing" in thread(alice, conversation)) == channel_says_so
+
+
+def test_only_what_the_customer_wrote_offers_a_reaction(alice, conversation, desk):
+    ours = world.say(conversation, "Answer", author=desk.alice)
+    html = thread(alice, conversation)
+    assert html.count("data-react=") == 1
+    assert f'data-react="{ours.pk}"' not in html
+
+
+def test_more_reactions_cost_no_more_queries(alice, conversation):
+    thread(alice, conversation)
+    with CaptureQueriesContext(connection) as few:
+        thread(alice, conversation)
+    for number in range(10):
+        message = world.say(conversation, f"more {number}", at=timezone.now())
+        PageReaction.objects.create(message=message, emoji="👍", due_at=timezone.now())
+    with CaptureQueriesContext(connection) as many:
+        thread(alice, conversation)
+    assert len(many) == len(few)
