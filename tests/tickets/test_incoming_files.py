@@ -124,13 +124,6 @@ def test_a_file_over_50_mb_is_refused_without_reading_it(client, host):
     assert "50 MB" in kept.reason
 
 
-@pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "410 Gone"])
-def test_a_dead_link_fails_at_once_with_the_reason(client, host, status):
-    kept = receive(client, host(b"", status=status) + "/old.pdf")
-    assert (kept.state, kept.attempts) == ("failed", 1)
-    assert "expired" in kept.reason
-
-
 @pytest.mark.parametrize(
     "url",
     [
