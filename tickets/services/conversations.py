@@ -8,15 +8,16 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import IntegerField, Q, QuerySet, Subquery
+from django.db.models import Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from desk.models import User
 from tickets.models import Conversation, Message, Ticket
 from tickets.rules.window import HUMAN_AGENT_WINDOW, RESPONSE_WINDOW
-from tickets.services import threads
+from tickets.services import search, threads
 from tickets.services.access import UserFacts, conversations_for
+from tickets.services.search import Found
 
 ROWS_PER_PAGE = 30
 COUNT_LIMIT = 100  # a badge says 99+ from here on; the database stops counting there too
@@ -33,6 +34,12 @@ def window_length() -> timedelta:
 
 def _open(rows: Conversations) -> Conversations:
     return rows.filter(current_ticket__status=Ticket.Status.OPEN)
+
+
+def _ended(rows: Conversations) -> Conversations:
+    """Most conversations have ended: asked of each row in the list's order, and not by all closed tickets."""
+    closed = Ticket.objects.filter(pk=OuterRef("current_ticket_id"), status=Ticket.Status.CLOSED)
+    return rows.filter(Exists(closed))
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ VIEWS = {
             "ended",
             "Ended",
             "No conversation has ended yet.",
-            lambda rows, user_id, now: rows.filter(current_ticket__status=Ticket.Status.CLOSED),
+            lambda rows, user_id, now: _ended(rows),
         ),
     )
 }
@@ -152,6 +159,11 @@ class ListQuery:
 
 def matching(facts: UserFacts, user: AbstractBaseUser, query: ListQuery, now: datetime | None = None) -> Conversations:
     """The conversations of this list that the user may see, unordered."""
+    return searched(in_list(facts, user, query, now), query)[0]
+
+
+def in_list(facts: UserFacts, user: AbstractBaseUser, query: ListQuery, now: datetime | None = None) -> Conversations:
+    """The same before anything is looked for: view, order and filters alone."""
     now = now or timezone.now()
     rows = query.view.narrow(conversations_for(user, facts), facts.user_id or 0, now)
     rows = rows.filter(last_message_at__isnull=False)
@@ -159,8 +171,6 @@ def matching(facts: UserFacts, user: AbstractBaseUser, query: ListQuery, now: da
         rows = rows.filter(channel_id=query.channel_id)
     if query.department_id:
         rows = rows.filter(department_id=query.department_id)
-    if query.search:
-        rows = rows.filter(_found_by(query.search))
     order = ORDERS[query.order]
     if order.field != "last_message_at":
         rows = rows.filter(**{f"{order.field}__isnull": False})
@@ -169,16 +179,17 @@ def matching(facts: UserFacts, user: AbstractBaseUser, query: ListQuery, now: da
     return rows
 
 
-def _found_by(words: str) -> Q:
-    """People by name or page-scoped id, tickets by number, messages by their text."""
-    found = Q(contact__name__icontains=words) | Q(contact__psid=words)
-    number = words.lstrip("#")
-    if number.isascii() and number.isdecimal() and len(number) < 19:
-        found |= Q(pk__in=Ticket.objects.filter(pk=int(number)).values("conversation_id"))
-    return found | Q(pk__in=Message.objects.filter(text__icontains=words).values("conversation_id"))
+def searched(rows: Conversations, query: ListQuery) -> tuple[Conversations, Found]:
+    """Those of `rows` in which the list's search finds something, and what; all of them when nothing is looked for."""
+    if not query.search:
+        return rows, Found()
+    found = search.find(rows, query.search)
+    return rows.filter(pk__in=found.conversation_ids()), found
 
 
-def page_of(rows: Conversations, order: str, cursor: str = "") -> tuple[list[Conversation], str]:
+def page_of(
+    rows: Conversations, order: str, cursor: str = "", size: int = ROWS_PER_PAGE
+) -> tuple[list[Conversation], str]:
     """One page in this order after `cursor` (from the page before; empty: the first), and the cursor of the next.
 
     The next cursor is empty at the end. A cursor that is no cursor gives the first page.
@@ -188,12 +199,16 @@ def page_of(rows: Conversations, order: str, cursor: str = "") -> tuple[list[Con
     if after:
         moment, pk = after
         beyond = "lt" if descending else "gt"
-        rows = rows.filter(Q(**{f"{field}__{beyond}": moment}) | Q(**{field: moment, f"pk__{beyond}": pk}))
+        # The first condition says nothing new, but where in the index to begin.
+        rows = rows.filter(**{f"{field}__{beyond}e": moment})
+        rows = rows.filter(Q(**{f"{field}__{beyond}": moment}) | Q(**{f"pk__{beyond}": pk}))
     sign = "-" if descending else ""
-    rows = rows.select_related("contact", "channel", "assignee", "department", "current_ticket")
-    found = list(rows.order_by(f"{sign}{field}", f"{sign}pk")[: ROWS_PER_PAGE + 1])
-    page = found[:ROWS_PER_PAGE]
-    return page, write_cursor(getattr(page[-1], field), page[-1].pk) if len(found) > ROWS_PER_PAGE else ""
+    # First which rows, then all about them: SQLite would rather begin with a joined table and sort everything.
+    ids = list(rows.order_by(f"{sign}{field}", f"{sign}pk").values_list("pk", flat=True)[: size + 1])
+    related = ("contact", "channel", "assignee", "department", "current_ticket")
+    found = Conversation.objects.select_related(*related).in_bulk(ids[:size])
+    page = [found[pk] for pk in ids if pk in found]
+    return page, write_cursor(getattr(page[-1], field), page[-1].pk) if page and len(ids) > size else ""
 
 
 def write_cursor(moment: datetime, pk: int) -> str:
@@ -223,7 +238,7 @@ def counts(facts: UserFacts, user: AbstractBaseUser, now: datetime | None = None
     One query; the database stops at the limit in each view.
     """
     now = now or timezone.now()
-    sets = {name: matching(facts, user, ListQuery(view=view), now) for name, view in VIEWS.items()}
+    sets = {name: in_list(facts, user, ListQuery(view=view), now) for name, view in VIEWS.items()}
     unread = conversations_for(user, facts).filter(unread_count__gt=0)
     sets["unread"] = unread.filter(Q(assignee_id=None) | Q(assignee_id=facts.user_id))
     columns = {

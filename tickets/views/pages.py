@@ -20,20 +20,35 @@ from tickets.views.rows import clock_of, rows_of
 
 MOST_COLLEAGUES = 200
 MOST_CANNED = 300
+MOST_ROWS_AT_ONCE = 100
 MAIN_VIEWS = 3  # the others are behind *More* (_views.html)
 
 
 def list_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> dict:
     """For `_list.html` and `_rows.html`: one page of rows and the address of the next."""
-    found = conversations.matching(request.facts, request.user, query)
-    page, next_cursor = conversations.page_of(found, query.order, cursor)
+    in_list, found = conversations.searched(conversations.in_list(request.facts, request.user, query), query)
+    page, next_cursor = conversations.page_of(in_list, query.order, cursor)
     parameters = query.parameters()
     return {
         "query": query,
-        "rows": rows_of(request, page, query, selected),
+        "found": found,
+        "rows": rows_of(request, page, query, selected, found),
         "next_page": urlencode({**parameters, "before": next_cursor}) if next_cursor else "",
         "list_query": urlencode(parameters),
         "order": ORDERS[query.order],
+    }
+
+
+def fresh_rows_context(request: AgentRequest, query: ListQuery, ids: list[int]) -> dict:
+    """For `_fresh_rows.html`: those of these conversations that belong to the list, and the counts."""
+    asked = conversations.in_list(request.facts, request.user, query).filter(pk__in=ids[:MOST_ROWS_AT_ONCE])
+    in_list, found = conversations.searched(asked, query)
+    page, _next = conversations.page_of(in_list, query.order, size=MOST_ROWS_AT_ONCE)
+    return {
+        "query": query,
+        "rows": rows_of(request, page, query, found=found),
+        "list_query": urlencode(query.parameters()),
+        **counts_context(query, conversations.counts(request.facts, request.user)),
     }
 
 
@@ -60,7 +75,8 @@ def counts_context(query: ListQuery, counts: dict[str, int]) -> dict:
         for view in VIEWS.values()
     ]
     other = next((one for one in views[MAIN_VIEWS:] if one["is_current"]), None)
-    return {"views": views, "other_view": other, "unread_total": counts.get("unread", 0)}
+    in_all = urlencode(query.parameters(view=VIEWS["all"]))
+    return {"views": views, "other_view": other, "all_address": in_all, "unread_total": counts.get("unread", 0)}
 
 
 def conversation_context(request: AgentRequest, conversation: Conversation, query: ListQuery) -> dict[str, Any]:

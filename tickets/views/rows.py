@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from tickets.models import Conversation
+from tickets.rules.searching import Pieces, marked
 from tickets.rules.window import Window
-from tickets.services import drafts, replies
+from tickets.services import drafts, replies, search
 from tickets.services.conversations import ORDERS, ListQuery
 from tickets.views.base import AgentRequest
 
@@ -37,6 +38,8 @@ class Row:
     draft: str
     sort_key: int
     is_selected: bool = False
+    name: Pieces | None = None  # with what was looked for marked; None: nothing was
+    snippet: search.Snippet | None = None
 
 
 def clock_of(conversation: Conversation, now: datetime | None = None) -> Clock:
@@ -51,10 +54,16 @@ def clock_of(conversation: Conversation, now: datetime | None = None) -> Clock:
 
 
 def rows_of(
-    request: AgentRequest, conversations: list[Conversation], query: ListQuery, selected: int | None = None
+    request: AgentRequest,
+    conversations: list[Conversation],
+    query: ListQuery,
+    selected: int | None = None,
+    found: search.Found | None = None,
 ) -> list[Row]:
-    """The rows for these conversations in their order; one query for the user's drafts."""
+    """The rows for these conversations in their order; one query for the user's drafts, two for what was found."""
     kept, now = drafts.texts(request.user, conversations), timezone.now()
+    terms = found.terms if found else ()
+    snippets = search.snippets(found, [row.pk for row in conversations]) if found and terms else {}
     field = ORDERS[query.order].field
     return [
         Row(
@@ -63,6 +72,8 @@ def rows_of(
             kept.get(conversation.pk, ""),
             int(getattr(conversation, field).timestamp() * 1_000_000),
             conversation.pk == selected,
+            marked(conversation.contact.display_name, terms) if terms else None,
+            snippets.get(conversation.pk),
         )
         for conversation in conversations
     ]

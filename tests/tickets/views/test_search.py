@@ -1,0 +1,298 @@
+"""Search in the list, by whole requests: what is found, what must not be, and by what means."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from channels_im.models import Channel
+from tickets.models import Attachment, Contact, Conversation, Message
+from tickets.rules.searching import Term
+from tickets.services import search
+
+from . import world
+from .test_list import HX, ids
+
+
+@pytest.fixture
+def alice(desk, as_user):
+    return as_user(desk.alice)
+
+
+def found(client, typed: str, **parameters) -> list[int]:
+    return ids(client.get("/inbox/list/", {"q": typed, **parameters}, headers=HX))
+
+
+def page(client, typed: str) -> str:
+    return client.get("/inbox/list/", {"q": typed}, headers=HX).content.decode()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "parcel",
+        "PARC",
+        "where parcel",
+        "parcel where",
+        '"parcel"',
+        'parcel" OR "',
+        "parcel -nothing",
+        "parcel:",
+        "(parcel",
+        "parcel*",
+        "^parcel",
+        "parcel'; --",
+        "parcel +where",
+        "muller",
+        "MÜLLER",
+        "mu\u0308ller",
+        "cafe",
+        "café",
+        "user@example",
+        "example",
+        "tracking-99",
+        "99/a",
+        "荷物",
+        "物",
+        "🎉",
+        "🎉 parcel",
+        "Ünsal",
+        "unsal parcel",
+        "parcel unsal",
+        "zoe",
+        "zoe unsal 99",
+    ],
+)
+def test_a_conversation_is_found_by_its_words(alice, desk, typed):
+    wanted = world.make_conversation(desk.shop, "Zoë Ünsal")
+    world.say(wanted, "Where is my parcel? Müller, café, user@example.org, tracking-99/a nothing 荷物はどこ 🎉 or <b>")
+    world.say(world.make_conversation(desk.shop, "Tom Becker"), "Something else")
+    assert found(alice, typed) == [wanted.pk]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["arcel", "parcels", "parcel tom", "parcel AND", "NOT parcel", "NEAR(parcel where)", "x" * 5000, "text:parcel"],
+)
+def test_what_is_not_said_is_not_found(alice, desk, typed):
+    world.say(world.make_conversation(desk.shop, "Zoë Ünsal"), "Where is my parcel?")
+    world.make_conversation(desk.shop, "Tom Becker")
+    assert found(alice, typed) == []
+
+
+@pytest.mark.parametrize("typed", ["%", "_", "'", '"', '""', "\\", "*", "-", "^", ":", "(", "#", "##", "²", "\ud7ff"])
+def test_signs_alone_break_nothing_and_stand_for_nothing_else(alice, desk, typed):
+    world.say(world.make_conversation(desk.shop, "Rosa Diaz"), "Hello")
+    assert found(alice, typed) == []
+    assert alice.get("/inbox/", {"q": f"\0{typed}"}).status_code == 200
+
+
+def test_signs_are_found_as_they_are(alice, desk):
+    wanted = world.make_conversation(desk.shop, "Rosa Diaz")
+    world.say(wanted, "100 % sure :-)")
+    world.say(world.make_conversation(desk.shop, "Tom Becker"), "100 sure")
+    assert found(alice, "%") == found(alice, ":-)") == [wanted.pk]
+
+
+def test_all_words_stand_in_one_message(alice, desk):
+    wanted = world.make_conversation(desk.shop, "Rosa Diaz")
+    world.say(wanted, "The red parcel")
+    other = world.make_conversation(desk.shop, "Tom Becker")
+    world.say(other, "The red one")
+    world.say(other, "A parcel")
+    assert found(alice, "red parcel") == [wanted.pk]
+
+
+def test_notes_and_answers_are_found_and_say_what_they_are(alice, desk):
+    noted = world.make_conversation(desk.shop, "Rosa Diaz")
+    world.say(noted, "Pays late", author=desk.alice, kind="note")
+    answered = world.make_conversation(desk.shop, "Tom Becker")
+    world.say(answered, "Dear Tom", author=desk.alice)
+    assert found(alice, "pays") == [noted.pk]
+    assert "Note:" in page(alice, "pays")
+    assert "You:" in page(alice, "dear")
+
+
+def test_files_are_found_by_name(alice, desk):
+    wanted = world.make_conversation(desk.shop)
+    message = world.say(wanted, "")
+    world.attach(message, "Invoice_2026.pdf", state="refused")
+    assert found(alice, "invoice") == found(alice, "2026") == [wanted.pk]
+    assert "<mark>Invoice</mark>_2026.pdf" in page(alice, "invoice")
+    Message.objects.filter(pk=message.pk).update(withdrawn_at=world.NOON)
+    assert found(alice, "invoice") == []
+
+
+def test_a_ticket_is_found_by_its_number_and_a_person_by_theirs(alice, desk):
+    wanted = world.make_conversation(desk.shop)
+    for number in range(3):
+        world.make_conversation(desk.shop, f"Person {'ABC'[number]}")
+    number = wanted.current_ticket_id
+    assert wanted.pk in found(alice, str(number))
+    assert found(alice, f"#{number}") == [wanted.pk]
+    assert found(alice, f" #{number} ") == [wanted.pk]
+    assert found(alice, wanted.contact.psid) == [wanted.pk]
+    assert f"Ticket <bdi><mark>#{number}</mark>" in page(alice, f"#{number}")
+
+
+def test_an_edited_message_is_found_by_its_new_words_only(alice, desk):
+    wanted = world.make_conversation(desk.shop)
+    message = world.say(wanted, "Before")
+    message.text = "Afterwards"
+    message.save()
+    assert found(alice, "before") == []
+    assert found(alice, "afterwards") == [wanted.pk]
+
+
+@pytest.mark.parametrize("typed", ["secret", "秘密"])
+def test_a_withdrawn_message_is_not_found(alice, desk, typed):
+    wanted = world.make_conversation(desk.shop)
+    message = world.say(wanted, "My secret 秘密")
+    assert found(alice, typed) == [wanted.pk]
+    Message.objects.filter(pk=message.pk).update(withdrawn_at=world.NOON)
+    assert found(alice, typed) == []
+    Message.objects.filter(pk=message.pk).update(state="received")
+    assert found(alice, typed) == []
+
+
+def test_what_was_deleted_is_not_found_and_its_number_means_nothing_else(alice, desk):
+    wanted = world.make_conversation(desk.shop)
+    message = world.say(wanted, "Forget this")
+    message.delete()
+    assert found(alice, "forget") == []
+    again = world.say(wanted, "Something else", at=world.NOON)
+    assert found(alice, "forget") == []
+    assert found(alice, "something") == [again.conversation_id]
+
+
+def test_a_person_is_found_by_the_new_name_only(alice, desk):
+    wanted = world.make_conversation(desk.shop, "")
+    wanted.contact.name = "Rosa Diaz"
+    wanted.contact.save()
+    assert found(alice, "rosa") == [wanted.pk]
+    wanted.contact.name = "Erased"
+    wanted.contact.save()
+    assert found(alice, "rosa") == []
+
+
+@pytest.mark.parametrize("typed", ["secret", "hidden words", "hidden secret", "scan", "秘密", "🎉"])
+def test_nothing_of_a_colleagues_channel_is_found(desk, as_user, typed):
+    secret = world.make_conversation(desk.service, "Secret Person")
+    world.attach(world.say(secret, "hidden words 秘密 🎉"), "scan.png")
+    assert found(as_user(desk.alice), typed) == []
+    assert found(as_user(desk.charlie), typed) == []
+    assert found(as_user(desk.bob), typed) == [secret.pk]
+    Conversation.objects.filter(pk=secret.pk).update(assignee=desk.charlie)
+    assert found(as_user(desk.charlie), typed) == [secret.pk]
+
+
+def test_many_hits_of_others_do_not_crowd_out_ones_own(alice, desk, monkeypatch):
+    monkeypatch.setattr(search, "MOST_HITS", 3)
+    mine = world.make_conversation(desk.shop)
+    world.say(mine, "parcel")
+    for _ in range(5):
+        world.say(world.make_conversation(desk.service), "parcel")
+    assert found(alice, "parcel") == [mine.pk]
+    assert "newest" not in page(alice, "parcel")
+
+
+def test_more_hits_than_are_looked_at_are_owned_up_to(alice, desk, monkeypatch):
+    monkeypatch.setattr(search, "MOST_HITS", 3)
+    made = [world.make_conversation(desk.shop, at=world.NOON + timedelta(minutes=n)) for n in range(5)]
+    for each in made:
+        world.say(each, "parcel")
+    assert found(alice, "parcel") == [each.pk for each in made[:1:-1]]
+    assert "Add a word" in page(alice, "parcel")
+
+
+def test_the_search_keeps_to_the_view_and_the_channel(alice, desk):
+    mine = world.make_conversation(desk.shop, "Rosa One", assignee=desk.alice)
+    world.make_conversation(desk.shop, "Rosa Two")
+    second = world.make_channel(desk.sales, "Second", desk.alice)
+    elsewhere = world.make_conversation(second, "Rosa Three")
+    assert found(alice, "rosa", view="mine") == [mine.pk]
+    assert found(alice, "rosa", channel=second.pk) == [elsewhere.pk]
+
+
+def test_a_deleted_channel_stays_searchable(alice, desk):
+    wanted = world.make_conversation(desk.shop)
+    world.say(wanted, "Old times")
+    Channel.objects.filter(pk=desk.shop.pk).update(is_active=False, deleted_at=world.NOON)
+    assert found(alice, "times") == [wanted.pk]
+
+
+def test_what_was_found_is_shown_escaped_and_leads_to_the_message(alice, desk):
+    wanted = world.make_conversation(desk.shop, "<i>Rosa</i>")
+    message = world.say(wanted, '<script>alert("parcel")</script>')
+    html = page(alice, "parcel")
+    assert "&lt;script&gt;alert(&quot;<mark>parcel</mark>&quot;)" in html
+    assert re.search(rf'href="/inbox/{wanted.pk}/\?q=parcel&amp;message={message.pk}"', html)
+    assert "&lt;i&gt;<mark>Rosa</mark>&lt;/i&gt;" in page(alice, "rosa")
+
+
+def test_rows_of_an_open_page_keep_to_its_search(alice, desk):
+    wanted, other = world.make_conversation(desk.shop), world.make_conversation(desk.shop)
+    world.say(wanted, "A parcel")
+    response = alice.get("/inbox/rows/", {"q": "parcel", "id": [wanted.pk, other.pk]}, headers=HX)
+    assert ids(response) == [wanted.pk]
+    assert "<mark>parcel</mark>" in response.content.decode()
+
+
+def test_found_rows_come_page_by_page_without_a_gap_or_a_double(alice, desk):
+    made = [world.make_conversation(desk.shop, f"Rosa {n}", at=world.NOON).pk for n in range(65)]
+    response = alice.get("/inbox/list/", {"q": "rosa"}, headers=HX)
+    seen = ids(response)
+    while more := re.search(r'hx-get="(/inbox/rows/\?[^"]*before=[^"]+)"', response.content.decode()):
+        response = alice.get(more.group(1).replace("&amp;", "&"), headers=HX)
+        seen += ids(response)
+    assert seen == made[::-1]
+
+
+def test_a_search_needs_as_many_queries_with_many_messages_as_with_few(alice, desk):
+    def count() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert found(alice, "rosa parcel 7")
+        return len(captured)
+
+    def add(amount: int) -> None:
+        for n in range(amount):
+            row = world.make_conversation(desk.shop, ["Rosa", "Tom 7", "Rosa 7"][n % 3])
+            for k in range(3):
+                world.say(row, f"parcel 7 and {k}")
+            world.attach(world.say(row, ""), "Rosa parcel 7.pdf", state="refused")
+
+    add(3)
+    count()
+    few = count()
+    add(30)
+    assert count() == few
+    assert few <= 20
+
+
+@pytest.mark.parametrize(("model", "column"), [(Message, "text"), (Contact, "name"), (Attachment, "name")])
+def test_the_index_is_asked_and_no_text_is_read_through(db, model, column):
+    """The database's own plan; a table this small PostgreSQL would rather read through, so that is forbidden."""
+    rows = model.objects.filter(search.Indexed(column, "pk", [Term("rosa"), Term("par", is_prefix=True)]))
+    rows = rows.exclude(**{column: ""})
+    rows = rows.filter(withdrawn_at=None) if model is Message else rows
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+    plan = rows.explain()
+    table = model._meta.db_table
+    assert f"{table}_search" in plan
+    assert not re.search(rf"SCAN {table}\n|Seq Scan on {table} ", f"{plan}\n"), plan
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL keeps its index by itself")
+def test_the_triggers_that_keep_the_index_are_there_and_it_agrees_with_the_tables(db, desk):
+    """Whoever lets Django make one of these tables anew: run `make_index` of 0002_search.py again after it."""
+    world.attach(world.say(world.make_conversation(desk.shop), "A parcel"), "scan.png")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'tickets_%_search_%'")
+        assert len(cursor.fetchall()) == 9
+        for table in ("message", "contact", "attachment"):
+            index = f"tickets_{table}_search"
+            cursor.execute(f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)")  # noqa: S608
