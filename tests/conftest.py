@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.fixtures import Settings
 
 from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
@@ -16,6 +16,8 @@ from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+expect.set_options(timeout=30_000)  # ms; how fast a page is, is for the benchmark to say
 
 NO_CHROMIUM = "no Chromium was found: install it (Debian: apt-get install chromium) to run the browser tests"
 NO_POSTGRESQL = "needs PostgreSQL: DATABASE_URL=postgres://…"
