@@ -1,5 +1,6 @@
 """The agent's workspace in a real browser: what only scripts can break."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,30 @@ from tests.e2e.screens import SOON_MS, Inbox, log_in
 from tests.e2e.stage import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
+BERG_BIKES = "101000000000001"
+NOTES = """
+window.notes = [];
+window.Notification = class {
+  static permission = "default";
+  static requestPermission = async () => (Notification.permission = "granted");
+  constructor(title, { body }) {
+    window.notes.push(`${title}: ${body}`);
+    window.lastNote = this;
+    document.documentElement.dataset.notes = window.notes.join(" | ");
+  }
+  addEventListener(kind, act) { this.click = act; }
+  close() {}
+};
+document.hasFocus = () => false;
+"""
+SAY_MEANWHILE = """
+from django.utils import timezone
+from tickets.models import Conversation
+from tickets.services import threads
+tom = Conversation.objects.get(contact__name="Tom Becker")
+threads.add_message(tom, direction="in", source="customer", state="received", sent_at=timezone.now(),
+                    mid="m_meanwhile", text="Written while nobody could hear")
+"""
 GAP = "(s => s.scrollHeight - s.scrollTop - s.clientHeight)(document.getElementById('thread-scroll'))"
 
 
@@ -95,6 +120,69 @@ def test_the_keyboard_leads_through_the_list_and_back(agent: Page, inbox: Inbox)
     expect(agent.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
+def test_the_command_bar_leads_to_a_person_and_acts_on_the_conversation(agent: Page, inbox: Inbox):
+    agent.keyboard.press("Control+k")
+    bar = agent.get_by_role("combobox", name="Find an action")
+    bar.fill("lena fi")
+    expect(agent.locator("#command-list [aria-selected=true]")).to_contain_text("Lena Fischer", timeout=SOON_MS)
+    agent.keyboard.press("Enter")
+    expect(agent.locator("#thread-head")).to_contain_text("Lena Fischer", timeout=SOON_MS)
+    agent.keyboard.press("Control+k")
+    bar.fill("internal note")
+    agent.keyboard.press("Enter")
+    expect(agent.get_by_role("radio", name="Note")).to_be_checked()
+    expect(agent.locator("#composer-text")).to_be_focused()
+
+
+def test_two_agents_see_each_other_and_the_second_reads_before_answering_too(
+    agent: Page, inbox: Inbox, browser: Browser, demo: Desk
+):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    colleague = context.new_page()
+    log_in(colleague, demo, "bob")
+    theirs = Inbox(colleague, demo)
+    theirs.open()
+    theirs.choose("Tom Becker")
+    here = agent.locator("#onlookers")
+    expect(here).to_contain_text("Bob Lindgren is looking too", timeout=SOON_MS)
+    colleague.locator("#composer-text").fill("Bob says yes")
+    expect(here).to_contain_text("Bob Lindgren is typing a reply", timeout=SOON_MS)
+
+    text, notice = agent.locator("#composer-text"), agent.locator("#answered")
+    text.fill("Alice says yes")
+    colleague.locator("#composer-send").click()
+    expect(notice).to_contain_text("read it before you send", timeout=SOON_MS)
+    agent.locator("#composer-send").click()
+    expect(notice).to_contain_text("Your reply was not sent", timeout=SOON_MS)
+    expect(text).to_have_value("Alice says yes")
+    expect(inbox.bubble("Alice says yes")).to_have_count(0)
+    agent.locator("#composer-send").click()
+    expect(inbox.bubble("Alice says yes")).to_have_count(1, timeout=SOON_MS)
+    expect(notice).to_be_hidden()
+    colleague.close(run_before_unload=True)
+    expect(here).to_have_text("", timeout=SOON_MS)
+    context.close()
+
+
+def test_a_notification_is_asked_for_shown_once_and_leads_to_the_conversation(browser: Browser, demo: Desk):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_init_script(NOTES)
+    page = context.new_page()
+    log_in(page, demo, "alice")
+    Inbox(page, demo).open()
+    assert page.evaluate("Notification.permission") == "default"
+    page.locator(".rail__avatar").click()
+    with page.expect_response("**/inbox/news/"):
+        page.get_by_label("For mine and unassigned ones").check()
+    body = {"page_id": BERG_BIKES, "text": "Anybody there?"}
+    demo.http.post(f"{demo.sandbox_url}/_sandbox/customers/lena/messages", json=body, timeout=10).raise_for_status()
+    expect(page.locator("html")).to_have_attribute("data-notes", "Lena Fischer: Anybody there?", timeout=SOON_MS)
+    expect(page).to_have_title(re.compile(r"^\(\d+\) Inbox"), timeout=SOON_MS)
+    page.evaluate("window.lastNote.click()")
+    expect(page.locator("#thread-head")).to_contain_text("Lena Fischer", timeout=SOON_MS)
+    context.close()
+
+
 def test_on_a_phone_one_strip_is_shown_at_a_time(browser: Browser, demo: Desk):
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
@@ -117,8 +205,10 @@ def test_while_the_server_is_away_it_says_so_and_then_catches_up(agent: Page, in
     agent.keyboard.press("Enter")
     expect(agent.locator("#composer-error")).to_contain_text("cannot be reached", timeout=SOON_MS)
     expect(agent.locator("#composer-text")).to_have_value("Sent into the void")
+    demo.manage("shell", "--command", SAY_MEANWHILE)
     demo.start("web")
     expect(agent.locator("#connection")).to_be_hidden(timeout=30_000)
+    expect(inbox.bubble("Written while nobody could hear")).to_have_count(1, timeout=SOON_MS)
     agent.locator("#composer-send").click()
     expect(inbox.bubble("Sent into the void")).to_have_count(1, timeout=SOON_MS)
     inbox.expect_not_reloaded()
