@@ -32,15 +32,24 @@ class MediaRefused(Exception):
     """A file that was not fetched. `reason` is a sentence; `transient`: trying again later may help.
 
     `expired`: Meta's link is over (403, 404 or 410); the Conversations API may give a fresh one. `too_big`: it is over
-    the limit.
+    the limit, and `size` is what the host said it has, in bytes.
     """
 
-    def __init__(self, reason: str, transient: bool = False, *, expired: bool = False, too_big: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        transient: bool = False,
+        *,
+        expired: bool = False,
+        too_big: bool = False,
+        size: int | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.transient = transient
         self.expired = expired
         self.too_big = too_big
+        self.size = size
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def _receive(response: http.client.HTTPResponse, url: str, max_bytes: int, deadl
     name = _filename(response.headers, url)
     announced = response.length
     if announced is not None and announced > max_bytes:
-        raise MediaRefused(incoming_too_big(name, announced, max_bytes), too_big=True)
+        raise MediaRefused(incoming_too_big(name, announced, max_bytes), too_big=True, size=announced)
     file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - handed to the caller
     size = 0
     try:

@@ -58,7 +58,7 @@ LOUD = (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO)
 
 @dataclass(frozen=True)
 class Found:
-    """What the network gave: a `file` to keep with its `fields`, or a `reason` why not, which may pass (`again`).
+    """What the network gave: a `file` to keep, or a `reason` why not, which may pass (`again`); and known `fields`.
 
     `fresh_url` is a new link to try next; `error` is what Meta answered when it was asked for one.
     """
@@ -126,12 +126,12 @@ def _fetch(attachment: Attachment) -> Found:
         if refused.expired:
             return _refresh(attachment, refused.reason, late=time.monotonic() - began > REFRESH_WITHIN_S)
         state = State.REFUSED if refused.too_big else State.FAILED
-        return Found(state=state, reason=refused.reason, again=refused.transient)
+        return Found(state=state, reason=refused.reason, again=refused.transient, fields=(("size", refused.size),))
     try:
         return _check(attachment, fetched)
     except file_rules.FileRefused as refused:
         fetched.close()
-        return Found(state=State.REFUSED, reason=refused.sentence)
+        return Found(state=State.REFUSED, reason=refused.sentence, fields=(("size", fetched.size),))
     except Exception:
         fetched.close()
         logger.exception("Attachment %s could not be read", attachment.pk)
@@ -232,14 +232,15 @@ def _pixels(file: IO[bytes]) -> tuple[int | None, int | None]:
 def _keep(attachment: Attachment, found: Found) -> None:
     """Write what was found, if the row is still ours; a file that found no row is thrown away."""
     held = Attachment.objects.filter(pk=attachment.pk, claimed_by=attachment.claimed_by, state=State.PENDING)
-    fields: dict[str, object] = {"claimed_at": None, "claimed_by": "", "retry_after": None, "reason": found.reason}
+    fields = dict(found.fields)
+    fields |= {"claimed_at": None, "claimed_by": "", "retry_after": None, "reason": found.reason}
     stored = None
     if found.error is not None:
         profiles.note_trouble(attachment.message.page, found.error)
     try:
         if found.file is not None:
             stored = _store(attachment, found)
-            fields |= dict(found.fields) | {"state": State.STORED, "file": stored}
+            fields |= {"state": State.STORED, "file": stored}
         elif found.fresh_url:
             fields |= {"source_url": found.fresh_url, "refreshes": attachment.refreshes + 1}
         elif found.again and (pause := pause_after(attachment.attempts)):
