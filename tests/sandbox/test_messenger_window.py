@@ -55,6 +55,27 @@ def test_with_reads_switched_off_nothing_is_read_until_it_is_on_again(window, sa
     receiver.wait_items("read")
 
 
+def test_the_pages_reaction_typing_and_looking_appear_without_reload(window, sandbox, token, psid, receiver):
+    mid = sandbox.customer_writes("lena", BERG_BIKES, "Thank you!")["mid"]
+    log = window.get_by_role("log")
+    expect(log).to_contain_text("Thank you!")
+
+    def act(action: str, **payload: str) -> None:
+        body = {"recipient": {"id": psid}, "sender_action": action, **({"payload": payload} if payload else {})}
+        assert call(sandbox.url, "POST", "me/messages", token, json=body).ok
+
+    act("mark_seen")
+    expect(log).to_contain_text("Seen by Berg Bikes")
+    act("typing_on")
+    expect(log.get_by_label("typing")).to_be_visible()
+    act("typing_off")
+    expect(log.get_by_label("typing")).to_have_count(0)
+    act("react", message_id=mid, reaction="🎉")
+    expect(log.get_by_title("Berg Bikes reacted")).to_have_text("🎉")
+    act("unreact", message_id=mid)
+    expect(log.get_by_title("Berg Bikes reacted")).to_have_count(0)
+
+
 def test_a_file_and_a_thumbs_up_are_sent(window, receiver):
     window.get_by_label("Photo or file").set_input_files(
         {"name": "plan.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 x"}

@@ -35,7 +35,10 @@ async function refresh() {
     thread.querySelectorAll("img").forEach((image) => image.addEventListener("load", () => stick && toBottom(), { once: true }));
   }
   markRead();
+  clearTimeout(dotsEnd);
+  if (thread.querySelector(".dots")) dotsEnd = setTimeout(refreshSoon, 20_500); // nothing tells that they are over
 }
+let dotsEnd = null;
 
 function markRead() {
   const unread = thread.querySelector(".thread-inner")?.dataset.unread === "1";

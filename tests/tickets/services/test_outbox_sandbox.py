@@ -3,16 +3,30 @@
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
-from tests.factories import make_agent, make_channel, make_conversation, make_page, png, receive
+from channels_im.models import Channel
+from channels_im.tasks import drain_journal
+from desk.models import User
+from tests.factories import (
+    delivery,
+    journal,
+    make_agent,
+    make_channel,
+    make_conversation,
+    make_page,
+    png,
+    receive,
+    text_item,
+)
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
-from tickets.models import Message
-from tickets.services import outbox, replies, settling
+from tickets.models import Conversation, Message
+from tickets.services import outbox, reactions, replies, settling, signals
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
@@ -189,3 +203,41 @@ def drain_elsewhere():
         outbox.drain_outbox()
     finally:
         connection.close()
+
+
+def test_reactions_typing_and_looking_reach_the_customer(sandbox, queue, conversation):
+    def shown():
+        (thread,) = (row for row in sandbox.world()["conversations"] if row["psid"] == conversation.contact.psid)
+        (message,) = (row for row in thread["messages"] if row["mid"] == customers.mid)
+        given = {side: reaction["emoji"] for side, reaction in message["reactions"].items()}
+        return given, bool(thread["typing"]), thread["page_seen_at"] >= message["ts"]
+
+    alice, customers = User.objects.get(username="alice"), conversation.messages.get()
+    Channel.objects.update(shows_typing=True, shows_seen=True)
+    conversation.channel.refresh_from_db()
+    assert shown() == ({}, False, False)
+    reactions.react(alice, customers, "🎉")
+    signals.typing(alice, conversation)
+    signals.seen(alice, conversation)
+    assert reactions.send_reactions() == 1
+    assert signals.send_waiting() == 2
+    assert shown() == ({"page": "🎉"}, True, True)
+    reactions.react(alice, customers, "")
+    signals.typing(alice, conversation, is_on=False)
+    reactions.send_reactions()
+    signals.send_waiting()
+    assert shown() == ({}, False, True)
+
+
+def test_a_held_reply_goes_out_when_the_customer_writes_again(sandbox, queue, conversation):
+    long_ago = timezone.now() - timedelta(days=8)
+    Conversation.objects.filter(pk=conversation.pk).update(last_customer_message_at=long_ago)
+    queue("Are you still there?", hold=True)
+    outbox.drain_outbox()
+    assert texts(sandbox) == []
+    written = sandbox.customer_writes("lena", BERG_BIKES, "I am")
+    page, psid = conversation.channel.page, conversation.contact.psid
+    journal(delivery(page, text_item(page, psid, "I am", timezone.now(), written["mid"])))
+    drain_journal()
+    drain_until(all_sent)
+    assert texts(sandbox) == ["Are you still there?"]
