@@ -154,6 +154,14 @@ def drop(pending: PendingLink) -> None:
         pending.delete()
 
 
+def forget_undecided() -> int:
+    """Drop logins nobody decided about within DECIDE_WITHIN, and with them their token; return how many."""
+    old = list(PendingLink.objects.filter(created_at__lt=timezone.now() - DECIDE_WITHIN))
+    for pending in old:
+        drop(pending)
+    return len(old)
+
+
 def read_grant(user_token: str) -> Grant:
     """Ask Meta who a long-lived user token belongs to, what was granted and which Pages. Nothing is saved.
 

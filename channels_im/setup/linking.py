@@ -59,7 +59,9 @@ def decide(request: HttpRequest) -> HttpResponse:
     """Show what a login would stop, and save it only after *Continue anyway*."""
     pending = PendingLink.objects.filter(user=request.user).first()
     if pending is None:
-        messages.info(request, "There is no Facebook login to decide about.")
+        messages.info(
+            request, "There is no Facebook login to decide about. After an hour it is forgotten: log in again."
+        )
         return redirect("setup:messenger")
     if request.method == "POST":
         if request.POST.get("decision") != "continue":
