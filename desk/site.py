@@ -81,7 +81,9 @@ def register_step(step: Step) -> None:
         _steps.sort(key=lambda step: step.order)
 
 
-STYLES = tuple(f"setup/{part}.css" for part in ("admin", "frame", "setup", "channels", "channel-form", "rooms"))
+STYLES = tuple(
+    f"setup/{part}.css" for part in ("admin", "frame", "setup", "channels", "channel-form", "rooms", "programs")
+)
 
 
 class DeskAdminSite(AdminSite):

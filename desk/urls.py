@@ -30,6 +30,7 @@ urlpatterns = [
     path("accounts/3rdparty/signup/", closed),
     path("accounts/", include("allauth.urls")),
     path("admin/instant-messaging/", include("channels_im.setup.urls")),
+    path("admin/programs/", include("tickets.views.setup.urls")),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/v1/", include("tickets.api.urls")),

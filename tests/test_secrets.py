@@ -24,13 +24,20 @@ from channels_im import tasks
 from channels_im.models import FacebookAccount, Page, PendingLink
 from channels_im.services import connection, linking, subscriptions
 from tests.factories import make_agent, make_channel, make_conversation, make_page, make_user, receive
+from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.services import outbox, replies
+from tickets.services.event_calls import Call
 
 pytestmark = pytest.mark.django_db
 
 PAGE_TOKEN, USER_TOKEN, PENDING_TOKEN = "EAAPAGEsecretsecret01", "EAAUSERsecretsecret02", "EAAPENDINGsecretsec03"
 APP_SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "app-secret-0123456789", "old-secret-0123456789", "verify-token-0123456789"
-SECRETS = (PAGE_TOKEN, USER_TOKEN, PENDING_TOKEN, APP_SECRET, PREVIOUS_SECRET, VERIFY_TOKEN)
+EVENT_SECRET, OLD_EVENT_SECRET = "desk_EVENTsecret0004", "desk_OLDEVENTsecret0005"
+API_TOKEN = "0a1b2c3d4e5f6a7b8c9d" * 2
+SECRETS = (
+    *(PAGE_TOKEN, USER_TOKEN, PENDING_TOKEN, APP_SECRET, PREVIOUS_SECRET, VERIFY_TOKEN),
+    *(EVENT_SECRET, OLD_EVENT_SECRET),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +65,16 @@ def channel(administrator):
     PendingLink.objects.create(
         user=administrator, facebook_user_id="218471", name="Anna Berg", user_token=PENDING_TOKEN
     )
+    subscription = EventSubscription.objects.create(
+        pk=channel.pk,
+        name="CRM",
+        url="https://crm.example.com",
+        events=EventType.values,
+        secret=EVENT_SECRET,
+        previous_secret=OLD_EVENT_SECRET,
+        rotated_at=timezone.now(),
+    )
+    EventDelivery.objects.create(pk=channel.pk, subscription=subscription, type="test", body="{}")
     return channel
 
 
@@ -102,11 +119,14 @@ def crawl(client: Client, values: dict[str, object]) -> dict[str, str]:
 def test_no_page_shows_one(channel, conversation, administrator):
     client = Client()
     client.force_login(administrator)
+    Token.objects.create(user=administrator, key=API_TOKEN)
     values = {"pk": channel.pk, "channel": channel.pk, "conversation": conversation.pk, "ticket": 1}
     pages = crawl(client, values)
 
     assert len(pages) > 40
+    assert "crm.example.com" in pages[f"/admin/programs/events/{channel.pk}/"]
     assert {address: leaked(page) for address, page in pages.items() if leaked(page)} == {}
+    assert [address for address, page in pages.items() if API_TOKEN in page] == []
 
 
 def test_no_form_of_the_admin_shows_one(channel, conversation, administrator):
@@ -120,7 +140,8 @@ def test_no_form_of_the_admin_shows_one(channel, conversation, administrator):
 
 
 def test_no_model_with_a_token_is_in_the_admin():
-    for model in (FacebookAccount, Page, PendingLink, *apps.get_app_config("socialaccount").get_models(), Token):
+    ours = (FacebookAccount, Page, PendingLink, EventSubscription)
+    for model in (*ours, *apps.get_app_config("socialaccount").get_models(), Token):
         assert model not in admin.site._registry
 
 
@@ -135,7 +156,7 @@ def test_no_answer_of_the_api_shows_one(channel, conversation, administrator):
 
 def test_a_dump_holds_them_encrypted_and_loads_again(channel, tmp_path):
     dump = io.StringIO()
-    call_command("dumpdata", "channels_im", "desk", "socialaccount", stdout=dump)
+    call_command("dumpdata", "channels_im", "desk", "socialaccount", "tickets.eventsubscription", stdout=dump)
     assert leaked(dump.getvalue()) == []
 
     file = tmp_path / "dump.json"
@@ -144,6 +165,7 @@ def test_a_dump_holds_them_encrypted_and_loads_again(channel, tmp_path):
     call_command("loaddata", str(file), verbosity=0)
     assert Page.objects.get().page_token == PAGE_TOKEN
     assert FacebookAccount.objects.get().user_token == USER_TOKEN
+    assert EventSubscription.objects.get().secret == EVENT_SECRET
 
 
 def test_the_database_holds_them_encrypted(channel):
@@ -196,3 +218,5 @@ def test_neither_repr_nor_a_debug_page_shows_one(channel, administrator):
     page = Page.objects.get()
     assert leaked(repr(vars(page))) == []
     assert leaked(repr(vars(FacebookAccount.objects.get()))) == []
+    assert leaked(repr(vars(EventSubscription.objects.get()))) == []
+    assert leaked(repr(Call("https://crm.example.com", "id", "test", b"{}", (EVENT_SECRET,)))) == []

@@ -24,8 +24,10 @@ class TicketsConfig(AppConfig):
             settling,
             signals,
         )
+        from tickets.views.setup import menu
 
         setup.register()
+        menu.register()
         journal.register_receiver(intake.receive, after_batch=changes.apply_late)
         sweep.register("outbox", outbox.is_due, settling.DRAIN_TASK, settling.take_back_stale)
         sweep.register("profiles", profiles.is_due, profiles.TASK)

@@ -1,0 +1,1 @@
+"""Pages of Setup for programs: API tokens, and who is told of events."""
