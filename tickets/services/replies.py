@@ -82,13 +82,7 @@ def facts_of(
 
 
 def _may_answer(sees: access.UserFacts, conversation: Conversation) -> bool:
-    ids = {
-        "channel": conversation.channel_id,
-        "assignee": conversation.assignee_id,
-        "department": conversation.department_id,
-        "transferred": conversation.transferred_at is not None,
-    }
-    return access.visible(sees, ids)
+    return access.visible(sees, access.ids_of(conversation))
 
 
 def _reauth_reason(page: Page) -> str:

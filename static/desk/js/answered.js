@@ -45,6 +45,7 @@ function look() {
   const fresh = shown.filter((element) => idOf(element) > known).at(-1);
   const last = known;
   known = newest();
+  if (answer && !isWriting()) clear();
   if (!fresh || !isWriting() || answer?.id >= idOf(fresh)) return;
   before ??= last;
   answer = { id: idOf(fresh), by: fresh.dataset.by, at: fresh.dataset.at, isAsked: false };

@@ -20,6 +20,7 @@ export async function open(id, { push = true, focus = "thread" } = {}) {
   if (thread.current()?.id === id) {
     document.body.classList.add("workspace--open");
     if (focus === "composer") composer.focus();
+    if (focus === "thread") document.getElementById("thread").focus({ preventScroll: true });
     return;
   }
   composer.saveNow();
