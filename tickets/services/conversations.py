@@ -197,11 +197,7 @@ def page_of(
     field, descending = ORDERS[order].field, ORDERS[order].descending
     after = read_cursor(cursor)
     if after:
-        moment, pk = after
-        beyond = "lt" if descending else "gt"
-        # The first condition says nothing new, but where in the index to begin.
-        rows = rows.filter(**{f"{field}__{beyond}e": moment})
-        rows = rows.filter(Q(**{f"{field}__{beyond}": moment}) | Q(**{f"pk__{beyond}": pk}))
+        rows = rows.filter(beyond(field, after, descending=descending))
     sign = "-" if descending else ""
     # First which rows, then all about them: SQLite would rather begin with a joined table and sort everything.
     ids = list(rows.order_by(f"{sign}{field}", f"{sign}pk").values_list("pk", flat=True)[: size + 1])
@@ -209,6 +205,15 @@ def page_of(
     found = Conversation.objects.select_related(*related).in_bulk(ids[:size])
     page = [found[pk] for pk in ids if pk in found]
     return page, write_cursor(getattr(page[-1], field), page[-1].pk) if page and len(ids) > size else ""
+
+
+def beyond(field: str, cursor: tuple[datetime, int], *, descending: bool, inclusive: bool = False) -> Q:
+    """The condition: after `cursor` in the order of `field` and id; with `inclusive` the row of the cursor too."""
+    moment, pk = cursor
+    side, edge = ("lt" if descending else "gt"), ("e" if inclusive else "")
+    # The first condition says nothing new, but where in the index to begin.
+    begins = Q(**{f"{field}__{side}e": moment})
+    return begins & (Q(**{f"{field}__{side}": moment}) | Q(**{f"pk__{side}{edge}": pk}))
 
 
 def write_cursor(moment: datetime, pk: int) -> str:
@@ -258,7 +263,7 @@ def mark_read(conversation: Conversation, upto: str = "") -> bool:
     seen = read_cursor(upto)
     left = 0
     if seen:
-        later = Q(sent_at__gt=seen[0]) | Q(sent_at=seen[0], pk__gt=seen[1])
+        later = beyond("sent_at", seen, descending=False)
         unseen = conversation.messages.filter(later, direction=Message.Direction.IN, kind=Message.Kind.MESSAGE)
         left = unseen[:COUNT_LIMIT].count()
     if left >= conversation.unread_count:

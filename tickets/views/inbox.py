@@ -72,15 +72,18 @@ def rows(request: AgentRequest) -> HttpResponse:
 def messages(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """A part of the thread: the page before `before`, or, without it, the newest with header, composer and details.
 
-    `since` is the cursor of the oldest message an open page has, when it may have missed something.
+    `since` is the cursor of the oldest message an open page has, when it may have missed something. `first` and `last`
+    are the cursors of what the reader looks at further up: that comes too, as a part of its own.
     """
     found = access.get_conversation(request.user, conversation_id, request.facts)
     if "before" in request.GET:
-        page = thread_items.older_page(found, request.GET["before"])
+        size = thread_items.MOST_ITEMS if "many" in request.GET else thread_items.ITEMS_PER_PAGE
+        page = thread_items.older_page(found, request.GET["before"], size)
         return render(request, "tickets/_items.html", {"conversation": found, "contact": found.contact, "page": page})
     since = request.GET.get("since", "")
     page = thread_items.page_back_to(found, since) if since else thread_items.newest_page(found)
-    context = {**pages.state_context(request, found), "page": page}
+    stretch = thread_items.stretch(found, request.GET.get("first", ""), request.GET.get("last", ""))
+    context = {**pages.state_context(request, found), "page": page, "stretch": stretch}
     return render(request, "tickets/_fresh_thread.html", context)
 
 

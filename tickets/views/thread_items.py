@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 
 from tickets.models import Conversation, Message, PageReaction, Ticket
-from tickets.services.conversations import read_cursor, write_cursor
+from tickets.services.conversations import beyond, read_cursor, write_cursor
 from tickets.services.reactions import may_be_reacted_to
 
 ITEMS_PER_PAGE = 40
 MOST_ITEMS = 200  # opened at the first unread message; no page of a thread is longer
+MOST_IN_VIEW = 100  # more do not fit on a screen
 GROUP_GAP = timedelta(minutes=3)
 LONG_TEXT = 1000  # characters; longer ones are folded
 LONG_LINES = 18
@@ -89,13 +89,31 @@ def newest_page(conversation: Conversation, *, mark_unread: bool = False) -> Thr
     return _page(conversation, _messages(conversation), max(ITEMS_PER_PAGE, unread + 10), unread)
 
 
-def older_page(conversation: Conversation, cursor: str) -> ThreadPage:
+def older_page(conversation: Conversation, cursor: str, size: int = ITEMS_PER_PAGE) -> ThreadPage:
     """The page that ends just before `cursor`; a cursor that is none gives the end of the thread."""
     before = read_cursor(cursor)
     messages = _messages(conversation)
     if before:
-        messages = messages.filter(Q(sent_at__lt=before[0]) | Q(sent_at=before[0], pk__lt=before[1]))
-    return _page(conversation, messages, ITEMS_PER_PAGE, 0)
+        messages = messages.filter(beyond("sent_at", before, descending=True))
+    return _page(conversation, messages, min(size, MOST_ITEMS), 0)
+
+
+def stretch(conversation: Conversation, first: str, last: str) -> list[Item]:
+    """What stands from one cursor to another, both included: the messages alone, at most MOST_IN_VIEW of them."""
+    begin, end = read_cursor(first), read_cursor(last)
+    if begin is None or end is None:
+        return []
+    messages = _with_all_shown(_messages(conversation).filter(beyond("sent_at", end, descending=True, inclusive=True)))
+    inside = messages.filter(beyond("sent_at", begin, descending=False, inclusive=True))
+    shown = list(inside.order_by("sent_at", "pk")[:MOST_IN_VIEW])
+    # The one before and the one after decide whether the first and the last begin and end a group.
+    before = messages.filter(beyond("sent_at", begin, descending=True)).order_by("-sent_at", "-pk").first()
+    later = _with_all_shown(_messages(conversation))
+    after = later.filter(beyond("sent_at", end, descending=False)).order_by("sent_at", "pk").first()
+    around = [message for message in (before, *shown, after) if message is not None]
+    ids = {message.pk for message in shown}
+    items = _items(around, None, _quotes(conversation, shown), None)
+    return [item for item in items if item.message is not None and item.message.pk in ids]
 
 
 def page_back_to(conversation: Conversation, cursor: str) -> ThreadPage:
@@ -104,7 +122,7 @@ def page_back_to(conversation: Conversation, cursor: str) -> ThreadPage:
     messages = _messages(conversation)
     if since is None:
         return newest_page(conversation)
-    here = messages.filter(Q(sent_at__gt=since[0]) | Q(sent_at=since[0], pk__gte=since[1]))
+    here = messages.filter(beyond("sent_at", since, descending=False, inclusive=True))
     wanted = here.order_by("-sent_at", "-pk").values("pk")[:MOST_ITEMS].count()
     return _page(conversation, messages, max(ITEMS_PER_PAGE, wanted), 0)
 
@@ -117,9 +135,12 @@ def _messages(conversation: Conversation) -> Any:
     return messages.filter(kind=Message.Kind.EVENT, card__isnull=False)
 
 
+def _with_all_shown(messages: Any) -> Any:
+    return messages.select_related("author", "ticket", "page_reaction").prefetch_related("attachments")
+
+
 def _page(conversation: Conversation, messages: Any, size: int, unread: int) -> ThreadPage:
-    rows = messages.select_related("author", "ticket", "page_reaction").prefetch_related("attachments")
-    found = list(rows.order_by("-sent_at", "-pk")[: size + 1])
+    found = list(_with_all_shown(messages).order_by("-sent_at", "-pk")[: size + 1])
     before = found[size] if len(found) > size else None
     shown = found[:size][::-1]
     items = _items(shown, before, _quotes(conversation, shown), _first_unread(shown, unread))

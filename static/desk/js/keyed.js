@@ -62,6 +62,30 @@ export function merge(column, fresh) {
   return { added, replaced: false };
 }
 
+/** Bring a stretch further up (messages alone, in order) up to date; all around it stays as it is. */
+export function mergeStretch(column, fresh) {
+  const present = new Map([...column.children].map((element) => [keyOf(element), element]));
+  const next = [...fresh.children];
+  const known = next.filter((element) => present.has(keyOf(element)));
+  if (!known.length) return;
+  const wanted = new Set(next.map(keyOf));
+  const last = present.get(keyOf(known.at(-1)));
+  for (let element = present.get(keyOf(known[0])); element !== last; ) {
+    const following = element.nextElementSibling;
+    if ("cursor" in element.dataset && !wanted.has(keyOf(element)) && !LOCAL.test(keyOf(element))) element.remove();
+    element = following;
+  }
+  let previous = null;
+  for (const element of next) {
+    const old = present.get(keyOf(element));
+    if (!old && !previous) continue;
+    const current = old && note(old) === element.outerHTML ? old : adopt(element);
+    if (!old) previous.after(current);
+    else if (current !== old) old.replaceWith(current);
+    previous = current;
+  }
+}
+
 function precedes(one, other) {
   return Boolean(one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING);
 }

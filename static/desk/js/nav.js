@@ -15,12 +15,13 @@ function addressOf(id) {
   return `${document.body.dataset.inbox}${id ? `${id}/` : ""}${query ? `?${query}` : ""}`;
 }
 
-/** Show conversation `id`; with `push` as a new step in the history. */
-export async function open(id, { push = true, focus = "thread" } = {}) {
+/** Show conversation `id`, at its message with the id `message` if given; with `push` as a new step in the history. */
+export async function open(id, { push = true, focus = "thread", message = null } = {}) {
   if (thread.current()?.id === id) {
     document.body.classList.add("workspace--open");
     if (focus === "composer") composer.focus();
     if (focus === "thread") document.getElementById("thread").focus({ preventScroll: true });
+    showMessage(message);
     return;
   }
   composer.saveNow();
@@ -42,6 +43,7 @@ export async function open(id, { push = true, focus = "thread" } = {}) {
     document.body.classList.remove("workspace--details");
     if (push) history.pushState({ conversation: id }, "", addressOf(id));
     started();
+    showMessage(message);
     if (focus === "thread") document.getElementById("thread").focus({ preventScroll: true });
     if (focus === "composer") composer.focus();
   } catch (error) {
@@ -50,6 +52,10 @@ export async function open(id, { push = true, focus = "thread" } = {}) {
     clearTimeout(late);
     if (turn === wanted) slot.classList.remove("conversation--loading");
   }
+}
+
+function showMessage(id) {
+  if (id) thread.jumpTo(`message-${id}`).catch(() => {});
 }
 
 function started() {
@@ -84,13 +90,14 @@ export function start() {
   looking.start();
   looking.opened();
   if (opened) list.reveal(opened);
+  if (opened) showMessage(new URLSearchParams(location.search).get("message"));
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
     const row = event.target.closest("a[data-open]");
     const back = event.target.closest("a[data-back]");
     if (!row && !back) return;
     event.preventDefault();
-    if (row) open(Number(row.dataset.open));
+    if (row) open(Number(row.dataset.open), { message: row.dataset.message });
     else close();
   });
   addEventListener("popstate", (event) => {

@@ -1,11 +1,13 @@
 // The open conversation: where it opens, what comes live, older messages upward, and that it was read.
 
-import { adopt, keyOf, merge, note } from "./keyed.js";
+import { adopt, keyOf, merge, mergeStretch, note } from "./keyed.js";
 import { fetchPart, parse, post, reasonOf, toast } from "./net.js";
 
 const NEAR = 80; // pixels from the bottom that still count as at the bottom
+const SETTLED = 200; // milliseconds without scrolling
 let pane = null; // {id, root, scroller, column, stuck, lastTop, missed, loadingOlder}
 let observer = null;
+let settling = null; // the timer that waits for the end of scrolling
 
 export function current() {
   return pane;
@@ -26,6 +28,7 @@ export function start() {
   const column = document.getElementById("items");
   const id = Number(root.dataset.conversation);
   pane = { id, root, scroller, column, stuck: true, lastTop: 0, missed: 0, loadingOlder: false };
+  stale.clear();
   for (const element of column.children) note(element);
   const mark = column.querySelector("[data-key=unread]");
   if (mark) scroller.scrollTop = Math.max(0, mark.offsetTop - column.offsetTop - 72);
@@ -63,6 +66,8 @@ function onScroll() {
   }
   showMissed();
   if (pane.scroller.scrollTop < 800) loadOlder();
+  clearTimeout(settling);
+  if (stale.size) settling = setTimeout(refreshStaleInView, SETTLED);
 }
 
 function showMissed() {
@@ -85,13 +90,13 @@ function keepingPlace(change) {
   if (after) pane.scroller.scrollTop += after.getBoundingClientRect().top - before;
 }
 
-async function loadOlder() {
+async function loadOlder(many = "") {
   const marker = pane.column.querySelector(".older[data-older]");
   if (!marker || pane.loadingOlder) return;
   const mine = pane;
   pane.loadingOlder = true;
   try {
-    const response = await fetchPart(`${address("messages/")}?before=${encodeURIComponent(marker.dataset.older)}`);
+    const response = await fetchPart(`${address("messages/")}?before=${encodeURIComponent(marker.dataset.older)}${many}`);
     if (pane !== mine || !response.ok) return;
     const fresh = [...parse(await response.text()).body.children];
     if (pane !== mine || !marker.isConnected) return;
@@ -108,7 +113,7 @@ async function loadOlder() {
   } finally {
     mine.loadingOlder = false;
   }
-  if (pane === mine && pane.scroller.scrollTop < 800 && pane.column.querySelector(".older")) requestAnimationFrame(loadOlder);
+  if (pane === mine && pane.scroller.scrollTop < 800 && pane.column.querySelector(".older")) requestAnimationFrame(() => loadOlder());
 }
 
 let asked = 0;
@@ -119,8 +124,13 @@ export async function refresh(all = false) {
   const mine = pane;
   const turn = ++asked;
   const oldest = all && pane.column.querySelector("[data-cursor]");
-  const query = oldest ? `?since=${encodeURIComponent(oldest.dataset.cursor)}` : "";
-  const response = await fetchPart(address("messages/") + query);
+  const query = new URLSearchParams(oldest ? { since: oldest.dataset.cursor } : {});
+  const inView = pane.stuck ? [] : messagesInView();
+  if (inView.length) {
+    query.set("first", inView[0].dataset.cursor);
+    query.set("last", inView.at(-1).dataset.cursor);
+  }
+  const response = await fetchPart(`${address("messages/")}?${query}`);
   if (pane !== mine || turn !== asked) return; // a newer answer is on its way
   if (response.status === 404) {
     toast("This conversation is not open to you any more.");
@@ -143,13 +153,35 @@ export function applyFresh(html, { toNewest = false } = {}) {
   let result;
   keepingPlace(() => {
     result = merge(pane.column, part("items"));
+    if (part("stretch")) mergeStretch(pane.column, part("stretch"));
   });
+  rememberFresh([part("items"), part("stretch")]);
   if (stay || toNewest) toBottom();
   else pane.missed += result.added.filter((element) => element.matches(".message--in")).length;
   document.dispatchEvent(new CustomEvent("desk:gate", { detail: part("gate") }));
   document.dispatchEvent(new CustomEvent("desk:fresh"));
   showMissed();
   if (Number(fresh.dataset.unread) > 0) markRead(true);
+}
+
+let stale = new Set(); // keys of messages that are loaded, but were not read again when something changed
+
+function rememberFresh(parts) {
+  const fresh = new Set(parts.flatMap((one) => (one ? [...one.children].map(keyOf) : [])));
+  stale = new Set([...pane.column.querySelectorAll("[data-cursor]")].map(keyOf).filter((key) => !fresh.has(key)));
+}
+
+function messagesInView() {
+  const { top, bottom } = pane.scroller.getBoundingClientRect();
+  return [...pane.column.querySelectorAll("[data-cursor]")].filter((element) => {
+    const place = element.getBoundingClientRect();
+    return place.bottom > top && place.top < bottom;
+  });
+}
+
+/** The reader came to messages that may have changed since they were loaded. */
+function refreshStaleInView() {
+  if (pane && stale.size && messagesInView().some((element) => stale.has(keyOf(element)))) refresh().catch(() => {});
 }
 
 const shown = new WeakMap();
@@ -204,7 +236,7 @@ export async function jumpTo(id) {
       await new Promise(requestAnimationFrame);
       continue;
     }
-    await loadOlder();
+    await loadOlder("&many=1");
     pages++;
     if (olderMarker() === before) break; // the network is away
   }
