@@ -24,6 +24,11 @@ def release(conversation: Conversation, ticket_id: int | None) -> int:
     if not conversation.holds_reply or not _wrote_within_a_day(conversation):
         return 0
     told = events.ids_to_tell(_held(conversation))
+    last = _held(conversation).order_by("pk").last()
+    if last is None:
+        refresh(conversation)
+        return 0
+    at = max(now_ms(), conversation.last_message_at or now_ms())
     count = _held(conversation).update(
         state=State.QUEUED,
         reason="",
@@ -32,14 +37,15 @@ def release(conversation: Conversation, ticket_id: int | None) -> int:
         retry_after=None,
         # It was written before they wrote and is said after: it belongs to the ticket that this opened or goes on with.
         ticket_id=ticket_id,
-        sent_at=max(now_ms(), conversation.last_message_at or now_ms()),
+        sent_at=at,
     )
-    refresh(conversation)
-    if count:
-        threads.refresh_waiting(conversation)
-        events.messages_updated(conversation, told, "state", "reason", "ticket", "sent_at")
-        threads.announce(conversation)
-        nudge(settling.DRAIN_TASK)
+    conversation.holds_reply = False
+    conversation.last_message_at, conversation.preview, conversation.preview_is_ours = at, _shown(last), True
+    conversation.save(update_fields=["holds_reply", "last_message_at", "preview", "preview_is_ours"])
+    threads.refresh_waiting(conversation)
+    events.messages_updated(conversation, told, "state", "reason", "ticket", "sent_at")
+    threads.announce(conversation)
+    nudge(settling.DRAIN_TASK)
     return count
 
 
@@ -49,6 +55,12 @@ def refresh(conversation: Conversation) -> None:
     if conversation.holds_reply != holds:
         conversation.holds_reply = holds
         conversation.save(update_fields=["holds_reply"])
+
+
+def _shown(message: Message) -> str:
+    """Return what the list shows of a message that has gone."""
+    files = ", ".join(threads.SHOWN_KINDS[attachment.kind] for attachment in message.attachments.all())
+    return threads.one_line(message.text or files, threads.PREVIEW_CHARS)
 
 
 def _held(conversation: Conversation) -> QuerySet[Message, Message]:

@@ -63,6 +63,7 @@ def test_a_reply_is_held_until_the_customer_writes_and_then_goes_out_by_itself(g
     assert graph.calls[0]["messaging_type"] == "RESPONSE"
     conversation.refresh_from_db()
     assert (conversation.holds_reply, conversation.waiting_since) == (False, None)
+    assert (conversation.preview, conversation.preview_is_ours) == ("Still there?", True)
 
 
 def test_it_belongs_to_the_ticket_that_the_customer_opened_and_stands_after_their_message(graph, hold, customer):
