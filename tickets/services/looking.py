@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from desk import live
@@ -31,6 +32,8 @@ def look(user: User, conversation: Conversation, page_key: str, *, typing: bool)
     """The page `page_key` of `user` shows this conversation now, whatever it showed before."""
     now = timezone.now()
     shown = {"conversation": conversation, "seen_at": now, "typing_until": now + TYPING_LASTS if typing else None}
+    if _still_the_same(user, conversation, page_key, typing, now).update(**shown):
+        return
     with transaction.atomic():
         mine = Looking.objects.select_for_update(of=("self",)).select_related("conversation")
         before = mine.filter(user=user, page_key=page_key).first()
@@ -41,9 +44,16 @@ def look(user: User, conversation: Conversation, page_key: str, *, typing: bool)
         Looking.objects.filter(pk=before.pk).update(**shown)
         if before.conversation_id != conversation.pk:
             _announce(before.conversation)
-            _announce(conversation)
-        elif before.seen_at <= now - EXPIRES_AFTER or _is_typing(before, now) != typing:
-            _announce(conversation)
+        _announce(conversation)
+
+
+def _still_the_same(
+    user: User, conversation: Conversation, page_key: str, typing: bool, now: datetime
+) -> QuerySet[Looking, Looking]:
+    """The row of a page of which colleagues know all there is to know."""
+    known = Looking.objects.filter(user=user, page_key=page_key, conversation=conversation)
+    is_typing = Q(typing_until__isnull=False, typing_until__gt=now)
+    return known.filter(is_typing if typing else ~is_typing, seen_at__gt=now - EXPIRES_AFTER)
 
 
 def leave(user: User, conversation: Conversation, page_key: str) -> None:

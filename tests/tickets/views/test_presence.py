@@ -163,7 +163,7 @@ def test_a_heartbeat_costs_the_same_with_many_looking(
         user = world.make_agent(f"agent{number}", desk.sales)
         Looking.objects.create(page_key=f"{number:032}", user=user, conversation=conversation, seen_at=timezone.now())
     look(alice, conversation)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(9):
         look(alice, conversation)
 
 
