@@ -84,7 +84,10 @@ def described(summary: str, form: type[serializers.Serializer], answer: Any, **r
     known = {200: answer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED, **responses}
     wanted = None if form is NothingSerializer else form
     of_row = action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
-    return lambda method: of_row(extend_schema(summary=summary, request=wanted, responses=known)(method))
+    # In this order: `action` would forget a description that was there before it.
+    return lambda method: extend_schema(summary=summary, description=f"{summary}.", request=wanted, responses=known)(
+        of_row(method)
+    )
 
 
 def on_conversation(summary: str, form: type[serializers.Serializer] = NothingSerializer, **responses: Any) -> Callable:

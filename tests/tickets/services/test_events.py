@@ -13,7 +13,7 @@ from desk import live
 from tests import factories
 from tests.factories import NOON
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
-from tickets.services import changes, handling, replies, settling
+from tickets.services import changes, erasing, handling, replies, settling
 from tickets.services.event_subscriptions import create
 
 pytestmark = pytest.mark.django_db
@@ -221,3 +221,10 @@ def test_a_receipt_that_changes_nothing_is_not_told(crm: EventSubscription, conv
     factories.journal(factories.delivery(channel.page, event))
     tasks.drain_journal()
     assert told() == []
+
+
+def test_what_was_told_of_an_erased_person_is_forgotten(crm: EventSubscription, conversation: Conversation):
+    other = factories.receive(factories.make_conversation())
+    EventDelivery.objects.filter(conversation_id=conversation.pk).update(body="Hello", state="delivered")
+    erasing.erase(crm.created_by, conversation.contact)
+    assert set(EventDelivery.objects.values_list("conversation_id", flat=True)) == {other.conversation_id}
