@@ -23,8 +23,20 @@ NO_CHROMIUM = "no Chromium was found: install it (Debian: apt-get install chromi
 NO_POSTGRESQL = "needs PostgreSQL: DATABASE_URL=postgres://…"
 
 
+def not_before(item: pytest.Item) -> int:
+    """Return the place of a test's kind in the run."""
+    if item.get_closest_marker("xdist_group"):
+        return 1
+    return 2 if item.get_closest_marker("browser") else 0
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, with the reason; in CI a missing browser is an error (see `browser`)."""
+    """Skip what cannot run here, with the reason; in CI a missing browser is an error (see `browser`).
+
+    Browser tests come last: while Playwright has its loop, Django's models and asyncio refuse to work in its thread.
+    Those that share processes (a group each) begin before those that can go to whoever is free.
+    """
+    items.sort(key=not_before)
     for item in items:
         if item.get_closest_marker("browser") and CHROMIUM is None and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
