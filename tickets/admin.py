@@ -34,9 +34,9 @@ class CannedReplyAdmin(SetupModelAdmin):
 class PersonAdmin(ReadOnlyAdmin):
     """Whoever wrote to a Page, also to a channel that was deleted since: the way to their history, and its end."""
 
-    list_display = ["display_name", "page", "psid", "first_seen_at", "history", "end"]
+    list_display = ["display_name", "page", "page_scoped_id", "first_seen_at", "history", "end"]
     list_display_links = None
-    list_filter = ["page", ("erased_at", admin.EmptyFieldListFilter)]
+    list_filter = ["page", "first_seen_at"]
     list_select_related = ["page", "erasure"]
     search_fields = ["name", "psid", "email", "phone"]
     ordering = ["-first_seen_at", "-pk"]
@@ -51,6 +51,10 @@ class PersonAdmin(ReadOnlyAdmin):
     @admin.display(description="Name", ordering="name")
     def display_name(self, person: Contact) -> str:
         return person.display_name
+
+    @admin.display(description="Page-scoped id")
+    def page_scoped_id(self, person: Contact) -> str:
+        return "—" if person.erased_at else person.psid
 
     @admin.display(description="Conversation")
     def history(self, person: Contact) -> str:

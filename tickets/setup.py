@@ -25,7 +25,7 @@ def register() -> None:
     url_name = "admin:tickets_cannedreply_changelist"
     site.register_menu(site.MenuItem("Canned replies", url_name, permissions, section="Content", order=60))
     for label, url_name, permission, order in (
-        ("People", "admin:tickets_contact_changelist", "tickets.view_contact", 70),
+        ("Customers", "admin:tickets_contact_changelist", "tickets.view_contact", 70),
         ("Erased people", "admin:tickets_erasure_changelist", "tickets.view_erasure", 71),
         ("Facebook's requests", "admin:channels_im_datarequest_changelist", "channels_im.view_datarequest", 72),
     ):

@@ -36,7 +36,7 @@ class Contact(models.Model):
     )
 
     class Meta:
-        verbose_name_plural = "people"
+        verbose_name = "customer"
         permissions = [("erase_contact", "Can erase a person")]
         constraints = [models.UniqueConstraint(fields=["page", "psid"], name="contact_once_per_page")]
         indexes = [

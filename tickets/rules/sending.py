@@ -123,7 +123,8 @@ def _conversation_refusal(facts: SendFacts) -> Verdict | None:
         )
     if facts.contact_erased:
         return _refuse(
-            Refusal.CONTACT_ERASED, "The data of this person was erased. You can reply only if they write again."
+            Refusal.CONTACT_ERASED,
+            "The data of this person was erased. When they write again, that is a new conversation.",
         )
     if facts.contact_blocked:
         return _refuse(

@@ -120,7 +120,7 @@ def _erase(user: User, person: Contact, found: redaction.Search) -> Erasure:
     files = [name for name in _attachments(person).values_list("file", flat=True) if name]
     files += [person.picture.name] if person.picture else []
     receipt = Erasure.objects.create(
-        confirmation_code=secrets.token_hex(16),
+        confirmation_code=secrets.token_hex(10),
         page=person.page,
         person=Erasure.fingerprint(person.page.page_id, person.psid),
         contact=person,
