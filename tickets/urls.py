@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from tickets.views import actions, compose, files, home, inbox, person, presence, reactions
+from tickets.views import actions, bulk, compose, files, home, inbox, person, presence, reactions
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("inbox/", inbox.inbox, name="inbox"),
     path("inbox/list/", inbox.strip, name="inbox_list"),
     path("inbox/rows/", inbox.rows, name="inbox_rows"),
+    path("inbox/bulk/", bulk.act, name="inbox_bulk"),
+    path("inbox/bulk/colleagues/", bulk.colleagues, name="inbox_bulk_colleagues"),
     path("inbox/me/", presence.me, name="inbox_me"),
     path("inbox/news/", presence.newest, name="inbox_news"),
     path("inbox/find/", presence.find, name="inbox_find"),

@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 MOST_TERMS = 8
+LEAD = 14  # characters before what was found: a narrow list shows no more
 SHORTEST_PREFIX = 2  # characters: a single letter begins half of all words
 ACCENTS = re.compile("[\u0300-\u036f]+")
 # Scripts that put no spaces between words: a word of theirs is looked for inside the text.
@@ -97,8 +98,8 @@ def marked(text: str, terms: Iterable[Term], width: int = 0) -> Pieces:
 def _window(line: str, hit: int, width: int) -> tuple[int, int]:
     """Where to begin and end so that `hit` is seen with a little before it; begins with a whole word."""
     start = 0
-    if hit > width // 3:
-        start = hit - width // 3
+    if hit > LEAD + 6:
+        start = hit - LEAD
         space = line.find(" ", start, hit)
         start = space + 1 if space >= 0 else start
     return start, min(len(line), start + width)

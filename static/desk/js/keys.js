@@ -1,5 +1,6 @@
 // Single keys, when no field has the focus. The sheet behind `?` is templates/tickets/_keys.html.
 
+import * as bulk from "./bulk.js";
 import * as commands from "./commands.js";
 import * as composer from "./composer.js";
 import { closeFloating, toggleDetails, toggleFocus, toggleList } from "./frame.js";
@@ -66,6 +67,7 @@ const actions = {
   "shift+e": closeAndNext,
   u: () => press("u"),
   b: () => press("b"),
+  x: bulk.toggleHere,
   d: () => thread.current() && toggleDetails(),
   z: toggleFocus,
   "[": toggleList,
@@ -88,7 +90,7 @@ function escape(event) {
   if (closeFloating()) return;
   if (composer.escape(event)) return;
   if (isTyping(event.target)) event.target.blur();
-  else if (thread.current()) nav.close();
+  else if (!bulk.end() && thread.current()) nav.close();
 }
 
 /** What this key does now, or null. */

@@ -6,6 +6,10 @@ const pending = new Set(); // ids that belong elsewhere in the list, as soon as 
 const strip = document.getElementById("strip");
 const button = document.getElementById("fresh-rows");
 let hovering = false;
+let atOnce = false; // the agent changed these rows: what they see is what they asked for
+
+export const picked = new Set(); // ids of the rows that are selected (bulk.js)
+const leaving = new Set(); // ids of rows that left the list while they were under the pointer
 
 const rows = () => document.getElementById("rows");
 const views = () => document.getElementById("views");
@@ -20,16 +24,23 @@ function at(suffix, parameters) {
 }
 
 function isBusy() {
-  return hovering || rows().scrollTop > 40;
+  return !atOnce && (hovering || picked.size > 0 || rows().scrollTop > 40);
 }
 
 /** Read these rows again; those the server does not answer have left this list. */
 export async function refreshRows(ids) {
   const asked = query();
   const response = await fetchPart(at("rows/", ids.map((id) => `id=${id}`).join("&")));
-  if (!response.ok || asked !== query()) return;
-  const page = parse(await response.text());
+  const html = await response.text();
+  if (response.ok && asked === query()) applyRows(html, ids); // another list may have been chosen meanwhile
+}
+
+/** Show these rows as a `_fresh_rows.html` has them; `atOnce` also what would otherwise wait for the pointer to leave. */
+export function applyRows(html, ids, options = {}) {
+  const page = parse(html);
+  atOnce = Boolean(options.atOnce);
   for (const id of ids) update(id, page.getElementById(`row-${id}`));
+  atOnce = false;
   showViews(page.getElementById("fresh-views"));
   showPending();
 }
@@ -38,8 +49,9 @@ export async function refreshRows(ids) {
 export async function refreshAll() {
   const asked = query();
   const response = await fetchPart(at("list/"));
+  const html = await response.text();
   if (!response.ok || asked !== query()) return;
-  const page = parse(await response.text());
+  const page = parse(html);
   const fresh = [...page.querySelectorAll(".row-item")];
   const ids = new Set(fresh.map((row) => row.id));
   for (const row of fresh) update(Number(row.dataset.id), row);
@@ -62,9 +74,12 @@ function update(id, fresh) {
   if (!fresh) {
     pending.delete(id);
     waiting.delete(id);
-    old?.remove();
+    if (picked.delete(id)) document.dispatchEvent(new CustomEvent("desk:picked"));
+    if (old && isBusy()) leave(old, id);
+    else old?.remove();
     return;
   }
+  leaving.delete(id);
   const row = document.importNode(fresh, true);
   mark(row);
   if (!old) {
@@ -78,6 +93,12 @@ function update(id, fresh) {
   if (!moves) return;
   if (isBusy() && !isInPlace(row)) pending.add(id);
   else place(row);
+}
+
+/** It stays, dimmed, until nobody can click beside it. */
+function leave(row, id) {
+  leaving.add(id);
+  row.classList.add("row-item--gone");
 }
 
 function isInPlace(row) {
@@ -106,6 +127,8 @@ const waiting = new Map(); // rows that are not in the list yet
 
 function flush() {
   const scrolled = rows().scrollTop;
+  for (const id of leaving) document.getElementById(`row-${id}`)?.remove();
+  leaving.clear();
   for (const id of pending) {
     const row = waiting.get(id) ?? document.getElementById(`row-${id}`);
     if (!row) continue;
@@ -116,6 +139,11 @@ function flush() {
   pending.clear();
   waiting.clear();
   showPending();
+}
+
+/** Do what waited, when it disturbs nobody any more. */
+export function flushIfQuiet() {
+  if ((pending.size || leaving.size) && !isBusy()) flush();
 }
 
 function forcePlace(row, isNew) {
@@ -165,6 +193,9 @@ export function select(id) {
 
 function mark(row) {
   const link = row.querySelector("a.row");
+  const isPicked = picked.has(Number(row.dataset.id));
+  row.querySelector(".row__pick").checked = isPicked;
+  row.classList.toggle("row-item--picked", isPicked);
   if (Number(row.dataset.id) === selected) link.setAttribute("aria-current", "true");
   else link.removeAttribute("aria-current");
 }
@@ -186,8 +217,9 @@ export function start(openId) {
   strip.addEventListener("pointerenter", (event) => (hovering = event.pointerType === "mouse"));
   strip.addEventListener("pointerleave", () => {
     hovering = false;
-    if (pending.size && !isBusy()) flush();
+    flushIfQuiet();
   });
+  strip.addEventListener("scroll", (event) => event.target.id === "rows" && flushIfQuiet(), { capture: true, passive: true });
   button.addEventListener("click", () => {
     flush();
     rows().scrollTo({ top: 0, behavior: "smooth" });
@@ -207,6 +239,7 @@ export function start(openId) {
     }
     pending.clear();
     waiting.clear();
+    leaving.clear();
     showPending();
     select(selected);
     showTitle();

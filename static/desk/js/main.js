@@ -1,5 +1,6 @@
 // The workspace: starts its parts, and carries out the buttons that belong to the one form of the page.
 
+import * as bulk from "./bulk.js";
 import * as clock from "./clock.js";
 import * as commands from "./commands.js";
 import { confirmChoice, start as startFrame } from "./frame.js";
@@ -77,6 +78,7 @@ startFrame();
 clock.start();
 lightbox.start();
 preferences();
+bulk.start();
 nav.start();
 keys.start();
 commands.start();

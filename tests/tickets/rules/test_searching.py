@@ -63,7 +63,7 @@ def test_what_was_looked_for_is_marked(text, typed, expected):
 
 def test_a_long_text_is_shown_from_a_little_before_the_hit():
     text = f"{'before ' * 50}needle{' after' * 50}"
-    assert shown(text, "needle", 60) == "…before before before [needle] after after after after after …"
+    assert shown(text, "needle", 26) == "…before [needle] after after …"
 
 
 @given(st.text(max_size=80), st.text(max_size=30), st.integers(min_value=0, max_value=40))
