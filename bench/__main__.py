@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import browser, measures, report, tables
+from bench import browser, crowd, measures, report, tables
 from launcher.ports import free_port
 from tests.e2e.databases import new_postgresql
 from tests.e2e.stage import Desk
@@ -81,6 +81,9 @@ def measure(kind: str, server: str, rounds: int, seconds: float) -> report.Resul
             results.to_page.append(times)
             if number == rounds:
                 results.browser = browser.to_the_page(desk, database, samples=20, per_second=20)
+                results.crowd = crowd.told_and_shown(
+                    desk, database, measures.PAGE_ID, pages=200, per_second=2, seconds=max(seconds, 10)
+                )
             desk.processes.stop_one("worker")
             print(
                 f"{kind}, round {number} of {rounds}: yardstick {results.yardstick[-1]:,.0f}/s, "

@@ -22,6 +22,7 @@ class Results:
     round_trips: list[float] = field(default_factory=list)
     to_page: list[list[float]] = field(default_factory=list)
     browser: list[float] | None = None
+    crowd: tuple[list[float], list[float]] | None = None
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -75,6 +76,10 @@ def rows(results: Results) -> list[tuple[str, str, str, str]]:
                 verdict(percentile(results.browser, 95) < TARGETS["p95"], "p95 below 1 s"),
             )
         )
+    if results.crowd:
+        for times, what in zip(results.crowd, ("told", "row read"), strict=True):
+            p50, p95 = milliseconds(times, 50), milliseconds(times, 95)
+            lines.append((f"{name}: 200 open lists, 2 messages/s: {what}, p50 / p95", f"{p50} / {p95} ms", "", ""))
     return lines
 
 
