@@ -1,0 +1,177 @@
+"""The composer in a real browser: what only scripts can break, and nothing that was typed or chosen is ever lost."""
+
+import io
+import os
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow, log_in
+from tests.e2e.stage import Desk
+
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
+BERG_BIKES = "101000000000001"
+SHOW_SIGNS = "from channels_im.models import Channel; Channel.objects.update(shows_typing=True, shows_seen=True)"
+FAMILY = "👨‍👩‍👧‍👦"  # seven code points
+
+
+@pytest.fixture
+def agent(browser: Browser, demo: Desk) -> Iterator[Page]:
+    """alice's inbox; a violation of the content security policy or an error of a script fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
+    log_in(page, demo, "alice")
+    Inbox(page, demo).open()
+    yield page
+    context.close()
+    assert not wrong, wrong
+
+
+def ours(page: Page, text: str):
+    return page.locator(".message--out:not(.message--sending)").filter(has_text=text)
+
+
+def test_a_reply_is_held_edited_and_goes_out_when_the_customer_writes(agent: Page, demo: Desk, browser: Browser):
+    inbox = Inbox(agent, demo)
+    inbox.row("Inés García").get_by_role("link").click()
+    expect(agent.locator("#gate")).to_contain_text("window closed")
+    expect(agent.locator("#composer")).to_be_hidden()
+    agent.get_by_role("button", name="Write a reply that waits").click()
+    agent.keyboard.type("Dear Ines, ")
+    agent.get_by_role("button", name="Emoji", exact=True).click()
+    agent.keyboard.type("bicycle")
+    agent.keyboard.press("Enter")
+    expect(agent.locator("#composer-text")).to_have_value("Dear Ines, 🚲")
+    agent.keyboard.type(" is back")
+    agent.get_by_role("button", name="Hold until they write").click()
+    held = ours(agent, "Dear Ines, 🚲 is back")
+    expect(held).to_contain_text("Held until they write", timeout=SOON_MS)
+    held.get_by_role("button", name="Edit").click()
+    expect(agent.locator("#composer-text")).to_have_value("Dear Ines, 🚲 is back", timeout=SOON_MS)
+    agent.keyboard.type("!")
+    agent.get_by_role("button", name="Hold until they write").click()
+    expect(ours(agent, "Dear Ines, 🚲 is back!")).to_contain_text("Held until they write", timeout=SOON_MS)
+    messenger = MessengerWindow(browser.new_context().new_page(), demo)
+    messenger.open("ines", BERG_BIKES)
+    messenger.write("Is it still there?")
+    messenger.expect_text("Dear Ines, 🚲 is back!")
+    expect(ours(agent, "Dear Ines, 🚲 is back!")).to_have_attribute("data-state", "read", timeout=SOON_MS)
+    expect(agent.locator("#gate")).to_be_hidden()
+    expect(agent.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    messenger.page.context.close()
+
+
+def test_the_customer_sees_who_types_who_has_read_and_a_reaction(agent: Page, demo: Desk, browser: Browser):
+    demo.manage("shell", "-c", SHOW_SIGNS)
+    messenger = MessengerWindow(browser.new_context().new_page(), demo)
+    messenger.open("sara", BERG_BIKES)
+    messenger.write("Thank you for everything!")
+    Inbox(agent, demo).choose("Sara Lindqvist")
+    theirs = agent.locator(".message--in").filter(has_text="Thank you for everything!")
+    expect(theirs).to_be_visible(timeout=SOON_MS)
+    expect(messenger.thread).to_contain_text("Seen by Berg Bikes", timeout=SOON_MS)
+    agent.locator("#composer-text").press_sequentially("You are welcome")
+    expect(messenger.thread.get_by_label("typing")).to_be_visible(timeout=SOON_MS)
+    theirs.hover()
+    theirs.get_by_role("button", name="React to this message").click()
+    agent.get_by_role("button", name="More emoji").click()
+    agent.get_by_label("Search emoji by name").fill("party tada")
+    agent.keyboard.press("ArrowDown")
+    agent.keyboard.press("Enter")
+    expect(messenger.thread.get_by_title("Berg Bikes reacted")).to_have_text("🎉", timeout=SOON_MS)
+    taken_back = theirs.get_by_role("button", name="take it back")
+    expect(taken_back).to_be_visible(timeout=SOON_MS)
+    taken_back.click()
+    expect(messenger.thread.get_by_title("Berg Bikes reacted")).to_have_count(0, timeout=SOON_MS)
+    expect(agent.locator("#composer-text")).to_have_value("You are welcome")
+    messenger.page.context.close()
+
+
+def test_an_image_that_is_too_big_is_made_smaller_and_goes_out(agent: Page, demo: Desk):
+    Inbox(agent, demo).choose("Sara Lindqvist")
+    noise = io.BytesIO()
+    Image.frombytes("RGB", (1700, 1700), os.urandom(3 * 1700 * 1700)).save(noise, "PNG", compress_level=0)
+    agent.locator("#composer-files").set_input_files(
+        {"name": "noise.png", "mimeType": "image/png", "buffer": noise.getvalue()}
+    )
+    tile = agent.locator(".tile")
+    expect(tile).to_contain_text("at most 8 MB")
+    expect(agent.locator("#composer-send")).to_be_disabled()
+    tile.get_by_role("button", name="Shrink to fit").click()
+    expect(tile).to_contain_text("made smaller from 8.3 MB", timeout=2 * SOON_MS)
+    agent.locator("#composer-send").click()
+    expect(agent.locator(".message--out img[alt*='noise.png']")).to_be_visible(timeout=2 * SOON_MS)
+
+
+def test_when_the_network_goes_all_stays_and_the_next_try_sends_it_once(agent: Page, demo: Desk):
+    inbox = Inbox(agent, demo)
+    inbox.choose("Sara Lindqvist")
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 40), "teal").save(picture, "PNG")
+    send, text = agent.locator("#composer-send"), agent.locator("#composer-text")
+    text.fill("With a picture")
+    agent.locator("#composer-files").set_input_files(
+        {"name": "teal.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    )
+
+    def lose_the_request(route: Route) -> None:
+        route.abort("connectionreset")
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        route.abort("connectionreset")
+
+    for lose in (lose_the_request, lose_the_answer):
+        agent.route("**/reply/", lose, times=1)
+        send.click()
+        expect(agent.locator("#composer-error")).to_contain_text("server cannot be reached", timeout=SOON_MS)
+        expect(text).to_have_value("With a picture")
+        expect(agent.locator(".tile")).to_contain_text("teal.png")
+    send.click()
+    expect(text).to_have_value("", timeout=SOON_MS)
+    expect(agent.locator(".tile")).to_have_count(0)
+    agent.reload()
+    expect(ours(agent, "With a picture")).to_have_count(1)
+    expect(agent.locator(".message--out img[alt*='teal.png']")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("words", "fits"),
+    [
+        ("e\u0301" * 800, True),
+        ("e\u0301" * 800 + "e", False),
+        (FAMILY * 228 + "abcd", True),
+        (FAMILY * 228 + "abcde", False),
+        ("😀" * 1600 + "\n \n", True),
+    ],
+    ids=["accents", "an accent too many", "families", "a letter too many", "blanks around"],
+)
+def test_the_browser_counts_as_the_server_does(agent: Page, demo: Desk, words: str, fits: bool):
+    Inbox(agent, demo).choose("Sara Lindqvist")
+    agent.locator("#composer-text").fill(words)
+    expect(agent.locator("#composer-send")).to_be_enabled(enabled=fits)
+    expect(agent.locator("#composer-split")).to_be_visible(visible=not fits)
+    agent.locator("#composer-text").fill("")
+
+
+def test_what_was_typed_stays_in_sight_when_nobody_may_answer_any_more(agent: Page, demo: Desk):
+    Inbox(agent, demo).choose("Tom Becker")
+    agent.locator("#composer-text").fill("مرحبا, half a sentence")
+    expect(agent.locator("#composer-text")).to_have_attribute("dir", "auto")
+    change = "from tickets.models import Contact; from django.utils import timezone; "
+    block = "Contact.objects.filter(name='Tom Becker').update(blocked_at={})"
+    demo.manage("shell", "-c", change + block.format("timezone.now()"))
+    agent.locator("#composer-send").click()
+    expect(agent.locator("#composer-error")).to_contain_text("blocked", timeout=SOON_MS)
+    expect(agent.locator("#gate")).to_contain_text("blocked", timeout=SOON_MS)
+    expect(agent.locator("#composer-text")).to_be_visible()
+    expect(agent.locator("#composer-text")).to_have_value("مرحبا, half a sentence")
+    expect(agent.locator("#composer-send")).to_be_disabled()
+    demo.manage("shell", "-c", change + block.format("None"))
+    agent.reload()
+    expect(agent.locator("#composer-text")).to_have_value("مرحبا, half a sentence")
