@@ -30,8 +30,8 @@ TASK = "tickets.tasks.tell_blocks"
 LONGEST_RUN_S = 20
 LIMITED_FOR = timedelta(minutes=5)  # when Meta limits the rate and does not say for how long
 NOT_PERMITTED = (
-    "The Facebook app may not block people for this Page. An administrator must give it the permission; until then the "
-    "person can be blocked in the Page's inbox on Facebook."
+    "The Facebook app lacks the permission to block people for this Page. Ask an administrator, or block the person in "
+    "the Page's inbox on Facebook."
 )
 GAVE_UP = "Facebook did not answer for a day."
 BROKEN = "Something went wrong in Desk itself; the log says what."

@@ -148,7 +148,7 @@ def test_without_the_permission_the_block_holds_in_desk_and_the_page_goes_on(met
     page = Page.objects.get(pk=conversation.channel.page_id)
     assert conversation.contact.is_blocked
     assert (row().state, row().meta_blocks) == ("refused", False)
-    assert "may not block people" in row().reason
+    assert "lacks the permission" in row().reason
     assert page.is_connected  # other permissions may be there: they are looked at
     assert page.subscription_due_at is not None
     assert moderation.tell_blocks() == 0
