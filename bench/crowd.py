@@ -53,7 +53,6 @@ class Page:
 
     async def read(self) -> None:
         """Read what changed for ever, never twice at once, and slower when it takes longer."""
-        connection = await load.Connection.open(self.desk.port)
         took, last = 0.0, float("-inf")
         while True:
             await self._wake.wait()
@@ -63,8 +62,10 @@ class Page:
             ids, self.changed = self.changed, set()
             began = time.perf_counter()
             query = "&".join(f"id={conversation}" for conversation in ids)
+            connection = await load.Connection.open(self.desk.port)  # an idle one would have been closed by now
             if not await connection.send(self._request(f"/inbox/rows/?{query}")):
                 raise AssertionError("the rows were not answered 200")
+            await connection.close()
             last = time.perf_counter()
             took = last - began
             for conversation in ids:
