@@ -277,6 +277,7 @@ def wait(user: User, message: Message) -> Message:
         held = Message.objects.filter(pk=message.pk, direction=Message.Direction.OUT, state=State.HELD)
         _require(held.update(waits_for_customer=True, reason=verdict.sentence), "This message is not held any more.")
         holds.refresh(conversation)
+        events.messages_updated(conversation, [message.pk], "reason")
         threads.announce(conversation)
     message.refresh_from_db()
     return message
