@@ -3,7 +3,7 @@
 import re
 
 from django.http import HttpResponse, HttpResponseBadRequest, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from desk.models import Agent, User
@@ -37,7 +37,8 @@ def onlookers(request: AgentRequest, conversation_id: int) -> HttpResponse:
 
     `page` is the page's own key, `typing` is yes while a reply is being typed.
     """
-    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    # a heartbeat of every open page: without all that a page shows of the conversation
+    conversation = get_object_or_404(access.conversations_for(request.user, request.facts), pk=conversation_id)
     if request.method == "POST":
         page_key = request.POST.get("page", "")
         if not PAGE_KEY.fullmatch(page_key):
