@@ -40,6 +40,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with services() as settings:
         desk = Desk(tmp_path_factory.mktemp("prepared"), **settings)
         desk.prepare()
+        desk.stop()  # what ends its commands when we are killed, ends
         yield desk
 
 
