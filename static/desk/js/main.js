@@ -18,7 +18,7 @@ async function submitted(event) {
   event.preventDefault();
   if (pressed.dataset.confirm && !(await confirmChoice(pressed.dataset.confirm, pressed.textContent.trim()))) return;
   const fields = new FormData(event.target, pressed);
-  pressed.closest("details.popover, details.inline-edit")?.removeAttribute("open");
+  pressed.closest("details.popover, details.inline-edit, details.transfer")?.removeAttribute("open");
   pressed.disabled = true;
   try {
     await thread.settle(pressed.formAction, fields);

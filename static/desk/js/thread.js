@@ -191,9 +191,11 @@ function replaceQuietly(target, source) {
   const html = source.innerHTML;
   if (shown.get(target) === html || target.innerHTML === html) return;
   const focused = target.contains(document.activeElement) ? document.activeElement : null;
-  if (target.querySelector("details[open]") || focused?.matches("input, textarea, select")) return;
+  if (target.querySelector("details[open]:not([data-reopens])") || focused?.matches("input, textarea, select")) return;
   shown.set(target, html);
+  const open = [...target.querySelectorAll("details[open][data-reopens]")].map((one) => one.dataset.reopens);
   target.replaceChildren(...[...source.childNodes].map((node) => document.importNode(node, true)));
+  for (const one of target.querySelectorAll("details[data-reopens]")) one.open = open.includes(one.dataset.reopens);
   if (!focused) return;
   const same = [...target.querySelectorAll("button")].find((one) => one.formAction === focused.formAction && !one.closest("details"));
   (same ?? pane.root).focus({ preventScroll: true });
