@@ -1,5 +1,6 @@
 """Settings of Desk. Everything that differs between installations comes from the environment (docs/operations.md)."""
 
+import re
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -172,6 +173,8 @@ DESK_CLAIM_SECONDS = env.float("DESK_CLAIM_SECONDS", default=90)
 # Internal systems that may be told of events although they speak http or have a private address: host or host:port.
 DESK_EVENT_HOSTS = env.list("DESK_EVENT_HOSTS", default=[])
 DESK_API_RATE = env("DESK_API_RATE", default="")  # for example 600/minute, per user; empty: no limit
+if DESK_API_RATE and not re.fullmatch(r"[1-9]\d*/(second|minute|hour|day)", DESK_API_RATE):
+    raise ImproperlyConfigured("DESK_API_RATE is a number per second, minute, hour or day, for example 600/minute.")
 
 SOCIALACCOUNT_ADAPTER = "channels_im.adapters.LinkAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False  # would keep them in clear text; ours are encrypted (channels_im.models)
