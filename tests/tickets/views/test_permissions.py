@@ -49,13 +49,14 @@ def posts(scene) -> list[str]:
     conversation, attachment, failed = scene
     base = f"/inbox/{conversation.pk}/"
     settle = [f"{base}messages/{failed.pk}/{choice}/" for choice in CHOICES]
-    own = [f"{base}{name}/" for name in ("reply", "draft", "read", "onlookers", "export", "person")]
-    own.append(f"{base}files/{attachment.pk}/again/")
+    own = [f"{base}{name}/" for name in ("reply", "draft", "read", "onlookers", "export", "person", "typing")]
+    own += [f"{base}files/{attachment.pk}/again/", f"{base}messages/{failed.pk}/react/"]
     return [*own, *settle, *(f"{base}{action}/" for action in ACTIONS)]
 
 
 def test_the_tables_of_this_test_name_every_address(scene, desk):
     tried = {"home", "inbox", "inbox_list", "inbox_rows", "inbox_me", "inbox_news", "inbox_find"}
+    tried |= {"inbox_bulk", "inbox_bulk_colleagues"}  # tests/tickets/views/test_bulk.py
     tried |= {resolve(path.partition("?")[0]).url_name for path in gets(scene, desk) + posts(scene)}
     assert {pattern.name for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)} == tried
 
