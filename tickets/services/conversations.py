@@ -23,6 +23,7 @@ ROWS_PER_PAGE = 30
 COUNT_LIMIT = 100  # a badge says 99+ from here on; the database stops counting there too
 CLOSING_SOON = timedelta(hours=2)
 SEARCH_LIMIT = 200  # characters
+AFTER_ALL = 8 * 10**15  # microseconds: the year 2223, and a number that JavaScript still knows exactly
 
 Conversations = QuerySet[Conversation, Conversation]
 
@@ -99,19 +100,29 @@ DEFAULT_VIEW = "all"
 
 @dataclass(frozen=True)
 class Order:
-    """An order of the list: by a time, then by id, so that a cursor always points between two rows."""
+    """An order of the list: by a time, then by id, so that a cursor always points between two rows.
+
+    `about(now)` says which rows it is about; all others follow after them, newest first.
+    """
 
     label: str
     field: str
     descending: bool = False
+    about: Callable[[datetime], Q] | None = None
 
 
 ORDERS = {
     "newest": Order("Newest first", "last_message_at", descending=True),
     "oldest": Order("Oldest first", "last_message_at"),
-    "waiting": Order("Waiting longest", "waiting_since"),
-    "closing": Order("Window closing first", "last_customer_message_at"),
+    "waiting": Order("Waiting longest", "waiting_since", about=lambda now: Q(waiting_since__isnull=False)),
+    "closing": Order(
+        "Window closing first",
+        "last_customer_message_at",
+        about=lambda now: Q(last_customer_message_at__gt=now - window_length()),
+    ),
 }
+REST = ORDERS["newest"]
+REST_MARK = "~"  # begins the cursors of rows an order is not about
 
 
 @dataclass(frozen=True)
@@ -171,11 +182,6 @@ def in_list(facts: UserFacts, user: AbstractBaseUser, query: ListQuery, now: dat
         rows = rows.filter(channel_id=query.channel_id)
     if query.department_id:
         rows = rows.filter(department_id=query.department_id)
-    order = ORDERS[query.order]
-    if order.field != "last_message_at":
-        rows = rows.filter(**{f"{order.field}__isnull": False})
-    if query.order == "closing":
-        rows = rows.filter(last_customer_message_at__gt=now - window_length())
     return rows
 
 
@@ -194,17 +200,47 @@ def page_of(
 
     The next cursor is empty at the end. A cursor that is no cursor gives the first page.
     """
-    field, descending = ORDERS[order].field, ORDERS[order].descending
-    after = read_cursor(cursor)
-    if after:
-        rows = rows.filter(beyond(field, after, descending=descending))
-    sign = "-" if descending else ""
+    asked, now = ORDERS[order], timezone.now()
+    after = read_cursor(cursor.removeprefix(REST_MARK))
+    in_rest = bool(after) and cursor.startswith(REST_MARK)
     # First which rows, then all about them: SQLite would rather begin with a joined table and sort everything.
-    ids = list(rows.order_by(f"{sign}{field}", f"{sign}pk").values_list("pk", flat=True)[: size + 1])
+    first: list[int] = []
+    if not in_rest:
+        first = _ids(rows.filter(asked.about(now)) if asked.about else rows, asked, after, size + 1)
+    rest: list[int] = []
+    if asked.about and len(first) <= size:
+        rest = _ids(rows.filter(~asked.about(now)), REST, after if in_rest else None, size + 1 - len(first))
+    ids = first + rest
     related = ("contact", "channel", "assignee", "department", "current_ticket")
     found = Conversation.objects.select_related(*related).in_bulk(ids[:size])
     page = [found[pk] for pk in ids if pk in found]
-    return page, write_cursor(getattr(page[-1], field), page[-1].pk) if page and len(ids) > size else ""
+    if not page or len(ids) <= size:
+        return page, ""
+    last, in_rest = page[-1], len(first) < size
+    moment = getattr(last, (REST if in_rest else asked).field)
+    return page, (REST_MARK if in_rest else "") + write_cursor(moment, last.pk)
+
+
+def _ids(rows: Conversations, order: Order, after: tuple[datetime, int] | None, size: int) -> list[int]:
+    """The ids of the next `size` rows in this order."""
+    if after:
+        rows = rows.filter(beyond(order.field, after, descending=order.descending))
+    sign = "-" if order.descending else ""
+    return list(rows.order_by(f"{sign}{order.field}", f"{sign}pk").values_list("pk", flat=True)[:size])
+
+
+def sort_key(conversation: Conversation, order: str, now: datetime) -> int:
+    """Where the row stands in this order, for an open page: a number that grows, or falls when it is descending."""
+    asked = ORDERS[order]
+    moment = getattr(conversation, asked.field)
+    is_first = moment is not None and (order != "closing" or moment > now - window_length())
+    if is_first:
+        return _microseconds(moment)
+    return AFTER_ALL - _microseconds(conversation.last_message_at or conversation.created_at)
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
 
 
 def beyond(field: str, cursor: tuple[datetime, int], *, descending: bool, inclusive: bool = False) -> Q:

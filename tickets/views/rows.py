@@ -9,7 +9,7 @@ from tickets.models import Conversation
 from tickets.rules.searching import Pieces, marked
 from tickets.rules.window import Window
 from tickets.services import drafts, replies, search
-from tickets.services.conversations import ORDERS, ListQuery
+from tickets.services.conversations import ListQuery, sort_key
 from tickets.views.base import AgentRequest
 
 WARN_BELOW = timedelta(hours=2)
@@ -64,13 +64,12 @@ def rows_of(
     kept, now = drafts.texts(request.user, conversations), timezone.now()
     terms = found.terms if found else ()
     snippets = search.snippets(found, [row.pk for row in conversations]) if found and terms else {}
-    field = ORDERS[query.order].field
     return [
         Row(
             conversation,
             clock_of(conversation, now),
             kept.get(conversation.pk, ""),
-            int(getattr(conversation, field).timestamp() * 1_000_000),
+            sort_key(conversation, query.order, now),
             conversation.pk == selected,
             marked(conversation.contact.display_name, terms) if terms else None,
             snippets.get(conversation.pk),
