@@ -1,0 +1,102 @@
+"""The list of conversations in a real browser: rows under the pointer keep still, and many are worked on at once."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow, log_in
+from tests.e2e.stage import Desk
+
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
+BERG_BIKES = "101000000000001"
+CLOSE = """id => fetch(`/inbox/${id}/close/`, {method: "POST", headers: {
+    "HX-Request": "true", "X-CSRFToken": JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"]}})"""
+
+
+@pytest.fixture
+def agent(browser: Browser, demo: Desk) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    log_in(page, demo, "alice")
+    Inbox(page, demo).open()
+    yield page
+    context.close()
+    assert not wrong, wrong
+
+
+def order(page: Page) -> list[str]:
+    return page.locator(".row-item").evaluate_all("rows => rows.map(row => row.dataset.id)")
+
+
+def away(page: Page) -> None:
+    page.mouse.move(1000, 500)
+
+
+def test_rows_keep_still_under_the_pointer(agent: Page, demo: Desk, browser: Browser):
+    inbox = Inbox(agent, demo)
+    expect(agent.locator(".row-item").nth(2)).to_be_visible(timeout=SOON_MS)
+    before = order(agent)
+    agent.locator(".row-item").first.hover()
+    context = browser.new_context()
+    customer = MessengerWindow(context.new_page(), demo)
+    customer.open("yusuf", BERG_BIKES)
+    customer.write("Still there?")
+    expect(agent.locator("#fresh-rows")).to_contain_text("1 new", timeout=SOON_MS)
+    expect(inbox.row("Still there?")).to_have_count(1)
+    assert order(agent) == before
+    away(agent)
+    expect(agent.locator(".row-item").first).to_contain_text("Still there?")
+    expect(agent.locator("#fresh-rows")).to_be_hidden()
+    context.close()
+
+    agent.locator('[data-view="mine"]').click()
+    expect(agent.locator('[data-view="mine"]')).to_have_attribute("aria-current", "true", timeout=SOON_MS)
+    first = agent.locator(".row-item").first
+    leaving = first.get_attribute("data-id")
+    first.hover()
+    agent.evaluate(CLOSE, leaving)
+    expect(agent.locator(f"#row-{leaving}.row-item--gone")).to_have_count(1, timeout=SOON_MS)
+    away(agent)
+    expect(agent.locator(f"#row-{leaving}")).to_have_count(0)
+
+
+def test_rows_are_selected_with_keys_and_mouse_and_closed_together(agent: Page):
+    items, bar = agent.locator(".row-item"), agent.get_by_role("toolbar", name="Selected conversations")
+    expect(items.nth(3)).to_be_visible(timeout=SOON_MS)
+    items.first.locator("a.row").focus()
+    agent.keyboard.press("x")
+    expect(bar).to_contain_text("1 selected")
+    items.nth(2).locator(".row__pick").click(modifiers=["Shift"])
+    expect(bar).to_contain_text("3 selected")
+    agent.keyboard.press("Escape")
+    expect(bar).to_be_hidden()
+    expect(agent.locator(".row__pick:checked")).to_have_count(0)
+
+    items.first.locator(".row__pick").click()
+    items.nth(1).locator(".row__pick").click(modifiers=["Shift"])
+    chosen = order(agent)[:2]
+    bar.get_by_role("button", name="Close", exact=True).click()
+    expect(agent.locator("#toasts")).to_contain_text("2 closed.", timeout=SOON_MS)
+    expect(bar).to_be_hidden()
+    for pk in chosen:
+        expect(agent.locator(f"#row-{pk}")).to_contain_text("Ended")
+    agent.get_by_role("button", name="Select conversations").click()
+    agent.locator(f"#row-{chosen[0]} a.row").click()
+    expect(bar).to_contain_text("1 selected")
+    expect(agent.locator("#thread[data-conversation]")).to_have_count(0)
+    bar.get_by_role("button", name="Reopen").click()
+    expect(agent.locator("#toasts")).to_contain_text("1 reopened.", timeout=SOON_MS)
+
+
+def test_what_was_found_is_marked_and_leads_to_its_message(agent: Page, demo: Desk):
+    agent.keyboard.press("/")
+    agent.keyboard.type("tracking")
+    row = agent.locator(".row-item:has(mark)")
+    expect(row).to_have_count(1, timeout=SOON_MS)
+    expect(row.locator("mark")).to_have_text("tracking")
+    message = row.locator("a.row").get_attribute("data-message")
+    row.locator("a.row").click()
+    expect(agent.locator(f"#message-{message}")).to_be_in_viewport(timeout=SOON_MS)
