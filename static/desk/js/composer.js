@@ -97,7 +97,7 @@ function check() {
   count.textContent = over ? `${weight - limit} over ${limit.toLocaleString("en")}` : `${weight} / ${limit.toLocaleString("en")}`;
   count.classList.toggle("composer__count--over", over);
   const button = element("composer-split");
-  button.hidden = !over;
+  button.hidden = !over || gate.isShut();
   if (over) button.textContent = `Send as ${split(text.value, limit).length} messages`;
   const nothing = !text.value.trim() && !(isReply && files.count());
   const unfit = isReply && (over || files.hasRefused() || gate.isShut());

@@ -1,6 +1,8 @@
 // May one reply here? If not, the sentence instead of the composer; what was typed stays in sight. When only the
 // customer's next message is missing, the reply can be written now and is held until then.
 
+import * as thread from "./thread.js";
+
 const element = (id) => document.getElementById(id);
 let form = null;
 let holding = false;
@@ -50,6 +52,12 @@ function show() {
   form.classList.toggle("composer--hold", isHolding());
   gate().classList.toggle("gate--holding", isHolding());
 }
+
+/** The window has closed since the server was last asked: ask it. */
+document.addEventListener("desk:tick", () => {
+  const isOver = form?.isConnected && gate().dataset.state === "open" && Date.parse(gate().dataset.closes) <= Date.now();
+  if (isOver) thread.refresh().catch(() => {});
+});
 
 /** Bring the sentence up to date with the server's `fresh` one. */
 export function update(fresh) {
