@@ -148,6 +148,10 @@ def queue_reply(
             if key and (known := _known_parts(conversation, key)):
                 _forget(attachments)
                 return known
+            if conversation.last_customer_message_at is None:  # they never wrote, or were erased while we asked
+                again = may_send(user, conversation)
+                if again.code == Refusal.CONTACT_ERASED:
+                    raise ReplyRefused(again)
             if user is not None and seen is not None:
                 answered.require_seen(user, conversation, seen)
             if not verdict.allowed and policy(window_of(conversation), author_is_human=user is not None):
