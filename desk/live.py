@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
@@ -17,8 +18,16 @@ from desk.models import LiveEvent
 CHANNEL = "desk_live"
 
 
-_gathered: ContextVar[dict[str, dict[str, Any]] | None] = ContextVar("gathered", default=None)
-_asked: ContextVar[dict[str, Any] | None] = ContextVar("asked", default=None)
+@dataclass(frozen=True)
+class _Gathered:
+    """What one transaction says, asks and writes besides, until its end."""
+
+    payloads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    rows: dict[Callable[[list[Any]], None], list[Any]] = field(default_factory=dict)
+
+
+_gathered: ContextVar[_Gathered | None] = ContextVar("gathered", default=None)
 
 
 def announce(kind: str, **ids: Any) -> None:
@@ -30,7 +39,7 @@ def announce(kind: str, **ids: Any) -> None:
     payload = {"kind": kind, **ids}
     gathered = _gathered.get()
     if gathered is not None:
-        gathered[_text(payload)] = payload
+        gathered.payloads[_text(payload)] = payload
     else:
         _write([payload])
 
@@ -38,25 +47,35 @@ def announce(kind: str, **ids: Any) -> None:
 @contextmanager
 def gathering() -> Iterator[None]:
     """Write what is announced inside once, at the end, each thing once. To be used inside a transaction."""
-    gathered: dict[str, dict[str, Any]] = {}
-    token, asked = _gathered.set(gathered), _asked.set({})
+    gathered = _Gathered()
+    token = _gathered.set(gathered)
     try:
         yield
     finally:
         _gathered.reset(token)
-        _asked.reset(asked)
-    if gathered:
-        _write(list(gathered.values()))
+    for write, rows in gathered.rows.items():
+        write(rows)
+    if gathered.payloads:
+        _write(list(gathered.payloads.values()))
+
+
+def written_once(rows: list[Any], write: Callable[[list[Any]], None]) -> None:
+    """Hand `rows` to `write`: inside a gathering all of them together at its end, outside of one at once."""
+    gathered = _gathered.get()
+    if gathered is None:
+        write(rows)
+    else:
+        gathered.rows.setdefault(write, []).extend(rows)
 
 
 def asked_once(name: str, ask: Callable[[], Any]) -> Any:
     """Return `ask()`, asked once inside a gathering, and each time outside of one."""
-    asked = _asked.get()
-    if asked is None:
+    gathered = _gathered.get()
+    if gathered is None:
         return ask()
-    if name not in asked:
-        asked[name] = ask()
-    return asked[name]
+    if name not in gathered.answers:
+        gathered.answers[name] = ask()
+    return gathered.answers[name]
 
 
 def _write(payloads: list[dict[str, Any]]) -> None:

@@ -83,7 +83,20 @@ def _write(
             row = EventDelivery(subscription_id=subscription, event_id=event_id, type=event, facts=facts)
             row.conversation_id, row.message_id, row.ticket_id = conversation.pk, message, ticket
             rows.append(row)
-    EventDelivery.objects.bulk_create(rows)
+    live.written_once(rows, _insert)
+
+
+def _insert(rows: list[EventDelivery]) -> None:
+    """Write rows in their order. Of the same event told twice in one transaction the first stays.
+
+    What was undone alone, in a savepoint of a gathering, tells of what is not there: it is dropped when it is its turn,
+    or, where the next row got the same id, it is that one's event.
+    """
+    once: dict[tuple[object, ...], EventDelivery] = {}
+    for row in rows:
+        about = (row.conversation_id, row.message_id, row.ticket_id, str(row.facts))
+        once.setdefault((row.subscription_id, row.type, *about), row)
+    EventDelivery.objects.bulk_create(once.values())
     nudge(TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
 
 

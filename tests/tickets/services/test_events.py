@@ -13,7 +13,7 @@ from desk import live
 from tests import factories
 from tests.factories import NOON
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
-from tickets.services import changes, erasing, handling, replies, settling
+from tickets.services import changes, erasing, events, handling, replies, settling
 from tickets.services.event_subscriptions import create
 
 pytestmark = pytest.mark.django_db
@@ -202,6 +202,31 @@ def test_messages_that_are_taken_in_together_ask_once_whether_anybody_listens(co
         tasks.drain_journal()
     assert sum("tickets_eventsubscription" in query["sql"] for query in queries) == 1
     assert conversation.messages.count() == count + 1
+
+
+def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
+    crm: EventSubscription, conversation: Conversation
+):
+    told()
+    with transaction.atomic(), live.gathering():
+        messages = [
+            factories.receive(conversation, str(number), at=NOON + timedelta(minutes=number)) for number in (1, 2, 3)
+        ]
+        for _ in range(2):
+            events.messages_updated(conversation, [messages[0].pk], "state")
+        assert not EventDelivery.objects.exists()
+    rows = EventDelivery.objects.order_by("id")
+    assert [(row.type, row.message_id) for row in rows] == [
+        *(("message.created", message.pk) for message in messages),
+        ("message.updated", messages[0].pk),
+    ]
+
+
+def test_what_is_undone_with_its_batch_was_never_told(crm: EventSubscription, conversation: Conversation):
+    told()
+    with pytest.raises(ZeroDivisionError), transaction.atomic(), live.gathering():
+        assert factories.receive(conversation, "Lost", at=NOON + timedelta(minutes=1)).pk / 0
+    assert told() == []
 
 
 def test_what_is_asked_once_is_asked_anew_in_the_next_batch(crm: EventSubscription, conversation: Conversation):
