@@ -68,6 +68,8 @@ export function update(fresh) {
     old.dataset.state = fresh.dataset.state;
     old.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
   }
+  const error = element("composer-error"); // said once is enough
+  if (error.textContent.trim() === old.querySelector(".gate__sentence")?.textContent.trim()) error.replaceChildren();
   const isOpen = fresh.dataset.state === "open";
   old.hidden = isOpen;
   form.toggleAttribute("data-gated", !isOpen);
