@@ -7,10 +7,11 @@ class TicketsConfig(AppConfig):
 
     def ready(self) -> None:
         from channels_im.services import journal
-        from desk import aside, health, sweep
+        from desk import aside, health, schedules, sweep
         from tickets import setup
         from tickets.services import (
             changes,
+            conversations,
             erasing,
             event_sending,
             events,
@@ -36,6 +37,7 @@ class TicketsConfig(AppConfig):
         sweep.register("blocks", moderation.is_due, moderation.TASK)
         sweep.register("events", event_sending.is_due, events.TASK, event_sending.tidy)
         sweep.register("files of erased people", reclaim=erasing.delete_files)
+        schedules.register("statistics of the lists", conversations.STATISTICS_TASK, schedules.DAILY)
         sweep.register("lookings", reclaim=looking.forget_expired)
         sweep.register("reactions", reactions.is_due, reactions.TASK)
         aside.register("signals", signals.is_due, signals.send_waiting)

@@ -1,7 +1,17 @@
 """What the queue runs for tickets. A task is a nudge: the rows say what there is to do."""
 
 from tickets.api import payloads
-from tickets.services import changes, erasing, event_sending, files, moderation, outbox, profiles, reactions
+from tickets.services import (
+    changes,
+    conversations,
+    erasing,
+    event_sending,
+    files,
+    moderation,
+    outbox,
+    profiles,
+    reactions,
+)
 
 
 def fetch_profiles() -> int:
@@ -42,3 +52,8 @@ def send_events() -> int:
 def send_reactions() -> int:
     """Send the Page's reactions that are due; return how many."""
     return reactions.send_reactions()
+
+
+def refresh_statistics() -> bool:
+    """Let the database look at what the lists read; scheduled daily. Says whether it had to be told."""
+    return conversations.refresh_statistics()

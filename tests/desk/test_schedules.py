@@ -13,10 +13,11 @@ pytestmark = pytest.mark.django_db
 DAILY = "channels_im.tasks.check_all"
 
 
-def test_after_migrate_the_daily_check_and_the_warnings_are_scheduled():
+def test_after_migrate_what_runs_by_the_clock_is_scheduled():
     assert set(Schedule.objects.values_list("func", "schedule_type", "repeats")) == {
         (DAILY, Schedule.DAILY, -1),
         ("channels_im.tasks.warn_of_ending_logins", Schedule.HOURLY, -1),
+        ("tickets.tasks.refresh_statistics", Schedule.DAILY, -1),
     }
 
 
@@ -29,15 +30,15 @@ def test_another_migrate_changes_nothing():
 
 def test_what_is_missing_doubled_or_changed_is_put_right():
     Schedule.objects.filter(func=DAILY).delete()
-    warnings = Schedule.objects.get()
+    warnings = Schedule.objects.get(schedule_type=Schedule.HOURLY)
     Schedule.objects.create(name=warnings.name, func="somewhere.else", schedule_type=Schedule.ONCE)
     call_command("migrate", verbosity=0)
 
-    test_after_migrate_the_daily_check_and_the_warnings_are_scheduled()
-    assert Schedule.objects.count() == 2
+    test_after_migrate_what_runs_by_the_clock_is_scheduled()
+    assert Schedule.objects.count() == 3
 
 
-@pytest.mark.parametrize("func", [DAILY, "channels_im.tasks.warn_of_ending_logins"])
+@pytest.mark.parametrize("func", [DAILY, "channels_im.tasks.warn_of_ending_logins", "tickets.tasks.refresh_statistics"])
 def test_what_is_scheduled_exists(func):
     assert callable(import_string(func))
 

@@ -9,7 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from channels_im.models import Channel
+from tickets import tasks
 from tickets.models import Conversation, Draft, Ticket
+from tickets.services import conversations
 
 from . import world
 
@@ -212,3 +214,31 @@ def test_the_channels_of_others_are_not_named(alice, desk):
 def test_the_front_door_leads_agents_to_the_inbox_and_administrators_to_setup(desk, as_user):
     assert as_user(desk.alice).get("/").url == "/inbox/"
     assert as_user(desk.root).get("/").url == "/admin/"
+
+
+def test_a_count_stops_at_its_limit_and_sorts_nothing(alice, desk):
+    """What each badge costs is bounded by its LIMIT, and not by how many conversations there are."""
+    world.make_conversation(desk.shop)
+    with CaptureQueriesContext(connection) as captured:
+        alice.get("/inbox/")
+    counting = [each["sql"] for each in captured.captured_queries if "COUNT(" in each["sql"]]
+    assert len(counting) == 1
+    inner = re.findall(r"COUNT\(\*\) FROM \((.*?)\) AS counted", counting[0], re.DOTALL)
+    assert len(inner) == len(conversations.VIEWS) + 1
+    assert all(re.search(r"LIMIT 100$", each) and "ORDER BY" not in each for each in inner)
+
+
+def test_statistics_are_kept_of_what_the_lists_read_and_of_nothing_else(desk):
+    world.say(world.make_conversation(desk.shop))
+    if connection.vendor != "sqlite":
+        assert not tasks.refresh_statistics()
+        return
+    assert tasks.refresh_statistics()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT tbl FROM sqlite_stat1")
+        assert {row[0] for row in cursor.fetchall()} == {"tickets_conversation", "tickets_ticket", "tickets_contact"}
+
+
+def test_as_many_rows_are_answered_as_were_asked_for(alice, desk):
+    made = [world.make_conversation(desk.shop).pk for _ in range(50)]
+    assert sorted(ids(alice.get("/inbox/rows/", {"id": made}, headers=HX))) == made
