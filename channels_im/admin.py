@@ -10,6 +10,6 @@ from desk.admin import ReadOnlyAdmin
 class DataRequestAdmin(ReadOnlyAdmin):
     """Deauthorize and data-deletion callbacks, and what was done about each."""
 
-    list_display = ["received_at", "kind", "facebook_user_id", "state", "completed_at", "confirmation_code"]
+    list_display = ["received_at", "kind", "facebook_user_id", "state", "completed_at"]
     list_filter = ["kind", "state", "received_at"]
     search_fields = ["facebook_user_id", "confirmation_code"]
