@@ -54,6 +54,15 @@ def run(measure: Coroutine[Any, Any, Load]) -> Load:
 
 async def flood(port: int, requests: Iterator[bytes], *, seconds: float, connections: int) -> Load:
     """Send as fast as answers come, over that many connections, for that many seconds."""
+    return await _send(port, requests, connections=connections, seconds=seconds)
+
+
+async def send_all(port: int, requests: list[bytes], *, connections: int) -> Load:
+    """Send these requests over that many connections, as fast as answers come."""
+    return await _send(port, iter(requests), connections=connections, seconds=float("inf"))
+
+
+async def _send(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Load:
     open_connections = [await Connection.open(port) for _ in range(connections)]
     load = Load()
     began = time.perf_counter()
@@ -61,27 +70,6 @@ async def flood(port: int, requests: Iterator[bytes], *, seconds: float, connect
 
     async def work(connection: Connection) -> None:
         while time.perf_counter() < end and (request := next(requests, None)):
-            if await connection.send(request):
-                load.accepted += 1
-            else:
-                load.refused += 1
-
-    await asyncio.gather(*map(work, open_connections))
-    load.seconds = time.perf_counter() - began
-    for connection in open_connections:
-        await connection.close()
-    return load
-
-
-async def send_all(port: int, requests: list[bytes], *, connections: int) -> Load:
-    """Send these requests over that many connections, as fast as answers come."""
-    waiting = iter(requests)
-    open_connections = [await Connection.open(port) for _ in range(connections)]
-    load = Load()
-    began = time.perf_counter()
-
-    async def work(connection: Connection) -> None:
-        for request in waiting:
             if await connection.send(request):
                 load.accepted += 1
             else:

@@ -84,8 +84,8 @@ class FileRefused(Exception):
 
 
 @dataclass(frozen=True)
-class OutgoingFile:
-    """A file that may be sent. `size` is in bytes; `attachment_type` is the Send API's word for its kind."""
+class File:
+    """A file that is taken, by its bytes. `size` is in bytes."""
 
     name: str
     size: int
@@ -98,6 +98,11 @@ class OutgoingFile:
     @property
     def content_type(self) -> str:
         return self.type.content_type
+
+
+@dataclass(frozen=True)
+class OutgoingFile(File):
+    """A file that may be sent. `attachment_type` is the Send API's word for its kind."""
 
     @property
     def attachment_type(self) -> str:
@@ -105,21 +110,10 @@ class OutgoingFile:
 
 
 @dataclass(frozen=True)
-class IncomingFile:
+class IncomingFile(File):
     """A file that may be kept. `name` is safe and has the right ending; `convert`: keep `to_png_first_frame` of it."""
 
-    name: str
-    size: int
-    type: FileType
     convert: bool
-
-    @property
-    def kind(self) -> str:
-        return self.type.kind
-
-    @property
-    def content_type(self) -> str:
-        return self.type.content_type
 
 
 def kind_and_type(data: bytes | BinaryIO, name: str = "") -> FileType | None:
