@@ -54,6 +54,7 @@ function clicked(event) {
   const quote = target.closest("[data-jump]");
   if (quote) {
     event.preventDefault();
+    document.body.classList.remove("workspace--details"); // on a narrow screen they cover the thread
     thread.jumpTo(quote.dataset.jump);
   }
 }
