@@ -143,6 +143,11 @@ class Customer:
         self._add(incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key, card=card_of(event))
 
     def _add(self, incoming: Incoming, **fields: Any) -> tuple[Message, bool]:
+        if self._conversation is None:
+            # Known although the customer is not: they were erased since, and this shall not make them known again.
+            known = Message.objects.filter(page=self.page, mid=fields["mid"]).first()
+            if known is not None:
+                return known, False
         conversation = self.conversation
         new = NewMessage(
             direction=Direction.IN,

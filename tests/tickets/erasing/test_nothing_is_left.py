@@ -148,6 +148,7 @@ def test_what_comes_after_does_not_come_back_and_a_new_message_starts_fresh(setu
     WebhookDelivery.objects.all().delete()
     assert not Message.objects.filter(text__contains=SECRET).exists()
     assert not MessageChange.objects.exists()
+    assert not Contact.objects.filter(psid=PSID).exists()
     deliver(setup, delivery(page, text_item(page, PSID, "Hello again", NOON + timedelta(days=1), mid="m_9")))
     fresh = Contact.objects.get(psid=PSID)
     assert fresh.pk != conversation.contact_id
