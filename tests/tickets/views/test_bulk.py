@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from channels_im.models import Channel
 from desk.models import User
@@ -158,3 +160,18 @@ def test_the_colleagues_offered_are_those_of_ones_channels(alice, desk):
     User.objects.filter(pk=gone.pk).update(is_active=False)
     offered = re.findall(r"<bdi>(.*?)</bdi>", alice.get("/inbox/bulk/colleagues/", headers=HX).content.decode())
     assert offered == ["Dora"]
+
+
+def test_a_long_conversation_costs_as_many_queries_as_a_short_one(alice, desk):
+    def costs(what: str, rows: list[Conversation]) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert sentence(do(alice, what, *rows)).startswith(str(len(rows)))
+        return len(captured)
+
+    short = [world.make_conversation(desk.shop) for _ in range(3)]
+    long = [world.make_conversation(desk.shop) for _ in range(3)]
+    for row in long:
+        for number in range(40):
+            world.say(row, f"text {number}")
+    for what in ("take", "close", "reopen", "unread", "read"):
+        assert costs(what, long) == costs(what, short), what

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from channels_im.models import Channel
 from tickets.models import Attachment, Contact, Conversation, Message
 from tickets.rules.searching import Term
-from tickets.services import search
+from tickets.services import erasing, search
 
 from . import world
 from .test_list import HX, ids
@@ -175,6 +175,17 @@ def test_a_person_is_found_by_the_new_name_only(alice, desk):
     wanted.contact.name = "Erased"
     wanted.contact.save()
     assert found(alice, "rosa") == []
+
+
+def test_nothing_of_a_person_who_was_erased_is_found(desk, as_user):
+    admin = as_user(desk.root)
+    gone = world.make_conversation(desk.shop, "Secret Person")
+    world.attach(world.say(gone, "hidden words 秘密"), "scan.png", state="refused")
+    world.say(gone, "a careful note", author=desk.alice, kind="note")
+    looked_for = ("secret", "hidden", "scan", "秘密", "careful", gone.contact.psid)
+    assert all(found(admin, typed) for typed in looked_for)
+    erasing.erase(desk.root, gone.contact)
+    assert [typed for typed in looked_for if found(admin, typed)] == []
 
 
 @pytest.mark.parametrize("typed", ["secret", "hidden words", "hidden secret", "scan", "秘密", "🎉"])
