@@ -248,7 +248,10 @@ export async function jumpTo(id) {
     toast("That is further up. Scroll up to load it.");
     return;
   }
-  target.scrollIntoView({ block: "center", behavior: "smooth" });
+  mine.stuck = false; // otherwise what is loaded on the way leads back to the newest message
+  const { top, height } = mine.scroller.getBoundingClientRect();
+  const isNear = Math.abs(target.getBoundingClientRect().top - top) < 2 * height;
+  target.scrollIntoView({ block: "center", behavior: isNear ? "smooth" : "instant" });
   target.classList.add("message--jumped");
   setTimeout(() => target.classList.remove("message--jumped"), 1500);
 }
