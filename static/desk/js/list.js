@@ -57,7 +57,10 @@ export async function refreshAll() {
   for (const row of fresh) update(Number(row.dataset.id), row);
   const last = fresh.at(-1);
   for (const row of [...rows().querySelectorAll(".row-item")]) {
-    if (!ids.has(row.id) && (!page.querySelector(".pager") || comesBefore(row, last))) update(Number(row.dataset.id), null);
+    if (ids.has(row.id) || (page.querySelector(".pager") && !comesBefore(row, last))) continue;
+    const id = Number(row.dataset.id);
+    update(id, null);
+    if (leaving.has(id)) blank(row); // it may be nobody's business here any more
   }
   showViews(page.getElementById("views"));
   showPending();
@@ -99,6 +102,13 @@ function update(id, fresh) {
 function leave(row, id) {
   leaving.add(id);
   row.classList.add("row-item--gone");
+}
+
+/** Only its place stays. */
+function blank(row) {
+  row.style.height = `${row.offsetHeight}px`;
+  row.className = "row-blank";
+  row.replaceChildren();
 }
 
 function isInPlace(row) {
