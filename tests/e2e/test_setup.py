@@ -222,7 +222,9 @@ def test_a_deleted_channel_leaves_a_history_that_can_only_be_read(admin: Page, i
     expect(admin.get_by_text("has been deleted. Its conversations stay readable.")).to_be_visible()
 
     expect(inbox.page.locator(".gate")).to_contain_text("This channel was deleted", timeout=SOON_MS)
-    expect(inbox.page.locator("#composer-text")).to_be_hidden()
+    expect(inbox.page.locator("#composer-send")).to_be_disabled()
+    expect(inbox.page.locator("#composer-text")).to_have_value("Too late")  # it can be copied
+    expect(inbox.bubble("Too late")).to_have_count(0)
     expect(inbox.bubble("Ready on Friday")).to_be_visible()
     inbox.expect_not_reloaded()
     admin.goto(f"{demo.url}/admin/instant-messaging/messenger/add/")
