@@ -86,6 +86,7 @@ class UserAdmin(SetupModelAdmin, DjangoUserAdmin):
     """People are deactivated, not deleted: what they wrote and did keeps their name."""
 
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
+    readonly_fields = ["last_login", "date_joined"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

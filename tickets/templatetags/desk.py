@@ -61,6 +61,13 @@ def day(moment: datetime) -> str:
     return day_name(moment, short=False)
 
 
+@register.filter
+def day_within(moment: datetime) -> str:
+    """The day within a sentence: today, yesterday, Tuesday, 4 March."""
+    name = day_name(moment, short=False)
+    return name.lower() if name in ("Today", "Yesterday") else name
+
+
 def day_name(moment: datetime, *, short: bool) -> str:
     local, today = timezone.localtime(moment), timezone.localtime()
     days = (today.date() - local.date()).days

@@ -108,7 +108,7 @@ export function open(button, onChoose, { quick = false } = {}) {
 
 function show() {
   drawPanel();
-  panel.showPopover();
+  panel.showPopover({ source: anchor }); // Tab leads from the button into it, and out of it to what follows the button
   place();
   anchor.setAttribute("aria-expanded", "true");
   panel.querySelector("input, .emoji__one").focus();
@@ -171,6 +171,10 @@ panel.addEventListener("click", (event) => {
     place();
     panel.querySelector("input").focus();
   }
+});
+
+panel.addEventListener("focusout", (event) => {
+  if (event.relatedTarget && !panel.contains(event.relatedTarget)) close(); // Tab leads on, not behind what is open
 });
 
 panel.addEventListener("toggle", (event) => {

@@ -1,0 +1,357 @@
+"""What WCAG 2.1 asks for at levels A and AA, light and dark, as far as axe-core can judge; the rest by keyboard."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.e2e.one_of_each import CUSTOMER, LAST_WORDS
+from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow, log_in
+from tests.e2e.stage import Desk
+
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
+BERG_BIKES = "101000000000001"
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+COLOURS = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+    "resultTypes": ["violations"],
+}
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+# Colours that are on their way to others are not judged.
+SETTLED = """async () => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const moving = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(moving.map((one) => one.finished));
+}"""
+# Whether the focus can be seen: on the element, or on the label that stands for it.
+FOCUS = """() => {
+  const element = document.activeElement;
+  const shows = (one) => {
+    const {boxShadow, outlineStyle} = one ? getComputedStyle(one) : {boxShadow: "none", outlineStyle: "none"};
+    return boxShadow !== "none" || outlineStyle !== "none";
+  };
+  // players show it on their own buttons, which nobody else can see
+  const seen = element.matches("audio, video") || [element, element.closest("label, .composer")].some(shows);
+  return {what: element.outerHTML.slice(0, 120), seen, atStart: element === document.body};
+}"""
+
+
+@pytest.fixture(scope="module")
+def furnished(demo: Desk, browser: Browser) -> Desk:
+    """A Desk in which one of everything can be seen."""
+    demo.manage("shell", "--command", "from tests.e2e import one_of_each; one_of_each.make()")
+    context = browser.new_context()
+    customer = MessengerWindow(context.new_page(), demo)
+    customer.open("lena", BERG_BIKES)
+    customer.write("So that the journal has a line")
+    context.close()
+    demo.wait_until_drained()
+    return demo
+
+
+@pytest.fixture(scope="module")
+def people(browser: Browser, furnished: Desk) -> Iterator[Callable[..., Page]]:
+    """Return a function that gives the page of a user, logged in once, at a desk or on a phone; "" is nobody."""
+    contexts: dict[tuple[str, bool], BrowserContext] = {}
+
+    def page_of(username: str, *, on_a_phone: bool = False) -> Page:
+        key = (username, on_a_phone)
+        if key not in contexts:
+            size = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if on_a_phone else {"viewport": DESKTOP}
+            contexts[key] = browser.new_context(**size, reduced_motion="reduce")
+            page = contexts[key].new_page()
+            if username:
+                log_in(page, furnished, username)
+        return contexts[key].pages[0]
+
+    yield page_of
+    for context in contexts.values():
+        context.close()
+
+
+def violations(page: Page, options: dict[str, Any], part: str) -> list[str]:
+    """Return what axe-core finds wrong in a part of the page (a selector), one line for each element."""
+    page.evaluate(SETTLED)
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("([part, options]) => axe.run(part, options)", [part, options])["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:160]} {node['failureSummary']}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+def assert_accessible(page: Page, part: str = "html") -> None:
+    """Everything in light; in dark what depends on colours."""
+    assert not violations(page, WCAG, part)
+    page.emulate_media(color_scheme="dark")
+    wrong = violations(page, COLOURS, part)
+    page.emulate_media(color_scheme="light")
+    assert not wrong
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing is wider than the page."""
+    page.wait_for_function(FITS)
+
+
+def open_thread(page: Page, desk: Desk) -> None:
+    inbox = Inbox(page, desk)
+    inbox.open()
+    inbox.choose(CUSTOMER)
+    expect(inbox.bubble(LAST_WORDS)).to_be_visible(timeout=SOON_MS)
+
+
+# --- The workspace: each state is reached from the open thread, and says which part of the page it is about -----------
+def thread(page: Page) -> str:
+    page.locator("#thread-scroll").evaluate("scroller => { scroller.scrollTop = 900; }")
+    return "html"
+
+
+def details(page: Page) -> str:
+    for summary in page.locator("#details details > summary").all():
+        summary.click()
+    return "#details"
+
+
+def composer_with_errors(page: Page) -> str:
+    file = {"name": "program.exe", "mimeType": "application/octet-stream", "buffer": b"MZ"}
+    page.locator("#composer-files").set_input_files([file])
+    page.locator("#composer-text").fill("ä" * 1601)
+    expect(page.locator(".tile--refused")).to_be_visible()
+    expect(page.locator("#composer-split")).to_be_visible()
+    return "#composer-slot"
+
+
+def note(page: Page) -> str:
+    page.get_by_role("radio", name="Note").check()
+    page.locator("#composer-text").fill("For us")
+    return "#composer-slot"
+
+
+def emoji(page: Page) -> str:
+    page.get_by_role("button", name="Emoji").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    return "[role=dialog]"
+
+
+def canned_replies(page: Page) -> str:
+    page.get_by_role("button", name="Canned replies").click()
+    expect(page.get_by_role("listbox", name="Canned replies")).to_be_visible()
+    return "#composer-slot"
+
+
+def menus(page: Page) -> str:
+    page.locator("#more-menu > summary").click()
+    expect(page.get_by_role("button", name="Mark as unread")).to_be_visible()
+    return "#thread-head"
+
+
+def own_menu(page: Page) -> str:
+    page.locator(".rail__avatar").click()
+    expect(page.get_by_role("radio", name="Away")).to_be_visible()
+    return ".rail"
+
+
+def keys(page: Page) -> str:
+    page.locator("#composer-text").blur()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    return "#keys"
+
+
+def command_bar(page: Page) -> str:
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Find an action").fill("lena")
+    expect(page.locator("#command-list")).to_contain_text("Lena Fischer", timeout=SOON_MS)
+    return "#commands"
+
+
+def lightbox(page: Page) -> str:
+    page.locator("#items [data-lightbox]").click()
+    expect(page.get_by_role("dialog", name="Image")).to_be_visible()
+    return "#lightbox"
+
+
+def bulk_bar(page: Page) -> str:
+    page.locator(".row-item .row__pick").first.check(force=True)
+    expect(page.get_by_role("toolbar", name="Selected conversations")).to_be_visible()
+    return "#strip"
+
+
+def search(page: Page) -> str:
+    page.get_by_role("searchbox").fill("workshop")
+    expect(page.locator(".row-item mark").first).to_be_visible(timeout=SOON_MS)
+    return "#strip"
+
+
+STATES = [
+    thread, details, composer_with_errors, note, emoji, canned_replies, menus, own_menu, keys, command_bar, lightbox,
+    bulk_bar, search,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_workspace(people: Callable[..., Page], furnished: Desk, state: Callable[[Page], str]):
+    page = people("alice")
+    open_thread(page, furnished)
+    assert_accessible(page, state(page))
+
+
+def test_the_inbox_with_nothing_chosen(people: Callable[..., Page], furnished: Desk):
+    page = people("alice")
+    Inbox(page, furnished).open()
+    expect(page.locator(".row-item").first).to_be_visible()
+    assert_accessible(page)
+
+
+@pytest.mark.parametrize("state", [None, thread, composer_with_errors, emoji])
+def test_the_workspace_on_a_phone(people: Callable[..., Page], furnished: Desk, state: Callable[[Page], str] | None):
+    page = people("alice", on_a_phone=True)
+    Inbox(page, furnished).open()
+    part = "html"
+    if state:
+        open_thread(page, furnished)
+        part = state(page)
+    assert_accessible(page, part)
+    assert_fits(page)
+
+
+# --- Setup and the sandbox --------------------------------------------------------------------------------------------
+IM, PROGRAMS = "/admin/instant-messaging/", "/admin/programs/"
+SETUP = [
+    "/admin/", f"{IM}messenger/", f"{IM}messenger/add/", f"{IM}messenger/1/", f"{IM}messenger/1/deactivate/",
+    f"{IM}messenger/1/delete/", f"{IM}preferences/", f"{IM}preferences/1/agents/1/", f"{IM}health/", f"{IM}journal/",
+    f"{IM}journal/1/", f"{PROGRAMS}events/", f"{PROGRAMS}events/1/", f"{PROGRAMS}tokens/", "/admin/tickets/contact/",
+    "/admin/tickets/contact/1/erase/", "/admin/desk/department/", "/admin/desk/agent/1/change/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", SETUP)
+def test_setup(people: Callable[..., Page], furnished: Desk, address: str):
+    page = people("admin")
+    page.set_viewport_size(DESKTOP)
+    answer = page.goto(f"{furnished.url}{address}")
+    assert answer.ok
+    assert_accessible(page)
+    page.set_viewport_size(PHONE)
+    assert_fits(page)
+
+
+@pytest.mark.parametrize("address", ["/", "/messenger/?as=tom&page=101000000000001", "/faults/", "/traffic/"])
+def test_the_sandbox(people: Callable[..., Page], furnished: Desk, address: str):
+    page = people("")
+    page.set_viewport_size(DESKTOP)
+    assert page.goto(f"{furnished.sandbox_url}{address}").ok
+    assert_accessible(page)
+    page.set_viewport_size(PHONE)
+    assert_fits(page)
+
+
+def test_the_login_page_that_refused(people: Callable[..., Page], furnished: Desk):
+    page = people("")
+    page.goto(f"{furnished.url}/accounts/login/")
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("not correct")).to_be_visible()
+    assert_accessible(page)
+
+
+# --- What axe-core cannot see -----------------------------------------------------------------------------------------
+def test_the_parts_of_the_workspace_have_names(people: Callable[..., Page], furnished: Desk):
+    page = people("alice")
+    open_thread(page, furnished)
+    for role, name in (
+        ("navigation", "Desk"),
+        ("region", "Conversations"),
+        ("search", None),
+        ("navigation", "Views"),
+        ("list", "All"),
+        ("main", f"Conversation with {CUSTOMER}"),
+        ("complementary", "Details"),
+    ):
+        expect(page.get_by_role(role, name=name, exact=True)).to_be_visible()
+    log = page.get_by_role("log", name="Messages")
+    expect(log).to_have_attribute("aria-live", "polite")
+    expect(log).to_have_attribute("aria-relevant", "additions")
+
+
+def test_the_focus_can_be_seen_everywhere_and_reaches_the_composer_and_the_details(
+    people: Callable[..., Page], furnished: Desk
+):
+    page = people("alice")
+    page.goto(f"{furnished.url}/inbox/")
+    page.goto(page.locator(".row-item").filter(has_text=CUSTOMER).locator("a.row").evaluate("link => link.href"))
+    expect(page.locator("#composer")).to_be_visible()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the conversation")).to_be_focused()
+    places = []
+    for _ in range(400):
+        place = page.evaluate(FOCUS)
+        if place["atStart"]:
+            break
+        places.append(place)
+        page.keyboard.press("Tab")
+    assert not [place["what"] for place in places if not place["seen"]]
+    visited = " ".join(place["what"] for place in places)
+    for part in (
+        'id="search"',
+        "row__pick",
+        'id="grip"',
+        'id="items"',
+        "data-lightbox",
+        "data-quote",
+        'id="composer-text"',
+        "data-emoji",
+        "data-toggle-details",
+    ):
+        assert part in visited, part
+
+
+def test_what_opens_takes_the_focus_keeps_it_and_gives_it_back(people: Callable[..., Page], furnished: Desk):
+    page = people("alice")
+    open_thread(page, furnished)
+    for opener, name in (
+        (page.get_by_role("button", name="Keyboard shortcuts"), "Keyboard shortcuts"),
+        (page.get_by_role("button", name="Command bar"), "Command bar"),
+        (page.locator("#items [data-lightbox]"), "Image"),
+    ):
+        opener.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name=name)
+        expect(dialog.locator(":focus")).to_have_count(1)
+        for _ in range(8):
+            page.keyboard.press("Tab")  # from the last one to the browser's own buttons, and to the first again
+            assert dialog.evaluate("one => document.activeElement === document.body || one.matches(':focus-within')")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(opener).to_be_focused()
+
+
+def test_what_is_open_beside_the_rest_closes_with_escape_or_when_the_focus_goes_on(
+    people: Callable[..., Page], furnished: Desk
+):
+    page = people("alice")
+    open_thread(page, furnished)
+    menu, inside = page.locator("#more-menu > summary"), page.get_by_role("button", name="Mark as unread")
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(inside).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(inside).to_be_hidden()
+    expect(menu).to_be_focused()
+
+    emoji, panel = page.get_by_role("button", name="Emoji"), page.get_by_role("dialog", name="Emoji")
+    for key in ("Escape", "Shift+Tab"):
+        emoji.focus()
+        page.keyboard.press("Enter")
+        expect(panel.locator(":focus")).to_have_count(1)
+        page.keyboard.press(key)
+        expect(panel).to_be_hidden()
+    expect(page.locator("#composer :focus")).to_have_count(1)
