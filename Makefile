@@ -1,7 +1,7 @@
 # make run: everything, with demo data and the sandbox. make serve: a real installation (docs/operations.md).
 PYTHON ?= python3
 VENV ?= .venv
-.PHONY: help run serve test bench lint format
+.PHONY: help run serve test bench pictures lint format
 
 IN := $(VENV)/bin/python
 define BOOTSTRAP
@@ -10,11 +10,12 @@ define BOOTSTRAP
 endef
 
 help:
-	@echo "make run     everything on this machine, with demo data and the sandbox that plays Meta"
-	@echo "make serve   a real installation: web and worker, settings from the environment"
-	@echo "make test    the whole test suite"
-	@echo "make bench   the benchmark"
-	@echo "make lint    lint and format check"
+	@echo "make run       everything on this machine, with demo data and the sandbox that plays Meta"
+	@echo "make serve     a real installation: web and worker, settings from the environment"
+	@echo "make test      the whole test suite"
+	@echo "make bench     the benchmark"
+	@echo "make pictures  the pictures of the README, taken anew"
+	@echo "make lint      lint and format check"
 
 run:
 	$(BOOTSTRAP) requirements.txt $@
@@ -31,6 +32,10 @@ test:
 bench:
 	$(BOOTSTRAP) requirements-dev.txt $@
 	@"$(IN)" -m bench $(ARGS)
+
+pictures:
+	$(BOOTSTRAP) requirements-dev.txt $@
+	@"$(IN)" -m docs.pictures.take
 
 lint:
 	$(BOOTSTRAP) requirements-dev.txt $@

@@ -30,6 +30,13 @@ def test_links_between_documents_lead_somewhere(document):
     assert not [target for target in targets if not (document.parent / target).exists()]
 
 
+def test_the_pictures_of_the_readme_are_there_and_small():
+    text = (ROOT / "README.md").read_text()
+    pictures = set(re.findall(r"docs/pictures/\w+\.png", text))
+    assert len(pictures) == 4
+    assert not [name for name in pictures if not 0 < (ROOT / name).stat().st_size < 150 * 1024]
+
+
 def test_the_files_that_the_architecture_names_are_there():
     text = (ROOT / "docs" / "architecture.md").read_text()
     named = re.findall(r"`((?:desk|channels_im|tickets|static|tests|launcher|bench)/[\w/]+\.\w+)", text)
