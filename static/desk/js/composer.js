@@ -61,12 +61,13 @@ export function start() {
 
 function setKind(which) {
   form.elements.kind.value = which;
-  if (which === current) return;
-  written[current] = text.value;
-  current = which;
-  text.value = written[which];
-  canned.close();
-  grow();
+  if (which !== current) {
+    written[current] = text.value;
+    current = which;
+    text.value = written[which];
+    canned.close();
+    grow();
+  }
   hint();
   check();
 }
