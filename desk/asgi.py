@@ -6,16 +6,18 @@ The stream never ends by itself: start the server with a limit to its graceful s
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import door  # noqa: E402
+from desk.serving import Handler  # noqa: E402
 from desk.stream import LiveDoor, Receive, Scope, Send  # noqa: E402
 from tickets.services import access  # noqa: E402
 
+django_application = Handler()
 live = LiveDoor(access.facts_for, access.visible)
 
 

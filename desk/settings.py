@@ -1,7 +1,6 @@
 """Settings of Desk. Everything that differs between installations comes from the environment (docs/operations.md)."""
 
 import re
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -96,13 +95,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
     }
 else:
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    if "desk.asgi" in sys.modules:
-        # The web process: each request has a thread of its own, and without a pool a new connection.
-        most = env.int("DESK_DATABASE_CONNECTIONS", default=20)
-        DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 0, "max_size": most, "timeout": 10}}
-    else:
-        DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
+DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
+DESK_WEB_THREADS = env.int("DESK_WEB_THREADS", default=10)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env("REDIS_URL", default="")

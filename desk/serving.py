@@ -1,0 +1,42 @@
+"""Django under an ASGI server, for a project whose middleware and views are synchronous.
+
+Django's own handler changes threads for every such middleware, and gives each request a new thread, which opens a new
+connection to the database. Here a request runs from its first middleware to its last in one thread of a pool, and the
+threads keep their connections (CONN_MAX_AGE).
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponseBase
+
+
+class Handler(ASGIHandler):
+    """The ASGI application for everything that Django answers, on `DESK_WEB_THREADS` threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = ThreadPoolExecutor(settings.DESK_WEB_THREADS, thread_name_prefix="request")
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Put the middleware together to be called from one thread."""
+        super().load_middleware(is_async=False)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one HTTP request."""
+        await self.handle(scope, receive, send)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """Return what middleware and view answer."""
+        return await sync_to_async(self._respond, thread_sensitive=False, executor=self._pool)(request)
+
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        close_old_connections()  # Django's signals do it in another thread, where there are none
+        try:
+            return self.get_response(request)
+        finally:
+            close_old_connections()
