@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class Page:
         self.desk, self.cookie, self.seen = desk, cookie, seen
         self.changed: set[int] = set()
         self._wake = asyncio.Event()
+        self.pace_s = 0.0
         self.synced = asyncio.Event()
 
     async def listen(self) -> None:
@@ -43,6 +45,8 @@ class Page:
                     kind = line.removeprefix("event:").strip()
                 elif line.startswith("data:") and kind == "sync":
                     self.synced.set()
+                elif line.startswith("data:") and kind == "pace":
+                    self.pace_s = json.loads(line.removeprefix("data:"))["ms"] / 1000
                 elif line.startswith("data:") and kind == "conversation":
                     conversation = json.loads(line.removeprefix("data:"))["conversation"]
                     self.seen.told.setdefault(conversation, []).append(time.perf_counter())
@@ -56,8 +60,8 @@ class Page:
         took, last = 0.0, float("-inf")
         while True:
             await self._wake.wait()
-            pause = min(MOST_PAUSE_S, max(LEAST_PAUSE_S, took * 4))
-            await asyncio.sleep(max(SOON_S, last + pause - time.perf_counter()))
+            pause = min(MOST_PAUSE_S, max(self.pace_s, took * 2) if self.pace_s else max(LEAST_PAUSE_S, took * 4))
+            await asyncio.sleep(max(SOON_S + random.random() * self.pace_s, last + pause - time.perf_counter()))
             self._wake.clear()
             ids, self.changed = self.changed, set()
             began = time.perf_counter()

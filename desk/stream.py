@@ -32,6 +32,8 @@ PING_EVERY_S = 15
 READY_WITHIN_S = 3
 LINGER_S = 30  # someone who changes pages is back at once
 MOST_PENDING = 100
+PACE_MS = 8  # for what an open page reads when a list changes, with room for everything else
+LEAST_PACE_MS = 400  # pages read no more often anyway (static/desk/js/live.js)
 SYNC = {"kind": "sync"}
 ACCESS = "channel"  # events of this kind may change what a user sees, as when an agent is associated
 
@@ -85,6 +87,11 @@ class Broadcaster:
         finally:
             self._subscribers.discard(subscriber)
             asyncio.get_running_loop().call_later(LINGER_S, self._stop_if_alone)
+
+    @property
+    def pace_ms(self) -> int:
+        """How long an open page should leave between two readings, so that all of them together do not fill a core."""
+        return PACE_MS * len(self._subscribers)
 
     def _stop_if_alone(self) -> None:
         if not self._subscribers and self._task is not None:
@@ -146,7 +153,8 @@ class LiveDoor:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await _send_text(send, "retry: 2000\n\n")
         asked_at = time.monotonic()
-        async with self._broadcaster().subscribed() as subscriber:
+        broadcaster, told_ms = self._broadcaster(), LEAST_PACE_MS
+        async with broadcaster.subscribed() as subscriber:
             while True:
                 payloads = await subscriber.take(PING_EVERY_S)
                 changes_access = any(each["kind"] == ACCESS for each in payloads)
@@ -158,6 +166,10 @@ class LiveDoor:
                     if facts != before:
                         payloads = [SYNC]  # other conversations than before: the page reads all again
                 shown = [each for each in payloads if each["kind"] == "sync" or self._visible(facts, each)]
+                pace_ms = max(LEAST_PACE_MS, broadcaster.pace_ms)
+                if not 0.8 < pace_ms / told_ms < 1.25:
+                    told_ms = pace_ms
+                    shown.insert(0, {"kind": "pace", "ms": pace_ms})
                 await _send_text(send, "".join(map(_event, shown)) or ": ping\n\n")
         await send({"type": "http.response.body", "body": b""})
 

@@ -13,11 +13,20 @@ const changed = new Set(); // conversations whose row is to be read again
 let source = null;
 let retryIn = 2000;
 let downSince = null;
+let pace = 0; // how long the server wants a page to leave between two readings: many are open; milliseconds
 
 const threadPump = new Pump(() => thread.refresh());
 // A busy desk changes many rows a second: the list may take four times as long as its reading costs.
-const listPump = new Pump(readRows, (took) => Math.min(4000, Math.max(400, took * 4)));
-const catchUpPump = new Pump(() => Promise.all([list.refreshAll(), thread.refresh(true)]));
+const listPump = new Pump(
+  readRows,
+  (took) => Math.min(4000, pace ? Math.max(pace, took * 2) : Math.max(400, took * 4)),
+  () => pace,
+);
+const catchUpPump = new Pump(
+  () => Promise.all([list.refreshAll(), thread.refresh(true)]),
+  () => 0,
+  () => pace,
+);
 
 async function readRows() {
   const ids = [...changed].slice(0, MOST_ROWS);
@@ -85,6 +94,7 @@ function connect() {
     notify.ask();
     if (id === thread.current()?.id) threadPump.ask();
   });
+  source.addEventListener("pace", (event) => (pace = JSON.parse(event.data).ms));
   source.addEventListener("presence", (event) => looking.changed(JSON.parse(event.data).conversation));
   source.addEventListener("agent", (event) => showPresence(JSON.parse(event.data)));
   source.addEventListener("channel", () => threadPump.ask());

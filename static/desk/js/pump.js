@@ -5,10 +5,14 @@ const AFTER_FAILURE = 2000;
 const HIDDEN = 5000; // nobody looks: the title may lag a little
 
 export class Pump {
-  /** `read` returns a promise; `pause(took)` is the time between two readings, by how long the last one took (ms). */
-  constructor(read, pause = () => 0) {
+  /**
+   * `read` returns a promise; `pause(took)` is the time between two readings, by how long the last one took, and
+   * `spread()` the time within which it happens by chance, so that many pages do not read at once (all in ms).
+   */
+  constructor(read, pause = () => 0, spread = () => 0) {
     this.read = read;
     this.pause = pause;
+    this.spread = spread;
     this.timer = null;
     this.isReading = false;
     this.again = false;
@@ -23,7 +27,7 @@ export class Pump {
 
   wait() {
     const pause = document.visibilityState === "hidden" ? Math.max(HIDDEN, this.pause(this.took)) : this.pause(this.took);
-    return Math.max(SOON, this.last + pause - performance.now());
+    return Math.max(SOON + Math.random() * this.spread(), this.last + pause - performance.now());
   }
 
   async run() {
