@@ -225,6 +225,7 @@ X_FRAME_OPTIONS = "DENY"
 LANGUAGE_CODE = "en"
 TIME_ZONE = env("DESK_TIME_ZONE", default="UTC")
 USE_I18N = True
+FORMAT_MODULE_PATH = "desk.formats"
 USE_TZ = True
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)

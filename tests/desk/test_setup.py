@@ -8,6 +8,7 @@ from django.contrib.admin import site
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from channels_im.models import ChannelAgent, WebhookDelivery
 from desk.models import Agent, Department
@@ -185,7 +186,9 @@ def test_a_canned_reply_remembers_who_made_it(setup, administrator):
 def test_the_history_can_be_read_and_not_changed(setup, administrator):
     setup.post(reverse("admin:desk_department_add"), {"name": "Sales"})
     entry = administrator.logentry_set.get()
-    assert "Sales" in text(setup.get(reverse("admin:admin_logentry_changelist")))
+    page = text(setup.get(reverse("admin:admin_logentry_changelist")))
+    assert "Sales" in page
+    assert date_format(timezone.localtime(entry.action_time), "j M Y, H:i") in page
     assert setup.post(reverse("admin:admin_logentry_delete", args=[entry.pk]), {"post": "yes"}).status_code == 403
 
 
