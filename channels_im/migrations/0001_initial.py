@@ -38,7 +38,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "shows_seen",
-                    models.BooleanField(default=False, help_text="Show customers when an agent has read their message."),
+                    models.BooleanField(
+                        default=False, help_text="Show customers when an agent has read their message."
+                    ),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ("deactivated_at", models.DateTimeField(blank=True, null=True)),
