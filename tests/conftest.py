@@ -25,7 +25,7 @@ NO_POSTGRESQL = "needs PostgreSQL: DATABASE_URL=postgres://…"
 
 def not_before(item: pytest.Item) -> int:
     """Return the place of a test's kind in the run."""
-    if item.get_closest_marker("xdist_group"):
+    if "e2e" in item.path.parts:
         return 1
     return 2 if item.get_closest_marker("browser") else 0
 
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what cannot run here, with the reason; in CI a missing browser is an error (see `browser`).
 
     Browser tests come last: while Playwright has its loop, Django's models and asyncio refuse to work in its thread.
-    Those that share processes (a group each) begin before those that can go to whoever is free.
+    Those with many processes come before: pytest-xdist keeps the order (--no-loadscope-reorder) and a file together.
     """
     items.sort(key=not_before)
     for item in items:

@@ -37,6 +37,7 @@ class Desk:
         given["DESK_DATA_DIR"] = str(directory)
         given.pop("REDIS_URL", None)
         self.environment = environments.demo({**given, **settings}, port=self.port, sandbox_port=self.sandbox_port)
+        self.sessions: dict[str, Any] = {}  # cookies of a browser in which the user is logged in, by username
         self.log = io.StringIO()
         self.processes = Processes(self.environment, out=self.log)
         self.commands = read_procfile(self.environment)
