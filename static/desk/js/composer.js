@@ -275,7 +275,7 @@ async function send(words, { withFiles, rest = "", closes = false }) {
   const own = { form, pane: thread.current(), files: withFiles ? files.all() : [], typed: text.value };
   for (const file of own.files) data.append("files", file, file.name);
   begin();
-  const ghost = own.files.length ? null : showGhost(words, data.get("kind"));
+  const ghost = own.files.length ? null : showGhost(words, data.get("kind"), data.get("client_key"));
   if (ghost) text.value = rest;
   let answer;
   try {

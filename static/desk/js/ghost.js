@@ -4,11 +4,12 @@ import * as thread from "./thread.js";
 
 let count = 0;
 
-/** A bubble for what is on its way to the server; `which` is reply or note. */
-export function showGhost(words, which) {
+/** A bubble for what is on its way to the server under the key `sentAs`; `which` is reply or note. */
+export function showGhost(words, which, sentAs) {
   const ghost = document.createElement("article");
   ghost.className = which === "note" ? "note" : "message message--out message--first message--last message--sending";
   ghost.dataset.key = `ghost-${++count}`;
+  ghost.dataset.sentAs = sentAs;
   const holder = document.createElement("div");
   holder.className = "message__body";
   const bubble = document.createElement("div");

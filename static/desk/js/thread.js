@@ -153,6 +153,7 @@ export function applyFresh(html, { toNewest = false } = {}) {
   let result;
   keepingPlace(() => {
     result = merge(pane.column, part("items"));
+    dropGhosts();
     if (part("stretch")) mergeStretch(pane.column, part("stretch"));
   });
   rememberFresh([part("items"), part("stretch")]);
@@ -162,6 +163,14 @@ export function applyFresh(html, { toNewest = false } = {}) {
   document.dispatchEvent(new CustomEvent("desk:fresh"));
   showMissed();
   if (Number(fresh.dataset.unread) > 0) markRead(true);
+}
+
+/** What was on its way to the server has come back from there, before the answer to its sending did. */
+function dropGhosts() {
+  const here = new Set([...pane.column.querySelectorAll("[data-cursor][data-sent-as]")].map((one) => one.dataset.sentAs));
+  for (const ghost of pane.column.querySelectorAll('[data-key^="ghost-"]')) {
+    if (here.has(ghost.dataset.sentAs)) ghost.remove();
+  }
 }
 
 let stale = new Set(); // keys of messages that are loaded, but were not read again when something changed
