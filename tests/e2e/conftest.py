@@ -6,8 +6,10 @@ from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from tests.e2e.databases import new_postgresql
+from tests.e2e.screens import Inbox, log_in
 from tests.e2e.stage import Desk
 
 
@@ -56,3 +58,18 @@ def demo(new_desk: Callable[..., Desk]) -> Desk:
     desk = new_desk()
     desk.start_all(demo_data=True)
     return desk
+
+
+@pytest.fixture
+def agent(browser: Browser, demo: Desk) -> Iterator[Page]:
+    """alice's inbox; a violation of the content security policy or an error of a script fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
+    log_in(page, demo, "alice")
+    Inbox(page, demo).open()
+    yield page
+    context.close()
+    assert not wrong, wrong

@@ -2,34 +2,18 @@
 
 import io
 import os
-from collections.abc import Iterator
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow, log_in
+from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow
 from tests.e2e.stage import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 BERG_BIKES = "101000000000001"
 SHOW_SIGNS = "from channels_im.models import Channel; Channel.objects.update(shows_typing=True, shows_seen=True)"
 FAMILY = "👨‍👩‍👧‍👦"  # seven code points
-
-
-@pytest.fixture
-def agent(browser: Browser, demo: Desk) -> Iterator[Page]:
-    """alice's inbox; a violation of the content security policy or an error of a script fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
-    log_in(page, demo, "alice")
-    Inbox(page, demo).open()
-    yield page
-    context.close()
-    assert not wrong, wrong
 
 
 def ours(page: Page, text: str):

@@ -1,7 +1,6 @@
 """The agent's workspace in a real browser: what only scripts can break."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -35,21 +34,6 @@ threads.add_message(tom, direction="in", source="customer", state="received", se
                     mid="m_meanwhile", text="Written while nobody could hear")
 """
 GAP = "(s => s.scrollHeight - s.scrollTop - s.clientHeight)(document.getElementById('thread-scroll'))"
-
-
-@pytest.fixture
-def agent(browser: Browser, demo: Desk) -> Iterator[Page]:
-    """alice's inbox; a violation of the content security policy or an error of a script fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
-    log_in(page, demo, "alice")
-    Inbox(page, demo).open()
-    yield page
-    context.close()
-    assert not wrong, wrong
 
 
 @pytest.fixture

@@ -1,30 +1,15 @@
 """The list of conversations in a real browser: rows under the pointer keep still, and many are worked on at once."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow, log_in
+from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow
 from tests.e2e.stage import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 BERG_BIKES = "101000000000001"
 CLOSE = """id => fetch(`/inbox/${id}/close/`, {method: "POST", headers: {
     "HX-Request": "true", "X-CSRFToken": JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"]}})"""
-
-
-@pytest.fixture
-def agent(browser: Browser, demo: Desk) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    log_in(page, demo, "alice")
-    Inbox(page, demo).open()
-    yield page
-    context.close()
-    assert not wrong, wrong
 
 
 def order(page: Page) -> list[str]:

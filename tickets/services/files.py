@@ -8,7 +8,6 @@ import logging
 import re
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO
@@ -29,6 +28,7 @@ from desk.nudge import nudge
 from desk.retries import pause_after
 from tickets.models import Attachment, Conversation
 from tickets.services import events, profiles, threads
+from tickets.services.fetching import fetch_all
 
 logger = logging.getLogger(__name__)
 
@@ -91,16 +91,7 @@ def is_due() -> bool:
 
 def fetch_files() -> int:
     """Fetch what is due, several at once; return how many files were tried. Stops after a while, nudging itself."""
-    began, count = time.monotonic(), 0
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        while claimed := _claim(AT_ONCE):
-            for attachment, found in zip(claimed, pool.map(_fetch, claimed), strict=True):
-                _keep(attachment, found)
-            count += len(claimed)
-            if time.monotonic() - began > LONGEST_RUN_S:
-                nudge(TASK)
-                break
-    return count
+    return fetch_all(_claim, _fetch, _keep, at_once=AT_ONCE, longest_run_s=LONGEST_RUN_S, task=TASK)
 
 
 def _claim(limit: int) -> list[Attachment]:

@@ -1,8 +1,6 @@
 """Name and picture of a contact, fetched after the message and allowed to fail alone. Rows wait in `profile_state`."""
 
 import logging
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,10 +16,10 @@ from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.messenger.profile import Profile, fetch_profile
 from channels_im.models import Page
 from channels_im.services import connection
-from desk.nudge import nudge
 from desk.retries import pause_after
 from tickets.models import Contact, Conversation
 from tickets.services import threads
+from tickets.services.fetching import fetch_all
 
 logger = logging.getLogger(__name__)
 
@@ -65,16 +63,7 @@ def is_due() -> bool:
 
 def fetch_profiles() -> int:
     """Fetch what is due, several at once; return how many contacts were tried. Stops after a while, nudging itself."""
-    began, count = time.monotonic(), 0
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        while claimed := _claim(AT_ONCE):
-            for contact, found in zip(claimed, pool.map(_ask, claimed), strict=True):
-                _keep(contact, found)
-            count += len(claimed)
-            if time.monotonic() - began > LONGEST_RUN_S:
-                nudge(TASK)
-                break
-    return count
+    return fetch_all(_claim, _ask, _keep, at_once=AT_ONCE, longest_run_s=LONGEST_RUN_S, task=TASK)
 
 
 def _claim(limit: int) -> list[Contact]:
