@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -17,12 +16,6 @@ from tickets.services import changes, erasing, events, handling, replies, settli
 from tickets.services.event_subscriptions import create
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _an_hour_later() -> Any:
-    with time_machine.travel(NOON + timedelta(hours=1), tick=False):
-        yield
 
 
 @pytest.fixture
