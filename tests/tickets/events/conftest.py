@@ -1,0 +1,48 @@
+"""A program that is told of events: where it listens, its subscription, and a clock that is moved by hand."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from tests import factories
+from tests.factories import NOON
+from tests.sandbox.receiver import Receiver
+from tickets.models import Conversation, EventSubscription, EventType
+from tickets.services.event_subscriptions import create
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    with time_machine.travel(NOON + timedelta(hours=1), tick=False) as travelled:
+        yield travelled
+
+
+@pytest.fixture(autouse=True)
+def _clock(clock: Any) -> None:
+    """Every test moves the clock by hand."""
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    started = Receiver()
+    settings.DESK_EVENT_HOSTS = [started.url.removeprefix("http://")]
+    yield started
+    started.stop()  # twice does no harm
+
+
+@pytest.fixture
+def admin() -> Any:
+    return factories.make_user("admin", is_staff=True, is_superuser=True, email="admin@example.org")
+
+
+@pytest.fixture
+def crm(admin: Any, receiver: Receiver) -> EventSubscription:
+    return create(admin, name="CRM", url=f"{receiver.url}/desk?from=desk", events=EventType.values)
+
+
+@pytest.fixture
+def conversation() -> Conversation:
+    return factories.make_conversation(psid="7001", name="Maria Lopez")

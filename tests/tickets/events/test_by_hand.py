@@ -1,0 +1,62 @@
+"""Events that are sent by hand, and how long all of them are kept."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests import factories
+from tests.factories import NOON
+from tests.sandbox.receiver import Receiver
+from tests.tickets.events.programs import bodies, states
+from tickets import tasks
+from tickets.models import Conversation, EventDelivery, EventSubscription
+from tickets.services import event_sending
+from tickets.services.event_subscriptions import Refused, send_again, send_test
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_event_is_sent_again_by_hand_with_the_same_id(
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation, admin: Any
+):
+    EventSubscription.objects.update(events=["message.created"])
+    factories.receive(conversation)
+    tasks.send_events()
+    row = EventDelivery.objects.get()
+    send_again(admin, row)
+    with pytest.raises(Refused):
+        send_again(admin, row)
+    tasks.send_events()
+    assert len({post.headers["Desk-Event-Id"] for post in receiver.posts}) == 1
+    assert len(receiver.posts) == 2
+    EventSubscription.objects.update(is_active=False)
+    with pytest.raises(Refused, match="turned off"):
+        send_again(admin, row)
+
+
+def test_a_test_is_sent_once_also_while_it_is_turned_off_or_fails(
+    crm: EventSubscription, receiver: Receiver, admin: Any
+):
+    EventSubscription.objects.update(
+        is_active=False, failures=5, failing_since=NOON, retry_after=NOON + timedelta(days=2)
+    )
+    send_test(admin, crm)
+    assert tasks.send_events() == 1
+    [event] = bodies(receiver)
+    assert (event["type"], event["data"]) == ("test", {"by": "admin"})
+
+
+def test_old_rows_are_forgotten(crm: EventSubscription, receiver: Receiver, conversation: Conversation, clock: Any):
+    factories.receive(conversation)
+    tasks.send_events()
+    clock.shift(timedelta(days=6))
+    event_sending.tidy()
+    assert EventDelivery.objects.count() == 2
+    EventDelivery.objects.filter(type="ticket.opened").update(state="failed")
+    clock.shift(timedelta(days=2))
+    event_sending.tidy()
+    assert states() == ["failed"]
+    clock.shift(timedelta(days=30))
+    event_sending.tidy()
+    assert states() == []
