@@ -42,3 +42,4 @@ class TicketsConfig(AppConfig):
         sweep.register("reactions", reactions.is_due, reactions.TASK)
         aside.register("signals", signals.is_due, signals.send_waiting)
         health.register("outbox", outbox.report)
+        health.register("events", event_sending.report)

@@ -33,6 +33,7 @@ def test_ready_is_ok_with_a_living_worker_and_empty_queues(client, noon):
         "worker": {"heartbeat_age_s": 0.0},
         "journal": {"pending": 0, "failed": 0, "oldest_s": 0},
         "outbox": {"queued": 0, "unsure": 0, "oldest_s": 0},
+        "events": {"waiting": 0, "oldest_s": 0},
         "problems": [],
     }
 

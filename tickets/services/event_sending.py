@@ -11,14 +11,16 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import timedelta
+from datetime import datetime, timedelta
 from smtplib import SMTPException
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from desk.health import Report, seconds
 from desk.mail import tell_administrators
 from desk.nudge import nudge
 from tickets.models import EventDelivery, EventSubscription
@@ -36,6 +38,7 @@ LONGEST_PAUSE = timedelta(hours=1)  # of one event
 LONGEST_SILENCE = timedelta(minutes=5)  # of a program: so often it is asked whether it is back
 GIVE_UP_AFTER = timedelta(hours=24)
 DISABLE_AFTER = timedelta(days=3)
+LATE_AFTER = timedelta(minutes=5)
 KEPT_DELIVERED = timedelta(days=7)
 KEPT_OTHERS = timedelta(days=30)
 BROKEN = "Something went wrong in Desk before sending. It will be tried again."
@@ -79,6 +82,31 @@ def stale() -> QuerySet[EventDelivery, EventDelivery]:
 def is_due() -> bool:
     """Say whether there is anything to send, or the claim of a worker that died."""
     return waiting().exists() or stale().exists()
+
+
+def report() -> Report:
+    """Return the events' part of `/readyz`: how many wait for a program that is turned on, and for how long, in
+    seconds, the oldest of them could have been sent.
+
+    What a program does not take, or takes slowly, makes nobody late: late are events that no worker takes in hand.
+    """
+    now = timezone.now()
+    is_open = EventDelivery.objects.filter(state__in=(State.PENDING, State.SENDING))
+    wanted = is_open.filter(Q(subscription__is_active=True) | Q(type=TEST_EVENT))
+    due_at = Greatest(
+        Coalesce("retry_after", "created_at"), Coalesce("subscription__retry_after", "retry_after", "created_at")
+    )
+    since = waiting().aggregate(at=Min(due_at))["at"]
+    oldest = max(now - since, timedelta(0)) if since else timedelta(0)
+    late = []
+    if oldest > LATE_AFTER and not _any_claimed(after=now - LATE_AFTER):
+        late = [f"An event for a program has waited for {seconds(oldest):.0f} seconds to be sent."]
+    return Report({"waiting": wanted.count(), "oldest_s": seconds(oldest)}, late)
+
+
+def _any_claimed(*, after: datetime) -> bool:
+    """Say whether a worker took any event in hand after this time; all states are named for the index."""
+    return EventDelivery.objects.filter(state__in=State.values, claimed_at__gt=after).exists()
 
 
 def take_back_stale() -> int:

@@ -60,7 +60,8 @@ def change(
         for field, value in wanted.items():
             setattr(row, field, value)
         if "url" in changed or "is_active" in changed:
-            row.failures, row.failing_since, row.retry_after, row.disabled_reason = 0, None, None, ""
+            row.failures, row.failing_since, row.disabled_reason = 0, None, ""
+            row.retry_after = timezone.now()  # what waits is due from now on: nobody was late with it
         row.save()
         if "is_active" in changed:
             history.record(user, row, history.CHANGE, "Turned on." if is_active else "Turned off.")
@@ -110,7 +111,7 @@ def send_again(user: User, delivery: EventDelivery) -> None:
         row.state, row.reason, row.status = State.PENDING, "", None
         row.attempts, row.retry_after, row.settled_at = 0, None, None
         row.save(update_fields=["state", "reason", "status", "attempts", "retry_after", "settled_at"])
-        EventSubscription.objects.filter(pk=row.subscription_id).update(retry_after=None)
+        EventSubscription.objects.filter(pk=row.subscription_id).update(retry_after=timezone.now())
         history.record(user, row.subscription, history.CHANGE, f"Sent again: {row.type} {row.event_id}.")
         nudge(TASK)
 
