@@ -47,3 +47,8 @@ class Erasure(models.Model):
     def fingerprint(page_id: str, psid: str, key: Any = None) -> str:
         """What a receipt keeps of the person: only who has the id and this installation's key can tell it again."""
         return salted_hmac(SALT, f"{page_id}:{psid}", secret=key, algorithm="sha256").hexdigest()
+
+    @classmethod
+    def fingerprints(cls, page_id: str, psid: str) -> list[str]:
+        """Return how a receipt may name this person: with the key of today, and with those that were replaced."""
+        return [cls.fingerprint(page_id, psid, key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]

@@ -9,7 +9,6 @@ import secrets
 from collections import Counter
 from typing import Any
 
-from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import default_storage
@@ -238,6 +237,10 @@ def delete_files() -> int:
 # --- The receipts -----------------------------------------------------------------------------------------------------
 def receipts_of(psid: str) -> Q:
     """Which receipts are of a page-scoped id, whatever its Page, also under a key that was replaced since."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     pages = Page.objects.filter(erasures__isnull=False).distinct().values_list("page_id", flat=True)
-    return Q(person__in=[Erasure.fingerprint(page_id, psid, key) for page_id in pages for key in keys])
+    return Q(person__in=[name for page_id in pages for name in Erasure.fingerprints(page_id, psid)])
+
+
+def receipts_for(page: Page, psid: str) -> QuerySet[Erasure, Erasure]:
+    """Return the receipts of whoever had this page-scoped id at the Page, the newest first."""
+    return Erasure.objects.filter(page=page, person__in=Erasure.fingerprints(page.page_id, psid))

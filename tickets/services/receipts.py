@@ -16,10 +16,10 @@ from channels_im.messenger.cards import INBOX_APP_IDS
 from channels_im.messenger.events import Delivered, Echo, Read
 from channels_im.models import Channel, Page
 from desk.nudge import nudge
-from tickets.models import Attachment, Conversation, Message
+from tickets.models import Attachment, Contact, Conversation, Erasure, Message
 from tickets.rules.looking import CLOCK_SKEW, is_alike
 from tickets.rules.sending import receipt_state, row_of_metadata
-from tickets.services import contacts, content, events, files, settling, threads
+from tickets.services import contacts, content, erasing, events, files, settling, threads
 from tickets.services.times import from_ms, now_ms
 
 Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source, Message.State
@@ -30,23 +30,55 @@ def take_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
     """Settle the row this echo is of, or store what somebody else sent as the Page; return the message.
 
     Ours is known by `metadata`, by `mid`, or, when Meta returns no metadata, as what this app is just sending. Anything
-    else was sent from the Page inbox, by this app outside Desk, or by another app: it counts as an answer.
+    else was sent from the Page inbox, by this app outside Desk, or by another app: it counts as an answer. What went to
+    somebody before they were erased makes nobody known again: then None, or the shell of the message, is returned.
     """
     if event.psid is None:
         return None
     at = from_ms(event.timestamp_ms) if event.timestamp_ms is not None else now_ms()
     with transaction.atomic():
-        conversation = contacts.conversation_for(page, channel, event.psid)
-        threads.lock(conversation)
-        row = _row_of(page, conversation, event, at)
+        conversation = contacts.find_conversation(channel, event.psid)
+        if conversation is not None:
+            threads.lock(conversation)
+        row = _row_of(page, _contact_id(page, conversation, event.psid), event, at)
         if row is not None and settling.confirm(row.pk, mid=event.mid, sent_at=at, proof=settling.Proof.ECHO):
             row.refresh_from_db()
             return row
+        if row is None:
+            erased = list(erasing.receipts_for(page, event.psid))
+            row = _shell_of(page, conversation, erased, event, at)
+            if row is not None or any(at <= receipt.erased_at for receipt in erased):
+                return row
+        conversation = conversation or contacts.conversation_for(page, channel, event.psid)
         return _store_outside(page, channel, conversation, event, at)
 
 
-def _row_of(page: Page, conversation: Conversation, event: Echo, at: datetime) -> Message | None:
+def _contact_id(page: Page, conversation: Conversation | None, psid: str) -> int | None:
+    """Return the customer's id; a channel before this one may have known them when this one does not yet."""
+    if conversation is not None:
+        return conversation.contact_id
+    return Contact.objects.filter(page=page, psid=psid).values_list("pk", flat=True).first()
+
+
+def _shell_of(
+    page: Page, conversation: Conversation | None, erased: list[Erasure], event: Echo, at: datetime
+) -> Message | None:
+    """Return the message this is the echo of although its customer is not known any more, settled if it was unsure."""
+    if conversation is None and (known := Message.objects.filter(page=page, mid=event.mid or event.key).first()):
+        return known
+    for receipt in erased:
+        row = _row_of(page, receipt.contact_id, event, at)
+        if row is not None:
+            settling.confirm(row.pk, mid=event.mid, sent_at=at, proof=settling.Proof.ECHO)
+            row.refresh_from_db()
+            return row
+    return None
+
+
+def _row_of(page: Page, contact_id: int | None, event: Echo, at: datetime) -> Message | None:
     """Return the row of our outbox that this is the echo of, or None."""
+    if contact_id is None:
+        return None
     is_ours = event.app_id in (None, settings.META_APP_ID)
     # The channel may have been made anew while the message was under way: the customer and the Page are the same.
     ours = Message.objects.filter(
@@ -54,7 +86,7 @@ def _row_of(page: Page, conversation: Conversation, event: Echo, at: datetime) -
         direction=Direction.OUT,
         kind=Kind.MESSAGE,
         source__in=(Source.AGENT, Source.SYSTEM),
-        conversation__contact=conversation.contact_id,
+        conversation__contact=contact_id,
     )
     pk = row_of_metadata(event.metadata or "") if is_ours else None
     if pk is not None and (row := ours.filter(pk=pk).first()) is not None:
