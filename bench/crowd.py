@@ -1,8 +1,8 @@
-"""Many open pages at once: each holds the live stream and reads the rows that changed (`static/desk/js/live.js`)."""
+"""Many open lists, each of another agent: they hold the live stream, which names what changed and hands the rows."""
 
 import asyncio
 import json
-import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,99 +10,101 @@ from dataclasses import dataclass, field
 from bench import bodies, live, load
 from tests.e2e.stage import Desk
 
-SOON_S, LEAST_PAUSE_S, MOST_PAUSE_S = 0.12, 0.4, 4.0  # static/desk/js/pump.js and live.js
+SESSION = re.compile(r"session (\w{32})\b")
+NEWCOMERS = """
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from channels_im.models import Channel, ChannelAgent
+from desk.models import Agent, User
+from tickets.services.access import GRANTS
+
+channel = Channel.objects.get(page__page_id="{page_id}", deleted_at=None)
+for number in range({pages}):
+    user, _ = User.objects.get_or_create(username=f"bench-{{number}}")
+    agent, _ = Agent.objects.get_or_create(user=user)
+    agent.departments.add(channel.department)
+    ChannelAgent.objects.get_or_create(agent=agent, channel=channel)
+    session = SessionStore()
+    session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), GRANTS
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    print("session", session.session_key)
+"""
 
 
 @dataclass
 class Seen:
-    """For each message, when (perf_counter) each page was told, and when it had read what changed."""
+    """For each conversation, when (perf_counter) each page was told that it changed, and when it had its row."""
 
     told: dict[int, list[float]] = field(default_factory=dict)
     shown: dict[int, list[float]] = field(default_factory=dict)
 
 
 class Page:
-    """An open list. `changed` are the conversations whose rows are to be read, `pause` how long it waits in between."""
+    """An open list (`static/desk/js/live.js`)."""
 
     def __init__(self, desk: Desk, cookie: str, seen: Seen) -> None:
         self.desk, self.cookie, self.seen = desk, cookie, seen
-        self.changed: set[int] = set()
-        self._wake = asyncio.Event()
-        self.pace_s = 0.0
         self.synced = asyncio.Event()
+        self.counted = 0
 
     async def listen(self) -> None:
         """Read the stream for ever."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.desk.port)
-        writer.write(self._request("/live/"))
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.desk.port, limit=2**20)
+        head = f"Host: 127.0.0.1:{self.desk.port}\r\nCookie: sessionid={self.cookie}"
+        writer.write(f"GET /live/ HTTP/1.1\r\n{head}\r\n\r\n".encode())
         kind = ""
         try:
-            while line := (await reader.readline()).decode().strip("\r\n"):
+            while (await reader.readline()).strip():
                 pass  # the head of the answer
             while raw := await reader.readline():
                 line = raw.decode().strip()
                 if line.startswith("event:"):
                     kind = line.removeprefix("event:").strip()
-                elif line.startswith("data:") and kind == "sync":
-                    self.synced.set()
-                elif line.startswith("data:") and kind == "pace":
-                    self.pace_s = json.loads(line.removeprefix("data:"))["ms"] / 1000
-                elif line.startswith("data:") and kind == "conversation":
-                    conversation = json.loads(line.removeprefix("data:"))["conversation"]
-                    self.seen.told.setdefault(conversation, []).append(time.perf_counter())
-                    self.changed.add(conversation)
-                    self._wake.set()
+                elif line.startswith("data:"):
+                    self._heard(kind, line.removeprefix("data:"))
         finally:
             writer.close()
 
-    async def read(self) -> None:
-        """Read what changed for ever, never twice at once, and slower when it takes longer."""
-        took, last = 0.0, float("-inf")
-        while True:
-            await self._wake.wait()
-            pause = min(MOST_PAUSE_S, max(self.pace_s, took * 2) if self.pace_s else max(LEAST_PAUSE_S, took * 4))
-            await asyncio.sleep(max(SOON_S + random.random() * self.pace_s, last + pause - time.perf_counter()))
-            self._wake.clear()
-            ids, self.changed = self.changed, set()
-            began = time.perf_counter()
-            query = "&".join(f"id={conversation}" for conversation in ids)
-            connection = await load.Connection.open(self.desk.port)  # an idle one would have been closed by now
-            if not await connection.send(self._request(f"/inbox/rows/?{query}")):
-                raise AssertionError("the rows were not answered 200")
-            await connection.close()
-            last = time.perf_counter()
-            took = last - began
-            for conversation in ids:
-                self.seen.shown.setdefault(conversation, []).append(last)
-
-    def _request(self, path: str) -> bytes:
-        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.desk.port}\r\nCookie: sessionid={self.cookie}\r\n"
-        return f"{head}HX-Request: true\r\n\r\n".encode()
+    def _heard(self, kind: str, data: str) -> None:
+        if kind == "sync":
+            self.synced.set()
+        elif kind == "counts":
+            self.counted += 1
+        elif kind == "conversation":
+            self.seen.told.setdefault(json.loads(data)["conversation"], []).append(time.perf_counter())
+        elif kind == "row":
+            row = json.loads(data)
+            if "bench" in row["html"]:
+                self.seen.shown.setdefault(row["conversation"], []).append(time.perf_counter())
 
 
 def told_and_shown(
     desk: Desk, database: str, page_id: str, *, pages: int, per_second: float, seconds: float
 ) -> tuple[list[float], list[float]]:
-    """Return the seconds from a POST until an open list was told, and until it had read the row; one for each page.
+    """Return the seconds from a POST until an open list was told, and until it had the row; one for each page.
 
-    `pages` lists are open at once, and every message concerns all of them. Each is the first of its customer's, so
-    that no two are mistaken for one another.
+    `pages` lists are open at once, each of another agent, and every message concerns all of them. Each comes from
+    another customer, so that no two are mistaken for one another.
     """
-    psids = list(live.new_conversations(desk, database, page_id, int(seconds * per_second)).items())
-    cookie = live.log_in(desk).cookies["sessionid"]
-    return asyncio.run(_run(desk, page_id, psids, cookie, pages=pages, per_second=per_second))
+    targets = list(live.new_conversations(desk, database, page_id, int(seconds * per_second)).items())
+    desk.manage("shell", "--verbosity", "0", "-c", NEWCOMERS.format(page_id=page_id, pages=pages))
+    cookies = SESSION.findall(desk.log.getvalue())[-pages:]
+    return asyncio.run(_run(desk, page_id, targets, cookies, per_second=per_second))
 
 
 async def _run(
-    desk: Desk, page_id: str, targets: list[tuple[str, int]], cookie: str, *, pages: int, per_second: float
+    desk: Desk, page_id: str, targets: list[tuple[str, int]], cookies: list[str], *, per_second: float
 ) -> tuple[list[float], list[float]]:
-    seen = Seen()
-    crowd = [Page(desk, cookie, seen) for _ in range(pages)]
-    tasks = [asyncio.create_task(work()) for page in crowd for work in (page.listen, page.read)]
+    seen, pages = Seen(), len(cookies)
+    crowd = [Page(desk, cookie, seen) for cookie in cookies]
+    tasks = [asyncio.create_task(page.listen()) for page in crowd]
     try:
         await _until(lambda: all(page.synced.is_set() for page in crowd), tasks)
         posted = await _post(desk, page_id, targets, per_second)
         await _until(lambda: all(len(seen.shown.get(one, ())) >= pages for one in posted), tasks)
+        if not all(page.counted for page in crowd):
+            raise AssertionError("not every list was told its counts")
     finally:
         for task in tasks:
             task.cancel()

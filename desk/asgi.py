@@ -15,10 +15,10 @@ from channels_im import webhook  # noqa: E402 - models can be imported only afte
 from channels_im.webhook import door  # noqa: E402
 from desk.serving import Handler  # noqa: E402
 from desk.stream import LiveDoor, Receive, Scope, Send  # noqa: E402
-from tickets.services import access  # noqa: E402
+from tickets.views import open_pages  # noqa: E402
 
 django_application = Handler()
-live = LiveDoor(access.facts_for, access.visible)
+live = LiveDoor(open_pages.reader_of, open_pages.visible, open_pages.read)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,7 +1,8 @@
 """`/live/`: what `desk.live` announces, as server-sent events to open pages. Bare ASGI beside Django.
 
 One Broadcaster per process hears the database for all streams; a stream is a coroutine and a small set of pending
-events, no thread and no connection of its own. Events carry ids only.
+events, no thread and no connection of its own. What is announced carries ids only; what changed in lists is read once
+for all streams (desk.shared_reading) and follows.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +22,7 @@ from django.http import HttpRequest, parse_cookie
 
 from desk.hearing import Hearing, hearing
 from desk.models import User
+from desk.shared_reading import Read, SharedReading
 
 logger = logging.getLogger(__name__)
 
@@ -32,16 +34,19 @@ PING_EVERY_S = 15
 READY_WITHIN_S = 3
 LINGER_S = 30  # someone who changes pages is back at once
 MOST_PENDING = 100
-PACE_MS = 8  # for what an open page reads when a list changes, with room for everything else
+PACE_MS = 8  # for what an open page reads by itself, with room for everything else
 LEAST_PACE_MS = 400  # pages read no more often anyway (static/desk/js/live.js)
 SYNC = {"kind": "sync"}
 ACCESS = "channel"  # events of this kind may change what a user sees, as when an agent is associated
+READ = "conversation"  # what events of this kind mean is read for all
+HANDED = frozenset({"row", "counts"})  # made for the reader of the stream: the newest replaces an older one
 
 
 class Subscriber:
     """One open stream: its pending events, each once; too many become one `sync`, and the page reads all again."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: Hashable = None) -> None:
+        self.reader = reader
         self._pending: dict[str, dict[str, Any]] = {}
         self._arrived = asyncio.Event()
 
@@ -50,7 +55,7 @@ class Subscriber:
         if payload["kind"] == "sync" or len(self._pending) >= MOST_PENDING:
             self._pending = {"": SYNC}
         elif "" not in self._pending:
-            self._pending[json.dumps(payload, sort_keys=True)] = payload
+            self._pending[_key(payload)] = payload
         self._arrived.set()
 
     async def take(self, timeout_s: float) -> list[dict[str, Any]]:
@@ -62,19 +67,26 @@ class Subscriber:
         return list(pending.values())
 
 
-class Broadcaster:
-    """Hands what the database announces to every stream of this process; hears only while there are any."""
+def _key(payload: dict[str, Any]) -> str:
+    if payload["kind"] in HANDED:
+        return f"{payload['kind']} {payload.get('conversation')}"
+    return json.dumps(payload, sort_keys=True)
 
-    def __init__(self, hear: Callable[..., Hearing] = hearing) -> None:
+
+class Broadcaster:
+    """Hands what the database announces, and what it means, to every stream; hears only while there are any."""
+
+    def __init__(self, read: Read, hear: Callable[..., Hearing] = hearing) -> None:
+        self._read = read
         self._hear = hear
         self._subscribers: set[Subscriber] = set()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def subscribed(self) -> AsyncIterator[Subscriber]:
+    async def subscribed(self, reader: Hashable = None) -> AsyncIterator[Subscriber]:
         """Yield a new subscriber whose first event is `sync`: whatever is announced after it arrives."""
-        subscriber = Subscriber()
+        subscriber = Subscriber(reader)
         self._subscribers.add(subscriber)
         if self._task is None or self._task.done():
             self._ready.clear()
@@ -99,28 +111,52 @@ class Broadcaster:
             self._task = None
 
     async def _run(self) -> None:
-        while True:
-            try:
-                async for payload in self._hear():
-                    if payload["kind"] == "sync":
-                        self._ready.set()
-                    for subscriber in self._subscribers:
-                        subscriber.put(payload)
-            except Exception:
-                logger.exception("Hearing the database ended; it begins again")
-                await asyncio.sleep(1)
+        reading = SharedReading(self._read, self._readers, self._hand_out)
+        beside = asyncio.create_task(reading.run())
+        try:
+            while True:
+                try:
+                    async for payload in self._hear():
+                        self._tell(payload, reading)
+                except Exception:
+                    logger.exception("Hearing the database ended; it begins again")
+                    await asyncio.sleep(1)
+        finally:
+            beside.cancel()
+
+    def _tell(self, payload: dict[str, Any], reading: SharedReading) -> None:
+        if payload["kind"] == "sync":
+            self._ready.set()
+        for subscriber in self._subscribers:
+            subscriber.put(payload)
+        if payload["kind"] == READ:
+            reading.add(payload)
+
+    def _readers(self) -> set[Hashable]:
+        return {subscriber.reader for subscriber in self._subscribers}
+
+    def _hand_out(self, found: Mapping[Any, list[dict[str, Any]]]) -> None:
+        for subscriber in self._subscribers:
+            for payload in found.get(subscriber.reader, ()):
+                subscriber.put(payload)
 
 
 class LiveDoor:
     """The ASGI application behind `/live/`.
 
-    `facts_for(user)` reads from the database what a user may see, `visible(facts, payload)` decides on each event
-    without it (tickets.services.access; desk.asgi puts them together).
+    `reader_of(user, cookies)` reads from the database who reads and what they may see, `visible(reader, payload)`
+    decides on each event without it, `read` says what changed (tickets.views.open_pages; desk.asgi puts them together).
     """
 
-    def __init__(self, facts_for: Callable[[User], Any], visible: Callable[[Any, dict[str, Any]], bool]) -> None:
-        self._facts_for = facts_for
+    def __init__(
+        self,
+        reader_of: Callable[[User, Mapping[str, str]], Hashable],
+        visible: Callable[[Any, dict[str, Any]], bool],
+        read: Read,
+    ) -> None:
+        self._reader_of = reader_of
         self._visible = visible
+        self._read = read
         self._broadcasters: dict[asyncio.AbstractEventLoop, Broadcaster] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,12 +165,12 @@ class LiveDoor:
             return await _refuse(send, 405, b"Only GET.")
         cookies = _cookies(scope)
         try:
-            facts = await self._facts(cookies)
+            reader = await self._reader(cookies)
         except DatabaseError:
             return await _refuse(send, 503, b"The database does not answer.")
-        if facts is None:
+        if reader is None:
             return await _refuse(send, 403, b"Log in first.")
-        stream = asyncio.create_task(self._stream(cookies, facts, send))
+        stream = asyncio.create_task(self._stream(cookies, reader, send))
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait({stream, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -144,7 +180,7 @@ class LiveDoor:
             await asyncio.gather(stream, gone, return_exceptions=True)
         return None
 
-    async def _stream(self, cookies: dict[str, str], facts: Any, send: Send) -> None:
+    async def _stream(self, cookies: dict[str, str], reader: Hashable, send: Send) -> None:
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-store"),
@@ -154,18 +190,19 @@ class LiveDoor:
         await _send_text(send, "retry: 2000\n\n")
         asked_at = time.monotonic()
         broadcaster, told_ms = self._broadcaster(), LEAST_PACE_MS
-        async with broadcaster.subscribed() as subscriber:
+        async with broadcaster.subscribed(reader) as subscriber:
             while True:
                 payloads = await subscriber.take(PING_EVERY_S)
                 changes_access = any(each["kind"] == ACCESS for each in payloads)
                 if changes_access or time.monotonic() - asked_at >= PING_EVERY_S:
                     asked_at = time.monotonic()
-                    before, facts = facts, await self._facts_again(cookies, facts)
-                    if facts is None:
+                    reader = await self._reader_again(cookies, reader)
+                    if reader is None:
                         break  # logged out or deactivated; the page's next attempt is answered 403
-                    if facts != before:
+                    if reader != subscriber.reader:
+                        subscriber.reader = reader
                         payloads = [SYNC]  # other conversations than before: the page reads all again
-                shown = [each for each in payloads if each["kind"] == "sync" or self._visible(facts, each)]
+                shown = [each for each in payloads if self._is_for(reader, each)]
                 pace_ms = max(LEAST_PACE_MS, broadcaster.pace_ms)
                 if not 0.8 < pace_ms / told_ms < 1.25:
                     told_ms = pace_ms
@@ -173,23 +210,26 @@ class LiveDoor:
                 await _send_text(send, "".join(map(_event, shown)) or ": ping\n\n")
         await send({"type": "http.response.body", "body": b""})
 
+    def _is_for(self, reader: Hashable, payload: dict[str, Any]) -> bool:
+        return payload["kind"] == "sync" or payload["kind"] in HANDED or self._visible(reader, payload)
+
     def _broadcaster(self) -> Broadcaster:
         loop = asyncio.get_running_loop()
         for other in [each for each in self._broadcasters if each.is_closed()]:
             del self._broadcasters[other]
-        return self._broadcasters.setdefault(loop, Broadcaster())
+        return self._broadcasters.setdefault(loop, Broadcaster(self._read))
 
-    async def _facts(self, cookies: dict[str, str]) -> Any:
-        return await sync_to_async(self._read_facts)(cookies)
+    async def _reader(self, cookies: dict[str, str]) -> Hashable:
+        return await sync_to_async(self._read_reader)(cookies)
 
-    async def _facts_again(self, cookies: dict[str, str], facts: Any) -> Any:
+    async def _reader_again(self, cookies: dict[str, str], reader: Hashable) -> Hashable:
         try:
-            return await self._facts(cookies)
+            return await self._reader(cookies)
         except DatabaseError:
-            return facts
+            return reader
 
-    def _read_facts(self, cookies: dict[str, str]) -> Any:
-        """Return what the session's user may see, None when nobody is logged in."""
+    def _read_reader(self, cookies: dict[str, str]) -> Hashable:
+        """Return who reads, None when nobody is logged in."""
         close_old_connections()
         try:
             request = HttpRequest()
@@ -197,7 +237,7 @@ class LiveDoor:
                 cookies.get(settings.SESSION_COOKIE_NAME)
             )
             user = get_user(request)
-            return self._facts_for(user) if user.is_authenticated and user.is_active else None
+            return self._reader_of(user, cookies) if user.is_authenticated and user.is_active else None
         finally:
             close_old_connections()
 

@@ -15,6 +15,10 @@ def run(coroutine):
     return asyncio.run(asyncio.wait_for(coroutine, 20))
 
 
+def nothing(payloads, readers) -> dict:
+    return {}
+
+
 def event(number: int) -> dict:
     return {"kind": "conversation", "conversation": number}
 
@@ -60,7 +64,7 @@ def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again():
 
     async def go():
         seen = []
-        broadcaster = Broadcaster(hear)
+        broadcaster = Broadcaster(nothing, hear)
         async with broadcaster.subscribed() as subscriber:
             while event(2) not in seen:
                 seen += await subscriber.take(5)
@@ -82,7 +86,7 @@ def test_one_hearing_serves_all_subscribers():
         await asyncio.sleep(10)
 
     async def go():
-        broadcaster = Broadcaster(hear)
+        broadcaster = Broadcaster(nothing, hear)
         async with broadcaster.subscribed() as one, broadcaster.subscribed() as two:
             seen = {1: [], 2: []}
             while event(1) not in seen[1] or event(1) not in seen[2]:
@@ -91,6 +95,80 @@ def test_one_hearing_serves_all_subscribers():
 
     run(go())
     assert len(begun) == 1
+
+
+def test_of_what_was_handed_out_the_newest_replaces_what_was_not_taken_yet():
+    async def go():
+        subscriber = Subscriber()
+        for number in (1, 2):
+            subscriber.put({"kind": "row", "conversation": 7, "number": number})
+            subscriber.put({"kind": "counts", "unread": number})
+            subscriber.put(event(number))
+        return await subscriber.take(1)
+
+    taken = run(go())
+    assert [each["number"] for each in taken if each["kind"] == "row"] == [2]
+    assert [each["unread"] for each in taken if each["kind"] == "counts"] == [2]
+    assert [each for each in taken if each["kind"] == "conversation"] == [event(1), event(2)]
+
+
+def test_what_changed_is_read_once_for_all_streams_and_handed_to_each_by_its_reader():
+    readings = []
+
+    def read(payloads, readers):
+        readings.append((sorted(each["conversation"] for each in payloads), readers))
+        return {"ana": [{"kind": "row", "conversation": 1}]}
+
+    async def hear():
+        yield SYNC
+        await asyncio.sleep(0.05)
+        yield event(1)
+        yield event(2)
+        await asyncio.sleep(10)
+
+    async def go():
+        broadcaster = Broadcaster(read, hear)
+        async with (
+            broadcaster.subscribed("ana") as one,
+            broadcaster.subscribed("ana") as two,
+            broadcaster.subscribed("ben") as three,
+        ):
+            seen = {one: [], two: [], three: []}
+            while not all({"kind": "row", "conversation": 1} in seen[each] for each in (one, two)):
+                for each, found in seen.items():
+                    found += await each.take(0.1)
+            return seen[three]
+
+    assert {"kind": "row", "conversation": 1} not in run(go())
+    assert readings == [([1, 2], {"ana", "ben"})]
+
+
+def test_a_reading_that_fails_is_followed_by_the_next():
+    readings = []
+
+    def read(payloads, readers):
+        readings.append([each["conversation"] for each in payloads])
+        if len(readings) == 1:
+            raise OperationalError("gone")
+        return {"ana": [{"kind": "row", "conversation": 2}]}
+
+    async def go():
+        broadcaster = Broadcaster(read, hear)
+        async with broadcaster.subscribed("ana") as subscriber:
+            seen = []
+            while {"kind": "row", "conversation": 2} not in seen:
+                seen += await subscriber.take(5)
+
+    async def hear():
+        yield SYNC
+        yield event(1)
+        while not readings:
+            await asyncio.sleep(0.01)
+        yield event(2)
+        await asyncio.sleep(10)
+
+    run(go())
+    assert readings == [[1], [2]]
 
 
 # --- The poller -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The lists of the inbox: views, filters, search, order, keyset paging and counts that never count all rows."""
+"""The lists of the inbox: views, filters, search, order and keyset paging (their counts: counting.py)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,11 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
-from django.db.models import Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from desk.models import User
 from tickets.models import Contact, Conversation, Message, Ticket
 from tickets.rules.window import HUMAN_AGENT_WINDOW, RESPONSE_WINDOW
 from tickets.services import search, threads
@@ -20,13 +19,15 @@ from tickets.services.access import UserFacts, conversations_for
 from tickets.services.search import Found
 
 ROWS_PER_PAGE = 30
-COUNT_LIMIT = 100  # a badge says 99+ from here on; the database stops counting there too
+RELATED = ("contact", "channel", "assignee", "department", "current_ticket")  # what a row shows besides
 CLOSING_SOON = timedelta(hours=2)
 SEARCH_LIMIT = 200  # characters
+UNREAD_LIMIT = 100  # messages; more are not counted when some are read
 STATISTICS_TASK = "tickets.tasks.refresh_statistics"
 AFTER_ALL = 8 * 10**15  # microseconds: the year 2223, and a number that JavaScript still knows exactly
 
 Conversations = QuerySet[Conversation, Conversation]
+UserId = int | F
 
 
 def window_length() -> timedelta:
@@ -46,15 +47,18 @@ def _ended(rows: Conversations) -> Conversations:
 
 @dataclass(frozen=True)
 class View:
-    """One of the fixed views. `narrow(conversations, user_id, now)` leaves those that belong to it."""
+    """One of the fixed views. `narrow(conversations, user_id, now)` leaves those that belong to it.
+
+    `user_id` may also be what stands for it in a query about many users (F, OuterRef).
+    """
 
     name: str
     label: str
     empty: str
-    narrow: Callable[[Conversations, int, datetime], Conversations]
+    narrow: Callable[[Conversations, UserId, datetime], Conversations]
 
 
-def _closing(rows: Conversations, _user_id: int, now: datetime) -> Conversations:
+def _closing(rows: Conversations, _user_id: UserId, now: datetime) -> Conversations:
     closes = now - window_length()
     return rows.filter(last_customer_message_at__gt=closes, last_customer_message_at__lte=closes + CLOSING_SOON)
 
@@ -176,14 +180,17 @@ def matching(facts: UserFacts, user: AbstractBaseUser, query: ListQuery, now: da
 
 def in_list(facts: UserFacts, user: AbstractBaseUser, query: ListQuery, now: datetime | None = None) -> Conversations:
     """The same before anything is looked for: view, order and filters alone."""
-    now = now or timezone.now()
-    rows = query.view.narrow(conversations_for(user, facts), facts.user_id or 0, now)
-    rows = rows.filter(last_message_at__isnull=False)
+    rows = in_view(conversations_for(user, facts), query.view, facts.user_id or 0, now or timezone.now())
     if query.channel_id:
         rows = rows.filter(channel_id=query.channel_id)
     if query.department_id:
         rows = rows.filter(department_id=query.department_id)
     return rows
+
+
+def in_view(rows: Conversations, view: View, user_id: UserId, now: datetime) -> Conversations:
+    """Those of `rows` that belong to this view of the user; one without a message is in no list."""
+    return view.narrow(rows, user_id, now).filter(last_message_at__isnull=False)
 
 
 def searched(rows: Conversations, query: ListQuery) -> tuple[Conversations, Found]:
@@ -212,8 +219,7 @@ def page_of(
     if asked.about and len(first) <= size:
         rest = _ids(rows.filter(~asked.about(now)), REST, after if in_rest else None, size + 1 - len(first))
     ids = first + rest
-    related = ("contact", "channel", "assignee", "department", "current_ticket")
-    found = Conversation.objects.select_related(*related).in_bulk(ids[:size])
+    found = Conversation.objects.select_related(*RELATED).in_bulk(ids[:size])
     page = [found[pk] for pk in ids if pk in found]
     if not page or len(ids) <= size:
         return page, ""
@@ -269,27 +275,6 @@ def read_cursor(cursor: str) -> tuple[datetime, int] | None:
     return (moment, int(pk_text)) if len(pk_text) < 19 else None
 
 
-class _CountUpToLimit(Subquery):
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
-    output_field = IntegerField()
-
-
-def counts(facts: UserFacts, user: AbstractBaseUser, now: datetime | None = None) -> dict[str, int]:
-    """How many conversations each view holds, and `unread` of those not assigned to a colleague. At most COUNT_LIMIT.
-
-    One query; the database stops at the limit in each view.
-    """
-    now = now or timezone.now()
-    sets = {name: in_list(facts, user, ListQuery(view=view), now) for name, view in VIEWS.items()}
-    unread = conversations_for(user, facts).filter(unread_count__gt=0)
-    sets["unread"] = unread.filter(Q(assignee_id=None) | Q(assignee_id=facts.user_id))
-    columns = {
-        f"count_{name}": _CountUpToLimit(rows.order_by().values("pk")[:COUNT_LIMIT]) for name, rows in sets.items()
-    }
-    row = User.objects.filter(pk=user.pk).annotate(**columns).values(*columns).first() or {}
-    return {name.removeprefix("count_"): number for name, number in row.items()}
-
-
 def mark_read(conversation: Conversation, upto: str = "") -> bool:
     """Nobody needs to look at this conversation any more; returns whether that changed anything.
 
@@ -302,7 +287,7 @@ def mark_read(conversation: Conversation, upto: str = "") -> bool:
     if seen:
         later = beyond("sent_at", seen, descending=False)
         unseen = conversation.messages.filter(later, direction=Message.Direction.IN, kind=Message.Kind.MESSAGE)
-        left = unseen[:COUNT_LIMIT].count()
+        left = unseen[:UNREAD_LIMIT].count()
     if left >= conversation.unread_count:
         return False
     return _set_unread(conversation, conversation.unread_count, left)

@@ -1,5 +1,7 @@
 """What an agent typed and did not send: kept on the server, per agent and conversation."""
 
+from collections.abc import Collection
+
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tickets.models import Contact, Conversation, Draft
@@ -33,3 +35,9 @@ def texts(user: AbstractBaseUser, conversations: list[Conversation]) -> dict[int
     """The user's drafts in these conversations by conversation id; one query."""
     drafts = Draft.objects.filter(user=user, conversation__in=[row.pk for row in conversations])
     return dict(drafts.values_list("conversation_id", "text"))
+
+
+def texts_of(user_ids: Collection[int], conversation_ids: Collection[int]) -> dict[tuple[int, int], str]:
+    """The drafts of many users in these conversations by user id and conversation id; one query."""
+    drafts = Draft.objects.filter(user__in=user_ids, conversation__in=conversation_ids)
+    return {(user_id, pk): text for user_id, pk, text in drafts.values_list("user_id", "conversation_id", "text")}

@@ -1,12 +1,13 @@
 """What came in for an agent since a moment ago: for notifications of the browser."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Max, OuterRef, Q, Subquery
 
 from desk.models import User
-from tickets.models import Message
+from tickets.models import Conversation, Message
 from tickets.services.access import UserFacts, conversations_for
 from tickets.services.threads import one_line
 
@@ -40,15 +41,27 @@ def since(user: User, facts: UserFacts, seen: int | None) -> News:
         conversation__in=conversations_for(user, facts),
     )
     found = list(incoming.select_related("conversation__contact").order_by("-pk")[:MOST])
-    return News(newest, [_told(message, user) for message in reversed(found)])
+    return News(newest, [told(message, user.pk) for message in reversed(found)])
 
 
-def _told(message: Message, user: User) -> dict[str, Any]:
+def newest_in(conversation_ids: Collection[int]) -> dict[int, Message]:
+    """The newest message of each customer who waits to be read and is not blocked, by conversation; two queries."""
+    incoming = Message.objects.filter(
+        conversation=OuterRef("pk"), direction=Message.Direction.IN, kind=Message.Kind.MESSAGE
+    )
+    unread = Conversation.objects.filter(pk__in=conversation_ids, unread_count__gt=0, contact__blocked_at=None)
+    newest = unread.annotate(newest=Subquery(incoming.order_by("-sent_at", "-pk").values("pk")[:1]))
+    found = Message.objects.filter(pk__in=list(newest.values_list("newest", flat=True)))
+    return {message.conversation_id: message for message in found.select_related("conversation__contact")}
+
+
+def told(message: Message, user_id: int) -> dict[str, Any]:
+    """What a page is told of a message; it is news where the user has to answer, or nobody does yet."""
     conversation = message.conversation
     return {
         "id": message.pk,
         "conversation": conversation.pk,
-        "is_mine": conversation.assignee_id == user.pk,
+        "is_mine": conversation.assignee_id == user_id,
         "name": conversation.contact.display_name,
         "text": one_line(message.text, TEXT_CHARS) or "A file or card",
     }

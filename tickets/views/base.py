@@ -1,7 +1,7 @@
 """What every page of the workspace does first: who asks, what may they see, in which time zone do they read."""
 
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Concatenate
 
@@ -40,7 +40,7 @@ def agent_page(
                 return HttpResponse(status=401, headers={"HX-Redirect": resolve_url(settings.LOGIN_URL)})
             return redirect_to_login(request.get_full_path())
         request.facts = facts_for(request.user)
-        with timezone.override(zone_of(request)):
+        with timezone.override(zone_of(request.COOKIES)):
             response = view(request, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-cache")
         patch_vary_headers(response, ["HX-Request", "Cookie"])
@@ -54,9 +54,9 @@ def wants_part(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
 
 
-def zone_of(request: HttpRequest) -> zoneinfo.ZoneInfo:
+def zone_of(cookies: Mapping[str, str]) -> zoneinfo.ZoneInfo:
     """The browser's time zone as its cookie says, the installation's when that is missing or no zone."""
-    name = request.COOKIES.get(ZONE_COOKIE, "")
+    name = cookies.get(ZONE_COOKIE, "")
     try:
         return zoneinfo.ZoneInfo(name) if name else zoneinfo.ZoneInfo(settings.TIME_ZONE)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

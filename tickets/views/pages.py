@@ -11,7 +11,7 @@ from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
 from desk.models import Agent, Department, User
 from tickets.models import CannedReply, Conversation
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
-from tickets.services import access, conversations, drafts, replies
+from tickets.services import access, conversations, counting, drafts, replies
 from tickets.services.conversations import ORDERS, VIEWS, ListQuery
 from tickets.views import thread_items
 from tickets.views.base import AgentRequest
@@ -48,13 +48,13 @@ def fresh_rows_context(request: AgentRequest, query: ListQuery, ids: list[int]) 
         "query": query,
         "rows": rows_of(request, page, query, found=found),
         "list_query": urlencode(query.parameters()),
-        **counts_context(query, conversations.counts(request.facts, request.user)),
+        **counts_context(query, counting.counts(request.facts)),
     }
 
 
 def strip_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> dict:
     """For the whole list strip: the rows, the views with their counts, orders and filters."""
-    counts = conversations.counts(request.facts, request.user)
+    counts = counting.counts(request.facts)
     channels = access.channels_for(request.user, request.facts).order_by("name")
     return {
         **list_context(request, query, cursor=cursor, selected=selected),

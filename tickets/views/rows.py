@@ -37,6 +37,7 @@ class Row:
     clock: Clock
     draft: str
     sort_key: int
+    is_mine: bool = False
     is_selected: bool = False
     name: Pieces | None = None  # with what was looked for marked; None: nothing was
     snippet: search.Snippet | None = None
@@ -70,6 +71,7 @@ def rows_of(
             clock_of(conversation, now),
             kept.get(conversation.pk, ""),
             sort_key(conversation, query.order, now),
+            conversation.assignee_id == request.user.pk,
             conversation.pk == selected,
             marked(conversation.contact.display_name, terms) if terms else None,
             snippets.get(conversation.pk),

@@ -45,6 +45,31 @@ export function applyRows(html, ids, options = {}) {
   showPending();
 }
 
+/** What is looked for can only be found by the server; all else is handed to the page with the change. */
+export const isSearching = () => new URLSearchParams(query()).has("q");
+
+/** Show a row as the live stream hands it (tickets/views/open_pages.py), if it belongs to this list. */
+export function showRow(told) {
+  const list = new URLSearchParams(query());
+  const isWanted = (name) => !list.has(name) || Number(list.get(name)) === told[name];
+  if (!told.views.includes(list.get("view") ?? "all") || !isWanted("channel") || !isWanted("department")) {
+    update(told.conversation, null);
+  } else {
+    const row = parse(told.html).querySelector(".row-item");
+    row.dataset.sort = told.sort[list.get("sort") ?? "newest"];
+    row.querySelector("a.row").search = query();
+    update(told.conversation, row);
+  }
+  showPending();
+}
+
+/** Show how many conversations each view holds (badges by name), and how many are unread. */
+export function showCounts({ views: badges, unread }) {
+  for (const mark of views().querySelectorAll("[data-count]")) mark.textContent = badges[mark.dataset.count];
+  views().dataset.unread = unread;
+  showTitle();
+}
+
 /** Read the beginning of the list again, for when something may have been missed. */
 export async function refreshAll() {
   const asked = query();

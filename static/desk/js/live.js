@@ -1,4 +1,5 @@
-// The live stream: it names what changed, and the page reads that again through its normal views.
+// The live stream: it names what changed, and hands the rows of the list with their counts. The page reads the open
+// conversation again through its normal view, and everything whenever it may have missed something.
 
 import * as list from "./list.js";
 import * as looking from "./looking.js";
@@ -9,14 +10,16 @@ import * as thread from "./thread.js";
 
 const SHOW_AFTER = 1500; // milliseconds; shorter interruptions are not worth a word
 const MOST_ROWS = 50;
-const changed = new Set(); // conversations whose row is to be read again
+const OVERDUE = 5000; // milliseconds; what the stream did not hand until then, the page reads itself
+const changed = new Map(); // conversations whose row is not shown yet, and since when
+let overdue = null;
 let source = null;
 let retryIn = 2000;
 let downSince = null;
 let pace = 0; // how long the server wants a page to leave between two readings: many are open; milliseconds
 
 const threadPump = new Pump(() => thread.refresh());
-// A busy desk changes many rows a second: the list may take four times as long as its reading costs.
+// For a list that is searched, and for rows that were not handed. It may take four times as long as its reading costs.
 const listPump = new Pump(
   readRows,
   (took) => Math.min(4000, pace ? Math.max(pace, took * 2) : Math.max(400, took * 4)),
@@ -29,15 +32,38 @@ const catchUpPump = new Pump(
 );
 
 async function readRows() {
-  const ids = [...changed].slice(0, MOST_ROWS);
+  const due = list.isSearching() ? [...changed.keys()] : overdueRows();
+  const ids = due.slice(0, MOST_ROWS);
+  if (!ids.length) return;
   for (const id of ids) changed.delete(id);
   try {
     await list.refreshRows(ids);
   } catch (error) {
-    for (const id of ids) changed.add(id);
+    for (const id of ids) changed.set(id, performance.now());
     throw error;
   }
-  if (changed.size) listPump.ask();
+  if (due.length > ids.length) listPump.ask();
+}
+
+const overdueRows = () => [...changed.keys()].filter((id) => performance.now() - changed.get(id) >= OVERDUE);
+
+function rowChanged(id) {
+  changed.set(id, changed.get(id) ?? performance.now());
+  if (list.isSearching()) listPump.ask();
+  else overdue ??= setTimeout(askOverdue, OVERDUE + 100);
+}
+
+function askOverdue() {
+  overdue = null;
+  if (overdueRows().length) listPump.ask();
+  if (changed.size) overdue = setTimeout(askOverdue, OVERDUE);
+}
+
+function showRow(told) {
+  if (told.news) notify.tell(told.news);
+  if (list.isSearching()) return; // it is read
+  changed.delete(told.conversation);
+  list.showRow(told);
 }
 
 function showPresence({ user, presence }) {
@@ -89,11 +115,11 @@ function connect() {
   source.addEventListener("conversation", (event) => {
     const id = Number(JSON.parse(event.data).conversation);
     if (!id) return;
-    changed.add(id);
-    listPump.ask();
-    notify.ask();
+    rowChanged(id);
     if (id === thread.current()?.id) threadPump.ask();
   });
+  source.addEventListener("row", (event) => showRow(JSON.parse(event.data)));
+  source.addEventListener("counts", (event) => list.showCounts(JSON.parse(event.data)));
   source.addEventListener("pace", (event) => (pace = JSON.parse(event.data).ms));
   source.addEventListener("presence", (event) => looking.changed(JSON.parse(event.data).conversation));
   source.addEventListener("agent", (event) => showPresence(JSON.parse(event.data)));
@@ -109,6 +135,6 @@ export function start() {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState !== "visible") return;
     thread.markRead();
-    if (changed.size) listPump.ask();
+    if (changed.size && list.isSearching()) listPump.ask();
   });
 }

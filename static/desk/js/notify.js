@@ -10,7 +10,8 @@ const LEVEL_KEY = "desk.notify"; // off, mine, open (mine and unassigned)
 const SOUND_KEY = "desk.sound"; // on, or nothing
 const SOUNDED_KEY = "desk.sounded"; // the last message that made a sound, in whichever tab
 const PAUSE = 2000;
-let since = null; // the newest message that was told of
+let since = null; // the newest message there was when listening began, or the stream last began anew
+const told = new Map(); // by conversation, the newest message since then that was told of
 let audio = null;
 
 const newsPump = new Pump(read, () => PAUSE);
@@ -23,12 +24,15 @@ const isWanted = () => level() !== "off" || isSounding();
 async function read() {
   const response = await fetchPart(`${document.body.dataset.inbox}news/${since === null ? "" : `?since=${since}`}`);
   if (!response.ok) return;
-  const told = await response.json();
-  since = told.newest;
-  for (const message of told.messages) tell(message);
+  const { newest, messages } = await response.json();
+  for (const message of messages) tell(message);
+  since = newest;
 }
 
-function tell(message) {
+/** A customer wrote: {id, conversation, is_mine, name, text}. Each message is told once, if that is wanted at all. */
+export function tell(message) {
+  if (since === null || message.id <= Math.max(since, told.get(message.conversation) ?? 0)) return;
+  told.set(message.conversation, message.id);
   const isLookedAt = document.hasFocus() && document.visibilityState === "visible";
   if (isLookedAt && thread.current()?.id === message.conversation) return;
   if (!isLookedAt && (level() === "open" || (level() === "mine" && message.is_mine))) notify(message);
@@ -112,7 +116,7 @@ function listen() {
   if (!isWanted()) since = null;
 }
 
-/** A conversation changed: perhaps its customer wrote. */
+/** Something may have been missed: perhaps a customer wrote. */
 export function ask() {
   if (isWanted()) newsPump.ask();
 }

@@ -1,0 +1,223 @@
+"""What open pages are handed: the same as the list itself would show to each reader, and nothing else."""
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from desk.models import User
+from tickets.models import Conversation, Draft, Ticket
+from tickets.services import access, conversations, counting
+from tickets.services.conversations import ORDERS, VIEWS, ListQuery
+from tickets.views import open_pages
+
+from . import world
+
+UTC = ZoneInfo("UTC")
+
+
+def reader(user: User, zone: str = "UTC") -> open_pages.Reader:
+    return open_pages.reader_of(User.objects.get(pk=user.pk), {"desk_zone": zone})
+
+
+def event(conversation: Conversation, **fields) -> dict:
+    return {"kind": "conversation", **access.ids_of(conversation), **fields}
+
+
+def handed(user: User, *rows: Conversation, **fields) -> list[dict]:
+    one = reader(user)
+    return open_pages.read([event(row, **fields) for row in rows], {one}).get(one, [])
+
+
+def row_of(payloads: list[dict], conversation: Conversation) -> dict | None:
+    return next((each for each in payloads if each.get("conversation") == conversation.pk), None)
+
+
+def users(desk) -> list[User]:
+    return [desk.alice, desk.bob, desk.charlie, desk.root]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_rows_stand_in_the_views_of_the_list_and_badges_count_as_it_does(desk, data):
+    """Whatever state a conversation is in, and whoever reads: pushed or asked for, the answer is the same."""
+    now = timezone.now()
+    pick = lambda *values: data.draw(st.sampled_from(values))  # noqa: E731
+    conversation = world.make_conversation(
+        pick(desk.shop, desk.service),
+        at=now - pick(timedelta(minutes=5), timedelta(days=6, hours=23), timedelta(days=9)),
+        assignee=pick(None, desk.alice, desk.bob, desk.charlie),
+        department=pick(desk.sales, desk.support),
+        transferred_at=pick(None, now),
+        waiting_since=pick(None, now),
+        unread_count=pick(0, 3),
+    )
+    if pick(True, False):
+        Ticket.objects.filter(conversation=conversation).update(status="closed", closed_at=now)
+    if pick(True, False):
+        conversation.contact.blocked_at = now
+        conversation.contact.save()
+    if pick(True, False, False):
+        Conversation.objects.filter(pk=conversation.pk).update(last_message_at=None)
+    for user in users(desk):
+        facts = access.facts_for(User.objects.get(pk=user.pk))
+        listed = {
+            name
+            for name, view in VIEWS.items()
+            if conversations.in_list(facts, user, ListQuery(view=view)).filter(pk=conversation.pk).exists()
+        }
+        payloads = handed(user, conversation)
+        row = row_of(payloads, conversation)
+        assert set(row["views"] if row else ()) == listed
+        if row:
+            counts = next(each for each in payloads if each["kind"] == "counts")
+            exact = {
+                name: min(100, conversations.in_list(facts, user, ListQuery(view=view)).count())
+                for name, view in VIEWS.items()
+            }
+            assert counts["views"] == {name: str(number) if number else "" for name, number in exact.items()}
+
+
+def test_who_may_see_what_is_the_same_for_many_as_for_one(desk):
+    desk.charlie.user_permissions.add(Permission.objects.get(codename="view_conversation"))
+    everyone = [User.objects.get(pk=user.pk) for user in users(desk)]
+    assert access.facts_of(user.pk for user in everyone) == {user.pk: access.facts_for(user) for user in everyone}
+
+
+def test_a_row_is_handed_to_those_who_may_see_it_and_taken_from_those_who_no_longer_may(desk):
+    conversation = world.make_conversation(desk.shop, assignee=desk.alice)
+    assert row_of(handed(desk.alice, conversation), conversation)["html"]
+    assert not handed(desk.charlie, conversation)
+    gone = row_of(handed(desk.bob, conversation, was_assignee=desk.bob.pk), conversation)
+    assert gone == {"kind": "row", "conversation": conversation.pk, "views": []}
+
+
+def test_what_an_event_says_of_the_assignee_is_not_believed_when_the_row_says_otherwise(desk):
+    """An event is as old as its hearing: the content is decided by what the database says now."""
+    conversation = world.make_conversation(desk.shop)
+    stale = {**event(conversation), "assignee": desk.charlie.pk}
+    one = reader(desk.charlie)
+    assert open_pages.read([stale], {one})[one][0] == {"kind": "row", "conversation": conversation.pk, "views": []}
+
+
+@pytest.mark.parametrize("change", ["deactivated", "association", "permission"])
+def test_a_reader_who_may_see_something_else_than_a_moment_ago_is_handed_nothing(desk, change):
+    conversation = world.make_conversation(desk.shop)
+    desk.charlie.user_permissions.add(Permission.objects.get(codename="view_conversation"))
+    before = {reader(desk.alice), reader(desk.charlie)}
+    assert len(open_pages.read([event(conversation)], before)) == 2
+    if change == "deactivated":
+        User.objects.filter(pk=desk.alice.pk).update(is_active=False)
+    elif change == "association":
+        desk.shop.associations.all().delete()
+    else:
+        desk.charlie.user_permissions.clear()
+    left = {one.user_id for one in open_pages.read([event(conversation)], before)}
+    assert left == {desk.alice.pk if change == "permission" else desk.charlie.pk}
+
+
+def test_drafts_and_yours_are_each_readers_own(desk):
+    conversation = world.make_conversation(desk.shop, assignee=desk.alice)
+    Draft.objects.create(conversation=conversation, user=desk.alice, text="half a sentence")
+    mine = row_of(handed(desk.alice, conversation), conversation)["html"]
+    others = row_of(handed(desk.root, conversation), conversation)["html"]
+    assert "half a sentence" in mine
+    assert 'title="Yours"' in mine
+    assert "half a sentence" not in others
+    assert 'title="Alice"' in others
+
+
+def test_a_handed_row_is_the_row_of_the_list(desk, as_user):
+    """The same template: a row may be replaced by a handed one, and back, without a difference."""
+    conversation = world.make_conversation(desk.shop, "Rosa <b>Diaz</b>", unread_count=2, preview="<script>x</script>")
+    client = as_user(desk.alice)
+    client.cookies["desk_zone"] = "UTC"
+    page = client.get("/inbox/").content.decode()
+    row = row_of(handed(desk.alice, conversation), conversation)
+    assert f'data-sort="{row["sort"]["newest"]}"' in page
+    assert row["html"].replace('data-sort="0"', f'data-sort="{row["sort"]["newest"]}"').strip() in page
+    assert set(row["sort"]) == set(ORDERS)
+    assert "<script>" not in row["html"]
+
+
+def test_times_are_in_the_zone_of_each_page(desk):
+    conversation = world.make_conversation(desk.shop)
+    pages = {reader(desk.alice), reader(desk.alice, "Asia/Tokyo")}
+    found = open_pages.read([event(conversation)], pages)
+    shown = {one.zone.key: rows[0]["html"] for one, rows in found.items()}
+    assert ", 12:00" in shown["UTC"]
+    assert ", 21:00" in shown["Asia/Tokyo"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_news"),
+    [
+        ({"unread_count": 1}, True),
+        ({"unread_count": 1, "assignee": "alice"}, True),
+        ({"unread_count": 1, "assignee": "bob"}, False),
+        ({"unread_count": 0}, False),
+    ],
+)
+def test_news_are_what_waits_for_the_reader_or_for_nobody(desk, fields, is_news):
+    fields = {name: getattr(desk, value) if name == "assignee" else value for name, value in fields.items()}
+    conversation = world.make_conversation(desk.shop, **fields)
+    world.say(conversation, "First")
+    newest = world.say(conversation, "Second", at=world.NOON + timedelta(minutes=1))
+    told = row_of(handed(desk.alice, conversation), conversation)["news"]
+    assert (told and told["text"]) == ("Second" if is_news else None)
+    if told:
+        assert told["id"] == newest.pk
+        assert told["is_mine"] == ("assignee" in fields)
+
+
+def test_a_blocked_person_makes_no_news(desk):
+    conversation = world.make_conversation(desk.shop, unread_count=1)
+    world.say(conversation)
+    conversation.contact.blocked_at = world.NOON
+    conversation.contact.save()
+    assert row_of(handed(desk.alice, conversation), conversation)["news"] is None
+
+
+def test_an_erased_conversation_leaves_the_lists(desk):
+    conversation = world.make_conversation(desk.shop)
+    said = event(conversation)
+    Conversation.objects.filter(pk=conversation.pk).update(current_ticket=None)
+    Ticket.objects.filter(conversation=conversation).delete()
+    conversation.delete()
+    one = reader(desk.alice)
+    assert open_pages.read([said], {one})[one][0]["views"] == []
+
+
+def test_many_pages_and_rows_need_as_many_queries_as_few(desk):
+    def count(rows: int, agents: int) -> int:
+        made = [world.make_conversation(desk.shop, unread_count=1) for _ in range(rows)]
+        for row in made:
+            world.say(row)
+        team = [world.make_agent(f"agent-{rows}-{n}", desk.sales) for n in range(agents)]
+        for user in team:
+            desk.shop.associations.create(agent=user.agent)
+        readers = {reader(user) for user in team}
+        with CaptureQueriesContext(connection) as captured:
+            found = open_pages.read([event(row) for row in made], readers)
+        assert len(found) == agents
+        return len(captured)
+
+    few = count(rows=1, agents=1)
+    assert count(rows=20, agents=15) == few
+    assert few <= 10
+
+
+def test_counts_of_many_are_those_of_each(desk):
+    for n, assignee in enumerate((None, desk.alice, desk.bob, desk.charlie)):
+        world.make_conversation(desk.shop, f"P{n}", assignee=assignee, unread_count=n)
+        world.make_conversation(desk.service, f"Q{n}", assignee=assignee)
+    everyone = [access.facts_for(User.objects.get(pk=user.pk)) for user in users(desk)]
+    together = counting.counts_of(everyone)
+    assert together == {facts.user_id: counting.counts(facts) for facts in everyone}
+    assert [together[user.pk]["mine"] for user in users(desk)] == [2, 2, 2, 0]

@@ -1,0 +1,69 @@
+"""In which views a conversation stands, and how many each view holds: never by counting all rows."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from django.db.models import Exists, F, IntegerField, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from desk.models import User
+from tickets.models import Conversation
+from tickets.services.access import UserFacts, seen_by
+from tickets.services.conversations import RELATED, VIEWS, Conversations, in_view
+
+COUNT_LIMIT = 100  # a badge says 99+ from here on; the database stops counting there too
+MINE = "mine"
+
+Counts = dict[str, int]
+
+
+class _CountUpToLimit(Subquery):
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
+def counts(facts: UserFacts, now: datetime | None = None) -> Counts:
+    """How many conversations each view holds, and `unread` of those not assigned to a colleague. At most COUNT_LIMIT.
+
+    One query; the database stops at the limit in each view.
+    """
+    return counts_of([facts], now).get(facts.user_id or 0, {})
+
+
+def counts_of(everybody: Iterable[UserFacts], now: datetime | None = None) -> dict[int, Counts]:
+    """The same for many users by their id: one query for all who see the same channels and departments."""
+    now = now or timezone.now()
+    alike: dict[UserFacts, list[int]] = {}
+    for facts in everybody:
+        if facts.user_id is not None:
+            alike.setdefault(replace(facts, user_id=OuterRef("pk")), []).append(facts.user_id)
+    found = {}
+    for facts, user_ids in alike.items():
+        columns = _columns(facts, now)
+        for row in User.objects.filter(pk__in=user_ids).annotate(**columns).values_list("pk", *columns):
+            found[row[0]] = {name.removeprefix("count_"): number for name, number in zip(columns, row[1:], strict=True)}
+    return found
+
+
+def _columns(facts: UserFacts, now: datetime) -> dict[str, Subquery]:
+    """What to count in a query about users; `facts.user_id` refers to the user of each row."""
+    allowed = seen_by(facts)
+    sets = {name: in_view(allowed, view, facts.user_id, now) for name, view in VIEWS.items()}
+    sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=facts.user_id), unread_count__gt=0)
+    return {f"count_{name}": _CountUpToLimit(rows.order_by().values("pk")[:COUNT_LIMIT]) for name, rows in sets.items()}
+
+
+def with_views(ids: Collection[int], now: datetime) -> list[tuple[Conversation, frozenset[str]]]:
+    """Those of these conversations that are there, each with the names of the views it stands in; one query.
+
+    MINE is then a view of the assignee alone.
+    """
+    same = Conversation.objects.filter(pk=OuterRef("pk"))
+    marks = {f"in_{name}": Exists(_in_view_of_assignee(same, name, now)) for name in VIEWS}
+    rows = Conversation.objects.select_related(*RELATED).annotate(**marks).filter(pk__in=ids)
+    return [(row, frozenset(name for name in VIEWS if getattr(row, f"in_{name}"))) for row in rows]
+
+
+def _in_view_of_assignee(rows: Conversations, name: str, now: datetime) -> Conversations:
+    return in_view(rows, VIEWS[name], F("assignee_id"), now)

@@ -1,0 +1,116 @@
+"""What a change looks like on the open pages: read and rendered once for all of them, and handed out by `desk.stream`.
+
+A page that asked for each change by itself would cost a request per page and change; here two hundred pages cost a few
+queries and one rendering per row. Who may see what is asked anew in each reading.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from desk.models import User
+from tickets.models import Conversation
+from tickets.services import access, counting, drafts, news
+from tickets.services.conversations import ORDERS, sort_key
+from tickets.services.counting import MINE
+from tickets.templatetags.desk import badge
+from tickets.views.base import zone_of
+from tickets.views.rows import Row, clock_of
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Whose page it is, and the time zone it shows: pages alike in both are handed the same."""
+
+    facts: access.UserFacts
+    zone: ZoneInfo
+
+    @property
+    def user_id(self) -> int:
+        return self.facts.user_id or 0
+
+
+def reader_of(user: User, cookies: Mapping[str, str]) -> Reader:
+    return Reader(access.facts_for(user), zone_of(cookies))
+
+
+def visible(reader: Reader, payload: Payload) -> bool:
+    """May this reader be told of a live event? Asks no database."""
+    return access.visible(reader.facts, payload)
+
+
+def read(payloads: Collection[Payload], readers: Collection[Reader]) -> dict[Reader, list[Payload]]:
+    """What these events about conversations mean for each reader's page; a constant number of queries.
+
+    `row`: {conversation, views (names of those it stands in; [] when it is none of the reader's business), channel,
+    department (ids), sort (number by order), html, news (as `news.told`, or null)}. `counts`: {views (name: badge),
+    unread}. A reader who may see something else than a moment ago is left out: the stream notices and says `sync`.
+    """
+    now = timezone.now()
+    ids = {payload["conversation"] for payload in payloads}
+    current = access.facts_of(reader.user_id for reader in readers)
+    readers = [reader for reader in readers if current.get(reader.user_id) == reader.facts]
+    painter = _Painter(ids, readers, now)
+    counts = counting.counts_of({reader.facts for reader in readers}, now)
+    found = {}
+    for reader in readers:
+        told = {payload["conversation"] for payload in payloads if visible(reader, payload)}
+        rows = painter.rows_for(reader, told)
+        if rows and reader.user_id in counts:
+            found[reader] = [*rows, _badges(counts[reader.user_id])]
+    return found
+
+
+class _Painter:
+    """The rows of some conversations, each drawn once for all whose page shows the same."""
+
+    def __init__(self, ids: Collection[int], readers: Collection[Reader], now: datetime) -> None:
+        self._now = now
+        self._found = counting.with_views(ids, now)
+        self._drafts = drafts.texts_of({reader.user_id for reader in readers}, ids)
+        self._news = news.newest_in(ids)
+        self._html = cache(self._draw)
+
+    def rows_for(self, reader: Reader, told: Collection[int]) -> list[Payload]:
+        """What this reader sees of them, and for those of `told` that they may not see, that these left."""
+        seen = [each for each in self._found if access.visible(reader.facts, access.ids_of(each[0]))]
+        gone = set(told) - {conversation.pk for conversation, _views in seen}
+        return [self._row(reader, *each) for each in seen] + [_gone(pk) for pk in sorted(gone)]
+
+    def _row(self, reader: Reader, conversation: Conversation, views: frozenset[str]) -> Payload:
+        is_mine = conversation.assignee_id == reader.user_id
+        draft = self._drafts.get((reader.user_id, conversation.pk), "")
+        is_news = is_mine or conversation.assignee_id is None
+        message = self._news.get(conversation.pk) if is_news else None
+        return {
+            "kind": "row",
+            "conversation": conversation.pk,
+            "views": sorted(views if is_mine else views - {MINE}),
+            "channel": conversation.channel_id,
+            "department": conversation.department_id,
+            "sort": {order: sort_key(conversation, order, self._now) for order in ORDERS} if views else {},
+            "html": self._html(conversation, is_mine, draft, reader.zone),
+            "news": news.told(message, reader.user_id) if message else None,
+        }
+
+    def _draw(self, conversation: Conversation, is_mine: bool, draft: str, zone: ZoneInfo) -> str:
+        row = Row(conversation, clock_of(conversation, self._now), draft, sort_key=0, is_mine=is_mine)
+        with timezone.override(zone):
+            return render_to_string("tickets/_row.html", {"row": row})
+
+
+def _gone(conversation_id: int) -> Payload:
+    return {"kind": "row", "conversation": conversation_id, "views": []}
+
+
+def _badges(counts: counting.Counts) -> Payload:
+    views = {name: badge(number) for name, number in counts.items() if name != "unread"}
+    return {"kind": "counts", "views": views, "unread": counts["unread"]}
