@@ -24,9 +24,8 @@ def ids(response) -> list[int]:
 
 
 def count_of(response, view: str) -> str:
-    found = re.search(
-        rf'data-view="{view}"[^>]*>[^<]*<span class="view__count" data-count="{view}">([^<]*)<', response.content.decode()
-    )
+    badge = rf'data-view="{view}"[^>]*>[^<]*<span class="view__count" data-count="{view}">([^<]*)<'
+    found = re.search(badge, response.content.decode())
     return found.group(1) or "0"
 
 
