@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 
 from desk.admin import ReadOnlyAdmin, SetupModelAdmin
 from tickets.models import CannedReply, Contact, Erasure
-from tickets.services import erasing
+from tickets.services import erasing, moderation
 
 
 @admin.register(CannedReply)
@@ -95,6 +95,7 @@ class PersonAdmin(ReadOnlyAdmin):
             "title": f"Erase {person.display_name}",
             "person": person,
             "counts": erasing.counts_of(person),
+            "meta_blocks": moderation.blocked_at_meta(person),
             "conversation": person.conversations.order_by("-last_message_at").first(),
             "refusal": refusal,
         }

@@ -31,6 +31,9 @@ class Erasure(models.Model):
     )
     erased_at = models.DateTimeField(default=timezone.now)
     counts = models.JSONField(default=dict, help_text="How much of each was erased: messages, files, bytes, …")
+    meta_blocks = models.BooleanField(
+        null=True, default=False, help_text="Does Meta go on blocking them? Unknown when Meta has not answered"
+    )
     files_left = models.JSONField(default=list, blank=True, help_text="Names in the storage, made by us")
     completed_at = models.DateTimeField(null=True, blank=True, help_text="When the last file was deleted")
 

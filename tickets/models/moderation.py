@@ -1,6 +1,7 @@
 """What Meta is told of a person who is blocked or unblocked in Desk."""
 
 from django.db import models
+from django.utils import timezone
 
 from .contact import Contact
 
@@ -30,3 +31,8 @@ class Moderation(models.Model):
 
     def __str__(self) -> str:
         return f"{'block' if self.is_blocked else 'unblock'} of {self.contact}"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Say whether a worker is telling Meta at this moment."""
+        return self.claimed_until is not None and self.claimed_until > timezone.now()

@@ -2,6 +2,9 @@
 
 The contact, their conversations and tickets stay as empty shells with numbers and times; mids stay, so that Meta's late
 repetitions are known and not taken in once more. When the person writes again they are a new contact.
+
+A block stays at Meta: whoever was kept away is not let in again by asking to be erased. Desk forgets whom it would have
+to name to take the block back, so the receipt says that it is there.
 """
 
 import logging
@@ -35,7 +38,7 @@ from tickets.models import (
     PageSignal,
     Ticket,
 )
-from tickets.services import events, threads
+from tickets.services import events, moderation, threads
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ NEVER_SENT = (State.QUEUED, State.HELD, State.FAILED)
 
 BUSY = "Messages of this person are coming in at this moment. Nothing was erased. Try again in a few seconds."
 SENDING = "A reply to this person is being sent at this moment. Nothing was erased. Try again in a few seconds."
+TELLING = "Facebook is being told of a block of this person at this moment. Nothing was erased. Try again in a minute."
 
 
 class Refused(Exception):
@@ -113,6 +117,9 @@ def _erase(user: User, person: Contact, found: redaction.Search) -> Erasure:
     messages = Message.objects.filter(conversation__contact=person)
     if messages.filter(state=State.SENDING).exists():
         raise Refused(SENDING)
+    told = moderation.lock(person)
+    if told is not None and told.is_under_way:
+        raise Refused(TELLING)
     counts = Counter(counts_of(person))
     redacted = redaction.redact(found)
     counts["deliveries"], counts["events"] = redacted.deliveries, redacted.events
@@ -125,6 +132,7 @@ def _erase(user: User, person: Contact, found: redaction.Search) -> Erasure:
         contact=person,
         erased_by=user,
         counts=counts,
+        meta_blocks=moderation.blocked_at_meta(person),
         files_left=files,
     )
     events.forget(list(Conversation.objects.filter(contact=person).values_list("pk", flat=True)))

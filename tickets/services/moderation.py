@@ -60,6 +60,17 @@ def try_again(contact: Contact) -> bool:
     return True
 
 
+def blocked_at_meta(contact: Contact) -> bool | None:
+    """Say whether Meta blocks `contact` by what it last confirmed; None when it has not answered."""
+    row = Moderation.objects.filter(contact=contact).first()
+    return row.meta_blocks if row else False
+
+
+def lock(contact: Contact) -> Moderation | None:
+    """Lock and return what Meta is told of `contact`: until the end of the transaction no call about them begins."""
+    return Moderation.objects.select_for_update().filter(contact=contact).first()
+
+
 def due() -> QuerySet[Moderation, Moderation]:
     """The wishes Meta can be told of now: no call for them is under way, their Page is connected and not limited."""
     now = timezone.now()
