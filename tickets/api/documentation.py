@@ -21,6 +21,9 @@ class RefusalSerializer(serializers.Serializer):
     code = serializers.ChoiceField(
         choices=[(code.value, code.name) for code in Refusal], help_text="The reason for programs."
     )
+    message = serializers.IntegerField(
+        required=False, help_text="With answered_meanwhile: id of the newest answer of somebody else."
+    )
 
 
 BAD_INPUT = OpenApiResponse(

@@ -9,10 +9,11 @@ from rest_framework.views import exception_handler
 
 
 class Refused(exceptions.APIException):
-    """A reply that a rule forbids: `{"detail": sentence, "code": reason code}`."""
+    """A reply that a rule forbids: `{"detail": sentence, "code": reason code}`, and `facts` for some codes."""
 
-    def __init__(self, status_code: int, sentence: str, code: str) -> None:
+    def __init__(self, status_code: int, sentence: str, code: str, **facts: Any) -> None:
         super().__init__(detail={"detail": sentence, "code": code})
+        self.detail |= facts  # as they are: APIException would make texts of them
         self.status_code = status_code
 
 

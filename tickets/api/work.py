@@ -15,7 +15,8 @@ from rest_framework.views import APIView
 from desk.models import Department, User
 from tickets.models import Conversation, Message
 from tickets.rules.sending import Refusal
-from tickets.services import access, conversations, handling, reactions, replies
+from tickets.services import access, conversations, handling, reactions, unsent
+from tickets.services.answered import AnsweredMeanwhile, answerer
 from tickets.services.replies import ReplyRefused
 
 from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT
@@ -174,6 +175,18 @@ class WorksOnConversations:
         return Response(ConversationSerializer(fresh, context=self.get_serializer_context()).data)
 
 
+class SendAgainSerializer(serializers.Serializer):
+    seen = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        max_value=BIGGEST_ID,
+        help_text="Id of the newest answer that was seen. When somebody else answered after the reply was written and "
+        "after this, the answer is 409 with the code answered_meanwhile, and nothing is sent.",
+    )
+
+
 class ReactSerializer(serializers.Serializer):
     emoji = serializers.CharField(allow_blank=True, max_length=40, help_text="One emoji; empty: none any more.")
 
@@ -181,21 +194,21 @@ class ReactSerializer(serializers.Serializer):
 class SettlesMessages:
     """The POSTs on a message: what an agent may do with a reply that did not simply go out, and the Page's reaction."""
 
-    @described("Send a failed reply again", NothingSerializer, MessageSerializer)
+    @described("Send a failed reply again", SendAgainSerializer, MessageSerializer)
     def retry(self, request: Request, pk: str) -> Response:
-        return self._settle(request, replies.retry)
+        return self._send(request, unsent.retry)
 
-    @described("Send a held reply", NothingSerializer, MessageSerializer)
+    @described("Send a held reply", SendAgainSerializer, MessageSerializer)
     def release(self, request: Request, pk: str) -> Response:
-        return self._settle(request, replies.release)
+        return self._send(request, unsent.release)
 
-    @described("Send an unsure reply again, which did not arrive", NothingSerializer, MessageSerializer)
+    @described("Send an unsure reply again, which did not arrive", SendAgainSerializer, MessageSerializer)
     def resend(self, request: Request, pk: str) -> Response:
-        return self._settle(request, replies.send_again)
+        return self._send(request, unsent.send_again)
 
     @described("Say that an unsure reply did arrive", NothingSerializer, MessageSerializer)
     def arrived(self, request: Request, pk: str) -> Response:
-        return self._settle(request, replies.mark_arrived)
+        return self._settle(request, unsent.mark_arrived)
 
     @described(
         "Cancel a reply that has not gone out",
@@ -204,7 +217,7 @@ class SettlesMessages:
         **{"204": OpenApiResponse(description="The reply is gone; nothing is sent.")},
     )
     def cancel(self, request: Request, pk: str) -> Response:
-        self._settle(request, replies.discard, answer=False)
+        self._settle(request, unsent.discard, answer=False)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @described("React to a message of the customer", ReactSerializer, MessageSerializer)
@@ -214,16 +227,31 @@ class SettlesMessages:
         emoji = form.validated_data["emoji"]
         return self._settle(request, lambda user, row: reactions.react(user, row, emoji))
 
+    def _send(self, request: Request, act: Callable[[User, Message, int | None], Any]) -> Response:
+        form = SendAgainSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        return self._settle(request, lambda user, row: act(user, row, form.validated_data["seen"]))
+
     def _settle(self, request: Request, act: Callable[[User, Message], Any], *, answer: bool = True) -> Response:
         row = self.get_object()
         try:
             act(request.user, row)
         except ReplyRefused as error:
             raise Refused(status.HTTP_409_CONFLICT, error.verdict.sentence, error.verdict.code) from None
+        except AnsweredMeanwhile as error:
+            raise _answered(error.message) from None
         if not answer:
             return Response()
         fresh = self.get_queryset().get(pk=row.pk)
         return Response(MessageSerializer(fresh, context=self.get_serializer_context()).data)
+
+
+def _answered(answer: Message) -> Refused:
+    sentence = (
+        f"{answerer(answer)} answered on {answer.sent_at:%-d %B %Y at %H:%M} UTC, after this reply was written. "
+        f"It was not sent: read that answer, then send this one with seen={answer.pk} if it still fits."
+    )
+    return Refused(status.HTTP_409_CONFLICT, sentence, Refusal.ANSWERED_MEANWHILE, message=answer.pk)
 
 
 class NoteSerializer(serializers.Serializer):

@@ -32,6 +32,7 @@ class Refusal(StrEnum):
     TEXT_BLANK = "text_blank"
     TEXT_TOO_LONG = "text_too_long"
     FILE_REFUSED = "file_refused"
+    ANSWERED_MEANWHILE = "answered_meanwhile"
     NOT_POSSIBLE = "not_possible"
 
 

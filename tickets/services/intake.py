@@ -166,7 +166,7 @@ class Customer:
             if fields["kind"] == Kind.MESSAGE and conversation.thread_owner_app_id and not message.is_standby:
                 self._set_owner(incoming, "")  # had another app the thread, this would have come in standby
             if fields["kind"] == Kind.MESSAGE and conversation.holds_reply:
-                holds.release(conversation, message.ticket_id)
+                holds.release(conversation)
         return message, created
 
     # --- What happens to messages -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Replies: asked for, queued, and what an agent may do with one that waits, failed or is unsure.
+"""Replies: asked for, and queued. What becomes of one that did not simply go out, an agent decides in `unsent`.
 
 The sending itself is `tickets.services.outbox`; the rules are `tickets.rules.sending` and `tickets.rules.window`.
 """
@@ -17,11 +17,11 @@ from channels_im.messenger import files as file_rules
 from channels_im.models import Page
 from desk.models import User
 from desk.nudge import nudge
-from tickets.models import Attachment, Conversation, EventType, Message
-from tickets.rules.sending import ALLOWED, Action, Refusal, SendFacts, Verdict, clean_text, is_blank, may_hold
+from tickets.models import Attachment, Conversation, Message
+from tickets.rules.sending import ALLOWED, Refusal, SendFacts, Verdict, clean_text, is_blank, may_hold
 from tickets.rules.sending import may_send as decide
 from tickets.rules.window import Window, policy, window
-from tickets.services import access, answered, events, holds, settling, threads
+from tickets.services import access, answered, holds, settling, threads
 from tickets.services.times import now_ms
 
 State, Source = Message.State, Message.Source
@@ -221,7 +221,7 @@ def _known_parts(conversation: Conversation, key: str) -> list[Message]:
 
 def _check_reply_to(conversation: Conversation, mid: str) -> None:
     known = not mid or Message.objects.filter(conversation=conversation, mid=mid).exists()
-    _require(known, "The message this replies to is not in this conversation. Choose another one, or reply without it.")
+    require(known, "The message this replies to is not in this conversation. Choose another one, or reply without it.")
 
 
 def _store(file: File, found: file_rules.OutgoingFile) -> Attachment:
@@ -257,142 +257,7 @@ def _forget(attachments: Iterable[Attachment]) -> None:
         attachment.file.delete(save=False)
 
 
-# --- What an agent does with a reply that did not simply go out -------------------------------------------------------
-def retry(user: User, message: Message) -> Message:
-    """Queue a failed reply again. Raises ReplyRefused when it may not be sent now, or is not a failed one any more."""
-    return _queue_again(user, message, State.FAILED, "This message is not waiting to be retried any more.")
-
-
-def release(user: User, message: Message) -> Message:
-    """Queue a held reply. Raises ReplyRefused when the reason still stands, or it is not held any more."""
-    return _queue_again(user, message, State.HELD, "This message is not held any more.")
-
-
-def wait(user: User, message: Message) -> Message:
-    """Let a held reply go out by itself when the customer writes. Raises ReplyRefused when it lacks something else."""
-    _require_access(user, message)
-    verdict = may_send(user, message.conversation)
-    if not verdict.allowed and not verdict.waits_for_customer:
-        raise ReplyRefused(verdict)
-    with transaction.atomic():
-        conversation = _lock_conversation_of(message)
-        is_shut = policy(window_of(conversation), author_is_human=True) is None
-        _require(is_shut, "The customer has written meanwhile: you can send it now.")
-        held = Message.objects.filter(pk=message.pk, direction=Message.Direction.OUT, state=State.HELD)
-        _require(held.update(waits_for_customer=True, reason=verdict.sentence), "This message is not held any more.")
-        holds.refresh(conversation)
-        events.messages_updated(conversation, [message.pk], "reason")
-        threads.announce(conversation)
-    message.refresh_from_db()
-    return message
-
-
-def send_again(user: User, message: Message) -> Message:
-    """Queue an unsure reply again: the agent has looked, and it did not arrive.
-
-    Raises ReplyRefused while Desk still finds out by itself, and for an error after which Meta says such messages were
-    delivered (1/1357046): those are never sent again.
-    """
-    _require(
-        not settling.is_never_resent(message),
-        "Facebook says that such messages were delivered, so it is not sent again. Write a new message instead.",
-    )
-    if message.state == State.UNSURE and message.retry_after is not None:
-        raise ReplyRefused(_no("Desk is still asking Facebook whether this message arrived. Try again in a minute."))
-    return _queue_again(user, message, State.UNSURE, "This message is not unsure any more.")
-
-
-def mark_arrived(user: User, message: Message) -> Message:
-    """Take the agent's word that an unsure reply arrived. Raises ReplyRefused when it is not unsure any more."""
-    _require_access(user, message)
-    with transaction.atomic():
-        conversation = _lock_conversation_of(message)
-        found = Message.objects.filter(pk=message.pk, state=State.UNSURE).first()
-        _require(found is not None, "This message is not unsure any more.")
-        found.state, found.reason, found.retry_after = State.SENT, f"Marked as arrived by {user}.", None
-        found.sent_at = found.claimed_at or found.sent_at
-        settling.apply_watermarks(conversation, found)
-        found.save(update_fields=["state", "reason", "retry_after", "sent_at", "delivered_at", "read_at"])
-        events.messages_updated(conversation, [found.pk], "state", "reason", "sent_at")
-        threads.announce(conversation)
-        nudge(settling.DRAIN_TASK)
-    message.refresh_from_db()
-    return message
-
-
-def discard(user: User, message: Message) -> str:
-    """Remove a reply that has not gone out (failed, held, or queued and not yet taken) and return its text.
-
-    Raises ReplyRefused when it is being sent, may have been sent, or was.
-    """
-    _require_access(user, message)
-    with transaction.atomic():
-        conversation = _lock_conversation_of(message)
-        waiting = Message.objects.select_for_update().filter(
-            pk=message.pk,
-            direction=Message.Direction.OUT,
-            kind=Message.Kind.MESSAGE,
-            state__in=(State.FAILED, State.HELD, State.QUEUED),
-        )
-        found = waiting.first()
-        _require(found is not None, "This message is on its way or was sent already; it cannot be discarded.")
-        files = [attachment.file for attachment in found.attachments.all() if attachment.file]
-        found.delete()
-        threads.forget_message(conversation, found)
-        events.tell(EventType.MESSAGE_DELETED, conversation, message=message.pk, by=user)
-        holds.refresh(conversation)
-        for file in files:
-            transaction.on_commit(lambda file=file: file.storage.delete(file.name))
-    return message.text
-
-
-def _queue_again(user: User, message: Message, state: str, gone: str) -> Message:
-    _require_access(user, message)
-    verdict = may_send(user, message.conversation)
-    if not verdict.allowed:
-        raise ReplyRefused(verdict)
-    with transaction.atomic():
-        conversation = _lock_conversation_of(message)
-        waiting = Message.objects.filter(
-            pk=message.pk, direction=Message.Direction.OUT, state=state, retry_after__isnull=True
-        )
-        changed = waiting.update(
-            state=State.QUEUED,
-            reason="",
-            waits_for_customer=False,
-            error_code=None,
-            error_subcode=None,
-            fbtrace_id="",
-            attempts=0,
-            retry_after=timezone.now(),
-            claimed_at=None,
-            claimed_by="",
-        )
-        _require(changed, gone)
-        holds.refresh(conversation)
-        threads.refresh_waiting(conversation)
-        events.messages_updated(conversation, [message.pk], "state", "reason")
-        threads.announce(conversation)
-        nudge(settling.DRAIN_TASK)
-    message.refresh_from_db()
-    return message
-
-
-def _require_access(user: User, message: Message) -> None:
-    if not access.conversations_for(user).filter(pk=message.conversation_id).exists():
-        raise ReplyRefused(
-            Verdict(False, Refusal.NOT_ASSOCIATED, "You are not an agent of this conversation.", Action.ASSOCIATE)
-        )
-
-
-def _lock_conversation_of(message: Message) -> Conversation:
-    return Conversation.objects.select_for_update().get(pk=message.conversation_id)
-
-
-def _require(condition: object, sentence: str) -> None:
+def require(condition: object, sentence: str) -> None:
+    """Raise ReplyRefused with this sentence when the condition does not hold: not possible in the present state."""
     if not condition:
-        raise ReplyRefused(_no(sentence))
-
-
-def _no(sentence: str) -> Verdict:
-    return Verdict(False, Refusal.NOT_POSSIBLE, sentence)
+        raise ReplyRefused(Verdict(False, Refusal.NOT_POSSIBLE, sentence))

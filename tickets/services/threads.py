@@ -144,19 +144,44 @@ def forget_message(conversation: Conversation, message: Message) -> None:
     The caller holds the conversation's lock. A ticket that this message alone had opened goes with it.
     """
     conversation.message_count = max(conversation.message_count - 1, 0)
-    if message.ticket_id is not None and not Message.objects.filter(ticket_id=message.ticket_id).exists():
-        Ticket.objects.filter(pk=message.ticket_id).delete()
-        conversation.current_ticket = conversation.tickets.order_by("-opened_at", "-id").first()
+    left(conversation, {message.ticket_id})
     newest = Message.objects.filter(conversation=conversation, kind=Kind.MESSAGE).order_by("-sent_at", "-id").first()
     if newest is None:
         conversation.last_message_at, conversation.preview, conversation.preview_is_ours = None, "", False
     else:
-        shown = {field: getattr(newest, field) for field in ("direction", "source", "sent_at", "state", "text", "card")}
-        _show_as_newest(conversation, NewMessage(**shown, attachments=tuple(newest.attachments.all())))
-    changed = ["message_count", "current_ticket", "last_message_at", "preview", "preview_is_ours"]
-    conversation.save(update_fields=changed)
+        show_as_newest(conversation, newest)
+    conversation.save(update_fields=["message_count", "last_message_at", "preview", "preview_is_ours"])
     refresh_waiting(conversation)
     announce(conversation)
+
+
+def show_as_newest(conversation: Conversation, message: Message) -> None:
+    """Let the list show this message as the conversation's newest; the caller saves time and preview."""
+    shown = {field: getattr(message, field) for field in ("direction", "source", "sent_at", "state", "text", "card")}
+    _show_as_newest(conversation, NewMessage(**shown, attachments=tuple(message.attachments.all())))
+
+
+def ticket_of_reply(conversation: Conversation, at: datetime) -> int | None:
+    """Return the ticket (id) that a reply which goes out at `at` joins; None when nothing was said yet."""
+    verdict = threading.place_reply(at, *_neighbours(conversation, at))
+    return verdict.ticket.ticket_id if isinstance(verdict, threading.Join) else None
+
+
+def left(conversation: Conversation, ticket_ids: set[int | None]) -> None:
+    """Bring tickets up to date that a message has just left. One that nothing is left of goes with it.
+
+    The caller holds the conversation's lock.
+    """
+    for ticket in Ticket.objects.filter(pk__in=ticket_ids - {None}):
+        newest = ticket.messages.filter(kind=Kind.MESSAGE).aggregate(at=Max("sent_at"))["at"]
+        if newest is not None:
+            Ticket.objects.filter(pk=ticket.pk).update(last_message_at=newest)
+        elif not ticket.messages.exists():
+            was_current = conversation.current_ticket_id == ticket.pk
+            ticket.delete()
+            if was_current:
+                conversation.current_ticket = conversation.tickets.order_by("-opened_at", "-id").first()
+                conversation.save(update_fields=["current_ticket"])
 
 
 def refresh_waiting(conversation: Conversation) -> None:

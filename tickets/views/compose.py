@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from tickets.models import Conversation, Message
 from tickets.rules.sending import clean_text, is_blank
-from tickets.services import access, drafts, handling, replies
+from tickets.services import access, drafts, handling, replies, unsent
 from tickets.services.answered import AnsweredMeanwhile, answerer
 from tickets.services.replies import ReplyRefused
 from tickets.views import pages, thread_items
@@ -109,22 +109,23 @@ def draft(request: AgentRequest, conversation_id: int) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+SENDS: dict[str, Callable] = {"retry": unsent.retry, "release": unsent.release, "send-again": unsent.send_again}
 CHOICES: dict[str, Callable] = {
-    "retry": replies.retry,
-    "release": replies.release,
-    "wait": replies.wait,
-    "discard": replies.discard,
-    "cancel": replies.discard,
-    "send-again": replies.send_again,
-    "arrived": replies.mark_arrived,
+    "wait": unsent.wait,
+    "discard": unsent.discard,
+    "cancel": unsent.discard,
+    "arrived": unsent.mark_arrived,
 }
 
 
 @require_POST
 @agent_page
 def settle(request: AgentRequest, conversation_id: int, message_id: int, choice: str) -> HttpResponse:
-    """What the agent chose for a reply that failed, is held or unsure. The text of a discarded one joins the draft."""
-    if choice not in CHOICES:
+    """What the agent chose for a reply that failed, is held or unsure. The text of a discarded one joins the draft.
+
+    409 when it would go out and somebody else answered after it was written: to be asked again with that as `seen`.
+    """
+    if choice not in SENDS and choice not in CHOICES:
         raise Http404("There is no such choice.")
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     outgoing = conversation.messages.filter(direction=Message.Direction.OUT, kind=Message.Kind.MESSAGE)
@@ -132,7 +133,12 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
     if message is None:
         raise Http404("There is no such reply in this conversation.")
     try:
-        CHOICES[choice](request.user, message)
+        if choice in SENDS:
+            SENDS[choice](request.user, message, _seen(request))
+        else:
+            CHOICES[choice](request.user, message)
+    except AnsweredMeanwhile as meanwhile:
+        return _ask_again(request, conversation, message, choice, meanwhile.message)
     except ReplyRefused as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
@@ -142,3 +148,15 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
         typed = drafts.read(request.user, conversation)
         drafts.save(request.user, conversation, f"{typed.rstrip()}\n\n{message.text}" if typed else message.text)
     return show_fresh(request, conversation)
+
+
+def _ask_again(
+    request: AgentRequest, conversation: Conversation, message: Message, choice: str, answer: Message
+) -> HttpResponse:
+    """Nothing was sent: somebody answered since it was written. Whether it still fits, the agent says."""
+    asked = {"message": message, "choice": choice, "answer": answer, "who": answerer(answer)}
+    if wants_part(request):
+        return render(request, "tickets/_answered_since.html", {"asked": asked}, status=409)
+    query = pages.list_query(request)
+    context = {**pages.conversation_context(request, conversation, query), "asked": asked}
+    return show_conversation(request, query, context, status=409)

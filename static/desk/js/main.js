@@ -21,7 +21,9 @@ async function submitted(event) {
   pressed.closest("details.popover, details.inline-edit, details.transfer")?.removeAttribute("open");
   pressed.disabled = true;
   try {
-    await thread.settle(pressed.formAction, fields);
+    for (let asked; (asked = await thread.settle(pressed.formAction, fields)); fields.set("seen", asked.dataset.id)) {
+      if (!(await confirmChoice(asked.textContent, "Send all the same"))) return;
+    }
     if (pressed.name === "unread") nav.close();
     if (pressed.formAction.endsWith("/discard/")) document.dispatchEvent(new CustomEvent("desk:discarded"));
   } catch {

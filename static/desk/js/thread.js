@@ -224,15 +224,21 @@ export function markRead(isUnread = toRead) {
   post(address("read/"), { upto: newestCursor() }).catch(() => (toRead = true));
 }
 
+/** Let the server do what the agent chose; returns null, or the question (an element) that is to be answered first. */
 export async function settle(url, fields) {
   const mine = pane;
   const response = await post(url, fields);
   if (response.headers.get("X-Gone")) {
     document.dispatchEvent(new CustomEvent("desk:gone"));
-    return;
+  } else if (response.status === 409) {
+    refresh().catch(() => {}); // the question is about an answer that the page may not show yet
+    return parse(await response.text()).querySelector("[data-id]");
+  } else if (!response.ok) {
+    toast(await reasonOf(response), true);
+  } else if (response.status === 200 && pane === mine) {
+    applyFresh(await response.text());
   }
-  if (!response.ok) toast(await reasonOf(response), true);
-  else if (response.status === 200 && pane === mine) applyFresh(await response.text());
+  return null;
 }
 
 const MOST_PAGES_BACK = 40;

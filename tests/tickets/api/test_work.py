@@ -245,6 +245,27 @@ def test_a_held_reply_is_released_when_its_reason_is_gone(shop: Shop, alice: API
     assert settle(alice, message, "release").json()["state"] == "queued"
 
 
+@pytest.mark.parametrize(("state", "choice"), [("failed", "retry"), ("held", "release"), ("unsure", "resend")])
+def test_what_somebody_answered_since_is_named_before_a_reply_goes_out(
+    shop: Shop, alice: APIClient, state: str, choice: str
+):
+    message = factories.answer(shop.conversation, "Soon", state=state, author=shop.alice)
+    other = factories.answer(shop.conversation, "Never", author=factories.make_agent("dora"))
+    asked = settle(alice, message, choice)
+    assert (asked.status_code, asked.json()["code"], asked.json()["message"]) == (409, "answered_meanwhile", other.pk)
+    assert asked.json()["detail"].startswith("dora answered on 20 November 2026 at 12:00 UTC, after this reply was")
+    assert settle(alice, message, choice, seen=message.pk).status_code == 409
+    assert Message.objects.get(pk=message.pk).state == state
+    assert settle(alice, message, choice, seen=other.pk).json()["state"] == "queued"
+
+
+@pytest.mark.parametrize("seen", [-1, "x", 2**63, [1]])
+def test_what_no_message_can_be_was_not_seen(shop: Shop, alice: APIClient, seen: object):
+    message = factories.answer(shop.conversation, "Soon", state="failed", author=shop.alice)
+    answer = settle(alice, message, "retry", seen=seen)
+    assert (answer.status_code, list(answer.json())) == (400, ["seen"])
+
+
 def test_an_unsure_reply_is_settled_by_the_programs_word(shop: Shop, alice: APIClient):
     arrived = factories.answer(shop.conversation, "One", state="unsure", author=shop.alice)
     lost = factories.answer(shop.conversation, "Two", state="unsure", author=shop.alice)

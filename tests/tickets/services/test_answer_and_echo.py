@@ -8,7 +8,7 @@ from django.utils import timezone
 from tests.factories import make_contact
 from tests.tickets.services.steps import drained, echo_of, take_echo
 from tickets.models import Message
-from tickets.services import changes, receipts, replies, settling
+from tickets.services import changes, receipts, settling, unsent
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -87,7 +87,7 @@ def test_a_second_arrival_after_sending_again_is_shown_because_it_is_true(graph,
     first = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
-    drained(replies.send_again(alice, message))
+    drained(unsent.send_again(alice, message))
     take_echo(message, graph.accepted[1])
     take_echo(message, first)
 

@@ -26,7 +26,7 @@ from tests.factories import (
 )
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 from tickets.models import Conversation, Message
-from tickets.services import outbox, reactions, replies, settling, signals
+from tickets.services import outbox, reactions, replies, settling, signals, unsent
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
@@ -162,7 +162,7 @@ def test_a_changed_password_stops_the_page_and_a_new_login_lets_held_replies_go(
     page = channel.page
     page.page_token, page.connection, page.reauth_reason = granted["pages"][0]["access_token"], "connected", ""
     page.save()
-    replies.release(message.author, message)
+    unsent.release(message.author, message)
     drain_until(all_sent)
     assert texts(sandbox) == ["Yes"]
 

@@ -149,3 +149,64 @@ def test_of_two_who_send_in_the_same_second_one_is_asked(desk, conversation):
         thread.join()
     assert sorted(outcomes) == ["asked", "sent"]
     assert Message.objects.filter(direction="out", kind="message").count() == 1
+
+
+# --- A reply that did not go out is sent after all --------------------------------------------------------------------
+@pytest.fixture(params=[("failed", "retry"), ("held", "release"), ("unsure", "send-again")], ids=lambda pair: pair[1])
+def late(request, desk, conversation):
+    """Alice's reply that did not go out, and the address of the button that sends it."""
+    state, choice = request.param
+    message = world.say(conversation, "Yes <b>", author=desk.alice, state=state, mid=None, at=timezone.now())
+    return message, f"/inbox/{conversation.pk}/messages/{message.pk}/{choice}/"
+
+
+def choose(client, address, status=200, headers=HX, **fields):
+    response = client.post(address, fields, headers=headers)
+    assert response.status_code == status, response.content.decode()
+    return response.content.decode()
+
+
+def state_of(message) -> str:
+    message.refresh_from_db()
+    return message.state
+
+
+def test_what_was_answered_since_is_asked_about_before_it_goes(alice, bob, conversation, late):
+    message, address = late
+    before = message.state
+    send(bob, conversation, "No & never", seen(conversation))
+    html = choose(alice, address, 409)
+    assert "Bob</bdi> answered today at" in html
+    assert "No &amp; never" in html
+    assert "Yes &lt;b&gt;" in html
+    assert state_of(message) == before
+
+    answer = re.search(r'data-id="(\d+)"', html)[1]
+    send(bob, conversation, "I mean it", seen(conversation))
+    html = choose(alice, address, 409, seen=answer)
+    assert "I mean it" in html
+    choose(alice, address, seen=re.search(r'data-id="(\d+)"', html)[1])
+    assert state_of(message) == "queued"
+
+
+@pytest.mark.parametrize("seen", ["", "x", "-1", "9" * 30])
+def test_a_page_that_tells_nothing_is_asked(alice, desk, conversation, late, seen):
+    replies.queue_reply(desk.bob, conversation, text="No")
+    choose(alice, late[1], 409, seen=seen)
+
+
+def test_when_nobody_answered_since_nothing_is_asked(alice, late):
+    choose(alice, late[1])
+    assert state_of(late[0]) == "queued"
+
+
+def test_without_scripts_the_page_asks_with_a_button_that_sends(alice, desk, conversation, late):
+    message, address = late
+    replies.queue_reply(desk.bob, conversation, text="No, never")
+    html = choose(alice, address, 409, headers={})
+    assert "was written before that and was not sent. Does it still fit?" in html
+    action, value = re.search(r'formaction="([^"]+)" name="seen" value="(\d+)">Send all the same', html).groups()
+    assert action == address
+    choose(alice, action, 302, headers={}, seen=value)
+    assert state_of(message) == "queued"
+    assert "Send all the same" not in alice.get(f"/inbox/{conversation.pk}/").content.decode()
