@@ -74,7 +74,7 @@ class PersonAdmin(ReadOnlyAdmin):
     def erase(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Say what goes and what stays (GET); erase when that was ticked (POST)."""
         if not erasing.may_erase(request.user):
-            raise PermissionDenied("Only an administrator with the permission “Can erase a person” can do this.")
+            raise PermissionDenied(erasing.NOT_ALLOWED)
         person = get_object_or_404(Contact.objects.select_related("page", "erasure"), pk=pk)
         if hasattr(person, "erasure"):
             return redirect(receipt_url(person.erasure))
@@ -111,6 +111,9 @@ class ErasureAdmin(ReadOnlyAdmin):
     list_select_related = ["page", "erased_by"]
     search_fields = ["confirmation_code"]
     search_help_text = "A confirmation code, or the page-scoped id of the person"
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return erasing.may_see_receipts(request.user)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Erasure], search_term: str

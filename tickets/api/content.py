@@ -1,29 +1,29 @@
-"""The bytes of an attachment, for who may see its conversation."""
+"""The bytes of an attachment, and a whole conversation as a file, for who may see the conversation."""
 
 from typing import Any
 
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.authentication import TokenAuthentication
+from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
-from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from tickets.models import Attachment
-from tickets.services import access
+from tickets.services import access, exporting
 from tickets.views.files import serve
+from tickets.views.streams import download
 
-from .documentation import NOT_FOUND, NOT_LOGGED_IN
+from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN
 from .paging import BIGGEST_ID
 
 
-class AnyAccept(BaseContentNegotiation):
+class AnyAccept(DefaultContentNegotiation):
     """The file is what it is, whatever the client says it accepts; refusals are JSON."""
-
-    def select_parser(self, request: Request, parsers: list[Any]) -> None:
-        return None
 
     def select_renderer(self, request: Request, renderers: list[Any], format_suffix: str | None = None) -> Any:
         return renderers[0], renderers[0].media_type
@@ -55,3 +55,37 @@ class AttachmentContentView(APIView):
         if attachment is None:
             raise NotFound("There is no such file, or you may not see it.")
         return attachment
+
+
+class ExportSerializer(serializers.Serializer):
+    notes = serializers.BooleanField(required=False, default=False, help_text="With the internal notes.")
+
+
+class ExportsConversations:
+    """A POST, since it goes into the history who exported what."""
+
+    @extend_schema(
+        summary="Export a conversation",
+        description="A ZIP with one page that shows everything, and the files that were exchanged. Times on the page "
+        "are in the time zone of the installation.",
+        request=ExportSerializer,
+        responses={
+            (200, "application/zip"): OpenApiTypes.BINARY,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            404: NOT_FOUND,
+        },
+    )
+    @action(
+        detail=True,
+        methods=["post"],
+        filterset_class=None,
+        pagination_class=None,
+        content_negotiation_class=AnyAccept,
+    )
+    def export(self, request: Request, pk: str) -> HttpResponseBase:
+        conversation = self.get_object()
+        form = ExportSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        file = exporting.export(request.user, conversation, with_notes=form.validated_data["notes"])
+        return download(request._request, file, exporting.file_name(conversation), "application/zip")

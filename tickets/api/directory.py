@@ -1,4 +1,4 @@
-"""Who and what there is besides the conversations: departments, agents, canned replies and contacts, read."""
+"""Who and what there is besides the conversations: departments, agents, canned replies and contacts."""
 
 from typing import Any
 
@@ -11,8 +11,9 @@ from tickets.models import CannedReply, Contact
 from tickets.services import access
 
 from .documentation import read_only
-from .fields import DepartmentField, MomentField, TextOrNull
+from .fields import DepartmentField
 from .filters import AgentFilters, CannedReplyFilters, ContactFilters
+from .people import ContactRowSerializer, WorksOnContacts
 from .serializers import Shape
 from .views import ReadOnlyViewSet
 
@@ -54,20 +55,6 @@ class CannedReplySerializer(Shape):
     class Meta:
         model = CannedReply
         fields = ["id", "shortcut", "title", "text", "department"]
-
-
-class ContactRowSerializer(Shape):
-    """A customer of a Page."""
-
-    page_id = serializers.CharField(source="page.page_id", help_text="Meta's id of the Page.")
-    name = TextOrNull(help_text="null while Meta has not told it.")
-    blocked = serializers.BooleanField(source="is_blocked")
-    first_seen_at = MomentField()
-
-    class Meta:
-        model = Contact
-        fields = ["id", "page_id", "psid", "name", "blocked", "first_seen_at"]
-        extra_kwargs = {"psid": {"help_text": "The page-scoped user id."}}
 
 
 @read_only(DepartmentSerializer, "departments")
@@ -119,7 +106,7 @@ class CannedReplyViewSet(ReadOnlyViewSet):
 
 
 @read_only(ContactRowSerializer, "contacts")
-class ContactViewSet(ReadOnlyViewSet):
+class ContactViewSet(WorksOnContacts, ReadOnlyViewSet):
     """The customers of the conversations one may see."""
 
     queryset = Contact.objects.none()

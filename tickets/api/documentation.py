@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from tickets.rules.sending import Refusal
+from tickets.services import erasing
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -38,6 +39,11 @@ NOT_LOGGED_IN = OpenApiResponse(
     ProblemSerializer,
     description="No token, an unknown one, or one of a user who was deactivated.",
     examples=[OpenApiExample("No token", {"detail": "Authentication credentials were not provided."})],
+)
+NOT_ALLOWED = OpenApiResponse(
+    ProblemSerializer,
+    description="This user may see it and may not do this.",
+    examples=[OpenApiExample("No permission", {"detail": erasing.NOT_ALLOWED})],
 )
 NOT_FOUND = OpenApiResponse(
     ProblemSerializer,

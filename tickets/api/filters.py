@@ -12,8 +12,8 @@ from drf_spectacular.utils import extend_schema_field
 
 from channels_im.models import Channel, Page
 from desk.models import Agent
-from tickets.models import CannedReply, Contact, Conversation, Message, Ticket
-from tickets.services import access, conversations
+from tickets.models import CannedReply, Contact, Conversation, Erasure, Message, Ticket
+from tickets.services import access, conversations, erasing
 from tickets.services.conversations import SEARCH_LIMIT, VIEWS, ListQuery
 
 from .paging import BIGGEST_ID
@@ -190,6 +190,23 @@ class ContactFilters(django_filters.FilterSet):
     class Meta:
         model = Contact
         fields: list[str] = []
+
+
+class ErasureFilters(django_filters.FilterSet):
+    confirmation_code = django_filters.CharFilter()
+    page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
+    psid = django_filters.CharFilter(
+        method="filter_psid", help_text="The page-scoped user id: only who has it finds the receipt of its person."
+    )
+    since = MomentFilter(field_name="erased_at", lookup_expr="gte", help_text="Erased at this time or later.")
+    until = MomentFilter(field_name="erased_at", lookup_expr="lt", help_text="Erased before this time.")
+
+    class Meta:
+        model = Erasure
+        fields: list[str] = []
+
+    def filter_psid(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.filter(erasing.receipts_of(value))
 
 
 class AgentFilters(django_filters.FilterSet):

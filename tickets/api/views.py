@@ -13,6 +13,7 @@ from channels_im.models import Channel
 from tickets.models import Conversation, Message, Ticket
 from tickets.services import access
 
+from .content import ExportsConversations
 from .documentation import read_only
 from .filters import ChannelFilters, ConversationFilters, MessageFilters, TicketFilters
 from .paging import KeysetPaging
@@ -58,7 +59,7 @@ class ChannelViewSet(ReadOnlyViewSet):
 
 
 @read_only(ConversationSerializer, "conversations")
-class ConversationViewSet(WorksOnConversations, ReadOnlyViewSet):
+class ConversationViewSet(WorksOnConversations, ExportsConversations, ReadOnlyViewSet):
     """Conversations of channels one is associated with, assigned to one, or transferred to one's department."""
 
     queryset = Conversation.objects.none()

@@ -16,7 +16,14 @@ ABOUT_LIMIT = 5000  # characters
 
 
 class Refused(Exception):
-    """What was to be noted cannot be kept; the text says why, for people."""
+    """What was to be noted cannot be kept; the text says why, for people.
+
+    `field` is the one at fault; "" when nothing can be noted of this person any more.
+    """
+
+    def __init__(self, sentence: str, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
 
 
 def conversation_for(page: Page, channel: Channel, psid: str) -> Conversation:
@@ -87,19 +94,26 @@ def _found(channel: Channel, psid: str, *, lock: bool = False) -> Conversation:
 
 
 # --- What agents note -------------------------------------------------------------------------------------------------
-def save_details(conversation: Conversation, fields: dict[str, str]) -> None:
-    """Note e-mail, phone and what else is known of the contact (EDITABLE). Raises Refused; then nothing was kept."""
-    wanted = {name: clean_text(fields[name]).strip() for name in EDITABLE}
-    contact = Contact(**wanted)
+def save_details(contact: Contact, fields: dict[str, str]) -> None:
+    """Note e-mail, phone and what else is known of the contact: those of EDITABLE that are in `fields`.
+
+    Raises Refused; then nothing was kept. Open pages of their conversations are told.
+    """
+    wanted = {name: clean_text(fields[name]).strip() for name in EDITABLE if name in fields}
+    if not wanted:
+        return
+    checked = Contact(**wanted)
     try:
-        contact.clean_fields(exclude={field.name for field in Contact._meta.fields} - set(EDITABLE))
+        checked.clean_fields(exclude={field.name for field in Contact._meta.fields} - set(wanted))
     except ValidationError as error:
         wrong = next(iter(error.error_dict))
         label = Contact._meta.get_field(wrong).verbose_name
-        raise Refused(f"The {label} is not kept: {' '.join(error.message_dict[wrong])}") from None
-    if len(wanted["about"]) > ABOUT_LIMIT:
-        raise Refused(f"The note has {len(wanted['about']):,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.")
+        raise Refused(f"The {label} is not kept: {' '.join(error.message_dict[wrong])}", wrong) from None
+    length = len(checked.about)
+    if length > ABOUT_LIMIT:
+        raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", "about")
     with transaction.atomic():
-        if not Contact.objects.filter(pk=conversation.contact_id, erased_at=None).update(**wanted):
+        if not Contact.objects.filter(pk=contact.pk, erased_at=None).update(**wanted):
             raise Refused("This person was erased meanwhile. Nothing was kept.")
-        threads.announce(conversation)
+        for conversation in Conversation.objects.filter(contact=contact.pk):
+            threads.announce(conversation)

@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.delete_erased_files"
 PERMISSION = "tickets.erase_contact"
+SEES_RECEIPTS = "tickets.view_erasure"
 PREVIEW = "Their data was erased"
 KEYS_AT_ONCE = 500
 State = Message.State
@@ -51,6 +52,7 @@ NEVER_SENT = (State.QUEUED, State.HELD, State.FAILED)
 
 BUSY = "Messages of this person are coming in at this moment. Nothing was erased. Try again in a few seconds."
 SENDING = "A reply to this person is being sent at this moment. Nothing was erased. Try again in a few seconds."
+NOT_ALLOWED = "Only an administrator with the permission “Can erase a person” can do this."
 TELLING = "Facebook is being told of a block of this person at this moment. Nothing was erased. Try again in a minute."
 
 
@@ -61,6 +63,11 @@ class Refused(Exception):
 def may_erase(user: Any) -> bool:
     """Erasing is for administrators with the permission of its own."""
     return bool(user.is_active and user.is_staff and user.has_perm(PERMISSION))
+
+
+def may_see_receipts(user: Any) -> bool:
+    """Receipts are for administrators who may erase, or have the permission to view them."""
+    return may_erase(user) or bool(user.is_active and user.is_staff and user.has_perm(SEES_RECEIPTS))
 
 
 def counts_of(contact: Contact) -> dict[str, int]:
@@ -85,7 +92,7 @@ def erase(user: User, contact: Contact) -> Erasure:
     All of the database in one transaction; the files are deleted after it, by the worker, from the list in the receipt.
     """
     if not may_erase(user):
-        raise Refused("Only an administrator with the permission “Can erase a person” can do this.")
+        raise Refused(NOT_ALLOWED)
     found = redaction.search(contact.page.page_id, contact.psid)
     try:
         with transaction.atomic():
@@ -247,6 +254,13 @@ def receipts_of(psid: str) -> Q:
     """Which receipts are of a page-scoped id, whatever its Page, also under a key that was replaced since."""
     pages = Page.objects.filter(erasures__isnull=False).distinct().values_list("page_id", flat=True)
     return Q(person__in=[name for page_id in pages for name in Erasure.fingerprints(page_id, psid)])
+
+
+def is_called(contact: Contact, psid: str) -> bool:
+    """Say whether this is the page-scoped id of `contact`, also when Desk has forgotten it with them."""
+    if contact.erased_at is None:
+        return contact.psid == psid
+    return receipts_for(contact.page, psid).filter(contact=contact).exists()
 
 
 def receipts_for(page: Page, psid: str) -> QuerySet[Erasure, Erasure]:

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import IO
 
 from django.core.files.base import File
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.http import content_disposition_header
 
 BLOCK = 262_144  # bytes
 
 
-def blocks(file: File, start: int, length: int) -> Iterator[bytes]:
+def blocks(file: File | IO[bytes], start: int, length: int) -> Iterator[bytes]:
     """`length` bytes from `start`, then the file is closed."""
     with file:
         file.seek(start)
@@ -17,7 +21,7 @@ def blocks(file: File, start: int, length: int) -> Iterator[bytes]:
             yield block
 
 
-async def blocks_async(file: File, start: int, length: int) -> AsyncIterator[bytes]:
+async def blocks_async(file: File | IO[bytes], start: int, length: int) -> AsyncIterator[bytes]:
     """The same for an event loop, which a slow disk must not hold up."""
     try:
         await asyncio.to_thread(file.seek, start)
@@ -26,3 +30,16 @@ async def blocks_async(file: File, start: int, length: int) -> AsyncIterator[byt
             yield block
     finally:
         file.close()
+
+
+def download(request: HttpRequest, file: IO[bytes], name: str, content_type: str) -> StreamingHttpResponse:
+    """A file made for this one request, to be saved as `name`; it is closed after its last byte."""
+    length = file.seek(0, 2)
+    stream = blocks_async if isinstance(request, ASGIRequest) else blocks
+    response = StreamingHttpResponse(stream(file, 0, length), content_type=content_type)
+    response._resource_closers.append(file.close)
+    response.headers["Content-Length"] = str(length)
+    response.headers["Content-Disposition"] = content_disposition_header(True, name)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"
+    return response

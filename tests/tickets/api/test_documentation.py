@@ -44,7 +44,8 @@ def test_every_filter_is_named_beside_its_list(paths: dict[str, Any]):
 def test_every_field_of_a_body_is_named(paths: dict[str, Any]):
     schemas = yaml.safe_load(Client().get("/api/schema/").content)["components"]["schemas"]
     for path, methods in paths.items():
-        for form in methods.get("post", {}).get("requestBody", {}).get("content", {}).values():
+        bodies = [method.get("requestBody", {}).get("content", {}) for method in methods.values()]
+        for form in (form for body in bodies for form in body.values()):
             for field in schemas[form["schema"]["$ref"].rpartition("/")[2]]["properties"]:
                 assert re.search(rf"\b{field}\b", TEXT), (path, field)
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 from rest_framework.authtoken.models import Token
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 from tests import factories
 from tests.factories import NOON
 from tickets.models import Attachment, Message
+from tickets.services import erasing
 
 from .conftest import Shop, body_of, client_of
 
@@ -186,10 +188,33 @@ def test_an_address_without_its_slash_leads_to_the_one_with_it(alice: APIClient)
 
 
 def test_the_root_names_the_resources(alice: APIClient):
-    names = [*LISTS, "contacts", "departments", "agents", "canned-replies"]
+    names = [*LISTS, "contacts", "erasures", "departments", "agents", "canned-replies"]
     assert alice.get("/api/v1/").json() == {name: f"http://testserver/api/v1/{name}/" for name in names}
 
 
 def test_options_answer_without_telling_of_rows(bob: APIClient, addresses: list[str]):
     assert bob.options("/api/v1/messages/").status_code == 200
     assert "Maria" not in bob.options(addresses[1]).content.decode()
+
+
+def test_every_address_of_a_row_is_hidden_from_strangers(addresses: list[str], shop: Shop):
+    """Whatever the description lists: a route that is added later is asked here too."""
+    erased = factories.make_conversation(shop.channel).contact
+    receipt = erasing.erase(factories.make_admin(), erased)
+    rows = {resource: pk for resource, pk in (address.split("/")[3:5] for address in addresses)}
+    rows |= {"contacts": shop.conversation.contact_id, "erasures": receipt.pk}
+    shown_to_all = {"departments", "agents", "canned-replies"}
+    tried = set()
+    for path, methods in yaml.safe_load(APIClient().get("/api/schema/").content)["paths"].items():
+        resource = path.split("/")[3]
+        if "{id}" not in path or resource in shown_to_all:
+            continue
+        tried.add(resource)
+        for method in methods:
+            address = path.replace("{id}", str(rows[resource]))
+            assert getattr(APIClient(), method)(address).status_code == 401, address
+            for user in (shop.bob, shop.charlie):
+                answer = getattr(client_of(user), method)(address, {"emoji": "❤"}, format="json")
+                assert (answer.status_code, list(answer.json())) == (404, ["detail"]), (method, address)
+    assert tried == set(rows)
+    assert set(Message.objects.values_list("text", flat=True)) >= {"Where is my order?"}

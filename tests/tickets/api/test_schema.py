@@ -33,13 +33,16 @@ def test_the_description_is_public_and_valid(schema: dict[str, Any]):
 
 def test_every_route_is_described(schema: dict[str, Any]):
     operations = {f"{method} {path}" for path, methods in schema["paths"].items() for method in methods}
-    lists = ["channels", "conversations", "tickets", "messages", "contacts", "departments", "agents", "canned-replies"]
+    lists = ["channels", "conversations", "tickets", "messages", "contacts", "erasures", "departments", "agents"]
+    lists += ["canned-replies"]
     assert operations == {
         "get /api/v1/attachments/{id}/content/",
         *(f"get /api/v1/{name}/" for name in lists),
         *(f"get /api/v1/{name}/{{id}}/" for name in lists),
         *(f"post /api/v1/conversations/{{id}}/{action}/" for action in ACTIONS),
         *(f"post /api/v1/messages/{{id}}/{choice}/" for choice in CHOICES),
+        "patch /api/v1/contacts/{id}/",
+        "post /api/v1/contacts/{id}/erase/",
         "post /api/v1/messages/",
         "post /api/v1/notes/",
     }

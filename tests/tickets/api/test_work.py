@@ -16,7 +16,7 @@ from tickets.models import Message, Ticket
 
 from .conftest import Shop, client_of
 
-ACTIONS = ["assign", "take", "transfer", "close", "reopen", "block", "unblock", "read", "unread"]
+ACTIONS = ["assign", "take", "transfer", "close", "reopen", "block", "unblock", "read", "unread", "export"]
 CHOICES = ["retry", "release", "resend", "arrived", "cancel", "react"]
 
 
