@@ -12,7 +12,7 @@ from desk import live
 from tests import factories
 from tests.factories import NOON
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
-from tickets.services import changes, erasing, events, handling, replies, settling
+from tickets.services import changes, erasing, events, handling, replies, settling, unsent
 from tickets.services.event_subscriptions import create
 
 pytestmark = pytest.mark.django_db
@@ -159,7 +159,7 @@ def test_a_refusal_tells_of_the_reply_and_of_those_held_behind_it(
     with transaction.atomic():
         settling.hold_behind(conversation, first, "Look first.")
     assert updates() == [(second.pk, ["state", "reason"])]
-    replies.discard(alice, second)
+    unsent.discard(alice, second)
     [row] = EventDelivery.objects.all()
     assert (row.type, row.message_id, row.facts) == ("message.deleted", second.pk, {"by": "alice"})
 
