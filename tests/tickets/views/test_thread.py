@@ -308,3 +308,12 @@ def test_when_nobody_may_reply_the_composer_says_why_and_since_when(alice, desk)
     html = page(alice, conversation)
     assert "The messaging window closed on" in html
     assert "data-gated" in html
+
+
+@pytest.mark.parametrize(("kind", "is_card"), [("ad", True), ("referral", True), ("policy", True), ("assigned", False)])
+def test_an_ad_or_link_is_a_card_and_what_colleagues_do_a_line(alice, conversation, kind, is_card):
+    world.say(conversation, "", kind="event", card={"kind": kind, "title": "Spring sale", "text": "<b>Ad 120</b>"})
+    event = re.search(r'<div class="event".*?</time>', page(alice, conversation), re.DOTALL)[0]
+    assert ('<div class="card">' in event) == is_card
+    assert "Spring sale" in event
+    assert "&lt;b&gt;Ad 120&lt;/b&gt;" in event
