@@ -67,21 +67,29 @@ document.addEventListener("click", async (event) => {
         dialog.close();
       }
     });
+    const back = link.closest("details.dots")?.querySelector("summary") ?? link;
     dialog.addEventListener("close", () => {
       dialog.remove();
-      link.focus();
+      back.focus();
     });
+    closeMenus();
     dialog.showModal();
   } catch {
     window.location.assign(link.href);
   }
 });
 
-// --- Menus close when something else is pressed.
-document.addEventListener("click", (event) => {
+// --- Menus close when something else is pressed, with Escape, and behind a dialog.
+function closeMenus(except = null) {
   for (const open of document.querySelectorAll("details.dots[open], details.me[open]")) {
-    if (!open.contains(event.target)) open.open = false;
+    if (open.contains(except)) continue;
+    if (open.contains(document.activeElement)) open.querySelector("summary").focus();
+    open.open = false;
   }
+}
+document.addEventListener("click", (event) => closeMenus(event.target));
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) closeMenus();
 });
 
 // --- The icon: shown as it will look, and refused at once when the server would.

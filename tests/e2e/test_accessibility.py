@@ -356,3 +356,22 @@ def test_what_is_open_beside_the_rest_closes_with_escape_or_when_the_focus_goes_
         page.keyboard.press(key)
         expect(panel).to_be_hidden()
     expect(page.locator("#composer :focus")).to_have_count(1)
+
+
+def test_a_menu_of_setup_closes_with_escape_and_behind_a_dialog(people: Callable[..., Page], furnished: Desk):
+    page = people("admin")
+    page.set_viewport_size(DESKTOP)
+    page.goto(f"{furnished.url}{IM}messenger/")
+    menu, inside = page.locator("details.dots > summary").first, page.get_by_role("link", name="Delete Channel").first
+    menu.click()
+    expect(inside).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(inside).to_be_hidden()
+    expect(menu).to_be_focused()
+    menu.click()
+    inside.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(inside).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(menu).to_be_focused()

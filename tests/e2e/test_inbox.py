@@ -59,6 +59,11 @@ def test_a_thread_opens_at_its_newest_message(agent: Page, inbox: Inbox):
     assert agent.evaluate(GAP) < 2
 
 
+def test_the_page_itself_does_not_scroll(agent: Page, inbox: Inbox):
+    root = agent.locator("html")
+    assert root.evaluate("root => root.scrollHeight") == root.evaluate("root => root.clientHeight")
+
+
 def test_what_was_typed_is_there_again_after_a_reload_and_never_becomes_a_note(agent: Page, inbox: Inbox):
     agent.locator("#composer-text").fill("Half a sentence")
     expect(agent.locator("#draft-state")).to_have_text("Draft saved", timeout=SOON_MS)

@@ -12,6 +12,11 @@ export function reset(list, field, known, values) {
   close();
 }
 
+document.addEventListener("desk:dialog", close);
+document.addEventListener("pointerdown", (event) => {
+  if (isOpen() && event.target !== text && !box.contains(event.target)) close();
+});
+
 export const isOpen = () => Boolean(box) && !box.hidden;
 
 export function close() {

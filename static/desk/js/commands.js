@@ -2,7 +2,7 @@
 
 import * as canned from "./canned.js";
 import * as composer from "./composer.js";
-import { toggleDetails, toggleFocus } from "./frame.js";
+import { openDialog, toggleDetails, toggleFocus } from "./frame.js";
 import * as nav from "./nav.js";
 import { fetchPart, parse } from "./net.js";
 import * as thread from "./thread.js";
@@ -51,7 +51,7 @@ function places() {
     hint: "",
     run: () => link.click(),
   }));
-  const sheet = { words: "Keyboard shortcuts", hint: "?", run: () => document.getElementById("keys").showModal() };
+  const sheet = { words: "Keyboard shortcuts", hint: "?", run: () => openDialog(document.getElementById("keys")) };
   return [...views, ...links, sheet];
 }
 
@@ -172,7 +172,7 @@ export function toggle() {
   if (document.querySelector("dialog[open]")) return;
   field.value = "";
   people = [];
-  dialog.showModal();
+  openDialog(dialog);
   ask();
 }
 

@@ -59,17 +59,30 @@ export function toggleFocus() {
   body.classList.toggle("workspace--no-details", on);
 }
 
-/** Close what floats; returns whether anything was open. */
-export function closeFloating() {
+/** Close the menus; one that has the focus keeps it on its button. Returns whether any was open. */
+function closeMenus() {
   const open = [...document.querySelectorAll("details.popover[open]")];
   open.forEach((menu) => {
     const hadFocus = menu.contains(document.activeElement);
     menu.open = false;
     if (hadFocus) menu.querySelector("summary").focus();
   });
+  return open.length > 0;
+}
+
+/** Show a dialog; nothing else floats behind it, and the focus comes back to where it was, or to the menu it was in. */
+export function openDialog(dialog) {
+  closeMenus();
+  document.dispatchEvent(new CustomEvent("desk:dialog"));
+  dialog.showModal();
+}
+
+/** Close what floats; returns whether anything was open. */
+export function closeFloating() {
+  const hadMenus = closeMenus();
   const slid = body.classList.contains("workspace--details");
   body.classList.remove("workspace--details");
-  return open.length > 0 || slid;
+  return hadMenus || slid;
 }
 
 /** Ask before something that cannot be taken back; resolves to true or false. */
@@ -88,7 +101,7 @@ export function confirmChoice(question, label) {
   }
   dialog.append(text, form);
   body.append(dialog);
-  dialog.showModal();
+  openDialog(dialog);
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
@@ -106,7 +119,7 @@ export function start() {
     }
     if (event.target.closest("[data-toggle-details]")) toggleDetails();
     const opener = event.target.closest("[data-dialog]");
-    if (opener) document.getElementById(opener.dataset.dialog).showModal();
+    if (opener) openDialog(document.getElementById(opener.dataset.dialog));
     if (event.target.matches("dialog.sheet")) event.target.close(); // a click beside it
   });
 }

@@ -3,7 +3,7 @@
 import * as bulk from "./bulk.js";
 import * as commands from "./commands.js";
 import * as composer from "./composer.js";
-import { closeFloating, toggleDetails, toggleFocus, toggleList } from "./frame.js";
+import { closeFloating, openDialog, toggleDetails, toggleFocus, toggleList } from "./frame.js";
 import * as list from "./list.js";
 import * as nav from "./nav.js";
 import * as thread from "./thread.js";
@@ -72,7 +72,7 @@ const actions = {
   z: toggleFocus,
   "[": toggleList,
   "/": search,
-  "?": () => sheet.showModal(),
+  "?": () => openDialog(sheet),
   g: () => (prefixUntil = performance.now() + PREFIX_LASTS),
 };
 const places = {

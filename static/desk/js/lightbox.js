@@ -1,5 +1,7 @@
 // Images large: arrows to the next one, a click to zoom, a link to download.
 
+import { openDialog } from "./frame.js";
+
 const dialog = document.getElementById("lightbox");
 let images = [];
 let index = 0;
@@ -67,7 +69,7 @@ export function start() {
     images = all.map((one) => ({ href: one.pathname, name: one.dataset.name || "Image" }));
     index = all.findIndex((one) => one.pathname === link.pathname);
     show(0);
-    dialog.showModal();
+    openDialog(dialog);
   });
   dialog.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
