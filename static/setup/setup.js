@@ -192,6 +192,12 @@ for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
 
+// --- Django's picker of groups and permissions names its filter by a picture: a name needs a role. It is made on load too,
+// by a script before this one.
+window.addEventListener("load", () => {
+  for (const picture of document.querySelectorAll(".search-label-icon[aria-label]")) picture.setAttribute("role", "img");
+});
+
 // --- Receipts: printing needs a script, so the button is not there without one.
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;

@@ -228,7 +228,7 @@ SETUP = [
     f"{IM}messenger/1/delete/", f"{IM}preferences/", f"{IM}preferences/1/agents/1/", f"{IM}health/", f"{IM}journal/",
     f"{IM}journal/1/", f"{PROGRAMS}events/", f"{PROGRAMS}events/1/", f"{PROGRAMS}tokens/", "/admin/tickets/contact/",
     "/admin/tickets/contact/1/erase/", "/admin/desk/department/", "/admin/desk/department/2/delete/",
-    "/admin/desk/agent/1/change/",
+    "/admin/desk/agent/1/change/", "/admin/desk/user/1/change/", "/admin/auth/group/add/",
 ]  # fmt: skip
 
 
