@@ -14,6 +14,7 @@ urlpatterns = [
     path("inbox/me/", presence.me, name="inbox_me"),
     path("inbox/news/", presence.newest, name="inbox_news"),
     path("inbox/find/", presence.find, name="inbox_find"),
+    path("inbox/files/", compose.check_file, name="inbox_check_file"),
     path("inbox/pages/<int:page_id>/picture/", files.page_picture, name="page_picture"),
     path("inbox/channels/<int:channel_id>/icon/", files.channel_icon, name="channel_icon"),
     path("inbox/<int:conversation_id>/", inbox.conversation, name="conversation"),

@@ -102,7 +102,8 @@ class _Source:
         if head[4:8] == b"ftyp":
             return self._iso_media(name)
         if head[4:8] in _OLD_QUICKTIME_BOXES:
-            return QUICKTIME if b"vide" in self._track_handlers() else None
+            handlers = self._track_handlers()
+            return QUICKTIME if b"vide" in handlers or not (handlers or self.whole) else None
         if head[:3] == b"ID3":
             return self._after_id3(head)
         return self._mpeg_audio(0)

@@ -124,6 +124,19 @@ def kind_and_type(data: bytes | BinaryIO, name: str = "") -> FileType | None:
 def check_outgoing(file: BinaryIO, name: str) -> OutgoingFile:
     """Return what is to be sent, or raise FileRefused. `file` is seekable and is left at its beginning."""
     size, found = _look(file, name)
+    return _judge_outgoing(found, size, name)
+
+
+def check_outgoing_head(head: bytes, size: int, name: str) -> OutgoingFile:
+    """Say the same as soon as a file is chosen, from its first bytes and its size in bytes, or raise FileRefused.
+
+    What the first bytes cannot decide is believed; `check_outgoing` has the last word.
+    """
+    whole = len(head) == size
+    return _judge_outgoing(detect(io.BytesIO(head) if whole else head, name), size, name)
+
+
+def _judge_outgoing(found: FileType | None, size: int, name: str) -> OutgoingFile:
     shown = safe_name(name)
     if not size:
         raise FileRefused(f"“{shown}” is empty. Choose another file.")

@@ -93,6 +93,13 @@ def test_a_file_that_cannot_be_sent_is_named_at_once(agent: Page, inbox: Inbox):
     agent.locator("#composer-files").set_input_files([file])
     expect(agent.locator(".tile--refused")).to_contain_text("program.exe")
     expect(agent.locator("#composer-send")).to_be_disabled()
+    agent.get_by_role("button", name="Remove program.exe").click()
+    called_wrong = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"%PDF-1.7 a letter"}
+    agent.locator("#composer-files").set_input_files([called_wrong])
+    refused = agent.locator(".tile--refused")
+    expect(refused).to_contain_text("“photo.jpg” is a PDF document by its content", timeout=SOON_MS)
+    expect(refused.locator("img")).to_have_count(0)
+    expect(agent.locator("#composer-send")).to_be_disabled()
 
 
 def test_the_keyboard_leads_through_the_list_and_back(agent: Page, inbox: Inbox):

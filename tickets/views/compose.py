@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_http_methods, require_POST
 
+from channels_im.messenger.files import FileRefused, check_outgoing_head
 from tickets.models import Conversation, Message
 from tickets.rules.sending import clean_text, is_blank
 from tickets.services import access, drafts, handling, replies, unsent
@@ -17,9 +18,28 @@ from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
 from tickets.views.inbox import found_address, show_conversation
 
+HEAD_BYTES = 65_536  # static/desk/js/files.js sends as many
+PLAIN = "text/plain; charset=utf-8"
 CAME_BEFORE = (
     "Your first try did arrive: “{}”. It stands in the conversation; what you have changed since was not sent."
 )
+
+
+@require_POST
+@agent_page
+def check_file(request: AgentRequest) -> HttpResponse:
+    """Say of a file that was just chosen whether it can be sent: 204, or 422 with the reason.
+
+    `head`: its first bytes (at most HEAD_BYTES are looked at), `name`, `size` in bytes. Nothing is kept.
+    """
+    head, size = request.FILES.get("head"), request.POST.get("size", "")
+    if head is None or not (size.isascii() and size.isdecimal() and len(size) < 16):
+        return HttpResponse("Name the file, its size and its first bytes.", status=400, content_type=PLAIN)
+    try:
+        check_outgoing_head(head.read(HEAD_BYTES), int(size), request.POST.get("name", ""))
+    except FileRefused as refused:
+        return HttpResponse(refused.sentence, status=422, content_type=PLAIN)
+    return HttpResponse(status=204)
 
 
 @require_POST

@@ -1,8 +1,11 @@
-// The files of a reply: chosen, dropped or pasted; each a tile with an immediate verdict. The server checks again.
+// The files of a reply: chosen, dropped or pasted; each a tile with an immediate verdict, by name and size here, by its
+// first bytes on the server. What is sent is checked again as a whole.
 
+import { fetchPart } from "./net.js";
 import { canShrink, shrink } from "./shrink.js";
 
 const MB = 1_048_576;
+const HEAD = 65_536; // bytes that tell what a file is (tickets/views/compose.py)
 let files = []; // {file, refusal, preview, limit (bytes, when it is too big and can be made smaller), isShrinking, was}
 let rules = {};
 let list = null;
@@ -26,7 +29,27 @@ export function add(chosen) {
     const preview = /^image\/(png|jpeg)$/.test(file.type) ? URL.createObjectURL(file) : "";
     const limit = limitOf(file);
     const tooBig = limit && file.size > limit && canShrink(file) ? limit : 0;
-    files.push({ file, refusal: refusalOf(file), preview, limit: tooBig });
+    const one = { file, refusal: refusalOf(file), preview, limit: tooBig };
+    files.push(one);
+    if (!one.refusal || tooBig) judge(one);
+  }
+  draw();
+  changed();
+}
+
+/** Ask what the bytes say: a PDF may be called photo.jpg. */
+async function judge(one) {
+  const form = new FormData();
+  form.append("head", one.file.slice(0, HEAD), "head");
+  form.append("name", one.file.name);
+  form.append("size", Math.min(one.file.size, limitOf(one.file))); // too big is known already
+  try {
+    const answer = await fetchPart(`${document.body.dataset.inbox}files/`, { method: "POST", body: form });
+    if (answer.status !== 422 || !files.includes(one)) return;
+    one.refusal = await answer.text();
+    one.limit = 0;
+  } catch {
+    return; // the network is away: the verdict comes with sending
   }
   draw();
   changed();
@@ -84,9 +107,10 @@ const kindOf = (file) => (file.type === "image/png" ? "PNG" : "JPEG");
 function tile(one) {
   const item = document.createElement("li");
   item.className = one.refusal ? "tile tile--refused" : "tile";
-  const picture = document.createElement(one.preview ? "img" : "span");
+  const isShown = one.preview && (!one.refusal || one.limit);
+  const picture = document.createElement(isShown ? "img" : "span");
   picture.className = "tile__picture";
-  if (one.preview) Object.assign(picture, { src: one.preview, alt: "", width: 40, height: 40 });
+  if (isShown) Object.assign(picture, { src: one.preview, alt: "", width: 40, height: 40 });
   else picture.textContent = (one.file.name.split(".").pop() || "?").slice(0, 4).toUpperCase();
   const main = document.createElement("span");
   main.className = "tile__main";

@@ -2,6 +2,8 @@ import io
 import re
 import struct
 import tempfile
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,14 @@ from PIL import Image
 
 from channels_im.messenger import file_signatures, files
 from channels_im.messenger.file_signatures import FileType
-from channels_im.messenger.files import MB, FileRefused, check_incoming, check_outgoing, kind_and_type
+from channels_im.messenger.files import (
+    MB,
+    FileRefused,
+    check_incoming,
+    check_outgoing,
+    check_outgoing_head,
+    kind_and_type,
+)
 from tests.channels_im.messenger import samples
 
 KINDS = [
@@ -189,6 +198,35 @@ def test_a_refusal_names_the_file_and_what_is_wrong(name: str, data: bytes, word
     with pytest.raises(FileRefused) as caught:
         check_outgoing(upload(data), name)
     assert words in caught.value.sentence
+
+
+@pytest.mark.parametrize(("name", "data", "limit"), [row[:3] for row in OUTGOING])
+def test_the_first_bytes_say_the_same_as_the_whole_file(name: str, data: bytes, limit: int) -> None:
+    """Whatever the size, and with the right name or a wrong one."""
+    for size in (len(data), limit * MB, limit * MB + 1):
+        content = data.ljust(size, b"\0")
+        for called in (name, f"{name}.pdf", f"{name}.png"):
+            early = verdict(check_outgoing_head, content[:65_536], size, called)
+            assert early == verdict(check_outgoing, io.BytesIO(content), called)
+
+
+def verdict(check: Callable[..., files.OutgoingFile], *arguments: Any) -> files.OutgoingFile | str:
+    try:
+        return check(*arguments)
+    except FileRefused as refused:
+        return refused.sentence
+
+
+def test_what_stands_behind_the_first_bytes_is_believed() -> None:
+    """An old QuickTime file and an MP4 may keep the list of their tracks at the end."""
+    padding = samples.box(b"mdat", b"\0" * 70_000)
+    for begin, name, wanted in (
+        (padding, "a.mov", file_signatures.QUICKTIME),
+        (samples.ftyp(b"isom") + padding, "a.mp4", file_signatures.MP4),
+    ):
+        assert check_outgoing_head(begin[:65_536], 9 * MB, name).type is wanted
+    with pytest.raises(FileRefused):
+        check_outgoing_head(samples.box(b"mdat", b"\0" * 100), 108, "a.mov")  # that is the whole file
 
 
 def test_the_file_dialog_offers_the_endings_of_the_table() -> None:

@@ -101,6 +101,31 @@ def test_a_refused_file_refuses_the_reply_and_names_it(alice, conversation):
     assert out(conversation) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "head", "size", "words"),
+    [
+        ("photo.jpg", b"%PDF-1.7", 5_000_000, "“photo.jpg” is a PDF document by its content"),
+        ("photo.png", b"MZ", 2, "not a kind of file that can be sent"),
+        ("paper.pdf", b"%PDF-1.7", 21 * 1_048_576, "may have at most 20 MB"),
+        ("paper.pdf", b"%PDF-1.7", 20 * 1_048_576, None),
+        ("photo.png", world.png(), len(world.png()), None),
+    ],
+)
+def test_a_file_is_judged_by_its_first_bytes_when_it_is_chosen(alice, name, head, size, words):
+    fields = {"head": SimpleUploadedFile("head", head), "name": name, "size": size}
+    response = alice.post("/inbox/files/", fields, headers=HX)
+    assert response.status_code == (422 if words else 204)
+    assert (words or "") in response.content.decode()
+    assert not words or response.headers["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("size", ["", "-1", "²", "9" * 40, "x"])
+def test_a_file_without_a_size_cannot_be_judged(alice, size):
+    fields = {"head": SimpleUploadedFile("head", b"%PDF-1.7"), "name": "a.pdf", "size": size}
+    assert alice.post("/inbox/files/", fields, headers=HX).status_code == 400
+    assert alice.post("/inbox/files/", {"name": "a.pdf", "size": "5"}, headers=HX).status_code == 400
+
+
 def test_a_reason_is_text_even_when_the_file_is_named_after_html(alice, conversation):
     response = send(alice, conversation, files=[SimpleUploadedFile("<img src=x onerror=alert(1)>.png", b"x")])
     assert response.status_code == 422

@@ -56,6 +56,7 @@ def posts(scene) -> list[str]:
 
 def test_the_tables_of_this_test_name_every_address(scene, desk):
     tried = {"home", "inbox", "inbox_list", "inbox_rows", "inbox_me", "inbox_news", "inbox_find"}
+    tried |= {"inbox_check_file"}  # keeps nothing and shows nothing; tests/tickets/views/test_compose.py
     tried |= {"inbox_bulk", "inbox_bulk_colleagues"}  # tests/tickets/views/test_bulk.py
     tried |= {resolve(path.partition("?")[0]).url_name for path in gets(scene, desk) + posts(scene)}
     assert {pattern.name for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)} == tried
@@ -103,7 +104,7 @@ def test_a_visitor_is_sent_to_the_login(scene, desk):
         response = Client().get(path)
         assert response.status_code == 302, path
         assert response.url.startswith("/accounts/login/?next="), path
-    for path in [*posts(scene), "/inbox/me/"]:
+    for path in [*posts(scene), "/inbox/me/", "/inbox/files/"]:
         assert Client().post(path).status_code == 302, path
 
 
