@@ -36,6 +36,16 @@ tom = Conversation.objects.get(contact__name="Tom Becker")
 threads.add_message(tom, text="{SINCE}", direction="out", source="page_inbox", state="sent", sent_at=timezone.now(),
                     mid=f"m_{{timezone.now()}}")
 """
+REFUSED = f"""
+from django.utils import timezone
+from desk.models import User
+from tickets.models import Conversation
+from tickets.services import threads
+
+lena = Conversation.objects.get(contact__name="Lena Fischer")
+threads.add_message(lena, text="{LATE}", direction="out", source="agent", author=User.objects.get(username="alice"),
+                    state="failed", reason="Facebook refused it.", sent_at=timezone.now())
+"""
 
 
 @pytest.fixture
@@ -125,3 +135,15 @@ def test_menus_close_behind_a_dialog(agent: Page, inbox: Inbox):
         expect(canned).to_be_visible()
         elsewhere()
         expect(canned).to_be_hidden()
+
+
+def test_the_list_says_that_a_reply_did_not_go_out_for_as_long_as_that_is_so(agent: Page, demo: Desk):
+    inbox = Inbox(agent, demo)
+    row = inbox.row("Lena Fischer")
+    expect(row).to_be_visible(timeout=SOON_MS)
+    demo.manage("shell", "--command", REFUSED)
+    expect(row).to_contain_text("Not sent", timeout=SOON_MS)
+    agent.mouse.move(700, 500)
+    inbox.choose("Lena Fischer")
+    inbox.bubble(LATE).get_by_role("button", name="Retry").click()
+    expect(row).not_to_contain_text("Not sent", timeout=SOON_MS)

@@ -1,6 +1,13 @@
-"""What an agent may do with a reply that did not simply go out: one that failed, is held or unsure, or still waits."""
+"""What an agent may do with a reply that did not simply go out: one that failed, is held or unsure, or still waits.
+
+And in which conversations there is one, for the marks of the list.
+"""
+
+from collections.abc import Collection
+from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 
 from desk.models import User
 from desk.nudge import nudge
@@ -11,6 +18,40 @@ from tickets.services import access, answered, events, holds, saying, settling, 
 from tickets.services.replies import ReplyRefused, may_send, require, window_of
 
 State = Message.State
+
+
+class Mark(StrEnum):
+    """What the list says of a conversation with replies that did not go out; the first that fits."""
+
+    FAILED = "failed"
+    UNSURE = "unsure"
+    HELD = "held"
+    WAITS = "waits"  # it goes out by itself when the customer writes
+
+
+def marks_of(conversation_ids: Collection[int]) -> dict[int, Mark]:
+    """Return the marks by conversation (id), of those that have one; one query, from the rows themselves.
+
+    A failed reply, or an unsure one that Desk asks nobody about any more, is worth a mark until something was said
+    after it; a held one as long as it is held.
+    """
+    said = Message.objects.filter(
+        Q(sent_at__gt=OuterRef("sent_at")) | Q(sent_at=OuterRef("sent_at"), pk__gt=OuterRef("pk")),
+        conversation=OuterRef("conversation"),
+        sent_at__gte=OuterRef("sent_at"),  # for the index: OR alone uses none
+        direction=Message.Direction.OUT,
+        kind=Message.Kind.MESSAGE,
+    ).exclude(state__in=(State.FAILED, State.HELD))
+    waiting = Message.objects.filter(
+        Q(state=State.HELD) | ~Exists(said),
+        conversation__in=conversation_ids,
+        state__in=(State.FAILED, State.UNSURE, State.HELD),
+    ).exclude(state=State.UNSURE, retry_after__isnull=False)
+    found: dict[int, set[Mark]] = {}
+    for conversation_id, state, waits in waiting.values_list("conversation_id", "state", "waits_for_customer"):
+        mark = Mark.WAITS if state == State.HELD and waits else Mark(state)
+        found.setdefault(conversation_id, set()).add(mark)
+    return {conversation_id: next(mark for mark in Mark if mark in marks) for conversation_id, marks in found.items()}
 
 
 def retry(user: User, message: Message, seen: int | None = None) -> Message:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from desk.models import User
 from tickets.models import Conversation
-from tickets.services import access, counting, drafts, news
+from tickets.services import access, counting, drafts, news, unsent
 from tickets.services.conversations import ORDERS, sort_key
 from tickets.services.counting import MINE
 from tickets.templatetags.desk import badge
@@ -77,6 +77,7 @@ class _Painter:
         self._found = counting.with_views(ids, now)
         self._drafts = drafts.texts_of({reader.user_id for reader in readers}, ids)
         self._news = news.newest_in(ids)
+        self._unsent = unsent.marks_of(ids)
         self._html = cache(self._draw)
 
     def rows_for(self, reader: Reader, told: Collection[int]) -> list[Payload]:
@@ -102,7 +103,8 @@ class _Painter:
         }
 
     def _draw(self, conversation: Conversation, is_mine: bool, draft: str, zone: ZoneInfo) -> str:
-        row = Row(conversation, clock_of(conversation, self._now), draft, sort_key=0, is_mine=is_mine)
+        mark = self._unsent.get(conversation.pk)
+        row = Row(conversation, clock_of(conversation, self._now), draft, sort_key=0, is_mine=is_mine, unsent=mark)
         with timezone.override(zone):
             return render_to_string("tickets/_row.html", {"row": row})
 

@@ -10,6 +10,7 @@ from tickets.rules.searching import Pieces, marked
 from tickets.rules.window import Window
 from tickets.services import drafts, replies, search
 from tickets.services.conversations import ListQuery, sort_key
+from tickets.services.unsent import Mark, marks_of
 from tickets.views.base import AgentRequest
 
 WARN_BELOW = timedelta(hours=2)
@@ -41,6 +42,7 @@ class Row:
     is_selected: bool = False
     name: Pieces | None = None  # with what was looked for marked; None: nothing was
     snippet: search.Snippet | None = None
+    unsent: Mark | None = None
 
 
 def clock_of(conversation: Conversation, now: datetime | None = None) -> Clock:
@@ -61,9 +63,13 @@ def rows_of(
     selected: int | None = None,
     found: search.Found | None = None,
 ) -> list[Row]:
-    """The rows for these conversations in their order; one query for the user's drafts, two for what was found."""
+    """The rows for these conversations in their order.
+
+    One query for the user's drafts, one for the marks of what did not go out, two for what was found.
+    """
     kept, now = drafts.texts(request.user, conversations), timezone.now()
     terms = found.terms if found else ()
+    marks = marks_of([row.pk for row in conversations])
     snippets = search.snippets(found, [row.pk for row in conversations]) if found and terms else {}
     return [
         Row(
@@ -75,6 +81,7 @@ def rows_of(
             conversation.pk == selected,
             marked(conversation.contact.display_name, terms) if terms else None,
             snippets.get(conversation.pk),
+            marks.get(conversation.pk),
         )
         for conversation in conversations
     ]

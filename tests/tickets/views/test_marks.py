@@ -1,0 +1,121 @@
+"""The list says in which conversations a reply did not go out, for as long as that is so: asked for, and pushed."""
+
+import re
+
+import pytest
+from django.utils import timezone
+
+from tickets.models import Conversation, Message
+from tickets.services import access, replies, settling, unsent
+from tickets.views import open_pages
+
+from . import world
+
+PILL = re.compile(r'<span class="pill([^"]*)" title="([^"]*)"><svg.*?</svg>(?:Not sent|Unsure|Held)</span>', re.DOTALL)
+FAILED = (" pill--danger", "A reply was not sent")
+UNSURE = (" pill--warning", "Desk cannot find out whether a reply arrived")
+HELD = (" pill--warning", "A reply is held and goes out after a click")
+WAITS = ("", "A reply is held until they write")
+
+
+@pytest.fixture
+def alice(desk, as_user):
+    return as_user(desk.alice)
+
+
+@pytest.fixture
+def conversation(desk) -> Conversation:
+    conversation = world.make_conversation(desk.shop, at=timezone.now())
+    world.say(conversation, at=timezone.now())
+    return conversation
+
+
+@pytest.fixture
+def marks(desk, alice, conversation):
+    """Return what the conversation's row is marked with, as asked for and as pushed: both the same."""
+
+    def marks() -> list[tuple[str, str]]:
+        asked = PILL.findall(alice.get("/inbox/").content.decode())
+        reader = open_pages.reader_of(desk.alice, {})
+        event = {"kind": "conversation", **access.ids_of(Conversation.objects.get(pk=conversation.pk))}
+        (row, _counts) = open_pages.read([event], {reader})[reader]
+        assert PILL.findall(row["html"]) == asked
+        return asked
+
+    return marks
+
+
+def ours(desk, conversation, state, text="Answer", **fields) -> Message:
+    return world.say(conversation, text, author=desk.alice, state=state, mid=None, at=timezone.now(), **fields)
+
+
+def test_what_went_out_or_is_on_its_way_has_no_mark(desk, conversation, marks):
+    for state in ("queued", "sending", "sent", "delivered", "read"):
+        ours(desk, conversation, state)
+    ours(desk, conversation, "unsure", retry_after=timezone.now())
+    ours(desk, conversation, "sent", kind="note")
+    assert marks() == []
+
+
+@pytest.mark.parametrize(("state", "shown"), [("failed", FAILED), ("unsure", UNSURE), ("held", HELD)])
+def test_each_way_not_to_go_out_has_its_mark(desk, conversation, marks, state, shown):
+    ours(desk, conversation, state)
+    world.say(conversation, "Hello?", at=timezone.now())
+    assert marks() == [shown]
+
+
+def test_the_worst_is_said_and_only_that(desk, conversation, marks):
+    ours(desk, conversation, "held", waits_for_customer=True)
+    assert marks() == [WAITS]
+    ours(desk, conversation, "held")
+    assert marks() == [HELD]
+    ours(desk, conversation, "unsure")
+    assert marks() == [UNSURE]
+    ours(desk, conversation, "failed")
+    assert marks() == [FAILED]
+
+
+def test_after_another_answer_a_failed_one_is_history_and_a_held_one_still_held(desk, conversation, marks):
+    failed = ours(desk, conversation, "failed")
+    replies.queue_reply(desk.alice, conversation, text="In other words")
+    assert marks() == []
+    unsent.retry(desk.alice, failed)
+    Message.objects.filter(pk=failed.pk).update(state="failed")
+    assert marks() == [FAILED]
+    unsent.discard(desk.alice, failed)
+    ours(desk, conversation, "held")
+    world.say(conversation, direction="out", source="page_inbox", state="sent", at=timezone.now())
+    assert marks() == [HELD]
+
+
+@pytest.mark.parametrize(
+    ("state", "choose"),
+    [
+        ("failed", unsent.retry),
+        ("failed", unsent.discard),
+        ("held", unsent.release),
+        ("held", unsent.discard),
+        ("unsure", unsent.send_again),
+        ("unsure", unsent.mark_arrived),
+    ],
+)
+def test_the_mark_goes_with_what_the_agent_chose(desk, conversation, marks, state, choose):
+    message = ours(desk, conversation, state)
+    assert marks()
+    choose(desk.alice, message)
+    assert marks() == []
+
+
+@pytest.mark.parametrize("state", ["failed", "held", "unsure"])
+def test_the_mark_goes_when_it_turns_out_to_have_arrived(desk, conversation, marks, state):
+    message = ours(desk, conversation, state)
+    assert marks()
+    settling.confirm(message.pk, mid="m_after_all", sent_at=timezone.now(), proof=settling.Proof.ECHO)
+    assert marks() == []
+
+
+def test_other_conversations_have_none(desk, alice, conversation):
+    other = world.make_conversation(desk.shop, "Other", at=timezone.now())
+    ours(desk, conversation, "failed")
+    assert set(unsent.marks_of([conversation.pk, other.pk])) == {conversation.pk}
+    assert unsent.marks_of([other.pk]) == {}
