@@ -1,6 +1,6 @@
 """Facebook accounts, Pages, channels, preferences and the webhook journal."""
 
-from .accounts import FacebookAccount, Page, PendingLink
+from .accounts import FacebookAccount, Page, PageOutage, PendingLink
 from .channels import Channel, ChannelAgent, ChannelDraft, ImPreferences
 from .journal import DataRequest, ParkedDelivery, WebhookDelivery
 
@@ -12,6 +12,7 @@ __all__ = [
     "FacebookAccount",
     "ImPreferences",
     "Page",
+    "PageOutage",
     "ParkedDelivery",
     "PendingLink",
     "WebhookDelivery",

@@ -126,6 +126,24 @@ class Page(models.Model):
         return self.connection == self.Connection.CONNECTED
 
 
+class PageOutage(models.Model):
+    """A stretch of time in which a Page waited for re-authentication; `ended_at` is empty while it does."""
+
+    page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="outages")
+    reason = models.CharField(max_length=20, choices=Page.Reason)
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["page"], condition=Q(ended_at=None), name="one_outage_of_a_page_at_a_time")
+        ]
+        indexes = [models.Index(fields=["page", "-began_at"], name="outage_of_page")]
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.get_reason_display()}"
+
+
 class PendingLink(models.Model):
     """A Facebook login that would stop a channel: kept, and nothing changed, until the administrator has chosen."""
 

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from channels_im.models import Channel, Page
-from channels_im.services import wishes
+from channels_im.services import outages, wishes
 from desk import live
 from desk.mail import tell_administrators
 from desk.nudge import nudge
@@ -79,6 +79,7 @@ def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | No
             gather = timedelta(seconds=settings.MAIL_GATHER_SECONDS)
             current.reauth_mail_after = current.reauth_since + gather if gather else None
         current.save(update_fields=CONNECTION_FIELDS)
+        outages.begin(current)
         _announce(current)
         if is_new:
             logger.warning("Page %s must be re-authenticated: %s", current.page_id, reason)
@@ -104,17 +105,19 @@ def _ask_about_others(page: Page) -> None:
 
 def mark_connected(page: Page) -> bool:
     """Take `page` as connected again, as after a Facebook login that granted it; return whether that is news."""
-    changed = Page.objects.filter(pk=page.pk, connection=Page.Connection.REAUTH_REQUIRED).update(
-        connection=Page.Connection.CONNECTED,
-        reauth_reason="",
-        reauth_since=None,
-        reauth_detected_by="",
-        reauth_mailed_at=None,
-        reauth_mail_after=None,
-    )
+    with transaction.atomic():
+        changed = Page.objects.filter(pk=page.pk, connection=Page.Connection.REAUTH_REQUIRED).update(
+            connection=Page.Connection.CONNECTED,
+            reauth_reason="",
+            reauth_since=None,
+            reauth_detected_by="",
+            reauth_mailed_at=None,
+            reauth_mail_after=None,
+        )
+        if changed:
+            outages.end(page)
+            _announce(page)
     page.refresh_from_db(fields=CONNECTION_FIELDS)
-    if changed:
-        _announce(page)
     return bool(changed)
 
 

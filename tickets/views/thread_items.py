@@ -1,12 +1,13 @@
 """The thread as the template shows it: messages in groups, between them days, tickets and the line of the unread."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
+from channels_im.services import outages
 from tickets.models import Conversation, Message, PageReaction, Ticket
 from tickets.services.conversations import beyond, read_cursor, write_cursor
 from tickets.services.reactions import may_be_reacted_to
@@ -25,7 +26,7 @@ TROUBLED = frozenset({Message.State.FAILED, Message.State.UNSURE, Message.State.
 class Item:
     """One element of the thread. `key` is stable: the open page replaces, adds and removes elements by it.
 
-    `type` is day, ticket, unread, message, note or event; only the fields of its type are set.
+    `type` is day, ticket, unread, message, note, event or turn; only the fields of its type are set.
     """
 
     type: str
@@ -34,6 +35,7 @@ class Item:
     message: Message | None = None
     ticket: Ticket | None = None
     gap: timedelta | None = None
+    sentence: str = ""
     quoted: "Quote | None" = None
     starts_group: bool = False
     ends_group: bool = False
@@ -95,7 +97,7 @@ def older_page(conversation: Conversation, cursor: str, size: int = ITEMS_PER_PA
     messages = _messages(conversation)
     if before:
         messages = messages.filter(beyond("sent_at", before, descending=True))
-    return _page(conversation, messages, min(size, MOST_ITEMS), 0)
+    return _page(conversation, messages, min(size, MOST_ITEMS), 0, until=before and before[0])
 
 
 def stretch(conversation: Conversation, first: str, last: str) -> list[Item]:
@@ -139,14 +141,25 @@ def _with_all_shown(messages: Any) -> Any:
     return messages.select_related("author", "ticket", "page_reaction").prefetch_related("attachments")
 
 
-def _page(conversation: Conversation, messages: Any, size: int, unread: int) -> ThreadPage:
+def _page(
+    conversation: Conversation, messages: Any, size: int, unread: int, until: datetime | None = None
+) -> ThreadPage:
+    """The newest `size` of these messages; `until` is when the page after it begins, None for the end of the thread."""
     found = list(_with_all_shown(messages).order_by("-sent_at", "-pk")[: size + 1])
     before = found[size] if len(found) > size else None
     shown = found[:size][::-1]
-    items = _items(shown, before, _quotes(conversation, shown), _first_unread(shown, unread))
+    turns = _turns(conversation, shown, until)
+    items = _items(shown, before, _quotes(conversation, shown), _first_unread(shown, unread), turns)
     older = write_cursor(shown[0].sent_at, shown[0].pk) if before else ""
     newest = write_cursor(shown[-1].sent_at, shown[-1].pk) if shown else ""
     return ThreadPage(items, older, newest)
+
+
+def _turns(conversation: Conversation, shown: list[Message], until: datetime | None) -> list[outages.Turn]:
+    """When the Page's connection was lost and came back, from the first of these messages until the next page's."""
+    if not shown or conversation.contact.erased_at is not None:
+        return []
+    return outages.turns(conversation.contact.page_id, shown[0].sent_at, until)
 
 
 def _quotes(conversation: Conversation, shown: list[Message]) -> dict[str, Message]:
@@ -167,15 +180,20 @@ def _first_unread(shown: list[Message], unread: int) -> int | None:
 
 
 def _items(
-    shown: list[Message], before: Message | None, quotes: dict[str, Message], first_unread: int | None
+    shown: list[Message],
+    before: Message | None,
+    quotes: dict[str, Message],
+    first_unread: int | None,
+    turns: Sequence[outages.Turn] = (),
 ) -> list[Item]:
     items: list[Item] = []
     begun: set[int] = {before.ticket_id} if before and before.ticket_id else set()
-    last = before
+    last, day, waiting = before, "", list(turns)
     for message in shown:
+        while waiting and waiting[0].moment < message.sent_at:
+            day = _turn_items(items, waiting.pop(0), day)
         # The first day of a page is said even when the page before has it too: the open page drops the second one.
-        if last is None or last is before or _day(last) != _day(message):
-            items.append(Item("day", f"day-{_day(message)}", message.sent_at))
+        day = _day_item(items, message.sent_at, day)
         if message.ticket and message.ticket_id not in begun:
             begun.add(message.ticket.pk)
             gap = message.sent_at - last.sent_at if last else None
@@ -184,8 +202,24 @@ def _items(
             items.append(Item("unread", "unread", message.sent_at))
         items.append(_message_item(message, quotes))
         last = message
+    for turn in waiting:
+        day = _turn_items(items, turn, day)
     _group(items)
     return items
+
+
+def _turn_items(items: list[Item], turn: outages.Turn, day: str) -> str:
+    day = _day_item(items, turn.moment, day)
+    items.append(Item("turn", turn.key, turn.moment, sentence=turn.sentence))
+    return day
+
+
+def _day_item(items: list[Item], moment: datetime, day: str) -> str:
+    """Begin a new day when `moment` is on another one than `day`; return its day."""
+    today = timezone.localtime(moment).date().isoformat()
+    if today != day:
+        items.append(Item("day", f"day-{today}", moment))
+    return today
 
 
 def _message_item(message: Message, quotes: dict[str, Message]) -> Item:
@@ -241,7 +275,3 @@ def _group(items: Iterable[Item]) -> None:
 def _sender(item: Item) -> tuple[Any, ...]:
     message = item.message
     return (message.direction, message.source, message.author_id) if message else ()
-
-
-def _day(message: Message) -> str:
-    return timezone.localtime(message.sent_at).date().isoformat()
