@@ -103,7 +103,7 @@ def test_it_asks_before_it_is_sent_again_and_then_stands_at_the_end(agent: Page,
 def test_without_scripts_it_asks_above_the_composer(without_scripts: Page, inbox: Inbox):
     page = without_scripts
     page.goto(inbox.page.url)
-    page.locator(".message").filter(has_text=LATE).get_by_role("button", name="Retry").press("Enter")
+    page.locator(".message").filter(has_text=LATE).get_by_role("button", name="Retry").click()
     notice = page.get_by_role("alert").filter(has_text="Does it still fit?")
     expect(notice).to_contain_text(SINCE)
     notice.get_by_role("button", name="Send all the same").click()
