@@ -12,6 +12,7 @@ from tests.e2e.stage import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
+SENT = re.compile("sent|delivered|read")
 LONG_AGO = """
 from datetime import timedelta
 from tickets.models import Conversation, Message
@@ -57,3 +58,36 @@ def test_details_export_and_erasure_of_one_person(page: Page, demo: Desk, tmp_pa
     inbox.open()
     expect(page.get_by_text("Their data was erased")).to_be_visible(timeout=SOON_MS)
     expect(page.get_by_text("Tom Becker")).to_have_count(0)
+
+
+def test_what_is_typed_in_the_details_stays_until_it_is_kept(agent: Page, demo: Desk) -> None:
+    inbox = Inbox(agent, demo)
+    inbox.choose("Sara Lindqvist")
+    inbox.never_reloads()
+    details, thread = inbox.details(), agent.get_by_role("log")
+    assigned = agent.get_by_label("Assign: Alice Moreau")
+    expect(assigned).to_be_visible()
+
+    details.get_by_text("Note e-mail, phone or more").click()
+    details.get_by_label("E-mail").fill("no address")
+    details.get_by_role("textbox", name="About this person").fill("Prefers mornings")
+    details.get_by_label("E-mail").press("Enter")  # presses the button of these fields, not the first of the page
+    expect(agent.get_by_text("The e-mail is not kept")).to_be_visible(timeout=SOON_MS)
+    inbox.answer("Something happens meanwhile")
+    expect(inbox.bubble("Something happens meanwhile")).to_have_attribute("data-state", SENT, timeout=SOON_MS)
+    expect(details.get_by_role("textbox", name="About this person")).to_have_value("Prefers mornings")
+    details.get_by_label("E-mail").fill("sara@example.org")
+    details.get_by_label("E-mail").press("Enter")
+    expect(details.get_by_role("link", name="sara@example.org")).to_be_visible(timeout=SOON_MS)
+    expect(assigned).to_be_visible()
+
+    agent.keyboard.press("t")
+    details.get_by_label("Note for them").fill("She asked twice")
+    details.get_by_role("button", name="Transfer").click()
+    expect(agent.get_by_text("Choose the department or colleague")).to_be_visible(timeout=SOON_MS)
+    expect(details.get_by_label("Note for them")).to_have_value("She asked twice")
+    details.get_by_label("To", exact=True).select_option(label="Bob Lindgren")
+    details.get_by_role("button", name="Transfer").click()
+    expect(thread.get_by_text("assigned this conversation to Bob Lindgren")).to_be_visible(timeout=SOON_MS)
+    expect(thread.get_by_text("She asked twice")).to_be_visible(timeout=SOON_MS)
+    inbox.expect_not_reloaded()

@@ -21,21 +21,31 @@ def _take(request: AgentRequest, conversation: Conversation) -> None:
 
 def _assign(request: AgentRequest, conversation: Conversation) -> None:
     chosen = request.POST.get("assignee", "")
-    if not chosen:
-        handling.assign(request.user, conversation, None)
-        return
-    assignee = User.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
-    if assignee is None:
-        raise handling.Refused("This colleague does not exist any more. Choose another one.")
-    handling.assign(request.user, conversation, assignee)
+    handling.assign(request.user, conversation, _colleague(chosen) if chosen else None)
 
 
 def _transfer(request: AgentRequest, conversation: Conversation) -> None:
-    chosen = request.POST.get("department", "")
-    department = Department.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
+    kind, _, number = request.POST.get("to", "").partition("-")
+    note = request.POST.get("note", "")
+    if kind == "colleague":
+        handling.hand_over(request.user, conversation, _colleague(number), note)
+        return
+    department = Department.objects.filter(pk=_number(number)).first() if kind == "department" else None
     if department is None:
-        raise handling.Refused("Choose the department to transfer this conversation to.")
-    handling.transfer(request.user, conversation, department, request.POST.get("note", ""))
+        raise handling.Refused("Choose the department or colleague to transfer this conversation to.")
+    handling.transfer(request.user, conversation, department, note)
+
+
+def _colleague(number: str) -> User:
+    found = User.objects.filter(pk=_number(number)).first()
+    if found is None:
+        raise handling.Refused("This colleague does not exist any more. Choose another one.")
+    return found
+
+
+def _number(text: str) -> int | None:
+    """A primary key; None for what is none, and for what is more than the database has numbers."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None
 
 
 ACTIONS: dict[str, Callable[[AgentRequest, Conversation], None]] = {

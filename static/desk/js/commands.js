@@ -33,7 +33,7 @@ function actions() {
     found.push({ words: button.dataset.command, hint: button.dataset.hint ?? "", run: () => button.click() });
   }
   if (document.querySelector(".transfer")) {
-    found.push({ words: "Transfer to another department", hint: "T", run: openTransfer });
+    found.push({ words: "Transfer with a note", hint: "T", run: openTransfer });
   }
   found.push({ words: "Show or hide the details", hint: "D", run: toggleDetails });
   found.push({ words: "Only the conversation", hint: "Z", run: toggleFocus });

@@ -12,16 +12,18 @@ import { post, toast } from "./net.js";
 import * as notify from "./notify.js";
 import * as reactions from "./reactions.js";
 import * as thread from "./thread.js";
+import { openTransfer } from "./transfer.js";
 
 async function submitted(event) {
   const pressed = event.submitter;
   event.preventDefault();
   if (pressed.dataset.confirm && !(await confirmChoice(pressed.dataset.confirm, pressed.textContent.trim()))) return;
   const fields = new FormData(event.target, pressed);
-  pressed.closest("details.popover, details.inline-edit, details.transfer")?.removeAttribute("open");
+  pressed.closest("details.popover")?.removeAttribute("open");
+  const closeForm = () => foldAway(pressed.closest("details.inline-edit, details.transfer"));
   pressed.disabled = true;
   try {
-    for (let asked; (asked = await thread.settle(pressed.formAction, fields)); fields.set("seen", asked.dataset.id)) {
+    for (let asked; (asked = await thread.settle(pressed.formAction, fields, closeForm)); fields.set("seen", asked.dataset.id)) {
       if (!(await confirmChoice(asked.textContent, "Send all the same"))) return;
     }
     if (pressed.name === "unread") nav.close();
@@ -31,6 +33,19 @@ async function submitted(event) {
   } finally {
     pressed.disabled = false;
   }
+}
+
+/** Close a form of the details once what was typed there is kept; until then it stays, and so does what was typed. */
+function foldAway(form) {
+  if (form?.contains(document.activeElement)) form.querySelector("summary").focus();
+  form?.removeAttribute("open");
+}
+
+/** The fields of the details belong to the one form of the page, whose first button is another: Enter means theirs. */
+function entered(event) {
+  if (event.key !== "Enter" || event.isComposing || !event.target.matches("#details input.field")) return;
+  event.preventDefault();
+  event.target.closest("details").querySelector("button").click();
 }
 
 async function copy(text) {
@@ -52,6 +67,11 @@ function clicked(event) {
   if (unfold) {
     const folded = message.querySelector(".text").classList.toggle("text--folded");
     unfold.textContent = folded ? "Show all" : "Show less";
+  }
+  const transfer = target.closest("[data-open-transfer]");
+  if (transfer) {
+    transfer.closest("details").removeAttribute("open");
+    openTransfer();
   }
   const quote = target.closest("[data-jump]");
   if (quote) {
@@ -77,6 +97,7 @@ function preferences() {
 
 document.getElementById("post").addEventListener("submit", submitted);
 document.addEventListener("click", clicked);
+document.addEventListener("keydown", entered);
 startFrame();
 clock.start();
 lightbox.start();

@@ -224,8 +224,11 @@ export function markRead(isUnread = toRead) {
   post(address("read/"), { upto: newestCursor() }).catch(() => (toRead = true));
 }
 
-/** Let the server do what the agent chose; returns null, or the question (an element) that is to be answered first. */
-export async function settle(url, fields) {
+/**
+ * Let the server do what the agent chose; returns null, or the question (an element) that is to be answered first.
+ * `onDone` is called when it is done, before the page shows it.
+ */
+export async function settle(url, fields, onDone = () => {}) {
   const mine = pane;
   const response = await post(url, fields);
   if (response.headers.get("X-Gone")) {
@@ -236,6 +239,7 @@ export async function settle(url, fields) {
   } else if (!response.ok) {
     toast(await reasonOf(response), true);
   } else if (response.status === 200 && pane === mine) {
+    onDone();
     applyFresh(await response.text());
   }
   return null;

@@ -1,4 +1,4 @@
-// Opens the form that hands the conversation over to another department, wherever the details are just now.
+// Opens the form that hands the conversation over to a colleague or department, wherever the details are just now.
 
 import { showDetails } from "./frame.js";
 

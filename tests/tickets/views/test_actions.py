@@ -68,7 +68,7 @@ def test_it_cannot_be_given_to_who_does_not_answer_here(alice, conversation, des
 
 
 def test_a_transfer_changes_the_department_with_a_note_and_the_new_one_sees_it(alice, conversation, desk, as_user):
-    act(alice, conversation, "transfer", department=desk.support.pk, note="Please look at the invoice")
+    act(alice, conversation, "transfer", to=f"department-{desk.support.pk}", note="Please look at the invoice")
     assert conversation.department == conversation.current_ticket.department == desk.support
     assert conversation.transferred_at is not None
     html = as_user(desk.bob).get(f"/inbox/{conversation.pk}/").content.decode()
@@ -76,10 +76,22 @@ def test_a_transfer_changes_the_department_with_a_note_and_the_new_one_sees_it(a
     assert "transferred this conversation to Support" in html
 
 
-@pytest.mark.parametrize("department", ["", "x", "999999", "same"])
-def test_a_transfer_to_nowhere_is_refused(alice, conversation, desk, department):
-    chosen = desk.sales.pk if department == "same" else department
-    act(alice, conversation, "transfer", 422, department=chosen, note="note")
+def test_a_transfer_to_a_colleague_assigns_with_a_note(alice, conversation, desk):
+    ChannelAgent.objects.create(channel=desk.shop, agent=desk.bob.agent)
+    act(alice, conversation, "transfer", to=f"colleague-{desk.bob.pk}", note="Bob knows the invoice")
+    assert conversation.assignee == conversation.current_ticket.assignee == desk.bob
+    assert conversation.department == desk.sales
+    assert [note.text for note in conversation.messages.filter(kind="note")] == ["Bob knows the invoice"]
+
+
+NOWHERE = ["", "x", "department-", "department-x", "department-999999", "department-" + "9" * 30, "colleague-999999"]
+
+
+@pytest.mark.parametrize("chosen", [*NOWHERE, "the same department", "a stranger"])
+def test_a_transfer_to_nowhere_is_refused(alice, conversation, desk, chosen):
+    known = {"the same department": f"department-{desk.sales.pk}", "a stranger": f"colleague-{desk.charlie.pk}"}
+    act(alice, conversation, "transfer", 422, to=known.get(chosen, chosen), note="note")
+    assert conversation.assignee is None
     assert conversation.department == desk.sales
     assert not conversation.messages.filter(kind="note").exists()
 
@@ -110,7 +122,7 @@ def test_blocking_and_unblocking(alice, conversation, desk):
 def test_a_deleted_channels_conversations_stay_as_they_are(alice, conversation, desk, action):
     desk.shop.is_active, desk.shop.deleted_at = False, timezone.now()
     desk.shop.save()
-    response = act(alice, conversation, action, 422, department=desk.support.pk, assignee=desk.alice.pk)
+    response = act(alice, conversation, action, 422, to=f"department-{desk.support.pk}", assignee=desk.alice.pk)
     assert "deleted" in response.content.decode()
     assert not Message.objects.filter(kind="event").exists()
     assert 'formaction="/inbox' in alice.get(f"/inbox/{conversation.pk}/").content.decode()
