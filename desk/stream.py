@@ -37,6 +37,7 @@ MOST_PENDING = 100
 PACE_MS = 8  # for what an open page reads by itself, with room for everything else
 LEAST_PACE_MS = 400  # pages read no more often anyway (static/desk/js/live.js)
 SYNC = {"kind": "sync"}
+PING = {"kind": "ping"}  # no comment: those a page cannot hear, and a stream that broke would look like a quiet one
 ACCESS = "channel"  # events of this kind may change what a user sees, as when an agent is associated
 READ = "conversation"  # what events of this kind mean is read for all
 HANDED = frozenset({"row", "counts"})  # made for the reader of the stream: the newest replaces an older one
@@ -207,7 +208,7 @@ class LiveDoor:
                 if not 0.8 < pace_ms / told_ms < 1.25:
                     told_ms = pace_ms
                     shown.insert(0, {"kind": "pace", "ms": pace_ms})
-                await _send_text(send, "".join(map(_event, shown)) or ": ping\n\n")
+                await _send_text(send, "".join(map(_event, shown)) or _event(PING))
         await send({"type": "http.response.body", "body": b""})
 
     def _is_for(self, reader: Hashable, payload: dict[str, Any]) -> bool:

@@ -75,3 +75,13 @@ def test_a_row_that_is_not_handed_is_read_by_the_page(agent: Page, demo: Desk, b
     synced(agent)
     write(browser, demo, "yusuf", "Nobody handed this")
     expect(agent.locator(".row-item").first).to_contain_text("Nobody handed this", timeout=SOON_MS)
+
+
+def test_a_stream_that_went_silent_is_noticed_and_begun_anew(agent: Page, demo: Desk):
+    """A cable that is out or a machine that slept breaks the connection without telling anybody."""
+    agent.clock.install()
+    synced(agent)
+    expect(agent.locator("#connection")).to_be_hidden()
+    agent.evaluate("() => { window.EventSource = class { addEventListener() {} close() {} }; }")  # never answered
+    agent.clock.run_for(41_000)
+    expect(agent.locator("#connection")).to_contain_text("Reconnecting…", timeout=SOON_MS)

@@ -9,6 +9,7 @@ import { Pump } from "./pump.js";
 import * as thread from "./thread.js";
 
 const SHOW_AFTER = 1500; // milliseconds; shorter interruptions are not worth a word
+const SILENT = 40_000; // milliseconds; the server says something every 15 seconds (desk/stream.py)
 const MOST_ROWS = 50;
 const OVERDUE = 5000; // milliseconds; what the stream did not hand until then, the page reads itself
 const changed = new Map(); // conversations whose row is not shown yet, and since when
@@ -16,6 +17,8 @@ let overdue = null;
 let source = null;
 let retryIn = 2000;
 let downSince = null;
+let heardAt = new Date();
+let silence = null;
 let pace = 0; // how long the server wants a page to leave between two readings: many are open; milliseconds
 
 const threadPump = new Pump(() => thread.refresh());
@@ -76,6 +79,23 @@ function up() {
   showConnection();
 }
 
+function heard() {
+  heardAt = new Date();
+  listen();
+}
+
+function listen() {
+  clearTimeout(silence);
+  silence = setTimeout(unheard, SILENT);
+}
+
+/** Nothing was heard for long, and the browser has noticed nothing: the network is away, or was while the machine slept. */
+function unheard() {
+  downSince ??= heardAt;
+  showConnection();
+  connect();
+}
+
 function down() {
   downSince ??= new Date();
   setTimeout(showConnection, SHOW_AFTER);
@@ -106,30 +126,38 @@ function showConnection() {
 function connect() {
   source?.close();
   source = new EventSource(document.body.dataset.live);
-  source.addEventListener("sync", () => {
+  listen();
+  const on = (kind, act) =>
+    source.addEventListener(kind, (event) => {
+      heard();
+      act(event);
+    });
+  on("ping", () => {});
+  on("sync", () => {
     up();
     catchUpPump.ask();
     looking.catchUp();
     notify.ask();
   });
-  source.addEventListener("conversation", (event) => {
+  on("conversation", (event) => {
     const id = Number(JSON.parse(event.data).conversation);
     if (!id) return;
     rowChanged(id);
     if (id === thread.current()?.id) threadPump.ask();
   });
-  source.addEventListener("row", (event) => showRow(JSON.parse(event.data)));
-  source.addEventListener("counts", (event) => list.showCounts(JSON.parse(event.data)));
-  source.addEventListener("pace", (event) => (pace = JSON.parse(event.data).ms));
-  source.addEventListener("presence", (event) => looking.changed(JSON.parse(event.data).conversation));
-  source.addEventListener("agent", (event) => showPresence(JSON.parse(event.data)));
-  source.addEventListener("channel", () => threadPump.ask());
-  source.addEventListener("open", up);
+  on("row", (event) => showRow(JSON.parse(event.data)));
+  on("counts", (event) => list.showCounts(JSON.parse(event.data)));
+  on("pace", (event) => (pace = JSON.parse(event.data).ms));
+  on("presence", (event) => looking.changed(JSON.parse(event.data).conversation));
+  on("agent", (event) => showPresence(JSON.parse(event.data)));
+  on("channel", () => threadPump.ask());
+  on("open", up);
   source.addEventListener("error", down);
 }
 
 export function start() {
   connect();
+  addEventListener("online", connect);
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => event.persisted && connect());
   document.addEventListener("visibilitychange", () => {
