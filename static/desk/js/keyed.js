@@ -1,5 +1,7 @@
 // Brings a list of keyed elements up to date with a fresh one from the server, touching only what differs.
 
+import { carryOver, checkAll } from "./media.js";
+
 const sources = new WeakMap(); // element -> the HTML it came as: what scripts did to it since is not a difference
 
 export function note(element) {
@@ -49,7 +51,7 @@ export function merge(column, fresh) {
       const current = note(old) === html ? old : adopt(element);
       if (current !== old) {
         if (cursor === old) cursor = current;
-        old.replaceWith(current);
+        replace(old, current);
       }
       if (current === cursor) cursor = cursor.nextElementSibling;
       else column.insertBefore(current, cursor);
@@ -81,13 +83,19 @@ export function mergeStretch(column, fresh) {
     if (!old && !previous) continue;
     const current = old && note(old) === element.outerHTML ? old : adopt(element);
     if (!old) previous.after(current);
-    else if (current !== old) old.replaceWith(current);
+    else if (current !== old) replace(old, current);
     previous = current;
   }
 }
 
 function precedes(one, other) {
   return Boolean(one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING);
+}
+
+function replace(old, current) {
+  carryOver(old, current);
+  old.replaceWith(current);
+  checkAll(current);
 }
 
 export function adopt(element) {
