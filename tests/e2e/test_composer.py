@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.channels_im.messenger import samples
 from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow
 from tests.e2e.stage import Desk
 
@@ -160,3 +161,54 @@ def test_what_was_typed_stays_in_sight_when_nobody_may_answer_any_more(agent: Pa
     demo.manage("shell", "-c", change + block.format("None"))
     agent.reload()
     expect(agent.locator("#composer-text")).to_have_value("مرحبا, half a sentence")
+
+
+def test_what_is_typed_and_chosen_while_files_are_on_their_way_stays(agent: Page, demo: Desk):
+    Inbox(agent, demo).choose("João Almeida")
+    text, files = agent.locator("#composer-text"), agent.locator("#composer-files")
+    held: list[Route] = []
+    agent.route("**/reply/", lambda route: held.append(route), times=1)
+    text.fill("With a paper")
+    files.set_input_files({"name": "one.pdf", "mimeType": "application/pdf", "buffer": samples.PDF})
+    with agent.expect_request("**/reply/"):
+        agent.locator("#composer-send").click()
+    text.focus()
+    agent.keyboard.press("End")
+    agent.keyboard.type(" And the next sentence")
+    files.set_input_files({"name": "two.pdf", "mimeType": "application/pdf", "buffer": samples.PDF})
+    agent.keyboard.press("Escape")
+    agent.keyboard.press("n")
+    agent.keyboard.type("A note meanwhile")
+    held[0].continue_()
+    expect(ours(agent, "With a paper")).to_have_count(1, timeout=SOON_MS)
+    expect(agent.locator(".tile")).to_contain_text(["two.pdf"])
+    expect(text).to_have_value("A note meanwhile")
+    agent.get_by_role("radio", name="Reply").check(force=True)
+    expect(text).to_have_value("And the next sentence")
+
+
+def test_an_upload_that_stands_still_ends_and_says_so(agent: Page, demo: Desk):
+    agent.clock.install()
+    agent.reload()
+    Inbox(agent, demo).choose("João Almeida")
+    agent.route("**/reply/", lambda route: None, times=1)  # no answer, no error: the cable is out
+    agent.locator("#composer-text").fill("Into nothing")
+    agent.locator("#composer-files").set_input_files(
+        {"name": "three.pdf", "mimeType": "application/pdf", "buffer": samples.PDF}
+    )
+    with agent.expect_request("**/reply/"):
+        agent.locator("#composer-send").click()
+    agent.clock.run_for(61_000)
+    expect(agent.locator("#composer-error")).to_contain_text("server cannot be reached", timeout=SOON_MS)
+    expect(agent.locator("#composer-text")).to_have_value("Into nothing")
+    expect(agent.locator(".tile")).to_contain_text("three.pdf")
+
+
+def test_many_files_leave_the_text_and_send_in_sight(agent: Page, demo: Desk):
+    Inbox(agent, demo).choose("João Almeida")
+    agent.locator("#composer-files").set_input_files(
+        [{"name": f"{number}.exe", "mimeType": "application/x-msdownload", "buffer": b"MZ"} for number in range(15)]
+    )
+    expect(agent.locator(".tile")).to_have_count(15)
+    for part in ("#composer-text", "#composer-send"):
+        expect(agent.locator(part)).to_be_in_viewport(ratio=1)

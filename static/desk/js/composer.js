@@ -9,7 +9,7 @@ import * as gate from "./gate.js";
 import { showGhost } from "./ghost.js";
 import { fetchPart, parse, toast, upload } from "./net.js";
 import * as signs from "./signs.js";
-import { split, weigh } from "./text.js";
+import { joined, split, typedSince, weigh } from "./text.js";
 import * as thread from "./thread.js";
 
 const SAVE_AFTER = 700; // milliseconds without a key
@@ -272,10 +272,10 @@ async function send(words, { withFiles, rest = "", closes = false }) {
   data.set("seen", answered.seen());
   if (gate.isHolding() && kind() === "reply") data.set("hold", "yes");
   if (closes) data.set("close", "yes");
-  const own = { form, pane: thread.current(), files: withFiles ? files.all() : [], typed: text.value };
+  const own = { form, kind: kind(), files: withFiles ? files.all() : [], typed: text.value };
   for (const file of own.files) data.append("files", file, file.name);
   begin();
-  const ghost = own.files.length ? null : showGhost(words, data.get("kind"), data.get("client_key"));
+  const ghost = own.files.length ? null : showGhost(words, own.kind, data.get("client_key"));
   if (ghost) text.value = rest;
   let answer;
   try {
@@ -294,6 +294,7 @@ async function send(words, { withFiles, rest = "", closes = false }) {
     taken(answer, own, rest);
     return true;
   }
+  setKind(own.kind);
   refused(answer, ghost ? joined(own.typed, text.value, rest) : text.value);
   return false;
 }
@@ -316,13 +317,13 @@ function taken(answer, own, rest) {
   signs.sent();
   dropQuote();
   if (own.files.length) {
-    files.reset(element("tiles"), json("composer-rules").files, check);
-    text.value = rest;
+    files.remove(own.files);
+    if (current === "reply") text.value = typedSince(own.typed, text.value);
+    else written.reply = typedSince(own.typed, written.reply);
   }
-  if (current === "note") {
-    text.value = "";
-    form.classList.remove("composer--note-open");
-    setKind("reply");
+  if (own.kind === "note") {
+    if (current === "note" && !text.value.trim()) setKind("reply");
+    if (current === "reply") form.classList.remove("composer--note-open");
     gate.keepInSight();
   } else {
     element("draft-state").textContent = "";
@@ -333,13 +334,7 @@ function taken(answer, own, rest) {
   hint();
   grow();
   check();
-  if (current === "reply" && text.value) onInput();
-}
-
-/** What was typed before, and what was typed while it was on its way. */
-function joined(before, now, rest) {
-  const added = now.startsWith(rest) ? now.slice(rest.length) : now;
-  return before + added;
+  if (replyText()) onInput();
 }
 
 function refused(answer, typed) {

@@ -20,6 +20,13 @@ export function reset(tiles, limits, onChange) {
   draw();
 }
 
+/** Take these away. */
+export function remove(sent) {
+  for (const one of files) if (sent.includes(one.file) && one.preview) URL.revokeObjectURL(one.preview);
+  files = files.filter((one) => !sent.includes(one.file));
+  draw();
+}
+
 export const all = () => files.map((one) => one.file);
 export const hasRefused = () => files.some((one) => one.refusal);
 export const count = () => files.length;
@@ -132,9 +139,7 @@ function tile(one) {
   drop.textContent = "✕";
   drop.setAttribute("aria-label", `Remove ${one.file.name}`);
   drop.addEventListener("click", () => {
-    files = files.filter((other) => other !== one);
-    if (one.preview) URL.revokeObjectURL(one.preview);
-    draw();
+    remove([one.file]);
     changed();
   });
   item.append(picture, main, drop);

@@ -43,6 +43,8 @@ export async function reasonOf(response) {
   return `That did not work (error ${response.status}). Try again.`;
 }
 
+const STILL = 60_000; // milliseconds without a byte either way: the network is away, only nobody has said so
+
 /** POST with upload progress, which fetch does not tell. */
 export function upload(url, data, onProgress) {
   return new Promise((resolve, reject) => {
@@ -50,7 +52,17 @@ export function upload(url, data, onProgress) {
     request.open("POST", url);
     request.setRequestHeader("HX-Request", "true");
     request.setRequestHeader("X-CSRFToken", csrfToken());
-    request.upload.addEventListener("progress", (event) => event.lengthComputable && onProgress(event.loaded / event.total));
+    let still = null;
+    const moved = () => {
+      clearTimeout(still);
+      still = setTimeout(() => request.abort(), STILL);
+    };
+    request.upload.addEventListener("progress", (event) => {
+      moved();
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    });
+    request.addEventListener("progress", moved);
+    request.addEventListener("loadend", () => clearTimeout(still));
     request.addEventListener("load", () => {
       if (request.status === 401) {
         toast("You were logged out. Log in again in another tab, then send again.", true);
@@ -59,6 +71,7 @@ export function upload(url, data, onProgress) {
     });
     request.addEventListener("error", reject);
     request.addEventListener("abort", reject);
+    moved();
     request.send(data);
   });
 }

@@ -22,3 +22,14 @@ export function split(words, limit) {
   if (rest.length) parts.push(rest.join(""));
   return parts;
 }
+
+/** What was typed before, and what was typed while it was on its way; `rest` is what stayed in the field. */
+export function joined(before, now, rest) {
+  const added = now.startsWith(rest) ? now.slice(rest.length) : now;
+  return before + added;
+}
+
+/** What was typed while what stood in the field was on its way; all of it when that was changed meanwhile. */
+export function typedSince(before, now) {
+  return now.startsWith(before) ? now.slice(before.length).trimStart() : now;
+}
