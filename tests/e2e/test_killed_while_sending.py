@@ -68,7 +68,9 @@ def test_a_worker_killed_while_sending_leaves_one_reply_with_the_customer(
     desk.wait_for(lambda: not sandbox.control("GET", "faults")["data"], "Meta is called")
 
     desk.processes.kill("worker")
-    assert api(desk, "GET", f"messages/{message['id']}/")["state"] == "sending"
+    # What was accepted has an echo, which may have been taken in before the kill.
+    known = {"timeout_before": ("sending",), "timeout_after": ("sending", "sent", "delivered", "read")}
+    assert api(desk, "GET", f"messages/{message['id']}/")["state"] in known[fault]
     desk.start("worker")
 
     def settled() -> str | None:
