@@ -79,7 +79,7 @@ def visible(facts: UserFacts, payload: dict[str, Any]) -> bool:
         return True
     if facts.sees_all or payload.get("channel") in facts.channel_ids:
         return True
-    if payload.get("assignee") == facts.user_id or payload.get("was_assignee") == facts.user_id:
+    if payload.get("assignee") == facts.user_id:
         return True
     return bool(payload.get("transferred", True)) and payload.get("department") in facts.department_ids
 

@@ -61,6 +61,7 @@ def assign(user: User, conversation: Conversation, assignee: User | None) -> Non
         before = conversation.assignee_id
         if before == (assignee.pk if assignee else None):
             return
+        threads.announce(conversation)  # as it was: who does not see it any more hears of it too
         conversation.assignee = assignee
         conversation.save(update_fields=["assignee"])
         Ticket.objects.filter(pk=conversation.current_ticket_id, status=Ticket.Status.OPEN).update(assignee=assignee)
@@ -86,6 +87,7 @@ def transfer(user: User, conversation: Conversation, department: Department, not
             raise Refused(f"This conversation is in {department} already. Choose another department.")
         if not is_blank(clean_text(note)):
             add_note(user, conversation, note)
+        threads.announce(conversation)  # as above
         before = conversation.department.name
         conversation.department, conversation.assignee = department, None
         conversation.transferred_at = _now()

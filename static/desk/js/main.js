@@ -97,6 +97,7 @@ function preferences() {
 }
 
 document.getElementById("post").addEventListener("submit", submitted);
+document.getElementById("download").addEventListener("submit", (event) => setTimeout(foldAway, 0, event.submitter.closest("details")));
 document.addEventListener("click", clicked);
 document.addEventListener("keydown", entered);
 startFrame();

@@ -79,6 +79,19 @@ export function close({ push = true } = {}) {
   document.querySelector(`#row-${left} a`)?.focus({ preventScroll: true });
 }
 
+/** The conversation is not open to this agent any more. What they have typed stays in sight until they leave. */
+function gone() {
+  const text = document.getElementById("composer-text");
+  if (!text?.value.trim() || !text.checkVisibility()) {
+    close();
+    return;
+  }
+  const sentence = document.createElement("p");
+  sentence.className = "refusal";
+  sentence.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
+  document.getElementById("composer-error").replaceChildren(sentence);
+}
+
 export function start() {
   const opened = Number(document.getElementById("thread")?.dataset.conversation) || null;
   history.replaceState({ conversation: opened }, "");
@@ -105,7 +118,7 @@ export function start() {
     if (id) open(id, { push: false });
     else close({ push: false });
   });
-  document.addEventListener("desk:gone", () => close());
+  document.addEventListener("desk:gone", gone);
   document.addEventListener("desk:draft", (event) => list.refreshRows([event.detail]).catch(() => {}));
   document.addEventListener("desk:list", () => {
     const id = thread.current()?.id ?? null;

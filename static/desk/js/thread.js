@@ -238,6 +238,7 @@ export async function settle(url, fields, onDone = () => {}) {
     return parse(await response.text()).querySelector("[data-id]");
   } else if (!response.ok) {
     toast(await reasonOf(response), true);
+    refresh().catch(() => {}); // what was refused was chosen on a page that is older than what forbids it
   } else if (response.status === 200 && pane === mine) {
     onDone();
     applyFresh(await response.text());

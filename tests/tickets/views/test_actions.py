@@ -7,6 +7,7 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from desk.models import LiveEvent
 from tickets.models import Message, Ticket
+from tickets.services import access
 
 from . import world
 
@@ -134,6 +135,24 @@ def test_open_pages_are_told_of_each_action(alice, conversation):
         LiveEvent.objects.all().delete()
         act(alice, conversation, action)
         assert LiveEvent.objects.filter(payload__conversation=conversation.pk).exists(), action
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL notifies and keeps no rows")
+@pytest.mark.parametrize(
+    ("before", "action"), [("assigned", "take"), ("assigned", "transfer"), ("in Support", "transfer")]
+)
+def test_who_loses_a_conversation_is_told_and_does_not_see_it_any_more(alice, conversation, desk, before, action):
+    if before == "assigned":
+        conversation.assignee = desk.charlie
+    else:
+        conversation.department, conversation.transferred_at = desk.support, timezone.now()
+        desk.charlie.agent.departments.set([desk.support])
+    conversation.save()
+    LiveEvent.objects.all().delete()
+    act(alice, conversation, action, to=f"department-{(desk.sales if before == 'in Support' else desk.support).pk}")
+    facts = access.facts_for(desk.charlie)
+    assert any(access.visible(facts, event.payload) for event in LiveEvent.objects.all())
+    assert not access.seen_by(facts).filter(pk=conversation.pk).exists()
 
 
 def test_an_unknown_action_is_not_found(alice, conversation):

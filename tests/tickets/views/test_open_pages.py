@@ -94,7 +94,7 @@ def test_a_row_is_handed_to_those_who_may_see_it_and_taken_from_those_who_no_lon
     conversation = world.make_conversation(desk.shop, assignee=desk.alice)
     assert row_of(handed(desk.alice, conversation), conversation)["html"]
     assert not handed(desk.charlie, conversation)
-    gone = row_of(handed(desk.bob, conversation, was_assignee=desk.bob.pk), conversation)
+    gone = row_of(handed(desk.bob, conversation, assignee=desk.bob.pk), conversation)  # as it was before
     assert gone == {"kind": "row", "conversation": conversation.pk, "views": []}
 
 
