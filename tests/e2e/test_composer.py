@@ -212,3 +212,13 @@ def test_many_files_leave_the_text_and_send_in_sight(agent: Page, demo: Desk):
     expect(agent.locator(".tile")).to_have_count(15)
     for part in ("#composer-text", "#composer-send"):
         expect(agent.locator(part)).to_be_in_viewport(ratio=1)
+
+
+def test_after_a_click_on_send_one_types_on_in_the_composer(agent: Page, demo: Desk):
+    Inbox(agent, demo).choose("João Almeida")
+    agent.locator("#composer-text").fill("First half,")
+    agent.locator("#composer-send").click()
+    expect(ours(agent, "First half,")).to_have_count(1, timeout=SOON_MS)
+    agent.keyboard.type("embark")  # E closes the ticket, M assigns, B blocks, when no field has the focus
+    expect(agent.locator("#composer-text")).to_have_value("embark")
+    expect(agent.locator("dialog[open]")).to_have_count(0)

@@ -303,6 +303,7 @@ function begin() {
   clearTimeout(saveTimer);
   sending = true;
   element("composer-error").replaceChildren();
+  if (element("composer-send").contains(document.activeElement)) text.focus(); // what is typed next are not single keys
   element("composer-send").disabled = true;
 }
 
