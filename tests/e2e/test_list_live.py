@@ -85,3 +85,11 @@ def test_a_stream_that_went_silent_is_noticed_and_begun_anew(agent: Page, demo: 
     agent.evaluate("() => { window.EventSource = class { addEventListener() {} close() {} }; }")  # never answered
     agent.clock.run_for(41_000)
     expect(agent.locator("#connection")).to_contain_text("Reconnecting…", timeout=SOON_MS)
+
+
+def test_the_views_keep_to_one_line_and_the_bar_takes_no_click(agent: Page, demo: Desk):
+    agent.locator("#views .view__count").evaluate_all("counts => counts.forEach((one) => (one.textContent = '99+'))")
+    links = agent.locator("#views > .view, #views > details > .view")
+    assert len({round(links.nth(number).bounding_box()["y"]) for number in range(links.count())}) == 1
+    agent.evaluate("document.getElementById('connection').hidden = false")
+    expect(agent.locator("#connection")).to_have_css("pointer-events", "none")
