@@ -50,6 +50,7 @@ class Conversation(models.Model):
             models.Index(fields=["-last_message_at", "-id"], name="conversation_newest"),
             models.Index(fields=["channel", "-last_message_at"], name="conversation_of_channel"),
             models.Index(fields=["assignee", "-last_message_at"], name="conversation_of_assignee"),
+            models.Index(fields=["assignee", "channel"], name="conversation_of_assignee_in"),
             models.Index(fields=["department", "-last_message_at"], name="conversation_of_dept"),
             models.Index(
                 fields=["waiting_since"], name="conversation_waiting", condition=Q(waiting_since__isnull=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404
 
 from channels_im.models import Channel, ChannelAgent
@@ -111,10 +111,31 @@ def seen_by(facts: UserFacts) -> QuerySet[Conversation, Conversation]:
         return Conversation.objects.none()
     if facts.sees_all:
         return Conversation.objects.all()
-    allowed = Q(channel_id__in=facts.channel_ids) | Q(assignee_id=facts.user_id)
+    return Conversation.objects.filter(_seen_alike(facts) | Q(assignee_id=facts.user_id))
+
+
+def seen_alike(facts: UserFacts) -> QuerySet[Conversation, Conversation]:
+    """Those that everybody with the same channels and departments sees, whoever it is."""
+    return Conversation.objects.all() if facts.sees_all else Conversation.objects.filter(_seen_alike(facts))
+
+
+def own_besides(facts: UserFacts, user_ids: Iterable[int]) -> set[int]:
+    """Which of these users, alike in `facts`, see more than `seen_alike`: something assigned to them elsewhere.
+
+    Two queries, and a look into an index for each user and channel of others.
+    """
+    if facts.sees_all:
+        return set()
+    others = list(Channel.objects.exclude(pk__in=facts.channel_ids).values_list("pk", flat=True))
+    elsewhere = Conversation.objects.filter(~_seen_alike(facts), channel__in=others, assignee=OuterRef("pk"))
+    return set(User.objects.filter(Exists(elsewhere), pk__in=user_ids).values_list("pk", flat=True))
+
+
+def _seen_alike(facts: UserFacts) -> Q:
+    allowed = Q(channel_id__in=facts.channel_ids)
     if facts.department_ids:
         allowed |= Q(transferred_at__isnull=False, department_id__in=facts.department_ids)
-    return Conversation.objects.filter(allowed)
+    return allowed
 
 
 def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: UserFacts | None = None) -> Conversation:

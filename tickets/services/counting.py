@@ -1,6 +1,6 @@
 """In which views a conversation stands, and how many each view holds: never by counting all rows."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from desk.models import User
 from tickets.models import Conversation
-from tickets.services.access import UserFacts, seen_by
-from tickets.services.conversations import RELATED, VIEWS, Conversations, in_view
+from tickets.services.access import UserFacts, own_besides, seen_alike, seen_by
+from tickets.services.conversations import RELATED, VIEWS, Conversations, UserId, in_view
 
 COUNT_LIMIT = 100  # a badge says 99+ from here on; the database stops counting there too
 MINE = "mine"
@@ -32,7 +32,10 @@ def counts(facts: UserFacts, now: datetime | None = None) -> Counts:
 
 
 def counts_of(everybody: Iterable[UserFacts], now: datetime | None = None) -> dict[int, Counts]:
-    """The same for many users by their id: one query for all who see the same channels and departments."""
+    """The same for many users by their id: four queries, five at most, for all who see the same channels.
+
+    What they see alike is counted once, and for each only what is their own.
+    """
     now = now or timezone.now()
     alike: dict[UserFacts, list[int]] = {}
     for facts in everybody:
@@ -40,18 +43,43 @@ def counts_of(everybody: Iterable[UserFacts], now: datetime | None = None) -> di
             alike.setdefault(replace(facts, user_id=OuterRef("pk")), []).append(facts.user_id)
     found = {}
     for facts, user_ids in alike.items():
-        columns = _columns(facts, now)
-        for row in User.objects.filter(pk__in=user_ids).annotate(**columns).values_list("pk", *columns):
-            found[row[0]] = {name.removeprefix("count_"): number for name, number in zip(columns, row[1:], strict=True)}
+        found.update(_of_group(facts, user_ids, now) if len(user_ids) > 1 else _of_each(facts, user_ids, now))
     return found
 
 
-def _columns(facts: UserFacts, now: datetime) -> dict[str, Subquery]:
-    """What to count in a query about users; `facts.user_id` refers to the user of each row."""
+def _of_each(facts: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+    """Everything counted for each; `facts.user_id` refers to the user of each row."""
     allowed = seen_by(facts)
     sets = {name: in_view(allowed, view, facts.user_id, now) for name, view in VIEWS.items()}
     sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=facts.user_id), unread_count__gt=0)
-    return {f"count_{name}": _CountUpToLimit(rows.order_by().values("pk")[:COUNT_LIMIT]) for name, rows in sets.items()}
+    return _counted(sets, user_ids)
+
+
+def _of_group(facts: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+    alone = own_besides(facts, user_ids)
+    found = _of_each(facts, alone, now) if alone else {}
+    if others := [user_id for user_id in user_ids if user_id not in alone]:
+        allowed = seen_alike(facts)
+        sets = {name: in_view(allowed, view, 0, now) for name, view in VIEWS.items() if name != MINE}
+        together = _counted({**sets, "unread": _unread(allowed, None)}, others[:1])[others[0]]
+        mine = in_view(allowed, VIEWS[MINE], facts.user_id, now)
+        for user_id, own in _counted({MINE: mine, "unread": _unread(allowed, facts.user_id)}, others).items():
+            unread = min(COUNT_LIMIT, together["unread"] + own["unread"])
+            found[user_id] = {**together, MINE: own[MINE], "unread": unread}
+    return found
+
+
+def _unread(allowed: Conversations, assignee_id: UserId | None) -> Conversations:
+    return allowed.filter(assignee_id=assignee_id, unread_count__gt=0)
+
+
+def _counted(sets: Mapping[str, Conversations], user_ids: Collection[int]) -> dict[int, Counts]:
+    """How many are in each set, which may refer to the user of the row (OuterRef), for each of these users."""
+    columns = {
+        f"count_{name}": _CountUpToLimit(rows.order_by().values("pk")[:COUNT_LIMIT]) for name, rows in sets.items()
+    }
+    rows = User.objects.filter(pk__in=user_ids).annotate(**columns).values_list("pk", *columns)
+    return {pk: dict(zip(sets, numbers, strict=True)) for pk, *numbers in rows}
 
 
 def with_views(ids: Collection[int], now: datetime) -> list[tuple[Conversation, frozenset[str]]]:
