@@ -62,7 +62,7 @@ document.addEventListener("click", async (event) => {
       dialog.setAttribute("aria-labelledby", title.id);
     }
     dialog.addEventListener("click", (inside) => {
-      if (inside.target === dialog || inside.target.closest("[data-close]")) {
+      if ((inside.target === dialog && inside.detail < 2) || inside.target.closest("[data-close]")) {
         inside.preventDefault();
         dialog.close();
       }

@@ -91,3 +91,18 @@ def test_what_is_typed_in_the_details_stays_until_it_is_kept(agent: Page, demo: 
     expect(thread.get_by_text("assigned this conversation to Bob Lindgren")).to_be_visible(timeout=SOON_MS)
     expect(thread.get_by_text("She asked twice")).to_be_visible(timeout=SOON_MS)
     inbox.expect_not_reloaded()
+
+
+def test_a_double_click_is_one_and_a_question_it_opens_stays(agent: Page, demo: Desk) -> None:
+    inbox = Inbox(agent, demo)
+    inbox.choose("João Almeida")
+    agent.get_by_role("button", name="Close ticket").dblclick()
+    expect(agent.get_by_role("log").get_by_text("closed ticket")).to_have_count(1, timeout=SOON_MS)
+    expect(agent.get_by_role("button", name="Reopen ticket")).to_be_visible(timeout=SOON_MS)
+    agent.locator("#more-menu summary").click()
+    agent.locator("#more-menu").get_by_role("button", name="Block").dblclick()
+    question = agent.get_by_role("dialog")
+    expect(question).to_contain_text("Block João Almeida?")
+    question.get_by_role("button", name="Block").dblclick()
+    expect(agent.get_by_role("log").get_by_text("blocked this person")).to_have_count(1, timeout=SOON_MS)
+    expect(agent.locator("#gate").get_by_role("button", name="Unblock")).to_be_visible(timeout=SOON_MS)

@@ -5,7 +5,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from tickets.services import access, conversations, signals
+from tickets.services import access, conversations, replies, signals
 from tickets.services.conversations import ListQuery
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
@@ -79,7 +79,9 @@ def messages(request: AgentRequest, conversation_id: int) -> HttpResponse:
     if "before" in request.GET:
         size = thread_items.MOST_ITEMS if "many" in request.GET else thread_items.ITEMS_PER_PAGE
         page = thread_items.older_page(found, request.GET["before"], size)
-        return render(request, "tickets/_items.html", {"conversation": found, "contact": found.contact, "page": page})
+        verdict = replies.may_send(request.user, found)
+        context = {"conversation": found, "contact": found.contact, "page": page, "verdict": verdict}
+        return render(request, "tickets/_items.html", context)
     since = request.GET.get("since", "")
     page = thread_items.page_back_to(found, since) if since else thread_items.newest_page(found)
     stretch = thread_items.stretch(found, request.GET.get("first", ""), request.GET.get("last", ""))

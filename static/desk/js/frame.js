@@ -120,6 +120,6 @@ export function start() {
     if (event.target.closest("[data-toggle-details]")) toggleDetails();
     const opener = event.target.closest("[data-dialog]");
     if (opener) openDialog(document.getElementById(opener.dataset.dialog));
-    if (event.target.matches("dialog.sheet")) event.target.close(); // a click beside it
+    if (event.target.matches("dialog.sheet") && event.detail < 2) event.target.close(); // beside it; no double click on what opened it
   });
 }

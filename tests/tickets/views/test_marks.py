@@ -119,3 +119,13 @@ def test_other_conversations_have_none(desk, alice, conversation):
     ours(desk, conversation, "failed")
     assert set(unsent.marks_of([conversation.pk, other.pk])) == {conversation.pk}
     assert unsent.marks_of([other.pk]) == {}
+
+
+def test_a_held_reply_can_be_sent_now_only_when_one_may_be_sent_at_all(desk, alice, conversation):
+    ours(desk, conversation, "held")
+    assert "Send now" in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    desk.shop.is_active = False
+    desk.shop.save()
+    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "Held, not sent" in html
+    assert "Send now" not in html
