@@ -129,12 +129,12 @@ def test_erasing_is_offered_to_who_may_erase(desk, as_user, conversation):
 
 
 def test_exporting_stays_when_the_channel_is_deleted_and_transferring_goes(desk, alice, conversation):
-    assert "Transfer to another department" in details(alice, conversation)
+    assert "Transfer with a note" in details(alice, conversation)
     desk.shop.is_active, desk.shop.deleted_at = False, timezone.now()
     desk.shop.save()
     shown = details(alice, conversation)
     assert f"/inbox/{conversation.pk}/export/" in shown
-    assert "Transfer to another department" not in shown
+    assert "Transfer with a note" not in shown
 
 
 def test_the_queries_do_not_grow_with_tickets_and_files(alice, conversation, django_assert_max_num_queries):
