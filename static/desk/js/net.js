@@ -31,6 +31,7 @@ export function toast(sentence, isError = false) {
   const note = document.createElement("p");
   note.className = isError ? "toast toast--error" : "toast";
   note.textContent = sentence;
+  note.addEventListener("click", () => note.remove());
   document.getElementById("toasts").append(note);
   setTimeout(() => note.remove(), isError ? 8000 : 4000);
 }
@@ -76,4 +77,7 @@ export function upload(url, data, onProgress) {
   });
 }
 
-for (const note of document.querySelectorAll("#toasts .toast")) setTimeout(() => note.remove(), 8000);
+for (const note of document.querySelectorAll("#toasts .toast")) {
+  note.addEventListener("click", () => note.remove());
+  setTimeout(() => note.remove(), 8000);
+}

@@ -147,7 +147,7 @@ def test_a_row_shows_who_wrote_last_what_is_unread_and_the_draft(alice, desk):
     world.make_conversation(desk.shop, preview="Hello?", unread_count=12)
     Draft.objects.create(conversation=ours, user=desk.bob, text="not yours")
     html = alice.get("/inbox/").content.decode()
-    assert 'class="row__ours">You:</span> <bdi>On its way' in html
+    assert 'Answered:</span> <bdi>On its way' in html
     assert ">9+<" in html
     assert "not yours" not in html
     Draft.objects.create(conversation=ours, user=desk.alice, text="half a sentence")

@@ -112,7 +112,7 @@ def test_notes_and_answers_are_found_and_say_what_they_are(alice, desk):
     world.say(answered, "Dear Tom", author=desk.alice)
     assert found(alice, "pays") == [noted.pk]
     assert "Note:" in page(alice, "pays")
-    assert "You:" in page(alice, "dear")
+    assert "Answered:" in page(alice, "dear")
 
 
 def test_files_are_found_by_name(alice, desk):
