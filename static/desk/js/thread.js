@@ -5,6 +5,7 @@ import { fetchPart, parse, post, reasonOf, toast } from "./net.js";
 
 const NEAR = 80; // pixels from the bottom that still count as at the bottom
 const SETTLED = 200; // milliseconds without scrolling
+const MOST_PAGES_BACK = 100; // large ones, when a message is looked for
 let pane = null; // {id, root, scroller, column, stuck, lastTop, missed, loadingOlder}
 let observer = null;
 let settling = null; // the timer that waits for the end of scrolling
@@ -90,21 +91,37 @@ function keepingPlace(change) {
   if (after) pane.scroller.scrollTop += after.getBoundingClientRect().top - before;
 }
 
-async function loadOlder(many = "") {
+const beganAbove = (element) => /^(day|ticket)-/.test(keyOf(element)); // it may have begun further up than was known
+
+/** What stands before the cursor, in its order: one page, or large pages up to the element with the id `wanted`. */
+async function readOlder(mine, cursor, wanted) {
+  let found = [];
+  for (let pages = 0; cursor && pages < MOST_PAGES_BACK; pages++) {
+    const response = await fetchPart(`${address("messages/")}?before=${encodeURIComponent(cursor)}${wanted ? "&many=1" : ""}`);
+    if (pane !== mine || !response.ok) break;
+    const fresh = [...parse(await response.text()).body.children];
+    if (pane !== mine) break;
+    const keys = new Set(fresh.map(keyOf));
+    const rest = found.filter((one) => !one.matches(".older") && !(beganAbove(one) && keys.has(keyOf(one))));
+    found = [...fresh, ...rest];
+    cursor = fresh.find((one) => one.matches(".older[data-older]"))?.dataset.older;
+    if (!wanted || fresh.some((one) => one.id === wanted || one.querySelector(`[id="${wanted}"]`))) break;
+  }
+  return found;
+}
+
+async function loadOlder(wanted = "") {
   const marker = pane.column.querySelector(".older[data-older]");
   if (!marker || pane.loadingOlder) return;
   const mine = pane;
   pane.loadingOlder = true;
   try {
-    const response = await fetchPart(`${address("messages/")}?before=${encodeURIComponent(marker.dataset.older)}${many}`);
-    if (pane !== mine || !response.ok) return;
-    const fresh = [...parse(await response.text()).body.children];
-    if (pane !== mine || !marker.isConnected) return;
+    const fresh = await readOlder(mine, marker.dataset.older, wanted);
+    if (pane !== mine || !fresh.length || !marker.isConnected) return;
     keepingPlace(() => {
       const keys = new Set(fresh.map(keyOf));
       for (const element of [...pane.column.children]) {
-        // the day or ticket began further up than was known
-        if (/^(day|ticket)-/.test(keyOf(element)) && keys.has(keyOf(element))) element.remove();
+        if (beganAbove(element) && keys.has(keyOf(element))) element.remove();
       }
       marker.replaceWith(...fresh.map(adopt));
     });
@@ -246,21 +263,18 @@ export async function settle(url, fields, onDone = () => {}) {
   return null;
 }
 
-const MOST_PAGES_BACK = 40;
-
 /** Show the element with this id, and load the thread upward until it is there. */
 export async function jumpTo(id) {
   const mine = pane;
   const olderMarker = () => pane === mine && pane.column.querySelector(".older[data-older]");
-  for (let pages = 0; pages < MOST_PAGES_BACK && !document.getElementById(id) && olderMarker(); ) {
+  while (!document.getElementById(id) && olderMarker()) {
     const before = olderMarker();
     if (pane.loadingOlder) {
       await new Promise(requestAnimationFrame);
       continue;
     }
-    await loadOlder("&many=1");
-    pages++;
-    if (olderMarker() === before) break; // the network is away
+    await loadOlder(id);
+    if (olderMarker() === before || !document.getElementById(id)) break; // the network is away, or it is not there
   }
   if (pane !== mine) return;
   const target = document.getElementById(id);
