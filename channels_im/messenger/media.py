@@ -9,9 +9,10 @@ import re
 import ssl
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
-from typing import IO
+from typing import IO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
@@ -20,8 +21,10 @@ from channels_im.messenger.files import INCOMING_LIMIT, incoming_too_big, safe_n
 from channels_im.messenger.media_hosts import TargetRefused, addresses, redirected, target
 from desk.pinned import Exchange
 
+T = TypeVar("T")
 MAX_REDIRECTS = 3
 TIMEOUT_S = 60.0
+SIZE_TIMEOUT_S = 5.0
 _CHUNK_BYTES = 65_536
 _IN_MEMORY_BYTES = 1_048_576
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
@@ -71,16 +74,29 @@ class FetchedFile:
 
 def fetch(url: str, *, max_bytes: int = INCOMING_LIMIT, timeout_s: float = TIMEOUT_S) -> FetchedFile:
     """Fetch a file of at most `max_bytes` within `timeout_s` altogether. Raises MediaRefused."""
+    return _reach(url, "GET", timeout_s, lambda response, at, until: _receive(response, at, max_bytes, until))
+
+
+def size_of(url: str, *, timeout_s: float = SIZE_TIMEOUT_S) -> int | None:
+    """Return how many bytes the host says the file has, without fetching it; None when nobody says."""
+    try:
+        return _reach(url, "HEAD", timeout_s, lambda response, _at, _until: _announced(response))
+    except MediaRefused:
+        return None
+
+
+def _reach(url: str, method: str, timeout_s: float, take: Callable[[http.client.HTTPResponse, str, float], T]) -> T:
+    """Return what `take` makes of the answer, its address and the deadline. Raises MediaRefused."""
     deadline = time.monotonic() + timeout_s
     try:
         for _ in range(MAX_REDIRECTS + 1):
             found = target(url, settings.META_MEDIA_HOSTS)
             with Exchange(found.scheme, found.host, found.port, addresses(found), deadline) as exchange:
-                response = exchange.request("GET", found.selector, _HEADERS)
+                response = exchange.request(method, found.selector, _HEADERS)
                 if response.status in _REDIRECTS and response.headers.get("Location"):
                     url = redirected(url, response.headers["Location"])
                     continue
-                return _receive(response, url, max_bytes, deadline)
+                return take(response, url, deadline)
         raise MediaRefused("The file's address leads from one place to the next without end.")
     except TargetRefused as exc:
         raise MediaRefused(exc.reason) from None
@@ -90,6 +106,12 @@ def fetch(url: str, *, max_bytes: int = INCOMING_LIMIT, timeout_s: float = TIMEO
         raise MediaRefused("Fetching the file took too long.", transient=True) from None
     except (OSError, http.client.HTTPException, ValueError):
         raise MediaRefused("The file's host could not be reached or broke off.", transient=True) from None
+
+
+def _announced(response: http.client.HTTPResponse) -> int | None:
+    length = response.headers.get("Content-Length", "")
+    is_number = length.isascii() and length.isdecimal() and len(length) < 16
+    return int(length) if response.status == 200 and is_number else None
 
 
 def _receive(response: http.client.HTTPResponse, url: str, max_bytes: int, deadline: float) -> FetchedFile:

@@ -116,14 +116,17 @@ class Host:
     """A content host that has one file; `size` pads it with zeros, which are sent as they are needed."""
 
     def __init__(self, settings) -> None:
-        self.data, self.size, self.sent = b"", None, 0
+        self.data, self.size, self.sent, self.asked = b"", None, 0, []
         self.server = serve(self._handle)
         settings.META_MEDIA_HOSTS = [f"127.0.0.1:{self.server.port}"]
 
     def _handle(self, connection: socket.socket) -> None:
-        connection.recv(65_536)
+        self.asked.append(connection.recv(65_536).partition(b" ")[0])
         size = len(self.data) if self.size is None else self.size
-        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + self.data)
+        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
+        if self.asked[-1] == b"HEAD":
+            return
+        connection.sendall(self.data)
         left = size - len(self.data)
         while left > 0:
             block = bytes(min(left, MB))
@@ -217,12 +220,25 @@ def test_incoming_exactly_the_limit_is_kept(come_in, row):
 
 @table
 def test_incoming_audio_and_video_are_refused_by_default_with_a_card(come_in, host, row):
+    """Nothing of it is fetched, but how big it is: the card names file, type, size and reason."""
     kept = come_in(row, receives=False)
     if row.is_loud:
         assert_card(kept, row.name, files.NOT_RECEIVED)
-        assert host.server.connections == 0
+        assert (kept.kind, kept.size) == (row.kind, len(row.data))
+        assert host.asked == [b"HEAD"]
+        assert tasks.fetch_files() == 0
+        assert host.asked == [b"HEAD"]
     else:
         assert kept.state == "stored"
+
+
+def test_when_nobody_says_how_big_it_is_the_card_stands_all_the_same(come_in, host):
+    row = next(row for row in ROWS if row.is_loud)
+    host.server.stop()
+    kept = come_in(row, receives=False)
+    assert_card(kept, row.name, files.NOT_RECEIVED)
+    assert kept.size is None
+    assert tasks.fetch_files() == 0
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.is_loud], ids=lambda row: f"{row.ending}-{row.kind}")

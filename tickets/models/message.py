@@ -158,6 +158,9 @@ class Attachment(models.Model):
         ]
         indexes = [
             models.Index(fields=["state", "retry_after"], name="attachment_due", condition=Q(state="pending")),
+            models.Index(
+                fields=["id"], name="attachment_without_size", condition=Q(state="refused", size=None, attempts=0)
+            ),
         ]
 
     def __str__(self) -> str:

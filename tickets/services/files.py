@@ -1,6 +1,7 @@
 """Files that customers sent: fetched from Meta after the message, checked by their bytes, stored or refused with words.
 
-Rows wait as attachments in the state `pending`; whatever happens to a file, the message is there already. Meta's links
+Of audio and video that a channel does not take only the size is asked for, once, so that the card can say it. Rows wait
+as attachments in the state `pending`; whatever happens to a file, the message is there already. Meta's links
 die after hours or days: for one that is dead before the file was fetched, Meta is asked for a fresh one.
 """
 
@@ -53,6 +54,7 @@ PASSING = (ErrorKind.TRANSIENT, ErrorKind.RATE_LIMITED)
 # A key of our own making, where Meta gave no mid: Meta does not know it.
 OWN_KEY = re.compile(r"[a-z-]+:")
 State = Attachment.State
+SIZE_UNKNOWN = Q(state=State.REFUSED, size=None, attempts=0, reason=NOT_RECEIVED)  # nobody has asked the host yet
 LOUD = (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO)
 
 
@@ -80,7 +82,7 @@ def due() -> QuerySet[Attachment, Attachment]:
     return Attachment.objects.filter(
         Q(retry_after=None) | Q(retry_after__lte=now),
         Q(claimed_at=None) | Q(claimed_at__lt=stale),
-        state=State.PENDING,
+        Q(state=State.PENDING) | SIZE_UNKNOWN,
     ).exclude(source_url="")
 
 
@@ -110,6 +112,9 @@ def _claim(limit: int) -> list[Attachment]:
 
 def _fetch(attachment: Attachment) -> Found:
     """Fetch one file and look at its bytes. Runs in a thread: no database here."""
+    if attachment.state == State.REFUSED:
+        size = media.size_of(attachment.source_url)
+        return Found(state=State.REFUSED, reason=attachment.reason, fields=(("size", size),))
     began = time.monotonic()
     try:
         fetched = media.fetch(attachment.source_url, timeout_s=FETCH_TIMEOUT_S)
@@ -222,7 +227,7 @@ def _pixels(file: IO[bytes]) -> tuple[int | None, int | None]:
 
 def _keep(attachment: Attachment, found: Found) -> None:
     """Write what was found, if the row is still ours; a file that found no row is thrown away."""
-    held = Attachment.objects.filter(pk=attachment.pk, claimed_by=attachment.claimed_by, state=State.PENDING)
+    held = Attachment.objects.filter(pk=attachment.pk, claimed_by=attachment.claimed_by, state=attachment.state)
     fields = dict(found.fields)
     fields |= {"claimed_at": None, "claimed_by": "", "retry_after": None, "reason": found.reason}
     stored = None

@@ -16,7 +16,7 @@ from channels_im.models import Channel, Page
 from channels_im.services.journal import Incoming, Refused, Sender
 from desk import live
 from desk.nudge import nudge
-from tickets.models import Attachment, Contact, Conversation, Message, MessageChange
+from tickets.models import Contact, Conversation, Message, MessageChange
 from tickets.services import changes, contacts, files, holds, profiles, receipts, threads
 from tickets.services.content import attachments_of, card_of
 from tickets.services.threads import NewMessage
@@ -120,7 +120,7 @@ class Customer:
             reply_to_mid=event.reply_to_mid or "",
             attachments=tuple(attachments),
         )
-        if any(attachment.state == Attachment.State.PENDING for attachment in attachments):
+        if attachments:
             nudge(files.TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
 
     def _postback(self, incoming: Incoming) -> None:

@@ -121,7 +121,7 @@ def _store_outside(page: Page, channel: Channel, conversation: Conversation, eve
         read_at=conversation.read_watermark if state == State.READ else None,
         attachments=attachments,
     )
-    if created and any(attachment.state == Attachment.State.PENDING for attachment in attachments):
+    if created and attachments:
         nudge(files.TASK)
     return message
 

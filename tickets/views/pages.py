@@ -61,6 +61,7 @@ def strip_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", 
         **counts_context(query, counts),
         "orders": ORDERS,
         "channels": list(channels.select_related("department").only("name", "deleted_at", "department__name")),
+        "list_departments": list(Department.objects.order_by("name").only("name")),
     }
 
 

@@ -263,8 +263,7 @@ export function start(openId) {
     if (!event.target.closest("[data-clear-filters]")) return;
     event.preventDefault();
     document.getElementById("search").value = "";
-    const channel = document.getElementById("list-channel");
-    if (channel) channel.value = "";
+    for (const filter of document.querySelectorAll("#list-channel, #list-department")) filter.value = "";
     window.htmx.trigger("#list-form", "submit");
   });
   document.body.addEventListener("htmx:afterSwap", (event) => {

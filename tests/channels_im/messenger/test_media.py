@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
+from channels_im.messenger.media import size_of
 from tests.channels_im.messenger.local_server import LocalServer
 from tests.channels_im.messenger.media_answers import BODY, answer, dripping, fetched, refusal
 
@@ -158,6 +159,36 @@ def test_a_tls_handshake_that_never_comes_is_given_up_in_time(
 
 
 # --- What the server says
+
+
+def test_the_size_is_asked_for_without_the_file(media_server: Callable[..., LocalServer]) -> None:
+    requests: list[bytes] = []
+    server = media_server(answer(b"", length=52_428_801, requests=requests))
+    assert size_of(server.url + "/a") == 52_428_801
+    assert requests[0].startswith(b"HEAD /a ")
+
+
+@pytest.mark.parametrize(
+    ("status", "header"),
+    [
+        ("200 OK", "X: y"),
+        ("200 OK", "Content-Length: lots"),
+        ("200 OK", "Content-Length: -5"),
+        ("200 OK", "Content-Length: 99999999999999999999"),
+        ("403 URL signature expired", "Content-Length: 20"),
+        ("405 Method Not Allowed", "Content-Length: 20"),
+        ("302 Found", "Location: https://elsewhere.example/"),
+    ],
+)
+def test_a_size_that_nobody_says_is_not_known(
+    media_server: Callable[..., LocalServer], status: str, header: str
+) -> None:
+    assert size_of(media_server(answer(b"", header, status=status, length=None)).url + "/a") is None
+
+
+def test_the_size_of_a_file_elsewhere_is_not_asked_for(media_server: Callable[..., LocalServer]) -> None:
+    assert size_of("https://elsewhere.example/a") is None
+    assert size_of("file:///etc/passwd") is None
 
 
 @pytest.mark.parametrize("status", ["403 URL signature expired", "404 Not Found", "410 Gone"])

@@ -134,6 +134,23 @@ def test_the_list_can_be_filtered_by_channel(alice, desk):
     assert ids(alice.get("/inbox/", {"channel": second.pk})) == [wanted.pk]
 
 
+def test_the_list_can_be_filtered_by_department(alice, desk):
+    world.make_conversation(desk.shop)
+    wanted = world.make_conversation(desk.shop, department=desk.support)
+    html = alice.get("/inbox/").content.decode()
+    assert f'<option value="{desk.support.pk}">Support</option>' in html
+    response = alice.get("/inbox/", {"department": desk.support.pk})
+    assert ids(response) == [wanted.pk]
+    assert f'<option value="{desk.support.pk}" selected>Support</option>' in response.content.decode()
+
+
+def test_the_filter_offers_every_department_also_beside_an_open_conversation(alice, desk):
+    conversation = world.make_conversation(desk.shop)
+    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    chosen = re.search(r'<select class="field" id="list-department".*?</select>', html, re.DOTALL)[0]
+    assert re.findall(r">(\w+)</option>", chosen) == ["Sales", "Support"]
+
+
 def test_an_open_page_is_told_the_rows_that_belong_to_its_list_only(alice, desk, kinds):
     hidden = world.make_conversation(desk.service)
     asked = [kinds["mine"].pk, kinds["unassigned"].pk, hidden.pk, 10**15]
@@ -147,7 +164,7 @@ def test_a_row_shows_who_wrote_last_what_is_unread_and_the_draft(alice, desk):
     world.make_conversation(desk.shop, preview="Hello?", unread_count=12)
     Draft.objects.create(conversation=ours, user=desk.bob, text="not yours")
     html = alice.get("/inbox/").content.decode()
-    assert 'Answered:</span> <bdi>On its way' in html
+    assert "Answered:</span> <bdi>On its way" in html
     assert ">9+<" in html
     assert "not yours" not in html
     Draft.objects.create(conversation=ours, user=desk.alice, text="half a sentence")
