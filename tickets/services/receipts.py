@@ -16,7 +16,7 @@ from channels_im.messenger.cards import INBOX_APP_IDS
 from channels_im.messenger.events import Delivered, Echo, Read
 from channels_im.models import Channel, Page
 from desk.nudge import nudge
-from tickets.models import Attachment, Contact, Conversation, Erasure, Message
+from tickets.models import Contact, Conversation, Erasure, Message
 from tickets.rules.looking import CLOCK_SKEW, is_alike
 from tickets.rules.sending import receipt_state, row_of_metadata
 from tickets.services import contacts, content, erasing, events, files, settling, threads
