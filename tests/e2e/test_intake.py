@@ -82,7 +82,10 @@ def newest(desk: Desk) -> int:
 
 @contextmanager
 def open_page(desk: Desk, username: str) -> Iterator[Callable[..., list[tuple[str, dict]]]]:
-    """Hold a live stream open as this user; yields a function that waits for events and returns all so far."""
+    """Hold a live stream open as this user; yields a function that waits for events and returns all so far.
+
+    Of the stream only what was announced: what is handed to the page with it, and that it lives, come when they come.
+    """
     events: list[tuple[str, dict]] = []
     arrived = threading.Condition()
     connection = http.client.HTTPConnection("localhost", desk.port, timeout=30)
@@ -98,7 +101,7 @@ def open_page(desk: Desk, username: str) -> Iterator[Callable[..., list[tuple[st
             for line in map(bytes.decode, answer):
                 if line.startswith("event: "):
                     kind = line.removeprefix("event: ").strip()
-                elif line.startswith("data: "):
+                elif line.startswith("data: ") and kind in ("sync", "conversation"):
                     with arrived:
                         events.append((kind, json.loads(line.removeprefix("data: "))))
                         arrived.notify_all()
@@ -106,7 +109,7 @@ def open_page(desk: Desk, username: str) -> Iterator[Callable[..., list[tuple[st
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
 
-    def wait(ready: Callable[[list], object], seconds: float = 10) -> list[tuple[str, dict]]:
+    def wait(ready: Callable[[list], object], seconds: float = 30) -> list[tuple[str, dict]]:
         with arrived:
             assert arrived.wait_for(lambda: ready(events), seconds), events
             return list(events)
