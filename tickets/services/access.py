@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404
 
 from channels_im.models import Channel, ChannelAgent
-from desk.models import Agent, Department, User
+from desk.models import Agent, User
 from tickets.models import Conversation
 
 SEES_ALL = "tickets.view_conversation"
@@ -37,13 +37,7 @@ def facts_for(user: User | AnonymousUser) -> UserFacts:
     """
     if not user.is_authenticated or not user.is_active:
         return NOBODY
-    if user.has_perm(SEES_ALL):
-        return UserFacts(user_id=user.pk, sees_all=True)
-    return UserFacts(
-        user_id=user.pk,
-        channel_ids=frozenset(ChannelAgent.objects.filter(agent__user=user).values_list("channel_id", flat=True)),
-        department_ids=frozenset(Department.objects.filter(agents__user=user).values_list("pk", flat=True)),
-    )
+    return facts_of([user.pk]).get(user.pk, NOBODY)
 
 
 def facts_of(user_ids: Iterable[int]) -> dict[int, UserFacts]:

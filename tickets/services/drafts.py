@@ -31,12 +31,6 @@ def discard(user: AbstractBaseUser, conversation: Conversation) -> None:
     Draft.objects.filter(user=user, conversation=conversation).delete()
 
 
-def texts(user: AbstractBaseUser, conversations: list[Conversation]) -> dict[int, str]:
-    """The user's drafts in these conversations by conversation id; one query."""
-    drafts = Draft.objects.filter(user=user, conversation__in=[row.pk for row in conversations])
-    return dict(drafts.values_list("conversation_id", "text"))
-
-
 def texts_of(user_ids: Collection[int], conversation_ids: Collection[int]) -> dict[tuple[int, int], str]:
     """The drafts of many users in these conversations by user id and conversation id; one query."""
     drafts = Draft.objects.filter(user__in=user_ids, conversation__in=conversation_ids)

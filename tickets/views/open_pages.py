@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from desk.models import User
+from desk.shared_reading import Payload
 from tickets.models import Conversation
 from tickets.services import access, counting, drafts, news, unsent
 from tickets.services.conversations import ORDERS, sort_key
@@ -22,8 +22,6 @@ from tickets.services.counting import MINE
 from tickets.templatetags.desk import badge
 from tickets.views.base import zone_of
 from tickets.views.rows import Row, clock_of
-
-Payload = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,7 @@ class _Painter:
         self._drafts = drafts.texts_of({reader.user_id for reader in readers}, ids)
         self._news = news.newest_in(ids)
         self._unsent = unsent.marks_of(ids)
+        self._about = {conversation.pk: self._for_all(conversation, views) for conversation, views in self._found}
         self._html = cache(self._draw)
 
     def rows_for(self, reader: Reader, told: Collection[int]) -> list[Payload]:
@@ -92,14 +91,19 @@ class _Painter:
         is_news = is_mine or conversation.assignee_id is None
         message = self._news.get(conversation.pk) if is_news else None
         return {
+            **self._about[conversation.pk],
+            "views": sorted(views if is_mine else views - {MINE}),
+            "html": self._html(conversation, is_mine, draft, reader.zone),
+            "news": news.told(message, reader.user_id) if message else None,
+        }
+
+    def _for_all(self, conversation: Conversation, views: frozenset[str]) -> Payload:
+        return {
             "kind": "row",
             "conversation": conversation.pk,
-            "views": sorted(views if is_mine else views - {MINE}),
             "channel": conversation.channel_id,
             "department": conversation.department_id,
             "sort": {order: sort_key(conversation, order, self._now) for order in ORDERS} if views else {},
-            "html": self._html(conversation, is_mine, draft, reader.zone),
-            "news": news.told(message, reader.user_id) if message else None,
         }
 
     def _draw(self, conversation: Conversation, is_mine: bool, draft: str, zone: ZoneInfo) -> str:

@@ -67,17 +67,18 @@ def rows_of(
 
     One query for the user's drafts, one for the marks of what did not go out, two for what was found.
     """
-    kept, now = drafts.texts(request.user, conversations), timezone.now()
+    user_id, ids, now = request.user.pk, [row.pk for row in conversations], timezone.now()
+    kept = drafts.texts_of([user_id], ids)
     terms = found.terms if found else ()
-    marks = marks_of([row.pk for row in conversations])
-    snippets = search.snippets(found, [row.pk for row in conversations]) if found and terms else {}
+    marks = marks_of(ids)
+    snippets = search.snippets(found, ids) if found and terms else {}
     return [
         Row(
             conversation,
             clock_of(conversation, now),
-            kept.get(conversation.pk, ""),
+            kept.get((user_id, conversation.pk), ""),
             sort_key(conversation, query.order, now),
-            conversation.assignee_id == request.user.pk,
+            conversation.assignee_id == user_id,
             conversation.pk == selected,
             marked(conversation.contact.display_name, terms) if terms else None,
             snippets.get(conversation.pk),

@@ -18,6 +18,7 @@ MOST_IN_VIEW = 100  # more do not fit on a screen
 GROUP_GAP = timedelta(minutes=3)
 LONG_TEXT = 1000  # characters; longer ones are folded
 LONG_LINES = 18
+CARDS = frozenset({"ad", "referral", "policy"})  # events that are more than a line (channels_im.messenger.cards)
 RESTLESS = frozenset({Message.State.QUEUED, Message.State.SENDING})
 TROUBLED = frozenset({Message.State.FAILED, Message.State.UNSURE, Message.State.HELD})
 
@@ -50,6 +51,10 @@ class Item:
         """Time and receipt stand under the last bubble of a group, and under each that did not simply go out."""
         state = self.message.state if self.message else ""
         return self.ends_group or state in RESTLESS or state in TROUBLED
+
+    @property
+    def shows_card(self) -> bool:
+        return self.message is not None and bool(self.message.card) and self.message.card.get("kind") in CARDS
 
     @property
     def is_troubled(self) -> bool:

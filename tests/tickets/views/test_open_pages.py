@@ -92,10 +92,21 @@ def test_rows_stand_in_the_views_of_the_list_and_badges_count_as_it_does(desk, d
             assert counts["views"] == {name: str(number) if number else "" for name, number in exact.items()}
 
 
-def test_who_may_see_what_is_the_same_for_many_as_for_one(desk):
+def test_who_may_see_what_is_read_for_many_at_once(desk):
     desk.charlie.user_permissions.add(Permission.objects.get(codename="view_conversation"))
-    everyone = [User.objects.get(pk=user.pk) for user in users(desk)]
-    assert access.facts_of(user.pk for user in everyone) == {user.pk: access.facts_for(user) for user in everyone}
+    User.objects.filter(pk=desk.bob.pk).update(is_active=False)
+    everyone = [User.objects.get(pk=user.pk) for user in (*users(desk), *desk.twins)]
+    found = access.facts_of(user.pk for user in everyone)
+    shop, sales = frozenset({desk.shop.pk}), frozenset({desk.sales.pk})
+    assert found == {
+        **{user.pk: access.UserFacts(user.pk, False, shop, sales) for user in (desk.alice, *desk.twins)},
+        desk.charlie.pk: access.UserFacts(desk.charlie.pk, sees_all=True),
+        desk.root.pk: access.UserFacts(desk.root.pk, sees_all=True),
+    }
+    assert {pk for pk, facts in found.items() if facts.sees_all} == {
+        user.pk for user in everyone if user.has_perm(access.SEES_ALL)
+    }
+    assert [access.facts_for(user) for user in everyone] == [found.get(user.pk, access.NOBODY) for user in everyone]
 
 
 def test_a_row_is_handed_to_those_who_may_see_it_and_taken_from_those_who_no_longer_may(desk):
