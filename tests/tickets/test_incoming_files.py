@@ -174,3 +174,12 @@ def test_what_a_dead_worker_had_claimed_is_fetched_by_another(client, host, sett
     time_machine.shift(timedelta(seconds=settings.DESK_CLAIM_SECONDS + 1))
     tasks.fetch_files()
     assert Attachment.objects.get().state == "stored"
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by what is in the table")
+@pytest.mark.parametrize(
+    ("what", "index"), [(files.TO_FETCH, "attachment_due"), (files.SIZE_UNKNOWN, "attachment_without_size")]
+)
+def test_what_waits_is_found_by_its_index_and_not_by_reading_all_files(what, index):
+    assert f"USING INDEX {index}" in files.due(what).explain()

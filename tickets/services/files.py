@@ -54,6 +54,7 @@ PASSING = (ErrorKind.TRANSIENT, ErrorKind.RATE_LIMITED)
 # A key of our own making, where Meta gave no mid: Meta does not know it.
 OWN_KEY = re.compile(r"[a-z-]+:")
 State = Attachment.State
+TO_FETCH = Q(state=State.PENDING)
 SIZE_UNKNOWN = Q(state=State.REFUSED, size=None, attempts=0, reason=NOT_RECEIVED)  # nobody has asked the host yet
 LOUD = (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO)
 
@@ -75,20 +76,23 @@ class Found:
     error: GraphError | None = None
 
 
-def due() -> QuerySet[Attachment, Attachment]:
-    """Return the attachments that wait to be fetched, may be now, and are in nobody's hands."""
+def due(what: Q = TO_FETCH) -> QuerySet[Attachment, Attachment]:
+    """Return the attachments that wait for `what`, may be asked for now, and are in nobody's hands.
+
+    TO_FETCH or SIZE_UNKNOWN, each with an index of its own: SQLite would read the whole table for both at once.
+    """
     now = timezone.now()
     stale = now - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
     return Attachment.objects.filter(
         Q(retry_after=None) | Q(retry_after__lte=now),
         Q(claimed_at=None) | Q(claimed_at__lt=stale),
-        Q(state=State.PENDING) | SIZE_UNKNOWN,
+        what,
     ).exclude(source_url="")
 
 
 def is_due() -> bool:
-    """Say whether any file waits to be fetched."""
-    return due().exists()
+    """Say whether any file waits to be fetched, or to be asked for its size."""
+    return due().exists() or due(SIZE_UNKNOWN).exists()
 
 
 def fetch_files() -> int:
@@ -98,14 +102,14 @@ def fetch_files() -> int:
 
 def _claim(limit: int) -> list[Attachment]:
     token = uuid.uuid4().hex
-    ids = list(due().order_by("pk").values_list("pk", flat=True)[:limit])
-    claimed = []
-    for pk in ids:
-        taken = due().filter(pk=pk).values("pk")
-        if Attachment.objects.filter(pk__in=taken).update(
-            claimed_at=timezone.now(), claimed_by=token, attempts=F("attempts") + 1
-        ):
-            claimed.append(pk)
+    claimed: list[int] = []
+    for what in (TO_FETCH, SIZE_UNKNOWN):
+        for pk in list(due(what).order_by("pk").values_list("pk", flat=True)[: limit - len(claimed)]):
+            taken = due(what).filter(pk=pk).values("pk")
+            if Attachment.objects.filter(pk__in=taken).update(
+                claimed_at=timezone.now(), claimed_by=token, attempts=F("attempts") + 1
+            ):
+                claimed.append(pk)
     rows = Attachment.objects.filter(pk__in=claimed, claimed_by=token).annotate(siblings=Count("message__attachments"))
     return list(rows.select_related("message__conversation__channel", "message__page").order_by("pk"))
 
