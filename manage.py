@@ -2,11 +2,15 @@
 """Django's command line for Desk."""
 
 import os
+import platform
 import sys
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
+    if sys.argv[1:] in (["version"], ["--version"]):
+        print_version()
+        return
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
@@ -14,9 +18,18 @@ def main() -> None:
     try:
         _ = settings.INSTALLED_APPS
     except ImproperlyConfigured as error:
-        # Django would go on without its apps, and some commands end in an error that names another cause.
+        # Django would continue without the apps, and some commands would then fail with an unrelated error.
         sys.exit(str(error))
     execute_from_command_line(sys.argv)
+
+
+def print_version() -> None:
+    """Print the versions of Desk, Django and Python, before Django's own `version` command prints only Django's."""
+    import django
+
+    from desk import __version__
+
+    sys.stdout.write(f"Desk {__version__} (Django {django.get_version()}, Python {platform.python_version()})\n")
 
 
 if __name__ == "__main__":

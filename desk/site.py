@@ -20,6 +20,8 @@ from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
+from desk import __version__
+
 
 @dataclass(frozen=True)
 class MenuItem:
@@ -92,7 +94,12 @@ class DeskAdminSite(AdminSite):
     enable_nav_sidebar = False
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {**super().each_context(request), "setup_menu": self.menu(request), "setup_styles": STYLES}
+        return {
+            **super().each_context(request),
+            "setup_menu": self.menu(request),
+            "setup_styles": STYLES,
+            "desk_version": __version__,
+        }
 
     def menu(self, request: HttpRequest) -> list[dict[str, Any]]:
         """Return the menu of this user by section, the place where the user is marked."""

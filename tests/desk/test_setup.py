@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from channels_im.models import ChannelAgent, WebhookDelivery
+from desk import __version__
 from desk.models import Agent, Department
 from tests.factories import (
     answer,
@@ -38,6 +39,18 @@ def setup(administrator):
 
 def text(response):
     return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "url", ["/admin/", "/admin/desk/user/", "/admin/instant-messaging/", "/admin/programs/tokens/"]
+)
+def test_every_page_shows_the_version(setup, url):
+    page = text(setup.get(url, follow=True))
+    assert f'<footer id="footer">Desk {__version__}</footer>' in page
+
+
+def test_a_page_for_strangers_shows_no_version(client, db):
+    assert __version__ not in text(client.get("/admin/", follow=True))
 
 
 # --- The first page
