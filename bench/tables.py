@@ -1,4 +1,4 @@
-"""The tables of the Desk under measurement, looked at from outside."""
+"""Read and empty tables of the measured Desk, outside of Django."""
 
 import sqlite3
 from collections.abc import Iterator
