@@ -1,12 +1,14 @@
-"""What the documents say about settings and files is true."""
+"""The documents name the settings and files that exist."""
 
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *GUIDES]
 
 
 def test_every_setting_is_described():
@@ -25,9 +27,34 @@ def test_no_setting_is_described_that_does_not_exist():
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_between_documents_lead_somewhere(document):
+def test_links_between_documents_exist(document):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
     assert not [target for target in targets if not (document.parent / target).exists()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_to_sections_exist(document):
+    for name, section in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text()):
+        text = (document.parent / name if name else document).read_text()
+        headings = re.findall(r"^#+ (.+)$", text, re.M)
+        anchors = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+        assert section in anchors, f"{name}#{section}"
+
+
+def test_the_readme_links_every_document():
+    linked = set(re.findall(r"\]\(([\w/.-]+\.md)\)", (ROOT / "README.md").read_text()))
+    assert {str(path.relative_to(ROOT)) for path in DOCUMENTS} - {"README.md"} <= linked
+
+
+def test_pre_commit_runs_make_lint_and_downloads_nothing():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    [repository] = config["repos"]
+    [hook] = repository["hooks"]
+    assert repository["repo"] == "local"
+    assert hook["language"] == "system"
+    assert hook["entry"].split() == ["make", "--no-print-directory", "lint"]
+    assert hook["always_run"]
+    assert not hook["pass_filenames"]
 
 
 def test_the_pictures_of_the_readme_are_there_and_small():
