@@ -13,12 +13,12 @@ django.setup(set_prefix=False)
 
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import door  # noqa: E402
-from desk.serving import Handler  # noqa: E402
-from desk.stream import LiveDoor, Receive, Scope, Send  # noqa: E402
+from desk.asgi_handler import Handler  # noqa: E402
+from desk.live.sse import LiveStream, Receive, Scope, Send  # noqa: E402
 from tickets.views import open_pages  # noqa: E402
 
 django_application = Handler()
-live = LiveDoor(open_pages.reader_of, open_pages.visible, open_pages.read)
+live = LiveStream(open_pages.reader_of, open_pages.visible, open_pages.read)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

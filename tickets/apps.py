@@ -7,7 +7,7 @@ class TicketsConfig(AppConfig):
 
     def ready(self) -> None:
         from channels_im.services import journal
-        from desk import aside, health, schedules, sweep
+        from desk import background, health, schedules, sweeper
         from tickets import setup
         from tickets.services import (
             changes,
@@ -30,16 +30,16 @@ class TicketsConfig(AppConfig):
         setup.register()
         menu.register()
         journal.register_receiver(intake.receive, after_batch=changes.apply_late)
-        sweep.register("outbox", outbox.is_due, settling.DRAIN_TASK, settling.take_back_stale)
-        sweep.register("profiles", profiles.is_due, profiles.TASK)
-        sweep.register("files", files.is_due, files.TASK)
-        sweep.register("early changes", changes.is_due, changes.TASK, changes.forget_old)
-        sweep.register("blocks", moderation.is_due, moderation.TASK)
-        sweep.register("events", event_sending.is_due, events.TASK, event_sending.tidy)
-        sweep.register("files of erased people", reclaim=erasing.delete_files)
+        sweeper.register("outbox", outbox.is_due, settling.DRAIN_TASK, settling.take_back_stale)
+        sweeper.register("profiles", profiles.is_due, profiles.TASK)
+        sweeper.register("files", files.is_due, files.TASK)
+        sweeper.register("early changes", changes.is_due, changes.TASK, changes.forget_old)
+        sweeper.register("blocks", moderation.is_due, moderation.TASK)
+        sweeper.register("events", event_sending.is_due, events.TASK, event_sending.tidy)
+        sweeper.register("files of erased people", reclaim=erasing.delete_files)
         schedules.register("statistics of the lists", conversations.STATISTICS_TASK, schedules.DAILY)
-        sweep.register("lookings", reclaim=looking.forget_expired)
-        sweep.register("reactions", reactions.is_due, reactions.TASK)
-        aside.register("signals", signals.is_due, signals.send_waiting)
+        sweeper.register("lookings", reclaim=looking.forget_expired)
+        sweeper.register("reactions", reactions.is_due, reactions.TASK)
+        background.register("signals", signals.is_due, signals.send_waiting)
         health.register("outbox", outbox.report)
         health.register("events", event_sending.report)

@@ -1,6 +1,6 @@
 """Fetching files and pictures from Meta's content network, as if every address were hostile.
 
-Only hosts of META_MEDIA_HOSTS, the resolved address pinned for the connection (desk.pinned), at most three redirects
+Only hosts of META_MEDIA_HOSTS, the resolved address pinned for the connection (desk.safe_http), at most three redirects
 each checked anew, a cap on bytes and on the whole time, no cookies, no token.
 """
 
@@ -19,7 +19,7 @@ from django.conf import settings
 
 from channels_im.messenger.files import INCOMING_LIMIT, incoming_too_big, safe_name
 from channels_im.messenger.media_hosts import TargetRefused, addresses, redirected, target
-from desk.pinned import Exchange
+from desk.safe_http import Exchange
 
 T = TypeVar("T")
 MAX_REDIRECTS = 3

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
-from desk.pinned import DEFAULT_PORTS, is_listed, is_public, resolve
+from desk.safe_http import DEFAULT_PORTS, is_listed, is_public, resolve
 
 MAX_URL_CHARS = 8192
 

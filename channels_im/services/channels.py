@@ -11,7 +11,8 @@ from channels_im.models import Channel, ChannelAgent, Page, ParkedDelivery
 from channels_im.services import subscriptions
 from channels_im.services.icons import CheckedIcon, IconRefused, check_icon
 from channels_im.services.linking import NEEDED_TASKS
-from desk import history, live
+from desk import audit_log
+from desk.live import publish
 from desk.models import Department
 
 MAX_NAME = 100
@@ -89,9 +90,11 @@ def create_channel(user: Any, *, name: str, icon: File, page: Page, department: 
             if sentence := page_obstacle(channel.page, user):
                 raise ChannelRefused(f"This page cannot be chosen. {sentence}", "page")
             channel.save()
-            history.record(user, channel, history.ADDITION, f"Created for the page “{channel.page}” in {department}.")
+            audit_log.record(
+                user, channel, audit_log.ADDITION, f"Created for the page “{channel.page}” in {department}."
+            )
             subscriptions.request_check(channel.page_id)
-            live.announce("channel", channel=channel.pk)
+            publish.announce("channel", channel=channel.pk)
     except BaseException as error:
         _forget_icon(channel)
         if isinstance(error, IntegrityError):
@@ -139,8 +142,8 @@ def change_channel(
         channel.name, channel.department = name, department
         channel.save(update_fields=["name", "icon", "department", *SWITCHES])
         if changes:
-            history.record(user, channel, history.CHANGE, f"Changed: {'; '.join(changes)}.")
-            live.announce("channel", channel=channel.pk)
+            audit_log.record(user, channel, audit_log.CHANGE, f"Changed: {'; '.join(changes)}.")
+            publish.announce("channel", channel=channel.pk)
         if new_icon and old_icon:
             transaction.on_commit(lambda: channel.icon.storage.delete(old_icon))
     return changes
@@ -180,8 +183,8 @@ def delete(user: Any, channel: Channel) -> bool:
         channel.is_active = False
         channel.save(update_fields=["deleted_at", "is_active"])
         subscriptions.request_check(channel.page_id)
-        live.announce("channel", channel=channel.pk)
-        history.record(user, channel, history.DELETION, "Deleted. Its conversations stay readable.")
+        publish.announce("channel", channel=channel.pk)
+        audit_log.record(user, channel, audit_log.DELETION, "Deleted. Its conversations stay readable.")
     return True
 
 
@@ -206,8 +209,8 @@ def parked_count(channel: Channel) -> int:
 
 def _announce(user: Any, channel: Channel, sentence: str) -> None:
     subscriptions.request_check(channel.page_id)
-    live.announce("channel", channel=channel.pk)
-    history.record(user, channel, history.CHANGE, sentence)
+    publish.announce("channel", channel=channel.pk)
+    audit_log.record(user, channel, audit_log.CHANGE, sentence)
 
 
 def _lock_departments(department: Department) -> Department:

@@ -12,7 +12,7 @@ from channels_im.messenger import oauth
 from channels_im.messenger.errors import GraphError
 from channels_im.models import Channel, FacebookAccount
 from channels_im.services import expiry, subscriptions
-from desk.nudge import nudge
+from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def check_all() -> int:
     accounts = list(FacebookAccount.objects.exclude(user_token=None).values_list("pk", flat=True))
     subscriptions.request_check(*pages)
     for pk in accounts:
-        nudge(ACCOUNT_TASK, pk)
+        enqueue(ACCOUNT_TASK, pk)
     return len(pages) + len(accounts)
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from channels_im.models import WebhookDelivery
 from channels_im.services import journal
-from desk.retries import pause_after
+from desk.backoff import delay_after
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def reclaim_stale() -> int:
     freed = 0
     with transaction.atomic():
         for pk, attempts, token in list(stale.values_list("pk", "attempts", "claimed_by")):
-            pause = pause_after(attempts) or timedelta(0)
+            pause = delay_after(attempts) or timedelta(0)
             freed += WebhookDelivery.objects.filter(pk=pk, claimed_by=token, state=State.PROCESSING).update(
                 state=State.PENDING, claimed_by="", claimed_at=None, retry_after=timezone.now() + pause
             )

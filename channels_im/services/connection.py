@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from channels_im.models import Channel, Page
 from channels_im.services import outages, wishes
-from desk import live
+from desk.live import publish
 from desk.mail import tell_administrators
-from desk.nudge import nudge
+from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | No
         _announce(current)
         if is_new:
             logger.warning("Page %s must be re-authenticated: %s", current.page_id, reason)
-            nudge(MAIL_TASK)
+            enqueue(MAIL_TASK)
             if detected_by == Page.DetectedBy.SEND:
                 _ask_about_others(current)
     _copy_connection(current, page)
@@ -162,7 +162,7 @@ def _copy_connection(source: Page, target: Page) -> None:
 
 def _announce(page: Page) -> None:
     for channel_id in Channel.objects.existing().filter(page=page).values_list("pk", flat=True):
-        live.announce("channel", channel=channel_id)
+        publish.announce("channel", channel=channel_id)
 
 
 # --- The e-mail -------------------------------------------------------------------------------------------------------

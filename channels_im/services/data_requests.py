@@ -16,7 +16,7 @@ from django.utils import timezone
 from channels_im.messenger.signature import SignedRequest
 from channels_im.models import Channel, DataRequest, FacebookAccount, Page, PendingLink
 from channels_im.services import connection, subscriptions
-from desk import history
+from desk import audit_log
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +112,6 @@ def _record(account: FacebookAccount, pages: list[Page], request: DataRequest) -
         return
     asked = "asked for the deletion of their data" if request.kind == DataRequest.Kind.DELETION else "removed the app"
     sentence = f"Facebook reported that the person {asked}; confirmation code {request.confirmation_code}."
-    history.record(account.linked_by, account, history.CHANGE, sentence)
+    audit_log.record(account.linked_by, account, audit_log.CHANGE, sentence)
     for channel in Channel.objects.existing().filter(page__in=pages):
-        history.record(account.linked_by, channel, history.CHANGE, f"{sentence} The page must be re-authenticated.")
+        audit_log.record(account.linked_by, channel, audit_log.CHANGE, f"{sentence} The page must be re-authenticated.")

@@ -18,8 +18,8 @@ from channels_im.services import careful, claims, journal, routes
 from channels_im.services.journal import Incoming, Sender
 from channels_im.services.opened import Entry, Fate, open_delivery, send_on_its_way, settle, tell_routes
 from channels_im.services.routes import NOWHERE
-from desk import live
-from desk.nudge import nudge
+from desk.live import publish
+from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def drain_journal() -> int:
         if not batch and not again:
             return count
         count += len(batch) + bool(again)
-    nudge(journal.TASK)
+    enqueue(journal.TASK)
     return count
 
 
@@ -106,7 +106,7 @@ def _next_few(waiting: deque[Group]) -> list[Group]:
 def _take_together(groups: list[Group]) -> None:
     """Take in a few groups in one transaction without savepoints; when anything in it fails, again with all care."""
     try:
-        with transaction.atomic(), live.gathering():
+        with transaction.atomic(), publish.batched():
             takes = journal.receiver().receive([group.sender for group in groups])
             for group, take in zip(groups, takes, strict=True):
                 for entry in group.entries:
@@ -124,7 +124,7 @@ def _take_together(groups: list[Group]) -> None:
 def _take_alone(group: Group) -> None:
     """Take in the events of one sender in one transaction, each in a savepoint of its own: one may fail alone."""
     try:
-        with transaction.atomic(), live.gathering():
+        with transaction.atomic(), publish.batched():
             take = _one_taker(group.sender)
             for entry in group.entries:
                 try:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from channels_im.messenger.events import Event
 from channels_im.models import Channel, Page, ParkedDelivery, WebhookDelivery
 from desk.health import Report, seconds
-from desk.nudge import nudge
+from desk.queue import enqueue
 
 TASK = "channels_im.tasks.drain_journal"
 MAX_AHEAD = timedelta(minutes=5)
@@ -105,7 +105,7 @@ def record(bodies: Sequence[bytes], *, wake: bool = True) -> None:
     with transaction.atomic(durable=True):
         WebhookDelivery.objects.bulk_create([WebhookDelivery(body=body, received_at=now) for body in bodies])
         if wake:
-            nudge(TASK)
+            enqueue(TASK)
 
 
 def due() -> QuerySet[WebhookDelivery, WebhookDelivery]:
@@ -132,7 +132,7 @@ def replay(deliveries: Iterable[int]) -> int:
             .update(state=State.PENDING, attempts=1, retry_after=None, progress={}, error="", processed_at=None)
         )
         if count:
-            nudge(TASK)
+            enqueue(TASK)
     return count
 
 
@@ -152,7 +152,7 @@ def take_in_parked(page: Page) -> int:
             state=State.PENDING, attempts=0, retry_after=None, processed_at=None
         )
         if count:
-            nudge(TASK)
+            enqueue(TASK)
     return count
 
 

@@ -19,7 +19,7 @@ from channels_im.messenger.errors import GraphError
 from channels_im.messenger.pages import PageInfo
 from channels_im.models import Channel, FacebookAccount, Page, PendingLink
 from channels_im.services import connection, page_pictures, subscriptions
-from desk import history
+from desk import audit_log
 
 #: What each permission is for, in the words of the page that explains a declined one.
 PERMISSION_USES = {
@@ -344,14 +344,14 @@ def _keep_for_decision(user: Any, grant: Grant, findings: Findings, page: Page |
 
 def _record(user: Any, result: LinkResult) -> None:
     """Write the login into the history of the account, and of each channel whose Page it renewed or stopped."""
-    history.record(user, result.account, history.CHANGE, _summary(result))
+    audit_log.record(user, result.account, audit_log.CHANGE, _summary(result))
     stopped = {page.pk for page in result.stopped}
     for channel in Channel.objects.existing().filter(page__in=[*result.pages, *result.stopped]).select_related("page"):
         if channel.page_id in stopped:
             what = f"Stopped by a Facebook login of {result.account}: {channel.page.get_reauth_reason_display()}."
         else:
             what = f"Re-authenticated with the Facebook account of {result.account}."
-        history.record(user, channel, history.CHANGE, what)
+        audit_log.record(user, channel, audit_log.CHANGE, what)
 
 
 def _summary(result: LinkResult) -> str:

@@ -17,7 +17,7 @@ from channels_im.models import Page, WebhookDelivery
 from channels_im.services import claims, journal, routes
 from channels_im.services.journal import Incoming, Refused
 from channels_im.services.routes import NOWHERE, Route, Way
-from desk.retries import pause_after
+from desk.backoff import delay_after
 
 State = WebhookDelivery.State
 KILLED = "The worker died while it took this event in."
@@ -63,7 +63,7 @@ class Entry:
 
     def judge(self) -> None:
         """Set the fate of an event that was tried and is not done."""
-        self.fate = Fate.FAILED if pause_after(max(self.tries, 1)) is None else Fate.WAITING
+        self.fate = Fate.FAILED if delay_after(max(self.tries, 1)) is None else Fate.WAITING
 
 
 @dataclass(eq=False)
@@ -162,7 +162,7 @@ def settle(opened: Iterable[Opened]) -> None:
         retry_after = None
         if state == State.PENDING:
             tries = [entry.tries for entry in each.entries if entry.fate is Fate.WAITING] or [each.delivery.attempts]
-            pause = pause_after(max(min(tries), 1))
+            pause = delay_after(max(min(tries), 1))
             retry_after = now + pause if pause else now
         claims.settle(
             each.delivery,
@@ -181,7 +181,7 @@ def verdict(opened: Opened) -> tuple[str, str]:
     if opened.unreadable:
         return State.FAILED, opened.unreadable
     if opened.broken:
-        state = State.FAILED if pause_after(opened.delivery.attempts) is None else State.PENDING
+        state = State.FAILED if delay_after(opened.delivery.attempts) is None else State.PENDING
         return state, f"The delivery could not be read.\n\n{opened.broken}"
     by_fate: dict[Fate, list[Entry]] = {}
     for entry in opened.entries:

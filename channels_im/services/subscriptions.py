@@ -19,8 +19,8 @@ from channels_im.models import Channel, Page
 from channels_im.services import connection, page_access
 from channels_im.services.wishes import TASK as TASK
 from channels_im.services.wishes import request_check as request_check
-from desk import live
-from desk.retries import pause_after
+from desk.backoff import delay_after
+from desk.live import publish
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _must_be_reauthenticated(page: Page, reason: str, sentence: str) -> None:
 
 def _finish(page: Page, *, error: str, retry: bool = False, **found: object) -> None:
     """Write what was found, unless someone asked for another check meanwhile: then only the facts are written."""
-    pause = pause_after(page.subscription_attempts) if retry else None
+    pause = delay_after(page.subscription_attempts) if retry else None
     next_try = timezone.now() + min(pause, MAX_PAUSE) if pause else None
     with transaction.atomic():
         if found:
@@ -139,4 +139,4 @@ def _finish(page: Page, *, error: str, retry: bool = False, **found: object) -> 
             subscription_due_at=next_try, subscription_error=error
         )
         for channel in Channel.objects.existing().filter(page=page):
-            live.announce("channel", channel=channel.pk)
+            publish.announce("channel", channel=channel.pk)

@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from channels_im.models import Page
-from desk.nudge import nudge
+from desk.queue import enqueue
 
 TASK = "channels_im.services.subscriptions.drain_subscriptions"
 
@@ -15,4 +15,4 @@ def request_check(*page_pks: int) -> None:
     Page.objects.filter(pk__in=page_pks).update(
         subscription_due_at=timezone.now(), subscription_attempts=0, subscription_error=""
     )
-    nudge(TASK)
+    enqueue(TASK)

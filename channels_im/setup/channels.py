@@ -19,7 +19,7 @@ from channels_im.setup.access import (
     page,
     setup_view,
 )
-from desk import history
+from desk import audit_log
 from desk.models import Department
 
 
@@ -134,7 +134,11 @@ def _form_page(
     context = {"form": form, "channel": channel, "draft": form.draft, "limit": limit, **_permissions(request)}
     if channel:
         context |= _check_context(channel)
-        context |= {"chip": cards.chip(channel), "healing": cards.healing(channel.page), "history": history.of(channel)}
+        context |= {
+            "chip": cards.chip(channel),
+            "healing": cards.healing(channel.page),
+            "history": audit_log.entries_of(channel),
+        }
         context |= {"parked": service.parked_count(channel)}
     else:
         choices = cards.page_choices(request.user)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, WebhookDelivery
 from channels_im.setup import cards
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
-from desk import guards, site
+from desk import deletion_checks, site
 from desk.models import Agent, Department
 
 
@@ -32,7 +32,7 @@ def register() -> None:
         )
     )
     site.register_attention(attention)
-    guards.register(Department, needed_department)
+    deletion_checks.register(Department, needed_department)
     for step in steps():
         site.register_step(step)
 

@@ -18,7 +18,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post
 from channels_im.services import journal
 from channels_im.webhook.views import app_secrets
-from desk.nudge import nudge
+from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class JournalWriter:
         self._owes_nudge = False
         self._nudged_at = time.monotonic()
         try:
-            nudge(journal.TASK)
+            enqueue(journal.TASK)
         except Exception:
             logger.exception("The worker could not be nudged; it looks for itself")
             connection.close()

@@ -10,7 +10,7 @@ from django.utils import timezone
 from channels_im import tasks
 from channels_im.models import Page, WebhookDelivery
 from channels_im.services import claims, journal
-from desk import sweep
+from desk import sweeper
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, post_webhook, text_item
 
@@ -157,7 +157,7 @@ def kill_until_settled(desk, time_machine) -> int:
         if not WebhookDelivery.objects.filter(state__in=(State.PENDING, State.PROCESSING)).exists():
             return deaths
         time_machine.shift(timedelta(hours=12))
-        sweep.sweep()
+        sweeper.reclaim()
         time_machine.shift(timedelta(hours=12))
     raise AssertionError("it never ends")
 
@@ -188,7 +188,7 @@ def test_neighbours_of_a_killer_are_done_before_it_is_tried_again(client, fb_pag
         tasks.drain_journal()
     for _ in range(2):
         time_machine.shift(timedelta(hours=1))
-        sweep.sweep()
+        sweeper.reclaim()
         time_machine.shift(timedelta(hours=1))
         with pytest.raises(Died):
             tasks.drain_journal()

@@ -4,7 +4,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from rest_framework.authtoken.models import Token
 
-from desk import history
+from desk import audit_log
 from desk.models import User
 
 
@@ -28,7 +28,7 @@ def make(maker: User, user: User) -> str:
         _lock(maker, user)
         replaced, _rows = Token.objects.filter(user=user).delete()
         key = Token.objects.create(user=user).key
-        history.record(maker, user, history.CHANGE, "API token replaced." if replaced else "API token made.")
+        audit_log.record(maker, user, audit_log.CHANGE, "API token replaced." if replaced else "API token made.")
     return key
 
 
@@ -38,7 +38,7 @@ def revoke(maker: User, user: User) -> bool:
         _lock(maker, user)
         revoked, _rows = Token.objects.filter(user=user).delete()
         if revoked:
-            history.record(maker, user, history.CHANGE, "API token revoked.")
+            audit_log.record(maker, user, audit_log.CHANGE, "API token revoked.")
     return bool(revoked)
 
 

@@ -21,9 +21,9 @@ from django.utils import timezone
 
 from channels_im.models import Page
 from channels_im.services import redaction
-from desk import history
+from desk import audit_log
 from desk.models import User
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import (
     Attachment,
     Contact,
@@ -147,8 +147,8 @@ def _erase(user: User, person: Contact, found: redaction.Search) -> Erasure:
     _erase_contact(person)
     _erase_history(person)
     _leave_shells(user, person, receipt)
-    history.record(user, person, history.DELETION, f"Erased. Receipt {receipt.confirmation_code}.")
-    nudge(TASK)
+    audit_log.record(user, person, audit_log.DELETION, f"Erased. Receipt {receipt.confirmation_code}.")
+    enqueue(TASK)
     return receipt
 
 

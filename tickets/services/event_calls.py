@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
-from desk.pinned import DEFAULT_PORTS, Exchange, is_listed, is_public, resolve
+from desk.safe_http import DEFAULT_PORTS, Exchange, is_listed, is_public, resolve
 
 TIMEOUT_S = 10.0
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|[0-9a-f:.]+")

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from desk.health import Report, seconds
 from desk.mail import tell_administrators
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
 from tickets.services.event_calls import Call, Outcome
@@ -128,7 +128,7 @@ def drain_events(render: Render) -> int:
     take_back_stale()
     made = _Drain(render).run()
     if waiting().exists():
-        nudge(TASK)
+        enqueue(TASK)
     return made
 
 

@@ -7,10 +7,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from desk import history
+from desk import audit_log
 from desk.encryption import Secret
 from desk.models import User
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.models.events import TEST_EVENT
 from tickets.services.event_calls import AddressRefused, target
@@ -39,7 +39,7 @@ def create(user: User, *, name: str, url: str, events: Collection[str]) -> Event
         made = EventSubscription.objects.create(
             name=name, url=url, events=_in_order(events), secret=_new_secret(), created_by=user
         )
-        history.record(user, made, history.ADDITION, f"Added for {_place(url)}.")
+        audit_log.record(user, made, audit_log.ADDITION, f"Added for {_place(url)}.")
     return made
 
 
@@ -64,12 +64,12 @@ def change(
             row.retry_after = timezone.now()  # what waits is due from now on: nobody was late with it
         row.save()
         if "is_active" in changed:
-            history.record(user, row, history.CHANGE, "Turned on." if is_active else "Turned off.")
+            audit_log.record(user, row, audit_log.CHANGE, "Turned on." if is_active else "Turned off.")
         if others := [field for field in changed if field != "is_active"]:
             words = {"name": "name", "url": f"address ({_place(url)})", "events": "events"}
-            history.record(user, row, history.CHANGE, f"Changed: {', '.join(words[field] for field in others)}.")
+            audit_log.record(user, row, audit_log.CHANGE, f"Changed: {', '.join(words[field] for field in others)}.")
         if is_active:
-            nudge(TASK)
+            enqueue(TASK)
     return True
 
 
@@ -80,14 +80,14 @@ def rotate(user: User, subscription: EventSubscription) -> Secret:
         row = EventSubscription.objects.select_for_update().get(pk=subscription.pk)
         row.previous_secret, row.secret, row.rotated_at = row.secret, made, timezone.now()
         row.save(update_fields=["secret", "previous_secret", "rotated_at"])
-        history.record(user, row, history.CHANGE, "Secret rotated.")
+        audit_log.record(user, row, audit_log.CHANGE, "Secret rotated.")
     return made
 
 
 def delete(user: User, subscription: EventSubscription) -> None:
     """Delete it with everything it was told or waits to be told of."""
     with transaction.atomic():
-        history.record(user, subscription, history.DELETION, "Deleted.")
+        audit_log.record(user, subscription, audit_log.DELETION, "Deleted.")
         subscription.delete()
 
 
@@ -96,7 +96,7 @@ def send_test(user: User, subscription: EventSubscription) -> EventDelivery:
     with transaction.atomic():
         facts = {"by": user.username}
         row = EventDelivery.objects.create(subscription=subscription, type=TEST_EVENT, facts=facts)
-        nudge(TASK)
+        enqueue(TASK)
     return row
 
 
@@ -112,8 +112,8 @@ def send_again(user: User, delivery: EventDelivery) -> None:
         row.attempts, row.retry_after, row.settled_at = 0, None, None
         row.save(update_fields=["state", "reason", "status", "attempts", "retry_after", "settled_at"])
         EventSubscription.objects.filter(pk=row.subscription_id).update(retry_after=timezone.now())
-        history.record(user, row.subscription, history.CHANGE, f"Sent again: {row.type} {row.event_id}.")
-        nudge(TASK)
+        audit_log.record(user, row.subscription, audit_log.CHANGE, f"Sent again: {row.type} {row.event_id}.")
+        enqueue(TASK)
 
 
 def _new_secret() -> Secret:

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from desk import live
+from desk.live import publish
 from desk.models import User
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
 
 TASK = "tickets.tasks.send_events"
@@ -83,7 +83,7 @@ def _write(
             row = EventDelivery(subscription_id=subscription, event_id=event_id, type=event, facts=facts)
             row.conversation_id, row.message_id, row.ticket_id = conversation.pk, message, ticket
             rows.append(row)
-    live.written_once(rows, _insert)
+    publish.write_at_end(rows, _insert)
 
 
 def _insert(rows: list[EventDelivery]) -> None:
@@ -97,12 +97,12 @@ def _insert(rows: list[EventDelivery]) -> None:
         about = (row.conversation_id, row.message_id, row.ticket_id, str(row.facts))
         once.setdefault((row.subscription_id, row.type, *about), row)
     EventDelivery.objects.bulk_create(once.values())
-    nudge(TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
+    enqueue(TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
 
 
 def _wanting(event: EventType) -> list[int]:
     """Return the active subscriptions (ids) that chose this event; asked once for everything that is gathered."""
-    return [pk for pk, events in live.asked_once("event subscriptions", _active) if event in events]
+    return [pk for pk, events in publish.cached_in_batch("event subscriptions", _active) if event in events]
 
 
 def _active() -> list[tuple[int, list[str]]]:

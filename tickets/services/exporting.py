@@ -19,7 +19,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from channels_im.messenger.files import safe_name
-from desk import history
+from desk import audit_log
 from desk.models import User
 from tickets.models import Attachment, Conversation, Message, Ticket
 
@@ -66,7 +66,7 @@ def export(user: User, conversation: Conversation, *, with_notes: bool) -> IO[by
             for attachment in _stored(conversation, with_notes).iterator(chunk_size=CHUNK):
                 _copy(archive, attachment)
         words = "with" if with_notes else "without"
-        history.record(user, conversation, history.CHANGE, f"Exported {words} internal notes.")
+        audit_log.record(user, conversation, audit_log.CHANGE, f"Exported {words} internal notes.")
     except BaseException:
         out.close()
         raise

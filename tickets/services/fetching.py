@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from desk.nudge import nudge
+from desk.queue import enqueue
 
 Row = TypeVar("Row")
 Found = TypeVar("Found")
@@ -31,6 +31,6 @@ def fetch_all(
                 keep(row, found)
             count += len(claimed)
             if time.monotonic() - began > longest_run_s:
-                nudge(task)
+                enqueue(task)
                 break
     return count

@@ -25,8 +25,8 @@ from channels_im.messenger import conversations, media
 from channels_im.messenger import files as file_rules
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Channel
-from desk.nudge import nudge
-from desk.retries import pause_after
+from desk.backoff import delay_after
+from desk.queue import enqueue
 from tickets.models import Attachment, Conversation
 from tickets.services import events, profiles, threads
 from tickets.services.fetching import fetch_all
@@ -192,7 +192,7 @@ def try_again(conversation: Conversation, attachment: Attachment) -> bool:
             return False
         events.messages_updated(conversation, [attachment.message_id], "attachments")
         threads.announce(conversation)
-        nudge(TASK)
+        enqueue(TASK)
     return True
 
 
@@ -243,7 +243,7 @@ def _keep(attachment: Attachment, found: Found) -> None:
             fields |= {"state": State.STORED, "file": stored}
         elif found.fresh_url:
             fields |= {"source_url": found.fresh_url, "refreshes": attachment.refreshes + 1}
-        elif found.again and (pause := pause_after(attachment.attempts)):
+        elif found.again and (pause := delay_after(attachment.attempts)):
             fields["retry_after"] = timezone.now() + pause
         else:
             fields["state"] = found.state

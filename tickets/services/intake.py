@@ -14,8 +14,8 @@ from django.conf import settings
 from channels_im.messenger import events
 from channels_im.models import Channel, Page
 from channels_im.services.journal import Incoming, Refused, Sender
-from desk import live
-from desk.nudge import nudge
+from desk.live import publish
+from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Message, MessageChange
 from tickets.services import changes, contacts, files, holds, profiles, receipts, threads
 from tickets.services.content import attachments_of, card_of
@@ -60,7 +60,7 @@ def note_policy(page: Page, channel: Channel, incoming: Incoming) -> None:
         "at": incoming.at.isoformat(),
     }
     locked.save(update_fields=["trouble"])
-    live.announce("channel", channel=channel.pk)
+    publish.announce("channel", channel=channel.pk)
 
 
 class Customer:
@@ -121,7 +121,7 @@ class Customer:
             attachments=tuple(attachments),
         )
         if attachments:
-            nudge(files.TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
+            enqueue(files.TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
 
     def _postback(self, incoming: Incoming) -> None:
         """A tap on a button counts as a message (design section 10); in standby it has no payload."""
@@ -162,7 +162,7 @@ class Customer:
         if created:
             contact = conversation.contact
             if contact.profile_state == Contact.ProfileState.PENDING and contact.profile_attempts == 0:
-                nudge(profiles.TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
+                enqueue(profiles.TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
             if fields["kind"] == Kind.MESSAGE and conversation.thread_owner_app_id and not message.is_standby:
                 self._set_owner(incoming, "")  # had another app the thread, this would have come in standby
             if fields["kind"] == Kind.MESSAGE and conversation.holds_reply:

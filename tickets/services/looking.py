@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from desk import live
+from desk.live import publish
 from desk.models import User
 from tickets.models import Conversation, Looking
 from tickets.services import access
@@ -86,4 +86,4 @@ def _is_typing(row: Looking, now: datetime) -> bool:
 
 
 def _announce(conversation: Conversation) -> None:
-    live.announce("presence", **access.ids_of(conversation))
+    publish.announce("presence", **access.ids_of(conversation))

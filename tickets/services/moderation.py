@@ -19,8 +19,8 @@ from channels_im.messenger.error_table import TOKEN_CODES
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Page
 from channels_im.services import connection, wishes
-from desk.nudge import nudge
-from desk.retries import pause_after
+from desk.backoff import delay_after
+from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Moderation
 from tickets.services import threads
 
@@ -47,7 +47,7 @@ def wish(contact: Contact, *, blocked: bool) -> None:
         row.state, row.due_at = State.TOLD, None
     else:
         row.state, row.due_at = State.WAITING, timezone.now()
-        nudge(TASK)
+        enqueue(TASK)
     row.save(update_fields=["is_blocked", "attempts", "reason", "state", "due_at"])
 
 
@@ -56,7 +56,7 @@ def try_again(contact: Contact) -> bool:
     refused = Moderation.objects.filter(contact=contact, state=State.REFUSED)
     if not refused.update(state=State.WAITING, reason="", attempts=0, due_at=timezone.now()):
         return False
-    nudge(TASK)
+    enqueue(TASK)
     return True
 
 
@@ -96,7 +96,7 @@ def tell_blocks() -> int:
         count += 1
         _settle(row, _tell(row))
         if time.monotonic() - began > LONGEST_RUN_S:
-            nudge(TASK)
+            enqueue(TASK)
             break
     return count
 
@@ -149,7 +149,7 @@ def _settle(row: Moderation, error: Exception | None) -> None:
             current.state, current.reason, current.due_at = _next_step(row, error)
         current.save()
         if current.due_at is not None:
-            nudge(TASK)
+            enqueue(TASK)
         for conversation in Conversation.objects.filter(contact=row.contact_id):
             threads.announce(conversation)
 
@@ -163,7 +163,7 @@ def _next_step(row: Moderation, error: Exception) -> tuple[str, str, datetime | 
     if error.code in TOKEN_CODES or verdict.kind is ErrorKind.RATE_LIMITED:
         return State.WAITING, verdict.sentence, now  # it is due as soon as the Page is
     if verdict.retry or verdict.outcome_unknown:
-        pause = pause_after(row.attempts)
+        pause = delay_after(row.attempts)
         return (State.WAITING, verdict.sentence, now + pause) if pause else (State.REFUSED, GAVE_UP, None)
     if verdict.kind in (ErrorKind.REAUTHENTICATE, ErrorKind.APP_MISCONFIGURED):
         return State.REFUSED, NOT_PERMITTED, None

@@ -24,7 +24,7 @@ from django.utils import timezone
 from channels_im.messenger import conversations
 from channels_im.models import Page
 from desk.health import Report, seconds
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import Conversation, Message
 from tickets.services import access, sends, settling
 
@@ -97,7 +97,7 @@ def drain_outbox() -> int:
     settling.take_back_stale()
     made = _Drain().run()
     if waiting().exists():
-        nudge(settling.DRAIN_TASK)
+        enqueue(settling.DRAIN_TASK)
     return made
 
 

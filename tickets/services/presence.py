@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from desk import live
+from desk.live import publish
 from desk.models import Agent
 
 
@@ -12,5 +12,5 @@ def set_presence(agent: Agent, presence: str) -> None:
         return
     with transaction.atomic():
         if Agent.objects.filter(pk=agent.pk).exclude(presence=presence).update(presence=presence):
-            live.announce("agent", user=agent.user_id, presence=presence)
+            publish.announce("agent", user=agent.user_id, presence=presence)
     agent.presence = presence

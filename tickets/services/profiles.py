@@ -16,7 +16,7 @@ from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.messenger.profile import Profile, fetch_profile
 from channels_im.models import Page
 from channels_im.services import connection
-from desk.retries import pause_after
+from desk.backoff import delay_after
 from tickets.models import Contact, Conversation
 from tickets.services import threads
 from tickets.services.fetching import fetch_all
@@ -141,7 +141,7 @@ def _outcome(row: Contact, found: Found) -> tuple[str, object]:
     if not again:
         known = found.profile is not None and (found.profile.name or found.picture)
         return (ProfileState.FETCHED if known else ProfileState.REFUSED), None
-    pause = pause_after(row.profile_attempts)
+    pause = delay_after(row.profile_attempts)
     if pause is None:
         return (ProfileState.FETCHED if row.name else ProfileState.FAILED), None
     return ProfileState.PENDING, timezone.now() + pause

@@ -19,7 +19,7 @@ from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Page
 from channels_im.services import connection
 from desk.models import User
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import Message, MessageChange, PageReaction
 from tickets.rules import sending
 from tickets.rules.emoji import is_emoji
@@ -76,7 +76,7 @@ def react(user: User, message: Message, emoji: str) -> None:
             row.author, row.emoji, row.state, row.reason = user, emoji, State.WAITING, ""
             row.attempts, row.due_at = row.attempts if was_waiting else 0, timezone.now()
             row.save(update_fields=["author", "emoji", "state", "reason", "attempts", "due_at"])
-            nudge(TASK)
+            enqueue(TASK)
         threads.announce(message.conversation)
 
 
@@ -114,7 +114,7 @@ def send_reactions() -> int:
         else:
             _write(row, State.REFUSED, verdict.sentence)
         if time.monotonic() - began > LONGEST_RUN_S:
-            nudge(TASK)
+            enqueue(TASK)
             break
     return count
 
@@ -191,7 +191,7 @@ def _write(row: PageReaction, state: str, reason: str = "", again_after: timedel
             state=state, reason=reason, due_at=due_at, claimed_by="", claimed_until=None
         )
         if not done and claimed.update(claimed_by="", claimed_until=None):
-            nudge(TASK)
+            enqueue(TASK)
         if state == State.TOLD:
             _show(row)
         threads.announce(conversation)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from channels_im.messenger.cards import INBOX_APP_IDS
 from channels_im.messenger.events import Delivered, Echo, Read
 from channels_im.models import Channel, Page
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Erasure, Message
 from tickets.rules.looking import CLOCK_SKEW, is_alike
 from tickets.rules.sending import receipt_state, row_of_metadata
@@ -122,7 +122,7 @@ def _store_outside(page: Page, channel: Channel, conversation: Conversation, eve
         attachments=attachments,
     )
     if created and attachments:
-        nudge(files.TASK)
+        enqueue(files.TASK)
     return message
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from channels_im.messenger import files as file_rules
 from channels_im.models import Page
 from desk.models import User
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import Attachment, Conversation, Message
 from tickets.rules.sending import ALLOWED, Refusal, SendFacts, Verdict, clean_text, is_blank, may_hold
 from tickets.rules.sending import may_send as decide
@@ -195,7 +195,7 @@ def _add_parts(
         conversation.unread_count = 0
         conversation.save(update_fields=["unread_count"])
     if verdict.allowed:
-        nudge(settling.DRAIN_TASK)
+        enqueue(settling.DRAIN_TASK)
     else:
         holds.refresh(conversation)
     return messages

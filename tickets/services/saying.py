@@ -3,7 +3,7 @@
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import Conversation, Message
 from tickets.services import events, settling, threads
 from tickets.services.times import now_ms
@@ -45,5 +45,5 @@ def queue(conversation: Conversation, replies: QuerySet[Message, Message]) -> in
     threads.refresh_waiting(conversation)
     events.messages_updated(conversation, list(found), "state", "reason", "ticket", "sent_at")
     threads.announce(conversation)
-    nudge(settling.DRAIN_TASK)
+    enqueue(settling.DRAIN_TASK)
     return len(found)

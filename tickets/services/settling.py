@@ -18,7 +18,7 @@ from channels_im.messenger.conversations import GraphMessage
 from channels_im.messenger.errors import ErrorKind, GraphError, classify
 from channels_im.models import Page
 from channels_im.services import connection
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import Conversation, EventType, Message, Ticket
 from tickets.rules.looking import CannotTell, Found, NotSent, look
 from tickets.rules.sending import MAX_ATTEMPTS, MAX_RETRY_PAUSE, SENT_STATES, receipt_state
@@ -114,7 +114,7 @@ def apply_watermarks(conversation: Conversation, message: Message) -> None:
 def nudge_if_queued(conversation: Conversation) -> None:
     """Wake the sender when replies of this conversation wait, perhaps for what has just been settled."""
     if Message.objects.filter(conversation=conversation, state=State.QUEUED).exists():
-        nudge(DRAIN_TASK)
+        enqueue(DRAIN_TASK)
 
 
 def lock_conversation_of(message_pk: int) -> Conversation | None:

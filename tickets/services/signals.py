@@ -1,6 +1,6 @@
 """Typing and seen, shown to customers where the channel says so: in time or not at all, at most once, never again.
 
-Sender actions carry no tag, so they are for the first 24 hours. The worker sends them beside its tasks (desk.aside).
+Sender actions carry no tag, so they are for the first 24 hours. The worker sends them in a thread (desk.background).
 """
 
 import logging

@@ -11,7 +11,7 @@ from django.db.models import Max, Min, Q
 
 from channels_im.models import ImPreferences
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
-from desk import live
+from desk.live import publish
 from tickets.models import Attachment, Conversation, Message, Ticket
 from tickets.rules import threading
 from tickets.services import events
@@ -128,7 +128,7 @@ def add_to_locked(conversation: Conversation, new: NewMessage, *, savepoint: boo
 
 def announce(conversation: Conversation) -> None:
     """Tell open pages that this conversation, or its row in the list, is to be read again."""
-    live.announce(
+    publish.announce(
         "conversation",
         conversation=conversation.pk,
         channel=conversation.channel_id,

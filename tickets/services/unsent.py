@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from desk.models import User
-from desk.nudge import nudge
+from desk.queue import enqueue
 from tickets.models import Conversation, EventType, Message
 from tickets.rules.sending import Action, Refusal, Verdict
 from tickets.rules.window import policy
@@ -117,7 +117,7 @@ def mark_arrived(user: User, message: Message) -> Message:
         found.save(update_fields=["state", "reason", "retry_after", "sent_at", "delivered_at", "read_at"])
         events.messages_updated(conversation, [found.pk], "state", "reason", "sent_at")
         threads.announce(conversation)
-        nudge(settling.DRAIN_TASK)
+        enqueue(settling.DRAIN_TASK)
     message.refresh_from_db()
     return message
 

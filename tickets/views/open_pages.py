@@ -1,4 +1,4 @@
-"""What a change looks like on the open pages: read and rendered once for all of them, and handed out by `desk.stream`.
+"""What a change looks like on open pages: read and rendered once for all of them, handed out by `desk.live.sse`.
 
 A page that asked for each change by itself would cost a request per page and change; here two hundred pages cost a few
 queries and one rendering per row. Who may see what is asked anew in each reading.
@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from desk.live.fanout import Payload
 from desk.models import User
-from desk.shared_reading import Payload
 from tickets.models import Conversation
 from tickets.services import access, counting, drafts, news, unsent
 from tickets.services.conversations import ORDERS, sort_key

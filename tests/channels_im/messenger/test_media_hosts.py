@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_im.messenger.media_hosts import Target, TargetRefused, addresses, target
-from desk.pinned import is_public
+from desk.safe_http import is_public
 
 HOSTS = [".fbcdn.net", ".fbsbx.com", "127.0.0.1:8090", "[::1]:8090", "Media.Example", "", "."]
 

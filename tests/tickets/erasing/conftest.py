@@ -3,7 +3,7 @@
 import pytest
 from django.core.files.base import ContentFile
 
-from desk import history
+from desk import audit_log
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, text_item
 from tests.tickets.erasing.person import MINUTE, NAME, OTHER, PSID, SECRET
@@ -63,5 +63,5 @@ def conversation(client, channel):
     handling.add_note(alice, conversation, f"{SECRET} is difficult")
     handling.block(alice, conversation)
     drafts.save(alice, conversation, f"Dear {SECRET}, no.")
-    history.record(alice, contact, history.CHANGE, f"Changed {NAME}.")
+    audit_log.record(alice, contact, audit_log.CHANGE, f"Changed {NAME}.")
     return conversation

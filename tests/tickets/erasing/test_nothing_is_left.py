@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from channels_im import tasks as channel_tasks
 from channels_im.models import WebhookDelivery
-from desk import history
+from desk import audit_log
 from desk.models import User
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, post_webhook, text_item
@@ -74,7 +74,7 @@ def test_an_erasure_that_is_rolled_back_takes_nothing_with_it(conversation, admi
     def stumble(*_args, **_kwargs):
         raise DatabaseError("the disk is full")
 
-    monkeypatch.setattr(history, "record", stumble)
+    monkeypatch.setattr(audit_log, "record", stumble)
     with pytest.raises(DatabaseError):
         erasing.erase(admin, conversation.contact)
     tasks.delete_erased_files()

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from channels_im import tasks
-from desk import live
+from desk.live import publish
 from tests import factories
 from tests.factories import NOON
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
@@ -201,7 +201,7 @@ def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
     crm: EventSubscription, conversation: Conversation
 ):
     told()
-    with transaction.atomic(), live.gathering():
+    with transaction.atomic(), publish.batched():
         messages = [
             factories.receive(conversation, str(number), at=NOON + timedelta(minutes=number)) for number in (1, 2, 3)
         ]
@@ -217,17 +217,17 @@ def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
 
 def test_what_is_undone_with_its_batch_was_never_told(crm: EventSubscription, conversation: Conversation):
     told()
-    with pytest.raises(ZeroDivisionError), transaction.atomic(), live.gathering():
+    with pytest.raises(ZeroDivisionError), transaction.atomic(), publish.batched():
         assert factories.receive(conversation, "Lost", at=NOON + timedelta(minutes=1)).pk / 0
     assert told() == []
 
 
 def test_what_is_asked_once_is_asked_anew_in_the_next_batch(crm: EventSubscription, conversation: Conversation):
     told()
-    with transaction.atomic(), live.gathering():
+    with transaction.atomic(), publish.batched():
         factories.receive(conversation, "One", at=NOON + timedelta(minutes=3))
     EventSubscription.objects.update(is_active=False)
-    with transaction.atomic(), live.gathering():
+    with transaction.atomic(), publish.batched():
         factories.receive(conversation, "Two", at=NOON + timedelta(minutes=4))
     assert told() == ["message.created"]
 

@@ -10,7 +10,7 @@ import responses
 from django.utils import timezone
 
 from channels_im.models import Page
-from desk import sweep
+from desk import sweeper
 from tests.factories import make_agent, make_channel, make_conversation
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 from tests.tickets.services.graph import error_answer
@@ -71,7 +71,7 @@ def test_a_block_is_told_by_the_worker_and_not_by_the_request(meta, alice, conve
     handling.block(alice, conversation)
     assert meta.told == []
     assert row().state == "waiting"
-    assert "blocks" in sweep.look()  # whatever became of the nudge
+    assert "blocks" in sweeper.enqueue_due()  # whatever became of the nudge
 
     assert moderation.tell_blocks() == 1
     assert meta.told == [(conversation.contact.psid, "block_user")]

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
-from desk import history
+from desk import audit_log
 from tickets.models import EventDelivery, EventSubscription
 from tickets.services import event_subscriptions as service
 from tickets.services.access import SEES_ALL
@@ -79,7 +79,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         subscription=subscription,
         form=form,
         chip=chip(subscription),
-        history=history.of(subscription),
+        history=audit_log.entries_of(subscription),
         may_change=may_change,
         may_delete=may(request.user, DELETE_EVENTS),
         **_deliveries(request, subscription),

@@ -1,17 +1,17 @@
-"""desk.retries: when what failed is tried again."""
+"""desk.backoff: when what failed is tried again."""
 
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
-from desk.retries import GIVE_UP_AFTER, MAX_TRIES, pause_after
+from desk.backoff import GIVE_UP_AFTER, MAX_TRIES, delay_after
 
 
 def pauses(settings, base: float) -> list[float]:
     settings.DESK_RETRY_BASE_SECONDS = base
     found = []
-    while (pause := pause_after(len(found) + 1)) is not None:
+    while (pause := delay_after(len(found) + 1)) is not None:
         found.append(pause.total_seconds())
     return found
 

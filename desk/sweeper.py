@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from desk.nudge import nudge
+from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Drain:
+class WaitingRows:
     """One kind of waiting rows. `due` says cheaply whether there are any, `task` is the dotted name that takes them.
 
     `reclaim` tidies up, above all takes back what a worker that died had claimed, and returns how many rows that were.
@@ -23,32 +23,32 @@ class Drain:
     reclaim: Callable[[], int] | None = None
 
 
-_drains: dict[str, Drain] = {}
+_registered: dict[str, WaitingRows] = {}
 
 
 def register(
     name: str, due: Callable[[], bool] | None = None, task: str = "", reclaim: Callable[[], int] | None = None
 ) -> None:
     """Let the worker look after a kind of rows: `due` each second, `reclaim` each DESK_SWEEP_SECONDS."""
-    _drains[name] = Drain(name, due, task, reclaim)
+    _registered[name] = WaitingRows(name, due, task, reclaim)
 
 
-def registered() -> tuple[Drain, ...]:
+def registered() -> tuple[WaitingRows, ...]:
     """Return all that is looked after."""
-    return tuple(_drains.values())
+    return tuple(_registered.values())
 
 
-def look() -> list[str]:
+def enqueue_due() -> list[str]:
     """Nudge the task of everything that is due; return the names. One look that fails does not stop the others."""
-    return [drain.name for drain in registered() if _guarded(drain, _nudge_if_due)]
+    return [drain.name for drain in registered() if _guarded(drain, _enqueue_if_due)]
 
 
-def sweep() -> int:
+def reclaim() -> int:
     """Tidy up everywhere; return how many rows that touched."""
-    return sum(_guarded(drain, _reclaim) for drain in registered())
+    return sum(_guarded(drain, _reclaim_one) for drain in registered())
 
 
-def _guarded(drain: Drain, act: Callable[[Drain], int]) -> int:
+def _guarded(drain: WaitingRows, act: Callable[[WaitingRows], int]) -> int:
     try:
         return act(drain)
     except Exception:
@@ -56,14 +56,14 @@ def _guarded(drain: Drain, act: Callable[[Drain], int]) -> int:
         return 0
 
 
-def _nudge_if_due(drain: Drain) -> int:
+def _enqueue_if_due(drain: WaitingRows) -> int:
     if drain.due is None or not drain.due():
         return 0
-    nudge(drain.task)
+    enqueue(drain.task)
     return 1
 
 
-def _reclaim(drain: Drain) -> int:
+def _reclaim_one(drain: WaitingRows) -> int:
     count = drain.reclaim() if drain.reclaim else 0
     if count:
         logger.info("%s: %s rows swept", drain.name, count)

@@ -2,7 +2,7 @@
 
 import threading
 
-from desk.aside import Aside
+from desk.background import BackgroundJob
 
 LONG_S = 30  # only a failure takes so long
 
@@ -15,7 +15,7 @@ def test_it_runs_in_a_thread_of_its_own_and_never_twice_at_once():
         began.set()
         may_end.wait(LONG_S)
 
-    aside = Aside("signals", lambda: True, run)
+    aside = BackgroundJob("signals", lambda: True, run)
     aside.start()
     assert began.wait(LONG_S)
     aside.start()
@@ -35,7 +35,7 @@ def test_one_that_fails_is_logged_and_started_again(caplog):
         runs.append(1)
         raise ValueError("no")
 
-    aside = Aside("signals", lambda: True, run)
+    aside = BackgroundJob("signals", lambda: True, run)
     for _ in range(2):
         aside.start()
         aside.thread.join(LONG_S)

@@ -1,4 +1,4 @@
-"""What open pages are told at once: announcements of writes, across processes (the streams are in desk.stream).
+"""What open pages are told at once: announcements of writes, across processes (the streams are in desk.live.sse).
 
 PostgreSQL: NOTIFY, heard by one connection per web process. SQLite: rows of LiveEvent, read by one poller per process.
 Either way an announcement belongs to the transaction that makes it: rolled back, nobody hears of it.
@@ -19,7 +19,7 @@ CHANNEL = "desk_live"
 
 
 @dataclass(frozen=True)
-class _Gathered:
+class _Batch:
     """What one transaction says, asks and writes besides, until its end."""
 
     payloads: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class _Gathered:
     rows: dict[Callable[[list[Any]], None], list[Any]] = field(default_factory=dict)
 
 
-_gathered: ContextVar[_Gathered | None] = ContextVar("gathered", default=None)
+_current_batch: ContextVar[_Batch | None] = ContextVar("gathered", default=None)
 
 
 def announce(kind: str, **ids: Any) -> None:
@@ -37,7 +37,7 @@ def announce(kind: str, **ids: Any) -> None:
     only: the page reads the content again through a view that asks who may see it. At most 7,900 bytes (PostgreSQL).
     """
     payload = {"kind": kind, **ids}
-    gathered = _gathered.get()
+    gathered = _current_batch.get()
     if gathered is not None:
         gathered.payloads[_text(payload)] = payload
     else:
@@ -45,32 +45,32 @@ def announce(kind: str, **ids: Any) -> None:
 
 
 @contextmanager
-def gathering() -> Iterator[None]:
+def batched() -> Iterator[None]:
     """Write what is announced inside once, at the end, each thing once. To be used inside a transaction."""
-    gathered = _Gathered()
-    token = _gathered.set(gathered)
+    gathered = _Batch()
+    token = _current_batch.set(gathered)
     try:
         yield
     finally:
-        _gathered.reset(token)
+        _current_batch.reset(token)
     for write, rows in gathered.rows.items():
         write(rows)
     if gathered.payloads:
         _write(list(gathered.payloads.values()))
 
 
-def written_once(rows: list[Any], write: Callable[[list[Any]], None]) -> None:
+def write_at_end(rows: list[Any], write: Callable[[list[Any]], None]) -> None:
     """Hand `rows` to `write`: inside a gathering all of them together at its end, outside of one at once."""
-    gathered = _gathered.get()
+    gathered = _current_batch.get()
     if gathered is None:
         write(rows)
     else:
         gathered.rows.setdefault(write, []).extend(rows)
 
 
-def asked_once(name: str, ask: Callable[[], Any]) -> Any:
+def cached_in_batch(name: str, ask: Callable[[], Any]) -> Any:
     """Return `ask()`, asked once inside a gathering, and each time outside of one."""
-    gathered = _gathered.get()
+    gathered = _current_batch.get()
     if gathered is None:
         return ask()
     if name not in gathered.answers:

@@ -1,7 +1,7 @@
-"""What other processes announce, heard in this one: LISTEN on PostgreSQL, a poller of LiveEvent on SQLite.
+"""Receive in this process what any process announced: LISTEN on PostgreSQL, a poller of LiveEvent on SQLite.
 
-Each yields payloads as `desk.live.announce` made them, and `{"kind": "sync"}` whenever hearing begins or begins anew:
-what was said before that may have been missed. A database that goes away is waited for.
+Both yield the payloads of `desk.live.publish.announce`, and `{"kind": "sync"}` whenever listening starts or starts
+again: announcements made before that may be missing. A database that goes away is waited for.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 from django.db import DatabaseError, connection, connections
 from django.utils import timezone
 
-from desk.live import CHANNEL
+from desk.live.publish import CHANNEL
 from desk.models import LiveEvent
 
 logger = logging.getLogger(__name__)
@@ -29,15 +29,15 @@ RETRY_S = (0.5, 1, 2, 5)
 MOST_AT_ONCE = 500
 SYNC = {"kind": "sync"}
 
-Hearing = AsyncIterator[dict[str, Any]]
+Payloads = AsyncIterator[dict[str, Any]]
 
 
-def hearing() -> Hearing:
+def listen() -> Payloads:
     """Return the hearing that fits the database."""
-    return listening() if connection.vendor == "postgresql" else polling()
+    return listen_on_postgresql() if connection.vendor == "postgresql" else poll_sqlite()
 
 
-async def listening() -> Hearing:
+async def listen_on_postgresql() -> Payloads:
     """Hear NOTIFY on one connection of its own."""
     import psycopg  # only where the database is PostgreSQL
 
@@ -61,7 +61,7 @@ async def listening() -> Hearing:
             failures += 1
 
 
-async def polling() -> Hearing:
+async def poll_sqlite() -> Payloads:
     """Hear the rows of LiveEvent, read by one thread. SQLite has one writer, so ids appear in order."""
     loop = asyncio.get_running_loop()
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""desk.stream without a server: what a subscriber is told, and what hearing the database survives."""
+"""desk.live.sse without a server: what a subscriber is told, and what hearing the database survives."""
 
 import asyncio
 from contextlib import aclosing
@@ -6,9 +6,9 @@ from contextlib import aclosing
 import pytest
 from django.db import OperationalError, connection
 
-from desk import hearing, live
+from desk.live import listener, publish
+from desk.live.sse import MOST_PENDING, SYNC, Broadcaster, Subscriber
 from desk.models import LiveEvent
-from desk.stream import MOST_PENDING, SYNC, Broadcaster, Subscriber
 
 
 def run(coroutine):
@@ -175,10 +175,10 @@ def test_a_reading_that_fails_is_followed_by_the_next():
 @pytest.mark.django_db
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL notifies")
 def test_the_same_announcement_gathered_twice_is_written_once():
-    with live.gathering():
-        live.announce("conversation", conversation=1)
-        live.announce("conversation", conversation=1)
-        live.announce("conversation", conversation=2)
+    with publish.batched():
+        publish.announce("conversation", conversation=1)
+        publish.announce("conversation", conversation=1)
+        publish.announce("conversation", conversation=2)
         assert LiveEvent.objects.count() == 0
     assert [row.payload["conversation"] for row in LiveEvent.objects.order_by("pk")] == [1, 2]
 
@@ -186,8 +186,8 @@ def test_the_same_announcement_gathered_twice_is_written_once():
 @pytest.mark.django_db
 def test_what_was_gathered_is_not_written_when_the_transaction_fails():
     def fail() -> None:
-        with live.gathering():
-            live.announce("conversation", conversation=1)
+        with publish.batched():
+            publish.announce("conversation", conversation=1)
             raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
@@ -212,13 +212,13 @@ def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_
                 raise found
             return found
 
-    monkeypatch.setattr(hearing, "LiveEvent", type("Table", (), {"objects": Rows()}))
-    monkeypatch.setattr(hearing, "POLL_EVERY_S", 0.01)
-    monkeypatch.setattr(hearing, "RETRY_S", (0.01,))
+    monkeypatch.setattr(listener, "LiveEvent", type("Table", (), {"objects": Rows()}))
+    monkeypatch.setattr(listener, "POLL_EVERY_S", 0.01)
+    monkeypatch.setattr(listener, "RETRY_S", (0.01,))
 
     async def go():
         seen = []
-        async with aclosing(hearing.polling()) as heard:
+        async with aclosing(listener.poll_sqlite()) as heard:
             async for payload in heard:
                 seen.append(payload)
                 if payload == event(2):

@@ -19,6 +19,6 @@ def register(model: type[Model], guard: Guard) -> None:
         _guards[model].append(guard)
 
 
-def reasons(obj: Model) -> list[str]:
+def reasons_to_keep(obj: Model) -> list[str]:
     """Return why `obj` must stay, one sentence each; empty when it may be deleted."""
     return [sentence for guard in _guards[type(obj)] if (sentence := guard(obj))]

@@ -1,8 +1,8 @@
-"""`/live/`: what `desk.live` announces, as server-sent events to open pages. Bare ASGI beside Django.
+"""`/live/`: what `desk.live.publish` announces, as server-sent events to open pages. Bare ASGI beside Django.
 
 One Broadcaster per process hears the database for all streams; a stream is a coroutine and a small set of pending
 events, no thread and no connection of its own. What is announced carries ids only; what changed in lists is read once
-for all streams (desk.shared_reading) and follows.
+for all streams (desk.live.fanout) and follows.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from django.contrib.auth import get_user
 from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, parse_cookie
 
-from desk.hearing import Hearing, hearing
+from desk.live.fanout import Fanout, Read
+from desk.live.listener import Payloads, listen
 from desk.models import User
-from desk.shared_reading import Read, SharedReading
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def _key(payload: dict[str, Any]) -> str:
 class Broadcaster:
     """Hands what the database announces, and what it means, to every stream; hears only while there are any."""
 
-    def __init__(self, read: Read, hear: Callable[..., Hearing] = hearing) -> None:
+    def __init__(self, read: Read, hear: Callable[..., Payloads] = listen) -> None:
         self._read = read
         self._hear = hear
         self._subscribers: set[Subscriber] = set()
@@ -112,7 +112,7 @@ class Broadcaster:
             self._task = None
 
     async def _run(self) -> None:
-        reading = SharedReading(self._read, self._readers, self._hand_out)
+        reading = Fanout(self._read, self._readers, self._hand_out)
         beside = asyncio.create_task(reading.run())
         try:
             while True:
@@ -125,7 +125,7 @@ class Broadcaster:
         finally:
             beside.cancel()
 
-    def _tell(self, payload: dict[str, Any], reading: SharedReading) -> None:
+    def _tell(self, payload: dict[str, Any], reading: Fanout) -> None:
         if payload["kind"] == "sync":
             self._ready.set()
         for subscriber in self._subscribers:
@@ -142,7 +142,7 @@ class Broadcaster:
                 subscriber.put(payload)
 
 
-class LiveDoor:
+class LiveStream:
     """The ASGI application behind `/live/`.
 
     `reader_of(user, cookies)` reads from the database who reads and what they may see, `visible(reader, payload)`

@@ -6,7 +6,7 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
-__all__ = ["ADDITION", "CHANGE", "DELETION", "of", "record"]
+__all__ = ["ADDITION", "CHANGE", "DELETION", "entries_of", "record"]
 
 
 def record(user: Any, obj: Model, flag: int, message: str) -> LogEntry:
@@ -24,7 +24,7 @@ def record(user: Any, obj: Model, flag: int, message: str) -> LogEntry:
     )
 
 
-def of(obj: Model, limit: int = 10) -> list[LogEntry]:
+def entries_of(obj: Model, limit: int = 10) -> list[LogEntry]:
     """Return the newest lines of history of one object."""
     content_type = ContentType.objects.get_for_model(obj)
     entries = LogEntry.objects.filter(content_type=content_type, object_id=str(obj.pk))

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Aside:
+class BackgroundJob:
     """`due` says cheaply whether there is anything to do, `run` does it; never twice at once in one worker."""
 
     name: str
@@ -37,16 +37,16 @@ class Aside:
             connection.close()  # of this thread alone
 
 
-_asides: dict[str, Aside] = {}
+_jobs: dict[str, BackgroundJob] = {}
 
 
 def register(name: str, due: Callable[[], bool], run: Callable[[], object]) -> None:
     """Let the worker look each second whether `run` has anything to do."""
-    _asides[name] = Aside(name, due, run)
+    _jobs[name] = BackgroundJob(name, due, run)
 
 
 def start_due() -> None:
     """Start whatever has something to do."""
-    for aside in _asides.values():
+    for aside in _jobs.values():
         if aside.due():
             aside.start()

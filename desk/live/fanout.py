@@ -21,7 +21,7 @@ LEAST_PAUSE_S, MOST_PAUSE_S = 0.15, 2
 MOST_AT_ONCE = 50  # events; the others are in the next reading
 
 
-class SharedReading:
+class Fanout:
     """Gathers events, reads what they mean, hands it out; never two readings at once, and pauses as long as one took.
 
     `readers()` says who is there, `hand_out(found)` gives each theirs. A reading that fails is logged and left: pages

@@ -1,4 +1,4 @@
-"""Tell the worker that rows wait. Only a nudge: the rows are the truth, and the worker's own look finds them anyway."""
+"""Wake the worker. A queued task is only a hint: the rows say what is to be done, and the sweeper finds them anyway."""
 
 import time
 from typing import Any
@@ -10,12 +10,12 @@ from django_q.tasks import async_task
 _last: dict[str, float] = {}
 
 
-def nudge(task: str, *args: Any, at_most_every: float = 0) -> None:
+def enqueue(task: str, *args: Any, at_most_every: float = 0) -> None:
     """Queue `task` (a dotted name) to run with `args` once this transaction is committed.
 
-    `at_most_every` in seconds drops a nudge that follows one of this process too soon: the worker looks for itself
-    every second (desk.sweep), so a dropped nudge costs that second at most. With the database as the queue the nudge is
-    a row of the same transaction; Redis would hear of it before the rows are there, and is told afterwards.
+    `at_most_every` (seconds) drops a call that follows another one of this process too soon. The worker looks for due
+    rows every second (desk.sweeper), so a dropped call costs at most that second. With the database as the queue, the
+    queued task is a row of the same transaction. Redis would see it before the rows exist, so it is queued on commit.
     """
     now = time.monotonic()
     if at_most_every and now - _last.get(task, float("-inf")) < at_most_every:

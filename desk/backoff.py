@@ -8,7 +8,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 MAX_TRIES = 30  # however short the base
 
 
-def pause_after(tries: int) -> timedelta | None:
+def delay_after(tries: int) -> timedelta | None:
     """Return how long to wait after the `tries`-th failure (from 1), or None when a day of tries is over.
 
     DESK_RETRY_BASE_SECONDS, doubled each time: with 2 seconds the first three come after 2, 4 and 8 seconds and the
