@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.defaults import permission_denied
 
 from channels_im.models import Channel, PendingLink
-from channels_im.services import linking as service
+from channels_im.services.facebook import linking as service
 from channels_im.setup import linking as pages
 from channels_im.setup.access import LINK_FACEBOOK, may
 

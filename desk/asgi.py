@@ -12,7 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
 django.setup(set_prefix=False)
 
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
-from channels_im.webhook import door  # noqa: E402
+from channels_im.webhook import asgi  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
 from desk.live.sse import LiveStream, Receive, Scope, Send  # noqa: E402
 from tickets.views import open_pages  # noqa: E402
@@ -30,7 +30,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["path"] == "/live/":
         await live(scope, receive, send)
     elif scope["path"] == webhook.PATH and scope["method"] == "POST":
-        await door.post(scope, receive, send)
+        await asgi.post(scope, receive, send)
     else:
         await django_application(scope, receive, send)
 

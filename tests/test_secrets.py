@@ -22,7 +22,7 @@ from rest_framework.authtoken.models import Token
 
 from channels_im import tasks
 from channels_im.models import FacebookAccount, Page, PendingLink
-from channels_im.services import connection, linking, subscriptions
+from channels_im.services.facebook import connection, linking, subscriptions
 from tests.factories import make_agent, make_channel, make_conversation, make_page, make_user, receive
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.services import outbox, replies

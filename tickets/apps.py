@@ -6,7 +6,7 @@ class TicketsConfig(AppConfig):
     verbose_name = "Tickets"
 
     def ready(self) -> None:
-        from channels_im.services import journal
+        from channels_im.services.journal import store
         from desk import background, health, schedules, sweeper
         from tickets import setup
         from tickets.services import (
@@ -29,7 +29,7 @@ class TicketsConfig(AppConfig):
 
         setup.register()
         menu.register()
-        journal.register_receiver(intake.receive, after_batch=changes.apply_late)
+        store.register_receiver(intake.receive, after_batch=changes.apply_late)
         sweeper.register("outbox", outbox.is_due, settling.DRAIN_TASK, settling.take_back_stale)
         sweeper.register("profiles", profiles.is_due, profiles.TASK)
         sweeper.register("files", files.is_due, files.TASK)

@@ -8,9 +8,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from channels_im.models import Channel, ChannelAgent, Page, ParkedDelivery
-from channels_im.services import subscriptions
+from channels_im.services.facebook import subscriptions
+from channels_im.services.facebook.linking import NEEDED_TASKS
 from channels_im.services.icons import CheckedIcon, IconRefused, check_icon
-from channels_im.services.linking import NEEDED_TASKS
 from desk import audit_log
 from desk.live import publish
 from desk.models import Department

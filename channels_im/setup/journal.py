@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import WebhookDelivery
-from channels_im.services import journal as service
+from channels_im.services.journal import store as service
 from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, page, setup_view
 from desk import audit_log
 

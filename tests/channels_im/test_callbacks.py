@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 
 from channels_im.models import DataRequest, FacebookAccount, Page, PendingLink
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 from desk import audit_log
 from tests.factories import NOON, make_admin, make_channel, make_conversation, make_page, receive
 from tickets.models import Message

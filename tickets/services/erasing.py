@@ -20,7 +20,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from channels_im.models import Page
-from channels_im.services import redaction
+from channels_im.services.journal import redaction
 from desk import audit_log
 from desk.models import User
 from desk.queue import enqueue

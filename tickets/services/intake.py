@@ -13,7 +13,7 @@ from django.conf import settings
 
 from channels_im.messenger import events
 from channels_im.models import Channel, Page
-from channels_im.services.journal import Incoming, Refused, Sender
+from channels_im.services.journal.store import IncomingEvent, Refused, Sender
 from desk.live import publish
 from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Message, MessageChange
@@ -26,7 +26,7 @@ Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source
 NUDGE_AT_MOST_EVERY_S = 0.3
 
 
-def receive(senders: Sequence[Sender], *, isolated: bool = False) -> list[Callable[[Incoming], None]]:
+def receive(senders: Sequence[Sender], *, isolated: bool = False) -> list[Callable[[IncomingEvent], None]]:
     """Return what takes in the events of each sender (see journal.Receiver); locks the conversations there are."""
     known = contacts.lock_conversations((sender.channel, sender.psid) for sender in senders if sender.psid)
     threads.read_current_tickets(known.values())
@@ -38,7 +38,7 @@ def receive(senders: Sequence[Sender], *, isolated: bool = False) -> list[Callab
     ]
 
 
-def take_page_event(page: Page, channel: Channel, incoming: Incoming) -> None:
+def take_page_event(page: Page, channel: Channel, incoming: IncomingEvent) -> None:
     """Take in an event that names no customer. Raises Refused for what makes no sense without one."""
     event = incoming.event
     if isinstance(event, events.PolicyEnforcement):
@@ -47,7 +47,7 @@ def take_page_event(page: Page, channel: Channel, incoming: Incoming) -> None:
         raise Refused(f"The {type(event).__name__} names no sender, so it belongs to no conversation.")
 
 
-def note_policy(page: Page, channel: Channel, incoming: Incoming) -> None:
+def note_policy(page: Page, channel: Channel, incoming: IncomingEvent) -> None:
     """Keep what Meta said of the Page (a warning, a block) with the Page; an older word does not undo a newer one."""
     event = incoming.event
     locked = Page.objects.select_for_update().get(pk=page.pk)
@@ -78,7 +78,7 @@ class Customer:
             self._conversation = contacts.locked_conversation_for(self.page, self.channel, self.psid)
         return self._conversation
 
-    def take(self, incoming: Incoming) -> None:
+    def take(self, incoming: IncomingEvent) -> None:
         """Take in one event, whatever kind it is."""
         event = incoming.event
         match event:
@@ -107,7 +107,7 @@ class Customer:
                 self._event(incoming)
 
     # --- What the customer said ---------------------------------------------------------------------------------------
-    def _message(self, incoming: Incoming) -> None:
+    def _message(self, incoming: IncomingEvent) -> None:
         event = incoming.event
         attachments = attachments_of(event, self.channel)
         self._add(
@@ -123,7 +123,7 @@ class Customer:
         if attachments:
             enqueue(files.TASK, at_most_every=NUDGE_AT_MOST_EVERY_S)
 
-    def _postback(self, incoming: Incoming) -> None:
+    def _postback(self, incoming: IncomingEvent) -> None:
         """A tap on a button counts as a message (design section 10); in standby it has no payload."""
         event = incoming.event
         self._add(
@@ -135,14 +135,14 @@ class Customer:
             card=card_of(event) or {"kind": "postback", "title": "Tapped a button", "text": "", "url": None},
         )
 
-    def _event(self, incoming: Incoming) -> None:
+    def _event(self, incoming: IncomingEvent) -> None:
         """A referral, an opt-in, a policy notice, or something unknown: shown as a card, counted as nothing."""
         event = incoming.event
         if isinstance(event, events.PolicyEnforcement):
             note_policy(self.page, self.channel, incoming)
         self._add(incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key, card=card_of(event))
 
-    def _add(self, incoming: Incoming, **fields: Any) -> tuple[Message, bool]:
+    def _add(self, incoming: IncomingEvent, **fields: Any) -> tuple[Message, bool]:
         if self._conversation is None:
             # Known although the customer is not: they were erased since, and this shall not make them known again.
             known = Message.objects.filter(page=self.page, mid=fields["mid"]).first()
@@ -170,12 +170,12 @@ class Customer:
         return message, created
 
     # --- What happens to messages -------------------------------------------------------------------------------------
-    def _change(self, incoming: Incoming, mid: str, kind: str, **content: Any) -> None:
+    def _change(self, incoming: IncomingEvent, mid: str, kind: str, **content: Any) -> None:
         changes.take(self.page, mid, key=incoming.event.key, kind=kind, at=incoming.at, **content)
         self._conversation = None
 
     # --- Who holds the thread -----------------------------------------------------------------------------------------
-    def _thread_control(self, incoming: Incoming) -> None:
+    def _thread_control(self, incoming: IncomingEvent) -> None:
         event = incoming.event
         _message, created = self._add(
             incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key, card=card_of(event)
@@ -184,7 +184,7 @@ class Customer:
             new_owner = event.new_owner_app_id or ""
             self._set_owner(incoming, "" if new_owner == settings.META_APP_ID else new_owner)
 
-    def _set_owner(self, incoming: Incoming, app_id: str) -> None:
+    def _set_owner(self, incoming: IncomingEvent, app_id: str) -> None:
         """Keep who holds the thread, unless something later than this said so already."""
         conversation = self.conversation
         later = Message.objects.filter(
@@ -200,6 +200,6 @@ class Customer:
 EMOJI = {"smile": "😆", "angry": "😠", "sad": "😢", "wow": "😮", "love": "❤", "like": "👍", "dislike": "👎"}
 
 
-def _timed(incoming: Incoming) -> events.Event:
+def _timed(incoming: IncomingEvent) -> events.Event:
     """Return the event with the time that is believed of it."""
     return replace(incoming.event, timestamp_ms=round(incoming.at.timestamp() * 1000))

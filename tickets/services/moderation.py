@@ -18,7 +18,7 @@ from channels_im.messenger import pages
 from channels_im.messenger.error_table import TOKEN_CODES
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Page
-from channels_im.services import connection, wishes
+from channels_im.services.facebook import check_requests, connection
 from desk.backoff import delay_after
 from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Moderation
@@ -177,7 +177,7 @@ def _note_trouble(page: Page, error: GraphError) -> None:
     if error.code in TOKEN_CODES:
         connection.require_reauth(page, verdict.reason, Page.DetectedBy.CHECK, token=page.page_token)
     elif verdict.kind is ErrorKind.REAUTHENTICATE:
-        wishes.request_check(page.pk)
+        check_requests.request_check(page.pk)
     elif verdict.kind is ErrorKind.RATE_LIMITED:
         pause = timedelta(seconds=error.retry_after_s) if error.retry_after_s else LIMITED_FOR
         connection.limit_rate(page, pause)

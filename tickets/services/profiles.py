@@ -15,7 +15,7 @@ from channels_im.messenger import media
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.messenger.profile import Profile, fetch_profile
 from channels_im.models import Page
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 from desk.backoff import delay_after
 from tickets.models import Contact, Conversation
 from tickets.services import threads

@@ -17,7 +17,7 @@ from django.utils import timezone
 from channels_im.messenger import send_api
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Page
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 from desk.models import User
 from desk.queue import enqueue
 from tickets.models import Message, MessageChange, PageReaction

@@ -14,7 +14,7 @@ from channels_im.messenger import send_api
 from channels_im.messenger.errors import ErrorKind, GraphError, GraphUnreachable, Verdict
 from channels_im.messenger.send_api import SendPolicy, SendResult
 from channels_im.models import Page
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 from tickets.models import Message
 from tickets.rules import sending
 from tickets.rules.window import policy

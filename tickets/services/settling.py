@@ -17,7 +17,7 @@ from django.utils import timezone
 from channels_im.messenger.conversations import GraphMessage
 from channels_im.messenger.errors import ErrorKind, GraphError, classify
 from channels_im.models import Page
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 from desk.queue import enqueue
 from tickets.models import Conversation, EventType, Message, Ticket
 from tickets.rules.looking import CannotTell, Found, NotSent, look

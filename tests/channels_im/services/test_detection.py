@@ -8,7 +8,7 @@ from channels_im import tasks
 from channels_im.messenger import error_table
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
 from channels_im.models import FacebookAccount, Page
-from channels_im.services import connection, linking, subscriptions
+from channels_im.services.facebook import connection, linking, subscriptions
 from tests.factories import make_agent, make_conversation, receive
 from tests.sandbox.process import BERG_BAKERY, BERG_BIKES
 from tickets.models import Message

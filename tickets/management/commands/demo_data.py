@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from channels_im.services.channels import ChannelRefused
-from channels_im.services.linking import LinkRefused
+from channels_im.services.facebook.linking import LinkRefused
 from tickets.demo.channel import PAGE_ID, make_channel
 from tickets.demo.history import import_history
 from tickets.demo.people import NotADemo, make_people

@@ -8,7 +8,7 @@ from channels_im.messenger import oauth
 from channels_im.messenger.errors import GraphError
 from channels_im.messenger.oauth import TokenInfo
 from channels_im.models import Page
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 
 #: Kinds of `Page.trouble` that only this module notes and clears.
 APP_REFUSED, DATA_ACCESS = "app_refused", "data_access"

@@ -16,9 +16,9 @@ from channels_im.messenger import pages
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.messenger.oauth import TokenInfo
 from channels_im.models import Channel, Page
-from channels_im.services import connection, page_access
-from channels_im.services.wishes import TASK as TASK
-from channels_im.services.wishes import request_check as request_check
+from channels_im.services.facebook import connection, token_check
+from channels_im.services.facebook.check_requests import TASK as TASK
+from channels_im.services.facebook.check_requests import request_check as request_check
 from desk.backoff import delay_after
 from desk.live import publish
 
@@ -64,14 +64,14 @@ def _settle(page: Page) -> None:
     channel = Channel.objects.existing().filter(page=page).first()
     wanted = channel is not None and channel.is_active
     try:
-        token, loss = page_access.examine(page) if channel and page.page_token else (None, None)
+        token, loss = token_check.examine(page) if channel and page.page_token else (None, None)
         if not wanted:
             _unsubscribe(page)
         elif loss is None:
             _subscribe(page, token)
         if loss is not None:
             _must_be_reauthenticated(page, loss.reason, loss.sentence)
-    except page_access.AppRefused as refusal:
+    except token_check.AppRefused as refusal:
         _finish(page, error=str(refusal), retry=True)
     except GraphError as error:
         _failed(page, error, wanted=wanted)
@@ -116,7 +116,7 @@ def _failed(page: Page, error: GraphError, *, wanted: bool) -> None:
             _must_be_reauthenticated(page, verdict.reason, verdict.sentence)
         else:
             # A subscription is ended with the app's own token when the page's is dead: that one was refused.
-            _finish(page, error=page_access.APP_REFUSED_SENTENCE, retry=True)
+            _finish(page, error=token_check.APP_REFUSED_SENTENCE, retry=True)
         return
     if verdict.kind in TROUBLES:
         connection.note_trouble(page, verdict.kind, verdict.sentence)

@@ -18,7 +18,7 @@ from channels_im.messenger import oauth, pages
 from channels_im.messenger.errors import GraphError
 from channels_im.messenger.pages import PageInfo
 from channels_im.models import Channel, FacebookAccount, Page, PendingLink
-from channels_im.services import connection, page_pictures, subscriptions
+from channels_im.services.facebook import connection, page_pictures, subscriptions
 from desk import audit_log
 
 #: What each permission is for, in the words of the page that explains a declined one.
@@ -145,7 +145,7 @@ def continue_anyway(user: Any, pending: PendingLink) -> LinkResult:
     return save_grant(user, grant, page=page)
 
 
-def drop(pending: PendingLink) -> None:
+def discard(pending: PendingLink) -> None:
     """Forget a login that waited for a decision. Meta has taken note of it all the same: its Pages are checked."""
     ids = [pk for pk, _reason in pending.findings.get("stops", [])]
     pages = Channel.objects.existing().filter(pk__in=ids).values_list("page_id", flat=True)
@@ -158,7 +158,7 @@ def forget_undecided() -> int:
     """Drop logins nobody decided about within DECIDE_WITHIN, and with them their token; return how many."""
     old = list(PendingLink.objects.filter(created_at__lt=timezone.now() - DECIDE_WITHIN))
     for pending in old:
-        drop(pending)
+        discard(pending)
     return len(old)
 
 

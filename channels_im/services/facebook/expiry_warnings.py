@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from channels_im.models import Channel, FacebookAccount, Page
-from channels_im.services.connection import SETUP_PATH
+from channels_im.services.facebook.connection import SETUP_PATH
 from desk.mail import tell_administrators
 
 logger = logging.getLogger(__name__)

@@ -14,16 +14,16 @@ from django.utils import timezone
 
 from channels_im.messenger.events import UnreadableDelivery, parse_delivery
 from channels_im.models import Page, WebhookDelivery
-from channels_im.services import claims, journal, routes
-from channels_im.services.journal import Incoming, Refused
-from channels_im.services.routes import NOWHERE, Route, Way
+from channels_im.services.journal import claims, routing, store
+from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
+from channels_im.services.journal.store import IncomingEvent, Refused
 from desk.backoff import delay_after
 
 State = WebhookDelivery.State
-KILLED = "The worker died while it took this event in."
+WORKER_DIED = "The worker died while it took this event in."
 
 
-class Fate(StrEnum):
+class EventState(StrEnum):
     """What became of an event."""
 
     OPEN = "open"
@@ -34,17 +34,17 @@ class Fate(StrEnum):
     IGNORED = "ignored"
 
 
-KEPT = (Fate.DONE, Fate.WAITING, Fate.FAILED)
-SETTLED = (Fate.DONE, Fate.FAILED)
+KEPT = (EventState.DONE, EventState.WAITING, EventState.FAILED)
+SETTLED = (EventState.DONE, EventState.FAILED)
 
 
 @dataclass(eq=False)
-class Entry:
+class DeliveryEvent:
     """One event of a delivery: its place there, how often it was tried, and its fate."""
 
     place: int
-    incoming: Incoming
-    fate: Fate = Fate.OPEN
+    incoming: IncomingEvent
+    fate: EventState = EventState.OPEN
     tries: int = 0
     error: str = ""
 
@@ -56,27 +56,27 @@ class Entry:
     def failed_with(self, error: Exception) -> None:
         """Take `error` as this try's end: the event waits, or after its last try has failed."""
         if isinstance(error, Refused):
-            self.fate, self.error = Fate.FAILED, str(error)
+            self.fate, self.error = EventState.FAILED, str(error)
             return
         self.error = "".join(traceback.format_exception(error))
         self.judge()
 
     def judge(self) -> None:
         """Set the fate of an event that was tried and is not done."""
-        self.fate = Fate.FAILED if delay_after(max(self.tries, 1)) is None else Fate.WAITING
+        self.fate = EventState.FAILED if delay_after(max(self.tries, 1)) is None else EventState.WAITING
 
 
 @dataclass(eq=False)
-class Opened:
+class ParsedDelivery:
     """A delivery and its events. `unreadable` is the reason why there are none."""
 
     delivery: WebhookDelivery
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[DeliveryEvent] = field(default_factory=list)
     unreadable: str = ""
     broken: str = ""
 
     @property
-    def left(self) -> Iterator[Entry]:
+    def left(self) -> Iterator[DeliveryEvent]:
         """The events still to be taken in."""
         return (entry for entry in self.entries if entry.fate not in SETTLED)
 
@@ -101,67 +101,69 @@ class Opened:
         return bool(held.update(progress=self.progress()))
 
 
-def open_delivery(delivery: WebhookDelivery) -> Opened:
+def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
     """Read a delivery's events, with what is known of them from earlier tries. Raises nothing."""
     try:
         events = parse_delivery(bytes(delivery.body))
     except UnreadableDelivery as error:
-        return Opened(delivery, unreadable=error.reason)
+        return ParsedDelivery(delivery, unreadable=error.reason)
     except Exception:
-        return Opened(delivery, broken=traceback.format_exc())
-    opened = Opened(delivery)
+        return ParsedDelivery(delivery, broken=traceback.format_exc())
+    opened = ParsedDelivery(delivery)
     for place, event in enumerate(events):
         known = delivery.progress.get(str(place), {})
-        entry = Entry(place, journal.incoming(event, delivery.received_at), tries=known.get("tries", 0))
+        entry = DeliveryEvent(place, store.incoming(event, delivery.received_at), tries=known.get("tries", 0))
         entry.error = known.get("error", "")
         if known.get("state") in SETTLED:
-            entry.fate = Fate(known["state"])
+            entry.fate = EventState(known["state"])
         opened.entries.append(entry)
     return opened
 
 
-def send_on_its_way(entry: Entry, route: Route) -> bool:
+def is_to_be_processed(entry: DeliveryEvent, route: Route) -> bool:
     """Say whether the event is to be taken in; if not, its fate is set."""
-    if route.way is Way.TAKE:
+    if route.way is Handling.TAKE:
         return True
-    entry.fate = Fate.PARKED if route.way is Way.PARK else Fate.IGNORED
+    entry.fate = EventState.PARKED if route.way is Handling.PARK else EventState.IGNORED
     return False
 
 
-def tell_routes(opened: list[Opened], known: dict[str, Route]) -> None:
+def apply_routes(opened: list[ParsedDelivery], known: dict[str, Route]) -> None:
     """Write down what concerns the Pages: what is parked for them, that nobody wants their events, when they wrote."""
     parked, unwanted = [], set()
     newest: dict[Page, datetime] = {}
     for each in opened:
         for entry in each.entries:
-            route = known.get(entry.incoming.event.page_id, NOWHERE)
+            route = known.get(entry.incoming.event.page_id, UNKNOWN_PAGE)
             if route.page is None:
                 continue
             received_at = entry.incoming.received_at
             newest[route.page] = max(received_at, newest.get(route.page, received_at))
-            if entry.fate is Fate.PARKED:
+            if entry.fate is EventState.PARKED:
                 parked.append((each.delivery, route.page))
-            if route.way is Way.IGNORE:
+            if route.way is Handling.IGNORE:
                 unwanted.add(route.page)
     if parked:
-        routes.park(parked)
+        routing.park(parked)
     if unwanted:
-        routes.end_subscriptions(unwanted)
-    routes.note_last_event(newest)
+        routing.request_unsubscription(unwanted)
+    routing.note_last_event(newest)
 
 
-def settle(opened: Iterable[Opened]) -> None:
+def settle(opened: Iterable[ParsedDelivery]) -> None:
     """Write what became of these deliveries: those that are simply done or ignored in one go, the others each."""
     plain: dict[tuple[str, str], list[WebhookDelivery]] = {}
     now = timezone.now()
     for each in opened:
-        state, error = verdict(each)
+        state, error = result_of(each)
         if state in (State.DONE, State.IGNORED) and not each.delivery.progress:
             plain.setdefault((state, error), []).append(each.delivery)
             continue
         retry_after = None
         if state == State.PENDING:
-            tries = [entry.tries for entry in each.entries if entry.fate is Fate.WAITING] or [each.delivery.attempts]
+            tries = [entry.tries for entry in each.entries if entry.fate is EventState.WAITING] or [
+                each.delivery.attempts
+            ]
             pause = delay_after(max(min(tries), 1))
             retry_after = now + pause if pause else now
         claims.settle(
@@ -176,27 +178,27 @@ def settle(opened: Iterable[Opened]) -> None:
         claims.settle_all(deliveries, state=state, error=error, retry_after=None, processed_at=now)
 
 
-def verdict(opened: Opened) -> tuple[str, str]:
+def result_of(opened: ParsedDelivery) -> tuple[str, str]:
     """Return the state of the delivery and the reason in words ("" when all is well)."""
     if opened.unreadable:
         return State.FAILED, opened.unreadable
     if opened.broken:
         state = State.FAILED if delay_after(opened.delivery.attempts) is None else State.PENDING
         return state, f"The delivery could not be read.\n\n{opened.broken}"
-    by_fate: dict[Fate, list[Entry]] = {}
+    by_fate: dict[EventState, list[DeliveryEvent]] = {}
     for entry in opened.entries:
         by_fate.setdefault(entry.fate, []).append(entry)
-    trouble = [*by_fate.get(Fate.FAILED, []), *by_fate.get(Fate.WAITING, [])]
+    trouble = [*by_fate.get(EventState.FAILED, []), *by_fate.get(EventState.WAITING, [])]
     if trouble:
-        return State.PENDING if Fate.WAITING in by_fate else State.FAILED, _words(opened, trouble)
-    if Fate.PARKED in by_fate:
+        return State.PENDING if EventState.WAITING in by_fate else State.FAILED, _error_text(opened, trouble)
+    if EventState.PARKED in by_fate:
         return State.PARKED, ""
-    if Fate.IGNORED in by_fate and Fate.DONE not in by_fate:
-        return State.IGNORED, _ignored_because(by_fate[Fate.IGNORED])
+    if EventState.IGNORED in by_fate and EventState.DONE not in by_fate:
+        return State.IGNORED, _ignored_because(by_fate[EventState.IGNORED])
     return State.DONE, ""
 
 
-def _words(opened: Opened, trouble: list[Entry]) -> str:
+def _error_text(opened: ParsedDelivery, trouble: list[DeliveryEvent]) -> str:
     count = f"{len(trouble)} of {len(opened.entries)} events could not be taken in."
     details = (
         f"Event {entry.place + 1}, {type(entry.incoming.event).__name__}, {entry.tries} tries:\n{entry.error}"
@@ -205,7 +207,7 @@ def _words(opened: Opened, trouble: list[Entry]) -> str:
     return "\n\n".join([count, *details])
 
 
-def _ignored_because(entries: list[Entry]) -> str:
+def _ignored_because(entries: list[DeliveryEvent]) -> str:
     pages = sorted({entry.incoming.event.page_id for entry in entries})
     names = ", ".join(page for page in pages if page)
     return f"No channel belongs to the Page {names}." if names else "The delivery names no Page."

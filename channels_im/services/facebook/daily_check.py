@@ -11,7 +11,7 @@ from django.utils import timezone
 from channels_im.messenger import oauth
 from channels_im.messenger.errors import GraphError
 from channels_im.models import Channel, FacebookAccount
-from channels_im.services import expiry, subscriptions
+from channels_im.services.facebook import expiry_warnings, subscriptions
 from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def check_account(account: FacebookAccount) -> bool:
         current.expires_at = info.expires_at if info.is_valid else ended
         if info.data_access_expires_at is not None:
             current.data_access_expires_at = info.data_access_expires_at
-        if current.expires_at is None or current.expires_at - now > timedelta(days=max(expiry.STEPS)):
+        if current.expires_at is None or current.expires_at - now > timedelta(days=max(expiry_warnings.STEPS)):
             current.last_warned_days = None
         current.save(update_fields=["expires_at", "data_access_expires_at", "last_warned_days"])
     return True

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from channels_im.models import Channel
 from channels_im.services import channels as service
-from channels_im.services import journal
+from channels_im.services.journal import store
 from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, page, setup_view, wants_fragment
 
 
@@ -78,7 +78,7 @@ def take_in(request: HttpRequest, pk: int) -> HttpResponse:
     """Take in what arrived while the channel was off (POST)."""
     channel = get_object_or_404(Channel.objects.existing(), pk=pk)
     if request.method == "POST" and channel.is_active:
-        count = journal.take_in_parked(channel.page)
+        count = store.import_parked(channel.page)
         messages.success(request, f"{count} {'delivery is' if count == 1 else 'deliveries are'} being taken in.")
     return redirect("setup:messenger_edit", pk=pk)
 

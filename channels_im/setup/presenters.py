@@ -10,7 +10,7 @@ from django.utils import timezone
 from channels_im.messenger import pages
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.channels import page_obstacle
-from channels_im.services.connection import HEALED_BY
+from channels_im.services.facebook.connection import HEALED_BY
 
 WARN_BEFORE = timedelta(days=14)
 PROPER_NAME = "Facebook"

@@ -26,7 +26,7 @@ State = WebhookDelivery.State
 
 # --- Who takes events in ----------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Incoming:
+class IncomingEvent:
     """An event with the time that is believed of it.
 
     `at` is Meta's time, or the time of receipt when Meta's is absent, absurd or more than five minutes ahead;
@@ -60,7 +60,9 @@ class Receiver(Protocol):
     whatever raises undoes the whole transaction: all of it is taken in again, isolated.
     """
 
-    def __call__(self, senders: Sequence[Sender], *, isolated: bool = False) -> list[Callable[[Incoming], None]]: ...
+    def __call__(
+        self, senders: Sequence[Sender], *, isolated: bool = False
+    ) -> list[Callable[[IncomingEvent], None]]: ...
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,14 @@ def receiver() -> Registered:
     return _registered[0]
 
 
-def incoming(event: Event, received_at: datetime) -> Incoming:
+def incoming(event: Event, received_at: datetime) -> IncomingEvent:
     """Settle which time is believed of `event`, received at `received_at`."""
     if event.timestamp_ms is not None:
         at = datetime.fromtimestamp(event.timestamp_ms / 1000, UTC)
         if at <= received_at + MAX_AHEAD:
-            return Incoming(event, at, received_at)
+            return IncomingEvent(event, at, received_at)
     original = "" if event.original_timestamp is None else str(event.original_timestamp)
-    return Incoming(event, received_at, received_at, original[:64])
+    return IncomingEvent(event, received_at, received_at, original[:64])
 
 
 # --- Into the journal -------------------------------------------------------------------------------------------------
@@ -142,7 +144,7 @@ def replay_failed(since: datetime) -> int:
     return replay(failed.values_list("pk", flat=True))
 
 
-def take_in_parked(page: Page) -> int:
+def import_parked(page: Page) -> int:
     """Take in what arrived while the channel of `page` was off; return how many deliveries that are."""
     with transaction.atomic():
         parked = ParkedDelivery.objects.filter(page=page)

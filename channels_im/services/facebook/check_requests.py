@@ -5,7 +5,7 @@ from django.utils import timezone
 from channels_im.models import Page
 from desk.queue import enqueue
 
-TASK = "channels_im.services.subscriptions.drain_subscriptions"
+TASK = "channels_im.tasks.drain_subscriptions"
 
 
 def request_check(*page_pks: int) -> None:

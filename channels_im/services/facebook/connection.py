@@ -13,14 +13,14 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from channels_im.models import Channel, Page
-from channels_im.services import outages, wishes
+from channels_im.services.facebook import check_requests, outages
 from desk.live import publish
 from desk.mail import tell_administrators
 from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
-MAIL_TASK = "channels_im.services.connection.mail_administrators"
+MAIL_TASK = "channels_im.tasks.mail_administrators"
 SETUP_PATH = "/admin/instant-messaging/messenger/"
 # A mail server that is down is asked again this often, for so long.
 MAIL_PAUSE = timedelta(minutes=5)
@@ -100,7 +100,7 @@ def _ask_about_others(page: Page) -> None:
         page__facebook_account=page.facebook_account_id, page__connection=Page.Connection.CONNECTED
     )
     if page.facebook_account_id is not None:
-        wishes.request_check(*same_login.values_list("page_id", flat=True))
+        check_requests.request_check(*same_login.values_list("page_id", flat=True))
 
 
 def mark_connected(page: Page) -> bool:

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from channels_im.models import WebhookDelivery
-from channels_im.services import journal
+from channels_im.services.journal import store
 from desk.backoff import delay_after
 
 logger = logging.getLogger(__name__)
@@ -20,12 +20,12 @@ State = WebhookDelivery.State
 
 def claim_new(limit: int) -> list[WebhookDelivery]:
     """Claim up to `limit` deliveries that were never tried, oldest first."""
-    return _claim(list(journal.due().filter(attempts=0).order_by("id").values_list("pk", flat=True)[:limit]))
+    return _claim(list(store.due().filter(attempts=0).order_by("id").values_list("pk", flat=True)[:limit]))
 
 
 def claim_one_again() -> WebhookDelivery | None:
     """Claim one delivery that was tried before, the least tried first; alone, for it may kill who takes it in."""
-    ids = journal.due().filter(attempts__gt=0).order_by("attempts", "id").values_list("pk", flat=True)[:1]
+    ids = store.due().filter(attempts__gt=0).order_by("attempts", "id").values_list("pk", flat=True)[:1]
     claimed = _claim(list(ids))
     return claimed[0] if claimed else None
 

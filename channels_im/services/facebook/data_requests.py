@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from channels_im.messenger.signature import SignedRequest
 from channels_im.models import Channel, DataRequest, FacebookAccount, Page, PendingLink
-from channels_im.services import connection, subscriptions
+from channels_im.services.facebook import connection, subscriptions
 from desk import audit_log
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ DELETED = (
 )
 
 
-def take(kind: str, signed: SignedRequest) -> DataRequest:
+def handle(kind: str, signed: SignedRequest) -> DataRequest:
     """Do what a callback asks for (`kind` of DataRequest.Kind), and keep a record with its confirmation code.
 
     The very same request again, as when Facebook missed our answer, gets the same code and does nothing: nobody can

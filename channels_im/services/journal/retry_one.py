@@ -9,38 +9,47 @@ import logging
 from django.db import connection, transaction
 
 from channels_im.models import WebhookDelivery
-from channels_im.services import journal, routes
-from channels_im.services.opened import KILLED, Entry, Fate, Opened, open_delivery, send_on_its_way, settle, tell_routes
-from channels_im.services.routes import NOWHERE, Route
+from channels_im.services.journal import routing, store
+from channels_im.services.journal.processing import (
+    WORKER_DIED,
+    DeliveryEvent,
+    EventState,
+    ParsedDelivery,
+    apply_routes,
+    is_to_be_processed,
+    read_delivery,
+    settle,
+)
+from channels_im.services.journal.routing import UNKNOWN_PAGE, Route
 
 logger = logging.getLogger(__name__)
 
 
-def take(delivery: WebhookDelivery) -> None:
+def process(delivery: WebhookDelivery) -> None:
     """Take in a claimed delivery alone."""
-    opened = open_delivery(delivery)
-    known = routes.routes_for(entry.incoming.event.page_id for entry in opened.left)
+    opened = read_delivery(delivery)
+    known = routing.routes_for(entry.incoming.event.page_id for entry in opened.left)
     for entry in sorted(opened.left, key=lambda entry: (entry.tries, *entry.order)):
-        route = known.get(entry.incoming.event.page_id, NOWHERE)
-        if send_on_its_way(entry, route) and not _take_one(opened, entry, route):
+        route = known.get(entry.incoming.event.page_id, UNKNOWN_PAGE)
+        if is_to_be_processed(entry, route) and not _process_one(opened, entry, route):
             return
-    journal.receiver().after_batch()
-    tell_routes([opened], known)
+    store.receiver().after_batch()
+    apply_routes([opened], known)
     settle([opened])
 
 
-def _take_one(opened: Opened, entry: Entry, route: Route) -> bool:
+def _process_one(opened: ParsedDelivery, entry: DeliveryEvent, route: Route) -> bool:
     """Try one event; False when the claim was taken back meanwhile and another worker has the delivery."""
     entry.tries += 1
-    entry.error = KILLED
+    entry.error = WORKER_DIED
     entry.judge()
     if not opened.save_progress():
         return False
     try:
         with transaction.atomic():
-            (take,) = journal.receiver().receive([route.sender(entry.incoming.event.psid)], isolated=True)
-            take(entry.incoming)
-            entry.fate, entry.error = Fate.DONE, ""
+            (process,) = store.receiver().receive([route.sender(entry.incoming.event.psid)], isolated=True)
+            process(entry.incoming)
+            entry.fate, entry.error = EventState.DONE, ""
             opened.save_progress()
     except Exception as error:
         if not connection.is_usable():

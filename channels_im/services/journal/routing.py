@@ -8,13 +8,13 @@ from enum import StrEnum
 from django.db.models import Q
 
 from channels_im.models import Channel, Page, ParkedDelivery, WebhookDelivery
-from channels_im.services import subscriptions
-from channels_im.services.journal import Sender
+from channels_im.services.facebook import subscriptions
+from channels_im.services.journal.store import Sender
 
 EVENT_TIME_STEP = timedelta(seconds=5)
 
 
-class Way(StrEnum):
+class Handling(StrEnum):
     """What is done with an event."""
 
     TAKE = "take"
@@ -30,11 +30,11 @@ class Route:
     channel: Channel | None
 
     @property
-    def way(self) -> Way:
+    def way(self) -> Handling:
         """A Page that must be re-authenticated still takes in: only sending needs the token."""
         if self.channel is None:
-            return Way.IGNORE
-        return Way.TAKE if self.channel.is_active else Way.PARK
+            return Handling.IGNORE
+        return Handling.TAKE if self.channel.is_active else Handling.PARK
 
     def sender(self, psid: str | None) -> Sender:
         """Return the sender `psid` of this Page (None: the Page alone); only where the way is TAKE."""
@@ -43,7 +43,7 @@ class Route:
         return Sender(self.page, self.channel, psid)
 
 
-NOWHERE = Route(None, None)
+UNKNOWN_PAGE = Route(None, None)
 
 
 def routes_for(page_ids: Iterable[str]) -> dict[str, Route]:
@@ -62,7 +62,7 @@ def park(parked: Iterable[tuple[WebhookDelivery, Page]]) -> None:
     )
 
 
-def end_subscriptions(pages: Iterable[Page]) -> None:
+def request_unsubscription(pages: Iterable[Page]) -> None:
     """Ask Meta to send no more for these Pages, unless that was asked or done already."""
     unwanted = Page.objects.filter(pk__in={page.pk for page in pages}, subscription_due_at=None)
     unwanted = unwanted.exclude(subscription=Page.Subscription.UNSUBSCRIBED)

@@ -16,7 +16,7 @@ from typing import Any
 from django.db import DatabaseError, close_old_connections, connection
 
 from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post
-from channels_im.services import journal
+from channels_im.services.journal import store
 from channels_im.webhook.views import app_secrets
 from desk.queue import enqueue
 
@@ -143,10 +143,10 @@ class JournalWriter:
         wake = time.monotonic() - self._nudged_at >= NUDGE_EVERY_S
         close_old_connections()
         try:
-            journal.record(bodies, wake=wake)
+            store.record(bodies, wake=wake)
         except DatabaseError:
             connection.close()
-            journal.record(bodies, wake=wake)
+            store.record(bodies, wake=wake)
         if wake:
             self._nudged_at = time.monotonic()
         self._owes_nudge = not wake
@@ -155,7 +155,7 @@ class JournalWriter:
         self._owes_nudge = False
         self._nudged_at = time.monotonic()
         try:
-            enqueue(journal.TASK)
+            enqueue(store.TASK)
         except Exception:
             logger.exception("The worker could not be nudged; it looks for itself")
             connection.close()
