@@ -12,7 +12,7 @@ from launcher.sentences import CannotStart
 ROOT = Path(__file__).resolve().parent.parent
 WEB_PORT, SANDBOX_PORT = 8000, 8090
 
-# The sandbox's own app (channels_im/sandbox/README.md).
+# The sandbox's own app (sandbox/README.md).
 DEMO_APP = {
     "META_APP_ID": "100000000000001",
     "META_APP_SECRET": "sandbox-app-secret",

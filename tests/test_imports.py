@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ["desk", "channels_im", "tickets"]  # each may import itself and those before it
 NAMES_ALL_APPS = {"desk.settings", "desk.urls", "desk.asgi", "desk.wsgi"}
-SANDBOX = "channels_im.sandbox"
+SANDBOX = "sandbox"
 
 # Inside an app, from the top down: a layer may import its own and those below it.
 DOORS = {"views", "admin", "tasks", "api", "webhook", "setup", "adapters", "urls", "forms", "management", "demo"}
@@ -104,7 +104,7 @@ def forbidden_by_layer(module: str, name: str) -> str | None:
 
 def files() -> Iterator[tuple[str, Path]]:
     """Yield (dotted name, path) of every Python file of the apps, the launcher and the benchmark."""
-    for folder in [*APPS, "launcher", "bench"]:
+    for folder in [*APPS, SANDBOX, "launcher", "bench"]:
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
@@ -143,11 +143,11 @@ def test_the_files_of_all_apps_are_read():
         ("channels_im.messenger.signature", "from channels_im.models import Page"),
         ("channels_im.messenger.signature", "from django.http import HttpRequest"),
         ("channels_im.messenger.send_api", "from channels_im.models import Page"),
-        ("tickets.views.inbox", "from channels_im.sandbox import world"),
-        ("channels_im.sandbox.world", "from channels_im.messenger import signature"),
-        ("channels_im.sandbox.graph.send", "from channels_im import models"),
-        ("channels_im.sandbox.world", "from desk.encryption import Secret"),
-        ("launcher.__main__", "import channels_im.sandbox.world"),
+        ("tickets.views.inbox", "from sandbox import world"),
+        ("sandbox.world", "from channels_im.messenger import signature"),
+        ("sandbox.graph.send", "from channels_im import models"),
+        ("sandbox.world", "from desk.encryption import Secret"),
+        ("launcher.__main__", "import sandbox.world"),
     ],
 )
 def test_a_forbidden_import_is_found(module, source):
@@ -164,7 +164,7 @@ def test_a_forbidden_import_is_found(module, source):
         ("channels_im.messenger.webhook", "from channels_im.messenger import signature"),
         ("desk.urls", "from tickets import urls"),
         ("desk.asgi", "from channels_im.webhook import door"),
-        ("channels_im.sandbox.world", "from channels_im.sandbox import ids\nimport starlette"),
+        ("sandbox.world", "from sandbox import ids\nimport starlette"),
         ("tickets.rules.threading", "from datetime import timedelta\nfrom django.utils import timezone"),
     ],
 )
