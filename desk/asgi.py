@@ -15,10 +15,10 @@ from channels_im import webhook  # noqa: E402 - models can be imported only afte
 from channels_im.webhook import asgi  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
 from desk.live.sse import LiveStream, Receive, Scope, Send  # noqa: E402
-from tickets.views import open_pages  # noqa: E402
+from tickets.views import live_rows  # noqa: E402
 
 django_application = Handler()
-live = LiveStream(open_pages.reader_of, open_pages.visible, open_pages.read)
+live = LiveStream(live_rows.reader_of, live_rows.visible, live_rows.read)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -135,8 +135,8 @@ def test_the_files_of_all_apps_are_read():
         ("channels_im.models.channels", "from channels_im.services import journal"),
         ("channels_im.models.channels", "from ..services import journal"),
         ("channels_im.messenger.client", "from channels_im.services.facebook.connection import require_reauth"),
-        ("tickets.services.threads", "from tickets.views.inbox import show"),
-        ("tickets.services.threads", "from tickets import tasks"),
+        ("tickets.services.conversation.messages", "from tickets.views.inbox import show"),
+        ("tickets.services.conversation.messages", "from tickets import tasks"),
         ("tickets.rules.window", "from tickets.models import Message"),
         ("tickets.rules.window", "from django.db import models"),
         ("tickets.rules.window", "from django.conf import settings"),
@@ -157,9 +157,15 @@ def test_a_forbidden_import_is_found(module, source):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("tickets.services.threads", "from channels_im.models import Page\nfrom desk.live.publish import announce"),
+        (
+            "tickets.services.conversation.messages",
+            "from channels_im.models import Page\nfrom desk.live.publish import announce",
+        ),
         ("tickets.views.inbox", "from tickets.services import threads\nfrom tickets.models import Ticket"),
-        ("tickets.services.intake", "from tickets.rules import threading\nfrom channels_im.services import journal"),
+        (
+            "tickets.services.incoming.receiver",
+            "from tickets.rules import threading\nfrom channels_im.services import journal",
+        ),
         ("channels_im.services.journal.store", "from channels_im.messenger import events"),
         ("channels_im.messenger.webhook", "from channels_im.messenger import signature"),
         ("desk.urls", "from tickets import urls"),

@@ -25,8 +25,8 @@ from channels_im.models import FacebookAccount, Page, PendingLink
 from channels_im.services.facebook import connection, linking, subscriptions
 from tests.factories import make_agent, make_channel, make_conversation, make_page, make_user, receive
 from tickets.models import EventDelivery, EventSubscription, EventType
-from tickets.services import outbox, replies
-from tickets.services.event_calls import Call
+from tickets.services.outgoing import outbox, replies
+from tickets.services.webhooks.http_call import WebhookCall
 
 pytestmark = pytest.mark.django_db
 
@@ -219,4 +219,4 @@ def test_neither_repr_nor_a_debug_page_shows_one(channel, administrator):
     assert leaked(repr(vars(page))) == []
     assert leaked(repr(vars(FacebookAccount.objects.get()))) == []
     assert leaked(repr(vars(EventSubscription.objects.get()))) == []
-    assert leaked(repr(Call("https://crm.example.com", "id", "test", b"{}", (EVENT_SECRET,)))) == []
+    assert leaked(repr(WebhookCall("https://crm.example.com", "id", "test", b"{}", (EVENT_SECRET,)))) == []

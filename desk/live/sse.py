@@ -146,7 +146,7 @@ class LiveStream:
     """The ASGI application behind `/live/`.
 
     `reader_of(user, cookies)` reads from the database who reads and what they may see, `visible(reader, payload)`
-    decides on each event without it, `read` says what changed (tickets.views.open_pages; desk.asgi puts them together).
+    decides on each event without it, `read` says what changed (tickets.views.live_rows; desk.asgi puts them together).
     """
 
     def __init__(

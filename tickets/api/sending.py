@@ -10,14 +10,14 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from tickets.models import Message
 from tickets.rules.sending import Refusal
-from tickets.services import access
-from tickets.services.replies import ReplyRefused, queue_reply
+from tickets.services.conversation import access
+from tickets.services.outgoing.replies import ReplyRefused, queue_reply
 
 from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, UNFIT, ProblemSerializer, RefusalSerializer
 from .errors import Refused
-from .keys import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from .paging import BIGGEST_ID
 from .serializers import MessageSerializer
 
@@ -85,7 +85,7 @@ class QueuedSerializer(serializers.Serializer):
     results = MessageSerializer(many=True)
 
 
-class SendsReplies:
+class ReplyActions:
     """The POST of the message view set."""
 
     parser_classes = [LimitedJSONParser, MultiPartParser]

@@ -1,11 +1,12 @@
 """Contacts, conversations, tickets, messages and their files."""
 
+from tickets.models.message_change import MessageChange
+from tickets.models.viewer import Looking
+
 from .contact import Contact
 from .conversation import Conversation, Draft, Ticket
-from .early import MessageChange
 from .erasure import Erasure
 from .events import EventDelivery, EventSubscription, EventType
-from .looking import Looking
 from .message import Attachment, Message
 from .moderation import Moderation
 from .replies import CannedReply

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from channels_im.services.facebook import outages
 from tickets.models import Conversation, Message, PageReaction, Ticket
-from tickets.services.conversations import beyond, read_cursor, write_cursor
-from tickets.services.reactions import may_be_reacted_to
+from tickets.services.inbox.listing import beyond, read_cursor, write_cursor
+from tickets.services.page_actions.reactions import may_be_reacted_to
 
 ITEMS_PER_PAGE = 40
 MOST_ITEMS = 200  # opened at the first unread message; no page of a thread is longer

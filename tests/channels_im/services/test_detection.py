@@ -12,7 +12,7 @@ from channels_im.services.facebook import connection, linking, subscriptions
 from tests.factories import make_agent, make_conversation, receive
 from tests.sandbox.process import BERG_BAKERY, BERG_BIKES
 from tickets.models import Message
-from tickets.services import outbox, replies
+from tickets.services.outgoing import outbox, replies
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db]
 

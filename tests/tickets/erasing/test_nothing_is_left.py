@@ -29,7 +29,9 @@ from tickets.models import (
     MessageChange,
     Ticket,
 )
-from tickets.services import changes, erasing, replies
+from tickets.services.conversation import message_changes
+from tickets.services.outgoing import replies
+from tickets.services.privacy import erasure
 
 pytestmark = pytest.mark.django_db
 
@@ -76,7 +78,7 @@ def test_an_erasure_that_is_rolled_back_takes_nothing_with_it(conversation, admi
 
     monkeypatch.setattr(audit_log, "record", stumble)
     with pytest.raises(DatabaseError):
-        erasing.erase(admin, conversation.contact)
+        erasure.erase(admin, conversation.contact)
     tasks.delete_erased_files()
     assert everything() == before
     assert all(map(default_storage.exists, names))
@@ -118,7 +120,7 @@ def test_a_delivery_that_waits_keeps_how_far_its_other_events_are(channel, clien
     done = {"kind": "MessageReceived", "state": "done", "tries": 1, "error": ""}
     make.journal(body, progress={"0": {**waiting, "error": SECRET}, "1": waiting, "2": done}, error=SECRET)
     contact = make.make_contact(page, PSID)
-    erasing.erase(make.make_admin("root"), contact)
+    erasure.erase(make.make_admin("root"), contact)
     kept = WebhookDelivery.objects.get()
     assert kept.progress == {"0": waiting, "1": done}
     assert SECRET not in kept.error
@@ -197,7 +199,7 @@ def test_a_reply_that_is_written_at_the_same_moment_is_refused_too(admin, channe
         """A file that takes so long to be stored that the person is erased before it is."""
 
         def chunks(self, *args):
-            erasing.erase(admin, conversation.contact)
+            erasure.erase(admin, conversation.contact)
             return super().chunks(*args)
 
     file = Meanwhile(make.png(), name="a.png")
@@ -218,7 +220,7 @@ def test_what_programs_were_to_be_told_is_forgotten(setup, conversation):
 
 def test_changes_of_an_erased_message_are_dropped(setup, conversation, channel):
     erase(setup, conversation)
-    changes.take(channel.page, "m_1", key="e:1", kind="edit", at=NOON + MINUTE, text=SECRET, number=9)
+    message_changes.receive(channel.page, "m_1", key="e:1", kind="edit", at=NOON + MINUTE, text=SECRET, number=9)
     assert Message.objects.get(mid="m_1").text == ""
 
 

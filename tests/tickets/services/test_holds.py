@@ -13,7 +13,7 @@ from channels_im.models import ChannelAgent
 from tests.factories import answer, deliver, delivery, item, png, text_item
 from tests.tickets.services.steps import drained
 from tickets.models import Message
-from tickets.services import outbox, replies, unsent
+from tickets.services.outgoing import outbox, replies, undelivered
 
 pytestmark = pytest.mark.django_db
 
@@ -159,7 +159,7 @@ def test_an_author_who_lost_the_channel_sends_nothing_any_more(graph, hold, cust
 
 def test_a_cancelled_one_is_gone_and_the_others_still_wait(graph, alice, hold, customer, conversation):
     first, second = hold("1"), hold("2")
-    assert unsent.discard(alice, first) == "1"
+    assert undelivered.cancel(alice, first) == "1"
     conversation.refresh_from_db()
     assert conversation.holds_reply
     customer()
@@ -170,7 +170,7 @@ def test_a_cancelled_one_is_gone_and_the_others_still_wait(graph, alice, hold, c
 
 
 def test_when_the_last_is_cancelled_the_conversation_knows(alice, hold, conversation):
-    unsent.discard(alice, hold())
+    undelivered.cancel(alice, hold())
     conversation.refresh_from_db()
     assert not conversation.holds_reply
 
@@ -212,7 +212,7 @@ def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(gr
     customer("One")
     assert drained(message).state == "held"
     clock.shift(LATER)
-    assert unsent.wait(alice, message).waits_for_customer
+    assert undelivered.hold_until_customer_writes(alice, message).waits_for_customer
     customer("Two")
     assert drained(message).state == "sent"
 
@@ -220,7 +220,7 @@ def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(gr
 def test_nothing_is_told_to_wait_when_it_can_be_sent(alice, conversation, clock):
     message = answer(conversation, "Held", state="held")
     with pytest.raises(replies.ReplyRefused, match="you can send it now"):
-        unsent.wait(alice, message)
+        undelivered.hold_until_customer_writes(alice, message)
     assert not fresh(message).waits_for_customer
 
 
@@ -255,7 +255,7 @@ def test_whatever_happens_each_goes_out_once_in_order_and_only_after_the_custome
             case "cancel" if written:
                 one = chance.choice(written)
                 if one.state == "held" and Message.objects.filter(pk=one.pk, state="held").exists():
-                    unsent.discard(alice, one)
+                    undelivered.cancel(alice, one)
                     written.remove(one)
             case "pass":
                 clock.shift(LATER)

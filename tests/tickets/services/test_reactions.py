@@ -8,8 +8,8 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from tests.factories import answer, deliver, delivery, item, make_agent
 from tickets.models import Message, PageReaction
-from tickets.services import reactions
-from tickets.services.replies import ReplyRefused
+from tickets.services.outgoing.replies import ReplyRefused
+from tickets.services.page_actions import reactions
 
 pytestmark = pytest.mark.django_db
 

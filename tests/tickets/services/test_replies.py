@@ -22,7 +22,7 @@ from tests.factories import (
     receive,
 )
 from tickets.models import Attachment, Message
-from tickets.services import replies
+from tickets.services.outgoing import replies
 
 pytestmark = pytest.mark.django_db
 

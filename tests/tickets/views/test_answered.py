@@ -10,8 +10,8 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from tests.factories import receive
 from tickets.models import Message
-from tickets.services import replies
-from tickets.services.answered import AnsweredMeanwhile
+from tickets.services.outgoing import replies
+from tickets.services.outgoing.collision import AnsweredMeanwhile
 
 from . import world
 

@@ -12,7 +12,8 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from desk.models import LiveEvent
 from tickets.models import Looking, Message
-from tickets.services import access, looking
+from tickets.services.conversation import access
+from tickets.services.inbox import viewers
 
 from . import world
 
@@ -77,10 +78,10 @@ def test_who_is_not_heard_of_is_forgotten_and_typing_sooner(alice, bob, conversa
     rows = Looking.objects.all()
     rows.update(typing_until=timezone.now() - timedelta(seconds=1))
     assert seen_by(alice, conversation) == "Bob is looking too"
-    assert looking.forget_expired() == 0
-    rows.update(seen_at=timezone.now() - looking.EXPIRES_AFTER - timedelta(seconds=1))
+    assert viewers.delete_expired() == 0
+    rows.update(seen_at=timezone.now() - viewers.EXPIRES_AFTER - timedelta(seconds=1))
     assert seen_by(alice, conversation) == ""
-    assert looking.forget_expired() == 1
+    assert viewers.delete_expired() == 1
 
 
 def test_a_closed_page_leaves_and_another_page_of_the_same_agent_stays(alice, bob, conversation):

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 from channels_im.setup.access import may, setup_view
 from desk import audit_log
 from tickets.models import EventDelivery, EventSubscription
-from tickets.services import event_subscriptions as service
-from tickets.services.access import SEES_ALL
+from tickets.services.conversation.access import SEES_ALL
+from tickets.services.webhooks import subscriptions as service
 
 from .forms import SubscriptionForm
 from .menu import ADD_EVENTS, CHANGE_EVENTS, DELETE_EVENTS, SEE_EVENTS
@@ -166,7 +166,7 @@ def readable(body: str) -> str:
 @require_POST
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     try:
-        service.send_again(request.user, get_object_or_404(EventDelivery, pk=pk))
+        service.resend(request.user, get_object_or_404(EventDelivery, pk=pk))
     except service.Refused as refused:
         messages.error(request, str(refused))
     else:

@@ -9,7 +9,7 @@ from rest_framework.authtoken.models import Token
 
 from channels_im.setup.access import may, setup_view
 from desk.models import User
-from tickets.services import api_tokens
+from tickets.services.webhooks import api_tokens
 
 from .menu import SEE_TOKENS
 from .pages import page, show_once
