@@ -55,7 +55,7 @@ class LinkAdapter(DefaultSocialAccountAdapter):
                 page=channel.page if channel else None,
                 next_url=next_url,
             )
-        except service.LinkRefused as refusal:
+        except service.LinkError as refusal:
             raise ImmediateHttpResponse(pages.failed(request, str(refusal), channel=channel)) from None
         if isinstance(outcome, PendingLink):
             raise ImmediateHttpResponse(redirect("setup:link_decide"))

@@ -1,27 +1,108 @@
-"""HTTP to an address somebody else has chosen: public IP addresses only, the checked one pinned, one deadline for all.
+"""HTTP to an address that somebody else chose: public IP addresses only, pinned for the connection, one deadline.
 
-http.client is used directly: it is the level at which the address can be pinned and one deadline can hold for the TLS
-handshake, the headers and the body alike. No cookies, no redirects, nothing of the environment's proxies.
+`parse_url` checks the URL, `Exchange` resolves the host, refuses what is neither public nor listed, and connects to the
+address it has checked. No caller can forget to ask. http.client is used directly: it is the level at which the address
+can be pinned and one deadline can hold for the TLS handshake, the headers and the body alike. No cookies, no redirects,
+no proxies of the environment.
 """
 
 import http.client
 import io
 import ipaddress
+import re
 import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import certifi
 
+from desk.errors import Refused
 from desk.http import USER_AGENT
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
 _CONNECT_TIMEOUT_S = 10.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|[0-9a-f:.]+")
+_BLANKS_AND_BACKSLASH = re.compile(r"[\x00-\x20\x7f\\]")
+_SAFE_IN_PATH = "/%:=&~+!$,;'()*@-._"
+_SAFE_IN_QUERY = _SAFE_IN_PATH + "?"
+
+
+class Problem(StrEnum):
+    """Why an address is not called."""
+
+    MALFORMED = "malformed"
+    USER_NAME = "user_name"
+    NOT_HTTPS = "not_https"
+    PRIVATE = "private"
+
+
+SENTENCES = {
+    Problem.MALFORMED: "The address is malformed. Write it as https://example.com/path.",
+    Problem.USER_NAME: "The address holds a user name. Leave it out.",
+    Problem.NOT_HTTPS: "Only https addresses are allowed.",
+    Problem.PRIVATE: "The address leads to a private network, which is not allowed.",
+}
+
+
+class AddressError(Refused):
+    """An address that is not called. `code` is a Problem; the sentence is for people."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(SENTENCES[problem], problem)
+
+
+# --- Which URLs -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Target:
+    """Where a request goes. `selector` is the quoted path with its query; `is_listed`: a setting names the host."""
+
+    scheme: str
+    host: str
+    port: int
+    selector: str
+    is_listed: bool = False
+
+
+def parse_url(url: str, listed_hosts: Iterable[str] = ()) -> Target:
+    """Return where `url` leads; asks no DNS. Raises AddressError.
+
+    https, to any host; http only to the hosts of `listed_hosts` (`host` or `host:port`, see `is_listed`).
+    """
+    if _BLANKS_AND_BACKSLASH.search(url):
+        raise AddressError(Problem.MALFORMED)
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        raise AddressError(Problem.MALFORMED) from None
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS:
+        raise AddressError(Problem.NOT_HTTPS if scheme else Problem.MALFORMED)
+    if "@" in parts.netloc:
+        raise AddressError(Problem.USER_NAME)
+    if not _HOST.fullmatch(host):
+        raise AddressError(Problem.MALFORMED)
+    port = port or DEFAULT_PORTS[scheme]
+    listed = is_listed(host, port, scheme, [entry.strip().lower() for entry in listed_hosts])
+    if not listed and scheme != "https":
+        raise AddressError(Problem.NOT_HTTPS)
+    if not listed and (host == "localhost" or host.endswith(".localhost") or (_is_ip(host) and not is_public(host))):
+        raise AddressError(Problem.PRIVATE)
+    selector = quote(parts.path or "/", safe=_SAFE_IN_PATH)
+    if parts.query:
+        selector += "?" + quote(parts.query, safe=_SAFE_IN_QUERY)
+    return Target(scheme, host, port, selector, listed)
+
+
+def _is_ip(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdecimal()
 
 
 # --- Which addresses --------------------------------------------------------------------------------------------------
@@ -65,13 +146,17 @@ def is_listed(host: str, port: int, scheme: str, allowed: Iterable[str]) -> bool
 
 # --- One exchange -----------------------------------------------------------------------------------------------------
 class Exchange:
-    """One request over one connection to the first of `addresses` that answers, all of it before `deadline`
-    (monotonic seconds). A context: its end closes the connection, so read the answer inside.
+    """One request over one connection, all of it before `deadline` (monotonic seconds).
+
+    The host is resolved once, and the connection goes to the first of its addresses that answers. One private address
+    among several refuses them all, unless the host is listed: an honest host has none. A context manager: its end
+    closes the connection, so read the answer inside.
     """
 
-    def __init__(self, scheme: str, host: str, port: int, addresses: Iterable[str], deadline: float) -> None:
-        self.scheme, self.host, self.port = scheme, host, port
-        self.addresses = addresses
+    def __init__(self, target: Target, deadline: float) -> None:
+        self.scheme, self.host, self.port = target.scheme, target.host, target.port
+        self.selector = target.selector
+        self.is_listed = target.is_listed
         self.deadline = deadline
         self.socket: socket.socket | None = None
 
@@ -82,16 +167,17 @@ class Exchange:
         if self.socket is not None:
             self.socket.close()
 
-    def request(
-        self, method: str, selector: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> http.client.HTTPResponse:
-        """Send it and return the answer with its headers read. Raises OSError, TimeoutError and HTTPException."""
+    def request(self, method: str, headers: Mapping[str, str], body: bytes | None = None) -> http.client.HTTPResponse:
+        """Send it and return the answer with its headers read.
+
+        Raises AddressError for a private address, OSError, TimeoutError and HTTPException.
+        """
         host = f"[{self.host}]" if ":" in self.host else self.host
         self.socket = self._connect()
         connection = http.client.HTTPConnection(self.host, self.port)
         # The socket is given, so http.client resolves nothing: this is the pinning.
         connection.sock = _DeadlineSocket(self.socket, self.deadline)
-        connection.putrequest(method, selector, skip_host=True, skip_accept_encoding=True)
+        connection.putrequest(method, self.selector, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}")
         connection.putheader("User-Agent", USER_AGENT)
         for name, value in headers.items():
@@ -101,8 +187,11 @@ class Exchange:
         return connection.getresponse()
 
     def _connect(self) -> socket.socket:
+        addresses = resolve(self.host, self.port)
+        if not self.is_listed and not all(map(is_public, addresses)):
+            raise AddressError(Problem.PRIVATE)
         failure: OSError | None = None
-        for address in self.addresses:
+        for address in addresses:
             try:
                 raw = socket.create_connection((address, self.port), min(_CONNECT_TIMEOUT_S, _left(self.deadline)))
             except OSError as exc:

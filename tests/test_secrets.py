@@ -198,7 +198,7 @@ def test_no_log_line_and_no_e_mail_shows_one_whatever_meta_answers(channel, conv
             tasks.check_account(FacebookAccount.objects.get(facebook_user_id="218471").pk)
             replies.queue_reply(alice, conversation, text="Hello")
             outbox.drain_outbox()
-            with pytest.raises(linking.LinkRefused) as refusal:
+            with pytest.raises(linking.LinkError) as refusal:
                 linking.read_grant(USER_TOKEN)
             assert leaked(str(refusal.value)) == []
         connection.require_reauth(channel.page, Page.Reason.PASSWORD_CHANGED, Page.DetectedBy.CHECK)

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
 from desk.admin import ReadOnlyAdmin, SetupModelAdmin
+from desk.errors import Refused
 from tickets.models import CannedReply, Contact, Erasure
 from tickets.services.page_actions import moderation
 from tickets.services.privacy import erasure
@@ -84,7 +85,7 @@ class PersonAdmin(ReadOnlyAdmin):
             if request.POST.get("understood") == "yes":
                 try:
                     receipt = erasure.erase(request.user, person)
-                except erasure.Refused as refused:
+                except Refused as refused:
                     refusal = str(refused)
                 else:
                     messages.success(request, "The person was erased. This is the receipt.")

@@ -29,7 +29,7 @@ class TicketsConfig(AppConfig):
         sweeper.register("events", delivery.is_due, events.TASK, delivery.tidy)
         sweeper.register("files of erased people", reclaim=erasure.delete_files)
         schedules.register("statistics of the lists", listing.STATISTICS_TASK, schedules.DAILY)
-        sweeper.register("lookings", reclaim=viewers.delete_expired)
+        sweeper.register("viewers", reclaim=viewers.delete_expired)
         sweeper.register("reactions", reactions.is_due, reactions.TASK)
         background.register("signals", sender_actions.is_due, sender_actions.send_due)
         health.register("outbox", outbox.report)

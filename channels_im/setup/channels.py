@@ -61,7 +61,7 @@ def add(request: HttpRequest) -> HttpResponse:
         data = form.cleaned_data
         try:
             channel = service.create_channel(request.user, **data)
-        except service.ChannelRefused as refusal:
+        except service.ChannelError as refusal:
             form.add_error(refusal.field or None, str(refusal))
         else:
             drafts.drop(request.user, None)
@@ -97,7 +97,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         try:
             changes = service.change_channel(request.user, channel, **form.cleaned_data)
-        except service.ChannelRefused as refusal:
+        except service.ChannelError as refusal:
             form.add_error(refusal.field or None, str(refusal))
         else:
             drafts.drop(request.user, channel)

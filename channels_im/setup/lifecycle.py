@@ -96,7 +96,7 @@ def _confirm(
     if request.method == "POST":
         try:
             changed = act(request.user, channel)
-        except service.ChannelRefused as refusal:
+        except service.ChannelError as refusal:
             messages.error(request, str(refusal))
         else:
             message = done if changed else already

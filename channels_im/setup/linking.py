@@ -73,7 +73,7 @@ def decide(request: HttpRequest) -> HttpResponse:
             return redirect(pending.next_url or "setup:messenger")
         try:
             result = service.continue_anyway(request.user, pending)
-        except service.LinkRefused as refusal:
+        except service.LinkError as refusal:
             return failed(request, str(refusal))
         tell(request, result)
         return redirect(pending.next_url or "setup:messenger")

@@ -76,7 +76,7 @@ def die() -> None:
 
 
 def refuse() -> None:
-    raise store.Refused("This makes no sense.")
+    raise store.UnusableEventError("This makes no sense.")
 
 
 def texts(fb_page, *names: str) -> dict:

@@ -317,7 +317,7 @@ def test_outgoing_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not
         return File(file, name=row.name)
 
     over = padded(row.limit * MB + 1)
-    with over, pytest.raises(replies.ReplyRefused) as refused:
+    with over, pytest.raises(replies.ReplyError) as refused:
         replies.queue_reply(alice, conversation, files=[over])
     assert f"“{row.name}” has {row.limit}.1 MB" in refused.value.verdict.sentence
     assert f"may have at most {row.limit} MB" in refused.value.verdict.sentence

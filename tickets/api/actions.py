@@ -12,9 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from desk.errors import Refused
 from desk.models import Department, User
 from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT
-from tickets.api.errors import Refused
+from tickets.api.errors import ActionError
 from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from tickets.api.paging import BIGGEST_ID
 from tickets.api.serializers import ConversationSerializer, MessageSerializer
@@ -23,19 +24,21 @@ from tickets.rules.sending import Refusal
 from tickets.services.conversation import access
 from tickets.services.inbox import actions, listing
 from tickets.services.outgoing import undelivered
-from tickets.services.outgoing.collision import AnsweredMeanwhile, author_in_words
-from tickets.services.outgoing.replies import ReplyRefused
+from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
+from tickets.services.outgoing.replies import ReplyError
 from tickets.services.page_actions import reactions
 
 ABOUT_THE_TEXT = {Refusal.TEXT_BLANK, Refusal.TEXT_TOO_LONG}
 NOT_YOURS_NOW = OpenApiResponse(description="Done, and this user may not see the conversation any more.")
 
 
-def refused(error: actions.Refused) -> Refused:
+def refused(error: Refused) -> ActionError:
     """What the API answers to a refusal of a service: 422 when the text cannot be kept at all, else 409."""
     at_fault = error.code in ABOUT_THE_TEXT
-    return Refused(
-        status.HTTP_422_UNPROCESSABLE_ENTITY if at_fault else status.HTTP_409_CONFLICT, str(error), error.code
+    return ActionError(
+        status.HTTP_422_UNPROCESSABLE_ENTITY if at_fault else status.HTTP_409_CONFLICT,
+        str(error),
+        error.code or Refusal.NOT_POSSIBLE,
     )
 
 
@@ -169,7 +172,7 @@ class ConversationActions:
         form.is_valid(raise_exception=True)
         try:
             act(row, form.validated_data)
-        except actions.Refused as error:
+        except Refused as error:
             raise refused(error) from None
         fresh = self.get_queryset().filter(pk=row.pk).first()
         if fresh is None:
@@ -238,9 +241,9 @@ class MessageActions:
         row = self.get_object()
         try:
             act(request.user, row)
-        except ReplyRefused as error:
-            raise Refused(status.HTTP_409_CONFLICT, error.verdict.sentence, error.verdict.code) from None
-        except AnsweredMeanwhile as error:
+        except ReplyError as error:
+            raise ActionError(status.HTTP_409_CONFLICT, error.verdict.sentence, error.verdict.code) from None
+        except AnsweredMeanwhileError as error:
             raise _answered(error.message) from None
         if not answer:
             return Response()
@@ -248,12 +251,12 @@ class MessageActions:
         return Response(MessageSerializer(fresh, context=self.get_serializer_context()).data)
 
 
-def _answered(answer: Message) -> Refused:
+def _answered(answer: Message) -> ActionError:
     sentence = (
         f"{author_in_words(answer)} answered on {answer.sent_at:%-d %B %Y at %H:%M} UTC, after this reply was written. "
         f"It was not sent: read that answer, then send this one with seen={answer.pk} if it still fits."
     )
-    return Refused(status.HTTP_409_CONFLICT, sentence, Refusal.ANSWERED_MEANWHILE, message=answer.pk)
+    return ActionError(status.HTTP_409_CONFLICT, sentence, Refusal.ANSWERED_MEANWHILE, message=answer.pk)
 
 
 class NoteSerializer(serializers.Serializer):
@@ -285,6 +288,6 @@ class NotesView(APIView):
             message = actions.add_note(request.user, conversation, note["text"], key and f"note {key}")
         except Http404 as error:
             raise NotFound(str(error)) from None
-        except actions.Refused as error:
+        except Refused as error:
             raise refused(error) from None
         return Response(MessageSerializer(message, context={"request": request}).data, status=status.HTTP_201_CREATED)

@@ -10,8 +10,9 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from desk.errors import Refused
 from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
-from tickets.api.errors import Refused
+from tickets.api.errors import ActionError
 from tickets.api.fields import MomentField, PersonField, TextOrNull
 from tickets.api.filters import ErasureFilters
 from tickets.api.idempotency import LimitedJSONParser
@@ -152,10 +153,10 @@ class ContactActions:
         form.is_valid(raise_exception=True)
         try:
             contacts.save_details(contact, form.validated_data)
-        except contacts.Refused as error:
+        except Refused as error:
             if error.field:
                 raise serializers.ValidationError({error.field: [str(error)]}) from None
-            raise Refused(status.HTTP_409_CONFLICT, str(error), Refusal.CONTACT_ERASED) from None
+            raise ActionError(status.HTTP_409_CONFLICT, str(error), Refusal.CONTACT_ERASED) from None
         return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
 
     @extend_schema(
@@ -191,8 +192,8 @@ class ContactActions:
             raise serializers.ValidationError({"psid": [sentence]})
         try:
             receipt = erasure.erase(request.user, contact)
-        except erasure.Refused as error:
-            raise Refused(status.HTTP_409_CONFLICT, str(error), Refusal.NOT_POSSIBLE) from None
+        except Refused as error:
+            raise ActionError(status.HTTP_409_CONFLICT, str(error), Refusal.NOT_POSSIBLE) from None
         return Response(ErasureSerializer(receipt).data)
 
 

@@ -9,7 +9,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
-from tickets.api.errors import BodyTooBig
+from tickets.api.errors import BodyTooBigError
 
 MAX_KEY = 255  # characters; longer than any UUID or hash somebody may use
 KEY_PARAMETER = OpenApiParameter(
@@ -27,7 +27,7 @@ class LimitedJSONParser(JSONParser):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
         if not length.isdigit() or int(length) > limit:
-            raise BodyTooBig(f"A JSON body may have at most {limit} bytes. Send files as multipart/form-data.")
+            raise BodyTooBigError(f"A JSON body may have at most {limit} bytes. Send files as multipart/form-data.")
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from channels_im.messenger.conversations import NEWEST, GraphMessage
+from channels_im.messenger.graph_messages import NEWEST, GraphMessage
 
 # How far Meta's clock and ours may be apart.
 CLOCK_SKEW = timedelta(minutes=2)

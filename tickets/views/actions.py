@@ -7,6 +7,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from desk.errors import Refused
 from desk.models import Department, User
 from tickets.models import Conversation
 from tickets.services.conversation import access
@@ -33,14 +34,14 @@ def _transfer(request: AgentRequest, conversation: Conversation) -> None:
         return
     department = Department.objects.filter(pk=_number(number)).first() if kind == "department" else None
     if department is None:
-        raise actions.Refused("Choose the department or colleague to transfer this conversation to.")
+        raise Refused("Choose the department or colleague to transfer this conversation to.")
     actions.transfer(request.user, conversation, department, note)
 
 
 def _colleague(number: str) -> User:
     found = User.objects.filter(pk=_number(number)).first()
     if found is None:
-        raise actions.Refused("This colleague does not exist any more. Choose another one.")
+        raise Refused("This colleague does not exist any more. Choose another one.")
     return found
 
 
@@ -70,7 +71,7 @@ def act(request: AgentRequest, conversation_id: int, action: str) -> HttpRespons
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     try:
         ACTIONS[action](request, conversation)
-    except actions.Refused as refused:
+    except Refused as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))

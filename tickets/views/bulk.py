@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from desk.errors import Refused
 from desk.models import User
 from tickets.models import Conversation
 from tickets.services.conversation import access
@@ -25,7 +26,7 @@ def _assign(request: AgentRequest) -> tuple[str, Act]:
         return "put back to the unassigned ones", lambda row: actions.assign(request.user, row, None)
     colleague = User.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
     if colleague is None:
-        raise actions.Refused("This colleague does not exist any more. Choose another one.")
+        raise Refused("This colleague does not exist any more. Choose another one.")
     return f"assigned to {colleague}", lambda row: actions.assign(request.user, row, colleague)
 
 
@@ -51,7 +52,7 @@ def act(request: AgentRequest) -> HttpResponse:
     try:
         word, act_on = ACTS[chosen](request)
         outcome = bulk_actions.run(request.user, ids, act_on)
-    except actions.Refused as refused:
+    except Refused as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))

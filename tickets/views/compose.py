@@ -8,14 +8,15 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_http_methods, require_POST
 
-from channels_im.messenger.files import FileRefused, check_outgoing_head
+from channels_im.messenger.files import FileError, check_outgoing_head
+from desk.errors import Refused
 from tickets.models import Conversation, Message
 from tickets.rules.sending import clean_text, is_blank
 from tickets.services.conversation import access
 from tickets.services.inbox import actions, drafts
 from tickets.services.outgoing import replies, undelivered
-from tickets.services.outgoing.collision import AnsweredMeanwhile, author_in_words
-from tickets.services.outgoing.replies import ReplyRefused
+from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
+from tickets.services.outgoing.replies import ReplyError
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
 from tickets.views.inbox import found_address, show_conversation
@@ -39,7 +40,7 @@ def check_file(request: AgentRequest) -> HttpResponse:
         return HttpResponse("Name the file, its size and its first bytes.", status=400, content_type=PLAIN)
     try:
         check_outgoing_head(head.read(HEAD_BYTES), int(size), request.POST.get("name", ""))
-    except FileRefused as refused:
+    except FileError as refused:
         return HttpResponse(refused.sentence, status=422, content_type=PLAIN)
     return HttpResponse(status=204)
 
@@ -74,9 +75,9 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
             drafts.discard(request.user, conversation)
             if "close" in request.POST:
                 actions.close(request.user, conversation)
-    except (ReplyRefused, actions.Refused) as refused:
+    except (ReplyError, Refused) as refused:
         return _refused(request, conversation, str(refused), text)
-    except AnsweredMeanwhile as meanwhile:
+    except AnsweredMeanwhileError as meanwhile:
         return _ask_first(request, conversation, meanwhile.message, text)
     return show_fresh(request, conversation)
 
@@ -163,9 +164,9 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
             SENDS[choice](request.user, message, _seen(request))
         else:
             CHOICES[choice](request.user, message)
-    except AnsweredMeanwhile as meanwhile:
+    except AnsweredMeanwhileError as meanwhile:
         return _ask_again(request, conversation, message, choice, meanwhile.message)
-    except ReplyRefused as refused:
+    except ReplyError as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))

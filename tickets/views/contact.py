@@ -5,6 +5,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from desk.errors import Refused
 from tickets.services.conversation import access, contacts
 from tickets.services.privacy import export as export_service
 from tickets.views.base import AgentRequest, agent_page, wants_part
@@ -29,7 +30,7 @@ def save(request: AgentRequest, conversation_id: int) -> HttpResponse:
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     try:
         contacts.save_details(conversation.contact, {name: request.POST.get(name, "") for name in contacts.EDITABLE})
-    except contacts.Refused as refused:
+    except Refused as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))

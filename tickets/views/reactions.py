@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from tickets.services.conversation import access
-from tickets.services.outgoing.replies import ReplyRefused
+from tickets.services.outgoing.replies import ReplyError
 from tickets.services.page_actions import reactions, sender_actions
 from tickets.views.base import AgentRequest, agent_page, wants_part
 from tickets.views.compose import show_fresh
@@ -30,7 +30,7 @@ def react(request: AgentRequest, conversation_id: int, message_id: int) -> HttpR
             reactions.dismiss(message)
         else:
             reactions.react(request.user, message, request.POST.get("emoji", ""))
-    except ReplyRefused as refused:
+    except ReplyError as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))

@@ -20,6 +20,7 @@ from channels_im.messenger.pages import PageInfo
 from channels_im.models import Channel, FacebookAccount, Page, PendingLink
 from channels_im.services.facebook import connection, page_pictures, subscriptions
 from desk import audit_log
+from desk.errors import Refused
 
 #: What each permission is for, in the words of the page that explains a declined one.
 PERMISSION_USES = {
@@ -37,8 +38,8 @@ NEEDED_TASKS = ("MESSAGING", "MODERATE")
 DECIDE_WITHIN = timedelta(hours=1)
 
 
-class LinkRefused(Exception):
-    """The login cannot be used and nothing was changed; the text is the sentence for the administrator."""
+class LinkError(Refused):
+    """The login cannot be used; the sentence is for the administrator."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,12 @@ class LinkResult:
 def link_with_long_token(user: Any, long_lived_user_token: str) -> LinkResult:
     """Link the Facebook account of a long-lived user token to `user`, without a browser.
 
-    Raises LinkRefused when Meta refuses, a permission is missing, or a person has to decide something first.
+    Raises LinkError when Meta refuses, a permission is missing, or a person has to decide something first.
     """
     grant = read_grant(long_lived_user_token)
     _require_use(grant)
     if examine(user, grant).need_a_decision:
-        raise LinkRefused("This login would stop a channel or take over a colleague's link: do it in Setup.")
+        raise LinkError("This login would stop a channel or take over a colleague's link: do it in Setup.")
     return save_grant(user, grant)
 
 
@@ -116,15 +117,15 @@ def finish_login(
     """Finish a login in the browser. `page` is the one whose *Re-authenticate* was pressed.
 
     Returns what was saved, or, when the login would break something, a PendingLink: then nothing else was changed.
-    Raises LinkRefused.
+    Raises LinkError.
     """
     try:
         long_lived = oauth.exchange_long_lived(short_token)
     except GraphError as error:
-        raise LinkRefused(f"Facebook did not give a lasting access. {error.verdict.sentence}") from error
+        raise LinkError(f"Facebook did not give a lasting access. {error.verdict.sentence}") from error
     grant = read_grant(long_lived.token)
     if grant.facebook_user_id != facebook_user_id:
-        raise LinkRefused("Facebook named two different people during this login. Log in again.")
+        raise LinkError("Facebook named two different people during this login. Log in again.")
     _require_right_account(grant, page)
     findings = examine(user, grant)
     if not findings.stops:
@@ -135,10 +136,10 @@ def finish_login(
 
 
 def continue_anyway(user: Any, pending: PendingLink) -> LinkResult:
-    """Save a login that waited for a decision, as Meta describes it now. Raises LinkRefused."""
+    """Save a login that waited for a decision, as Meta describes it now. Raises LinkError."""
     if not pending.user_token or timezone.now() - pending.created_at > DECIDE_WITHIN:
         pending.delete()
-        raise LinkRefused("This login has waited too long for a decision. Nothing has been changed. Log in again.")
+        raise LinkError("This login has waited too long for a decision. Nothing has been changed. Log in again.")
     grant = read_grant(pending.user_token)
     page = Page.objects.filter(pk=pending.findings.get("page")).first()
     _require_right_account(grant, page)
@@ -165,17 +166,17 @@ def forget_undecided() -> int:
 def read_grant(user_token: str) -> Grant:
     """Ask Meta who a long-lived user token belongs to, what was granted and which Pages. Nothing is saved.
 
-    Raises LinkRefused.
+    Raises LinkError.
     """
     try:
         token = oauth.debug_token(user_token)
         if not token.is_valid or not token.is_ours:
-            raise LinkRefused("Facebook says that this login is not valid for this app. Log in again.")
+            raise LinkError("Facebook says that this login is not valid for this app. Log in again.")
         facebook_user_id, name = oauth.me(user_token)
         permissions = oauth.permissions(user_token)
         listed = tuple(pages.list_pages(user_token))
     except GraphError as error:
-        raise LinkRefused(f"Facebook did not answer as it should. {error.verdict.sentence} Try again.") from error
+        raise LinkError(f"Facebook did not answer as it should. {error.verdict.sentence} Try again.") from error
     return Grant(
         facebook_user_id=facebook_user_id,
         name=name,
@@ -292,12 +293,12 @@ def _require_right_account(grant: Grant, page: Page | None) -> None:
     if owner.facebook_user_id == grant.facebook_user_id:
         return
     if page.reauth_reason == Page.Reason.APP_REMOVED:
-        raise LinkRefused(
+        raise LinkError(
             f"“{page}” was linked by {owner}, who removed the app in the Facebook settings. It must be linked again "
             f"with the same Facebook account, and you logged in as {grant.name}. Nothing has been changed."
         )
     if grant.page(page.page_id) is None:
-        raise LinkRefused(
+        raise LinkError(
             f"“{page}” is not among the pages that {grant.name} gave. Log in with the Facebook account that owns the "
             f"page (last time: {owner}) and leave the page ticked. Nothing has been changed."
         )
@@ -308,12 +309,12 @@ def _require_use(grant: Grant) -> None:
     asked_for_pages = any(grant.permissions.get(scope) == "granted" for scope in oauth.REQUIRED_SCOPES)
     if (missing := grant.missing_permissions) and (grant.pages or asked_for_pages):
         uses = "; ".join(f"{scope}, to {PERMISSION_USES[scope]}" for scope in missing)
-        raise LinkRefused(
+        raise LinkError(
             f"Facebook did not grant {'this permission' if len(missing) == 1 else 'these permissions'}: {uses}. Link "
             "again, select your pages and leave every switch on Yes. Nothing has been changed."
         )
     if not grant.pages:
-        raise LinkRefused(
+        raise LinkError(
             f"Facebook gave no page of {grant.name}. Either no page was ticked, or every permission was declined, or "
             f"{grant.name} is not an admin of a page, or the pages belong to a business account and the permission "
             "business_management was declined. Link again, select your pages and leave every switch on Yes. Nothing "

@@ -50,7 +50,7 @@ def keep(page: Page, picture: ContentFile) -> None:
 def _fetch_one(url: str) -> ContentFile | None:
     try:
         fetched = media.fetch(url, max_bytes=MAX_BYTES, timeout_s=TIMEOUT_S)
-    except media.MediaRefused:
+    except media.MediaError:
         return None
     try:
         image = Image.open(fetched.file, formats=FORMATS)

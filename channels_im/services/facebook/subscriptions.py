@@ -71,7 +71,7 @@ def _settle(page: Page) -> None:
             _subscribe(page, token)
         if loss is not None:
             _must_be_reauthenticated(page, loss.reason, loss.sentence)
-    except token_check.AppRefused as refusal:
+    except token_check.MetaAppError as refusal:
         _finish(page, error=str(refusal), retry=True)
     except GraphError as error:
         _failed(page, error, wanted=wanted)

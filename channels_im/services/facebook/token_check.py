@@ -9,6 +9,7 @@ from channels_im.messenger.errors import GraphError
 from channels_im.messenger.oauth import TokenInfo
 from channels_im.models import Page
 from channels_im.services.facebook import connection
+from desk.errors import Refused
 
 #: Kinds of `Page.trouble` that only this module notes and clears.
 APP_REFUSED, DATA_ACCESS = "app_refused", "data_access"
@@ -19,8 +20,8 @@ APP_REFUSED_SENTENCE = (
 )
 
 
-class AppRefused(Exception):
-    """Meta refused the question itself: nothing is known of the Page's token. The text is a sentence."""
+class MetaAppError(Refused):
+    """Meta refused the question itself, so nothing is known about the Page's token."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Loss:
 def examine(page: Page) -> tuple[TokenInfo, Loss | None]:
     """Ask Meta what the Page's token is worth, and note or clear the troubles that go with it.
 
-    Raises AppRefused, and GraphError when Meta cannot be asked now: neither says anything about the Page.
+    Raises MetaAppError, and GraphError when Meta cannot be asked now: neither says anything about the Page.
     """
     try:
         info = oauth.debug_token(page.page_token)
@@ -82,6 +83,6 @@ def _note_data_access(page: Page, info: TokenInfo) -> None:
         connection.clear_trouble(page, DATA_ACCESS)
 
 
-def _app_refused(page: Page) -> AppRefused:
+def _app_refused(page: Page) -> MetaAppError:
     connection.note_trouble(page, APP_REFUSED, APP_REFUSED_SENTENCE)
-    return AppRefused(APP_REFUSED_SENTENCE)
+    return MetaAppError(APP_REFUSED_SENTENCE)

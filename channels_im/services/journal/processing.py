@@ -12,11 +12,11 @@ from enum import StrEnum
 
 from django.utils import timezone
 
-from channels_im.messenger.events import UnreadableDelivery, parse_delivery
+from channels_im.messenger.events import UnreadableDeliveryError, parse_delivery
 from channels_im.models import Page, WebhookDelivery
 from channels_im.services.journal import claims, routing, store
 from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
-from channels_im.services.journal.store import IncomingEvent, Refused
+from channels_im.services.journal.store import IncomingEvent, UnusableEventError
 from desk.backoff import delay_after
 
 State = WebhookDelivery.State
@@ -55,7 +55,7 @@ class DeliveryEvent:
 
     def failed_with(self, error: Exception) -> None:
         """Take `error` as this try's end: the event waits, or after its last try has failed."""
-        if isinstance(error, Refused):
+        if isinstance(error, UnusableEventError):
             self.fate, self.error = EventState.FAILED, str(error)
             return
         self.error = "".join(traceback.format_exception(error))
@@ -105,7 +105,7 @@ def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
     """Read a delivery's events, with what is known of them from earlier tries. Raises nothing."""
     try:
         events = parse_delivery(bytes(delivery.body))
-    except UnreadableDelivery as error:
+    except UnreadableDeliveryError as error:
         return ParsedDelivery(delivery, unreadable=error.reason)
     except Exception:
         return ParsedDelivery(delivery, broken=traceback.format_exc())

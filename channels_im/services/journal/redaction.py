@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import BinaryField, F, Func, IntegerField, QuerySet, Value
 from django.utils import timezone
 
-from channels_im.messenger.events import Event, UnreadableDelivery, parse_delivery
+from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
 from channels_im.models import WebhookDelivery
 
 REDACTED = "desk_redacted_events"
@@ -27,7 +27,7 @@ LISTS = ("messaging", "standby", "changes")
 State = WebhookDelivery.State
 
 
-class Busy(Exception):
+class DeliveryBusyError(Exception):
     """A delivery of this person is being taken in at this moment; trying again in a few seconds helps."""
 
 
@@ -99,7 +99,7 @@ def _redact_one(delivery: WebhookDelivery, found: Search, done: Redacted) -> Non
     if not theirs:
         return
     if delivery.state == State.PROCESSING:
-        raise Busy
+        raise DeliveryBusyError
     done.deliveries += 1
     done.events += len(theirs)
     done.keys |= {event.key for event in theirs}
@@ -115,7 +115,7 @@ def _redact_one(delivery: WebhookDelivery, found: Search, done: Redacted) -> Non
 def _events(body: bytes) -> list[Event] | None:
     try:
         return parse_delivery(body)
-    except UnreadableDelivery:
+    except UnreadableDeliveryError:
         return None
 
 

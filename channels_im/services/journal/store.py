@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from channels_im.messenger.events import Event
 from channels_im.models import Channel, Page, ParkedDelivery, WebhookDelivery
+from desk.errors import Refused
 from desk.health import Report, seconds
 from desk.queue import enqueue
 
@@ -39,8 +40,8 @@ class IncomingEvent:
     original_timestamp: str = ""
 
 
-class Refused(Exception):
-    """Raised by a receiver for an event that makes no sense however often it is tried; the text says why."""
+class UnusableEventError(Refused):
+    """An event that makes no sense however often it is tried; raised by a receiver."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def test_a_redirect_to_a_content_host_with_a_private_address_is_refused(
     started = media_server(redirect("https://scontent.fbcdn.net/b"))
     resolving(monkeypatch, {"scontent.fbcdn.net": ["127.0.0.1"]})
     found = refusal(started.url + "/a")
-    assert "private address" in found.reason
+    assert "private address" in found.sentence
 
 
 def test_three_redirects_are_followed_and_a_fourth_is_not(media_server: Callable[..., LocalServer]) -> None:
@@ -159,7 +159,7 @@ def test_a_host_that_cannot_prove_who_it_is_is_refused(
     started = media_server(answer(), context=context)
     settings.META_MEDIA_HOSTS = [f"localhost:{started.port}"]
     found = refusal(f"https://localhost:{started.port}/a")
-    assert "prove" in found.reason
+    assert "prove" in found.sentence
     assert not found.transient
 
 

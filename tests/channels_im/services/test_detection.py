@@ -120,7 +120,7 @@ def test_administrators_are_told_once_however_often_it_is_found(
 
 
 def reply_refused(reply):
-    with pytest.raises(replies.ReplyRefused):
+    with pytest.raises(replies.ReplyError):
         reply()
 
 

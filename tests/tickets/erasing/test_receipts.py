@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
+from desk.errors import Refused
 from desk.models import User
 from tests import factories as make
 from tests.tickets.erasing.person import NAME, OTHER, PSID, SECRET, erase
@@ -26,7 +27,7 @@ def test_only_an_administrator_with_the_permission_can_erase(client, conversatio
         client.force_login(user)
         assert erase(client, conversation).status_code == 403
         assert client.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/").status_code == 403
-        with pytest.raises(erasure.Refused):
+        with pytest.raises(Refused):
             erasure.erase(user, conversation.contact)
     client.logout()
     assert erase(client, conversation).status_code == 302

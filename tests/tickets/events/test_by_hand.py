@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from desk.errors import Refused
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
@@ -12,7 +13,7 @@ from tests.tickets.events.programs import bodies, states
 from tickets import tasks
 from tickets.models import Conversation, EventDelivery, EventSubscription
 from tickets.services.webhooks import delivery
-from tickets.services.webhooks.subscriptions import Refused, resend, send_test
+from tickets.services.webhooks.subscriptions import resend, send_test
 
 pytestmark = pytest.mark.django_db
 

@@ -121,24 +121,24 @@ def test_closing_a_ticket_waits_for_no_program(crm: EventSubscription, receiver:
     ],
 )
 def test_an_address_where_nothing_may_be_sent_is_refused_with_a_sentence(url: str):
-    with pytest.raises(http_call.AddressRefused) as refusal:
-        http_call.parse_url(url)
+    with pytest.raises(http_call.AddressError) as refusal:
+        http_call.webhook_target(url)
     assert str(refusal.value).endswith(".")
 
 
 @pytest.mark.parametrize("url", ["https://crm.example.com", "https://crm.example.com:8443/a?b=c", "https://8.8.8.8/"])
 def test_any_public_https_address_may_be_told(url: str):
-    assert not http_call.parse_url(url).listed
+    assert not http_call.webhook_target(url).is_listed
 
 
 @pytest.mark.parametrize(("url", "allowed"), [("http://crm.intern:8080/x", True), ("http://crm.intern/x", False)])
 def test_a_host_of_ones_own_network_is_allowed_by_the_setting(url: str, allowed: bool, settings: Any):
     settings.DESK_EVENT_HOSTS = ["CRM.intern:8080"]
     if allowed:
-        assert http_call.parse_url(url).listed
+        assert http_call.webhook_target(url).is_listed
     else:
-        with pytest.raises(http_call.AddressRefused):
-            http_call.parse_url(url)
+        with pytest.raises(http_call.AddressError):
+            http_call.webhook_target(url)
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd00::1"]])

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from channels_im.messenger.conversations import GraphAttachment, GraphMessage
+from channels_im.messenger.graph_messages import GraphAttachment, GraphMessage
 from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up
 
 CALLED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -183,19 +183,19 @@ def test_it_goes_out_at_once_when_the_customer_wrote_while_it_was_asked(graph, h
 
 
 def test_what_is_wrong_with_the_message_itself_is_said_at_once(hold, conversation):
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         hold("x" * 1601)
     assert refused.value.verdict.code == "text_too_long"
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         hold("", files=[SimpleUploadedFile("a.exe", b"MZ")])
     assert refused.value.verdict.code == "file_refused"
-    with pytest.raises(replies.ReplyRefused):
+    with pytest.raises(replies.ReplyError):
         hold("  ")
 
 
 def test_what_only_somebody_else_can_heal_is_refused_not_held(hold, conversation):
     type(conversation.channel).objects.update(is_active=False)
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         hold()
     assert refused.value.verdict.code == "channel_inactive"
     assert not Message.objects.filter(direction="out").exists()
@@ -219,7 +219,7 @@ def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(gr
 
 def test_nothing_is_told_to_wait_when_it_can_be_sent(alice, conversation, clock):
     message = answer(conversation, "Held", state="held")
-    with pytest.raises(replies.ReplyRefused, match="you can send it now"):
+    with pytest.raises(replies.ReplyError, match="you can send it now"):
         undelivered.hold_until_customer_writes(alice, message)
     assert not fresh(message).waits_for_customer
 

@@ -51,7 +51,7 @@ def conversation(channel):
 
 
 def refusal(user, conversation, **reply):
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         replies.queue_reply(user, conversation, **reply)
     return refused.value.verdict
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from tests.factories import make_agent
-from tickets.models import Conversation, PageSignal
+from tickets.models import Conversation, SenderAction
 from tickets.services.page_actions import sender_actions
 
 pytestmark = pytest.mark.django_db
@@ -98,18 +98,18 @@ def test_nothing_is_shown_where_it_may_not(graph, alice, conversation, forbid):
     sender_actions.seen(alice, conversation)
     forbid(conversation)
     assert shown(graph) == []
-    PageSignal.objects.all().delete()
+    SenderAction.objects.all().delete()
     fresh = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation.pk)
     sender_actions.typing(alice, fresh)
     sender_actions.seen(alice, fresh)
-    assert not PageSignal.objects.exists()
+    assert not SenderAction.objects.exists()
 
 
 def test_who_may_not_answer_shows_nothing(conversation):
     bob = make_agent("bob")
     sender_actions.typing(bob, conversation)
     sender_actions.seen(bob, conversation)
-    assert not PageSignal.objects.exists()
+    assert not SenderAction.objects.exists()
 
 
 def test_two_workers_show_it_once(graph, alice, conversation):

@@ -13,7 +13,7 @@ from tests.tickets.services.steps import drained
 from tickets.models import Message
 from tickets.services.inbox import actions
 from tickets.services.outgoing import replies, undelivered
-from tickets.services.outgoing.collision import AnsweredMeanwhile
+from tickets.services.outgoing.collision import AnsweredMeanwhileError
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -28,7 +28,7 @@ def test_a_failed_reply_is_queued_again(alice, conversation):
 def test_a_reply_that_was_sent_cannot_be_retried(alice, conversation):
     sent = answer(conversation, state="sent")
 
-    with pytest.raises(replies.ReplyRefused):
+    with pytest.raises(replies.ReplyError):
         undelivered.retry(alice, sent)
 
 
@@ -37,14 +37,14 @@ def test_two_clicks_on_retry_queue_once(alice, conversation):
     stale = Message.objects.get(pk=failed.pk)
     undelivered.retry(alice, failed)
 
-    with pytest.raises(replies.ReplyRefused):
+    with pytest.raises(replies.ReplyError):
         undelivered.retry(alice, stale)
 
 
 def test_a_held_reply_is_released_once_the_reason_is_gone(alice, channel, conversation):
     held = answer(conversation, state="held")
     type(channel).objects.update(is_active=False)
-    with pytest.raises(replies.ReplyRefused, match="deactivated"):
+    with pytest.raises(replies.ReplyError, match="deactivated"):
         undelivered.release(alice, held)
     type(channel).objects.update(is_active=True)
 
@@ -75,14 +75,14 @@ def test_a_discarded_reply_is_gone_with_its_file_and_gives_back_its_text(
 
 @pytest.mark.parametrize("state", ["sending", "unsure", "sent", "read"])
 def test_what_may_have_gone_out_cannot_be_discarded(alice, conversation, state):
-    with pytest.raises(replies.ReplyRefused):
+    with pytest.raises(replies.ReplyError):
         undelivered.cancel(alice, answer(conversation, state=state))
 
 
 def test_a_customers_message_and_a_note_cannot_be_discarded_as_replies(alice, conversation):
     note = answer(conversation, kind="note", state="sent")
     for message in (conversation.messages.get(direction="in"), note):
-        with pytest.raises(replies.ReplyRefused):
+        with pytest.raises(replies.ReplyError):
             undelivered.cancel(alice, message)
 
 
@@ -106,14 +106,14 @@ def test_an_agent_may_send_an_unsure_reply_again(alice, conversation):
 def test_an_unsure_reply_is_not_sent_again_while_desk_finds_out(alice, conversation):
     message = unsure(conversation, retry_after=NOON)
 
-    with pytest.raises(replies.ReplyRefused, match="still asking"):
+    with pytest.raises(replies.ReplyError, match="still asking"):
         undelivered.resend(alice, message)
 
 
 def test_what_meta_says_was_delivered_is_never_sent_again(alice, conversation):
     message = unsure(conversation, error_code=1, error_subcode=1357046)
 
-    with pytest.raises(replies.ReplyRefused, match="not sent again"):
+    with pytest.raises(replies.ReplyError, match="not sent again"):
         undelivered.resend(alice, message)
 
 
@@ -127,7 +127,7 @@ def test_a_stranger_may_do_nothing_with_a_reply(conversation):
         (undelivered.mark_arrived, doubtful),
         (undelivered.resend, doubtful),
     ):
-        with pytest.raises(replies.ReplyRefused) as refused:
+        with pytest.raises(replies.ReplyError) as refused:
             act(stranger, message)
         assert refused.value.verdict.code == "not_associated"
 
@@ -228,14 +228,14 @@ def test_it_asks_before_it_goes_out_and_goes_out_when_that_answer_was_seen(alice
     bob = make_agent("bob", channels=(channel,))
     late = answer(conversation, "Yes", NOON + MINUTE, state, author=alice)
     (other,) = replies.queue_reply(bob, conversation, text="Until six")
-    with pytest.raises(AnsweredMeanwhile) as asked:
+    with pytest.raises(AnsweredMeanwhileError) as asked:
         send(alice, late)
     assert asked.value.message == other
     late.refresh_from_db()
     assert (late.state, late.ticket_id, late.sent_at) == (state, other.ticket_id, NOON + MINUTE)
 
     third = answer(conversation, "From the Page", NOON + MINUTE, source="page_inbox")
-    with pytest.raises(AnsweredMeanwhile) as asked:
+    with pytest.raises(AnsweredMeanwhileError) as asked:
         send(alice, late, other.pk)
     assert asked.value.message == third
     assert send(alice, late, third.pk).state == "queued"
@@ -263,7 +263,7 @@ def test_of_a_retry_and_an_answer_in_the_same_second_one_is_asked_or_the_retry_w
         try:
             at_once.wait(20)
             act()
-        except AnsweredMeanwhile:
+        except AnsweredMeanwhileError:
             asked.append(True)
         finally:
             connection.close()

@@ -7,23 +7,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Manager, QuerySet
 
 from channels_im.models import Channel, Page
+from desk.errors import Refused
 from tickets.models import Contact, Conversation
 from tickets.rules.sending import clean_text
 from tickets.services.conversation import messages
 
 EDITABLE = ("email", "phone", "about")
 ABOUT_LIMIT = 5000  # characters
-
-
-class Refused(Exception):
-    """What was to be noted cannot be kept; the text says why, for people.
-
-    `field` is the one at fault; "" when nothing can be noted of this person any more.
-    """
-
-    def __init__(self, sentence: str, field: str = "") -> None:
-        super().__init__(sentence)
-        self.field = field
 
 
 def conversation_for(page: Page, channel: Channel, psid: str) -> Conversation:
@@ -108,10 +98,10 @@ def save_details(contact: Contact, fields: dict[str, str]) -> None:
     except ValidationError as error:
         wrong = next(iter(error.error_dict))
         label = Contact._meta.get_field(wrong).verbose_name
-        raise Refused(f"The {label} is not kept: {' '.join(error.message_dict[wrong])}", wrong) from None
+        raise Refused(f"The {label} is not kept: {' '.join(error.message_dict[wrong])}", field=wrong) from None
     length = len(checked.about)
     if length > ABOUT_LIMIT:
-        raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", "about")
+        raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", field="about")
     with transaction.atomic():
         if not Contact.objects.filter(pk=contact.pk, erased_at=None).update(**wanted):
             raise Refused("This person was erased meanwhile. Nothing was kept.")

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from desk.errors import Refused
 from desk.models import Department, User
 from tickets.models import Contact, Conversation, EventType, Message, Ticket
 from tickets.rules.sending import Refusal, clean_text, is_blank
@@ -18,14 +19,6 @@ from tickets.services.page_actions import moderation
 from tickets.services.webhooks import events
 
 NOTE_LIMIT = 20_000  # characters
-
-
-class Refused(Exception):
-    """What was asked for is not allowed; the text says why, for people, and `code` for programs."""
-
-    def __init__(self, sentence: str, code: Refusal = Refusal.NOT_POSSIBLE) -> None:
-        super().__init__(sentence)
-        self.code = code
 
 
 def add_note(user: User, conversation: Conversation, text: str, client_key: str | None = None) -> Message:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from desk.errors import Refused
 from desk.models import User
 from tickets.models import Conversation
 from tickets.services.conversation import access
-from tickets.services.inbox.actions import Refused
 
 MAX_CONVERSATIONS = 100  # conversations
 NOT_OPEN = "not open to you any more"

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from desk.live import publish
 from desk.models import User
-from tickets.models import Conversation, Looking
+from tickets.models import Conversation, Viewer
 from tickets.services.conversation import access
 
 BEAT_S = 15
@@ -35,13 +35,13 @@ def open_page(user: User, conversation: Conversation, page_key: str, *, typing: 
     if _still_the_same(user, conversation, page_key, typing, now).update(**shown):
         return
     with transaction.atomic():
-        mine = Looking.objects.select_for_update(of=("self",)).select_related("conversation")
+        mine = Viewer.objects.select_for_update(of=("self",)).select_related("conversation")
         before = mine.filter(user=user, page_key=page_key).first()
         if before is None:
-            Looking.objects.update_or_create(user=user, page_key=page_key, defaults=shown)
+            Viewer.objects.update_or_create(user=user, page_key=page_key, defaults=shown)
             _announce(conversation)
             return
-        Looking.objects.filter(pk=before.pk).update(**shown)
+        Viewer.objects.filter(pk=before.pk).update(**shown)
         if before.conversation_id != conversation.pk:
             _announce(before.conversation)
         _announce(conversation)
@@ -49,9 +49,9 @@ def open_page(user: User, conversation: Conversation, page_key: str, *, typing: 
 
 def _still_the_same(
     user: User, conversation: Conversation, page_key: str, typing: bool, now: datetime
-) -> QuerySet[Looking, Looking]:
+) -> QuerySet[Viewer, Viewer]:
     """The row of a page of which colleagues know all there is to know."""
-    known = Looking.objects.filter(user=user, page_key=page_key, conversation=conversation)
+    known = Viewer.objects.filter(user=user, page_key=page_key, conversation=conversation)
     is_typing = Q(typing_until__isnull=False, typing_until__gt=now)
     return known.filter(is_typing if typing else ~is_typing, seen_at__gt=now - EXPIRES_AFTER)
 
@@ -59,7 +59,7 @@ def _still_the_same(
 def close_page(user: User, conversation: Conversation, page_key: str) -> None:
     """The page is closed, hidden or back at the list. A page that shows another conversation by now stays there."""
     with transaction.atomic():
-        gone, _by_model = Looking.objects.filter(user=user, page_key=page_key, conversation=conversation).delete()
+        gone, _by_model = Viewer.objects.filter(user=user, page_key=page_key, conversation=conversation).delete()
         if gone:
             _announce(conversation)
 
@@ -67,7 +67,7 @@ def close_page(user: User, conversation: Conversation, page_key: str) -> None:
 def viewers_of(conversation: Conversation, other_than: User) -> list[ConversationViewer]:
     """The colleagues who have the conversation open, each once, those who type first."""
     now = timezone.now()
-    here = Looking.objects.filter(conversation=conversation, seen_at__gt=now - EXPIRES_AFTER, user__is_active=True)
+    here = Viewer.objects.filter(conversation=conversation, seen_at__gt=now - EXPIRES_AFTER, user__is_active=True)
     found: dict[int, ConversationViewer] = {}
     for row in here.exclude(user=other_than).select_related("user").order_by("pk"):
         is_typing = _is_typing(row, now)
@@ -78,10 +78,10 @@ def viewers_of(conversation: Conversation, other_than: User) -> list[Conversatio
 
 def delete_expired() -> int:
     """Remove rows of pages that are not heard of any more; return how many."""
-    return Looking.objects.filter(seen_at__lt=timezone.now() - EXPIRES_AFTER).delete()[0]
+    return Viewer.objects.filter(seen_at__lt=timezone.now() - EXPIRES_AFTER).delete()[0]
 
 
-def _is_typing(row: Looking, now: datetime) -> bool:
+def _is_typing(row: Viewer, now: datetime) -> bool:
     return row.typing_until is not None and row.typing_until > now
 
 

@@ -124,16 +124,16 @@ def _fetch(attachment: Attachment) -> FetchResult:
     began = time.monotonic()
     try:
         fetched = media.fetch(attachment.source_url, timeout_s=FETCH_TIMEOUT_S)
-    except media.MediaRefused as refused:
+    except media.MediaError as refused:
         if refused.expired:
-            return _refresh(attachment, refused.reason, late=time.monotonic() - began > REFRESH_WITHIN_S)
+            return _refresh(attachment, refused.sentence, late=time.monotonic() - began > REFRESH_WITHIN_S)
         state = State.REFUSED if refused.too_big else State.FAILED
         return FetchResult(
-            state=state, reason=refused.reason, again=refused.transient, fields=(("size", refused.size),)
+            state=state, reason=refused.sentence, again=refused.transient, fields=(("size", refused.size),)
         )
     try:
         return _check(attachment, fetched)
-    except file_rules.FileRefused as refused:
+    except file_rules.FileError as refused:
         fetched.close()
         return FetchResult(state=State.REFUSED, reason=refused.sentence, fields=(("size", fetched.size),))
     except Exception:
@@ -204,7 +204,7 @@ def try_again(conversation: Conversation, attachment: Attachment) -> bool:
 def _check(attachment: Attachment, fetched: media.FetchedFile) -> FetchResult:
     checked = file_rules.check_incoming(fetched.file, fetched.filename)
     if checked.kind in LOUD and not attachment.message.conversation.channel.receive_audio_video:
-        raise file_rules.FileRefused(NOT_RECEIVED)
+        raise file_rules.FileError(NOT_RECEIVED)
     file, kept_as = fetched.file, checked.type
     if checked.convert:
         file, kept_as = file_rules.to_png_first_frame(fetched.file), file_rules.PNG

@@ -93,9 +93,9 @@ def _ask(contact: Contact) -> ProfileResult:
         return ProfileResult(profile)
     try:
         return ProfileResult(profile, _picture(profile.picture_url))
-    except media.MediaRefused as refused:
+    except media.MediaError as refused:
         return ProfileResult(profile, again=refused.transient)
-    except file_rules.FileRefused:
+    except file_rules.FileError:
         return ProfileResult(profile)
 
 
@@ -104,7 +104,7 @@ def _picture(url: str) -> ContentFile:
     try:
         checked = file_rules.check_incoming(fetched.file, fetched.filename, limit=MAX_PICTURE_BYTES)
         if checked.kind != "image":
-            raise file_rules.FileRefused("The profile picture is not an image.")
+            raise file_rules.FileError("The profile picture is not an image.")
         file = file_rules.to_png_first_frame(fetched.file) if checked.convert else fetched.file
         file.seek(0)
         name = file_rules.stored_name(file_rules.PNG if checked.convert else checked.type)

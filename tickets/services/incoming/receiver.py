@@ -13,7 +13,7 @@ from django.conf import settings
 
 from channels_im.messenger import events
 from channels_im.models import Channel, Page
-from channels_im.services.journal.store import IncomingEvent, Refused, Sender
+from channels_im.services.journal.store import IncomingEvent, Sender, UnusableEventError
 from desk.live import publish
 from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Message, MessageChange
@@ -47,7 +47,7 @@ def take_page_event(page: Page, channel: Channel, incoming: IncomingEvent) -> No
     if isinstance(event, events.PolicyEnforcement):
         note_policy(page, channel, incoming)
     elif not isinstance(event, events.Unknown | events.ThreadControl | events.Feedback):
-        raise Refused(f"The {type(event).__name__} names no sender, so it belongs to no conversation.")
+        raise UnusableEventError(f"The {type(event).__name__} names no sender, so it belongs to no conversation.")
 
 
 def note_policy(page: Page, channel: Channel, incoming: IncomingEvent) -> None:

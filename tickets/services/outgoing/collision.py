@@ -14,7 +14,7 @@ OUTSIDE = {
 }
 
 
-class AnsweredMeanwhile(Exception):
+class AnsweredMeanwhileError(Exception):
     """There is an answer the agent's page did not show. `message` is the newest one."""
 
     def __init__(self, message: Message) -> None:
@@ -31,7 +31,9 @@ def author_in_words(message: Message) -> str:
 
 
 def require_seen(user: User, conversation: Conversation, seen: int) -> None:
-    """Raise AnsweredMeanwhile when a colleague, the Page inbox or another app answered after message `seen` (its id).
+    """Raise AnsweredMeanwhileError when anybody else answered after message `seen` (its id).
+
+    Anybody else: a colleague, somebody in the Page inbox, or another app.
 
     The caller holds the conversation's lock: two agents who send in the same second come one after the other.
     """
@@ -41,4 +43,4 @@ def require_seen(user: User, conversation: Conversation, seen: int) -> None:
     answers = answers.exclude(author=user).exclude(source=Message.Source.SYSTEM).exclude(state__in=NOT_SENT)
     newest = answers.select_related("author").order_by("-pk").first()
     if newest is not None:
-        raise AnsweredMeanwhile(newest)
+        raise AnsweredMeanwhileError(newest)

@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from channels_im.messenger.conversations import GraphMessage
 from channels_im.messenger.errors import ErrorKind, GraphError, classify
+from channels_im.messenger.graph_messages import GraphMessage
 from channels_im.models import Page
 from channels_im.services.facebook import connection
 from desk.queue import enqueue

@@ -15,6 +15,7 @@ from PIL import Image
 
 from channels_im.messenger import files as file_rules
 from channels_im.models import Page
+from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
 from tickets.models import Attachment, Conversation, Message
@@ -32,11 +33,11 @@ MAX_CLIENT_KEY_CHARACTERS = 56
 ORIENTATION_TAG = 0x0112
 
 
-class ReplyRefused(Exception):
-    """What was asked for is not allowed. `verdict.sentence` says why, for people; `verdict.code` for programs."""
+class ReplyError(Refused):
+    """A reply that may not be sent, or an action on it that is not possible; `verdict` is the rule that said so."""
 
     def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.sentence)
+        super().__init__(verdict.sentence, verdict.code or "")
         self.verdict = verdict
 
 
@@ -108,7 +109,7 @@ def _check(files: Sequence[File]) -> tuple[list[file_rules.OutgoingFile], list[s
     for file in files:
         try:
             checked.append(file_rules.check_outgoing(file, file.name or ""))
-        except file_rules.FileRefused as refused:
+        except file_rules.FileError as refused:
             refusals.append(refused.sentence)
     return checked, refusals
 
@@ -132,7 +133,7 @@ def queue_reply(
     what it made the first time. With `hold`, what may go out only when the customer writes again is held until then
     (`holds.release`) instead of refused. `user` None: Desk itself writes, which is no person to Meta.
 
-    Raises ReplyRefused, or AnsweredMeanwhile when somebody answered after message `seen` (id). Then nothing is kept.
+    Raises ReplyError, or AnsweredMeanwhileError when somebody answered after message `seen` (id). Then nothing is kept.
     """
     text = clean_text(text)
     key = stored_key(client_key)
@@ -141,7 +142,7 @@ def queue_reply(
         return known
     verdict, checked = _ask(user, conversation.pk, text, files, hold)
     if not verdict.allowed and not (hold and verdict.waits_for_customer and part_count):
-        raise ReplyRefused(verdict)
+        raise ReplyError(verdict)
     _check_reply_to(conversation, reply_to_mid)
     attachments = [_store(file, found) for file, found in zip(files, checked, strict=True)]
     try:
@@ -153,7 +154,7 @@ def queue_reply(
             if conversation.last_customer_message_at is None:  # they never wrote, or were erased while we asked
                 again = may_send(user, conversation)
                 if again.code == Refusal.CONTACT_ERASED:
-                    raise ReplyRefused(again)
+                    raise ReplyError(again)
             if user is not None and seen is not None:
                 collision.require_seen(user, conversation, seen)
             if not verdict.allowed and policy(window_of(conversation), author_is_human=user is not None):
@@ -260,6 +261,6 @@ def _forget(attachments: Iterable[Attachment]) -> None:
 
 
 def require(condition: object, sentence: str) -> None:
-    """Raise ReplyRefused with this sentence when the condition does not hold: not possible in the present state."""
+    """Raise ReplyError with this sentence when the condition does not hold: not possible in the present state."""
     if not condition:
-        raise ReplyRefused(Verdict(False, Refusal.NOT_POSSIBLE, sentence))
+        raise ReplyError(Verdict(False, Refusal.NOT_POSSIBLE, sentence))

@@ -12,7 +12,8 @@ from django.utils import timezone
 from channels_im.messenger import files as file_rules
 from channels_im.messenger import send_api
 from channels_im.messenger.errors import ErrorKind, GraphError, GraphUnreachable, Verdict
-from channels_im.messenger.send_api import SendPolicy, SendResult
+from channels_im.messenger.send_api import SendResult
+from channels_im.messenger.send_policy import SendPolicy
 from channels_im.models import Page
 from channels_im.services.facebook import connection
 from tickets.models import Message

@@ -16,7 +16,7 @@ from tickets.rules.sending import Action, Refusal, Verdict
 from tickets.rules.window import policy
 from tickets.services.conversation import access, messages
 from tickets.services.outgoing import collision, delivery_status, held_replies, requeue
-from tickets.services.outgoing.replies import ReplyRefused, may_send, require, window_of
+from tickets.services.outgoing.replies import ReplyError, may_send, require, window_of
 from tickets.services.webhooks import events
 
 State = Message.State
@@ -57,25 +57,25 @@ def marks_of(conversation_ids: Collection[int]) -> dict[int, Mark]:
 
 
 def retry(user: User, message: Message, seen: int | None = None) -> Message:
-    """Queue a failed reply again. Raises ReplyRefused when it may not be sent now, or is not a failed one any more.
+    """Queue a failed reply again. Raises ReplyError when it may not be sent now, or is not a failed one any more.
 
-    Raises AnsweredMeanwhile when somebody else answered after it was written: with the id of that answer as `seen` it
-    goes out all the same. `release` and `send_again` ask in the same way.
+    Raises AnsweredMeanwhileError when somebody else answered after it was written: with the id of that answer as
+    `seen` it goes out all the same. `release` and `resend` do the same.
     """
     return _queue_again(user, message, State.FAILED, "This message is not waiting to be retried any more.", seen)
 
 
 def release(user: User, message: Message, seen: int | None = None) -> Message:
-    """Queue a held reply. Raises ReplyRefused when the reason still stands, or it is not held any more."""
+    """Queue a held reply. Raises ReplyError when the reason still stands, or it is not held any more."""
     return _queue_again(user, message, State.HELD, "This message is not held any more.", seen)
 
 
 def hold_until_customer_writes(user: User, message: Message) -> Message:
-    """Let a held reply go out by itself when the customer writes. Raises ReplyRefused when it lacks something else."""
+    """Let a held reply go out by itself when the customer writes. Raises ReplyError when it lacks something else."""
     _require_access(user, message)
     verdict = may_send(user, message.conversation)
     if not verdict.allowed and not verdict.waits_for_customer:
-        raise ReplyRefused(verdict)
+        raise ReplyError(verdict)
     with transaction.atomic():
         conversation = _lock_conversation_of(message)
         is_shut = policy(window_of(conversation), author_is_human=True) is None
@@ -92,7 +92,7 @@ def hold_until_customer_writes(user: User, message: Message) -> Message:
 def resend(user: User, message: Message, seen: int | None = None) -> Message:
     """Queue an unsure reply again: the agent has looked, and it did not arrive.
 
-    Raises ReplyRefused while Desk still finds out by itself, and for an error after which Meta says such messages were
+    Raises ReplyError while Desk still finds out by itself, and for an error after which Meta says such messages were
     delivered (1/1357046): those are never sent again.
     """
     require(
@@ -107,7 +107,7 @@ def resend(user: User, message: Message, seen: int | None = None) -> Message:
 
 
 def mark_arrived(user: User, message: Message) -> Message:
-    """Take the agent's word that an unsure reply arrived. Raises ReplyRefused when it is not unsure any more."""
+    """Take the agent's word that an unsure reply arrived. Raises ReplyError when it is not unsure any more."""
     _require_access(user, message)
     with transaction.atomic():
         conversation = _lock_conversation_of(message)
@@ -127,7 +127,7 @@ def mark_arrived(user: User, message: Message) -> Message:
 def cancel(user: User, message: Message) -> str:
     """Remove a reply that has not gone out (failed, held, or queued and not yet taken) and return its text.
 
-    Raises ReplyRefused when it is being sent, may have been sent, or was.
+    Raises ReplyError when it is being sent, may have been sent, or was.
     """
     _require_access(user, message)
     with transaction.atomic():
@@ -154,7 +154,7 @@ def _queue_again(user: User, message: Message, state: str, gone: str, seen: int 
     _require_access(user, message)
     verdict = may_send(user, message.conversation)
     if not verdict.allowed:
-        raise ReplyRefused(verdict)
+        raise ReplyError(verdict)
     with transaction.atomic():
         conversation = _lock_conversation_of(message)
         waiting = Message.objects.filter(
@@ -170,7 +170,7 @@ def _queue_again(user: User, message: Message, state: str, gone: str, seen: int 
 
 def _require_access(user: User, message: Message) -> None:
     if not access.conversations_for(user).filter(pk=message.conversation_id).exists():
-        raise ReplyRefused(
+        raise ReplyError(
             Verdict(False, Refusal.NOT_ASSOCIATED, "You are not an agent of this conversation.", Action.ASSOCIATE)
         )
 

@@ -26,7 +26,7 @@ from tickets.rules.emoji import is_emoji
 from tickets.rules.sending import Refusal, Verdict
 from tickets.services.conversation import message_changes, messages
 from tickets.services.outgoing import replies
-from tickets.services.outgoing.replies import ReplyRefused
+from tickets.services.outgoing.replies import ReplyError
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +52,17 @@ def shown(message: Message) -> str:
 
 
 def react(user: User, message: Message, emoji: str) -> None:
-    """Wish for `emoji` as the Page's reaction to `message` ("": none). Raises ReplyRefused.
+    """Wish for `emoji` as the Page's reaction to `message` ("": none). Raises ReplyError.
 
     The rules of a reply decide: whoever may not answer here may not react either.
     """
     if emoji and not is_emoji(emoji):
-        raise ReplyRefused(_no("A reaction is one emoji. Choose one from the list."))
+        raise ReplyError(_no("A reaction is one emoji. Choose one from the list."))
     if not may_be_reacted_to(message):
-        raise ReplyRefused(_no("This message cannot be reacted to."))
+        raise ReplyError(_no("This message cannot be reacted to."))
     verdict = replies.may_send(user, message.conversation)
     if not verdict.allowed:
-        raise ReplyRefused(verdict)
+        raise ReplyError(verdict)
     with transaction.atomic():
         messages.lock(message.conversation)
         message.refresh_from_db(fields=["reactions"])

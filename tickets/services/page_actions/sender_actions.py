@@ -14,7 +14,7 @@ from django.utils import timezone
 from channels_im.messenger import send_api
 from channels_im.messenger.errors import GraphError
 from desk.models import User
-from tickets.models import Conversation, PageSignal
+from tickets.models import Conversation, SenderAction
 from tickets.rules import sending
 from tickets.rules.window import WindowState
 from tickets.services.outgoing import replies
@@ -23,19 +23,19 @@ logger = logging.getLogger(__name__)
 
 TYPING_EVERY = timedelta(seconds=10)  # Messenger shows the dots for 20 s
 TYPING_LASTS = timedelta(seconds=20)
-WORTH = {PageSignal.Kind.TYPING: timedelta(seconds=5), PageSignal.Kind.SEEN: timedelta(seconds=60)}
+WORTH = {SenderAction.Kind.TYPING: timedelta(seconds=5), SenderAction.Kind.SEEN: timedelta(seconds=60)}
 AT_ONCE = 10
 MOST = 50
 TIMEOUT_S = 3.0
 
-Kind = PageSignal.Kind
+Kind = SenderAction.Kind
 
 
 def typing(user: User, conversation: Conversation, *, is_on: bool = True) -> None:
     """An agent is typing a reply, or has stopped. Asked often, it is told every ten seconds."""
     if not conversation.channel.shows_typing or not _may_show(user, conversation):
         return
-    now, rows = timezone.now(), PageSignal.objects.filter(conversation=conversation, kind=Kind.TYPING)
+    now, rows = timezone.now(), SenderAction.objects.filter(conversation=conversation, kind=Kind.TYPING)
     if is_on:
         _want(conversation, Kind.TYPING, rows.filter(wanted_at__lte=now - TYPING_EVERY), now)
     else:
@@ -46,14 +46,14 @@ def typing(user: User, conversation: Conversation, *, is_on: bool = True) -> Non
 def seen(user: User, conversation: Conversation) -> None:
     """An agent who may answer has read what the customer wrote."""
     if conversation.channel.shows_seen and _may_show(user, conversation):
-        rows = PageSignal.objects.filter(conversation=conversation, kind=Kind.SEEN)
+        rows = SenderAction.objects.filter(conversation=conversation, kind=Kind.SEEN)
         _want(conversation, Kind.SEEN, rows, timezone.now())
 
 
-def _want(conversation: Conversation, kind: str, rows: QuerySet[PageSignal, PageSignal], now: datetime) -> None:
+def _want(conversation: Conversation, kind: str, rows: QuerySet[SenderAction, SenderAction], now: datetime) -> None:
     if not rows.update(is_on=True, is_waiting=True, wanted_at=now):
-        first = PageSignal(conversation=conversation, kind=kind, wanted_at=now)
-        PageSignal.objects.bulk_create([first], ignore_conflicts=True)
+        first = SenderAction(conversation=conversation, kind=kind, wanted_at=now)
+        SenderAction.objects.bulk_create([first], ignore_conflicts=True)
 
 
 def _may_show(user: User, conversation: Conversation) -> bool:
@@ -65,13 +65,13 @@ def _is_open(conversation: Conversation) -> bool:
 
 
 # --- Sending ----------------------------------------------------------------------------------------------------------
-def waiting() -> QuerySet[PageSignal, PageSignal]:
+def waiting() -> QuerySet[SenderAction, SenderAction]:
     """Return what is still worth showing."""
     now = timezone.now()
     fresh = Q()
     for kind, worth in WORTH.items():
         fresh |= Q(kind=kind, wanted_at__gt=now - worth)
-    return PageSignal.objects.filter(fresh, is_waiting=True).exclude(
+    return SenderAction.objects.filter(fresh, is_waiting=True).exclude(
         conversation__channel__page__rate_limited_until__gt=now
     )
 
@@ -92,13 +92,13 @@ def send_due() -> int:
     return len(calls)
 
 
-def _claim(row: PageSignal) -> bool:
+def _claim(row: SenderAction) -> bool:
     """Take the row before the call: whatever becomes of it, it is not sent again."""
-    same = PageSignal.objects.filter(pk=row.pk, is_waiting=True, wanted_at=row.wanted_at)
+    same = SenderAction.objects.filter(pk=row.pk, is_waiting=True, wanted_at=row.wanted_at)
     return bool(same.update(is_waiting=False))
 
 
-def _call(row: PageSignal) -> partial[None] | None:
+def _call(row: SenderAction) -> partial[None] | None:
     """Return the call to Meta, or None when the rules have come to forbid it."""
     conversation = row.conversation
     channel = conversation.channel

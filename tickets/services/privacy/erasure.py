@@ -22,6 +22,7 @@ from django.utils import timezone
 from channels_im.models import Page
 from channels_im.services.journal import redaction
 from desk import audit_log
+from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
 from tickets.models import (
@@ -30,13 +31,13 @@ from tickets.models import (
     Conversation,
     Draft,
     Erasure,
-    Looking,
     Message,
     MessageChange,
     Moderation,
     PageReaction,
-    PageSignal,
+    SenderAction,
     Ticket,
+    Viewer,
 )
 from tickets.services.conversation import messages as message_service
 from tickets.services.page_actions import moderation
@@ -56,10 +57,6 @@ BUSY = "Messages of this person are coming in at this moment. Nothing was erased
 SENDING = "A reply to this person is being sent at this moment. Nothing was erased. Try again in a few seconds."
 NOT_ALLOWED = "Only an administrator with the permission “Can erase a person” can do this."
 TELLING = "Facebook is being told of a block of this person at this moment. Nothing was erased. Try again in a minute."
-
-
-class Refused(Exception):
-    """Nothing was erased; the text says why, for people."""
 
 
 def may_erase(user: Any) -> bool:
@@ -102,7 +99,7 @@ def erase(user: User, contact: Contact) -> Erasure:
             if person.erased_at is not None:
                 return _receipt_of(person)
             return _erase(user, person, found)
-    except redaction.Busy:
+    except redaction.DeliveryBusyError:
         raise Refused(BUSY) from None
 
 
@@ -205,8 +202,8 @@ def _keep_shells(user: User, person: Contact, receipt: Erasure) -> None:
     tickets = Ticket.objects.filter(conversation__contact=person)
     tickets.update(subject="")
     tickets.filter(status=Ticket.Status.OPEN).update(status=Ticket.Status.CLOSED, closed_at=now)
-    Looking.objects.filter(conversation__contact=person).delete()
-    PageSignal.objects.filter(conversation__contact=person).delete()
+    Viewer.objects.filter(conversation__contact=person).delete()
+    SenderAction.objects.filter(conversation__contact=person).delete()
     for conversation in Conversation.objects.filter(contact=person).select_related("contact", "channel"):
         conversation.message_count = conversation.messages.filter(kind=Message.Kind.MESSAGE).count()
         conversation.unread_count = 0

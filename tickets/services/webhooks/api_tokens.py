@@ -5,11 +5,8 @@ from django.db.models import Q, QuerySet
 from rest_framework.authtoken.models import Token
 
 from desk import audit_log
+from desk.errors import Refused
 from desk.models import User
-
-
-class Refused(Exception):
-    """What was asked for is not allowed; the text says why, for people."""
 
 
 def users_for(maker: User) -> QuerySet[User, User]:

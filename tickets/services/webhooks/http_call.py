@@ -6,36 +6,22 @@ Touches no database: it runs in threads.
 import hashlib
 import hmac
 import http.client
-import re
 import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
-from desk.safe_http import DEFAULT_PORTS, Exchange, is_listed, is_public, resolve
+from desk.safe_http import AddressError, Exchange, Problem, Target, parse_url
 
 TIMEOUT_S = 10.0
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|[0-9a-f:.]+")
-_BLANKS_AND_BACKSLASH = re.compile(r"[\x00-\x20\x7f\\]")
-_SAFE = "/%:=&?~+!$,;'()*@-._"
-
-
-class AddressRefused(Exception):
-    """An address to which nothing is sent; the text says why, for people."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a call goes. `selector` is the quoted path with its query; `listed`: DESK_EVENT_HOSTS names the host."""
-
-    scheme: str
-    host: str
-    port: int
-    selector: str
-    listed: bool
+SENTENCES = {
+    Problem.MALFORMED: "The address is malformed. Write it as https://example.com/path.",
+    Problem.USER_NAME: "The address holds a user name. Leave it out: the signature proves that it is Desk.",
+    Problem.NOT_HTTPS: "Only https addresses are allowed. DESK_EVENT_HOSTS can allow this host by http.",
+    Problem.PRIVATE: "The address leads to a private network. Only DESK_EVENT_HOSTS can allow this host.",
+}
 
 
 @dataclass(frozen=True)
@@ -55,37 +41,19 @@ class CallResult:
         return self.status == http.client.GONE
 
 
-def parse_url(url: str) -> Target:
-    """Return where `url` leads; asks no DNS. Raises AddressRefused.
+def webhook_target(url: str) -> Target:
+    """Return where `url` leads; asks no DNS. Raises AddressError.
 
-    https, to any host; http, and private addresses, only to hosts that DESK_EVENT_HOSTS names.
+    https, to any public host; http, and private addresses, only to hosts that DESK_EVENT_HOSTS names.
     """
-    if _BLANKS_AND_BACKSLASH.search(url) or not url.isascii():
-        raise AddressRefused("The address holds a blank or a sign that addresses do not have. Check it.")
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        raise AddressRefused("The address is malformed. Write it as https://example.com/path.") from None
-    if parts.scheme not in DEFAULT_PORTS or not _HOST.fullmatch(host):
-        raise AddressRefused("The address is malformed. Write it as https://example.com/path.")
-    if "@" in parts.netloc:
-        raise AddressRefused("The address holds a user name. Leave it out: the signature proves that it is Desk.")
-    port = port or DEFAULT_PORTS[parts.scheme]
-    listed = is_listed(host, port, parts.scheme, [entry.strip().lower() for entry in settings.DESK_EVENT_HOSTS])
-    if not listed and parts.scheme != "https":
-        raise AddressRefused("Only https addresses are allowed. DESK_EVENT_HOSTS can allow this host by http.")
-    if not listed and (host == "localhost" or host.endswith(".localhost") or (_is_ip(host) and not is_public(host))):
-        raise AddressRefused(PRIVATE)
-    selector = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
-    return Target(parts.scheme, host, port, selector, listed)
+    if not url.isascii():
+        raise AddressError(Problem.MALFORMED)
+    return parse_url(url, settings.DESK_EVENT_HOSTS)
 
 
-PRIVATE = "The address leads to a private network, which is not allowed. DESK_EVENT_HOSTS can allow this host."
-
-
-def _is_ip(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdecimal()
+def sentence_for(error: AddressError) -> str:
+    """Return what an administrator reads about an address that is refused."""
+    return SENTENCES[Problem(error.code)]
 
 
 def signature(secrets: Iterable[str], body: bytes, at: int) -> str:
@@ -109,8 +77,8 @@ class WebhookCall:
         """Send it; never raises what a network or a receiver can do."""
         try:
             return self._send(time.monotonic() + TIMEOUT_S)
-        except AddressRefused as refused:
-            return CallResult(None, str(refused))
+        except AddressError as refused:
+            return CallResult(None, sentence_for(refused))
         except ssl.SSLCertVerificationError:
             return CallResult(None, "The host could not prove who it is: its certificate is not valid.")
         except TimeoutError:
@@ -119,10 +87,6 @@ class WebhookCall:
             return CallResult(None, "The address could not be reached, or broke off.")
 
     def _send(self, deadline: float) -> CallResult:
-        where = parse_url(self.url)
-        addresses = resolve(where.host, where.port)
-        if not where.listed and not all(map(is_public, addresses)):
-            raise AddressRefused(PRIVATE)
         headers = {
             "Content-Type": "application/json",
             "Content-Length": str(len(self.body)),
@@ -132,8 +96,8 @@ class WebhookCall:
             "Desk-Event-Type": self.event_type,
             "Desk-Signature": signature(self.secrets, self.body, int(time.time())),
         }
-        with Exchange(where.scheme, where.host, where.port, addresses, deadline) as exchange:
-            answer = exchange.request("POST", where.selector, headers, self.body)
+        with Exchange(webhook_target(self.url), deadline) as exchange:
+            answer = exchange.request("POST", headers, self.body)
             if not 200 <= answer.status < 300:
                 moved = "; Desk follows no redirects" if 300 <= answer.status < 400 else ""
                 return CallResult(answer.status, f"The address answered {answer.status}{moved}.")

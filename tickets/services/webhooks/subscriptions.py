@@ -9,27 +9,25 @@ from django.utils import timezone
 
 from desk import audit_log
 from desk.encryption import Secret
+from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
+from desk.safe_http import AddressError
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.models.events import TEST_EVENT
 from tickets.services.webhooks.events import TASK
-from tickets.services.webhooks.http_call import AddressRefused, parse_url
+from tickets.services.webhooks.http_call import sentence_for, webhook_target
 
 State = EventDelivery.State
 SETTLED = (State.DELIVERED, State.FAILED, State.DROPPED)
 
 
-class Refused(Exception):
-    """What was asked for is not possible; the text says why, for people."""
-
-
 def check_address(url: str) -> None:
     """Raise ValidationError when nothing may be sent to this address. Asks no DNS: that is done before each call."""
     try:
-        parse_url(url)
-    except AddressRefused as refused:
-        raise ValidationError(str(refused)) from None
+        webhook_target(url)
+    except AddressError as refused:
+        raise ValidationError(sentence_for(refused)) from None
 
 
 def create(user: User, *, name: str, url: str, events: Collection[str]) -> EventSubscription:
@@ -126,5 +124,5 @@ def _in_order(events: Collection[str]) -> list[str]:
 
 def _place(url: str) -> str:
     """Where an address leads, without its path and query: some services write their password there."""
-    where = parse_url(url)
+    where = webhook_target(url)
     return f"{where.scheme}://{where.host}"

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
 from desk import audit_log
+from desk.errors import Refused
 from tickets.models import EventDelivery, EventSubscription
 from tickets.services.conversation.access import SEES_ALL
 from tickets.services.webhooks import subscriptions as service
@@ -167,7 +168,7 @@ def readable(body: str) -> str:
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         service.resend(request.user, get_object_or_404(EventDelivery, pk=pk))
-    except service.Refused as refused:
+    except Refused as refused:
         messages.error(request, str(refused))
     else:
         messages.success(request, "The event is being sent again.")
