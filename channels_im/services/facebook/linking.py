@@ -65,7 +65,7 @@ class Grant:
     def loss_of(self, page_id: str) -> Page.Reason | None:
         """Return why this login gives no working access to a Page, or None when it does."""
         info = self.page(page_id)
-        if info is None or not info.access_token:
+        if info is None:
             return Page.Reason.PERMISSION_REVOKED if self.missing_permissions else Page.Reason.PAGE_DESELECTED
         if self.token.missing_scopes(page_id):
             return Page.Reason.PERMISSION_REVOKED
@@ -256,12 +256,16 @@ def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, asked_for: b
     was_connected = page.is_connected
     page.facebook_account = result.account
     page.name, page.tasks = info.name[:200], list(info.tasks)
-    page.page_token, page.token_expires_at = info.access_token, None
+    if info.access_token:  # a Page listed without a token keeps the one it has: the check says what that is worth
+        page.page_token, page.token_expires_at = info.access_token, None
     page.save(update_fields=["facebook_account", "name", "tasks", "page_token", "token_expires_at"])
     if picture := grant.pictures.get(info.page_id):
         page_pictures.keep(page, picture)
     result.pages.append(page)
-    if reason := grant.loss_of(info.page_id):
+    reason = grant.loss_of(info.page_id)
+    if reason is None and not page.page_token:
+        reason = Page.Reason.PERMISSION_REVOKED
+    if reason:
         _stop(result, page, reason)
     elif not was_connected:
         connection.mark_connected(page)
