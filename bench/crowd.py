@@ -16,7 +16,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from channels_im.models import Channel, ChannelAgent
 from desk.models import Agent, User
-from tickets.services.access import GRANTS
+from tickets.services.conversation.access import GRANTS
 
 channel = Channel.objects.get(page__page_id="{page_id}", deleted_at=None)
 for number in range({pages}):

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.defaults import permission_denied
 
 from channels_im.models import Channel, PendingLink
-from channels_im.services import linking as service
+from channels_im.services.facebook import linking as service
 from channels_im.setup import linking as pages
 from channels_im.setup.access import LINK_FACEBOOK, may
 
@@ -55,7 +55,7 @@ class LinkAdapter(DefaultSocialAccountAdapter):
                 page=channel.page if channel else None,
                 next_url=next_url,
             )
-        except service.LinkRefused as refusal:
+        except service.LinkError as refusal:
             raise ImmediateHttpResponse(pages.failed(request, str(refusal), channel=channel)) from None
         if isinstance(outcome, PendingLink):
             raise ImmediateHttpResponse(redirect("setup:link_decide"))

@@ -9,17 +9,18 @@ class ChannelsImConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from channels_im import checks, signals
-        from channels_im.services import checking, claims, connection, expiry, journal, linking, subscriptions
+        from channels_im.services.facebook import connection, daily_check, expiry_warnings, linking, subscriptions
+        from channels_im.services.journal import claims, store
         from channels_im.setup import menu
-        from desk import health, schedules, sweep
+        from desk import health, schedules, sweeper
 
-        sweep.register("journal", journal.is_due, journal.TASK, claims.reclaim_stale)
-        health.register("journal", journal.report)
-        sweep.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
-        sweep.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)
-        sweep.register("undecided logins", reclaim=linking.forget_undecided)
-        schedules.register("check Facebook", checking.TASK, schedules.DAILY)
-        schedules.register("warn of ending logins", expiry.TASK, schedules.HOURLY)
+        sweeper.register("journal", store.is_due, store.TASK, claims.reclaim_stale)
+        health.register("journal", store.report)
+        sweeper.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
+        sweeper.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)
+        sweeper.register("undecided logins", reclaim=linking.forget_undecided)
+        schedules.register("check Facebook", daily_check.TASK, schedules.DAILY)
+        schedules.register("warn of ending logins", expiry_warnings.TASK, schedules.HOURLY)
         post_migrate.connect(schedules.keep, sender=self)
         checks.register()
         signals.connect()

@@ -1,25 +1,36 @@
-"""What the queue runs for Instant Messaging. A task is a nudge: the rows say what there is to do."""
+"""The tasks the queue runs for Instant Messaging. A queued task is only a hint: the rows say what is to be done."""
 
 from channels_im.models import FacebookAccount
-from channels_im.services import checking, drain, expiry
+from channels_im.services.facebook import connection, daily_check, expiry_warnings, subscriptions
+from channels_im.services.journal import drain
 
 
 def drain_journal() -> int:
-    """Take in what Meta delivered; return how many deliveries."""
+    """Process the deliveries that are due; return how many."""
     return drain.drain_journal()
 
 
+def drain_subscriptions() -> int:
+    """Check the token and the webhook subscription of the Pages that are due; return how many."""
+    return subscriptions.drain_subscriptions()
+
+
+def mail_administrators() -> int:
+    """Send the e-mails about Pages that are due; return how many."""
+    return connection.mail_administrators()
+
+
 def check_all() -> int:
-    """Ask Meta about every Page with a channel and every Facebook login; scheduled daily."""
-    return checking.check_all()
+    """Request a check of every Page with a channel and every Facebook login; scheduled daily."""
+    return daily_check.check_all()
 
 
 def check_account(pk: int) -> bool:
-    """Ask Meta about one Facebook login; False when it is gone or Meta gave no answer."""
+    """Check one Facebook login with Meta; return False when it is gone or Meta gave no answer."""
     account = FacebookAccount.objects.filter(pk=pk).first()
-    return account is not None and checking.check_account(account)
+    return account is not None and daily_check.check_account(account)
 
 
 def warn_of_ending_logins() -> int:
-    """Tell administrators of Facebook logins that end soon; scheduled hourly. Returns how many e-mails were sent."""
-    return expiry.warn()
+    """Warn administrators of Facebook logins that end soon; scheduled hourly. Return how many e-mails were sent."""
+    return expiry_warnings.warn()

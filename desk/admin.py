@@ -11,7 +11,7 @@ from django.forms import CheckboxSelectMultiple
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 
-from desk import guards
+from desk import deletion_checks
 from desk.models import Agent, Department
 
 
@@ -37,7 +37,7 @@ class ReadOnlyAdmin(SetupModelAdmin):
 
 
 class GuardedAdmin(SetupModelAdmin):
-    """Deleting is refused with a sentence while something still needs the object (desk.guards)."""
+    """Deleting is refused with a sentence while something still needs the object (desk.deletion_checks)."""
 
     delete_confirmation_template = "admin/guarded_delete.html"
     delete_selected_confirmation_template = "admin/guarded_delete_selected.html"
@@ -47,7 +47,7 @@ class GuardedAdmin(SetupModelAdmin):
             # We are in the admin's transaction: nobody may begin to use them between this question and the deletion.
             list(self.model.objects.select_for_update().order_by("pk"))
         to_delete, counts, missing, protected = super().get_deleted_objects(objs, request)
-        reasons = [sentence for obj in objs for sentence in guards.reasons(obj)]
+        reasons = [sentence for obj in objs for sentence in deletion_checks.reasons_to_keep(obj)]
         return to_delete, counts, missing, reasons or protected
 
 

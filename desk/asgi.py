@@ -12,13 +12,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
 django.setup(set_prefix=False)
 
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
-from channels_im.webhook import door  # noqa: E402
-from desk.serving import Handler  # noqa: E402
-from desk.stream import LiveDoor, Receive, Scope, Send  # noqa: E402
-from tickets.views import open_pages  # noqa: E402
+from channels_im.webhook import asgi  # noqa: E402
+from desk.asgi_handler import Handler  # noqa: E402
+from desk.live.sse import LiveStream, Receive, Scope, Send  # noqa: E402
+from tickets.views import live_rows  # noqa: E402
 
 django_application = Handler()
-live = LiveDoor(open_pages.reader_of, open_pages.visible, open_pages.read)
+live = LiveStream(live_rows.reader_of, live_rows.visible, live_rows.read)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,7 +30,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["path"] == "/live/":
         await live(scope, receive, send)
     elif scope["path"] == webhook.PATH and scope["method"] == "POST":
-        await door.post(scope, receive, send)
+        await asgi.post(scope, receive, send)
     else:
         await django_application(scope, receive, send)
 

@@ -20,11 +20,11 @@ CHUNK_BYTES = 65_536
 _per_thread = threading.local()
 
 
-class AnswerTooLarge(Exception):
+class AnswerTooLargeError(Exception):
     """The answer has more bytes than its reader allows."""
 
 
-class AnswerTooSlow(Exception):
+class AnswerTooSlowError(Exception):
     """The answer did not end in time."""
 
 
@@ -92,9 +92,9 @@ def read_body(response: requests.Response, *, max_bytes: int, timeout_s: float) 
     while part := response.raw.read1(CHUNK_BYTES, decode_content=True):
         size += len(part)
         if size > max_bytes:
-            raise AnswerTooLarge
+            raise AnswerTooLargeError
         if time.monotonic() > deadline:
-            raise AnswerTooSlow
+            raise AnswerTooSlowError
         parts.append(part)
     return b"".join(parts)
 

@@ -48,7 +48,7 @@ class Agent(models.Model):
 
 
 class LiveEvent(models.Model):
-    """What changed, for open pages of other processes; short-lived, only where databases cannot notify (desk.live)."""
+    """An announcement to open pages, kept for minutes; used only where the database cannot notify (desk.live)."""
 
     payload = models.JSONField()
     created_at = models.DateTimeField(default=timezone.now, db_index=True)

@@ -15,7 +15,7 @@ from PIL import Image
 from channels_im.models import Channel, ChannelAgent, FacebookAccount, ImPreferences, Page, WebhookDelivery
 from desk.models import Agent, Department, User
 from tickets.models import Contact, Conversation, Message
-from tickets.services import contacts, threads
+from tickets.services.conversation import contacts, messages
 
 WEBHOOK_URL = "/webhooks/messenger/"
 PASSWORD = "desk-demo"
@@ -91,7 +91,7 @@ def make_conversation(channel: Channel | None = None, psid: str = "", **contact_
 def receive(conversation: Conversation, text: str = "Hello", at: datetime = NOON, **fields: Any) -> Message:
     """Let the customer have written `text` at `at`, as intake would store it."""
     fields.setdefault("mid", f"m_in_{next(_numbers)}")
-    message, _created = threads.add_message(
+    message, _created = messages.add_message(
         conversation, direction="in", source="customer", state="received", sent_at=at, text=text, **fields
     )
     return message
@@ -104,7 +104,9 @@ def answer(
     fields.setdefault("source", "agent")
     if state in ("sent", "delivered", "read"):
         fields.setdefault("mid", f"m_out_{next(_numbers)}")
-    message, _created = threads.add_message(conversation, direction="out", state=state, sent_at=at, text=text, **fields)
+    message, _created = messages.add_message(
+        conversation, direction="out", state=state, sent_at=at, text=text, **fields
+    )
     return message
 
 

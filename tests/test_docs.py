@@ -41,6 +41,15 @@ def test_links_to_sections_exist(document):
         assert section in anchors, f"{name}#{section}"
 
 
+def test_the_files_that_contributing_names_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:desk|channels_im|tickets|sandbox|launcher|templates|static|tests|docs)/[\w./-]*)", text)
+    assert len(named) > 50
+    assert not [name for name in named if not (ROOT / name).exists()]
+    for folder, names in re.findall(r"`(tickets/services/\w+/)` \(([^)]+)\)", text):
+        assert not [name for name in re.findall(r"`(\w+\.py)`", names) if not (ROOT / folder / name).exists()]
+
+
 def test_the_readme_links_every_document():
     linked = set(re.findall(r"\]\(([\w/.-]+\.md)\)", (ROOT / "README.md").read_text()))
     assert {str(path.relative_to(ROOT)) for path in DOCUMENTS} - {"README.md"} <= linked
@@ -72,3 +81,29 @@ def test_the_files_that_the_architecture_names_are_there():
     modules = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
     shorter = re.findall(r"`(?:\w+/)?(\w+\.py)\b", text)
     assert not [name for name in shorter if name not in modules]
+
+
+def architecture() -> str:
+    return (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_tree_of_the_architecture_shows_every_room():
+    tree = architecture().split("```")[1]
+    for base in ("channels_im/services", "tickets/services", "tickets", "channels_im", "desk"):
+        rooms = {path.name for path in (ROOT / base).iterdir() if (path / "__init__.py").exists()}
+        assert not [
+            room
+            for room in sorted(rooms - {"migrations", "management", "formats", "templatetags"})
+            if f"{room}/" not in tree
+        ]
+
+
+def test_the_architecture_lists_every_registry():
+    table = architecture().split("## Registries")[1].split("##")[0]
+    for app in ("desk", "channels_im", "tickets"):
+        for path in (ROOT / app).rglob("*.py"):
+            for name in re.findall(r"^def (register(?:_\w+)?)\(.+", path.read_text(), re.MULTILINE):
+                if name == "register" and "def register() ->" in path.read_text() and "checks" not in path.name:
+                    continue  # a module that registers its own things with others
+                file = str(path.relative_to(ROOT))
+                assert any(f"`{name}`" in line and file in line for line in table.splitlines()), f"{name} in {file}"

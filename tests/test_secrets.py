@@ -22,11 +22,11 @@ from rest_framework.authtoken.models import Token
 
 from channels_im import tasks
 from channels_im.models import FacebookAccount, Page, PendingLink
-from channels_im.services import connection, linking, subscriptions
+from channels_im.services.facebook import connection, linking, subscriptions
 from tests.factories import make_agent, make_channel, make_conversation, make_page, make_user, receive
 from tickets.models import EventDelivery, EventSubscription, EventType
-from tickets.services import outbox, replies
-from tickets.services.event_calls import Call
+from tickets.services.outgoing import outbox, replies
+from tickets.services.webhooks.http_call import WebhookCall
 
 pytestmark = pytest.mark.django_db
 
@@ -198,7 +198,7 @@ def test_no_log_line_and_no_e_mail_shows_one_whatever_meta_answers(channel, conv
             tasks.check_account(FacebookAccount.objects.get(facebook_user_id="218471").pk)
             replies.queue_reply(alice, conversation, text="Hello")
             outbox.drain_outbox()
-            with pytest.raises(linking.LinkRefused) as refusal:
+            with pytest.raises(linking.LinkError) as refusal:
                 linking.read_grant(USER_TOKEN)
             assert leaked(str(refusal.value)) == []
         connection.require_reauth(channel.page, Page.Reason.PASSWORD_CHANGED, Page.DetectedBy.CHECK)
@@ -219,4 +219,4 @@ def test_neither_repr_nor_a_debug_page_shows_one(channel, administrator):
     assert leaked(repr(vars(page))) == []
     assert leaked(repr(vars(FacebookAccount.objects.get()))) == []
     assert leaked(repr(vars(EventSubscription.objects.get()))) == []
-    assert leaked(repr(Call("https://crm.example.com", "id", "test", b"{}", (EVENT_SECRET,)))) == []
+    assert leaked(repr(WebhookCall("https://crm.example.com", "id", "test", b"{}", (EVENT_SECRET,)))) == []

@@ -12,8 +12,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
 from desk.admin import ReadOnlyAdmin, SetupModelAdmin
+from desk.errors import Refused
 from tickets.models import CannedReply, Contact, Erasure
-from tickets.services import erasing, moderation
+from tickets.services.page_actions import moderation
+from tickets.services.privacy import erasure
 
 
 @admin.register(CannedReply)
@@ -73,8 +75,8 @@ class PersonAdmin(ReadOnlyAdmin):
 
     def erase(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Say what goes and what stays (GET); erase when that was ticked (POST)."""
-        if not erasing.may_erase(request.user):
-            raise PermissionDenied(erasing.NOT_ALLOWED)
+        if not erasure.may_erase(request.user):
+            raise PermissionDenied(erasure.NOT_ALLOWED)
         person = get_object_or_404(Contact.objects.select_related("page", "erasure"), pk=pk)
         if hasattr(person, "erasure"):
             return redirect(receipt_url(person.erasure))
@@ -82,8 +84,8 @@ class PersonAdmin(ReadOnlyAdmin):
         if request.method == "POST":
             if request.POST.get("understood") == "yes":
                 try:
-                    receipt = erasing.erase(request.user, person)
-                except erasing.Refused as refused:
+                    receipt = erasure.erase(request.user, person)
+                except Refused as refused:
                     refusal = str(refused)
                 else:
                     messages.success(request, "The person was erased. This is the receipt.")
@@ -94,8 +96,8 @@ class PersonAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             "title": f"Erase {person.display_name}",
             "person": person,
-            "counts": erasing.counts_of(person),
-            "meta_blocks": moderation.blocked_at_meta(person),
+            "counts": erasure.counts_of(person),
+            "meta_blocks": moderation.is_blocked_at_meta(person),
             "conversation": person.conversations.order_by("-last_message_at").first(),
             "refusal": refusal,
         }
@@ -113,14 +115,14 @@ class ErasureAdmin(ReadOnlyAdmin):
     search_help_text = "A confirmation code, or the page-scoped id of the person"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return erasing.may_see_receipts(request.user)
+        return erasure.may_see_receipts(request.user)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Erasure], search_term: str
     ) -> tuple[QuerySet[Erasure], bool]:
         found, may_repeat = super().get_search_results(request, queryset, search_term)
         psid = search_term.strip()
-        return (found | queryset.filter(erasing.receipts_of(psid)) if psid else found), may_repeat
+        return (found | queryset.filter(erasure.receipts_of(psid)) if psid else found), may_repeat
 
     @admin.display(description="Erased")
     def how_much(self, receipt: Erasure) -> str:

@@ -6,40 +6,31 @@ class TicketsConfig(AppConfig):
     verbose_name = "Tickets"
 
     def ready(self) -> None:
-        from channels_im.services import journal
-        from desk import aside, health, schedules, sweep
+        from channels_im.services.journal import store
+        from desk import background, health, schedules, sweeper
         from tickets import setup
-        from tickets.services import (
-            changes,
-            conversations,
-            erasing,
-            event_sending,
-            events,
-            files,
-            intake,
-            looking,
-            moderation,
-            outbox,
-            profiles,
-            reactions,
-            settling,
-            signals,
-        )
+        from tickets.services.conversation import message_changes
+        from tickets.services.inbox import listing, viewers
+        from tickets.services.incoming import attachments, profiles, receiver
+        from tickets.services.outgoing import delivery_status, outbox
+        from tickets.services.page_actions import moderation, reactions, sender_actions
+        from tickets.services.privacy import erasure
+        from tickets.services.webhooks import delivery, events
         from tickets.views.setup import menu
 
         setup.register()
         menu.register()
-        journal.register_receiver(intake.receive, after_batch=changes.apply_late)
-        sweep.register("outbox", outbox.is_due, settling.DRAIN_TASK, settling.take_back_stale)
-        sweep.register("profiles", profiles.is_due, profiles.TASK)
-        sweep.register("files", files.is_due, files.TASK)
-        sweep.register("early changes", changes.is_due, changes.TASK, changes.forget_old)
-        sweep.register("blocks", moderation.is_due, moderation.TASK)
-        sweep.register("events", event_sending.is_due, events.TASK, event_sending.tidy)
-        sweep.register("files of erased people", reclaim=erasing.delete_files)
-        schedules.register("statistics of the lists", conversations.STATISTICS_TASK, schedules.DAILY)
-        sweep.register("lookings", reclaim=looking.forget_expired)
-        sweep.register("reactions", reactions.is_due, reactions.TASK)
-        aside.register("signals", signals.is_due, signals.send_waiting)
+        store.register_receiver(receiver.receive, after_batch=message_changes.apply_waiting)
+        sweeper.register("outbox", outbox.is_due, delivery_status.DRAIN_TASK, delivery_status.reclaim_stale)
+        sweeper.register("profiles", profiles.is_due, profiles.TASK)
+        sweeper.register("files", attachments.is_due, attachments.TASK)
+        sweeper.register("early changes", message_changes.is_due, message_changes.TASK, message_changes.forget_old)
+        sweeper.register("blocks", moderation.is_due, moderation.TASK)
+        sweeper.register("events", delivery.is_due, events.TASK, delivery.tidy)
+        sweeper.register("files of erased people", reclaim=erasure.delete_files)
+        schedules.register("statistics of the lists", listing.STATISTICS_TASK, schedules.DAILY)
+        sweeper.register("viewers", reclaim=viewers.delete_expired)
+        sweeper.register("reactions", reactions.is_due, reactions.TASK)
+        background.register("signals", sender_actions.is_due, sender_actions.send_due)
         health.register("outbox", outbox.report)
-        health.register("events", event_sending.report)
+        health.register("events", delivery.report)

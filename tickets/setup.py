@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from channels_im.models import Channel
 from channels_im.services import channels, preferences
-from desk import guards, site
+from desk import deletion_checks, site
 from desk.models import Agent, Department
 from tickets.models import Conversation, Message, Ticket
 
@@ -33,8 +33,8 @@ def register() -> None:
     site.register_attention(attention)
     channels.register_work_reporter(work_of)
     preferences.register_previewer(preview)
-    guards.register(Department, used_department)
-    guards.register(Agent, busy_agent)
+    deletion_checks.register(Department, used_department)
+    deletion_checks.register(Agent, busy_agent)
 
 
 def attention(user: Any) -> list[site.Attention]:

@@ -1,17 +1,13 @@
 """What the queue runs for tickets. A task is a nudge: the rows say what there is to do."""
 
 from tickets.api import payloads
-from tickets.services import (
-    changes,
-    conversations,
-    erasing,
-    event_sending,
-    files,
-    moderation,
-    outbox,
-    profiles,
-    reactions,
-)
+from tickets.services.conversation import message_changes
+from tickets.services.inbox import listing
+from tickets.services.incoming import attachments, profiles
+from tickets.services.outgoing import outbox
+from tickets.services.page_actions import moderation, reactions
+from tickets.services.privacy import erasure
+from tickets.services.webhooks import delivery
 
 
 def fetch_profiles() -> int:
@@ -21,12 +17,12 @@ def fetch_profiles() -> int:
 
 def fetch_files() -> int:
     """Fetch files that customers sent; return how many were tried."""
-    return files.fetch_files()
+    return attachments.fetch_files()
 
 
 def apply_late_changes() -> int:
     """Apply edits, reactions and withdrawals whose message came after them; return to how many messages."""
-    return changes.apply_late()
+    return message_changes.apply_waiting()
 
 
 def drain_outbox() -> int:
@@ -36,17 +32,17 @@ def drain_outbox() -> int:
 
 def tell_blocks() -> int:
     """Tell Meta who is blocked and who no longer is; return how many calls were made."""
-    return moderation.tell_blocks()
+    return moderation.send_blocks()
 
 
 def delete_erased_files() -> int:
     """Delete the files of people who were erased; return how many."""
-    return erasing.delete_files()
+    return erasure.delete_files()
 
 
 def send_events() -> int:
     """Tell programs what happened; return how many calls were made."""
-    return event_sending.drain_events(payloads.bodies)
+    return delivery.drain_events(payloads.bodies)
 
 
 def send_reactions() -> int:
@@ -56,4 +52,4 @@ def send_reactions() -> int:
 
 def refresh_statistics() -> bool:
     """Let the database look at what the lists read; scheduled daily. Says whether it had to be told."""
-    return conversations.refresh_statistics()
+    return listing.refresh_statistics()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tickets.views import actions, bulk, compose, files, home, inbox, person, presence, reactions
+from tickets.views import actions, bulk, compose, contact, files, home, inbox, presence, reactions
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -26,8 +26,8 @@ urlpatterns = [
     path("inbox/<int:conversation_id>/picture/", files.contact_picture, name="contact_picture"),
     path("inbox/<int:conversation_id>/files/<int:attachment_id>/", files.attachment, name="attachment"),
     path("inbox/<int:conversation_id>/files/<int:attachment_id>/again/", files.try_again, name="attachment_again"),
-    path("inbox/<int:conversation_id>/export/", person.export, name="conversation_export"),
-    path("inbox/<int:conversation_id>/person/", person.save, name="conversation_person"),
+    path("inbox/<int:conversation_id>/export/", contact.export, name="conversation_export"),
+    path("inbox/<int:conversation_id>/person/", contact.save, name="conversation_person"),
     path("inbox/<int:conversation_id>/typing/", reactions.typing, name="conversation_typing"),
     path("inbox/<int:conversation_id>/messages/<int:message_id>/react/", reactions.react, name="message_react"),
     path(

@@ -28,7 +28,7 @@ from channels_im.messenger.errors import (
     retry_after_seconds,
 )
 from channels_im.messenger.values import as_dict, as_int, as_text, clean_tree
-from desk.http import AnswerTooLarge, AnswerTooSlow, read_body, thread_session
+from desk.http import AnswerTooLargeError, AnswerTooSlowError, read_body, thread_session
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,12 @@ class GraphClient:
             )
             with response:
                 content = read_body(response, max_bytes=MAX_ANSWER_BYTES, timeout_s=timeout_s)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, AnswerTooLarge, AnswerTooSlow) as exc:
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            AnswerTooLargeError,
+            AnswerTooSlowError,
+        ) as exc:
             failure = _failure(exc)
         if failure is not None:
             # Raised here, so that no traceback shows the library's frames and error texts with the address in them.

@@ -3,39 +3,16 @@
 Details exist only for the newest 20 messages; at most 2 calls per second and Page.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.views.decorators.debug import sensitive_variables
 
 from channels_im.messenger.client import GraphClient, node
+from channels_im.messenger.graph_messages import NEWEST, GraphAttachment, GraphMessage
 from channels_im.messenger.values import as_account_id, as_dict, as_id, as_int, as_text, as_web_url
 
-NEWEST = 20
-
 _MESSAGE_FIELDS = "id,created_time,from,to,message,attachments,sticker"
-
-
-@dataclass(frozen=True)
-class GraphAttachment:
-    """A file of a message with a fresh address; `size` in bytes, all but `url` may be missing."""
-
-    url: str
-    name: str | None = None
-    content_type: str | None = None
-    size: int | None = None
-
-
-@dataclass(frozen=True)
-class GraphMessage:
-    """A message as the Conversations API shows it. `created_at` is aware, precise to the second; no `metadata`."""
-
-    mid: str
-    created_at: datetime
-    from_page: bool
-    text: str
-    attachments: tuple[GraphAttachment, ...] = ()
 
 
 @sensitive_variables("token")

@@ -36,7 +36,7 @@ from channels_im.messenger.event_types import (
     Unknown,
 )
 from channels_im.messenger.values import (
-    TooDeep,
+    TooDeepError,
     as_account_id,
     as_bool,
     as_dict,
@@ -70,7 +70,7 @@ __all__ = [
     "ReferralInfo",
     "ThreadControl",
     "Unknown",
-    "UnreadableDelivery",
+    "UnreadableDeliveryError",
     "card_for",
     "card_for_attachment",
     "parse_delivery",
@@ -82,7 +82,7 @@ logger = logging.getLogger(__name__)
 _ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "lead", "prior_message"})
 
 
-class UnreadableDelivery(Exception):
+class UnreadableDeliveryError(Exception):
     """A delivery of which no event can be read. `reason` is one sentence for the journal."""
 
     def __init__(self, reason: str) -> None:
@@ -93,12 +93,13 @@ class UnreadableDelivery(Exception):
 def parse_delivery(body: bytes) -> list[Event]:
     """Return the events of one webhook POST in the order they stand there.
 
-    `body` are the bytes whose signature was checked. Raises UnreadableDelivery when they are not JSON, not an object,
-    nested more than 64 deep, or hold no list `entry`. Nothing inside an entry raises, and no item hides another.
+    `body` are the bytes whose signature was checked. Raises UnreadableDeliveryError when they are not JSON, not an
+    object, nested more than 64 deep, or hold no list `entry`. Nothing inside an entry raises, and no item hides
+    another.
     """
     entries = _load(body).get("entry")
     if not isinstance(entries, list):
-        raise UnreadableDelivery("The delivery holds no list “entry”.")
+        raise UnreadableDeliveryError("The delivery holds no list “entry”.")
     return [event for entry in entries for event in _entry_events(entry)]
 
 
@@ -108,12 +109,12 @@ def _load(body: bytes) -> dict[str, Any]:
             body.decode("utf-8-sig", "replace"), parse_constant=lambda _name: None, parse_float=_finite_float
         )
         data = clean_tree(data)
-    except (RecursionError, TooDeep):
-        raise UnreadableDelivery("The delivery is nested too deep.") from None
+    except (RecursionError, TooDeepError):
+        raise UnreadableDeliveryError("The delivery is nested too deep.") from None
     except ValueError:
-        raise UnreadableDelivery("The delivery is not JSON.") from None
+        raise UnreadableDeliveryError("The delivery is not JSON.") from None
     if not isinstance(data, dict):
-        raise UnreadableDelivery("The delivery is not a JSON object.")
+        raise UnreadableDeliveryError("The delivery is not a JSON object.")
     return data
 
 

@@ -31,6 +31,7 @@ from channels_im.messenger.file_signatures import (
     FileType,
     detect,
 )
+from desk.errors import Refused
 
 MB = 1_048_576
 
@@ -75,12 +76,8 @@ _KNOWN_EXTENSIONS = frozenset(ext for found in (*INCOMING_TYPES, *CONVERTED_TYPE
 _RESERVED_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
-class FileRefused(Exception):
-    """A file that may not be sent or kept. `sentence` names it, what it is, the limit, and what to do."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+class FileError(Refused):
+    """A file that may not be sent or kept. The sentence names it, what it is, the limit, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +119,13 @@ def kind_and_type(data: bytes | BinaryIO, name: str = "") -> FileType | None:
 
 
 def check_outgoing(file: BinaryIO, name: str) -> OutgoingFile:
-    """Return what is to be sent, or raise FileRefused. `file` is seekable and is left at its beginning."""
+    """Return what is to be sent, or raise FileError. `file` is seekable and is left at its beginning."""
     size, found = _look(file, name)
     return _judge_outgoing(found, size, name)
 
 
 def check_outgoing_head(head: bytes, size: int, name: str) -> OutgoingFile:
-    """Say the same as soon as a file is chosen, from its first bytes and its size in bytes, or raise FileRefused.
+    """Say the same as soon as a file is chosen, from its first bytes and its size in bytes, or raise FileError.
 
     What the first bytes cannot decide is believed; `check_outgoing` has the last word.
     """
@@ -139,20 +136,20 @@ def check_outgoing_head(head: bytes, size: int, name: str) -> OutgoingFile:
 def _judge_outgoing(found: FileType | None, size: int, name: str) -> OutgoingFile:
     shown = safe_name(name)
     if not size:
-        raise FileRefused(f"“{shown}” is empty. Choose another file.")
+        raise FileError(f"“{shown}” is empty. Choose another file.")
     if found is None:
-        raise FileRefused(f"“{shown}” is not a kind of file that can be sent. {_WHAT_MAY_BE_SENT}")
+        raise FileError(f"“{shown}” is not a kind of file that can be sent. {_WHAT_MAY_BE_SENT}")
     limit = OUTGOING_LIMITS.get(found)
     if limit is None:
-        raise FileRefused(f"“{shown}” is {_article(found.label)}, which cannot be sent. {_WHAT_MAY_BE_SENT}")
+        raise FileError(f"“{shown}” is {_article(found.label)}, which cannot be sent. {_WHAT_MAY_BE_SENT}")
     if _extension(shown) not in found.extensions:
         endings = " or ".join(found.extensions)
-        raise FileRefused(
+        raise FileError(
             f"“{shown}” is {_article(found.label)} by its content, but its name does not end in {endings}. "
             "Give it the right name and attach it again."
         )
     if size > limit:
-        raise FileRefused(
+        raise FileError(
             f"“{shown}” has {_megabytes(size)}; {_PLURALS[found.kind]} may have at most {_megabytes(limit)}. "
             "Make it smaller and attach it again."
         )
@@ -160,18 +157,18 @@ def _judge_outgoing(found: FileType | None, size: int, name: str) -> OutgoingFil
 
 
 def check_incoming(file: BinaryIO, name: str = "", *, limit: int = INCOMING_LIMIT) -> IncomingFile:
-    """Return how to keep a received file, or raise FileRefused. `file` is seekable and is left at its beginning."""
+    """Return how to keep a received file, or raise FileError. `file` is seekable and is left at its beginning."""
     size, found = _look(file, name)
     shown = safe_name(name)
     if not size:
-        raise FileRefused(f"“{shown}” is empty.")
+        raise FileError(f"“{shown}” is empty.")
     if found is None or found not in INCOMING_TYPES | CONVERTED_TYPES:
-        raise FileRefused(
+        raise FileError(
             f"“{shown}” is not a kind of file that Desk keeps (PDF, images, videos, audio). "
             "Look at it in the Page inbox on Facebook."
         )
     if size > limit:
-        raise FileRefused(incoming_too_big(shown, size, limit))
+        raise FileError(incoming_too_big(shown, size, limit))
     convert = found in CONVERTED_TYPES
     kept_as = PNG if convert else found
     return IncomingFile(with_right_extension(name, kept_as), size, found, convert)
@@ -187,21 +184,21 @@ def incoming_too_big(name: str, size: int | None, limit: int = INCOMING_LIMIT) -
 
 
 def to_png_first_frame(file: BinaryIO) -> io.BytesIO:
-    """Return the first frame of a GIF or WebP as PNG, at its beginning. Raises FileRefused if it cannot."""
+    """Return the first frame of a GIF or WebP as PNG, at its beginning. Raises FileError if it cannot."""
     file.seek(0)
     try:
         with Image.open(file, formats=["GIF", "WEBP"]) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise FileRefused(f"The image is too large to show: more than {MAX_PIXELS // 1_000_000} megapixels.")
+                raise FileError(f"The image is too large to show: more than {MAX_PIXELS // 1_000_000} megapixels.")
             image.seek(0)
             frame = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    except FileRefused:
+    except FileError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise FileRefused("The image is too large to show.") from None
+        raise FileError("The image is too large to show.") from None
     except Exception:
         # Pillow's decoders raise nearly anything on damaged input.
-        raise FileRefused("The image is damaged and cannot be shown.") from None
+        raise FileError("The image is damaged and cannot be shown.") from None
     png = io.BytesIO()
     frame.save(png, "PNG")
     png.seek(0)

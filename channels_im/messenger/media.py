@@ -1,6 +1,6 @@
 """Fetching files and pictures from Meta's content network, as if every address were hostile.
 
-Only hosts of META_MEDIA_HOSTS, the resolved address pinned for the connection (desk.pinned), at most three redirects
+Only hosts of META_MEDIA_HOSTS, the resolved address pinned for the connection (desk.safe_http), at most three redirects
 each checked anew, a cap on bytes and on the whole time, no cookies, no token.
 """
 
@@ -18,8 +18,9 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 from channels_im.messenger.files import INCOMING_LIMIT, incoming_too_big, safe_name
-from channels_im.messenger.media_hosts import TargetRefused, addresses, redirected, target
-from desk.pinned import Exchange
+from channels_im.messenger.media_hosts import MediaHostError, host_error, media_target, redirected
+from desk.errors import Refused
+from desk.safe_http import AddressError, Exchange
 
 T = TypeVar("T")
 MAX_REDIRECTS = 3
@@ -31,8 +32,8 @@ _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-class MediaRefused(Exception):
-    """A file that was not fetched. `reason` is a sentence; `transient`: trying again later may help.
+class MediaError(Refused):
+    """A file that was not fetched. `transient`: trying again later may help.
 
     `expired`: Meta's link is over (403, 404 or 410); the Conversations API may give a fresh one. `too_big`: it is over
     the limit, and `size` is what the host said it has, in bytes.
@@ -40,15 +41,14 @@ class MediaRefused(Exception):
 
     def __init__(
         self,
-        reason: str,
+        sentence: str,
         transient: bool = False,
         *,
         expired: bool = False,
         too_big: bool = False,
         size: int | None = None,
     ) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        super().__init__(sentence)
         self.transient = transient
         self.expired = expired
         self.too_big = too_big
@@ -73,7 +73,7 @@ class FetchedFile:
 
 
 def fetch(url: str, *, max_bytes: int = INCOMING_LIMIT, timeout_s: float = TIMEOUT_S) -> FetchedFile:
-    """Fetch a file of at most `max_bytes` within `timeout_s` altogether. Raises MediaRefused."""
+    """Fetch a file of at most `max_bytes` within `timeout_s` altogether. Raises MediaError."""
     return _reach(url, "GET", timeout_s, lambda response, at, until: _receive(response, at, max_bytes, until))
 
 
@@ -81,31 +81,32 @@ def size_of(url: str, *, timeout_s: float = SIZE_TIMEOUT_S) -> int | None:
     """Return how many bytes the host says the file has, without fetching it; None when nobody says."""
     try:
         return _reach(url, "HEAD", timeout_s, lambda response, _at, _until: _announced(response))
-    except MediaRefused:
+    except MediaError:
         return None
 
 
 def _reach(url: str, method: str, timeout_s: float, take: Callable[[http.client.HTTPResponse, str, float], T]) -> T:
-    """Return what `take` makes of the answer, its address and the deadline. Raises MediaRefused."""
+    """Return what `take` makes of the answer, its address and the deadline. Raises MediaError."""
     deadline = time.monotonic() + timeout_s
     try:
         for _ in range(MAX_REDIRECTS + 1):
-            found = target(url, settings.META_MEDIA_HOSTS)
-            with Exchange(found.scheme, found.host, found.port, addresses(found), deadline) as exchange:
-                response = exchange.request(method, found.selector, _HEADERS)
+            with Exchange(media_target(url, settings.META_MEDIA_HOSTS), deadline) as exchange:
+                response = exchange.request(method, _HEADERS)
                 if response.status in _REDIRECTS and response.headers.get("Location"):
                     url = redirected(url, response.headers["Location"])
                     continue
                 return take(response, url, deadline)
-        raise MediaRefused("The file's address leads from one place to the next without end.")
-    except TargetRefused as exc:
-        raise MediaRefused(exc.reason) from None
+        raise MediaError("The file's address leads from one place to the next without end.")
+    except MediaHostError as error:
+        raise MediaError(error.sentence) from None
+    except AddressError as error:
+        raise MediaError(host_error(error).sentence) from None
     except ssl.SSLCertVerificationError:
-        raise MediaRefused("The file's host could not prove who it is.") from None
+        raise MediaError("The file's host could not prove who it is.") from None
     except TimeoutError:
-        raise MediaRefused("Fetching the file took too long.", transient=True) from None
+        raise MediaError("Fetching the file took too long.", transient=True) from None
     except (OSError, http.client.HTTPException, ValueError):
-        raise MediaRefused("The file's host could not be reached or broke off.", transient=True) from None
+        raise MediaError("The file's host could not be reached or broke off.", transient=True) from None
 
 
 def _announced(response: http.client.HTTPResponse) -> int | None:
@@ -117,23 +118,23 @@ def _announced(response: http.client.HTTPResponse) -> int | None:
 def _receive(response: http.client.HTTPResponse, url: str, max_bytes: int, deadline: float) -> FetchedFile:
     _check_status(response.status)
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise MediaRefused("The file came in an encoding that was not asked for.")
+        raise MediaError("The file came in an encoding that was not asked for.")
     name = _filename(response.headers, url)
     announced = response.length
     if announced is not None and announced > max_bytes:
-        raise MediaRefused(incoming_too_big(name, announced, max_bytes), too_big=True, size=announced)
+        raise MediaError(incoming_too_big(name, announced, max_bytes), too_big=True, size=announced)
     file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - handed to the caller
     size = 0
     try:
         while part := response.read1(_CHUNK_BYTES):
             size += len(part)
             if size > max_bytes:
-                raise MediaRefused(incoming_too_big(name, None, max_bytes), too_big=True)
+                raise MediaError(incoming_too_big(name, None, max_bytes), too_big=True)
             if time.monotonic() > deadline:
                 raise TimeoutError
             file.write(part)
         if announced is not None and size < announced:
-            raise MediaRefused("The file broke off before its end.", transient=True)
+            raise MediaError("The file broke off before its end.", transient=True)
     except BaseException:
         file.close()
         raise
@@ -145,10 +146,10 @@ def _check_status(status: int) -> None:
     if status == 200:
         return
     if status in (403, 404, 410):
-        raise MediaRefused("Facebook's link to the file has expired.", expired=True)
+        raise MediaError("Facebook's link to the file has expired.", expired=True)
     if status in (408, 425, 429) or status >= 500:
-        raise MediaRefused(f"The file's host is not able to answer now (HTTP {status}).", transient=True)
-    raise MediaRefused(f"The file's host refused it (HTTP {status}).")
+        raise MediaError(f"The file's host is not able to answer now (HTTP {status}).", transient=True)
+    raise MediaError(f"The file's host refused it (HTTP {status}).")
 
 
 def _filename(headers: Message, url: str) -> str:

@@ -56,14 +56,17 @@ def list_pages(user_token: str) -> list[PageInfo]:
     """Return every Page the token gives access to, each once.
 
     `/me/accounts` first. What the person ticked but is missing there (granular permissions, business-owned Pages) is
-    read one by one from the ids that `debug_token` names; only when nothing was found, from the businesses. A Page that
+    read one by one from the ids that `debug_token` names, and so is a Page that is listed without its token; only when
+    nothing was found, from the businesses. A Page that
     Meta refuses is left out, but a failure that may pass is raised: a page missing by accident would look deselected.
     """
     client = GraphClient(user_token)
     found = {page.page_id: page for page in _read(client.paged("me/accounts", fields=_PAGE_FIELDS, limit=100))}
-    for page_id in sorted(_granted_page_ids(user_token) - found.keys()):
+    without_token = {page.page_id for page in found.values() if not page.access_token}
+    for page_id in sorted((_granted_page_ids(user_token) - found.keys()) | without_token):
         for page in _read(_one(client, page_id)):
-            found.setdefault(page.page_id, page)
+            if page.access_token or page.page_id not in found:
+                found[page.page_id] = page
     if not found:
         found = {page.page_id: page for page in _business_pages(client)}
     return list(found.values())

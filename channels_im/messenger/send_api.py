@@ -13,23 +13,11 @@ from django.views.decorators.debug import sensitive_variables
 
 from channels_im.messenger.client import GraphClient, node
 from channels_im.messenger.errors import GraphOutcomeUnknown
+from channels_im.messenger.send_policy import SendPolicy
 from channels_im.messenger.values import as_account_id, as_id
 
 # Meta takes a file in before it answers; its own limit for fetching one is 10 s, for videos 75 s.
 UPLOAD_TIMEOUT_FACTOR = 4
-
-
-@dataclass(frozen=True)
-class SendPolicy:
-    """Under which of Meta's rules a message goes out: `messaging_type`, and `tag` only with MESSAGE_TAG."""
-
-    messaging_type: str
-    tag: str | None = None
-
-
-# Inside 24 hours of the customer's last message, and up to 7 days for a person's answer (Meta, "Human Agent").
-RESPONSE = SendPolicy("RESPONSE")
-HUMAN_AGENT = SendPolicy("MESSAGE_TAG", "HUMAN_AGENT")
 
 
 @dataclass(frozen=True)

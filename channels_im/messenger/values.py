@@ -24,7 +24,7 @@ _HALF_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DIGITS = re.compile(r"\d{1,20}")
 
 
-class TooDeep(ValueError):
+class TooDeepError(ValueError):
     """JSON nested deeper than MAX_DEPTH."""
 
 
@@ -34,13 +34,13 @@ def clean_text(text: str) -> str:
 
 
 def clean_tree(value: Any, depth: int = 0) -> Any:
-    """Return parsed JSON with every string cleaned, keys too. Raises TooDeep."""
+    """Return parsed JSON with every string cleaned, keys too. Raises TooDeepError."""
     if isinstance(value, str):
         return clean_text(value)
     if not isinstance(value, dict | list):
         return value
     if depth >= MAX_DEPTH:
-        raise TooDeep
+        raise TooDeepError
     if isinstance(value, list):
         return [clean_tree(item, depth + 1) for item in value]
     return {clean_text(key): clean_tree(item, depth + 1) for key, item in value.items()}

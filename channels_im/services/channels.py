@@ -8,10 +8,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from channels_im.models import Channel, ChannelAgent, Page, ParkedDelivery
-from channels_im.services import subscriptions
-from channels_im.services.icons import CheckedIcon, IconRefused, check_icon
-from channels_im.services.linking import NEEDED_TASKS
-from desk import history, live
+from channels_im.services.facebook import subscriptions
+from channels_im.services.facebook.linking import NEEDED_TASKS
+from channels_im.services.icons import CheckedIcon, IconError, check_icon
+from desk import audit_log
+from desk.errors import Refused
+from desk.live import publish
 from desk.models import Department
 
 MAX_NAME = 100
@@ -23,12 +25,8 @@ SWITCHES = {
 }
 
 
-class ChannelRefused(Exception):
-    """The channel cannot be saved so; the text is the sentence for the administrator, `field` the form field meant."""
-
-    def __init__(self, sentence: str, field: str = "") -> None:
-        super().__init__(sentence)
-        self.field = field
+class ChannelError(Refused):
+    """The channel cannot be saved like this; the sentence is for the administrator."""
 
 
 def limit_reached() -> str:
@@ -76,7 +74,7 @@ def create_channel(user: Any, *, name: str, icon: File, page: Page, department: 
 
     `turned`: which of SWITCHES are on; those not named are off.
 
-    Raises ChannelRefused. There are never more channels than departments: all departments are locked while we count.
+    Raises ChannelError. There are never more channels than departments: all departments are locked while we count.
     """
     name, icon = _clean_name(name), _clean_icon(icon)
     channel = Channel(name=name, icon=icon, **turned)
@@ -84,18 +82,20 @@ def create_channel(user: Any, *, name: str, icon: File, page: Page, department: 
         with transaction.atomic():
             channel.department = _lock_departments(department)
             if sentence := limit_reached():
-                raise ChannelRefused(sentence)
+                raise ChannelError(sentence)
             channel.page = _lock_page(page)
             if sentence := page_obstacle(channel.page, user):
-                raise ChannelRefused(f"This page cannot be chosen. {sentence}", "page")
+                raise ChannelError(f"This page cannot be chosen. {sentence}", field="page")
             channel.save()
-            history.record(user, channel, history.ADDITION, f"Created for the page “{channel.page}” in {department}.")
+            audit_log.record(
+                user, channel, audit_log.ADDITION, f"Created for the page “{channel.page}” in {department}."
+            )
             subscriptions.request_check(channel.page_id)
-            live.announce("channel", channel=channel.pk)
+            publish.announce("channel", channel=channel.pk)
     except BaseException as error:
         _forget_icon(channel)
         if isinstance(error, IntegrityError):
-            raise ChannelRefused("This page has just been taken by another channel.", "page") from error
+            raise ChannelError("This page has just been taken by another channel.", field="page") from error
         raise
     return channel
 
@@ -113,7 +113,7 @@ def change_channel(
 
     `turned`: which of SWITCHES are turned on or off; those not named stay.
 
-    Agents who are not members of a new department lose their association. Raises ChannelRefused.
+    Agents who are not members of a new department lose their association. Raises ChannelError.
     """
     name = _clean_name(name)
     new_icon = _clean_icon(icon) if icon else None
@@ -139,15 +139,15 @@ def change_channel(
         channel.name, channel.department = name, department
         channel.save(update_fields=["name", "icon", "department", *SWITCHES])
         if changes:
-            history.record(user, channel, history.CHANGE, f"Changed: {'; '.join(changes)}.")
-            live.announce("channel", channel=channel.pk)
+            audit_log.record(user, channel, audit_log.CHANGE, f"Changed: {'; '.join(changes)}.")
+            publish.announce("channel", channel=channel.pk)
         if new_icon and old_icon:
             transaction.on_commit(lambda: channel.icon.storage.delete(old_icon))
     return changes
 
 
 def deactivate(user: Any, channel: Channel) -> bool:
-    """Turn a channel off: nothing in or out, history intact. False when it was off already. Raises ChannelRefused."""
+    """Turn a channel off: nothing in or out, history intact. False when it was off already. Raises ChannelError."""
     with transaction.atomic():
         channel = _lock_channel(channel)
         if not channel.is_active:
@@ -159,7 +159,7 @@ def deactivate(user: Any, channel: Channel) -> bool:
 
 
 def activate(user: Any, channel: Channel) -> bool:
-    """Turn a channel on again. False when it was on already. Raises ChannelRefused."""
+    """Turn a channel on again. False when it was on already. Raises ChannelError."""
     with transaction.atomic():
         channel = _lock_channel(channel)
         if channel.is_active:
@@ -180,8 +180,8 @@ def delete(user: Any, channel: Channel) -> bool:
         channel.is_active = False
         channel.save(update_fields=["deleted_at", "is_active"])
         subscriptions.request_check(channel.page_id)
-        live.announce("channel", channel=channel.pk)
-        history.record(user, channel, history.DELETION, "Deleted. Its conversations stay readable.")
+        publish.announce("channel", channel=channel.pk)
+        audit_log.record(user, channel, audit_log.DELETION, "Deleted. Its conversations stay readable.")
     return True
 
 
@@ -206,38 +206,38 @@ def parked_count(channel: Channel) -> int:
 
 def _announce(user: Any, channel: Channel, sentence: str) -> None:
     subscriptions.request_check(channel.page_id)
-    live.announce("channel", channel=channel.pk)
-    history.record(user, channel, history.CHANGE, sentence)
+    publish.announce("channel", channel=channel.pk)
+    audit_log.record(user, channel, audit_log.CHANGE, sentence)
 
 
 def _lock_departments(department: Department) -> Department:
     """Lock every department, in one order, so that nobody else counts or deletes; return the one asked for."""
     departments = {row.pk: row for row in Department.objects.select_for_update().order_by("pk")}
     if department.pk not in departments:
-        raise ChannelRefused("This department has been deleted meanwhile. Choose another one.", "department")
+        raise ChannelError("This department has been deleted meanwhile. Choose another one.", field="department")
     return departments[department.pk]
 
 
 def _lock_page(page: Page) -> Page:
     locked = Page.objects.select_for_update().filter(pk=page.pk).first()
     if locked is None:
-        raise ChannelRefused("This page is not linked any more. Choose another one.", "page")
+        raise ChannelError("This page is not linked any more. Choose another one.", field="page")
     return locked
 
 
 def _lock_channel(channel: Channel) -> Channel:
     locked = Channel.objects.select_for_update().get(pk=channel.pk)
     if locked.is_deleted:
-        raise ChannelRefused("This channel has been deleted. Its conversations stay readable.")
+        raise ChannelError("This channel has been deleted. Its conversations stay readable.")
     return locked
 
 
 def _clean_name(name: str) -> str:
     name = " ".join(name.replace("\0", "").split())
     if not name:
-        raise ChannelRefused("Give the channel a name.", "name")
+        raise ChannelError("Give the channel a name.", field="name")
     if len(name) > MAX_NAME:
-        raise ChannelRefused(f"The name has {len(name)} characters; at most {MAX_NAME} fit.", "name")
+        raise ChannelError(f"The name has {len(name)} characters; at most {MAX_NAME} fit.", field="name")
     return name
 
 
@@ -246,8 +246,8 @@ def _clean_icon(icon: File) -> CheckedIcon:
         return icon
     try:
         return check_icon(icon, icon.name or "", icon.size)
-    except IconRefused as error:
-        raise ChannelRefused(str(error), "icon") from error
+    except IconError as error:
+        raise ChannelError(str(error), field="icon") from error
 
 
 def _forget_icon(channel: Channel) -> None:

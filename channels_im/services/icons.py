@@ -9,6 +9,8 @@ from typing import IO
 from django.core.files.base import ContentFile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from desk.errors import Refused
+
 MAX_ICON_BYTES = 1_048_576  # 1 MB, seed: on-boarding step 6a
 MAX_ICON_PIXELS = 4096  # per side: a picture of 1 MB can unpack to gigabytes
 LIMIT_IN_WORDS = f"{MAX_ICON_PIXELS} × {MAX_ICON_PIXELS}"
@@ -22,32 +24,32 @@ class CheckedIcon(ContentFile):
     """Our own copy of a picture that passed `check_icon`."""
 
 
-class IconRefused(Exception):
-    """The file cannot be an icon; the text is the sentence for the administrator."""
+class IconError(Refused):
+    """The file cannot be an icon; the sentence is for the administrator."""
 
 
 def check_icon(file: IO[bytes], name: str, size: int) -> CheckedIcon:
     """Return our own copy of an uploaded icon: at most 512 px a side, without metadata, under a generated name.
 
     `size` is in bytes. Decided by the bytes, and the name must agree (seed: .jpg, .jpeg, .png, at most 1 MB).
-    Raises IconRefused.
+    Raises IconError.
     """
     expected = EXTENSIONS.get(PurePath(name).suffix.lower())
     if expected is None:
-        raise IconRefused(f"“{shorten(name)}” is not a .jpg, .jpeg or .png file. {ALLOWED}")
+        raise IconError(f"“{shorten(name)}” is not a .jpg, .jpeg or .png file. {ALLOWED}")
     if size > MAX_ICON_BYTES:
-        raise IconRefused(f"This picture has {megabytes(size)}; the limit is 1 MB (1,048,576 bytes). {ALLOWED}")
+        raise IconError(f"This picture has {megabytes(size)}; the limit is 1 MB (1,048,576 bytes). {ALLOWED}")
     if size == 0:
-        raise IconRefused(f"This file is empty. {ALLOWED}")
+        raise IconError(f"This file is empty. {ALLOWED}")
     file.seek(0)
     content = file.read(MAX_ICON_BYTES + 1)
     if len(content) > MAX_ICON_BYTES:
-        raise IconRefused(f"This picture has more than 1 MB (1,048,576 bytes). {ALLOWED}")
+        raise IconError(f"This picture has more than 1 MB (1,048,576 bytes). {ALLOWED}")
     image = _open(content)
     found = "PNG" if image.format == "PNG" else "JPEG"
     if found != expected:
         right = ".png" if found == "PNG" else ".jpg"
-        raise IconRefused(
+        raise IconError(
             f"“{shorten(name)}” is named like a {expected} picture and holds a {found} picture. "
             f"Give it a name that ends in {right} and choose it again."
         )
@@ -61,17 +63,17 @@ def _open(content: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(content), formats=FORMATS)
             if max(image.size) > MAX_ICON_PIXELS:  # known from the header, before anything is unpacked
                 width, height = image.size
-                raise IconRefused(
+                raise IconError(
                     f"This picture measures {width} × {height} pixels; the limit is "
                     f"{LIMIT_IN_WORDS}. Make it smaller and choose it again."
                 )
             image.load()
     except UnidentifiedImageError:
-        raise IconRefused(f"This file is not a JPEG or PNG picture, whatever its name says. {ALLOWED}") from None
+        raise IconError(f"This file is not a JPEG or PNG picture, whatever its name says. {ALLOWED}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise IconRefused(f"This picture has far too many pixels; the limit is {LIMIT_IN_WORDS}.") from None
+        raise IconError(f"This picture has far too many pixels; the limit is {LIMIT_IN_WORDS}.") from None
     except (OSError, SyntaxError, ValueError, EOFError):
-        raise IconRefused("This picture is damaged or incomplete. Save it again and choose it again.") from None
+        raise IconError("This picture is damaged or incomplete. Save it again and choose it again.") from None
     return image
 
 

@@ -9,7 +9,8 @@ from django.db import transaction
 
 from channels_im.models import Channel, ChannelAgent, ImPreferences
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
-from desk import history, live
+from desk import audit_log
+from desk.live import publish
 from desk.models import Agent, Department
 
 
@@ -54,8 +55,8 @@ def set_intermission(user: Any, department: Department, minutes: int) -> bool:
         preferences.threading_intermission = minutes
         preferences.full_clean()
         preferences.save(update_fields=["threading_intermission"])
-        history.record(
-            user, department, history.CHANGE, f"Threading intermission changed from {old} to {minutes} minutes."
+        audit_log.record(
+            user, department, audit_log.CHANGE, f"Threading intermission changed from {old} to {minutes} minutes."
         )
     return True
 
@@ -79,9 +80,9 @@ def associate(user: Any, agent: Agent, department: Department, channels: Iterabl
         ChannelAgent.objects.filter(agent=agent, channel__in=now - wanted).delete()
         if wanted != now:
             names = ", ".join(own[pk].name for pk in sorted(wanted)) or "none"
-            history.record(user, agent, history.CHANGE, f"Channels of {department} associated: {names}.")
+            audit_log.record(user, agent, audit_log.CHANGE, f"Channels of {department} associated: {names}.")
             for pk in wanted ^ now:
-                live.announce("channel", channel=pk)
+                publish.announce("channel", channel=pk)
     return len(wanted - now), len(now - wanted)
 
 

@@ -8,8 +8,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import Channel, Page
 from channels_im.services import channels as service
-from channels_im.services import subscriptions
-from channels_im.setup import cards, drafts, forms
+from channels_im.services.facebook import subscriptions
+from channels_im.setup import drafts, forms, presenters
 from channels_im.setup.access import (
     ADD_CHANNEL,
     CHANGE_CHANNEL,
@@ -19,7 +19,7 @@ from channels_im.setup.access import (
     page,
     setup_view,
 )
-from desk import history
+from desk import audit_log
 from desk.models import Department
 
 
@@ -33,12 +33,12 @@ def kinds(request: HttpRequest) -> HttpResponse:
 @setup_view(*SEE_CHANNELS)
 @require_safe
 def list_channels(request: HttpRequest) -> HttpResponse:
-    rows = list(cards.channels())
+    rows = list(presenters.channels())
     return page(
         request,
         "messenger.html",
         "Messenger",
-        cards=[{"channel": channel, "chip": cards.chip(channel)} for channel in rows],
+        cards=[{"channel": channel, "chip": presenters.chip(channel)} for channel in rows],
         channel_count=len(rows),
         department_count=Department.objects.count(),
         limit=service.limit_reached(),
@@ -61,7 +61,7 @@ def add(request: HttpRequest) -> HttpResponse:
         data = form.cleaned_data
         try:
             channel = service.create_channel(request.user, **data)
-        except service.ChannelRefused as refusal:
+        except service.ChannelError as refusal:
             form.add_error(refusal.field or None, str(refusal))
         else:
             drafts.drop(request.user, None)
@@ -81,7 +81,7 @@ def start_again(request: HttpRequest) -> HttpResponseRedirect:
 
 @setup_view(*SEE_CHANNELS)
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    channel = get_object_or_404(cards.channels(), pk=pk)
+    channel = get_object_or_404(presenters.channels(), pk=pk)
     draft = drafts.find(request.user, channel)
     if request.method != "POST":
         if draft and not drafts.differs(draft, channel):
@@ -97,7 +97,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         try:
             changes = service.change_channel(request.user, channel, **form.cleaned_data)
-        except service.ChannelRefused as refusal:
+        except service.ChannelError as refusal:
             form.add_error(refusal.field or None, str(refusal))
         else:
             drafts.drop(request.user, channel)
@@ -112,14 +112,14 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def checks(request: HttpRequest, pk: int) -> HttpResponse:
     """Return the list of ticks alone: Edit Channel asks for it again while the check is under way."""
-    channel = get_object_or_404(cards.channels(), pk=pk)
+    channel = get_object_or_404(presenters.channels(), pk=pk)
     return render(request, "channels_im/_checks.html", _check_context(channel) | _permissions(request))
 
 
 @setup_view(CHANGE_CHANNEL)
 @require_POST
 def check_now(request: HttpRequest, pk: int) -> HttpResponse:
-    channel = get_object_or_404(cards.channels(), pk=pk)
+    channel = get_object_or_404(presenters.channels(), pk=pk)
     subscriptions.request_check(channel.page_id)
     return redirect("setup:messenger_edit", pk=pk)
 
@@ -134,10 +134,14 @@ def _form_page(
     context = {"form": form, "channel": channel, "draft": form.draft, "limit": limit, **_permissions(request)}
     if channel:
         context |= _check_context(channel)
-        context |= {"chip": cards.chip(channel), "healing": cards.healing(channel.page), "history": history.of(channel)}
+        context |= {
+            "chip": presenters.chip(channel),
+            "healing": presenters.healing(channel.page),
+            "history": audit_log.entries_of(channel),
+        }
         context |= {"parked": service.parked_count(channel)}
     else:
-        choices = cards.page_choices(request.user)
+        choices = presenters.page_choices(request.user)
         usable = [choice for choice in choices if not choice.obstacle]
         context |= {"choices": choices, "usable_count": len(usable), "selected_page": str(form["page"].value() or "")}
     title = f"Edit Channel: {channel.name}" if channel else "Add Channel"
@@ -148,9 +152,9 @@ def _check_context(channel: Channel) -> dict[str, object]:
     target: Page = channel.page
     return {
         "channel": channel,
-        "ticks": cards.ticks(target),
-        "checking": cards.is_checking(target),
-        "troubles": cards.troubles(target),
+        "ticks": presenters.ticks(target),
+        "checking": presenters.is_checking(target),
+        "troubles": presenters.troubles(target),
         "checks_url": reverse("setup:messenger_checks", args=[channel.pk]),
     }
 

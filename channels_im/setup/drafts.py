@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 from channels_im.models import Channel, ChannelDraft
 from channels_im.services.channels import SWITCHES, switches
-from channels_im.services.icons import CheckedIcon, IconRefused, check_icon
+from channels_im.services.icons import CheckedIcon, IconError, check_icon
 
 TEXTS = ("name", "page", "department")
 
@@ -26,7 +26,7 @@ def keep(request: HttpRequest, channel: Channel | None) -> tuple[ChannelDraft, s
         return draft, ""
     try:
         keep_icon(draft, check_icon(uploaded, uploaded.name or "", uploaded.size or 0), uploaded.name or "")
-    except IconRefused as error:
+    except IconError as error:
         return draft, str(error)
     return draft, ""
 

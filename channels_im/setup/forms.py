@@ -7,7 +7,7 @@ from django import forms
 from channels_im.models import Channel, ChannelDraft, Page
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES, MAX_INTERMISSION_MINUTES
 from channels_im.services.channels import MAX_NAME
-from channels_im.services.icons import CheckedIcon, IconRefused, check_icon
+from channels_im.services.icons import CheckedIcon, IconError, check_icon
 from desk.models import Department
 
 
@@ -65,7 +65,7 @@ class ChannelForm(forms.Form):
         if uploaded is not None:
             try:
                 return check_icon(uploaded, uploaded.name, uploaded.size)
-            except IconRefused as error:
+            except IconError as error:
                 raise forms.ValidationError(str(error)) from error
         if self.draft and self.draft.icon:
             with self.draft.icon.open("rb") as kept:

@@ -5,8 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from channels_im.services import checking
-from channels_im.setup import cards
+from channels_im.services.facebook import daily_check
+from channels_im.setup import presenters
 from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
 
 
@@ -16,13 +16,13 @@ def show(request: HttpRequest) -> HttpResponse:
     rows = [
         {
             "channel": channel,
-            "chip": cards.chip(channel),
-            "ticks": cards.ticks(channel.page),
-            "troubles": cards.troubles(channel.page),
-            "healing": cards.healing(channel.page),
-            "checking": cards.is_checking(channel.page),
+            "chip": presenters.chip(channel),
+            "ticks": presenters.ticks(channel.page),
+            "troubles": presenters.troubles(channel.page),
+            "healing": presenters.healing(channel.page),
+            "checking": presenters.is_checking(channel.page),
         }
-        for channel in cards.channels()
+        for channel in presenters.channels()
     ]
     return page(
         request,
@@ -37,6 +37,6 @@ def show(request: HttpRequest) -> HttpResponse:
 @setup_view(CHANGE_CHANNEL)
 @require_POST
 def check_all(request: HttpRequest) -> HttpResponse:
-    checking.check_all()
+    daily_check.check_all()
     messages.success(request, "Desk is asking Facebook about every page.")
     return redirect("setup:health")

@@ -13,9 +13,9 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import WebhookDelivery
-from channels_im.services import journal as service
+from channels_im.services.journal import store as service
 from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, page, setup_view
-from desk import history
+from desk import audit_log
 
 PER_PAGE = 50
 STATES = WebhookDelivery.State
@@ -71,7 +71,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
 def replay_one(request: HttpRequest, pk: int) -> HttpResponse:
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
     if service.replay([delivery.pk]):
-        history.record(request.user, delivery, history.CHANGE, "Replayed.")
+        audit_log.record(request.user, delivery, audit_log.CHANGE, "Replayed.")
         messages.success(request, f"Delivery {pk} is being taken in again.")
     else:
         messages.info(request, f"Delivery {pk} is being processed right now. Try again when it is settled.")
@@ -89,8 +89,8 @@ def replay_failed(request: HttpRequest) -> HttpResponse:
     count = service.replay_failed(since)
     if count:
         newest = WebhookDelivery.objects.order_by("-pk").first()
-        history.record(
-            request.user, newest, history.CHANGE, f"Replayed {count} failed since {since:%Y-%m-%d %H:%M %Z}."
+        audit_log.record(
+            request.user, newest, audit_log.CHANGE, f"Replayed {count} failed since {since:%Y-%m-%d %H:%M %Z}."
         )
     messages.success(
         request, f"{count} failed {'delivery is' if count == 1 else 'deliveries are'} being taken in again."

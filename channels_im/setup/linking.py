@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from channels_im.models import Channel, Page, PendingLink
-from channels_im.services import linking as service
+from channels_im.services.facebook import linking as service
 from channels_im.setup import drafts
 from channels_im.setup.access import ADD_CHANNEL, CHANGE_CHANNEL, LINK_FACEBOOK, may, page, setup_view
 
@@ -65,7 +65,7 @@ def decide(request: HttpRequest) -> HttpResponse:
         return redirect("setup:messenger")
     if request.method == "POST":
         if request.POST.get("decision") != "continue":
-            service.drop(pending)
+            service.discard(pending)
             messages.info(
                 request,
                 "The Facebook login was dropped, nothing of it was saved. Desk asks Facebook which pages still work.",
@@ -73,7 +73,7 @@ def decide(request: HttpRequest) -> HttpResponse:
             return redirect(pending.next_url or "setup:messenger")
         try:
             result = service.continue_anyway(request.user, pending)
-        except service.LinkRefused as refusal:
+        except service.LinkError as refusal:
             return failed(request, str(refusal))
         tell(request, result)
         return redirect(pending.next_url or "setup:messenger")

@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, WebhookDelivery
-from channels_im.setup import cards
+from channels_im.setup import presenters
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
-from desk import guards, site
+from desk import deletion_checks, site
 from desk.models import Agent, Department
 
 
@@ -32,7 +32,7 @@ def register() -> None:
         )
     )
     site.register_attention(attention)
-    guards.register(Department, needed_department)
+    deletion_checks.register(Department, needed_department)
     for step in steps():
         site.register_step(step)
 
@@ -59,7 +59,7 @@ def _waiting_channels() -> Any:
 
 
 def _reauthenticate(channel: Channel) -> site.Attention:
-    reason = cards.lower_first(channel.page.get_reauth_reason_display())
+    reason = presenters.lower_first(channel.page.get_reauth_reason_display())
     return site.Attention(
         f"“{channel.name}” cannot send: {reason}.",
         reverse("setup:messenger_edit", args=[channel.pk]),
@@ -69,7 +69,7 @@ def _reauthenticate(channel: Channel) -> site.Attention:
 
 
 def _ending_accounts() -> Any:
-    soon = timezone.now() + cards.WARN_BEFORE
+    soon = timezone.now() + presenters.WARN_BEFORE
     used = FacebookAccount.objects.filter(pages__channels__in=Channel.objects.existing(), expires_at__lte=soon)
     return used.distinct()
 
@@ -77,7 +77,7 @@ def _ending_accounts() -> Any:
 def _ending(account: FacebookAccount) -> site.Attention:
     channel = Channel.objects.existing().filter(page__facebook_account=account).first()
     url = reverse("setup:messenger_edit", args=[channel.pk]) if channel else reverse("setup:messenger")
-    return site.Attention(f"The Facebook login of {account} {cards.login_end(account)}.", url, "Re-authenticate")
+    return site.Attention(f"The Facebook login of {account} {presenters.login_end(account)}.", url, "Re-authenticate")
 
 
 def _silent_channels() -> Any:
@@ -102,7 +102,7 @@ def _troubled_channels() -> Any:
 
 
 def _troubled(channel: Channel) -> site.Attention:
-    sentence = f"“{channel.name}”: {' '.join(cards.troubles(channel.page))}"
+    sentence = f"“{channel.name}”: {' '.join(presenters.troubles(channel.page))}"
     return site.Attention(sentence, reverse("setup:messenger_edit", args=[channel.pk]), "See the channel")
 
 

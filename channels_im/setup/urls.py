@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from channels_im.setup import channels, health, journal, linking, pictures, preferences, states
+from channels_im.setup import channels, health, journal, lifecycle, linking, pictures, preferences
 
 app_name = "setup"
 urlpatterns = [
@@ -13,10 +13,10 @@ urlpatterns = [
     path("messenger/<int:pk>/", channels.edit, name="messenger_edit"),
     path("messenger/<int:pk>/checks/", channels.checks, name="messenger_checks"),
     path("messenger/<int:pk>/check-now/", channels.check_now, name="messenger_check_now"),
-    path("messenger/<int:pk>/deactivate/", states.deactivate, name="messenger_deactivate"),
-    path("messenger/<int:pk>/activate/", states.activate, name="messenger_activate"),
-    path("messenger/<int:pk>/delete/", states.delete, name="messenger_delete"),
-    path("messenger/<int:pk>/take-in/", states.take_in, name="messenger_take_in"),
+    path("messenger/<int:pk>/deactivate/", lifecycle.deactivate, name="messenger_deactivate"),
+    path("messenger/<int:pk>/activate/", lifecycle.activate, name="messenger_activate"),
+    path("messenger/<int:pk>/delete/", lifecycle.delete, name="messenger_delete"),
+    path("messenger/<int:pk>/take-in/", lifecycle.take_in, name="messenger_take_in"),
     path("messenger/link/", linking.start, name="link_start"),
     path("messenger/link/decide/", linking.decide, name="link_decide"),
     path("preferences/", preferences.show, name="preferences"),

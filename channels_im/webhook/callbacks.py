@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.messenger.signature import SignedRequestError, parse_signed_request
 from channels_im.models import DataRequest
-from channels_im.services import data_requests
+from channels_im.services.facebook import data_requests
 from channels_im.webhook.views import app_secrets
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def _take(request: HttpRequest, kind: str) -> HttpResponse:
         logger.warning("A %s callback was refused: %s", kind, error.reason)
         return _plain(error.reason, 400)
     try:
-        taken = data_requests.take(kind, signed)
+        taken = data_requests.handle(kind, signed)
     except DatabaseError:
         logger.exception("A %s callback could not be kept; Meta is asked to come again", kind)
         return _plain("Try again.", 503)

@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post, verify_challenge
-from channels_im.services import journal
+from channels_im.services.journal import store
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def messenger(request: HttpRequest) -> HttpResponse:
     if not verdict.accepted:
         return _plain(verdict.outcome, verdict.status)
     try:
-        journal.record([body])
+        store.record([body])
     except DatabaseError:
         logger.exception("A delivery could not be kept; Meta is asked to come again")
         return _plain("try again", 503)

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from channels_im.sandbox.pictures import draw
+from sandbox.pictures import draw
 from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
 from tests.e2e.screens import Inbox, MessengerWindow, Setup, log_in
 from tests.e2e.stage import Desk

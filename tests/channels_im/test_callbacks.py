@@ -18,8 +18,8 @@ from django.test import Client
 from django.utils import timezone
 
 from channels_im.models import DataRequest, FacebookAccount, Page, PendingLink
-from channels_im.services import connection
-from desk import history
+from channels_im.services.facebook import connection
+from desk import audit_log
 from tests.factories import NOON, make_admin, make_channel, make_conversation, make_page, receive
 from tickets.models import Message
 
@@ -262,8 +262,8 @@ def test_a_login_that_waits_for_a_decision_is_forgotten(path, administrator):
 def test_the_history_says_what_facebook_reported(path, account, channel):
     code = post(path).json()["confirmation_code"]
 
-    assert code in history.of(account)[0].change_message
-    assert "re-authenticated" in history.of(channel)[0].change_message
+    assert code in audit_log.entries_of(account)[0].change_message
+    assert "re-authenticated" in audit_log.entries_of(channel)[0].change_message
 
 
 def test_a_removed_app_keeps_the_name_for_the_same_account_must_come_back(account, channel):
@@ -274,15 +274,17 @@ def test_a_removed_app_keeps_the_name_for_the_same_account_must_come_back(accoun
 
 
 def test_deletion_leaves_nothing_that_says_who_the_person_is(account, channel, administrator):
-    history.record(administrator, account, history.CHANGE, "Linked with 2 pages.")
-    history.record(administrator, channel, history.CHANGE, "Re-authenticated with the Facebook account of Anna Berg.")
+    audit_log.record(administrator, account, audit_log.CHANGE, "Linked with 2 pages.")
+    audit_log.record(
+        administrator, channel, audit_log.CHANGE, "Re-authenticated with the Facebook account of Anna Berg."
+    )
     post(DELETION)
 
     account.refresh_from_db()
     assert (account.name, account.user_token, account.scopes, account.social_account) == ("", None, [], None)
     assert not SocialAccount.objects.exists()
     assert not [e for e in LogEntry.objects.all() if "Anna" in f"{e.object_repr} {e.change_message}"]
-    assert "Facebook user 218471" in history.of(channel)[1].change_message
+    assert "Facebook user 218471" in audit_log.entries_of(channel)[1].change_message
 
 
 def test_the_status_page_names_nobody(account, channel):

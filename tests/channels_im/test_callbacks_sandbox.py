@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from channels_im.models import DataRequest, FacebookAccount
-from channels_im.services import linking
+from channels_im.services.facebook import linking
 from tests.factories import make_admin, make_channel, make_page
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from channels_im import tasks
 from channels_im.models import Page, WebhookDelivery
-from channels_im.services import claims, journal
-from desk import sweep
+from channels_im.services.journal import claims, store
+from desk import sweeper
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, post_webhook, text_item
 
@@ -37,7 +37,7 @@ class Desk:
         return [self.taker(sender.page) for sender in senders]
 
     def taker(self, page):
-        def take(incoming: journal.Incoming) -> None:
+        def take(incoming: store.IncomingEvent) -> None:
             text = incoming.event.text
             self.tried.append(text)
             locked = Page.objects.select_for_update().get(pk=page.pk)
@@ -57,8 +57,8 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch):
     desk = Desk()
-    monkeypatch.setattr(journal, "_registered", [])
-    journal.register_receiver(desk.receive)
+    monkeypatch.setattr(store, "_registered", [])
+    store.register_receiver(desk.receive)
     return desk
 
 
@@ -76,7 +76,7 @@ def die() -> None:
 
 
 def refuse() -> None:
-    raise journal.Refused("This makes no sense.")
+    raise store.UnusableEventError("This makes no sense.")
 
 
 def texts(fb_page, *names: str) -> dict:
@@ -157,7 +157,7 @@ def kill_until_settled(desk, time_machine) -> int:
         if not WebhookDelivery.objects.filter(state__in=(State.PENDING, State.PROCESSING)).exists():
             return deaths
         time_machine.shift(timedelta(hours=12))
-        sweep.sweep()
+        sweeper.reclaim()
         time_machine.shift(timedelta(hours=12))
     raise AssertionError("it never ends")
 
@@ -188,7 +188,7 @@ def test_neighbours_of_a_killer_are_done_before_it_is_tried_again(client, fb_pag
         tasks.drain_journal()
     for _ in range(2):
         time_machine.shift(timedelta(hours=1))
-        sweep.sweep()
+        sweeper.reclaim()
         time_machine.shift(timedelta(hours=1))
         with pytest.raises(Died):
             tasks.drain_journal()
@@ -253,7 +253,7 @@ def test_a_failed_delivery_is_replayed_whole_and_nothing_is_doubled(client, fb_p
     body = json.loads(kept.body)
     body["entry"][0]["messaging"][0]["sender"] = {"id": "7002"}
     WebhookDelivery.objects.update(body=json.dumps(body).encode())
-    assert journal.replay([kept.pk]) == 1
+    assert store.replay([kept.pk]) == 1
     tasks.drain_journal()
     assert WebhookDelivery.objects.get().state == State.DONE
     assert sorted(Message.objects.values_list("text", flat=True)) == ["nobody", "somebody"]
@@ -262,7 +262,7 @@ def test_a_failed_delivery_is_replayed_whole_and_nothing_is_doubled(client, fb_p
 def test_all_failed_since_are_replayed_and_older_ones_are_not(fb_page, desk):
     old = make.journal(b"no json", received_at=NOON - timedelta(days=2), state=State.FAILED)
     new = make.journal(texts(fb_page, "a"), received_at=NOON, state=State.FAILED)
-    assert journal.replay_failed(NOON - timedelta(days=1)) == 1
+    assert store.replay_failed(NOON - timedelta(days=1)) == 1
     tasks.drain_journal()
     old.refresh_from_db()
     new.refresh_from_db()
@@ -271,7 +271,7 @@ def test_all_failed_since_are_replayed_and_older_ones_are_not(fb_page, desk):
 
 def test_a_delivery_that_is_being_processed_is_not_replayed(fb_page, desk):
     kept = make.journal(texts(fb_page, "a"), state=State.PROCESSING, claimed_by="someone", claimed_at=NOON)
-    assert journal.replay([kept.pk]) == 0
+    assert store.replay([kept.pk]) == 0
 
 
 # --- Health -----------------------------------------------------------------------------------------------------------
@@ -281,16 +281,16 @@ def test_the_report_counts_what_waits_and_what_failed_and_says_how_long(fb_page,
     make.journal(texts(fb_page, "b"), state=State.PROCESSING)
     make.journal(texts(fb_page, "c"), state=State.FAILED)
     make.journal(texts(fb_page, "d"), state=State.DONE)
-    report = journal.report()
+    report = store.report()
     assert report.values == {"pending": 2, "failed": 1, "oldest_s": 5.0}
     assert report.problems == []
     time_machine.shift(timedelta(minutes=10))
-    assert journal.report().problems
+    assert store.report().problems
 
 
 def test_a_delivery_that_waits_for_its_next_try_is_not_late(fb_page, time_machine):
     time_machine.move_to(NOON, tick=False)
     later = NOON + timedelta(hours=1)
     make.journal(texts(fb_page, "a"), received_at=NOON - timedelta(hours=3), attempts=9, retry_after=later)
-    assert journal.report().values["oldest_s"] == 0
-    assert not journal.is_due()
+    assert store.report().values["oldest_s"] == 0
+    assert not store.is_due()

@@ -11,7 +11,8 @@ from PIL import Image
 
 from desk.models import User
 from tickets.models import Attachment, Conversation, EventType, Message
-from tickets.services import api_tokens, event_subscriptions, threads
+from tickets.services.conversation import messages as message_service
+from tickets.services.webhooks import api_tokens, subscriptions
 
 CUSTOMER = "Tom Becker"
 LAST_WORDS = "Nearly my last words"
@@ -29,11 +30,11 @@ def make() -> None:
     for number, line in enumerate(lines):
         later = {name: line.pop(name) for name in LATER if name in line}
         sent_at = began + timedelta(minutes=number)
-        message, _ = threads.add_message(conversation, **{"mid": f"m_each_{number}", "sent_at": sent_at} | line)
+        message, _ = message_service.add_message(conversation, **{"mid": f"m_each_{number}", "sent_at": sent_at} | line)
         if later:
             Message.objects.filter(pk=message.pk).update(**later)
     api_tokens.make(admin, alice)
-    event_subscriptions.create(
+    subscriptions.create(
         admin,
         name="Shop",
         url="https://shop.example.com/events/",

@@ -128,7 +128,7 @@ def test_make_run_says_where_it_is_and_one_ctrl_c_ends_it_and_it_starts_again_on
 def test_when_one_process_dies_the_others_end_and_it_says_which(make_run):
     run = make_run()
     run.wait_until_it_says("Log in as alice or bob")
-    os.kill(run.pids_of("channels_im.sandbox")[0], signal.SIGKILL)
+    os.kill(run.pids_of("sandbox")[0], signal.SIGKILL)
     assert run.process.wait(30) != 0
     assert "sandbox exited: killed by SIGKILL. The other processes are stopped." in run.said
     assert not run.left_running()
@@ -146,7 +146,7 @@ def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run):
     )
     run.wait_until_it_says("is running at https://desk.example.com")
     assert len(run.pids_of("multiprocessing")) >= 2
-    assert not run.pids_of("channels_im.sandbox")
+    assert not run.pids_of("sandbox")
     session = requests.Session()
     session.trust_env = False
     answer = session.get(

@@ -50,7 +50,7 @@ class SandboxProcess:
     def start(self) -> "SandboxProcess":
         """Start and wait until it answers; RuntimeError with its output when it does not within 20 s."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "channels_im.sandbox"],
+            [sys.executable, "-m", "sandbox"],
             cwd=ROOT,
             env={**os.environ, **self.env, "SANDBOX_PORT": str(self.port), "SANDBOX_HOST": "127.0.0.1"},
             stdout=subprocess.DEVNULL,

@@ -151,7 +151,7 @@ def history(world: dict) -> list:
 def test_a_busy_port_is_one_sentence(sandbox):
     env = {"SANDBOX_PORT": str(sandbox.port), "SANDBOX_STATE_DIR": "", "PATH": ""}
     ended = subprocess.run(
-        [sys.executable, "-m", "channels_im.sandbox"], cwd=ROOT, env=env, capture_output=True, timeout=20, check=False
+        [sys.executable, "-m", "sandbox"], cwd=ROOT, env=env, capture_output=True, timeout=20, check=False
     )
     assert ended.returncode == 1
     assert ended.stderr.count(b"\n") == 1

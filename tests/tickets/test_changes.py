@@ -9,7 +9,7 @@ from channels_im.models import WebhookDelivery
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, text_item
 from tickets.models import Conversation, Message, MessageChange
-from tickets.services import changes
+from tickets.services.conversation import message_changes
 
 pytestmark = pytest.mark.django_db
 
@@ -126,7 +126,7 @@ def test_a_withdrawn_message_is_marked_whichever_comes_first(client, fb_page, la
     for each in both:
         deliver(client, each)
     assert Message.objects.get().withdrawn_at == NOON + SECOND
-    assert Conversation.objects.get().preview == changes.WITHDRAWN
+    assert Conversation.objects.get().preview == message_changes.WITHDRAWN
 
 
 # --- Kept meanwhile ---------------------------------------------------------------------------------------------------
@@ -141,10 +141,10 @@ def test_a_kept_change_is_applied_when_the_message_comes_by_another_way(client, 
     deliver(client, reacted(fb_page, "👍"))
     conversation = make.make_conversation(fb_page.channels.get(), "7001")
     make.receive(conversation, mid="m_1")
-    assert changes.is_due()
-    assert changes.apply_late() == 1
+    assert message_changes.is_due()
+    assert message_changes.apply_waiting() == 1
     assert emojis() == ["👍"]
-    assert not changes.is_due()
+    assert not message_changes.is_due()
 
 
 def test_changes_of_another_page_with_the_same_mid_are_left_alone(client, fb_page):
@@ -157,4 +157,4 @@ def test_what_waited_for_a_month_is_forgotten(client, fb_page, time_machine):
     time_machine.move_to(NOON)
     deliver(client, reacted(fb_page, "👍"))
     time_machine.shift(timedelta(days=31))
-    assert changes.forget_old() == 1
+    assert message_changes.forget_old() == 1

@@ -12,7 +12,7 @@ from tests.factories import NOON, deliver, delivery, item
 from tests.tickets.services.graph import error_answer
 from tickets import tasks
 from tickets.models import Attachment
-from tickets.services import files
+from tickets.services.incoming import attachments as attachment_service
 
 pytestmark = pytest.mark.django_db
 
@@ -99,19 +99,19 @@ def test_a_link_with_another_path_is_known_by_the_name_of_the_file_or_by_its_pla
 def test_without_a_link_that_can_be_this_files_it_is_given_up(client, host, graph, links):
     shows(graph, *(host.link(f"{'bill' if sign == 'old' else place}.pdf", sign) for place, sign in enumerate(links)))
     [kept] = send(client, host.link("bill.pdf", "old"))
-    assert (kept.state, kept.reason) == ("failed", files.GONE)
+    assert (kept.state, kept.reason) == ("failed", attachment_service.GONE)
 
 
 @pytest.mark.parametrize(("code", "subcode"), [(100, 9000001), (100, 33), (803, None)])
 def test_a_message_that_meta_does_not_show_any_more_ends_as_a_card(client, host, graph, code, subcode):
     graph.get(MESSAGE, status=400, body=error_answer(code, subcode)[2])
     [kept] = send(client, host.link("bill.pdf", "old"))
-    assert (kept.state, kept.reason, kept.name) == ("failed", files.GONE, "bill.pdf")
+    assert (kept.state, kept.reason, kept.name) == ("failed", attachment_service.GONE, "bill.pdf")
 
 
 def test_a_message_without_a_mid_is_not_asked_for(client, host, graph):
     [kept] = send(client, host.link("bill.pdf", "old"), mid=None)
-    assert (kept.state, kept.reason) == ("failed", files.GONE)
+    assert (kept.state, kept.reason) == ("failed", attachment_service.GONE)
     assert len(graph.calls) == 0
 
 
@@ -140,7 +140,7 @@ def test_a_limit_of_the_rate_is_kept_by_the_page_and_the_file_waits(client, host
 def test_a_token_that_is_dead_marks_the_page_and_says_what_to_do(client, host, graph):
     graph.get(MESSAGE, status=400, body=error_answer(190, 463)[2])
     [kept] = send(client, host.link("bill.pdf", "old"))
-    assert (kept.state, kept.reason) == ("failed", files.NOT_CONNECTED)
+    assert (kept.state, kept.reason) == ("failed", attachment_service.NOT_CONNECTED)
     kept.message.page.refresh_from_db()
     assert kept.message.page.reauth_reason == "token_expired"
 
@@ -148,7 +148,7 @@ def test_a_token_that_is_dead_marks_the_page_and_says_what_to_do(client, host, g
 def test_a_page_that_is_not_connected_is_not_asked(client, host, graph):
     lost = {"connection": "reauth_required", "reauth_reason": "token_expired"}
     [kept] = send(client, host.link("bill.pdf", "old"), **lost)
-    assert (kept.state, kept.reason) == ("failed", files.NOT_CONNECTED)
+    assert (kept.state, kept.reason) == ("failed", attachment_service.NOT_CONNECTED)
     assert len(graph.calls) == 0
 
 
@@ -156,9 +156,13 @@ def test_links_that_are_dead_again_and_again_are_asked_for_a_bounded_number_of_t
     for number in range(20):
         shows(graph, host.link("bill.pdf", f"dead{number}"))
     [kept] = send(client, host.link("bill.pdf", "old"))
-    assert (kept.state, kept.reason, kept.refreshes) == ("failed", files.GONE, files.MOST_REFRESHES)
-    assert len(graph.calls) == files.MOST_REFRESHES
-    assert len(host.asked) == files.MOST_REFRESHES + 1
+    assert (kept.state, kept.reason, kept.refreshes) == (
+        "failed",
+        attachment_service.GONE,
+        attachment_service.MOST_REFRESHES,
+    )
+    assert len(graph.calls) == attachment_service.MOST_REFRESHES
+    assert len(host.asked) == attachment_service.MOST_REFRESHES + 1
 
 
 def test_a_fresh_link_to_another_host_is_not_followed(client, host, graph):
@@ -192,7 +196,7 @@ def test_an_agent_tries_again_and_gets_the_file(client, host, graph, given_up):
     response = again(client, given_up)
     assert response.status_code == 200
     assert "again/" not in response.content.decode()
-    assert files.is_due()
+    assert attachment_service.is_due()
     tasks.fetch_files()
     given_up.refresh_from_db()
     assert given_up.state == "stored"
@@ -225,7 +229,7 @@ def test_a_video_from_before_the_channel_received_them_can_be_had_afterwards(cli
     [kept] = send(client, host.link("clip.mp4", "old"), kind="video")
     channel = kept.message.conversation.channel
     client.force_login(make.make_agent("alice", channels=(channel,)))
-    assert (kept.state, kept.reason) == ("refused", files.NOT_RECEIVED)
+    assert (kept.state, kept.reason) == ("refused", attachment_service.NOT_RECEIVED)
     assert again(client, kept).status_code == 422
     channel.receive_audio_video = True
     channel.save()

@@ -15,7 +15,7 @@ from tests.channels_im.messenger.samples import MP3
 from tests.factories import NOON, deliver, delivery, item
 from tickets import tasks
 from tickets.models import Attachment, Message
-from tickets.services import files
+from tickets.services.incoming import attachments
 
 pytestmark = pytest.mark.django_db
 
@@ -99,7 +99,7 @@ def test_the_bytes_decide_and_the_name_gets_the_right_ending(client, host):
 
 def test_an_mp3_sent_as_a_file_is_audio_and_refused_where_audio_is_not_received(client, host):
     kept = receive(client, host(MP3) + "/song.mp3")
-    assert (kept.state, kept.reason) == ("refused", files.NOT_RECEIVED)
+    assert (kept.state, kept.reason) == ("refused", attachments.NOT_RECEIVED)
     assert not kept.file
 
 
@@ -152,10 +152,10 @@ def test_a_host_in_trouble_is_asked_again_and_in_the_end_given_up(client, host, 
     time_machine.move_to(NOON)
     kept = receive(client, host(b"", status="503 Unavailable") + "/bill.pdf")
     assert (kept.state, kept.attempts, kept.claimed_at) == ("pending", 1, None)
-    assert not files.is_due()
+    assert not attachments.is_due()
     while kept.state == "pending":
         time_machine.move_to(kept.retry_after + timedelta(milliseconds=1))
-        assert files.is_due()
+        assert attachments.is_due()
         tasks.fetch_files()
         kept.refresh_from_db()
     assert kept.state == "failed"
@@ -168,7 +168,7 @@ def test_what_a_dead_worker_had_claimed_is_fetched_by_another(client, host, sett
     page = make.make_channel().page
     attachment = {"type": "file", "payload": {"url": host() + "/bill.pdf"}}
     deliver(client, delivery(page, item(page, "7001", message={"mid": "m_1", "attachments": [attachment]})))
-    assert len(files._claim(4)) == 1
+    assert len(attachments._claim(4)) == 1
     tasks.fetch_files()
     assert Attachment.objects.get().state == "pending"
     time_machine.shift(timedelta(seconds=settings.DESK_CLAIM_SECONDS + 1))
@@ -179,7 +179,7 @@ def test_what_a_dead_worker_had_claimed_is_fetched_by_another(client, host, sett
 @pytest.mark.django_db
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by what is in the table")
 @pytest.mark.parametrize(
-    ("what", "index"), [(files.TO_FETCH, "attachment_due"), (files.SIZE_UNKNOWN, "attachment_without_size")]
+    ("what", "index"), [(attachments.TO_FETCH, "attachment_due"), (attachments.SIZE_UNKNOWN, "attachment_without_size")]
 )
 def test_what_waits_is_found_by_its_index_and_not_by_reading_all_files(what, index):
-    assert f"USING INDEX {index}" in files.due(what).explain()
+    assert f"USING INDEX {index}" in attachments.due(what).explain()

@@ -21,7 +21,8 @@ from tests.channels_im.messenger.local_server import serve
 from tests.factories import deliver, delivery, item
 from tickets import tasks
 from tickets.models import Attachment, Message
-from tickets.services import files, replies
+from tickets.services.incoming import attachments
+from tickets.services.outgoing import replies
 
 pytestmark = pytest.mark.django_db
 
@@ -223,7 +224,7 @@ def test_incoming_audio_and_video_are_refused_by_default_with_a_card(come_in, ho
     """Nothing of it is fetched, but how big it is: the card names file, type, size and reason."""
     kept = come_in(row, receives=False)
     if row.is_loud:
-        assert_card(kept, row.name, files.NOT_RECEIVED)
+        assert_card(kept, row.name, attachments.NOT_RECEIVED)
         assert (kept.kind, kept.size) == (row.kind, len(row.data))
         assert host.asked == [b"HEAD"]
         assert tasks.fetch_files() == 0
@@ -236,7 +237,7 @@ def test_when_nobody_says_how_big_it_is_the_card_stands_all_the_same(come_in, ho
     row = next(row for row in ROWS if row.is_loud)
     host.server.stop()
     kept = come_in(row, receives=False)
-    assert_card(kept, row.name, files.NOT_RECEIVED)
+    assert_card(kept, row.name, attachments.NOT_RECEIVED)
     assert kept.size is None
     assert tasks.fetch_files() == 0
 
@@ -244,7 +245,7 @@ def test_when_nobody_says_how_big_it_is_the_card_stands_all_the_same(come_in, ho
 @pytest.mark.parametrize("row", [row for row in ROWS if row.is_loud], ids=lambda row: f"{row.ending}-{row.kind}")
 def test_incoming_audio_and_video_do_not_come_in_under_another_name(come_in, row):
     disguised = Row(**{**vars(row), "webhook_type": "file"})
-    assert_card(come_in(disguised, receives=False), row.name, files.NOT_RECEIVED)
+    assert_card(come_in(disguised, receives=False), row.name, attachments.NOT_RECEIVED)
 
 
 # --- Outgoing ---------------------------------------------------------------------------------------------------------
@@ -316,7 +317,7 @@ def test_outgoing_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not
         return File(file, name=row.name)
 
     over = padded(row.limit * MB + 1)
-    with over, pytest.raises(replies.ReplyRefused) as refused:
+    with over, pytest.raises(replies.ReplyError) as refused:
         replies.queue_reply(alice, conversation, files=[over])
     assert f"“{row.name}” has {row.limit}.1 MB" in refused.value.verdict.sentence
     assert f"may have at most {row.limit} MB" in refused.value.verdict.sentence

@@ -11,7 +11,7 @@ from tests.channels_im.messenger.media_answers import answer
 from tests.factories import NOON, deliver, delivery, text_item
 from tickets import tasks
 from tickets.models import Contact, Message
-from tickets.services import profiles
+from tickets.services.incoming import profiles
 
 pytestmark = pytest.mark.django_db
 

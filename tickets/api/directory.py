@@ -7,13 +7,13 @@ from rest_framework import serializers
 
 from channels_im.models import ChannelAgent
 from desk.models import Agent, Department
+from tickets.api.contacts import ContactActions, ContactRowSerializer
 from tickets.models import CannedReply, Contact
-from tickets.services import access
+from tickets.services.conversation import access
 
 from .documentation import read_only
 from .fields import DepartmentField
 from .filters import AgentFilters, CannedReplyFilters, ContactFilters
-from .people import ContactRowSerializer, WorksOnContacts
 from .serializers import Shape
 from .views import ReadOnlyViewSet
 
@@ -106,7 +106,7 @@ class CannedReplyViewSet(ReadOnlyViewSet):
 
 
 @read_only(ContactRowSerializer, "contacts")
-class ContactViewSet(WorksOnContacts, ReadOnlyViewSet):
+class ContactViewSet(ContactActions, ReadOnlyViewSet):
     """The customers of the conversations one may see."""
 
     queryset = Contact.objects.none()

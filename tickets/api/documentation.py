@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from tickets.rules.sending import Refusal
-from tickets.services import erasing
+from tickets.services.privacy import erasure
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -43,7 +43,7 @@ NOT_LOGGED_IN = OpenApiResponse(
 NOT_ALLOWED = OpenApiResponse(
     ProblemSerializer,
     description="This user may see it and may not do this.",
-    examples=[OpenApiExample("No permission", {"detail": erasing.NOT_ALLOWED})],
+    examples=[OpenApiExample("No permission", {"detail": erasure.NOT_ALLOWED})],
 )
 NOT_FOUND = OpenApiResponse(
     ProblemSerializer,

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 
-class Refused(exceptions.APIException):
+class ActionError(exceptions.APIException):
     """A reply that a rule forbids: `{"detail": sentence, "code": reason code}`, and `facts` for some codes."""
 
     def __init__(self, status_code: int, sentence: str, code: str, **facts: Any) -> None:
@@ -17,12 +17,12 @@ class Refused(exceptions.APIException):
         self.status_code = status_code
 
 
-class BodyTooBig(exceptions.APIException):
+class BodyTooBigError(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "too_big"
 
 
-class BadParameter(exceptions.ValidationError):
+class BadParameterError(exceptions.ValidationError):
     """A query parameter that makes no sense: `{"<parameter>": [sentence]}`."""
 
     def __init__(self, parameter: str, sentence: str) -> None:
@@ -32,7 +32,9 @@ class BadParameter(exceptions.ValidationError):
 def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's answers, and JSON where Django would answer a request it finds suspicious with a page."""
     if isinstance(exc, RequestDataTooBig):
-        exc = BodyTooBig("The request is too big. Send files as multipart/form-data, and texts of a sensible length.")
+        exc = BodyTooBigError(
+            "The request is too big. Send files as multipart/form-data, and texts of a sensible length."
+        )
     elif isinstance(exc, SuspiciousOperation):
         exc = exceptions.ParseError("The request could not be read: it has too many fields or files.")
     return exception_handler(exc, context)

@@ -13,8 +13,10 @@ from drf_spectacular.utils import extend_schema_field
 from channels_im.models import Channel, Page
 from desk.models import Agent
 from tickets.models import CannedReply, Contact, Conversation, Erasure, Message, Ticket
-from tickets.services import access, conversations, erasing
-from tickets.services.conversations import SEARCH_LIMIT, VIEWS, ListQuery
+from tickets.services.conversation import access
+from tickets.services.inbox import listing
+from tickets.services.inbox.listing import SEARCH_LIMIT, VIEWS, ListQuery
+from tickets.services.privacy import erasure
 
 from .paging import BIGGEST_ID
 
@@ -141,7 +143,7 @@ class ConversationFilters(django_filters.FilterSet):
 
     def _listed(self, queryset: QuerySet, query: ListQuery) -> QuerySet:
         user = self.request.user
-        return queryset.filter(pk__in=conversations.matching(access.facts_for(user), user, query).values("pk"))
+        return queryset.filter(pk__in=listing.matching(access.facts_for(user), user, query).values("pk"))
 
 
 class TicketFilters(django_filters.FilterSet):
@@ -206,7 +208,7 @@ class ErasureFilters(django_filters.FilterSet):
         fields: list[str] = []
 
     def filter_psid(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
-        return queryset.filter(erasing.receipts_of(value))
+        return queryset.filter(erasure.receipts_of(value))
 
 
 class AgentFilters(django_filters.FilterSet):

@@ -13,7 +13,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .errors import BadParameter
+from tickets.api.errors import BadParameterError
 
 BAD_CURSOR = (
     "This cursor is not one of ours, or belongs to another ordering. Take the next or previous address of an answer "
@@ -49,7 +49,7 @@ def decode(text: str, orderings: Sequence[str], model: type[Model]) -> Cursor:
         elif not _is_id(value):
             raise ValueError
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise BadParameter("cursor", BAD_CURSOR) from error
+        raise BadParameterError("cursor", BAD_CURSOR) from error
     return Cursor(ordering, backward, value, pk)
 
 
@@ -104,13 +104,13 @@ class KeysetPaging(BasePagination):
         if text is None:
             return self.page_size
         if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= self.max_page_size):
-            raise BadParameter("page_size", f"page_size must be a whole number from 1 to {self.max_page_size}.")
+            raise BadParameterError("page_size", f"page_size must be a whole number from 1 to {self.max_page_size}.")
         return int(text)
 
     def _ordering(self, orderings: Sequence[str]) -> str:
         ordering = self.request.query_params.get("ordering") or orderings[0]
         if ordering not in orderings:
-            raise BadParameter("ordering", f"ordering must be one of: {', '.join(orderings)}.")
+            raise BadParameterError("ordering", f"ordering must be one of: {', '.join(orderings)}.")
         return ordering
 
     def _cursor(self, orderings: Sequence[str], model: type[Model]) -> Cursor | None:
@@ -119,7 +119,7 @@ class KeysetPaging(BasePagination):
             return None
         cursor = decode(text, orderings, model)
         if cursor.ordering != self.ordering:
-            raise BadParameter("cursor", BAD_CURSOR)
+            raise BadParameterError("cursor", BAD_CURSOR)
         return cursor
 
     # --- how it is read -----------------------------------------------------------------------------------------------

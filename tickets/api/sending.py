@@ -10,14 +10,14 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tickets.api.errors import ActionError
+from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from tickets.models import Message
 from tickets.rules.sending import Refusal
-from tickets.services import access
-from tickets.services.replies import ReplyRefused, queue_reply
+from tickets.services.conversation import access
+from tickets.services.outgoing.replies import ReplyError, queue_reply
 
 from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, UNFIT, ProblemSerializer, RefusalSerializer
-from .errors import Refused
-from .keys import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from .paging import BIGGEST_ID
 from .serializers import MessageSerializer
 
@@ -85,7 +85,7 @@ class QueuedSerializer(serializers.Serializer):
     results = MessageSerializer(many=True)
 
 
-class SendsReplies:
+class ReplyActions:
     """The POST of the message view set."""
 
     parser_classes = [LimitedJSONParser, MultiPartParser]
@@ -144,11 +144,11 @@ class SendsReplies:
                 client_key=client_key(request, reply["client_key"]),
                 hold=reply["hold"],
             )
-        except ReplyRefused as refusal:
+        except ReplyError as refusal:
             verdict = refusal.verdict
             at_fault = verdict.code in ABOUT_THE_REPLY
             answer = status.HTTP_422_UNPROCESSABLE_ENTITY if at_fault else status.HTTP_409_CONFLICT
-            raise Refused(answer, verdict.sentence, verdict.code) from None
+            raise ActionError(answer, verdict.sentence, verdict.code) from None
         rows = self.get_queryset().in_bulk([message.pk for message in queued])
         ordered = [rows[message.pk] for message in queued]
         body = {"results": MessageSerializer(ordered, many=True, context=self.get_serializer_context()).data}

@@ -3,9 +3,9 @@
 from django.urls import path, re_path
 from rest_framework.routers import DefaultRouter
 
-from . import directory, people, views
-from .content import AttachmentContentView
-from .work import NotesView
+from tickets.api import contacts, directory, views
+from tickets.api.actions import NotesView
+from tickets.api.export import AttachmentContentView
 
 app_name = "api"
 
@@ -20,7 +20,7 @@ router.register("conversations", views.ConversationViewSet, basename="conversati
 router.register("tickets", views.TicketViewSet, basename="ticket")
 router.register("messages", views.MessageViewSet, basename="message")
 router.register("contacts", directory.ContactViewSet, basename="contact")
-router.register("erasures", people.ErasureViewSet, basename="erasure")
+router.register("erasures", contacts.ErasureViewSet, basename="erasure")
 router.register("departments", directory.DepartmentViewSet, basename="department")
 router.register("agents", directory.AgentViewSet, basename="agent")
 router.register("canned-replies", directory.CannedReplyViewSet, basename="canned-reply")

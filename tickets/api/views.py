@@ -1,4 +1,4 @@
-"""The resources: a list and one row each, within what `tickets.services.access` lets the user see; work on them."""
+"""The resources of the API: lists, single rows and actions, limited to what the user may see (conversation.access)."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from channels_im.models import Channel
+from tickets.api.actions import ConversationActions, MessageActions
+from tickets.api.export import ConversationExport
+from tickets.api.sending import ReplyActions
 from tickets.models import Conversation, Message, Ticket
-from tickets.services import access
+from tickets.services.conversation import access
 
-from .content import ExportsConversations
 from .documentation import read_only
 from .filters import ChannelFilters, ConversationFilters, MessageFilters, TicketFilters
 from .paging import KeysetPaging
-from .sending import SendsReplies
 from .serializers import ChannelSerializer, ConversationSerializer, MessageSerializer, TicketSerializer
-from .work import SettlesMessages, WorksOnConversations
 
 
 class ReadOnlyViewSet(viewsets.ReadOnlyModelViewSet):
@@ -59,7 +59,7 @@ class ChannelViewSet(ReadOnlyViewSet):
 
 
 @read_only(ConversationSerializer, "conversations")
-class ConversationViewSet(WorksOnConversations, ExportsConversations, ReadOnlyViewSet):
+class ConversationViewSet(ConversationActions, ConversationExport, ReadOnlyViewSet):
     """Conversations of channels one is associated with, assigned to one, or transferred to one's department."""
 
     queryset = Conversation.objects.none()
@@ -92,7 +92,7 @@ class TicketViewSet(ReadOnlyViewSet):
 
 
 @read_only(MessageSerializer, "messages")
-class MessageViewSet(SendsReplies, SettlesMessages, ReadOnlyViewSet):
+class MessageViewSet(ReplyActions, MessageActions, ReadOnlyViewSet):
     """Messages, internal notes and events of the conversations one may see."""
 
     queryset = Message.objects.none()

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from channels_im.models import Channel, ChannelAgent, Page
 from channels_im.services.channels import create_channel
-from channels_im.services.linking import link_with_long_token
+from channels_im.services.facebook.linking import link_with_long_token
 from desk.models import Agent, Department, User
 from tickets.demo.people import ADMIN, AGENTS, CARE
 from tickets.demo.sandbox import Sandbox

@@ -10,7 +10,8 @@ from django.utils import timezone
 from channels_im.models import Channel, Page
 from desk.models import User
 from tickets.models import Attachment, Contact, Conversation, Message, Ticket
-from tickets.services import contacts, threads
+from tickets.services.conversation import contacts
+from tickets.services.conversation import messages as message_service
 
 CLOSED_AFTER = timedelta(days=2)
 KINDS = {"image": Attachment.Kind.IMAGE, "video": Attachment.Kind.VIDEO, "audio": Attachment.Kind.AUDIO}
@@ -33,7 +34,7 @@ def _import_one(channel: Channel, told: dict[str, Any], authors: dict[str, User]
     conversation = contacts.conversation_for(channel.page, channel, told["psid"])
     added = 0
     for line in sorted(told["messages"], key=lambda line: line["ts"]):
-        message, is_new = threads.add_message(conversation, **_fields(line, told["read_watermark"], authors))
+        message, is_new = message_service.add_message(conversation, **_fields(line, told["read_watermark"], authors))
         added += is_new
         if is_new and line["reactions"]:
             message.reactions = [

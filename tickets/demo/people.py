@@ -17,7 +17,7 @@ CANNED_REPLIES = [
 ]
 
 
-class NotADemo(Exception):
+class NotADemoError(Exception):
     """The database has people of its own; the text is a sentence."""
 
 
@@ -26,7 +26,7 @@ def make_people() -> None:
     """Make departments and users once. Raises NotADemo in a database with users that are not the demo's."""
     if User.objects.exists():
         if not User.objects.filter(username=ADMIN[0], email=f"{ADMIN[0]}@{DOMAIN}").exists():
-            raise NotADemo("This database has users of its own. Demo data go into an empty one only.")
+            raise NotADemoError("This database has users of its own. Demo data go into an empty one only.")
         return
     departments = {name: Department.objects.create(name=name) for name in (CARE, SALES, WORKSHOP)}
     _make_user(*ADMIN, is_staff=True, is_superuser=True)

@@ -10,7 +10,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 TIMEOUT_SECONDS = 20
 
 
-class NoSandbox(Exception):
+class NoSandboxError(Exception):
     """META_GRAPH_URL is not a sandbox on this machine; the text is a sentence."""
 
 
@@ -22,9 +22,11 @@ class Sandbox:
         self.session = requests.Session()
         self.session.trust_env = False  # a proxy would stand between us and the loopback
         if urlsplit(self.url).hostname not in LOOPBACK:
-            raise NoSandbox(f"Demo data are for the sandbox on this machine only, and META_GRAPH_URL is {self.url}.")
+            raise NoSandboxError(
+                f"Demo data are for the sandbox on this machine only, and META_GRAPH_URL is {self.url}."
+            )
         if self._call("GET", "healthz").get("status") != "ok":
-            raise NoSandbox(f"What answers at {self.url} is not the sandbox. Start it with: make run")
+            raise NoSandboxError(f"What answers at {self.url} is not the sandbox. Start it with: make run")
 
     def user_token(self, person: str) -> str:
         """Grant all Pages of the person to the app and return a long-lived user token."""
@@ -41,4 +43,6 @@ class Sandbox:
             answer.raise_for_status()
             return answer.json()
         except (requests.RequestException, ValueError) as error:
-            raise NoSandbox(f"The sandbox at {self.url} does not answer: {error}. Start it with: make run") from error
+            raise NoSandboxError(
+                f"The sandbox at {self.url} does not answer: {error}. Start it with: make run"
+            ) from error

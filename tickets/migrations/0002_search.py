@@ -16,7 +16,7 @@ INDEXED = (
     ("tickets_attachment", "name", "{row}name <> ''"),
 )
 # The words of a column: without accents, and signs that PostgreSQL would take for parts of addresses, paths or numbers
-# are spaces. tickets/services/search.py asks with the very same expression. 20,000 characters are the longest note.
+# are spaces. tickets/services/inbox/search.py asks with the very same expression. 20,000 characters are the longest note.
 WORDS = (
     "to_tsvector('simple', regexp_replace(regexp_replace(normalize(left({column}, 20000), NFD), "
     "'[\u0300-\u036f]+', '', 'g'), '[!-/:-@[-`{{-~]+', ' ', 'g'))"

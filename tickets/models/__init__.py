@@ -1,15 +1,16 @@
 """Contacts, conversations, tickets, messages and their files."""
 
+from tickets.models.message_change import MessageChange
+from tickets.models.sender_actions import PageReaction, SenderAction
+from tickets.models.viewer import Viewer
+
 from .contact import Contact
 from .conversation import Conversation, Draft, Ticket
-from .early import MessageChange
 from .erasure import Erasure
 from .events import EventDelivery, EventSubscription, EventType
-from .looking import Looking
 from .message import Attachment, Message
 from .moderation import Moderation
 from .replies import CannedReply
-from .sender_actions import PageReaction, PageSignal
 
 __all__ = [
     "Attachment",
@@ -21,11 +22,11 @@ __all__ = [
     "EventDelivery",
     "EventSubscription",
     "EventType",
-    "Looking",
     "Message",
     "MessageChange",
     "Moderation",
     "PageReaction",
-    "PageSignal",
+    "SenderAction",
     "Ticket",
+    "Viewer",
 ]

@@ -33,20 +33,21 @@ class PageReaction(models.Model):
         return f"reaction to {self.message_id}"
 
 
-class PageSignal(models.Model):
+class SenderAction(models.Model):
     """That an agent is typing, or has read: shown to the customer now or not at all. One row of each a conversation."""
 
     class Kind(models.TextChoices):
         TYPING = "typing", "Typing"
         SEEN = "seen", "Seen"
 
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="page_signals")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="sender_actions")
     kind = models.CharField(max_length=6, choices=Kind)
     is_on = models.BooleanField(default=True, help_text="Typing: begun, or stopped")
     wanted_at = models.DateTimeField(default=timezone.now)
     is_waiting = models.BooleanField(default=True, help_text="Not yet taken by the sender")
 
     class Meta:
+        db_table = "tickets_pagesignal"  # the name of the first release stays
         constraints = [models.UniqueConstraint(fields=["conversation", "kind"], name="page_signal_once")]
         indexes = [models.Index(fields=["is_waiting", "wanted_at"], name="page_signal_due")]
 

@@ -1,6 +1,6 @@
 """May this be sent, how text is counted, and how the state of a sent message moves. Pure.
 
-`may_send` is the one answer for composer, queue, sender and API; `tickets.services.replies.may_send` loads the facts.
+Composer, queue, sender and API all ask `may_send`; `may_send` of tickets/services/outgoing/replies.py loads the facts.
 """
 
 import unicodedata

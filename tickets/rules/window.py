@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from channels_im.messenger.send_api import HUMAN_AGENT, RESPONSE, SendPolicy
+from channels_im.messenger.send_policy import HUMAN_AGENT, RESPONSE, SendPolicy
 
 RESPONSE_WINDOW = timedelta(hours=24)
 HUMAN_AGENT_WINDOW = timedelta(days=7)

@@ -14,9 +14,9 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from tickets.models import Attachment, Conversation, Message, Ticket
-from tickets.services import files
-from tickets.services.answered import answerer
-from tickets.services.conversations import write_cursor
+from tickets.services.inbox.listing import write_cursor
+from tickets.services.incoming import attachments
+from tickets.services.outgoing.collision import author_in_words
 
 register = template.Library()
 
@@ -147,7 +147,7 @@ def end_of(ticket: Ticket) -> str:
 @register.filter
 def may_try_again(attachment: Attachment, conversation: Conversation) -> bool:
     """Is there a button to fetch this file of the conversation once more?"""
-    return files.may_try_again(attachment, conversation.channel)
+    return attachments.may_try_again(attachment, conversation.channel)
 
 
 @register.simple_tag
@@ -192,7 +192,7 @@ def linkify(text: str) -> SafeString:
 def answered_by(message: Message, reader: Any) -> str:
     """Who answered with this message, when that was not the reader."""
     own = message.author_id is not None and message.author_id == getattr(reader, "pk", None)
-    return "" if own else answerer(message)
+    return "" if own else author_in_words(message)
 
 
 @register.filter

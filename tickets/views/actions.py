@@ -7,39 +7,41 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from desk.errors import Refused
 from desk.models import Department, User
 from tickets.models import Conversation
-from tickets.services import access, handling
+from tickets.services.conversation import access
+from tickets.services.inbox import actions
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
 from tickets.views.inbox import found_address
 
 
 def _take(request: AgentRequest, conversation: Conversation) -> None:
-    handling.assign(request.user, conversation, request.user)
+    actions.assign(request.user, conversation, request.user)
 
 
 def _assign(request: AgentRequest, conversation: Conversation) -> None:
     chosen = request.POST.get("assignee", "")
-    handling.assign(request.user, conversation, _colleague(chosen) if chosen else None)
+    actions.assign(request.user, conversation, _colleague(chosen) if chosen else None)
 
 
 def _transfer(request: AgentRequest, conversation: Conversation) -> None:
     kind, _, number = request.POST.get("to", "").partition("-")
     note = request.POST.get("note", "")
     if kind == "colleague":
-        handling.hand_over(request.user, conversation, _colleague(number), note)
+        actions.assign_with_note(request.user, conversation, _colleague(number), note)
         return
     department = Department.objects.filter(pk=_number(number)).first() if kind == "department" else None
     if department is None:
-        raise handling.Refused("Choose the department or colleague to transfer this conversation to.")
-    handling.transfer(request.user, conversation, department, note)
+        raise Refused("Choose the department or colleague to transfer this conversation to.")
+    actions.transfer(request.user, conversation, department, note)
 
 
 def _colleague(number: str) -> User:
     found = User.objects.filter(pk=_number(number)).first()
     if found is None:
-        raise handling.Refused("This colleague does not exist any more. Choose another one.")
+        raise Refused("This colleague does not exist any more. Choose another one.")
     return found
 
 
@@ -52,11 +54,11 @@ ACTIONS: dict[str, Callable[[AgentRequest, Conversation], None]] = {
     "take": _take,
     "assign": _assign,
     "transfer": _transfer,
-    "close": lambda request, conversation: handling.close(request.user, conversation),
-    "reopen": lambda request, conversation: handling.reopen(request.user, conversation),
-    "block": lambda request, conversation: handling.block(request.user, conversation),
-    "unblock": lambda request, conversation: handling.unblock(request.user, conversation),
-    "tell-meta": lambda request, conversation: handling.tell_meta_again(conversation),
+    "close": lambda request, conversation: actions.close(request.user, conversation),
+    "reopen": lambda request, conversation: actions.reopen(request.user, conversation),
+    "block": lambda request, conversation: actions.block(request.user, conversation),
+    "unblock": lambda request, conversation: actions.unblock(request.user, conversation),
+    "tell-meta": lambda request, conversation: actions.retry_block(conversation),
 }
 
 
@@ -69,7 +71,7 @@ def act(request: AgentRequest, conversation_id: int, action: str) -> HttpRespons
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     try:
         ACTIONS[action](request, conversation)
-    except handling.Refused as refused:
+    except Refused as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))

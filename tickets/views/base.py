@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
 from desk.models import User
-from tickets.services.access import UserFacts, facts_for
+from tickets.services.conversation.access import UserFacts, facts_for
 
 ZONE_COOKIE = "desk_zone"  # written by static/desk/js/clock.js
 

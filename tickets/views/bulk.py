@@ -9,9 +9,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from desk.errors import Refused
 from desk.models import User
 from tickets.models import Conversation
-from tickets.services import access, bulk, conversations, handling
+from tickets.services.conversation import access
+from tickets.services.inbox import actions, bulk_actions, listing
 from tickets.views import pages
 from tickets.views.base import AgentRequest, agent_page, wants_part
 
@@ -21,21 +23,21 @@ Act = Callable[[Conversation], object]
 def _assign(request: AgentRequest) -> tuple[str, Act]:
     chosen = request.POST.get("assignee", "")
     if chosen == "":
-        return "put back to the unassigned ones", lambda row: handling.assign(request.user, row, None)
+        return "put back to the unassigned ones", lambda row: actions.assign(request.user, row, None)
     colleague = User.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
     if colleague is None:
-        raise handling.Refused("This colleague does not exist any more. Choose another one.")
-    return f"assigned to {colleague}", lambda row: handling.assign(request.user, row, colleague)
+        raise Refused("This colleague does not exist any more. Choose another one.")
+    return f"assigned to {colleague}", lambda row: actions.assign(request.user, row, colleague)
 
 
 # What is asked for: how the result calls it, and what is done to each conversation.
 ACTS: dict[str, Callable[[AgentRequest], tuple[str, Act]]] = {
-    "take": lambda request: ("assigned to you", lambda row: handling.assign(request.user, row, request.user)),
+    "take": lambda request: ("assigned to you", lambda row: actions.assign(request.user, row, request.user)),
     "assign": _assign,
-    "close": lambda request: ("closed", lambda row: handling.close(request.user, row)),
-    "reopen": lambda request: ("reopened", lambda row: handling.reopen(request.user, row)),
-    "read": lambda request: ("marked as read", conversations.mark_read),
-    "unread": lambda request: ("marked as unread", conversations.mark_unread),
+    "close": lambda request: ("closed", lambda row: actions.close(request.user, row)),
+    "reopen": lambda request: ("reopened", lambda row: actions.reopen(request.user, row)),
+    "read": lambda request: ("marked as read", listing.mark_read),
+    "unread": lambda request: ("marked as unread", listing.mark_unread),
 }
 
 
@@ -49,8 +51,8 @@ def act(request: AgentRequest) -> HttpResponse:
     ids = [int(pk) for pk in request.POST.getlist("id") if pk.isascii() and pk.isdecimal() and len(pk) < 19]
     try:
         word, act_on = ACTS[chosen](request)
-        outcome = bulk.carry_out(request.user, ids, act_on)
-    except handling.Refused as refused:
+        outcome = bulk_actions.run(request.user, ids, act_on)
+    except Refused as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))

@@ -8,12 +8,15 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_http_methods, require_POST
 
-from channels_im.messenger.files import FileRefused, check_outgoing_head
+from channels_im.messenger.files import FileError, check_outgoing_head
+from desk.errors import Refused
 from tickets.models import Conversation, Message
 from tickets.rules.sending import clean_text, is_blank
-from tickets.services import access, drafts, handling, replies, unsent
-from tickets.services.answered import AnsweredMeanwhile, answerer
-from tickets.services.replies import ReplyRefused
+from tickets.services.conversation import access
+from tickets.services.inbox import actions, drafts
+from tickets.services.outgoing import replies, undelivered
+from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
+from tickets.services.outgoing.replies import ReplyError
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
 from tickets.views.inbox import found_address, show_conversation
@@ -37,7 +40,7 @@ def check_file(request: AgentRequest) -> HttpResponse:
         return HttpResponse("Name the file, its size and its first bytes.", status=400, content_type=PLAIN)
     try:
         check_outgoing_head(head.read(HEAD_BYTES), int(size), request.POST.get("name", ""))
-    except FileRefused as refused:
+    except FileError as refused:
         return HttpResponse(refused.sentence, status=422, content_type=PLAIN)
     return HttpResponse(status=204)
 
@@ -55,7 +58,7 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     text = request.POST.get("text", "")
     try:
         if request.POST.get("kind") == "note":
-            handling.add_note(request.user, conversation, text, request.POST.get("client_key") or None)
+            actions.add_note(request.user, conversation, text, request.POST.get("client_key") or None)
         else:
             parts = replies.queue_reply(
                 request.user,
@@ -71,10 +74,10 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
                 return _refused(request, conversation, CAME_BEFORE.format(parts[0].text[:200]), text)
             drafts.discard(request.user, conversation)
             if "close" in request.POST:
-                handling.close(request.user, conversation)
-    except (ReplyRefused, handling.Refused) as refused:
+                actions.close(request.user, conversation)
+    except (ReplyError, Refused) as refused:
         return _refused(request, conversation, str(refused), text)
-    except AnsweredMeanwhile as meanwhile:
+    except AnsweredMeanwhileError as meanwhile:
         return _ask_first(request, conversation, meanwhile.message, text)
     return show_fresh(request, conversation)
 
@@ -86,7 +89,7 @@ def _seen(request: AgentRequest) -> int | None:
 
 def _ask_first(request: AgentRequest, conversation: Conversation, answer: Message, text: str) -> HttpResponse:
     """Nothing was sent: somebody answered. The page shows that now, so that sending again is a decision."""
-    context = {"answer": answer, "who": answerer(answer)}
+    context = {"answer": answer, "who": author_in_words(answer)}
     if wants_part(request):
         return render(request, "tickets/_answered.html", context, status=409)
     sentence = render_to_string("tickets/_answered_sentence.html", context).strip()
@@ -129,12 +132,16 @@ def draft(request: AgentRequest, conversation_id: int) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-SENDS: dict[str, Callable] = {"retry": unsent.retry, "release": unsent.release, "send-again": unsent.send_again}
+SENDS: dict[str, Callable] = {
+    "retry": undelivered.retry,
+    "release": undelivered.release,
+    "send-again": undelivered.resend,
+}
 CHOICES: dict[str, Callable] = {
-    "wait": unsent.wait,
-    "discard": unsent.discard,
-    "cancel": unsent.discard,
-    "arrived": unsent.mark_arrived,
+    "wait": undelivered.hold_until_customer_writes,
+    "discard": undelivered.cancel,
+    "cancel": undelivered.cancel,
+    "arrived": undelivered.mark_arrived,
 }
 
 
@@ -157,9 +164,9 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
             SENDS[choice](request.user, message, _seen(request))
         else:
             CHOICES[choice](request.user, message)
-    except AnsweredMeanwhile as meanwhile:
+    except AnsweredMeanwhileError as meanwhile:
         return _ask_again(request, conversation, message, choice, meanwhile.message)
-    except ReplyRefused as refused:
+    except ReplyError as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))
@@ -174,7 +181,7 @@ def _ask_again(
     request: AgentRequest, conversation: Conversation, message: Message, choice: str, answer: Message
 ) -> HttpResponse:
     """Nothing was sent: somebody answered since it was written. Whether it still fits, the agent says."""
-    asked = {"message": message, "choice": choice, "answer": answer, "who": answerer(answer)}
+    asked = {"message": message, "choice": choice, "answer": answer, "who": author_in_words(answer)}
     if wants_part(request):
         return render(request, "tickets/_answered_since.html", {"asked": asked}, status=409)
     query = pages.list_query(request)

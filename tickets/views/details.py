@@ -3,7 +3,7 @@
 from typing import Any
 
 from tickets.models import Attachment, Conversation
-from tickets.services import erasing
+from tickets.services.privacy import erasure
 from tickets.views.base import AgentRequest
 
 EARLIER_TICKETS = 6
@@ -19,7 +19,7 @@ def details_context(request: AgentRequest, conversation: Conversation) -> dict[s
     tickets = conversation.tickets.select_related("assignee", "department").order_by("-opened_at", "-pk")
     files = Attachment.objects.filter(message__conversation=conversation, state=Attachment.State.STORED)
     files = files.exclude(kind=Attachment.Kind.STICKER).filter(message__withdrawn_at=None)
-    may_erase = erasing.may_erase(request.user)
+    may_erase = erasure.may_erase(request.user)
     return {
         "tickets": list(tickets[:EARLIER_TICKETS]),
         "shared_files": list(files.order_by("-message__sent_at", "-pk")[:SHARED_FILES]),

@@ -16,12 +16,12 @@ from django.views.decorators.http import require_POST, require_safe
 from channels_im.messenger.files import INCOMING_TYPES
 from channels_im.models import Page
 from tickets.models import Attachment
-from tickets.services import access
-from tickets.services import files as fetching
+from tickets.services.conversation import access
+from tickets.services.incoming import attachments as fetching
 from tickets.views.base import AgentRequest, agent_page, wants_part
 from tickets.views.compose import show_fresh
+from tickets.views.file_response import blocks, blocks_async
 from tickets.views.inbox import found_address
-from tickets.views.streams import blocks, blocks_async
 
 # What a browser shows without running anything; all else is offered for download only, under the type of a bare file.
 SHOWN_INLINE = frozenset(found.content_type for found in INCOMING_TYPES)

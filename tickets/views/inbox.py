@@ -5,8 +5,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from tickets.services import access, conversations, replies, signals
-from tickets.services.conversations import ListQuery
+from tickets.services.conversation import access
+from tickets.services.inbox import listing
+from tickets.services.inbox.listing import ListQuery
+from tickets.services.outgoing import replies
+from tickets.services.page_actions import sender_actions
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, wants_part
 
@@ -95,10 +98,10 @@ def read(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """The agent has looked (`upto`: the newest message seen), or wants it marked unread again (`unread`)."""
     found = access.get_conversation(request.user, conversation_id, request.facts)
     if "unread" in request.POST:
-        conversations.mark_unread(found)
+        listing.mark_unread(found)
     else:
-        signals.seen(request.user, found)
-        conversations.mark_read(found, request.POST.get("upto", ""))
+        sender_actions.seen(request.user, found)
+        listing.mark_read(found, request.POST.get("upto", ""))
     if wants_part(request):
         return HttpResponse(status=204)
     return redirect("inbox" if "unread" in request.POST else found_address(found.pk))

@@ -11,8 +11,11 @@ from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
 from desk.models import Agent, Department, User
 from tickets.models import CannedReply, Conversation
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
-from tickets.services import access, conversations, counting, drafts, replies
-from tickets.services.conversations import ORDERS, VIEWS, ListQuery
+from tickets.services.conversation import access
+from tickets.services.inbox import counts as inbox_counts
+from tickets.services.inbox import drafts, listing
+from tickets.services.inbox.listing import ORDERS, VIEWS, ListQuery
+from tickets.services.outgoing import replies
 from tickets.views import thread_items
 from tickets.views.base import AgentRequest
 from tickets.views.details import details_context
@@ -26,8 +29,8 @@ MAIN_VIEWS = 3  # the others are behind *More* (_views.html)
 
 def list_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> dict:
     """For `_list.html` and `_rows.html`: one page of rows and the address of the next."""
-    in_list, found = conversations.searched(conversations.in_list(request.facts, request.user, query), query)
-    page, next_cursor = conversations.page_of(in_list, query.order, cursor)
+    in_list, found = listing.searched(listing.in_list(request.facts, request.user, query), query)
+    page, next_cursor = listing.page_of(in_list, query.order, cursor)
     parameters = query.parameters()
     return {
         "query": query,
@@ -41,20 +44,20 @@ def list_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", s
 
 def fresh_rows_context(request: AgentRequest, query: ListQuery, ids: list[int]) -> dict:
     """For `_fresh_rows.html`: those of these conversations that belong to the list, and the counts."""
-    asked = conversations.in_list(request.facts, request.user, query).filter(pk__in=ids[:MOST_ROWS_AT_ONCE])
-    in_list, found = conversations.searched(asked, query)
-    page, _next = conversations.page_of(in_list, query.order, size=MOST_ROWS_AT_ONCE)
+    asked = listing.in_list(request.facts, request.user, query).filter(pk__in=ids[:MOST_ROWS_AT_ONCE])
+    in_list, found = listing.searched(asked, query)
+    page, _next = listing.page_of(in_list, query.order, size=MOST_ROWS_AT_ONCE)
     return {
         "query": query,
         "rows": rows_of(request, page, query, found=found),
         "list_query": urlencode(query.parameters()),
-        **counts_context(query, counting.counts(request.facts)),
+        **counts_context(query, inbox_counts.counts(request.facts)),
     }
 
 
 def strip_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> dict:
     """For the whole list strip: the rows, the views with their counts, orders and filters."""
-    counts = counting.counts(request.facts)
+    counts = inbox_counts.counts(request.facts)
     channels = access.channels_for(request.user, request.facts).order_by("name")
     return {
         **list_context(request, query, cursor=cursor, selected=selected),

@@ -7,8 +7,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from desk.models import Agent, User
-from tickets.services import access, conversations, looking, news, presence
-from tickets.services.conversations import ListQuery
+from tickets.services.conversation import access
+from tickets.services.inbox import listing, notifications, presence, viewers
+from tickets.services.inbox.listing import ListQuery
 from tickets.views.base import AgentRequest, agent_page, wants_part
 
 PAGE_KEY = re.compile(r"[0-9a-f]{32}")
@@ -44,10 +45,10 @@ def onlookers(request: AgentRequest, conversation_id: int) -> HttpResponse:
         if not PAGE_KEY.fullmatch(page_key):
             return HttpResponseBadRequest("The page has no key.", content_type="text/plain")
         if "gone" in request.POST:
-            looking.leave(request.user, conversation, page_key)
+            viewers.close_page(request.user, conversation, page_key)
             return HttpResponse(status=204)
-        looking.look(request.user, conversation, page_key, typing=request.POST.get("typing") == "yes")
-    here = looking.onlookers(conversation, other_than=request.user)
+        viewers.open_page(request.user, conversation, page_key, typing=request.POST.get("typing") == "yes")
+    here = viewers.viewers_of(conversation, other_than=request.user)
     typing = [one.user for one in here if one.is_typing]
     watching = [one.user for one in here if not one.is_typing]
     context = {"onlookers": here[:MOST_NAMED], "typing": _names(typing), "watching": _names(watching)}
@@ -68,7 +69,9 @@ def _names(users: list[User]) -> str:
 def newest(request: AgentRequest) -> JsonResponse:
     """What customers wrote after message `since` in conversations of this agent or of nobody, for notifications."""
     since = request.GET.get("since", "")
-    told = news.since(request.user, request.facts, int(since) if since.isascii() and since.isdecimal() else None)
+    told = notifications.since(
+        request.user, request.facts, int(since) if since.isascii() and since.isdecimal() else None
+    )
     return JsonResponse({"newest": told.newest, "messages": told.messages})
 
 
@@ -79,6 +82,6 @@ def find(request: AgentRequest) -> HttpResponse:
     query = ListQuery.parse({"q": request.GET.get("q", "")})
     found = []
     if query.search:
-        rows = conversations.matching(request.facts, request.user, query)
-        found = conversations.page_of(rows, query.order)[0][:MOST_FOUND]
+        rows = listing.matching(request.facts, request.user, query)
+        found = listing.page_of(rows, query.order)[0][:MOST_FOUND]
     return render(request, "tickets/_found.html", {"found": found})

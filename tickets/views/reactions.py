@@ -5,8 +5,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from tickets.services import access, reactions, signals
-from tickets.services.replies import ReplyRefused
+from tickets.services.conversation import access
+from tickets.services.outgoing.replies import ReplyError
+from tickets.services.page_actions import reactions, sender_actions
 from tickets.views.base import AgentRequest, agent_page, wants_part
 from tickets.views.compose import show_fresh
 from tickets.views.inbox import found_address
@@ -29,7 +30,7 @@ def react(request: AgentRequest, conversation_id: int, message_id: int) -> HttpR
             reactions.dismiss(message)
         else:
             reactions.react(request.user, message, request.POST.get("emoji", ""))
-    except ReplyRefused as refused:
+    except ReplyError as refused:
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
         flash.error(request, str(refused))
@@ -42,5 +43,5 @@ def react(request: AgentRequest, conversation_id: int, message_id: int) -> HttpR
 def typing(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """The agent is typing a reply, or (`off`) has stopped: the customer is shown it where the channel says so."""
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
-    signals.typing(request.user, conversation, is_on="off" not in request.POST)
+    sender_actions.typing(request.user, conversation, is_on="off" not in request.POST)
     return HttpResponse(status=204)

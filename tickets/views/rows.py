@@ -8,9 +8,10 @@ from django.utils import timezone
 from tickets.models import Conversation
 from tickets.rules.searching import Pieces, marked
 from tickets.rules.window import Window
-from tickets.services import drafts, replies, search
-from tickets.services.conversations import ListQuery, sort_key
-from tickets.services.unsent import Mark, marks_of
+from tickets.services.inbox import drafts, search
+from tickets.services.inbox.listing import ListQuery, sort_key
+from tickets.services.outgoing import replies
+from tickets.services.outgoing.undelivered import Mark, marks_of
 from tickets.views.base import AgentRequest
 
 WARN_BELOW = timedelta(hours=2)
@@ -61,7 +62,7 @@ def rows_of(
     conversations: list[Conversation],
     query: ListQuery,
     selected: int | None = None,
-    found: search.Found | None = None,
+    found: search.SearchHits | None = None,
 ) -> list[Row]:
     """The rows for these conversations in their order.
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from channels_im.services import outages
+from channels_im.services.facebook import outages
 from tickets.models import Conversation, Message, PageReaction, Ticket
-from tickets.services.conversations import beyond, read_cursor, write_cursor
-from tickets.services.reactions import may_be_reacted_to
+from tickets.services.inbox.listing import beyond, read_cursor, write_cursor
+from tickets.services.page_actions.reactions import may_be_reacted_to
 
 ITEMS_PER_PAGE = 40
 MOST_ITEMS = 200  # opened at the first unread message; no page of a thread is longer
@@ -160,11 +160,11 @@ def _page(
     return ThreadPage(items, older, newest)
 
 
-def _turns(conversation: Conversation, shown: list[Message], until: datetime | None) -> list[outages.Turn]:
+def _turns(conversation: Conversation, shown: list[Message], until: datetime | None) -> list[outages.OutageEvent]:
     """When the Page's connection was lost and came back, from the first of these messages until the next page's."""
     if not shown or conversation.contact.erased_at is not None:
         return []
-    return outages.turns(conversation.contact.page_id, shown[0].sent_at, until)
+    return outages.events_between(conversation.contact.page_id, shown[0].sent_at, until)
 
 
 def _quotes(conversation: Conversation, shown: list[Message]) -> dict[str, Message]:
@@ -189,7 +189,7 @@ def _items(
     before: Message | None,
     quotes: dict[str, Message],
     first_unread: int | None,
-    turns: Sequence[outages.Turn] = (),
+    turns: Sequence[outages.OutageEvent] = (),
 ) -> list[Item]:
     items: list[Item] = []
     begun: set[int] = {before.ticket_id} if before and before.ticket_id else set()
@@ -213,7 +213,7 @@ def _items(
     return items
 
 
-def _turn_items(items: list[Item], turn: outages.Turn, day: str) -> str:
+def _turn_items(items: list[Item], turn: outages.OutageEvent, day: str) -> str:
     day = _day_item(items, turn.moment, day)
     items.append(Item("turn", turn.key, turn.moment, sentence=turn.sentence))
     return day

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections, connection
 from django_q.cluster import Cluster
 
-from desk import aside, health, sweep
+from desk import background, health, sweeper
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ class Ticker:
                 health.beat()
                 self._beat_at = now
             if now - self._swept_at >= settings.DESK_SWEEP_SECONDS:
-                sweep.sweep()
+                sweeper.reclaim()
                 self._swept_at = now
-            sweep.look()
-            aside.start_due()
+            sweeper.enqueue_due()
+            background.start_due()
         except Exception:
             logger.exception("The worker could not look for what is due")
             connection.close()

@@ -48,7 +48,7 @@ export function applyRows(html, ids, options = {}) {
 /** What is looked for can only be found by the server; all else is handed to the page with the change. */
 export const isSearching = () => new URLSearchParams(query()).has("q");
 
-/** Show a row as the live stream hands it (tickets/views/open_pages.py), if it belongs to this list. */
+/** Show a row as the live stream hands it (tickets/views/live_rows.py), if it belongs to this list. */
 export function showRow(told) {
   const list = new URLSearchParams(query());
   const isWanted = (name) => !list.has(name) || Number(list.get(name)) === told[name];

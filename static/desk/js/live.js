@@ -9,7 +9,7 @@ import { Pump } from "./pump.js";
 import * as thread from "./thread.js";
 
 const SHOW_AFTER = 1500; // milliseconds; shorter interruptions are not worth a word
-const SILENT = 40_000; // milliseconds; the server says something every 15 seconds (desk/stream.py)
+const SILENT = 40_000; // milliseconds; the server says something every 15 seconds (desk/live/sse.py)
 const MOST_ROWS = 50;
 const OVERDUE = 5000; // milliseconds; what the stream did not hand until then, the page reads itself
 const changed = new Map(); // conversations whose row is not shown yet, and since when

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from channels_im.messenger.media import FetchedFile, MediaRefused, fetch
+from channels_im.messenger.media import FetchedFile, MediaError, fetch
 
 BODY = b"%PDF-1.7 " + b"x" * 200_000
 
@@ -38,10 +38,10 @@ def fetched(url: str, **options: Any) -> FetchedFile:
     return fetch(url, **{"timeout_s": 5, **options})
 
 
-def refusal(url: str, **options: Any) -> MediaRefused:
-    with pytest.raises(MediaRefused) as caught:
+def refusal(url: str, **options: Any) -> MediaError:
+    with pytest.raises(MediaError) as caught:
         fetched(url, **options)
-    assert caught.value.reason.endswith(".")
+    assert caught.value.sentence.endswith(".")
     return caught.value
 
 

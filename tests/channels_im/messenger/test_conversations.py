@@ -5,8 +5,9 @@ import pytest
 import responses
 from responses import matchers
 
-from channels_im.messenger.conversations import GraphAttachment, participant_name, read_message, recent_messages
+from channels_im.messenger.conversations import participant_name, read_message, recent_messages
 from channels_im.messenger.errors import ErrorKind, GraphError
+from channels_im.messenger.graph_messages import GraphAttachment
 
 BASE = "https://graph.facebook.com/v26.0"
 

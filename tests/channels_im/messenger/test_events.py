@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from channels_im.messenger import events
-from channels_im.messenger.events import UnreadableDelivery, parse_delivery
+from channels_im.messenger.events import UnreadableDeliveryError, parse_delivery
 from tests.channels_im.messenger.deliveries import AT, EVERY_KIND, PAGE, PSID, delivery, item, text_message
 
 
@@ -207,7 +207,7 @@ def test_an_empty_delivery_has_no_events() -> None:
     ],
 )
 def test_a_delivery_without_sense_says_why(body: bytes, part_of_reason: str) -> None:
-    with pytest.raises(UnreadableDelivery) as caught:
+    with pytest.raises(UnreadableDeliveryError) as caught:
         parse_delivery(body)
     assert part_of_reason in caught.value.reason
 

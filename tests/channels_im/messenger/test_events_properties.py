@@ -1,4 +1,4 @@
-"""Whatever stands anywhere in a delivery, parsing it raises nothing but UnreadableDelivery and loses no neighbour."""
+"""Whatever a delivery contains, parsing it raises nothing but UnreadableDeliveryError and loses no neighbour."""
 
 import contextlib
 import copy
@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels_im.messenger.events import Event, Unknown, UnreadableDelivery, card_for, parse_delivery
+from channels_im.messenger.events import Event, Unknown, UnreadableDeliveryError, card_for, parse_delivery
 from tests.channels_im.messenger.deliveries import AT, EVERY_KIND, delivery, text_message
 
 JUNK = st.recursive(
@@ -87,7 +87,7 @@ def check(event: Event) -> None:
 
 def parsed(body: bytes) -> list[Event] | None:
     """Return the events, or None when the delivery is unreadable."""
-    with contextlib.suppress(UnreadableDelivery):
+    with contextlib.suppress(UnreadableDeliveryError):
         return parse_delivery(body)
     return None
 

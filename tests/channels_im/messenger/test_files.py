@@ -14,7 +14,7 @@ from channels_im.messenger import file_signatures, files
 from channels_im.messenger.file_signatures import FileType
 from channels_im.messenger.files import (
     MB,
-    FileRefused,
+    FileError,
     check_incoming,
     check_outgoing,
     check_outgoing_head,
@@ -173,7 +173,7 @@ def test_every_row_of_the_outgoing_table_is_sent_up_to_its_limit(
 
 @pytest.mark.parametrize(("name", "data", "limit", "kind", "_type"), OUTGOING)
 def test_one_byte_over_the_limit_is_refused(name: str, data: bytes, limit: int, kind: str, _type: str) -> None:
-    with pytest.raises(FileRefused) as caught:
+    with pytest.raises(FileError) as caught:
         check_outgoing(upload(data, limit * MB + 1), name)
     assert f"“{name}” has {limit}.1 MB" in caught.value.sentence
     assert f"at most {limit} MB" in caught.value.sentence
@@ -195,7 +195,7 @@ def test_one_byte_over_the_limit_is_refused(name: str, data: bytes, limit: int, 
     ],
 )
 def test_a_refusal_names_the_file_and_what_is_wrong(name: str, data: bytes, words: str) -> None:
-    with pytest.raises(FileRefused) as caught:
+    with pytest.raises(FileError) as caught:
         check_outgoing(upload(data), name)
     assert words in caught.value.sentence
 
@@ -213,7 +213,7 @@ def test_the_first_bytes_say_the_same_as_the_whole_file(name: str, data: bytes, 
 def verdict(check: Callable[..., files.OutgoingFile], *arguments: Any) -> files.OutgoingFile | str:
     try:
         return check(*arguments)
-    except FileRefused as refused:
+    except FileError as refused:
         return refused.sentence
 
 
@@ -225,7 +225,7 @@ def test_what_stands_behind_the_first_bytes_is_believed() -> None:
         (samples.ftyp(b"isom") + padding, "a.mp4", file_signatures.MP4),
     ):
         assert check_outgoing_head(begin[:65_536], 9 * MB, name).type is wanted
-    with pytest.raises(FileRefused):
+    with pytest.raises(FileError):
         check_outgoing_head(samples.box(b"mdat", b"\0" * 100), 108, "a.mov")  # that is the whole file
 
 
@@ -268,13 +268,13 @@ def test_a_received_file_may_have_exactly_50_mb() -> None:
         file.truncate(50 * MB)
         assert check_incoming(file, "big.pdf").size == 50 * MB
         file.truncate(50 * MB + 1)
-        with pytest.raises(FileRefused, match=r"“big.pdf” has 50.1 MB; received files may have at most 50 MB"):
+        with pytest.raises(FileError, match=r"“big.pdf” has 50.1 MB; received files may have at most 50 MB"):
             check_incoming(file, "big.pdf")
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"MZ\0\0", samples.OPUS])
 def test_a_received_file_of_no_kind_is_refused_with_a_sentence(data: bytes) -> None:
-    with pytest.raises(FileRefused) as caught:
+    with pytest.raises(FileError) as caught:
         check_incoming(upload(data), "thing.jpg")
     assert caught.value.sentence.startswith("“thing.jpg” is ")
 
@@ -306,7 +306,7 @@ def test_transparency_is_kept() -> None:
     "data", [b"GIF89a", samples.GIF[:30], b"RIFF\x10\0\0\0WEBPVP8 ", b"", samples.PNG, samples.WEBP[:40]]
 )
 def test_a_damaged_picture_is_refused(data: bytes) -> None:
-    with pytest.raises(FileRefused) as caught:
+    with pytest.raises(FileError) as caught:
         files.to_png_first_frame(upload(data))
     assert caught.value.sentence
 
@@ -315,7 +315,7 @@ def test_a_damaged_picture_is_refused(data: bytes) -> None:
 def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_decoded(side: int) -> None:
     bomb = bytearray(samples.picture("GIF"))
     bomb[6:10] = struct.pack("<HH", side, side)
-    with pytest.raises(FileRefused, match="too large"):
+    with pytest.raises(FileError, match="too large"):
         files.to_png_first_frame(upload(bytes(bomb)))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from desk import pinned
+from desk import safe_http
 from tests.channels_im.messenger.local_server import LocalServer, certificate
 from tests.channels_im.messenger.media_answers import answer, dripping, fetched, refusal
 
@@ -67,7 +67,7 @@ def test_a_redirect_to_a_content_host_with_a_private_address_is_refused(
     started = media_server(redirect("https://scontent.fbcdn.net/b"))
     resolving(monkeypatch, {"scontent.fbcdn.net": ["127.0.0.1"]})
     found = refusal(started.url + "/a")
-    assert "private address" in found.reason
+    assert "private address" in found.sentence
 
 
 def test_three_redirects_are_followed_and_a_fourth_is_not(media_server: Callable[..., LocalServer]) -> None:
@@ -141,11 +141,11 @@ def test_the_checked_address_is_the_one_connected_to_with_the_hosts_own_name(
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
     monkeypatch.setenv("SSL_CERT_FILE", str(cert_file))
-    pinned.tls_context.cache_clear()
+    safe_http.tls_context.cache_clear()
     try:
         found = fetched("https://scontent.fbcdn.net/a.pdf")
     finally:
-        pinned.tls_context.cache_clear()
+        safe_http.tls_context.cache_clear()
     assert found.file.read() == b"found"
     assert (asked, connected, names) == (["scontent.fbcdn.net"], [("157.240.1.1", 443)], ["scontent.fbcdn.net"])
     assert b"\r\nHost: scontent.fbcdn.net\r\n" in requests[0]
@@ -159,7 +159,7 @@ def test_a_host_that_cannot_prove_who_it_is_is_refused(
     started = media_server(answer(), context=context)
     settings.META_MEDIA_HOSTS = [f"localhost:{started.port}"]
     found = refusal(f"https://localhost:{started.port}/a")
-    assert "prove" in found.reason
+    assert "prove" in found.sentence
     assert not found.transient
 
 
@@ -193,5 +193,5 @@ def test_a_name_that_does_not_exist_is_tried_again_later(monkeypatch: pytest.Mon
 
 
 def test_no_certificate_is_taken_on_trust() -> None:
-    context = pinned.tls_context()
+    context = safe_http.tls_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)

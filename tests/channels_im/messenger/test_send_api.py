@@ -8,7 +8,8 @@ import responses
 from responses import matchers
 
 from channels_im.messenger.errors import ErrorKind, GraphError, GraphOutcomeUnknown
-from channels_im.messenger.send_api import HUMAN_AGENT, RESPONSE, SendPolicy, send_file, send_text, sender_action
+from channels_im.messenger.send_api import send_file, send_text, sender_action
+from channels_im.messenger.send_policy import HUMAN_AGENT, RESPONSE, SendPolicy
 
 URL = "https://graph.facebook.com/v26.0/1010/messages"
 ANSWER = {"recipient_id": "7001", "message_id": "m_xyz"}

@@ -6,7 +6,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from channels_im.models import Channel, Page
-from channels_im.services import linking, subscriptions
+from channels_im.services.facebook import linking, subscriptions
 from desk.models import User
 from tests.factories import make_admin, make_channel, make_department
 from tests.sandbox.process import BERG_BAKERY, BERG_BIKES, SandboxProcess

@@ -10,7 +10,7 @@ from django_q.models import OrmQ
 
 from channels_im import tasks
 from channels_im.models import FacebookAccount, Page
-from channels_im.services import subscriptions
+from channels_im.services.facebook import subscriptions
 from tests.factories import NOON, make_channel, make_page
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.core import mail
 from django_q.models import OrmQ
 
 from channels_im.models import Page
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 from tests.factories import NOON, make_admin, make_channel, make_page, make_user
 
 pytestmark = pytest.mark.django_db

@@ -8,11 +8,11 @@ from channels_im import tasks
 from channels_im.messenger import error_table
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
 from channels_im.models import FacebookAccount, Page
-from channels_im.services import connection, linking, subscriptions
+from channels_im.services.facebook import connection, linking, subscriptions
 from tests.factories import make_agent, make_conversation, receive
 from tests.sandbox.process import BERG_BAKERY, BERG_BIKES
 from tickets.models import Message
-from tickets.services import outbox, replies
+from tickets.services.outgoing import outbox, replies
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db]
 
@@ -120,7 +120,7 @@ def test_administrators_are_told_once_however_often_it_is_found(
 
 
 def reply_refused(reply):
-    with pytest.raises(replies.ReplyRefused):
+    with pytest.raises(replies.ReplyError):
         reply()
 
 

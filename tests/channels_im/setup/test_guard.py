@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import FacebookAccount, Page, PendingLink
-from desk import history, sweep
+from desk import audit_log, sweeper
 from tests.factories import make_admin, make_channel
 
 DECIDE = "/admin/instant-messaging/messenger/link/decide/"
@@ -138,18 +138,18 @@ def test_a_login_that_waited_too_long_is_not_saved(setup, meta, linked):
 def test_what_a_login_did_stands_in_the_history_of_each_channel(setup, meta, linked):
     meta.log_in(setup, meta.anna, ["1002"])
     setup.post(DECIDE, {"decision": "continue"})
-    stopped, kept = (history.of(channel)[0].get_change_message() for channel in linked)
+    stopped, kept = (audit_log.entries_of(channel)[0].get_change_message() for channel in linked)
     assert stopped == "Stopped by a Facebook login of Anna Berg: The Page was not ticked at the last Facebook login."
     assert kept == "Re-authenticated with the Facebook account of Anna Berg."
 
 
 def test_a_login_nobody_decided_about_is_forgotten_with_its_token_after_an_hour(setup, meta, linked):
     meta.log_in(setup, meta.anna, ["1002"])
-    sweep.sweep()
+    sweeper.reclaim()
     assert PendingLink.objects.exists()
     PendingLink.objects.update(created_at=timezone.now() - timedelta(hours=1, seconds=1))
     Page.objects.update(subscription_due_at=None)
-    sweep.sweep()
+    sweeper.reclaim()
     assert not PendingLink.objects.exists()
     assert Page.objects.filter(subscription_due_at__isnull=False).exists()  # Facebook took note of it: it is asked
     assert "log in again" in text(setup.get(DECIDE, follow=True))

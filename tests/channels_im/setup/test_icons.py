@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from channels_im.services.icons import MAX_ICON_BYTES, IconRefused, check_icon
+from channels_im.services.icons import MAX_ICON_BYTES, IconError, check_icon
 from tests.channels_im.setup.files import huge_png, noise_png, picture
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -56,12 +56,12 @@ def test_exactly_one_megabyte_is_taken():
     ),
 )
 def test_anything_else_is_refused_with_a_sentence(name, content, says):
-    with pytest.raises(IconRefused, match=says.replace(".", r"\.")):
+    with pytest.raises(IconError, match=says.replace(".", r"\.")):
         check_icon(io.BytesIO(content), name, len(content))
 
 
 def test_a_size_that_lies_does_not_get_past_the_limit():
-    with pytest.raises(IconRefused, match="more than 1 MB"):
+    with pytest.raises(IconError, match="more than 1 MB"):
         check_icon(io.BytesIO(noise_png(MAX_ICON_BYTES + 1)), "icon.png", 10)
 
 

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from channels_im.messenger.oauth import REQUIRED_SCOPES
 from channels_im.models import Channel, ChannelDraft, FacebookAccount, Page
-from channels_im.services import linking
+from channels_im.services.facebook import linking
 from desk.models import User
 from tests.channels_im.setup.fake_meta import CALLBACK, GRAPH, TASKS, error
 from tests.channels_im.setup.files import upload

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
 from channels_im.models import FacebookAccount, Page
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 from tests.factories import make_channel, make_page
 
 LIST = "/admin/instant-messaging/messenger/"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from channels_im.messenger.pages import PageInfo
 from channels_im.models import ChannelDraft, Page
-from channels_im.services import page_pictures
+from channels_im.services.facebook import page_pictures
 from tests.channels_im.setup.files import huge_png, picture
 from tests.factories import make_admin, make_channel, make_page
 

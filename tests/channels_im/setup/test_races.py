@@ -8,7 +8,7 @@ from django.db import connection
 
 from channels_im.models import Channel
 from channels_im.services import channels
-from channels_im.services.channels import ChannelRefused
+from channels_im.services.channels import ChannelError
 from tests.channels_im.setup.files import picture
 from tests.factories import make_admin, make_department, make_page
 
@@ -24,7 +24,7 @@ def at_once(*acts):
         gate.wait(timeout=10)
         try:
             outcomes[number] = act()
-        except ChannelRefused as refusal:
+        except ChannelError as refusal:
             outcomes[number] = refusal
         finally:
             connection.close()
@@ -49,7 +49,7 @@ def test_the_last_allowed_channel_is_created_once():
     acts = [creating(user, make_page(tasks=TASKS), department) for user in users]
     outcomes = at_once(*acts)
     assert Channel.objects.existing().count() == 1
-    refused = [str(outcome) for outcome in outcomes if isinstance(outcome, ChannelRefused)]
+    refused = [str(outcome) for outcome in outcomes if isinstance(outcome, ChannelError)]
     assert len(refused) == 3
     assert all("as many channels as departments" in sentence for sentence in refused)
 

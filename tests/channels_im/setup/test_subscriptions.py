@@ -8,7 +8,7 @@ import time_machine
 from django.urls import reverse
 
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
-from channels_im.services import subscriptions
+from channels_im.services.facebook import subscriptions
 from tests.channels_im.setup.fake_meta import FakeMeta, error
 from tests.factories import make_channel, make_page
 

@@ -11,7 +11,7 @@ from django.test import Client
 
 from tickets.models import EventType
 from tickets.rules.sending import Refusal
-from tickets.services.event_calls import signature
+from tickets.services.webhooks.http_call import signature
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text()
 SHARED = {"cursor", "ordering", "page_size", "Idempotency-Key", "id"}

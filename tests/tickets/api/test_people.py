@@ -18,7 +18,7 @@ from tests import factories
 from tests.factories import NOON
 from tickets import tasks
 from tickets.models import Attachment, Contact, Erasure, Message
-from tickets.services import handling
+from tickets.services.inbox import actions
 
 from .conftest import Shop, body_of, client_of
 
@@ -145,7 +145,7 @@ def unpacked(answer: Response) -> zipfile.ZipFile:
 def test_a_conversation_is_exported_with_its_files(shop: Shop, alice: APIClient):
     file = ContentFile(factories.png(), name="x.png")
     Attachment.objects.create(message=shop.message, kind="image", name="cat.png", state="stored", file=file)
-    handling.add_note(shop.alice, shop.conversation, "A difficult person")
+    actions.add_note(shop.alice, shop.conversation, "A difficult person")
     answer = export(alice, shop)
     assert answer["Content-Type"] == "application/zip"
     assert answer["Content-Disposition"] == 'attachment; filename="Maria Lopez 2026-11-20.zip"'

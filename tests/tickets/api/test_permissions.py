@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from tests import factories
 from tests.factories import NOON
 from tickets.models import Attachment, Message
-from tickets.services import erasing
+from tickets.services.privacy import erasure
 
 from .conftest import Shop, body_of, client_of
 
@@ -200,7 +200,7 @@ def test_options_answer_without_telling_of_rows(bob: APIClient, addresses: list[
 def test_every_address_of_a_row_is_hidden_from_strangers(addresses: list[str], shop: Shop):
     """Whatever the description lists: a route that is added later is asked here too."""
     erased = factories.make_conversation(shop.channel).contact
-    receipt = erasing.erase(factories.make_admin(), erased)
+    receipt = erasure.erase(factories.make_admin(), erased)
     rows = {resource: pk for resource, pk in (address.split("/")[3:5] for address in addresses)}
     rows |= {"contacts": shop.conversation.contact_id, "erasures": receipt.pk}
     shown_to_all = {"departments", "agents", "canned-replies"}

@@ -3,7 +3,7 @@
 import pytest
 from django.core.files.base import ContentFile
 
-from desk import history
+from desk import audit_log
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, text_item
 from tests.tickets.erasing.person import MINUTE, NAME, OTHER, PSID, SECRET
@@ -12,7 +12,7 @@ from tickets.models import (
     Conversation,
     EventSubscription,
 )
-from tickets.services import drafts, handling
+from tickets.services.inbox import actions, drafts
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def conversation(client, channel):
     attachment.save()
     make.answer(conversation, f"Dear {SECRET}", NOON + 2 * MINUTE, author=alice)
     make.answer(conversation, f"Again {SECRET}", NOON + 3 * MINUTE, "failed", author=alice, reason=SECRET)
-    handling.add_note(alice, conversation, f"{SECRET} is difficult")
-    handling.block(alice, conversation)
+    actions.add_note(alice, conversation, f"{SECRET} is difficult")
+    actions.block(alice, conversation)
     drafts.save(alice, conversation, f"Dear {SECRET}, no.")
-    history.record(alice, contact, history.CHANGE, f"Changed {NAME}.")
+    audit_log.record(alice, contact, audit_log.CHANGE, f"Changed {NAME}.")
     return conversation

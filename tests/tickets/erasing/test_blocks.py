@@ -12,7 +12,7 @@ from tests.factories import NOON
 from tests.tickets.erasing.person import PSID, erase
 from tickets import tasks
 from tickets.models import Erasure, Moderation
-from tickets.services import handling
+from tickets.services.inbox import actions
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +71,7 @@ def test_a_block_that_meta_was_told_of_stays(setup, conversation, meta):
 
 def test_whoever_is_unblocked_first_is_erased_without_one(setup, conversation, meta, alice):
     tasks.tell_blocks()
-    handling.unblock(alice, conversation)
+    actions.unblock(alice, conversation)
     tasks.tell_blocks()
     page = asked(setup, conversation)
     assert not [words for words in (STAYS, PERHAPS, NEVER_TOLD) if words in page]
@@ -81,7 +81,7 @@ def test_whoever_is_unblocked_first_is_erased_without_one(setup, conversation, m
 
 def test_an_unblock_that_meta_has_not_heard_of_leaves_the_block(setup, conversation, meta, alice):
     tasks.tell_blocks()
-    handling.unblock(alice, conversation)
+    actions.unblock(alice, conversation)
     assert STAYS in asked(setup, conversation)
     assert "stays" in receipt_of(setup, conversation)
     tasks.tell_blocks()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from channels_im import tasks as channel_tasks
 from channels_im.models import WebhookDelivery
-from desk import history
+from desk import audit_log
 from desk.models import User
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, post_webhook, text_item
@@ -29,7 +29,9 @@ from tickets.models import (
     MessageChange,
     Ticket,
 )
-from tickets.services import changes, erasing, replies
+from tickets.services.conversation import message_changes
+from tickets.services.outgoing import replies
+from tickets.services.privacy import erasure
 
 pytestmark = pytest.mark.django_db
 
@@ -74,9 +76,9 @@ def test_an_erasure_that_is_rolled_back_takes_nothing_with_it(conversation, admi
     def stumble(*_args, **_kwargs):
         raise DatabaseError("the disk is full")
 
-    monkeypatch.setattr(history, "record", stumble)
+    monkeypatch.setattr(audit_log, "record", stumble)
     with pytest.raises(DatabaseError):
-        erasing.erase(admin, conversation.contact)
+        erasure.erase(admin, conversation.contact)
     tasks.delete_erased_files()
     assert everything() == before
     assert all(map(default_storage.exists, names))
@@ -118,7 +120,7 @@ def test_a_delivery_that_waits_keeps_how_far_its_other_events_are(channel, clien
     done = {"kind": "MessageReceived", "state": "done", "tries": 1, "error": ""}
     make.journal(body, progress={"0": {**waiting, "error": SECRET}, "1": waiting, "2": done}, error=SECRET)
     contact = make.make_contact(page, PSID)
-    erasing.erase(make.make_admin("root"), contact)
+    erasure.erase(make.make_admin("root"), contact)
     kept = WebhookDelivery.objects.get()
     assert kept.progress == {"0": waiting, "1": done}
     assert SECRET not in kept.error
@@ -184,7 +186,7 @@ def test_an_open_page_of_an_agent_writes_nothing_about_them_any_more(setup, conv
     setup.post(f"{path}block/")
     assert not Draft.objects.exists()
     assert not Contact.objects.get(pk=conversation.contact_id).is_blocked
-    with pytest.raises(replies.ReplyRefused):
+    with pytest.raises(replies.ReplyError):
         replies.queue_reply(alice, conversation, text="x")
     assert SECRET not in everything()
 
@@ -197,11 +199,11 @@ def test_a_reply_that_is_written_at_the_same_moment_is_refused_too(admin, channe
         """A file that takes so long to be stored that the person is erased before it is."""
 
         def chunks(self, *args):
-            erasing.erase(admin, conversation.contact)
+            erasure.erase(admin, conversation.contact)
             return super().chunks(*args)
 
     file = Meanwhile(make.png(), name="a.png")
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         replies.queue_reply(admin, conversation, text=SECRET, files=[file])
     assert refused.value.verdict.code == "contact_erased"
     assert Erasure.objects.exists()
@@ -218,7 +220,7 @@ def test_what_programs_were_to_be_told_is_forgotten(setup, conversation):
 
 def test_changes_of_an_erased_message_are_dropped(setup, conversation, channel):
     erase(setup, conversation)
-    changes.take(channel.page, "m_1", key="e:1", kind="edit", at=NOON + MINUTE, text=SECRET, number=9)
+    message_changes.receive(channel.page, "m_1", key="e:1", kind="edit", at=NOON + MINUTE, text=SECRET, number=9)
     assert Message.objects.get(mid="m_1").text == ""
 
 
@@ -230,11 +232,11 @@ def test_no_model_was_forgotten():
         "tickets.Draft",
         "tickets.Erasure",
         "tickets.EventDelivery",
-        "tickets.Looking",
+        "tickets.Viewer",
         "tickets.Message",
         "tickets.Moderation",
         "tickets.PageReaction",
-        "tickets.PageSignal",
+        "tickets.SenderAction",
         "tickets.Ticket",
     }
     roots = {Contact, Conversation, Message, Ticket}

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
+from desk.errors import Refused
 from desk.models import User
 from tests import factories as make
 from tests.tickets.erasing.person import NAME, OTHER, PSID, SECRET, erase
@@ -11,7 +12,7 @@ from tickets.models import (
     Contact,
     Erasure,
 )
-from tickets.services import erasing
+from tickets.services.privacy import erasure
 
 pytestmark = pytest.mark.django_db
 
@@ -26,8 +27,8 @@ def test_only_an_administrator_with_the_permission_can_erase(client, conversatio
         client.force_login(user)
         assert erase(client, conversation).status_code == 403
         assert client.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/").status_code == 403
-        with pytest.raises(erasing.Refused):
-            erasing.erase(user, conversation.contact)
+        with pytest.raises(Refused):
+            erasure.erase(user, conversation.contact)
     client.logout()
     assert erase(client, conversation).status_code == 302
     assert not Erasure.objects.exists()
@@ -50,7 +51,7 @@ def test_the_dialog_says_what_goes_and_wants_a_tick(setup, conversation):
 def test_a_second_press_gives_the_same_receipt(setup, conversation, admin):
     first = erase(setup, conversation)
     assert erase(setup, conversation).url == first.url
-    assert erasing.erase(admin, Contact.objects.get(pk=conversation.contact_id)) == Erasure.objects.get()
+    assert erasure.erase(admin, Contact.objects.get(pk=conversation.contact_id)) == Erasure.objects.get()
 
 
 # --- The receipt ------------------------------------------------------------------------------------------------------

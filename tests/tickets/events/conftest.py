@@ -11,7 +11,7 @@ from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
 from tickets.models import Conversation, EventSubscription, EventType
-from tickets.services.event_subscriptions import create
+from tickets.services.webhooks.subscriptions import create
 
 
 @pytest.fixture

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from desk.errors import Refused
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
 from tests.tickets.events.programs import bodies, states
 from tickets import tasks
 from tickets.models import Conversation, EventDelivery, EventSubscription
-from tickets.services import event_sending
-from tickets.services.event_subscriptions import Refused, send_again, send_test
+from tickets.services.webhooks import delivery
+from tickets.services.webhooks.subscriptions import resend, send_test
 
 pytestmark = pytest.mark.django_db
 
@@ -24,15 +25,15 @@ def test_an_event_is_sent_again_by_hand_with_the_same_id(
     factories.receive(conversation)
     tasks.send_events()
     row = EventDelivery.objects.get()
-    send_again(admin, row)
+    resend(admin, row)
     with pytest.raises(Refused):
-        send_again(admin, row)
+        resend(admin, row)
     tasks.send_events()
     assert len({post.headers["Desk-Event-Id"] for post in receiver.posts}) == 1
     assert len(receiver.posts) == 2
     EventSubscription.objects.update(is_active=False)
     with pytest.raises(Refused, match="turned off"):
-        send_again(admin, row)
+        resend(admin, row)
 
 
 def test_a_test_is_sent_once_also_while_it_is_turned_off_or_fails(
@@ -51,12 +52,12 @@ def test_old_rows_are_forgotten(crm: EventSubscription, receiver: Receiver, conv
     factories.receive(conversation)
     tasks.send_events()
     clock.shift(timedelta(days=6))
-    event_sending.tidy()
+    delivery.tidy()
     assert EventDelivery.objects.count() == 2
     EventDelivery.objects.filter(type="ticket.opened").update(state="failed")
     clock.shift(timedelta(days=2))
-    event_sending.tidy()
+    delivery.tidy()
     assert states() == ["failed"]
     clock.shift(timedelta(days=30))
-    event_sending.tidy()
+    delivery.tidy()
     assert states() == []

@@ -12,8 +12,9 @@ from tests.tickets.events.programs import bodies, is_signed, states
 from tickets import tasks
 from tickets.api import payloads
 from tickets.models import Conversation, EventDelivery, EventSubscription, Message
-from tickets.services import event_calls, handling
-from tickets.services.event_subscriptions import rotate, send_test
+from tickets.services.inbox import actions
+from tickets.services.webhooks import http_call
+from tickets.services.webhooks.subscriptions import rotate, send_test
 
 pytestmark = pytest.mark.django_db
 
@@ -88,7 +89,7 @@ def test_the_number_of_queries_to_put_events_together_does_not_grow(
 
 def test_closing_a_ticket_waits_for_no_program(crm: EventSubscription, receiver: Receiver, conversation: Conversation):
     factories.receive(conversation)
-    handling.close(factories.make_agent("alice", channels=(conversation.channel,)), conversation)
+    actions.close(factories.make_agent("alice", channels=(conversation.channel,)), conversation)
     assert receiver.posts == []
 
 
@@ -120,28 +121,28 @@ def test_closing_a_ticket_waits_for_no_program(crm: EventSubscription, receiver:
     ],
 )
 def test_an_address_where_nothing_may_be_sent_is_refused_with_a_sentence(url: str):
-    with pytest.raises(event_calls.AddressRefused) as refusal:
-        event_calls.target(url)
+    with pytest.raises(http_call.AddressError) as refusal:
+        http_call.webhook_target(url)
     assert str(refusal.value).endswith(".")
 
 
 @pytest.mark.parametrize("url", ["https://crm.example.com", "https://crm.example.com:8443/a?b=c", "https://8.8.8.8/"])
 def test_any_public_https_address_may_be_told(url: str):
-    assert not event_calls.target(url).listed
+    assert not http_call.webhook_target(url).is_listed
 
 
 @pytest.mark.parametrize(("url", "allowed"), [("http://crm.intern:8080/x", True), ("http://crm.intern/x", False)])
 def test_a_host_of_ones_own_network_is_allowed_by_the_setting(url: str, allowed: bool, settings: Any):
     settings.DESK_EVENT_HOSTS = ["CRM.intern:8080"]
     if allowed:
-        assert event_calls.target(url).listed
+        assert http_call.webhook_target(url).is_listed
     else:
-        with pytest.raises(event_calls.AddressRefused):
-            event_calls.target(url)
+        with pytest.raises(http_call.AddressError):
+            http_call.webhook_target(url)
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd00::1"]])
 def test_a_name_that_leads_to_a_private_address_is_not_called(addresses: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(event_calls, "resolve", lambda host, port: addresses)
-    outcome = event_calls.Call("https://rebind.example.com/", "id", "test", b"{}", ("secret",)).make()
-    assert outcome == event_calls.Outcome(None, event_calls.PRIVATE)
+    monkeypatch.setattr(http_call, "resolve", lambda host, port: addresses)
+    outcome = http_call.WebhookCall("https://rebind.example.com/", "id", "test", b"{}", ("secret",)).make()
+    assert outcome == http_call.CallResult(None, http_call.PRIVATE)

@@ -12,8 +12,8 @@ from tests.sandbox.receiver import Receiver
 from tests.tickets.events.programs import bodies, states
 from tickets import tasks
 from tickets.models import Conversation, EventDelivery, EventSubscription, Message
-from tickets.services import event_calls, event_sending
-from tickets.services.event_subscriptions import change, send_test
+from tickets.services.webhooks import delivery, http_call
+from tickets.services.webhooks.subscriptions import change, send_test
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +61,7 @@ def test_a_program_that_fails_is_asked_with_one_event_at_a_time_ever_more_rarely
     receiver.always = 500
     tasks.send_events()
     first_calls = len(receiver.posts)
-    assert first_calls <= event_sending.AT_ONCE_EACH
+    assert first_calls <= delivery.AT_ONCE_EACH
     for pause in (10, 20, 40, 80):
         clock.shift(timedelta(seconds=pause - 1))
         assert tasks.send_events() == 0
@@ -165,9 +165,9 @@ def test_what_a_dead_worker_was_sending_is_sent_again_with_the_same_id(
     factories.receive(conversation)
     EventDelivery.objects.update(state="sending", claimed_by="dead", claimed_at=NOON + timedelta(hours=1), attempts=1)
     assert tasks.send_events() == 0
-    assert not event_sending.is_due()
+    assert not delivery.is_due()
     clock.shift(timedelta(seconds=91))
-    assert event_sending.is_due()
+    assert delivery.is_due()
     assert tasks.send_events() == 1
     assert states() == ["delivered"]
 
@@ -179,7 +179,7 @@ def test_an_outcome_that_comes_after_the_claim_was_taken_back_changes_nothing(
     row = EventDelivery.objects.first()
     row.claimed_by = "an older claim"
     EventDelivery.objects.filter(pk=row.pk).update(state="sending", claimed_by="a newer claim")
-    event_sending.record(row, event_calls.Outcome(200, ""))
+    delivery.record(row, http_call.CallResult(200, ""))
     row.refresh_from_db()
     assert (row.state, row.claimed_by) == ("sending", "a newer claim")
 
@@ -192,7 +192,7 @@ def test_events_that_cannot_be_put_together_wait(
     def broken(rows: Any) -> Any:
         raise ValueError
 
-    assert event_sending.drain_events(broken) == 0
+    assert delivery.drain_events(broken) == 0
     assert set(states()) == {"pending"}
     assert EventDelivery.objects.filter(attempts=1).exists()
     assert not receiver.posts

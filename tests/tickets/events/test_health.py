@@ -12,7 +12,7 @@ from tests import factories
 from tests.sandbox.receiver import Receiver
 from tickets import tasks
 from tickets.models import Conversation, EventDelivery, EventSubscription
-from tickets.services.event_subscriptions import change, send_again
+from tickets.services.webhooks.subscriptions import change, resend
 
 pytestmark = pytest.mark.django_db
 
@@ -95,5 +95,5 @@ def test_an_old_event_that_is_sent_again_is_not_late(
     factories.receive(conversation)
     tasks.send_events()
     clock.shift(timedelta(days=1))
-    send_again(admin, EventDelivery.objects.get())
+    resend(admin, EventDelivery.objects.get())
     assert ready() == (200, {"waiting": 1, "oldest_s": 0}, [])

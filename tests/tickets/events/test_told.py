@@ -8,12 +8,16 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from channels_im import tasks
-from desk import live
+from desk.live import publish
 from tests import factories
 from tests.factories import NOON
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
-from tickets.services import changes, erasing, events, handling, replies, settling, unsent
-from tickets.services.event_subscriptions import create
+from tickets.services.conversation import message_changes
+from tickets.services.inbox import actions
+from tickets.services.outgoing import delivery_status, replies, undelivered
+from tickets.services.privacy import erasure
+from tickets.services.webhooks import events
+from tickets.services.webhooks.subscriptions import create
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +65,7 @@ def test_a_message_that_opens_a_ticket_is_two_events(crm: EventSubscription):
 
 
 def test_without_a_subscription_nothing_is_written(conversation: Conversation, alice: Any):
-    handling.close(alice, conversation)
+    actions.close(alice, conversation)
     assert told() == []
 
 
@@ -72,14 +76,14 @@ def test_only_what_was_chosen_is_told_and_to_active_subscriptions(crm: EventSubs
     EventSubscription.objects.filter(name="Off").update(is_active=False)
     told()
     factories.receive(conversation)
-    handling.close(alice, conversation)
+    actions.close(alice, conversation)
     assert list(EventDelivery.objects.values_list("type", "subscription")) == [("ticket.closed", crm.pk)]
 
 
 def test_two_subscriptions_are_told_of_one_event(crm: EventSubscription, conversation: Conversation, alice: Any):
     told()
     other = create(alice, name="BI", url="https://bi.example.com", events=["ticket.closed"])
-    handling.close(alice, conversation)
+    actions.close(alice, conversation)
     rows = EventDelivery.objects.order_by("id")
     assert {row.subscription_id for row in rows} == {crm.pk, other.pk}
     assert len({row.event_id for row in rows}) == 1
@@ -90,16 +94,16 @@ def test_work_on_a_conversation_is_told_once_with_who_did_it(
 ):
     told()
     for work in (
-        lambda: handling.assign(alice, conversation, alice),
-        lambda: handling.assign(alice, conversation, None),
-        lambda: handling.close(alice, conversation),
-        lambda: handling.reopen(alice, conversation),
-        lambda: handling.block(alice, conversation),
-        lambda: handling.unblock(alice, conversation),
+        lambda: actions.assign(alice, conversation, alice),
+        lambda: actions.assign(alice, conversation, None),
+        lambda: actions.close(alice, conversation),
+        lambda: actions.reopen(alice, conversation),
+        lambda: actions.block(alice, conversation),
+        lambda: actions.unblock(alice, conversation),
     ):
         work()
         work()
-    handling.transfer(alice, conversation, factories.make_department("Returns"), "Refund")
+    actions.transfer(alice, conversation, factories.make_department("Returns"), "Refund")
     assert {row.facts["by"] for row in EventDelivery.objects.all()} == {"alice"}
     transferred = EventDelivery.objects.get(type="conversation.transferred")
     assert transferred.facts["to_department"] == "Returns"
@@ -118,11 +122,11 @@ def test_work_on_a_conversation_is_told_once_with_who_did_it(
 def test_a_customer_who_writes_after_the_closing_reopens(
     crm: EventSubscription, conversation: Conversation, alice: Any
 ):
-    handling.close(alice, conversation)
+    actions.close(alice, conversation)
     told()
     factories.receive(conversation, "One more thing", at=NOON + timedelta(hours=1, minutes=1))
     assert told() == ["ticket.opened", "message.created"]
-    handling.close(alice, conversation)
+    actions.close(alice, conversation)
     told()
     factories.receive(conversation, "And another", at=NOON + timedelta(hours=1, minutes=2))
     assert told() == ["ticket.reopened", "message.created"]
@@ -134,9 +138,9 @@ def test_the_way_of_a_reply_is_told(crm: EventSubscription, conversation: Conver
     assert told() == ["message.created"]
     Message.objects.filter(pk=message.pk).update(state="sending", claimed_by="me")
     at = NOON + timedelta(hours=1)
-    settling.confirm(message.pk, mid="m_out", sent_at=at, proof=settling.Proof.ANSWER)
+    delivery_status.confirm(message.pk, mid="m_out", sent_at=at, proof=delivery_status.Evidence.ANSWER)
     assert updates() == [(message.pk, ["state", "mid", "sent_at"])]
-    settling.confirm(message.pk, mid="m_out", sent_at=at, proof=settling.Proof.ECHO)
+    delivery_status.confirm(message.pk, mid="m_out", sent_at=at, proof=delivery_status.Evidence.ECHO)
     assert told() == []
     contact, channel = conversation.contact, conversation.channel
     for kind in ("delivery", "read"):
@@ -157,9 +161,9 @@ def test_a_refusal_tells_of_the_reply_and_of_those_held_behind_it(
     Message.objects.filter(pk=first.pk).update(state="unsure", retry_after=NOON)
     told()
     with transaction.atomic():
-        settling.hold_behind(conversation, first, "Look first.")
+        delivery_status.hold_behind(conversation, first, "Look first.")
     assert updates() == [(second.pk, ["state", "reason"])]
-    unsent.discard(alice, second)
+    undelivered.cancel(alice, second)
     [row] = EventDelivery.objects.all()
     assert (row.type, row.message_id, row.facts) == ("message.deleted", second.pk, {"by": "alice"})
 
@@ -169,11 +173,11 @@ def test_what_happens_to_a_message_later_is_told(crm: EventSubscription, convers
     page, pk = conversation.contact.page, conversation.messages.get(mid="m_first").pk
     at = NOON + timedelta(minutes=1)
     for _ in range(2):
-        changes.take(page, "m_first", key="e", kind="edit", at=at, text="Hello!", number=1)
+        message_changes.receive(page, "m_first", key="e", kind="edit", at=at, text="Hello!", number=1)
     assert updates() == [(pk, ["text", "edited_at"])]
-    changes.take(page, "m_first", key="r", kind="reaction", at=at, by="customer", emoji="❤")
+    message_changes.receive(page, "m_first", key="r", kind="reaction", at=at, by="customer", emoji="❤")
     assert updates() == [(pk, ["reactions"])]
-    changes.take(page, "m_first", key="w", kind="withdrawal", at=at)
+    message_changes.receive(page, "m_first", key="w", kind="withdrawal", at=at)
     assert updates() == [(pk, ["withdrawn_at"])]
 
 
@@ -201,7 +205,7 @@ def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
     crm: EventSubscription, conversation: Conversation
 ):
     told()
-    with transaction.atomic(), live.gathering():
+    with transaction.atomic(), publish.batched():
         messages = [
             factories.receive(conversation, str(number), at=NOON + timedelta(minutes=number)) for number in (1, 2, 3)
         ]
@@ -217,17 +221,17 @@ def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
 
 def test_what_is_undone_with_its_batch_was_never_told(crm: EventSubscription, conversation: Conversation):
     told()
-    with pytest.raises(ZeroDivisionError), transaction.atomic(), live.gathering():
+    with pytest.raises(ZeroDivisionError), transaction.atomic(), publish.batched():
         assert factories.receive(conversation, "Lost", at=NOON + timedelta(minutes=1)).pk / 0
     assert told() == []
 
 
 def test_what_is_asked_once_is_asked_anew_in_the_next_batch(crm: EventSubscription, conversation: Conversation):
     told()
-    with transaction.atomic(), live.gathering():
+    with transaction.atomic(), publish.batched():
         factories.receive(conversation, "One", at=NOON + timedelta(minutes=3))
     EventSubscription.objects.update(is_active=False)
-    with transaction.atomic(), live.gathering():
+    with transaction.atomic(), publish.batched():
         factories.receive(conversation, "Two", at=NOON + timedelta(minutes=4))
     assert told() == ["message.created"]
 
@@ -244,5 +248,5 @@ def test_a_receipt_that_changes_nothing_is_not_told(crm: EventSubscription, conv
 def test_what_was_told_of_an_erased_person_is_forgotten(crm: EventSubscription, conversation: Conversation):
     other = factories.receive(factories.make_conversation())
     EventDelivery.objects.filter(conversation_id=conversation.pk).update(body="Hello", state="delivered")
-    erasing.erase(crm.created_by, conversation.contact)
+    erasure.erase(crm.created_by, conversation.contact)
     assert set(EventDelivery.objects.values_list("conversation_id", flat=True)) == {other.conversation_id}

@@ -34,7 +34,7 @@ def test_a_page_whose_channel_was_deleted_is_ignored(client, fb_page, channel):
 
 
 def test_while_the_channel_is_off_deliveries_are_parked_and_taken_in_later(client, fb_page, channel):
-    from channels_im.services import journal
+    from channels_im.services.journal import store
 
     channel.is_active = False
     channel.save()
@@ -43,7 +43,7 @@ def test_while_the_channel_is_off_deliveries_are_parked_and_taken_in_later(clien
     assert Message.objects.count() == 0
     channel.is_active = True
     channel.save()
-    assert journal.take_in_parked(fb_page) == 1
+    assert store.import_parked(fb_page) == 1
     deliver(client)
     assert texts() == ["while off"]
     assert states() == ["done"]

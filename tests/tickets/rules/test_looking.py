@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from channels_im.messenger.conversations import GraphAttachment, GraphMessage
-from tickets.rules.looking import CannotTell, Found, NotSent, look
+from channels_im.messenger.graph_messages import GraphAttachment, GraphMessage
+from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up
 
 CALLED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 FILE = (GraphAttachment("https://cdn.fbsbx.com/v/a.png"),)
@@ -20,19 +20,19 @@ def customer_said(text="Hello?", mid="m_c", after=1):
 
 
 def found(*messages, text="Yes, it is", is_file=False, known=()):
-    return look(messages, text=text, is_file=is_file, called_at=CALLED, known_mids=known)
+    return look_up(messages, text=text, is_file=is_file, called_at=CALLED, known_mids=known)
 
 
 def test_the_same_words_after_the_call_are_it():
-    assert found(page_said("Yes, it is")) == Found("m_1", CALLED + timedelta(seconds=1))
+    assert found(page_said("Yes, it is")) == Arrived("m_1", CALLED + timedelta(seconds=1))
 
 
 def test_spaces_and_line_ends_may_differ():
-    assert isinstance(found(page_said("Yes,\nit  is ")), Found)
+    assert isinstance(found(page_said("Yes,\nit  is ")), Arrived)
 
 
 def test_a_file_without_words_is_the_file():
-    assert isinstance(found(page_said(attachments=FILE), is_file=True, text=""), Found)
+    assert isinstance(found(page_said(attachments=FILE), is_file=True, text=""), Arrived)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_same_words_of_long_before_the_call_are_not_it():
 
 
 def test_clocks_may_be_two_minutes_apart():
-    assert isinstance(found(page_said("Yes, it is", after=-119)), Found)
+    assert isinstance(found(page_said("Yes, it is", after=-119)), Arrived)
 
 
 def test_an_empty_conversation_shows_that_it_was_not_sent():

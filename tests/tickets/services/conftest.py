@@ -12,7 +12,7 @@ from desk.models import User
 from tests.factories import NOON, make_agent, make_channel, make_conversation, receive
 from tests.tickets.services.graph import FakeGraph
 from tickets.models import Conversation, Message
-from tickets.services import replies
+from tickets.services.outgoing import replies
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from django.utils import timezone
 from channels_im.messenger import events
 from tests.factories import ms
 from tickets.models import Message
-from tickets.services import outbox, receipts
+from tickets.services.incoming import receipts
+from tickets.services.outgoing import outbox
 
 
 def drained(message: Message) -> Message:

@@ -8,7 +8,9 @@ from django.utils import timezone
 from tests.factories import make_contact
 from tests.tickets.services.steps import drained, echo_of, take_echo
 from tickets.models import Message
-from tickets.services import changes, receipts, settling, unsent
+from tickets.services.conversation import message_changes
+from tickets.services.incoming import receipts
+from tickets.services.outgoing import delivery_status, undelivered
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -72,7 +74,7 @@ def test_an_echo_by_mid_alone_is_known_as_ours(graph, queue):
 def test_the_mid_of_the_echo_replaces_the_id_of_the_conversation(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
     drained(message)
     take_echo(message, {**graph.accepted[0], "mid": "m_real"})
 
@@ -87,7 +89,7 @@ def test_a_second_arrival_after_sending_again_is_shown_because_it_is_true(graph,
     first = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
-    drained(unsent.send_again(alice, message))
+    drained(undelivered.resend(alice, message))
     take_echo(message, graph.accepted[1])
     take_echo(message, first)
 
@@ -96,7 +98,9 @@ def test_a_second_arrival_after_sending_again_is_shown_because_it_is_true(graph,
 
 
 def test_a_reaction_that_came_before_the_answer_is_shown_with_the_reply(graph, queue, channel):
-    changes.take(channel.page, "m_graph_1", key="r", kind="reaction", at=timezone.now(), by="customer", emoji="👍")
+    message_changes.receive(
+        channel.page, "m_graph_1", key="r", kind="reaction", at=timezone.now(), by="customer", emoji="👍"
+    )
     message = drained(queue())
 
     assert [reaction["emoji"] for reaction in message.reactions] == ["👍"]

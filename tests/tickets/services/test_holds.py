@@ -13,7 +13,7 @@ from channels_im.models import ChannelAgent
 from tests.factories import answer, deliver, delivery, item, png, text_item
 from tests.tickets.services.steps import drained
 from tickets.models import Message
-from tickets.services import outbox, replies, unsent
+from tickets.services.outgoing import outbox, replies, undelivered
 
 pytestmark = pytest.mark.django_db
 
@@ -159,7 +159,7 @@ def test_an_author_who_lost_the_channel_sends_nothing_any_more(graph, hold, cust
 
 def test_a_cancelled_one_is_gone_and_the_others_still_wait(graph, alice, hold, customer, conversation):
     first, second = hold("1"), hold("2")
-    assert unsent.discard(alice, first) == "1"
+    assert undelivered.cancel(alice, first) == "1"
     conversation.refresh_from_db()
     assert conversation.holds_reply
     customer()
@@ -170,7 +170,7 @@ def test_a_cancelled_one_is_gone_and_the_others_still_wait(graph, alice, hold, c
 
 
 def test_when_the_last_is_cancelled_the_conversation_knows(alice, hold, conversation):
-    unsent.discard(alice, hold())
+    undelivered.cancel(alice, hold())
     conversation.refresh_from_db()
     assert not conversation.holds_reply
 
@@ -183,19 +183,19 @@ def test_it_goes_out_at_once_when_the_customer_wrote_while_it_was_asked(graph, h
 
 
 def test_what_is_wrong_with_the_message_itself_is_said_at_once(hold, conversation):
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         hold("x" * 1601)
     assert refused.value.verdict.code == "text_too_long"
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         hold("", files=[SimpleUploadedFile("a.exe", b"MZ")])
     assert refused.value.verdict.code == "file_refused"
-    with pytest.raises(replies.ReplyRefused):
+    with pytest.raises(replies.ReplyError):
         hold("  ")
 
 
 def test_what_only_somebody_else_can_heal_is_refused_not_held(hold, conversation):
     type(conversation.channel).objects.update(is_active=False)
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         hold()
     assert refused.value.verdict.code == "channel_inactive"
     assert not Message.objects.filter(direction="out").exists()
@@ -212,15 +212,15 @@ def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(gr
     customer("One")
     assert drained(message).state == "held"
     clock.shift(LATER)
-    assert unsent.wait(alice, message).waits_for_customer
+    assert undelivered.hold_until_customer_writes(alice, message).waits_for_customer
     customer("Two")
     assert drained(message).state == "sent"
 
 
 def test_nothing_is_told_to_wait_when_it_can_be_sent(alice, conversation, clock):
     message = answer(conversation, "Held", state="held")
-    with pytest.raises(replies.ReplyRefused, match="you can send it now"):
-        unsent.wait(alice, message)
+    with pytest.raises(replies.ReplyError, match="you can send it now"):
+        undelivered.hold_until_customer_writes(alice, message)
     assert not fresh(message).waits_for_customer
 
 
@@ -255,7 +255,7 @@ def test_whatever_happens_each_goes_out_once_in_order_and_only_after_the_custome
             case "cancel" if written:
                 one = chance.choice(written)
                 if one.state == "held" and Message.objects.filter(pk=one.pk, state="held").exists():
-                    unsent.discard(alice, one)
+                    undelivered.cancel(alice, one)
                     written.remove(one)
             case "pass":
                 clock.shift(LATER)

@@ -10,12 +10,13 @@ import responses
 from django.utils import timezone
 
 from channels_im.models import Page
-from desk import sweep
+from desk import sweeper
 from tests.factories import make_agent, make_channel, make_conversation
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 from tests.tickets.services.graph import error_answer
 from tickets.models import Moderation
-from tickets.services import handling, moderation
+from tickets.services.inbox import actions
+from tickets.services.page_actions import moderation
 
 pytestmark = pytest.mark.django_db
 MODERATE = re.compile(r"https://graph\.facebook\.com/v[\d.]+/(\d+)/moderate_conversations")
@@ -68,29 +69,29 @@ def later(**delta):
 
 
 def test_a_block_is_told_by_the_worker_and_not_by_the_request(meta, alice, conversation):
-    handling.block(alice, conversation)
+    actions.block(alice, conversation)
     assert meta.told == []
     assert row().state == "waiting"
-    assert "blocks" in sweep.look()  # whatever became of the nudge
+    assert "blocks" in sweeper.enqueue_due()  # whatever became of the nudge
 
-    assert moderation.tell_blocks() == 1
+    assert moderation.send_blocks() == 1
     assert meta.told == [(conversation.contact.psid, "block_user")]
     assert (row().state, row().meta_blocks, row().due_at) == ("told", True, None)
     assert not moderation.is_due()
 
 
 def test_an_unblock_is_told_too_and_doing_either_twice_tells_once(meta, alice, conversation):
-    for act in (handling.block, handling.block, handling.unblock, handling.unblock):
+    for act in (actions.block, actions.block, actions.unblock, actions.unblock):
         act(alice, conversation)
-        moderation.tell_blocks()
+        moderation.send_blocks()
     assert meta.words() == ["block", "unblock"]
     assert row().state == "told"
 
 
 def test_a_block_taken_back_before_meta_heard_of_it_is_not_told_at_all(meta, alice, conversation):
-    handling.block(alice, conversation)
-    handling.unblock(alice, conversation)
-    assert moderation.tell_blocks() == 0
+    actions.block(alice, conversation)
+    actions.unblock(alice, conversation)
+    assert moderation.send_blocks() == 0
     assert row().state == "told"
 
 
@@ -100,13 +101,13 @@ def test_the_last_wish_is_what_meta_hears_last_also_when_it_came_during_a_call(m
     seen_by_another_worker = []
 
     def unblock_meanwhile():
-        handling.unblock(alice, conversation)
-        seen_by_another_worker.append(moderation.tell_blocks())
+        actions.unblock(alice, conversation)
+        seen_by_another_worker.append(moderation.send_blocks())
         return {"taken": None, "time-out": requests.ReadTimeout("late"), "refused": error_answer(100)}[answer]
 
-    handling.block(alice, conversation)
+    actions.block(alice, conversation)
     meta.plan = [unblock_meanwhile]
-    moderation.tell_blocks()
+    moderation.send_blocks()
 
     assert seen_by_another_worker == [0]  # the call under way keeps its claim
     # what Meta refused did not happen: there is nothing to take back
@@ -115,34 +116,34 @@ def test_the_last_wish_is_what_meta_hears_last_also_when_it_came_during_a_call(m
 
 
 def test_a_call_whose_worker_died_is_made_again(meta, alice, conversation, settings):
-    handling.block(alice, conversation)
+    actions.block(alice, conversation)
     meta.plan = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
-        moderation.tell_blocks()
-    assert moderation.tell_blocks() == 0
+        moderation.send_blocks()
+    assert moderation.send_blocks() == 0
     Moderation.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
 
-    assert moderation.tell_blocks() == 1
+    assert moderation.send_blocks() == 1
     assert (row().state, row().meta_blocks) == ("told", True)
 
 
 def test_trouble_that_passes_is_tried_again_until_it_has_passed(meta, alice, conversation):
     meta.plan = [requests.ConnectTimeout("no route"), requests.ReadTimeout("no answer"), error_answer(2, status=500)]
-    handling.block(alice, conversation)
+    actions.block(alice, conversation)
     for attempt in (1, 2, 3):
-        moderation.tell_blocks()
+        moderation.send_blocks()
         assert (row().state, row().attempts) == ("waiting", attempt)
         assert row().due_at > timezone.now()
         assert "Facebook" in row().reason
         later(seconds=1)
-    moderation.tell_blocks()
+    moderation.send_blocks()
     assert (row().state, row().reason) == ("told", "")
 
 
 def test_without_the_permission_the_block_holds_in_desk_and_the_page_goes_on(meta, alice, conversation):
     meta.plan = [error_answer(10)]
-    handling.block(alice, conversation)
-    moderation.tell_blocks()
+    actions.block(alice, conversation)
+    moderation.send_blocks()
 
     conversation.contact.refresh_from_db()
     page = Page.objects.get(pk=conversation.channel.page_id)
@@ -151,57 +152,57 @@ def test_without_the_permission_the_block_holds_in_desk_and_the_page_goes_on(met
     assert "lacks the permission" in row().reason
     assert page.is_connected  # other permissions may be there: they are looked at
     assert page.subscription_due_at is not None
-    assert moderation.tell_blocks() == 0
+    assert moderation.send_blocks() == 0
 
 
 def test_a_dead_token_marks_the_page_and_the_wish_waits_for_the_new_one(meta, alice, conversation):
     meta.plan = [error_answer(190, 463)]
-    handling.block(alice, conversation)
-    moderation.tell_blocks()
+    actions.block(alice, conversation)
+    moderation.send_blocks()
     page = Page.objects.get(pk=conversation.channel.page_id)
     assert (page.reauth_reason, row().state) == ("token_expired", "waiting")
-    assert moderation.tell_blocks() == 0
+    assert moderation.send_blocks() == 0
 
     page.page_token, page.connection, page.reauth_reason = "new", "connected", ""
     page.save()
-    assert moderation.tell_blocks() == 1
+    assert moderation.send_blocks() == 1
     assert row().state == "told"
 
 
 def test_a_limited_page_is_left_alone_as_long_as_meta_says(meta, alice, conversation):
     meta.plan = [error_answer(80006, headers={"Retry-After": "600"})]
-    handling.block(alice, conversation)
-    moderation.tell_blocks()
+    actions.block(alice, conversation)
+    moderation.send_blocks()
     page = Page.objects.get(pk=conversation.channel.page_id)
     assert page.rate_limited_until > timezone.now() + timedelta(minutes=9)
-    assert moderation.tell_blocks() == 0
+    assert moderation.send_blocks() == 0
 
     Page.objects.update(rate_limited_until=None)
-    moderation.tell_blocks()
+    moderation.send_blocks()
     assert row().state == "told"
 
 
 def test_what_meta_refused_can_be_tried_again_once_per_click(meta, alice, conversation):
     meta.plan = [error_answer(100)]
-    handling.block(alice, conversation)
-    moderation.tell_blocks()
+    actions.block(alice, conversation)
+    moderation.send_blocks()
     assert "error 100" in row().reason
 
-    handling.tell_meta_again(conversation)
-    handling.tell_meta_again(conversation)
-    moderation.tell_blocks()
+    actions.retry_block(conversation)
+    actions.retry_block(conversation)
+    moderation.send_blocks()
     assert meta.words() == ["block", "block"]
     assert row().state == "told"
-    handling.tell_meta_again(conversation)
-    assert moderation.tell_blocks() == 0
+    actions.retry_block(conversation)
+    assert moderation.send_blocks() == 0
 
 
 def test_an_error_of_our_own_stops_nobody_else(meta, alice, conversation, monkeypatch):
     other = make_conversation(conversation.channel)
     meta.plan = [ValueError("ours")]
-    handling.block(alice, conversation)
-    handling.block(alice, other)
-    moderation.tell_blocks()
+    actions.block(alice, conversation)
+    actions.block(alice, other)
+    moderation.send_blocks()
     states = dict(Moderation.objects.values_list("contact_id", "state"))
     assert states == {conversation.contact_id: "refused", other.contact_id: "told"}
 
@@ -224,12 +225,12 @@ def test_what_a_blocked_person_writes_does_not_reach_the_page_until_they_are_unb
     conversation = make_conversation(channel, written["psid"])
     alice = make_agent("alice", channels=(channel,))
 
-    handling.block(alice, conversation)
-    moderation.tell_blocks()
+    actions.block(alice, conversation)
+    moderation.send_blocks()
     assert row().state == "told"
     with pytest.raises(AssertionError, match="has blocked"):
         sandbox.customer_writes("lena", BERG_BIKES, "Do you hear me?")
 
-    handling.unblock(alice, conversation)
-    moderation.tell_blocks()
+    actions.unblock(alice, conversation)
+    moderation.send_blocks()
     assert sandbox.customer_writes("lena", BERG_BIKES, "And now?")["mid"]

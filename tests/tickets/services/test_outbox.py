@@ -13,7 +13,7 @@ from tests.factories import make_conversation, png, receive
 from tests.tickets.services.graph import error_answer
 from tests.tickets.services.steps import drained
 from tickets.models import Message
-from tickets.services import outbox, replies, unsent
+from tickets.services.outgoing import outbox, replies, undelivered
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -164,7 +164,7 @@ def test_a_deactivated_channel_holds_what_waits_and_a_release_sends_it(graph, qu
     assert "deactivated" in message.reason
 
     Channel.objects.update(is_active=True)
-    unsent.release(alice, message)
+    undelivered.release(alice, message)
     assert drained(message).state == "sent"
 
 
@@ -272,6 +272,6 @@ def test_a_released_reply_is_not_late_because_it_was_held_for_long(queue, alice,
     Message.objects.filter(pk=message.pk).update(state="held")
     clock.shift(timedelta(hours=1))
     message.refresh_from_db()
-    unsent.release(alice, message)
+    undelivered.release(alice, message)
 
     assert outbox.report().values["oldest_s"] == 0

@@ -12,7 +12,7 @@ from channels_im.models import Page
 from tests.factories import NOON, make_conversation, receive
 from tests.tickets.services.graph import error_answer
 from tests.tickets.services.steps import drained
-from tickets.services import outbox, replies, unsent
+from tickets.services.outgoing import outbox, replies, undelivered
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -203,6 +203,6 @@ def test_trouble_of_the_page_is_noted_and_forgotten_when_a_reply_gets_through(gr
     (note,) = message.page.trouble.values()
     assert message.state == "held"
     assert note["sentence"] == message.reason
-    drained(unsent.release(alice, message))
+    drained(undelivered.release(alice, message))
     message.page.refresh_from_db()
     assert message.page.trouble == {}

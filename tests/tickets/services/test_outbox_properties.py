@@ -17,10 +17,11 @@ from tests.factories import NOON, make_agent, make_channel, make_conversation, m
 from tests.tickets.services.graph import FakeGraph, error_answer
 from tickets.models import Message
 from tickets.rules.sending import SENT_STATES
-from tickets.services import outbox, receipts, replies, settling
+from tickets.services.incoming import receipts
+from tickets.services.outgoing import delivery_status, outbox, replies
 
 OUTCOMES = ["answer", "lost_before", "lost_after", "killed_before", "killed_after", "transient", "limited", "refused"]
-PAUSES = [1, 10, settings.DESK_RETRY_BASE_SECONDS * settling.GRACE_FACTOR, settings.DESK_CLAIM_SECONDS + 1, 3600]
+PAUSES = [1, 10, settings.DESK_RETRY_BASE_SECONDS * delivery_status.GRACE_FACTOR, settings.DESK_CLAIM_SECONDS + 1, 3600]
 
 steps = st.one_of(
     st.tuples(st.just("reply"), st.just(0)),
@@ -61,7 +62,7 @@ class Scene:
         """A killed worker has written nothing since its claim."""
         pk = int(call["message"]["metadata"].removeprefix("desk:"))
         Message.objects.filter(pk=pk, state="unsure").update(
-            state="sending", reason="", claimed_by="a dead worker", retry_after=settling.lease()
+            state="sending", reason="", claimed_by="a dead worker", retry_after=delivery_status.lease()
         )
 
     def pause(self, seconds):
@@ -138,7 +139,7 @@ class Scene:
         for number in range(len(self.graph.accepted)):
             self.echo(number)
         for _ in range(12):
-            settling.take_back_stale()
+            delivery_status.reclaim_stale()
             outbox.drain_outbox()
             self.clock.shift(700)
 

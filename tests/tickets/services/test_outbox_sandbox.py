@@ -26,7 +26,8 @@ from tests.factories import (
 )
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 from tickets.models import Conversation, Message
-from tickets.services import outbox, reactions, replies, settling, signals, unsent
+from tickets.services.outgoing import delivery_status, outbox, replies, undelivered
+from tickets.services.page_actions import reactions, sender_actions
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
@@ -162,7 +163,7 @@ def test_a_changed_password_stops_the_page_and_a_new_login_lets_held_replies_go(
     page = channel.page
     page.page_token, page.connection, page.reauth_reason = granted["pages"][0]["access_token"], "connected", ""
     page.save()
-    unsent.release(message.author, message)
+    undelivered.release(message.author, message)
     drain_until(all_sent)
     assert texts(sandbox) == ["Yes"]
 
@@ -190,7 +191,7 @@ def test_a_slow_call_keeps_its_claim(sandbox, queue, settings):
     worker.start()
     taken_back = 0
     while worker.is_alive():
-        taken_back += settling.take_back_stale()
+        taken_back += delivery_status.reclaim_stale()
         time.sleep(0.05)
     worker.join()
 
@@ -217,15 +218,15 @@ def test_reactions_typing_and_looking_reach_the_customer(sandbox, queue, convers
     conversation.channel.refresh_from_db()
     assert shown() == ({}, False, False)
     reactions.react(alice, customers, "🎉")
-    signals.typing(alice, conversation)
-    signals.seen(alice, conversation)
+    sender_actions.typing(alice, conversation)
+    sender_actions.seen(alice, conversation)
     assert reactions.send_reactions() == 1
-    assert signals.send_waiting() == 2
+    assert sender_actions.send_due() == 2
     assert shown() == ({"page": "🎉"}, True, True)
     reactions.react(alice, customers, "")
-    signals.typing(alice, conversation, is_on=False)
+    sender_actions.typing(alice, conversation, is_on=False)
     reactions.send_reactions()
-    signals.send_waiting()
+    sender_actions.send_due()
     assert shown() == ({}, False, True)
 
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from tests.factories import answer, deliver, delivery, item, make_agent
 from tickets.models import Message, PageReaction
-from tickets.services import reactions
-from tickets.services.replies import ReplyRefused
+from tickets.services.outgoing.replies import ReplyError
+from tickets.services.page_actions import reactions
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def seen_by_customer(message):
 
 
 def refusal(user, message, emoji="👍"):
-    with pytest.raises(ReplyRefused) as refused:
+    with pytest.raises(ReplyError) as refused:
         reactions.react(user, message, emoji)
     return refused.value.verdict
 

@@ -8,7 +8,8 @@ from django.utils import timezone
 from channels_im.messenger import events
 from tests.factories import NOON, answer, make_channel, make_conversation, ms, receive
 from tickets.models import Message
-from tickets.services import receipts, replies
+from tickets.services.incoming import receipts
+from tickets.services.outgoing import replies
 
 pytestmark = pytest.mark.usefixtures("clock")
 

@@ -22,7 +22,7 @@ from tests.factories import (
     receive,
 )
 from tickets.models import Attachment, Message
-from tickets.services import replies
+from tickets.services.outgoing import replies
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +51,7 @@ def conversation(channel):
 
 
 def refusal(user, conversation, **reply):
-    with pytest.raises(replies.ReplyRefused) as refused:
+    with pytest.raises(replies.ReplyError) as refused:
         replies.queue_reply(user, conversation, **reply)
     return refused.value.verdict
 

@@ -12,7 +12,7 @@ from tests.factories import make_conversation, png, receive
 from tests.tickets.services.graph import error_answer
 from tests.tickets.services.steps import drained, kill_worker_while_sending, take_echo
 from tickets.models import Message
-from tickets.services import outbox, replies, settling
+from tickets.services.outgoing import delivery_status, outbox, replies
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -36,7 +36,7 @@ def test_a_server_error_makes_the_reply_unsure(graph, queue):
 def test_an_unsure_reply_is_not_sent_again_before_it_was_looked_for(graph, queue, clock):
     graph.never_answer(accepted=False)
     drained(queue())
-    clock.shift(settling.grace() - timedelta(seconds=1))
+    clock.shift(delivery_status.grace() - timedelta(seconds=1))
     outbox.drain_outbox()
 
     assert (len(graph.calls), graph.looks) == (1, 0)
@@ -55,11 +55,11 @@ def test_the_claim_of_a_worker_that_died_makes_the_reply_unsure(graph, queue, cl
     message = queue()
     kill_worker_while_sending(message)
     clock.shift(settings.DESK_CLAIM_SECONDS - 1)
-    settling.take_back_stale()
+    delivery_status.reclaim_stale()
     message.refresh_from_db()
     assert message.state == "sending"
     clock.shift(2)
-    settling.take_back_stale()
+    delivery_status.reclaim_stale()
     message.refresh_from_db()
     assert message.state == "unsure"
 
@@ -69,7 +69,7 @@ def test_a_claim_that_is_renewed_is_not_taken_back(graph, queue, clock, settings
     kill_worker_while_sending(message, retry_after=timezone.now() + timedelta(hours=1))
     clock.shift(settings.DESK_CLAIM_SECONDS + 1)
 
-    assert settling.take_back_stale() == 0
+    assert delivery_status.reclaim_stale() == 0
 
 
 def test_what_waits_behind_an_unsure_reply_is_held_when_the_page_must_be_re_authenticated(graph, queue):
@@ -157,7 +157,7 @@ def test_an_echo_is_believed_more_than_an_error(graph, queue, state):
 def test_a_reply_found_in_the_conversation_is_sent(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
 
     assert drained(message).state == "sent"
     assert message.mid == graph.accepted[0]["mid"]
@@ -167,7 +167,7 @@ def test_a_reply_found_in_the_conversation_is_sent(graph, queue, clock):
 def test_a_reply_that_is_not_there_is_sent_again_once(graph, queue, clock):
     graph.never_answer(accepted=False)
     message = drained(queue())
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
 
     assert drained(message).state == "sent"
     assert graph.texts() == ["Yes"]
@@ -177,7 +177,7 @@ def test_a_reply_that_is_not_there_is_sent_again_once(graph, queue, clock):
 def test_a_file_found_in_the_conversation_is_sent(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue("", files=[SimpleUploadedFile("a.png", png())]))
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
 
     assert drained(message).state == "sent"
     assert len(graph.calls) == 1
@@ -187,7 +187,7 @@ def test_the_same_words_sent_before_are_not_taken_for_the_lost_ones(graph, queue
     drained(queue("Yes"))
     graph.never_answer(accepted=False)
     message = drained(queue("Yes"))
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
     drained(message)
 
     assert graph.texts() == ["Yes", "Yes"]
@@ -201,7 +201,7 @@ def test_an_unknown_message_of_the_page_proves_nothing(graph, queue, clock, conv
         message.page.page_id,
         {"recipient": {"id": conversation.contact.psid}, "message": {"text": "Yes!", "metadata": ""}},
     )
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
 
     assert drained(message).state == "unsure"
     assert len(graph.calls) == 1
@@ -215,7 +215,7 @@ def test_when_too_much_was_said_since_the_agent_decides(graph, queue, clock, con
     for number in range(20):
         said = {"recipient": {"id": psid}, "message": {"text": f"{number}"}, "from_id": psid}
         graph.accept(message.page.page_id, said)
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
 
     assert drained(message).state == "unsure"
     assert message.retry_after is None
@@ -253,7 +253,7 @@ def test_after_a_day_of_asking_in_vain_the_agent_decides(graph, queue, clock):
 def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
     graph.look_plan.append(error_answer(100, 33))
 
     assert drained(message).state == "unsure"
@@ -263,7 +263,7 @@ def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(graph, queue, cl
 def test_a_dead_token_found_while_looking_marks_the_page(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
     graph.look_plan.append(error_answer(190, 463))
     drained(message)
 
@@ -280,7 +280,7 @@ def test_what_is_never_taken_in_ten_tries_fails(graph, queue, clock):
         graph.never_answer(accepted=False)
     for _ in range(12):
         drained(message)
-        clock.shift(settling.grace())
+        clock.shift(delivery_status.grace())
 
     assert message.state == "failed"
     assert len(graph.calls) == 10
@@ -307,7 +307,7 @@ def test_a_broken_answer_of_meta_is_settled_by_what_is_in_the_conversation(graph
         message.page.page_id,
         {"recipient": {"id": message.conversation.contact.psid}, "message": {"text": "Yes", "metadata": ""}},
     )
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
 
     assert drained(message).state == "sent"
 
@@ -320,7 +320,7 @@ def test_one_drain_looks_once_per_page(graph, queue, clock, channel, alice):
         graph.never_answer(accepted=True)
         replies.queue_reply(alice, other, text="Yes")
         outbox.drain_outbox()
-    clock.shift(settling.grace())
+    clock.shift(delivery_status.grace())
     outbox.drain_outbox()
 
     assert graph.looks == 1

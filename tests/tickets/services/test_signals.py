@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from tests.factories import make_agent
-from tickets.models import Conversation, PageSignal
-from tickets.services import signals
+from tickets.models import Conversation, SenderAction
+from tickets.services.page_actions import sender_actions
 
 pytestmark = pytest.mark.django_db
 
@@ -21,40 +21,40 @@ def conversation(clock, conversation):
 
 
 def shown(graph):
-    signals.send_waiting()
+    sender_actions.send_due()
     return [one["sender_action"] for one in graph.actions]
 
 
 def test_typing_is_shown_once_in_ten_seconds(graph, alice, conversation, clock):
     for _ in range(5):
-        signals.typing(alice, conversation)
+        sender_actions.typing(alice, conversation)
         clock.shift(timedelta(seconds=1))
-        signals.send_waiting()
+        sender_actions.send_due()
     assert shown(graph) == ["typing_on"]
     assert graph.actions[0]["recipient"] == {"id": conversation.contact.psid}
     clock.shift(timedelta(seconds=10))
-    signals.typing(alice, conversation)
+    sender_actions.typing(alice, conversation)
     assert shown(graph) == ["typing_on", "typing_on"]
 
 
 def test_who_stops_typing_is_shown_to_have_stopped_once(graph, alice, conversation):
-    signals.typing(alice, conversation, is_on=False)
+    sender_actions.typing(alice, conversation, is_on=False)
     assert shown(graph) == []
-    signals.typing(alice, conversation)
+    sender_actions.typing(alice, conversation)
     shown(graph)
-    signals.typing(alice, conversation, is_on=False)
-    signals.typing(alice, conversation, is_on=False)
+    sender_actions.typing(alice, conversation, is_on=False)
+    sender_actions.typing(alice, conversation, is_on=False)
     assert shown(graph) == ["typing_on", "typing_off"]
 
 
 def test_what_is_late_is_dropped(graph, alice, conversation, clock):
-    signals.typing(alice, conversation)
-    signals.seen(alice, conversation)
+    sender_actions.typing(alice, conversation)
+    sender_actions.seen(alice, conversation)
     clock.shift(timedelta(seconds=6))
     assert shown(graph) == ["mark_seen"]
-    signals.seen(alice, conversation)
+    sender_actions.seen(alice, conversation)
     clock.shift(timedelta(seconds=61))
-    assert not signals.is_due()
+    assert not sender_actions.is_due()
     assert shown(graph) == ["mark_seen"]
 
 
@@ -65,7 +65,7 @@ def test_what_fails_is_forgotten(graph, alice, conversation, trouble):
         "never_answer": lambda: graph.never_answer(accepted=False),
         "be_unreachable": graph.be_unreachable,
     }[trouble]()
-    signals.seen(alice, conversation)
+    sender_actions.seen(alice, conversation)
     assert shown(graph) == ["mark_seen"]
     assert shown(graph) == ["mark_seen"]
     conversation.channel.page.refresh_from_db()
@@ -74,8 +74,8 @@ def test_what_fails_is_forgotten(graph, alice, conversation, trouble):
 
 def test_one_trouble_does_not_stop_the_others(graph, alice, conversation):
     graph.fail(100)
-    signals.seen(alice, conversation)
-    signals.typing(alice, conversation)
+    sender_actions.seen(alice, conversation)
+    sender_actions.typing(alice, conversation)
     assert sorted(shown(graph)) == ["mark_seen", "typing_on"]
 
 
@@ -94,27 +94,27 @@ def test_one_trouble_does_not_stop_the_others(graph, alice, conversation):
     ids=["inactive", "off", "blocked", "other app", "after a day", "reauth"],
 )
 def test_nothing_is_shown_where_it_may_not(graph, alice, conversation, forbid):
-    signals.typing(alice, conversation)
-    signals.seen(alice, conversation)
+    sender_actions.typing(alice, conversation)
+    sender_actions.seen(alice, conversation)
     forbid(conversation)
     assert shown(graph) == []
-    PageSignal.objects.all().delete()
+    SenderAction.objects.all().delete()
     fresh = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation.pk)
-    signals.typing(alice, fresh)
-    signals.seen(alice, fresh)
-    assert not PageSignal.objects.exists()
+    sender_actions.typing(alice, fresh)
+    sender_actions.seen(alice, fresh)
+    assert not SenderAction.objects.exists()
 
 
 def test_who_may_not_answer_shows_nothing(conversation):
     bob = make_agent("bob")
-    signals.typing(bob, conversation)
-    signals.seen(bob, conversation)
-    assert not PageSignal.objects.exists()
+    sender_actions.typing(bob, conversation)
+    sender_actions.seen(bob, conversation)
+    assert not SenderAction.objects.exists()
 
 
 def test_two_workers_show_it_once(graph, alice, conversation):
-    signals.seen(alice, conversation)
-    row = signals.waiting().select_related("conversation").get()
-    assert signals._claim(row)
-    assert not signals._claim(row)
+    sender_actions.seen(alice, conversation)
+    row = sender_actions.waiting().select_related("conversation").get()
+    assert sender_actions._claim(row)
+    assert not sender_actions._claim(row)
     assert shown(graph) == []

@@ -11,8 +11,9 @@ from django.utils import timezone
 from tests.factories import NOON, answer, make_agent, make_conversation, png, receive
 from tests.tickets.services.steps import drained
 from tickets.models import Message
-from tickets.services import handling, replies, unsent
-from tickets.services.answered import AnsweredMeanwhile
+from tickets.services.inbox import actions
+from tickets.services.outgoing import replies, undelivered
+from tickets.services.outgoing.collision import AnsweredMeanwhileError
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -20,39 +21,39 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 def test_a_failed_reply_is_queued_again(alice, conversation):
     failed = answer(conversation, state="failed", reason="Facebook refused this.")
 
-    assert unsent.retry(alice, failed).state == "queued"
+    assert undelivered.retry(alice, failed).state == "queued"
     assert failed.reason == ""
 
 
 def test_a_reply_that_was_sent_cannot_be_retried(alice, conversation):
     sent = answer(conversation, state="sent")
 
-    with pytest.raises(replies.ReplyRefused):
-        unsent.retry(alice, sent)
+    with pytest.raises(replies.ReplyError):
+        undelivered.retry(alice, sent)
 
 
 def test_two_clicks_on_retry_queue_once(alice, conversation):
     failed = answer(conversation, state="failed")
     stale = Message.objects.get(pk=failed.pk)
-    unsent.retry(alice, failed)
+    undelivered.retry(alice, failed)
 
-    with pytest.raises(replies.ReplyRefused):
-        unsent.retry(alice, stale)
+    with pytest.raises(replies.ReplyError):
+        undelivered.retry(alice, stale)
 
 
 def test_a_held_reply_is_released_once_the_reason_is_gone(alice, channel, conversation):
     held = answer(conversation, state="held")
     type(channel).objects.update(is_active=False)
-    with pytest.raises(replies.ReplyRefused, match="deactivated"):
-        unsent.release(alice, held)
+    with pytest.raises(replies.ReplyError, match="deactivated"):
+        undelivered.release(alice, held)
     type(channel).objects.update(is_active=True)
 
-    assert unsent.release(alice, held).state == "queued"
+    assert undelivered.release(alice, held).state == "queued"
 
 
 def test_a_released_reply_counts_as_answer(alice, conversation):
     held = answer(conversation, at=NOON + timedelta(minutes=1), state="held")
-    unsent.release(alice, held)
+    undelivered.release(alice, held)
 
     conversation.refresh_from_db()
     assert conversation.waiting_since is None
@@ -63,8 +64,8 @@ def test_a_discarded_reply_is_gone_with_its_file_and_gives_back_its_text(
 ):
     _text, file = replies.queue_reply(alice, conversation, text="Yes", files=[SimpleUploadedFile("photo.png", png())])
     with django_capture_on_commit_callbacks(execute=True):
-        assert unsent.discard(alice, _text) == "Yes"
-        unsent.discard(alice, file)
+        assert undelivered.cancel(alice, _text) == "Yes"
+        undelivered.cancel(alice, file)
 
     conversation.refresh_from_db()
     assert (conversation.message_count, conversation.preview) == (1, "Is it open?")
@@ -74,15 +75,15 @@ def test_a_discarded_reply_is_gone_with_its_file_and_gives_back_its_text(
 
 @pytest.mark.parametrize("state", ["sending", "unsure", "sent", "read"])
 def test_what_may_have_gone_out_cannot_be_discarded(alice, conversation, state):
-    with pytest.raises(replies.ReplyRefused):
-        unsent.discard(alice, answer(conversation, state=state))
+    with pytest.raises(replies.ReplyError):
+        undelivered.cancel(alice, answer(conversation, state=state))
 
 
 def test_a_customers_message_and_a_note_cannot_be_discarded_as_replies(alice, conversation):
     note = answer(conversation, kind="note", state="sent")
     for message in (conversation.messages.get(direction="in"), note):
-        with pytest.raises(replies.ReplyRefused):
-            unsent.discard(alice, message)
+        with pytest.raises(replies.ReplyError):
+            undelivered.cancel(alice, message)
 
 
 def unsure(conversation, **fields):
@@ -93,46 +94,46 @@ def unsure(conversation, **fields):
 
 
 def test_an_agent_may_say_that_an_unsure_reply_arrived(alice, conversation):
-    message = unsent.mark_arrived(alice, unsure(conversation))
+    message = undelivered.mark_arrived(alice, unsure(conversation))
 
     assert (message.state, message.reason) == ("sent", "Marked as arrived by alice.")
 
 
 def test_an_agent_may_send_an_unsure_reply_again(alice, conversation):
-    assert unsent.send_again(alice, unsure(conversation)).state == "queued"
+    assert undelivered.resend(alice, unsure(conversation)).state == "queued"
 
 
 def test_an_unsure_reply_is_not_sent_again_while_desk_finds_out(alice, conversation):
     message = unsure(conversation, retry_after=NOON)
 
-    with pytest.raises(replies.ReplyRefused, match="still asking"):
-        unsent.send_again(alice, message)
+    with pytest.raises(replies.ReplyError, match="still asking"):
+        undelivered.resend(alice, message)
 
 
 def test_what_meta_says_was_delivered_is_never_sent_again(alice, conversation):
     message = unsure(conversation, error_code=1, error_subcode=1357046)
 
-    with pytest.raises(replies.ReplyRefused, match="not sent again"):
-        unsent.send_again(alice, message)
+    with pytest.raises(replies.ReplyError, match="not sent again"):
+        undelivered.resend(alice, message)
 
 
 def test_a_stranger_may_do_nothing_with_a_reply(conversation):
     stranger = make_agent()
     held, failed, doubtful = (answer(conversation, state=state) for state in ("held", "failed", "unsure"))
     for act, message in (
-        (unsent.release, held),
-        (unsent.retry, failed),
-        (unsent.discard, failed),
-        (unsent.mark_arrived, doubtful),
-        (unsent.send_again, doubtful),
+        (undelivered.release, held),
+        (undelivered.retry, failed),
+        (undelivered.cancel, failed),
+        (undelivered.mark_arrived, doubtful),
+        (undelivered.resend, doubtful),
     ):
-        with pytest.raises(replies.ReplyRefused) as refused:
+        with pytest.raises(replies.ReplyError) as refused:
             act(stranger, message)
         assert refused.value.verdict.code == "not_associated"
 
 
 # --- It is said now: at the end of the thread, in the ticket of a reply that is written now ---------------------------
-CHOICES = [("held", unsent.release), ("failed", unsent.retry), ("unsure", unsent.send_again)]
+CHOICES = [("held", undelivered.release), ("failed", undelivered.retry), ("unsure", undelivered.resend)]
 MINUTE, HOURS = timedelta(minutes=1), timedelta(hours=3)
 
 
@@ -183,7 +184,7 @@ def test_parts_let_out_one_by_one_stand_in_the_order_in_which_they_go_out(graph,
     again = receive(conversation, "Hello?", timezone.now())
     clock.shift(MINUTE)
     for part in (text, file):
-        unsent.release(alice, part)
+        undelivered.release(alice, part)
     drained(file)
     shown = conversation.messages.order_by("sent_at", "pk")
     assert list(shown.values_list("text", "ticket_id"))[-2:] == [("Look", again.ticket_id), ("", again.ticket_id)]
@@ -194,8 +195,8 @@ def test_a_closed_ticket_stays_closed_as_when_a_reply_is_written(alice, conversa
     late = answer(conversation, "Yes", NOON + MINUTE, "held", author=alice)
     clock.shift(HOURS)
     again = receive(conversation, "Hello?", timezone.now())
-    handling.close(alice, conversation)
-    assert unsent.release(alice, late).ticket == again.ticket
+    actions.close(alice, conversation)
+    assert undelivered.release(alice, late).ticket == again.ticket
     again.ticket.refresh_from_db()
     assert again.ticket.status == "closed"
 
@@ -206,7 +207,7 @@ def test_a_ticket_that_it_alone_had_opened_goes_when_it_leaves(alice, channel):
     alone = late.ticket_id
     again = receive(conversation, "Hello", NOON + 2 * MINUTE)
     assert again.ticket_id != alone
-    unsent.release(alice, late)
+    undelivered.release(alice, late)
     assert late.ticket_id == again.ticket_id
     assert list(conversation.tickets.values_list("pk", flat=True)) == [again.ticket_id]
     conversation.refresh_from_db()
@@ -218,7 +219,7 @@ def test_where_nothing_was_said_yet_it_keeps_its_ticket(alice, channel):
     late = answer(conversation, "Welcome", NOON + MINUTE, "failed", author=alice)
     alone = late.ticket
     type(conversation).objects.update(last_customer_message_at=NOON)  # they only tapped on a button of an ad
-    assert unsent.retry(alice, late).ticket == alone
+    assert undelivered.retry(alice, late).ticket == alone
 
 
 # --- Somebody else answered since it was written ----------------------------------------------------------------------
@@ -227,14 +228,14 @@ def test_it_asks_before_it_goes_out_and_goes_out_when_that_answer_was_seen(alice
     bob = make_agent("bob", channels=(channel,))
     late = answer(conversation, "Yes", NOON + MINUTE, state, author=alice)
     (other,) = replies.queue_reply(bob, conversation, text="Until six")
-    with pytest.raises(AnsweredMeanwhile) as asked:
+    with pytest.raises(AnsweredMeanwhileError) as asked:
         send(alice, late)
     assert asked.value.message == other
     late.refresh_from_db()
     assert (late.state, late.ticket_id, late.sent_at) == (state, other.ticket_id, NOON + MINUTE)
 
     third = answer(conversation, "From the Page", NOON + MINUTE, source="page_inbox")
-    with pytest.raises(AnsweredMeanwhile) as asked:
+    with pytest.raises(AnsweredMeanwhileError) as asked:
         send(alice, late, other.pk)
     assert asked.value.message == third
     assert send(alice, late, third.pk).state == "queued"
@@ -262,12 +263,12 @@ def test_of_a_retry_and_an_answer_in_the_same_second_one_is_asked_or_the_retry_w
         try:
             at_once.wait(20)
             act()
-        except AnsweredMeanwhile:
+        except AnsweredMeanwhileError:
             asked.append(True)
         finally:
             connection.close()
 
-    acts = (lambda: unsent.retry(alice, late), lambda: replies.queue_reply(bob, conversation, text="No"))
+    acts = (lambda: undelivered.retry(alice, late), lambda: replies.queue_reply(bob, conversation, text="No"))
     clicks = [threading.Thread(target=click, args=(act,)) for act in acts]
     for each in clicks:
         each.start()

@@ -5,7 +5,7 @@ from django.contrib.auth.models import AnonymousUser, Permission
 from django.http import Http404
 
 from desk.models import User
-from tickets.services import access
+from tickets.services.conversation import access
 
 from . import world
 

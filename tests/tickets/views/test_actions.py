@@ -7,7 +7,7 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from desk.models import LiveEvent
 from tickets.models import Message, Ticket
-from tickets.services import access
+from tickets.services.conversation import access
 
 from . import world
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from tests.factories import receive
 from tickets.models import Message
-from tickets.services import replies
-from tickets.services.answered import AnsweredMeanwhile
+from tickets.services.outgoing import replies
+from tickets.services.outgoing.collision import AnsweredMeanwhileError
 
 from . import world
 
@@ -137,7 +137,7 @@ def test_of_two_who_send_in_the_same_second_one_is_asked(desk, conversation):
             at_once.wait(20)
             replies.queue_reply(user, conversation.__class__.objects.get(pk=conversation.pk), text="Yes", seen=start)
             outcomes.append("sent")
-        except AnsweredMeanwhile:
+        except AnsweredMeanwhileError:
             outcomes.append("asked")
         finally:
             connection.close()

@@ -13,7 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from tickets.models import Attachment, Message
-from tickets.services import exporting
+from tickets.services.privacy import export
 
 from . import world
 from .world import NOON
@@ -213,7 +213,7 @@ def make_long(conversation, count: int) -> None:
 
 
 def test_a_long_thread_is_complete_and_in_order(desk, alice, conversation, monkeypatch):
-    monkeypatch.setattr(exporting, "CHUNK", 7)
+    monkeypatch.setattr(export, "CHUNK", 7)
     make_long(conversation, 100)
     page = page_of(download(alice, conversation))
     places = [page.index(f"message number {number}<") for number in range(100)]
@@ -222,7 +222,7 @@ def test_a_long_thread_is_complete_and_in_order(desk, alice, conversation, monke
 
 
 def test_queries_grow_only_by_the_piece(alice, conversation, django_assert_max_num_queries):
-    make_long(conversation, 2 * exporting.CHUNK)
+    make_long(conversation, 2 * export.CHUNK)
     for message in conversation.messages.all()[:50]:
         world.attach(message, state="refused", reason="no")
     with django_assert_max_num_queries(35):
@@ -234,7 +234,7 @@ def test_the_memory_does_not_grow_with_the_files(desk, alice, conversation):
         world.attach(world.say(conversation, "", at=NOON + number * MINUTE), f"{number}.png", bytes(1_048_576))
     tracemalloc.start()
     try:
-        file = exporting.export(desk.alice, conversation, with_notes=False)
+        file = export.export(desk.alice, conversation, with_notes=False)
         _now, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from channels_im.models import Channel
 from tickets import tasks
 from tickets.models import Conversation, Draft, Ticket
-from tickets.services import conversations
+from tickets.services.inbox import listing
 
 from . import world
 
@@ -240,7 +240,7 @@ def test_a_count_stops_at_its_limit_and_sorts_nothing(alice, desk):
     counting = [each["sql"] for each in captured.captured_queries if "COUNT(" in each["sql"]]
     assert len(counting) == 1
     inner = re.findall(r"COUNT\(\*\) FROM \((.*?)\) AS counted", counting[0], re.DOTALL)
-    assert len(inner) == len(conversations.VIEWS) + 1
+    assert len(inner) == len(listing.VIEWS) + 1
     assert all(re.search(r"LIMIT 100$", each) and "ORDER BY" not in each for each in inner)
 
 

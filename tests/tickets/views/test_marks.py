@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 
 from tickets.models import Conversation, Message
-from tickets.services import access, replies, settling, unsent
-from tickets.views import open_pages
+from tickets.services.conversation import access
+from tickets.services.outgoing import delivery_status, replies, undelivered
+from tickets.views import live_rows
 
 from . import world
 
@@ -36,9 +37,9 @@ def marks(desk, alice, conversation):
 
     def marks() -> list[tuple[str, str]]:
         asked = PILL.findall(alice.get("/inbox/").content.decode())
-        reader = open_pages.reader_of(desk.alice, {})
+        reader = live_rows.reader_of(desk.alice, {})
         event = {"kind": "conversation", **access.ids_of(Conversation.objects.get(pk=conversation.pk))}
-        (row, _counts) = open_pages.read([event], {reader})[reader]
+        (row, _counts) = live_rows.read([event], {reader})[reader]
         assert PILL.findall(row["html"]) == asked
         return asked
 
@@ -79,10 +80,10 @@ def test_after_another_answer_a_failed_one_is_history_and_a_held_one_still_held(
     failed = ours(desk, conversation, "failed")
     replies.queue_reply(desk.alice, conversation, text="In other words")
     assert marks() == []
-    unsent.retry(desk.alice, failed)
+    undelivered.retry(desk.alice, failed)
     Message.objects.filter(pk=failed.pk).update(state="failed")
     assert marks() == [FAILED]
-    unsent.discard(desk.alice, failed)
+    undelivered.cancel(desk.alice, failed)
     ours(desk, conversation, "held")
     world.say(conversation, direction="out", source="page_inbox", state="sent", at=timezone.now())
     assert marks() == [HELD]
@@ -91,12 +92,12 @@ def test_after_another_answer_a_failed_one_is_history_and_a_held_one_still_held(
 @pytest.mark.parametrize(
     ("state", "choose"),
     [
-        ("failed", unsent.retry),
-        ("failed", unsent.discard),
-        ("held", unsent.release),
-        ("held", unsent.discard),
-        ("unsure", unsent.send_again),
-        ("unsure", unsent.mark_arrived),
+        ("failed", undelivered.retry),
+        ("failed", undelivered.cancel),
+        ("held", undelivered.release),
+        ("held", undelivered.cancel),
+        ("unsure", undelivered.resend),
+        ("unsure", undelivered.mark_arrived),
     ],
 )
 def test_the_mark_goes_with_what_the_agent_chose(desk, conversation, marks, state, choose):
@@ -110,15 +111,15 @@ def test_the_mark_goes_with_what_the_agent_chose(desk, conversation, marks, stat
 def test_the_mark_goes_when_it_turns_out_to_have_arrived(desk, conversation, marks, state):
     message = ours(desk, conversation, state)
     assert marks()
-    settling.confirm(message.pk, mid="m_after_all", sent_at=timezone.now(), proof=settling.Proof.ECHO)
+    delivery_status.confirm(message.pk, mid="m_after_all", sent_at=timezone.now(), proof=delivery_status.Evidence.ECHO)
     assert marks() == []
 
 
 def test_other_conversations_have_none(desk, alice, conversation):
     other = world.make_conversation(desk.shop, "Other", at=timezone.now())
     ours(desk, conversation, "failed")
-    assert set(unsent.marks_of([conversation.pk, other.pk])) == {conversation.pk}
-    assert unsent.marks_of([other.pk]) == {}
+    assert set(undelivered.marks_of([conversation.pk, other.pk])) == {conversation.pk}
+    assert undelivered.marks_of([other.pk]) == {}
 
 
 def test_a_held_reply_can_be_sent_now_only_when_one_may_be_sent_at_all(desk, alice, conversation):

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from desk.models import User
 from tickets.models import Conversation, Draft, Ticket
-from tickets.services import access, conversations, counting
-from tickets.services.conversations import ORDERS, VIEWS, ListQuery
-from tickets.views import open_pages
+from tickets.services.conversation import access
+from tickets.services.inbox import counts as inbox_counts
+from tickets.services.inbox import listing
+from tickets.services.inbox.listing import ORDERS, VIEWS, ListQuery
+from tickets.views import live_rows
 
 from . import world
 
@@ -30,8 +32,8 @@ def twins(desk) -> None:
         desk.shop.associations.create(agent=user.agent)
 
 
-def reader(user: User, zone: str = "UTC") -> open_pages.Reader:
-    return open_pages.reader_of(User.objects.get(pk=user.pk), {"desk_zone": zone})
+def reader(user: User, zone: str = "UTC") -> live_rows.Reader:
+    return live_rows.reader_of(User.objects.get(pk=user.pk), {"desk_zone": zone})
 
 
 def event(conversation: Conversation, **fields) -> dict:
@@ -40,7 +42,7 @@ def event(conversation: Conversation, **fields) -> dict:
 
 def handed(user: User, *rows: Conversation, **fields) -> list[dict]:
     one = reader(user)
-    return open_pages.read([event(row, **fields) for row in rows], {one}).get(one, [])
+    return live_rows.read([event(row, **fields) for row in rows], {one}).get(one, [])
 
 
 def row_of(payloads: list[dict], conversation: Conversation) -> dict | None:
@@ -78,7 +80,7 @@ def test_rows_stand_in_the_views_of_the_list_and_badges_count_as_it_does(desk, d
         listed = {
             name
             for name, view in VIEWS.items()
-            if conversations.in_list(facts, user, ListQuery(view=view)).filter(pk=conversation.pk).exists()
+            if listing.in_list(facts, user, ListQuery(view=view)).filter(pk=conversation.pk).exists()
         }
         payloads = handed(user, conversation)
         row = row_of(payloads, conversation)
@@ -86,7 +88,7 @@ def test_rows_stand_in_the_views_of_the_list_and_badges_count_as_it_does(desk, d
         if row:
             counts = next(each for each in payloads if each["kind"] == "counts")
             exact = {
-                name: min(100, conversations.in_list(facts, user, ListQuery(view=view)).count())
+                name: min(100, listing.in_list(facts, user, ListQuery(view=view)).count())
                 for name, view in VIEWS.items()
             }
             assert counts["views"] == {name: str(number) if number else "" for name, number in exact.items()}
@@ -122,7 +124,7 @@ def test_what_an_event_says_of_the_assignee_is_not_believed_when_the_row_says_ot
     conversation = world.make_conversation(desk.shop)
     stale = {**event(conversation), "assignee": desk.charlie.pk}
     one = reader(desk.charlie)
-    assert open_pages.read([stale], {one})[one][0] == {"kind": "row", "conversation": conversation.pk, "views": []}
+    assert live_rows.read([stale], {one})[one][0] == {"kind": "row", "conversation": conversation.pk, "views": []}
 
 
 @pytest.mark.parametrize("change", ["deactivated", "association", "permission"])
@@ -130,14 +132,14 @@ def test_a_reader_who_may_see_something_else_than_a_moment_ago_is_handed_nothing
     conversation = world.make_conversation(desk.shop)
     desk.charlie.user_permissions.add(Permission.objects.get(codename="view_conversation"))
     before = {reader(desk.alice), reader(desk.charlie)}
-    assert len(open_pages.read([event(conversation)], before)) == 2
+    assert len(live_rows.read([event(conversation)], before)) == 2
     if change == "deactivated":
         User.objects.filter(pk=desk.alice.pk).update(is_active=False)
     elif change == "association":
         desk.shop.associations.all().delete()
     else:
         desk.charlie.user_permissions.clear()
-    left = {one.user_id for one in open_pages.read([event(conversation)], before)}
+    left = {one.user_id for one in live_rows.read([event(conversation)], before)}
     assert left == {desk.alice.pk if change == "permission" else desk.charlie.pk}
 
 
@@ -168,7 +170,7 @@ def test_a_handed_row_is_the_row_of_the_list(desk, as_user):
 def test_times_are_in_the_zone_of_each_page(desk):
     conversation = world.make_conversation(desk.shop)
     pages = {reader(desk.alice), reader(desk.alice, "Asia/Tokyo")}
-    found = open_pages.read([event(conversation)], pages)
+    found = live_rows.read([event(conversation)], pages)
     shown = {one.zone.key: rows[0]["html"] for one, rows in found.items()}
     assert ", 12:00" in shown["UTC"]
     assert ", 21:00" in shown["Asia/Tokyo"]
@@ -210,7 +212,7 @@ def test_an_erased_conversation_leaves_the_lists(desk):
     Ticket.objects.filter(conversation=conversation).delete()
     conversation.delete()
     one = reader(desk.alice)
-    assert open_pages.read([said], {one})[one][0]["views"] == []
+    assert live_rows.read([said], {one})[one][0]["views"] == []
 
 
 def test_many_pages_and_rows_need_as_many_queries_as_few(desk):
@@ -223,7 +225,7 @@ def test_many_pages_and_rows_need_as_many_queries_as_few(desk):
             desk.shop.associations.create(agent=user.agent)
         readers = {reader(user) for user in team}
         with CaptureQueriesContext(connection) as captured:
-            found = open_pages.read([event(row) for row in made], readers)
+            found = live_rows.read([event(row) for row in made], readers)
         assert len(found) == agents
         return len(captured)
 
@@ -251,7 +253,9 @@ def test_counts_of_many_are_those_of_each(desk, data):
             Ticket.objects.filter(conversation=row).update(status="closed", closed_at=world.NOON)
     everyone = [access.facts_for(User.objects.get(pk=user.pk)) for user in (*users(desk), *desk.twins)]
     now = timezone.now()
-    assert counting.counts_of(everyone, now) == {facts.user_id: counting.counts(facts, now) for facts in everyone}
+    assert inbox_counts.counts_of(everyone, now) == {
+        facts.user_id: inbox_counts.counts(facts, now) for facts in everyone
+    }
 
 
 def test_counts_of_a_group_stop_at_the_limit_too(desk):
@@ -259,6 +263,6 @@ def test_counts_of_a_group_stop_at_the_limit_too(desk):
         world.make_conversation(desk.shop, f"P{n}", unread_count=1)
         world.make_conversation(desk.shop, f"Q{n}", assignee=desk.alice, unread_count=1)
     facts = [access.facts_for(User.objects.get(pk=user.pk)) for user in (desk.alice, desk.twins[0])]
-    counted = counting.counts_of(facts)
+    counted = inbox_counts.counts_of(facts)
     assert (counted[desk.alice.pk]["unread"], counted[desk.alice.pk]["all"]) == (100, 100)
     assert (counted[desk.twins[0].pk]["unread"], counted[desk.twins[0].pk]["mine"]) == (60, 0)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.tickets.views import world
 from tickets.models import Conversation
-from tickets.services import conversations
-from tickets.services.conversations import ORDERS
+from tickets.services.inbox import listing
+from tickets.services.inbox.listing import ORDERS
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -58,10 +58,10 @@ def test_paging_gives_each_conversation_once_in_its_order(made, order, values, s
         keys: list[int] = []
         cursor = ""
         while True:
-            page, cursor = conversations.page_of(Conversation.objects.all(), order, cursor, size)
+            page, cursor = listing.page_of(Conversation.objects.all(), order, cursor, size)
             assert len(page) <= size
             seen += [row.pk for row in page]
-            keys += [conversations.sort_key(row, order, NOW) for row in page]
+            keys += [listing.sort_key(row, order, NOW) for row in page]
             assert len(seen) <= AMOUNT
             if not cursor:
                 break
@@ -72,8 +72,8 @@ def test_paging_gives_each_conversation_once_in_its_order(made, order, values, s
 @pytest.mark.parametrize("cursor", ["~", "x", "~x_1", "2026-11-20T12:00:00+00:00_x", "~2026-11-20_1", "~~"])
 @pytest.mark.parametrize("order", list(ORDERS))
 def test_a_cursor_that_is_none_gives_the_first_page(made, order, cursor):
-    expected = conversations.page_of(Conversation.objects.all(), order, "", 3)
-    assert conversations.page_of(Conversation.objects.all(), order, cursor, 3) == expected
+    expected = listing.page_of(Conversation.objects.all(), order, "", 3)
+    assert listing.page_of(Conversation.objects.all(), order, cursor, 3) == expected
 
 
 @pytest.mark.parametrize("order", list(ORDERS))

@@ -8,7 +8,7 @@ import time_machine
 from django.utils import timezone
 
 from channels_im.models import Page, PageOutage
-from channels_im.services import connection
+from channels_im.services.facebook import connection
 from tickets.models import Message
 
 from . import world

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from channels_im.models import ChannelAgent
 from desk.models import LiveEvent
-from tickets.models import Looking, Message
-from tickets.services import access, looking
+from tickets.models import Message, Viewer
+from tickets.services.conversation import access
+from tickets.services.inbox import viewers
 
 from . import world
 
@@ -74,13 +75,13 @@ def test_typing_is_seen_until_it_ends(alice, bob, conversation):
 
 def test_who_is_not_heard_of_is_forgotten_and_typing_sooner(alice, bob, conversation):
     look(bob, conversation, typing="yes")
-    rows = Looking.objects.all()
+    rows = Viewer.objects.all()
     rows.update(typing_until=timezone.now() - timedelta(seconds=1))
     assert seen_by(alice, conversation) == "Bob is looking too"
-    assert looking.forget_expired() == 0
-    rows.update(seen_at=timezone.now() - looking.EXPIRES_AFTER - timedelta(seconds=1))
+    assert viewers.delete_expired() == 0
+    rows.update(seen_at=timezone.now() - viewers.EXPIRES_AFTER - timedelta(seconds=1))
     assert seen_by(alice, conversation) == ""
-    assert looking.forget_expired() == 1
+    assert viewers.delete_expired() == 1
 
 
 def test_a_closed_page_leaves_and_another_page_of_the_same_agent_stays(alice, bob, conversation):
@@ -121,7 +122,7 @@ def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation)
 @pytest.mark.parametrize("page", ["", "x", "1" * 33, "G" * 32])
 def test_a_page_without_a_key_is_refused(alice, conversation, page):
     look(alice, conversation, page, status=400)
-    assert not Looking.objects.exists()
+    assert not Viewer.objects.exists()
 
 
 def test_an_onlooker_who_lost_the_conversation_is_told_nothing(alice, bob, desk, conversation):
@@ -161,7 +162,7 @@ def test_a_heartbeat_costs_the_same_with_many_looking(
 ):
     for number in range(12):
         user = world.make_agent(f"agent{number}", desk.sales)
-        Looking.objects.create(page_key=f"{number:032}", user=user, conversation=conversation, seen_at=timezone.now())
+        Viewer.objects.create(page_key=f"{number:032}", user=user, conversation=conversation, seen_at=timezone.now())
     look(alice, conversation)
     with django_assert_max_num_queries(9):
         look(alice, conversation)

@@ -14,7 +14,7 @@ from rest_framework.authtoken.models import Token
 from desk.models import User
 from tests import factories
 from tickets.models import EventDelivery, EventSubscription, EventType
-from tickets.services import event_subscriptions
+from tickets.services.webhooks import subscriptions
 
 pytestmark = pytest.mark.django_db
 EVENTS, TOKENS = "/admin/programs/events/", "/admin/programs/tokens/"
@@ -33,7 +33,7 @@ def setup(administrator: User) -> Client:
 
 @pytest.fixture
 def crm(administrator: User) -> EventSubscription:
-    return event_subscriptions.create(administrator, **CRM)
+    return subscriptions.create(administrator, **CRM)
 
 
 def client_of(user: User) -> Client:
@@ -201,7 +201,7 @@ def test_the_list_asks_as_often_for_many_subscriptions_as_for_few(
     setup: Client, administrator: User, django_assert_max_num_queries: Any
 ):
     for number in range(12):
-        made = event_subscriptions.create(administrator, **{**CRM, "name": f"CRM {number}"})
+        made = subscriptions.create(administrator, **{**CRM, "name": f"CRM {number}"})
         told(made)
     with django_assert_max_num_queries(8):
         assert text(setup.get(EVENTS)).count("crm.example.com") == 12

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tickets.models import PageReaction, PageSignal
+from tickets.models import PageReaction, SenderAction
 
 from . import world
 
@@ -87,17 +87,17 @@ def test_others_can_neither_react_nor_be_seen_typing(desk, conversation, as_user
     assert react(client, message, emoji="👍").status_code == 401
     assert as_user(desk.alice).get(f"/inbox/{conversation.pk}/typing/").status_code == 405
     assert not PageReaction.objects.exists()
-    assert not PageSignal.objects.exists()
+    assert not SenderAction.objects.exists()
 
 
 def test_typing_and_looking_leave_a_signal_where_the_channel_says_so(alice, conversation, desk):
     for channel_says_so in (True, False):
         desk.shop.shows_typing = desk.shop.shows_seen = channel_says_so
         desk.shop.save()
-        PageSignal.objects.all().delete()
+        SenderAction.objects.all().delete()
         assert alice.post(f"/inbox/{conversation.pk}/typing/", headers=HX).status_code == 204
         assert alice.post(f"/inbox/{conversation.pk}/read/", headers=HX).status_code == 204
-        kinds = set(PageSignal.objects.values_list("kind", flat=True))
+        kinds = set(SenderAction.objects.values_list("kind", flat=True))
         assert kinds == ({"typing", "seen"} if channel_says_so else set())
         assert ("data-typing" in thread(alice, conversation)) == channel_says_so
 

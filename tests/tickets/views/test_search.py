@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from channels_im.models import Channel
 from tickets.models import Attachment, Contact, Conversation, Message
 from tickets.rules.searching import Term
-from tickets.services import erasing, search
+from tickets.services.inbox import search
+from tickets.services.privacy import erasure
 
 from . import world
 from .test_list import HX, ids
@@ -184,7 +185,7 @@ def test_nothing_of_a_person_who_was_erased_is_found(desk, as_user):
     world.say(gone, "a careful note", author=desk.alice, kind="note")
     looked_for = ("secret", "hidden", "scan", "秘密", "careful", gone.contact.psid)
     assert all(found(admin, typed) for typed in looked_for)
-    erasing.erase(desk.root, gone.contact)
+    erasure.erase(desk.root, gone.contact)
     assert [typed for typed in looked_for if found(admin, typed)] == []
 
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tickets.models import Message
-from tickets.services.conversations import write_cursor
+from tickets.services.inbox.listing import write_cursor
 
 from . import world
 

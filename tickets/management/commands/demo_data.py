@@ -4,12 +4,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from channels_im.services.channels import ChannelRefused
-from channels_im.services.linking import LinkRefused
+from channels_im.services.channels import ChannelError
+from channels_im.services.facebook.linking import LinkError
 from tickets.demo.channel import PAGE_ID, make_channel
 from tickets.demo.history import import_history
-from tickets.demo.people import NotADemo, make_people
-from tickets.demo.sandbox import NoSandbox, Sandbox
+from tickets.demo.people import NotADemoError, make_people
+from tickets.demo.sandbox import NoSandboxError, Sandbox
 from tickets.models import Conversation
 
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
             sandbox = Sandbox()
             make_people()
             channel = make_channel(sandbox)
-        except (NoSandbox, NotADemo, LinkRefused, ChannelRefused) as error:
+        except (NoSandboxError, NotADemoError, LinkError, ChannelError) as error:
             raise CommandError(str(error)) from error
         if channel.is_deleted or Conversation.objects.exists():
             self.stdout.write("The demo data are there already.")

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from tickets.models import EventSubscription, EventType
-from tickets.services import event_subscriptions
+from tickets.services.webhooks import subscriptions
 
 FIELD = {"class": "field", "autocomplete": "off"}
 
@@ -29,7 +29,7 @@ class SubscriptionForm(forms.Form):
     is_active = forms.BooleanField(required=False, initial=True)
 
     def clean_url(self) -> str:
-        event_subscriptions.check_address(self.cleaned_data["url"])
+        subscriptions.check_address(self.cleaned_data["url"])
         return self.cleaned_data["url"]
 
     @classmethod

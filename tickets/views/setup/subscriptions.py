@@ -11,10 +11,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
-from desk import history
+from desk import audit_log
+from desk.errors import Refused
 from tickets.models import EventDelivery, EventSubscription
-from tickets.services import event_subscriptions as service
-from tickets.services.access import SEES_ALL
+from tickets.services.conversation.access import SEES_ALL
+from tickets.services.webhooks import subscriptions as service
 
 from .forms import SubscriptionForm
 from .menu import ADD_EVENTS, CHANGE_EVENTS, DELETE_EVENTS, SEE_EVENTS
@@ -79,7 +80,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         subscription=subscription,
         form=form,
         chip=chip(subscription),
-        history=history.of(subscription),
+        history=audit_log.entries_of(subscription),
         may_change=may_change,
         may_delete=may(request.user, DELETE_EVENTS),
         **_deliveries(request, subscription),
@@ -166,8 +167,8 @@ def readable(body: str) -> str:
 @require_POST
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     try:
-        service.send_again(request.user, get_object_or_404(EventDelivery, pk=pk))
-    except service.Refused as refused:
+        service.resend(request.user, get_object_or_404(EventDelivery, pk=pk))
+    except Refused as refused:
         messages.error(request, str(refused))
     else:
         messages.success(request, "The event is being sent again.")

@@ -8,8 +8,9 @@ from django.views.decorators.http import require_POST, require_safe
 from rest_framework.authtoken.models import Token
 
 from channels_im.setup.access import may, setup_view
+from desk.errors import Refused
 from desk.models import User
-from tickets.services import api_tokens
+from tickets.services.webhooks import api_tokens
 
 from .menu import SEE_TOKENS
 from .pages import page, show_once
@@ -61,7 +62,7 @@ def revoke(request: HttpRequest, user: int) -> HttpResponse:
     try:
         if api_tokens.revoke(request.user, person):
             messages.success(request, f"The token of {person} is revoked: programs that use it are refused.")
-    except api_tokens.Refused as refused:
+    except Refused as refused:
         messages.error(request, str(refused))
     return redirect("programs:tokens")
 
@@ -69,7 +70,7 @@ def revoke(request: HttpRequest, user: int) -> HttpResponse:
 def _made(request: HttpRequest, user: User) -> HttpResponse:
     try:
         key = api_tokens.make(request.user, user)
-    except api_tokens.Refused as refused:
+    except Refused as refused:
         messages.error(request, str(refused))
         return redirect("programs:tokens")
     return show_once(

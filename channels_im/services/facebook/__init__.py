@@ -1,0 +1,1 @@
+"""Facebook logins and Pages: linking, tokens, subscriptions, warnings."""

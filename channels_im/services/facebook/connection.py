@@ -1,0 +1,233 @@
+"""Whether a Page's connection to Facebook works: how it is lost, how it heals, and who is told.
+
+The reasons and what heals them are in the design ("Re-authentication"); Meta's numbers in `messenger.error_table`.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from channels_im.models import Channel, Page
+from channels_im.services.facebook import check_requests, outages
+from desk.live import publish
+from desk.mail import tell_administrators
+from desk.queue import enqueue
+
+logger = logging.getLogger(__name__)
+
+MAIL_TASK = "channels_im.tasks.mail_administrators"
+SETUP_PATH = "/admin/instant-messaging/messenger/"
+# A mail server that is down is asked again this often, for so long.
+MAIL_PAUSE = timedelta(minutes=5)
+MAIL_FOR = timedelta(days=1)
+
+CONNECTION_FIELDS = [
+    "connection",
+    "reauth_reason",
+    "reauth_since",
+    "reauth_detected_by",
+    "reauth_mailed_at",
+    "reauth_mail_after",
+]
+
+WHAT_GOES_ON = (
+    "What customers write is still taken in, as long as Facebook sends it. Replies that wait are held; they can be "
+    "released afterwards."
+)
+
+_Reason = Page.Reason
+# What Meta says of a dead token in general; every other reason says more.
+_GENERAL = frozenset({_Reason.TOKEN_EXPIRED, _Reason.PERMISSION_REVOKED})
+HEALED_BY = {
+    _Reason.TOKEN_EXPIRED: "Re-authenticate the Page.",
+    _Reason.PERMISSION_REVOKED: "Log in to the Facebook account that owns the Page and re-authenticate it.",
+    _Reason.PAGE_DESELECTED: "Re-authenticate with the Page ticked.",
+    _Reason.APP_REMOVED: "Re-authenticate with the same Facebook account.",
+    _Reason.PASSWORD_CHANGED: "Re-authenticate the Page.",
+    _Reason.CHECKPOINT: "The person who linked the Page logs in on facebook.com first; then re-authenticate the Page.",
+    _Reason.ROLE_LOST: "Another administrator of the Page re-authenticates it.",
+}
+
+
+def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | None = None) -> bool:
+    """Mark `page` as waiting for re-authentication; return whether that is news.
+
+    `reason` is one of Page.Reason, `detected_by` one of Page.DetectedBy. The first reason stays, unless it was a
+    general one and this says more, or this is that the app was removed. `token` is the page token that was refused:
+    when the Page has another one by now, it was re-authenticated meanwhile and nothing is marked. Administrators get
+    one e-mail per incident, a few seconds after the commit. `page` is brought up to date.
+    """
+    with transaction.atomic():
+        current = Page.objects.select_for_update().get(pk=page.pk)
+        if token is not None and current.page_token != token:
+            _copy_connection(current, page)
+            return False
+        is_new = current.is_connected
+        if not is_new and not _says_more(reason, current.reauth_reason):
+            _copy_connection(current, page)
+            return False
+        current.connection = Page.Connection.REAUTH_REQUIRED
+        current.reauth_reason, current.reauth_detected_by = str(reason), str(detected_by)
+        if is_new:
+            current.reauth_since = timezone.now()
+            current.reauth_mailed_at = None
+            gather = timedelta(seconds=settings.MAIL_GATHER_SECONDS)
+            current.reauth_mail_after = current.reauth_since + gather if gather else None
+        current.save(update_fields=CONNECTION_FIELDS)
+        outages.begin(current)
+        _announce(current)
+        if is_new:
+            logger.warning("Page %s must be re-authenticated: %s", current.page_id, reason)
+            enqueue(MAIL_TASK)
+            if detected_by == Page.DetectedBy.SEND:
+                _ask_about_others(current)
+    _copy_connection(current, page)
+    return is_new
+
+
+def _says_more(reason: str, known: str) -> bool:
+    return reason != known and ((known in _GENERAL and reason not in _GENERAL) or reason == _Reason.APP_REMOVED)
+
+
+def _ask_about_others(page: Page) -> None:
+    """Have the other Pages of the same Facebook login checked: what ended this one may have ended them too."""
+    same_login = Channel.objects.existing().filter(
+        page__facebook_account=page.facebook_account_id, page__connection=Page.Connection.CONNECTED
+    )
+    if page.facebook_account_id is not None:
+        check_requests.request_check(*same_login.values_list("page_id", flat=True))
+
+
+def mark_connected(page: Page) -> bool:
+    """Take `page` as connected again, as after a Facebook login that granted it; return whether that is news."""
+    with transaction.atomic():
+        changed = Page.objects.filter(pk=page.pk, connection=Page.Connection.REAUTH_REQUIRED).update(
+            connection=Page.Connection.CONNECTED,
+            reauth_reason="",
+            reauth_since=None,
+            reauth_detected_by="",
+            reauth_mailed_at=None,
+            reauth_mail_after=None,
+        )
+        if changed:
+            outages.end(page)
+            _announce(page)
+    page.refresh_from_db(fields=CONNECTION_FIELDS)
+    return bool(changed)
+
+
+def note_trouble(page: Page, kind: str, sentence: str) -> None:
+    """Remember what is wrong with `page` besides its connection (restricted, app not live), for Setup to show.
+
+    `kind` is a `messenger.verdicts.ErrorKind`; the same kind again keeps the time it began.
+    """
+    kind = str(kind)
+    with transaction.atomic():
+        current = Page.objects.select_for_update().get(pk=page.pk)
+        known = current.trouble.get(kind)
+        if known and known.get("sentence") == sentence:
+            return
+        since = known["since"] if known else timezone.now().isoformat()
+        current.trouble = {**current.trouble, kind: {"sentence": sentence, "since": since}}
+        current.save(update_fields=["trouble"])
+        _announce(current)
+
+
+def clear_trouble(page: Page, *kinds: str) -> None:
+    """Forget troubles of these kinds: something that they prevent has worked."""
+    if not any(kind in page.trouble for kind in kinds):
+        return
+    with transaction.atomic():
+        current = Page.objects.select_for_update().get(pk=page.pk)
+        current.trouble = {kind: note for kind, note in current.trouble.items() if kind not in kinds}
+        current.save(update_fields=["trouble"])
+        _announce(current)
+
+
+def limit_rate(page: Page, pause: timedelta) -> None:
+    """Let no further call of `page` go out for so long, in any worker; a longer limit that is known already stays."""
+    until = timezone.now() + pause
+    Page.objects.filter(pk=page.pk).exclude(rate_limited_until__gte=until).update(rate_limited_until=until)
+
+
+def _copy_connection(source: Page, target: Page) -> None:
+    for field in CONNECTION_FIELDS:
+        setattr(target, field, getattr(source, field))
+
+
+def _announce(page: Page) -> None:
+    for channel_id in Channel.objects.existing().filter(page=page).values_list("pk", flat=True):
+        publish.announce("channel", channel=channel_id)
+
+
+# --- The e-mail -------------------------------------------------------------------------------------------------------
+def mail_is_due() -> bool:
+    """Say whether administrators are still to be told of a Page."""
+    return _to_be_mailed().filter(_its_time()).exists()
+
+
+def mail_administrators() -> int:
+    """Tell all active administrators who have an e-mail address; return how many messages were sent, 0 or 1.
+
+    One login that ends takes many Pages with it: what was lost within MAIL_GATHER_SECONDS is one message. The Pages are
+    marked before it goes out, so that two workers do not both send it. When the mail server refuses, it is tried again
+    every few minutes for a day.
+    """
+    if not mail_is_due():
+        return 0
+    now = timezone.now()
+    pages = [page for page in _to_be_mailed().order_by("name", "pk") if _mark_mailed(page, now)]
+    if not pages:
+        return 0
+    try:
+        return _mail(pages)
+    except (SMTPException, OSError):
+        logger.exception("The e-mail about pages %s could not be sent", ", ".join(page.page_id for page in pages))
+        Page.objects.filter(pk__in=[page.pk for page in pages], reauth_mailed_at=now).update(
+            reauth_mailed_at=None, reauth_mail_after=now + MAIL_PAUSE
+        )
+        return 0
+
+
+def _to_be_mailed() -> QuerySet[Page, Page]:
+    return Page.objects.filter(
+        connection=Page.Connection.REAUTH_REQUIRED,
+        reauth_mailed_at=None,
+        reauth_since__gt=timezone.now() - MAIL_FOR,
+    )
+
+
+def _its_time() -> Q:
+    return Q(reauth_mail_after=None) | Q(reauth_mail_after__lte=timezone.now())
+
+
+def _mark_mailed(page: Page, now: datetime) -> bool:
+    return bool(_to_be_mailed().filter(pk=page.pk).update(reauth_mailed_at=now, reauth_mail_after=None))
+
+
+def _mail(pages: list[Page]) -> int:
+    first = pages[0]
+    reason = first.get_reauth_reason_display()
+    subject = f"Re-authenticate {first.name}: {reason[0].lower()}{reason[1:]}"
+    if len(pages) > 1:
+        subject = f"Re-authenticate {len(pages)} pages: {', '.join(page.name for page in pages)}"
+    lines = [line for page in pages for line in _about(page)]
+    return tell_administrators(subject, [*lines, WHAT_GOES_ON])
+
+
+def _about(page: Page) -> list[str]:
+    channel = Channel.objects.existing().filter(page=page).first()
+    who = f"The Messenger channel “{channel.name}” (Page “{page.name}”)" if channel else f"The Page “{page.name}”"
+    return [
+        f"{who} cannot send replies since {page.reauth_since:%-d %B %Y %H:%M} UTC.",
+        f"Why: {page.get_reauth_reason_display()}.",
+        f"What to do: {HEALED_BY[Page.Reason(page.reauth_reason)]}",
+        "",
+        f"{settings.PUBLIC_URL}{SETUP_PATH}" + (f"{channel.pk}/" if channel else ""),
+        "",
+    ]

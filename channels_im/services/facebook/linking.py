@@ -1,0 +1,368 @@
+"""Linking a Facebook account: what the login granted, what it would break, and saving it.
+
+Three steps, so that the network is never inside a transaction and nothing is saved unseen: `read_grant` asks Meta,
+`examine` compares the answer with the configured channels, `save_grant` writes. `finish_login` does them for a browser,
+`link_with_long_token` for a program.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from allauth.socialaccount.models import SocialAccount
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.utils import timezone
+
+from channels_im.messenger import oauth, pages
+from channels_im.messenger.errors import GraphError
+from channels_im.messenger.pages import PageInfo
+from channels_im.models import Channel, FacebookAccount, Page, PendingLink
+from channels_im.services.facebook import connection, page_pictures, subscriptions
+from desk import audit_log
+from desk.errors import Refused
+
+#: What each permission is for, in the words of the page that explains a declined one.
+PERMISSION_USES = {
+    "pages_show_list": "list your pages",
+    "pages_messaging": "receive and send messages",
+    "pages_manage_metadata": "be told of new messages",
+    "pages_read_engagement": "check whether a reply has arrived",
+    "business_management": "find pages that belong to a business account",
+}
+#: A page needs both of them to be of use (Meta, "Subscribed apps": MESSAGING to send, MODERATE to subscribe).
+NEEDED_TASKS = ("MESSAGING", "MODERATE")
+
+
+#: A login that waits for a decision is thrown away after this long.
+DECIDE_WITHIN = timedelta(hours=1)
+
+
+class LinkError(Refused):
+    """The login cannot be used; the sentence is for the administrator."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a Facebook login gave us, as Meta says it."""
+
+    facebook_user_id: str
+    name: str
+    user_token: str = field(repr=False)
+    token: oauth.TokenInfo = field(repr=False)
+    permissions: dict[str, str]
+    pages: tuple[PageInfo, ...] = field(repr=False)
+    pictures: dict[str, ContentFile] = field(repr=False, default_factory=dict)
+
+    @property
+    def missing_permissions(self) -> list[str]:
+        """The permissions Desk cannot work without that were not granted."""
+        return [scope for scope in oauth.REQUIRED_SCOPES if self.permissions.get(scope) != "granted"]
+
+    def page(self, page_id: str) -> PageInfo | None:
+        return next((info for info in self.pages if info.page_id == page_id), None)
+
+    def loss_of(self, page_id: str) -> Page.Reason | None:
+        """Return why this login gives no working access to a Page, or None when it does."""
+        info = self.page(page_id)
+        if info is None:
+            return Page.Reason.PERMISSION_REVOKED if self.missing_permissions else Page.Reason.PAGE_DESELECTED
+        if self.token.missing_scopes(page_id):
+            return Page.Reason.PERMISSION_REVOKED
+        if not set(NEEDED_TASKS) <= set(info.tasks):
+            return Page.Reason.ROLE_LOST
+        return None
+
+
+@dataclass
+class Findings:
+    """What saving a grant would mean. `stops` are channels whose Page works now and would not any more."""
+
+    stays: list[Channel] = field(default_factory=list)
+    stops: list[tuple[Channel, Page.Reason]] = field(default_factory=list)
+    colleague: Any = None  # the other administrator who linked this Facebook account
+
+    @property
+    def need_a_decision(self) -> bool:
+        return bool(self.stops or self.colleague)
+
+
+@dataclass
+class LinkResult:
+    """What was saved. `pages` are those the login gave; `kept_elsewhere` stay with another Facebook account."""
+
+    account: FacebookAccount
+    pages: list[Page] = field(default_factory=list)
+    healed: list[Page] = field(default_factory=list)
+    stopped: list[Page] = field(default_factory=list)
+    kept_elsewhere: list[Page] = field(default_factory=list)
+    declined: list[str] = field(default_factory=list)
+
+
+def link_with_long_token(user: Any, long_lived_user_token: str) -> LinkResult:
+    """Link the Facebook account of a long-lived user token to `user`, without a browser.
+
+    Raises LinkError when Meta refuses, a permission is missing, or a person has to decide something first.
+    """
+    grant = read_grant(long_lived_user_token)
+    _require_use(grant)
+    if examine(user, grant).need_a_decision:
+        raise LinkError("This login would stop a channel or take over a colleague's link: do it in Setup.")
+    return save_grant(user, grant)
+
+
+def finish_login(
+    user: Any, short_token: str, *, facebook_user_id: str, page: Page | None = None, next_url: str = ""
+) -> LinkResult | PendingLink:
+    """Finish a login in the browser. `page` is the one whose *Re-authenticate* was pressed.
+
+    Returns what was saved, or, when the login would break something, a PendingLink: then nothing else was changed.
+    Raises LinkError.
+    """
+    try:
+        long_lived = oauth.exchange_long_lived(short_token)
+    except GraphError as error:
+        raise LinkError(f"Facebook did not give a lasting access. {error.verdict.sentence}") from error
+    grant = read_grant(long_lived.token)
+    if grant.facebook_user_id != facebook_user_id:
+        raise LinkError("Facebook named two different people during this login. Log in again.")
+    _require_right_account(grant, page)
+    findings = examine(user, grant)
+    if not findings.stops:
+        _require_use(grant)
+    if findings.need_a_decision:
+        return _keep_for_decision(user, grant, findings, page, next_url)
+    return save_grant(user, grant, page=page)
+
+
+def continue_anyway(user: Any, pending: PendingLink) -> LinkResult:
+    """Save a login that waited for a decision, as Meta describes it now. Raises LinkError."""
+    if not pending.user_token or timezone.now() - pending.created_at > DECIDE_WITHIN:
+        pending.delete()
+        raise LinkError("This login has waited too long for a decision. Nothing has been changed. Log in again.")
+    grant = read_grant(pending.user_token)
+    page = Page.objects.filter(pk=pending.findings.get("page")).first()
+    _require_right_account(grant, page)
+    return save_grant(user, grant, page=page)
+
+
+def discard(pending: PendingLink) -> None:
+    """Forget a login that waited for a decision. Meta has taken note of it all the same: its Pages are checked."""
+    ids = [pk for pk, _reason in pending.findings.get("stops", [])]
+    pages = Channel.objects.existing().filter(pk__in=ids).values_list("page_id", flat=True)
+    with transaction.atomic():
+        subscriptions.request_check(*pages)
+        pending.delete()
+
+
+def forget_undecided() -> int:
+    """Drop logins nobody decided about within DECIDE_WITHIN, and with them their token; return how many."""
+    old = list(PendingLink.objects.filter(created_at__lt=timezone.now() - DECIDE_WITHIN))
+    for pending in old:
+        discard(pending)
+    return len(old)
+
+
+def read_grant(user_token: str) -> Grant:
+    """Ask Meta who a long-lived user token belongs to, what was granted and which Pages. Nothing is saved.
+
+    Raises LinkError.
+    """
+    try:
+        token = oauth.debug_token(user_token)
+        if not token.is_valid or not token.is_ours:
+            raise LinkError("Facebook says that this login is not valid for this app. Log in again.")
+        facebook_user_id, name = oauth.me(user_token)
+        permissions = oauth.permissions(user_token)
+        listed = tuple(pages.list_pages(user_token))
+    except GraphError as error:
+        raise LinkError(f"Facebook did not answer as it should. {error.verdict.sentence} Try again.") from error
+    return Grant(
+        facebook_user_id=facebook_user_id,
+        name=name,
+        user_token=user_token,
+        token=token,
+        permissions=permissions,
+        pages=listed,
+        pictures=page_pictures.fetch(listed),
+    )
+
+
+def examine(user: Any, grant: Grant) -> Findings:
+    """Compare a login with the channels whose Pages came from the same Facebook account."""
+    findings = Findings()
+    account = (
+        FacebookAccount.objects.filter(facebook_user_id=grant.facebook_user_id).select_related("linked_by").first()
+    )
+    if account is None:
+        return findings
+    if account.linked_by_id not in (None, user.pk):
+        findings.colleague = account.linked_by
+    channels = Channel.objects.existing().filter(page__facebook_account=account).select_related("page", "department")
+    for channel in channels:
+        reason = grant.loss_of(channel.page.page_id)
+        if reason is None:
+            findings.stays.append(channel)
+        elif channel.page.is_connected:
+            findings.stops.append((channel, reason))
+    return findings
+
+
+def save_grant(user: Any, grant: Grant, *, page: Page | None = None) -> LinkResult:
+    """Save the account and its Pages, heal and stop what the login heals and stops, and queue the subscriptions.
+
+    `page` was asked for by name, so it comes over to this account even from another one that still works.
+    """
+    with transaction.atomic():
+        account = _save_account(user, grant)
+        result = LinkResult(account, declined=[s for s in oauth.SCOPES if grant.permissions.get(s) != "granted"])
+        for info in sorted(grant.pages, key=lambda info: info.page_id):
+            _save_page(result, grant, info, asked_for=page is not None and info.page_id == page.page_id)
+        for lost in account.pages.select_for_update().exclude(page_id__in=[info.page_id for info in grant.pages]):
+            _stop(result, lost, grant.loss_of(lost.page_id))
+        configured = Channel.objects.existing().filter(page__in=result.pages).values_list("page_id", flat=True)
+        subscriptions.request_check(*configured)
+        PendingLink.objects.filter(user=user).delete()
+        _record(user, result)
+    return result
+
+
+def _save_account(user: Any, grant: Grant) -> FacebookAccount:
+    account, _created = FacebookAccount.objects.select_for_update().get_or_create(
+        facebook_user_id=grant.facebook_user_id, defaults={"linked_by": user}
+    )
+    account.social_account, _created = SocialAccount.objects.update_or_create(
+        provider="facebook",
+        uid=grant.facebook_user_id,
+        defaults={"user": user, "extra_data": {"id": grant.facebook_user_id, "name": grant.name}},
+    )
+    account.name, account.linked_by = grant.name, user
+    account.user_token = grant.user_token
+    account.expires_at = grant.token.expires_at
+    account.data_access_expires_at = grant.token.data_access_expires_at
+    account.scopes = sorted(scope for scope, status in grant.permissions.items() if status == "granted")
+    account.linked_at, account.app_removed_at, account.last_warned_days = timezone.now(), None, None
+    account.save()
+    return account
+
+
+def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, asked_for: bool) -> None:
+    page, _created = Page.objects.select_for_update().get_or_create(
+        page_id=info.page_id, defaults={"name": info.name[:200], "facebook_account": result.account}
+    )
+    if not (asked_for or _may_come_over(page, result.account)):
+        result.kept_elsewhere.append(page)
+        return
+    was_connected = page.is_connected
+    page.facebook_account = result.account
+    page.name, page.tasks = info.name[:200], list(info.tasks)
+    if info.access_token:  # a Page listed without a token keeps the one it has: the check says what that is worth
+        page.page_token, page.token_expires_at = info.access_token, None
+    page.save(update_fields=["facebook_account", "name", "tasks", "page_token", "token_expires_at"])
+    if picture := grant.pictures.get(info.page_id):
+        page_pictures.keep(page, picture)
+    result.pages.append(page)
+    reason = grant.loss_of(info.page_id)
+    if reason is None and not page.page_token:
+        reason = Page.Reason.PERMISSION_REVOKED
+    if reason:
+        _stop(result, page, reason)
+    elif not was_connected:
+        connection.mark_connected(page)
+        result.healed.append(page)
+
+
+def _may_come_over(page: Page, account: FacebookAccount) -> bool:
+    """A Page that works for a channel stays where it is; one whose person removed the app waits for that person."""
+    if page.facebook_account_id in (None, account.pk):
+        return True
+    if not page.is_connected:
+        return page.reauth_reason != Page.Reason.APP_REMOVED
+    return not Channel.objects.existing().filter(page=page).exists()
+
+
+def _stop(result: LinkResult, page: Page, reason: Page.Reason | None) -> None:
+    """Take note that a Page of the account cannot be used. One without a channel only loses its token."""
+    if not Channel.objects.existing().filter(page=page).exists():
+        Page.objects.filter(pk=page.pk).update(page_token=None)
+    elif page.is_connected:
+        connection.require_reauth(page, reason or Page.Reason.PAGE_DESELECTED, Page.DetectedBy.LOGIN)
+        result.stopped.append(page)
+
+
+def _require_right_account(grant: Grant, page: Page | None) -> None:
+    if page is None or page.facebook_account is None:
+        return
+    owner = page.facebook_account
+    if owner.facebook_user_id == grant.facebook_user_id:
+        return
+    if page.reauth_reason == Page.Reason.APP_REMOVED:
+        raise LinkError(
+            f"“{page}” was linked by {owner}, who removed the app in the Facebook settings. It must be linked again "
+            f"with the same Facebook account, and you logged in as {grant.name}. Nothing has been changed."
+        )
+    if grant.page(page.page_id) is None:
+        raise LinkError(
+            f"“{page}” is not among the pages that {grant.name} gave. Log in with the Facebook account that owns the "
+            f"page (last time: {owner}) and leave the page ticked. Nothing has been changed."
+        )
+
+
+def _require_use(grant: Grant) -> None:
+    # Whoever ticks no page is asked for no permission of pages either: the reason is the ticks.
+    asked_for_pages = any(grant.permissions.get(scope) == "granted" for scope in oauth.REQUIRED_SCOPES)
+    if (missing := grant.missing_permissions) and (grant.pages or asked_for_pages):
+        uses = "; ".join(f"{scope}, to {PERMISSION_USES[scope]}" for scope in missing)
+        raise LinkError(
+            f"Facebook did not grant {'this permission' if len(missing) == 1 else 'these permissions'}: {uses}. Link "
+            "again, select your pages and leave every switch on Yes. Nothing has been changed."
+        )
+    if not grant.pages:
+        raise LinkError(
+            f"Facebook gave no page of {grant.name}. Either no page was ticked, or every permission was declined, or "
+            f"{grant.name} is not an admin of a page, or the pages belong to a business account and the permission "
+            "business_management was declined. Link again, select your pages and leave every switch on Yes. Nothing "
+            "has been changed."
+        )
+
+
+def _keep_for_decision(user: Any, grant: Grant, findings: Findings, page: Page | None, next_url: str) -> PendingLink:
+    pending, _created = PendingLink.objects.update_or_create(
+        user=user,
+        defaults={
+            "facebook_user_id": grant.facebook_user_id,
+            "name": grant.name,
+            "user_token": grant.user_token,
+            "expires_at": grant.token.expires_at,
+            "next_url": next_url,
+            "created_at": timezone.now(),
+            "findings": {
+                "page": page.pk if page else None,
+                "colleague": str(findings.colleague) if findings.colleague else "",
+                "stays": [channel.pk for channel in findings.stays],
+                "stops": [[channel.pk, str(reason)] for channel, reason in findings.stops],
+            },
+        },
+    )
+    return pending
+
+
+def _record(user: Any, result: LinkResult) -> None:
+    """Write the login into the history of the account, and of each channel whose Page it renewed or stopped."""
+    audit_log.record(user, result.account, audit_log.CHANGE, _summary(result))
+    stopped = {page.pk for page in result.stopped}
+    for channel in Channel.objects.existing().filter(page__in=[*result.pages, *result.stopped]).select_related("page"):
+        if channel.page_id in stopped:
+            what = f"Stopped by a Facebook login of {result.account}: {channel.page.get_reauth_reason_display()}."
+        else:
+            what = f"Re-authenticated with the Facebook account of {result.account}."
+        audit_log.record(user, channel, audit_log.CHANGE, what)
+
+
+def _summary(result: LinkResult) -> str:
+    parts = [f"Linked with {len(result.pages)} {'page' if len(result.pages) == 1 else 'pages'}"]
+    if result.healed:
+        parts.append(f"connected again: {', '.join(map(str, result.healed))}")
+    if result.stopped:
+        parts.append(f"stopped: {', '.join(map(str, result.stopped))}")
+    return "; ".join(parts) + "."

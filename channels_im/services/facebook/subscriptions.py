@@ -1,0 +1,142 @@
+"""Whether Meta sends us a Page's events: wanted while the Page has an active channel, else ended.
+
+A wish is a due time on the Page's row; the queue is only a nudge. Each try asks Meta about the token, sets the
+subscription and reads it back, so that what Setup shows was seen and not supposed.
+"""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from channels_im.messenger import pages
+from channels_im.messenger.errors import ErrorKind, GraphError
+from channels_im.messenger.oauth import TokenInfo
+from channels_im.models import Channel, Page
+from channels_im.services.facebook import connection, token_check
+from channels_im.services.facebook.check_requests import TASK as TASK
+from channels_im.services.facebook.check_requests import request_check as request_check
+from desk.backoff import delay_after
+from desk.live import publish
+
+logger = logging.getLogger(__name__)
+
+MAX_PAUSE = timedelta(hours=1)
+TROUBLES = (ErrorKind.PAGE_RESTRICTED, ErrorKind.APP_MISCONFIGURED)
+
+
+def is_due() -> bool:
+    """Return whether a Page's subscription waits to be set or checked."""
+    return Page.objects.filter(subscription_due_at__lte=timezone.now()).exists()
+
+
+def drain_subscriptions() -> int:
+    """Set and check every Page that is due; return how many were tried. One Page that fails stops no other."""
+    tried = 0
+    while page := _claim():
+        tried += 1
+        try:
+            _settle(page)
+        except Exception:
+            logger.exception("The subscription of page %s could not be checked", page.page_id)
+            _finish(page, error="Something went wrong in Desk itself; the log says what.", retry=True)
+    return tried
+
+
+def _claim() -> Page | None:
+    now = timezone.now()
+    until = now + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
+    for page in Page.objects.filter(subscription_due_at__lte=now).order_by("subscription_due_at"):
+        taken = Page.objects.filter(pk=page.pk, subscription_due_at=page.subscription_due_at).update(
+            subscription_due_at=until, subscription_attempts=F("subscription_attempts") + 1
+        )
+        if taken:
+            page.subscription_due_at = until
+            page.subscription_attempts += 1
+            return page
+    return None
+
+
+def _settle(page: Page) -> None:
+    channel = Channel.objects.existing().filter(page=page).first()
+    wanted = channel is not None and channel.is_active
+    try:
+        token, loss = token_check.examine(page) if channel and page.page_token else (None, None)
+        if not wanted:
+            _unsubscribe(page)
+        elif loss is None:
+            _subscribe(page, token)
+        if loss is not None:
+            _must_be_reauthenticated(page, loss.reason, loss.sentence)
+    except token_check.MetaAppError as refusal:
+        _finish(page, error=str(refusal), retry=True)
+    except GraphError as error:
+        _failed(page, error, wanted=wanted)
+
+
+def _subscribe(page: Page, token: TokenInfo | None) -> None:
+    if token is None:
+        _finish(page, error="There is no token for this page: re-authenticate it.")
+        return
+    pages.subscribe(page.page_id, page.page_token)
+    fields = pages.subscription(page.page_id, page.page_token)
+    if fields is None:
+        state = Page.Subscription.UNSUBSCRIBED
+    elif set(pages.SUBSCRIBED_FIELDS) <= set(fields):
+        state = Page.Subscription.SUBSCRIBED
+    else:
+        state = Page.Subscription.INCOMPLETE
+    problem = "" if state == Page.Subscription.SUBSCRIBED else "Facebook took the subscription and does not show it."
+    _finish(
+        page,
+        error=problem,
+        retry=bool(problem),
+        subscription=state,
+        subscribed_fields=sorted(fields or []),
+        token_expires_at=token.expires_at,
+        checked_at=timezone.now(),
+    )
+
+
+def _unsubscribe(page: Page) -> None:
+    pages.unsubscribe(page.page_id, page.page_token)
+    _finish(
+        page, subscription=Page.Subscription.UNSUBSCRIBED, subscribed_fields=[], checked_at=timezone.now(), error=""
+    )
+
+
+def _failed(page: Page, error: GraphError, *, wanted: bool) -> None:
+    verdict = error.verdict
+    logger.warning("Page %s: %s", page.page_id, error)
+    if verdict.kind is ErrorKind.REAUTHENTICATE:
+        if wanted:
+            _must_be_reauthenticated(page, verdict.reason, verdict.sentence)
+        else:
+            # A subscription is ended with the app's own token when the page's is dead: that one was refused.
+            _finish(page, error=token_check.APP_REFUSED_SENTENCE, retry=True)
+        return
+    if verdict.kind in TROUBLES:
+        connection.note_trouble(page, verdict.kind, verdict.sentence)
+    _finish(page, error=verdict.sentence, retry=verdict.retry or verdict.outcome_unknown)
+
+
+def _must_be_reauthenticated(page: Page, reason: str, sentence: str) -> None:
+    _finish(page, error=sentence, checked_at=timezone.now())
+    connection.require_reauth(page, reason, Page.DetectedBy.CHECK, token=page.page_token)
+
+
+def _finish(page: Page, *, error: str, retry: bool = False, **found: object) -> None:
+    """Write what was found, unless someone asked for another check meanwhile: then only the facts are written."""
+    pause = delay_after(page.subscription_attempts) if retry else None
+    next_try = timezone.now() + min(pause, MAX_PAUSE) if pause else None
+    with transaction.atomic():
+        if found:
+            Page.objects.filter(pk=page.pk).update(**found)
+        Page.objects.filter(pk=page.pk, subscription_due_at=page.subscription_due_at).update(
+            subscription_due_at=next_try, subscription_error=error
+        )
+        for channel in Channel.objects.existing().filter(page=page):
+            publish.announce("channel", channel=channel.pk)

@@ -1,0 +1,1 @@
+"""The webhook journal: keep what Meta delivers, and process it."""

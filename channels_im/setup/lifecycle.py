@@ -1,0 +1,117 @@
+"""The toggle of a channel and its deletion: each asks first, on a page of its own or in a dialog over the list."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+from channels_im.models import Channel
+from channels_im.services import channels as service
+from channels_im.services.journal import store
+from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, page, setup_view, wants_fragment
+
+
+@setup_view(CHANGE_CHANNEL)
+def deactivate(request: HttpRequest, pk: int) -> HttpResponse:
+    return _confirm(
+        request,
+        pk,
+        act=service.deactivate,
+        done="The channel “{}” has been deactivated. Nothing goes in or out until you activate it again.",
+        already="The channel “{}” was deactivated already.",
+        context={
+            "title": "Deactivate channel",
+            "stops": ["Messages of customers are not taken in.", "Agents cannot reply, and waiting replies are held."],
+            "stays": [
+                "All conversations and tickets stay, and can be read and searched.",
+                "Agents, department and page stay as they are.",
+                "You can activate the channel again at any time, and then take in what arrived meanwhile.",
+            ],
+            "button": "Deactivate",
+        },
+    )
+
+
+@setup_view(CHANGE_CHANNEL)
+def activate(request: HttpRequest, pk: int) -> HttpResponse:
+    return _confirm(
+        request,
+        pk,
+        act=service.activate,
+        done="The channel “{}” is active again.",
+        already="The channel “{}” was active already.",
+        context={
+            "title": "Activate channel",
+            "starts": ["Messages of customers are taken in again.", "Agents can reply again."],
+            "button": "Activate",
+        },
+    )
+
+
+@setup_view(DELETE_CHANNEL)
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    return _confirm(
+        request,
+        pk,
+        act=service.delete,
+        done="The channel “{}” has been deleted. Its conversations stay readable.",
+        already="The channel “{}” was deleted already.",
+        context={
+            "title": "Delete channel",
+            "stops": [
+                "No message is sent or received any more. This cannot be undone.",
+                "Its conversations can no longer be answered, transferred, assigned or blocked.",
+            ],
+            "stays": [
+                "All conversations and tickets stay readable and searchable.",
+                "The page is free for a new channel.",
+            ],
+            "button": "Yes, Delete",
+            "is_deletion": True,
+        },
+    )
+
+
+@setup_view(CHANGE_CHANNEL)
+def take_in(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take in what arrived while the channel was off (POST)."""
+    channel = get_object_or_404(Channel.objects.existing(), pk=pk)
+    if request.method == "POST" and channel.is_active:
+        count = store.import_parked(channel.page)
+        messages.success(request, f"{count} {'delivery is' if count == 1 else 'deliveries are'} being taken in.")
+    return redirect("setup:messenger_edit", pk=pk)
+
+
+def _confirm(
+    request: HttpRequest,
+    pk: int,
+    *,
+    act: Callable[[object, Channel], bool],
+    done: str,
+    already: str,
+    context: dict[str, object],
+) -> HttpResponse:
+    channel = get_object_or_404(Channel.objects.select_related("page", "department"), pk=pk)
+    if request.method == "POST":
+        try:
+            changed = act(request.user, channel)
+        except service.ChannelError as refusal:
+            messages.error(request, str(refusal))
+        else:
+            message = done if changed else already
+            messages.add_message(request, messages.SUCCESS if changed else messages.INFO, message.format(channel.name))
+            if act is service.activate and changed and service.parked_count(channel):
+                return redirect("setup:messenger_edit", pk=pk)
+        return redirect("setup:messenger")
+    if channel.is_deleted:
+        messages.info(request, already.format(channel.name) if act is service.delete else "This channel is deleted.")
+        return redirect("setup:messenger")
+    context = context | {
+        "channel": channel,
+        "parked": service.parked_count(channel),
+        "facts": service.open_work(channel),
+    }
+    if wants_fragment(request):
+        return render(request, "channels_im/_confirm.html", context)
+    return page(request, "confirm.html", **context)

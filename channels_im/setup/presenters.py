@@ -1,0 +1,160 @@
+"""What the cards and lists of Setup say about channels and Pages, prepared so that no template asks the database."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Prefetch, QuerySet
+from django.utils import timezone
+
+from channels_im.messenger import pages
+from channels_im.models import Channel, FacebookAccount, Page
+from channels_im.services.channels import page_obstacle
+from channels_im.services.facebook.connection import HEALED_BY
+
+WARN_BEFORE = timedelta(days=14)
+PROPER_NAME = "Facebook"
+
+
+@dataclass(frozen=True)
+class Chip:
+    """The state of a connection in a few words; `level` is success, warning, danger or "" (quiet)."""
+
+    text: str
+    level: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One line of the end-to-end check: `state` is ok, wrong or waiting."""
+
+    title: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class PageChoice:
+    """A Page as a choice of Add Channel; `obstacle` says why it cannot be chosen."""
+
+    page: Page
+    obstacle: str
+
+
+def channels() -> QuerySet[Channel]:
+    """Return the channels that are not deleted with all that a card shows."""
+    return (
+        Channel.objects.existing()
+        .select_related("page__facebook_account", "department")
+        .annotate(agent_count=Count("associations", distinct=True))
+    )
+
+
+def page_choices(user: Any) -> list[PageChoice]:
+    """Return every linked Page, those that can be chosen first."""
+    existing = Prefetch("channels", Channel.objects.existing())
+    rows = Page.objects.select_related("facebook_account__linked_by").prefetch_related(existing)
+    choices = [PageChoice(page, page_obstacle(page, user)) for page in rows]
+    return sorted(choices, key=lambda choice: bool(choice.obstacle))
+
+
+def chip(channel: Channel, now: datetime | None = None) -> Chip:
+    """Return the connection chip: connected, ends in so many days, re-authenticate with the reason."""
+    page, now = channel.page, now or timezone.now()
+    if not page.is_connected:
+        return Chip(f"Re-authenticate: {lower_first(page.get_reauth_reason_display())}", "danger")
+    if not channel.is_active:
+        return Chip("Deactivated", "")
+    if page.trouble:
+        return Chip("Connected, with a problem", "warning")
+    if page.subscription in (Page.Subscription.UNSUBSCRIBED, Page.Subscription.INCOMPLETE) or page.subscription_error:
+        return Chip("Not receiving everything", "warning")
+    left = days_left(page.facebook_account, now)
+    if left is not None and left <= WARN_BEFORE.days:
+        return Chip(f"Connected · login {login_end(page.facebook_account, now)}", "warning")
+    return Chip("Connected", "success")
+
+
+def ticks(page: Page) -> list[Tick]:
+    """Return what was checked end to end: the token, the subscription, its fields. Only what Meta said is ticked."""
+    waiting = page.subscription_due_at is not None and page.subscription_attempts <= 1 and not page.subscription_error
+    error = page.subscription_error
+    if waiting:
+        titles = ("Facebook accepts the access to this page", "The page reports to Desk", "All message events are on")
+        return [Tick(title, "waiting", "Being checked …") for title in titles]
+    missing = sorted(set(pages.SUBSCRIBED_FIELDS) - set(page.subscribed_fields))
+    subscribed = page.subscription in (Page.Subscription.SUBSCRIBED, Page.Subscription.INCOMPLETE)
+    token_ok = page.is_connected and page.checked_at is not None
+    if page.reauth_reason == Page.Reason.APP_REMOVED:
+        return [
+            Tick("Facebook accepts the access to this page", "wrong", healing(page)),
+            Tick("The page reports to Desk", "wrong", "Facebook stops sending when the app is removed."),
+            Tick("All message events are on", "waiting", "Checked when the page is re-authenticated."),
+        ]
+    return [
+        Tick(
+            "Facebook accepts the access to this page",
+            "ok" if token_ok else "wrong",
+            _ends(page) if token_ok else healing(page) or error or "Not checked yet.",
+        ),
+        Tick(
+            "The page reports to Desk",
+            "ok" if subscribed and not error else "wrong",
+            error if error else ("" if subscribed else "Facebook does not send this page's messages."),
+        ),
+        Tick(
+            "All message events are on",
+            "ok" if subscribed and not missing else "wrong",
+            f"{len(pages.SUBSCRIBED_FIELDS)} of {len(pages.SUBSCRIBED_FIELDS)} fields"
+            if subscribed and not missing
+            else f"Missing: {', '.join(missing)}.",
+        ),
+    ]
+
+
+def is_checking(page: Page) -> bool:
+    """Return whether a check will still bring news by itself."""
+    return page.subscription_due_at is not None
+
+
+def troubles(page: Page) -> list[str]:
+    """Return what is wrong with the Page besides its connection, in sentences."""
+    return [note.get("sentence", "") for note in page.trouble.values()]
+
+
+def healing(page: Page) -> str:
+    """Return why the Page must be re-authenticated and what to do, or ""."""
+    if page.is_connected:
+        return ""
+    reason = Page.Reason(page.reauth_reason)
+    who = f" The account is the one of {page.facebook_account}." if page.facebook_account else ""
+    return f"{reason.label}. {HEALED_BY[reason]}{who if reason == Page.Reason.APP_REMOVED else ''}"
+
+
+def days_left(account: FacebookAccount | None, now: datetime | None = None) -> int | None:
+    """Return the whole days until the Facebook login ends, None when it does not; never below 0."""
+    if account is None or account.expires_at is None:
+        return None
+    return max(0, (account.expires_at - (now or timezone.now())).days)
+
+
+def in_days(days: int) -> str:
+    return {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+
+
+def login_end(account: FacebookAccount | None, now: datetime | None = None) -> str:
+    """Return "has no end", "ends in 3 days" or "ended on 4 May 2026"."""
+    now = now or timezone.now()
+    left = days_left(account, now)
+    if account is None or left is None:
+        return "has no end"
+    return f"ended on {account.expires_at:%-d %B %Y}" if account.expires_at <= now else f"ends {in_days(left)}"
+
+
+def lower_first(text: str) -> str:
+    return text if text.startswith(PROPER_NAME) else text[:1].lower() + text[1:]
+
+
+def _ends(page: Page) -> str:
+    page_token = "has no end" if page.token_expires_at is None else f"ends on {page.token_expires_at:%-d %B %Y}"
+    return f"The page's access {page_token}; the Facebook login {login_end(page.facebook_account)}."

@@ -1,0 +1,1 @@
+"""Live updates: what a transaction announces reaches open pages as server-sent events."""

@@ -1,0 +1,228 @@
+"""desk.live.sse without a server: what a subscriber is told, and what hearing the database survives."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from django.db import OperationalError, connection
+
+from desk.live import listener, publish
+from desk.live.sse import MOST_PENDING, SYNC, Broadcaster, Subscriber
+from desk.models import LiveEvent
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, 20))
+
+
+def nothing(payloads, readers) -> dict:
+    return {}
+
+
+def event(number: int) -> dict:
+    return {"kind": "conversation", "conversation": number}
+
+
+def test_a_subscriber_gets_events_in_order_and_each_once():
+    async def go():
+        subscriber = Subscriber()
+        for number in (1, 2, 1):
+            subscriber.put(event(number))
+        return await subscriber.take(1)
+
+    assert run(go()) == [event(1), event(2)]
+
+
+def test_nothing_pending_ends_the_wait_so_that_a_ping_can_be_sent():
+    async def go():
+        return await Subscriber().take(0.01)
+
+    assert run(go()) == []
+
+
+def test_a_reader_that_is_too_slow_is_told_to_read_all_again():
+    async def go():
+        subscriber = Subscriber()
+        for number in range(MOST_PENDING + 5):
+            subscriber.put(event(number))
+        return await subscriber.take(1)
+
+    assert run(go()) == [SYNC]
+
+
+def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again():
+    begun = []
+
+    async def hear():
+        begun.append(1)
+        yield SYNC
+        await asyncio.sleep(0.05)  # what comes while a sync is pending is covered by it
+        yield event(len(begun))
+        if len(begun) == 1:
+            raise RuntimeError("the database is strange")
+        await asyncio.sleep(10)
+
+    async def go():
+        seen = []
+        broadcaster = Broadcaster(nothing, hear)
+        async with broadcaster.subscribed() as subscriber:
+            while event(2) not in seen:
+                seen += await subscriber.take(5)
+        return seen
+
+    seen = run(go())
+    assert seen[0] == SYNC
+    assert seen[-1] == event(2)
+
+
+def test_one_hearing_serves_all_subscribers():
+    begun = []
+
+    async def hear():
+        begun.append(1)
+        yield SYNC
+        await asyncio.sleep(0.05)
+        yield event(1)
+        await asyncio.sleep(10)
+
+    async def go():
+        broadcaster = Broadcaster(nothing, hear)
+        async with broadcaster.subscribed() as one, broadcaster.subscribed() as two:
+            seen = {1: [], 2: []}
+            while event(1) not in seen[1] or event(1) not in seen[2]:
+                seen[1] += await one.take(0.2)
+                seen[2] += await two.take(0.2)
+
+    run(go())
+    assert len(begun) == 1
+
+
+def test_of_what_was_handed_out_the_newest_replaces_what_was_not_taken_yet():
+    async def go():
+        subscriber = Subscriber()
+        for number in (1, 2):
+            subscriber.put({"kind": "row", "conversation": 7, "number": number})
+            subscriber.put({"kind": "counts", "unread": number})
+            subscriber.put(event(number))
+        return await subscriber.take(1)
+
+    taken = run(go())
+    assert [each["number"] for each in taken if each["kind"] == "row"] == [2]
+    assert [each["unread"] for each in taken if each["kind"] == "counts"] == [2]
+    assert [each for each in taken if each["kind"] == "conversation"] == [event(1), event(2)]
+
+
+def test_what_changed_is_read_once_for_all_streams_and_handed_to_each_by_its_reader():
+    readings = []
+
+    def read(payloads, readers):
+        readings.append((sorted(each["conversation"] for each in payloads), readers))
+        return {"ana": [{"kind": "row", "conversation": 1}]}
+
+    async def hear():
+        yield SYNC
+        await asyncio.sleep(0.05)
+        yield event(1)
+        yield event(2)
+        await asyncio.sleep(10)
+
+    async def go():
+        broadcaster = Broadcaster(read, hear)
+        async with (
+            broadcaster.subscribed("ana") as one,
+            broadcaster.subscribed("ana") as two,
+            broadcaster.subscribed("ben") as three,
+        ):
+            seen = {one: [], two: [], three: []}
+            while not all({"kind": "row", "conversation": 1} in seen[each] for each in (one, two)):
+                for each, found in seen.items():
+                    found += await each.take(0.1)
+            return seen[three]
+
+    assert {"kind": "row", "conversation": 1} not in run(go())
+    assert readings == [([1, 2], {"ana", "ben"})]
+
+
+def test_a_reading_that_fails_is_followed_by_the_next():
+    readings = []
+
+    def read(payloads, readers):
+        readings.append([each["conversation"] for each in payloads])
+        if len(readings) == 1:
+            raise OperationalError("gone")
+        return {"ana": [{"kind": "row", "conversation": 2}]}
+
+    async def go():
+        broadcaster = Broadcaster(read, hear)
+        async with broadcaster.subscribed("ana") as subscriber:
+            seen = []
+            while {"kind": "row", "conversation": 2} not in seen:
+                seen += await subscriber.take(5)
+
+    async def hear():
+        yield SYNC
+        yield event(1)
+        while not readings:
+            await asyncio.sleep(0.01)
+        yield event(2)
+        await asyncio.sleep(10)
+
+    run(go())
+    assert readings == [[1], [2]]
+
+
+# --- The poller -------------------------------------------------------------------------------------------------------
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL notifies")
+def test_the_same_announcement_gathered_twice_is_written_once():
+    with publish.batched():
+        publish.announce("conversation", conversation=1)
+        publish.announce("conversation", conversation=1)
+        publish.announce("conversation", conversation=2)
+        assert LiveEvent.objects.count() == 0
+    assert [row.payload["conversation"] for row in LiveEvent.objects.order_by("pk")] == [1, 2]
+
+
+@pytest.mark.django_db
+def test_what_was_gathered_is_not_written_when_the_transaction_fails():
+    def fail() -> None:
+        with publish.batched():
+            publish.announce("conversation", conversation=1)
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert LiveEvent.objects.count() == 0
+
+
+def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_back(monkeypatch):
+    """The rows come from a stand-in for the table, which fails in the middle."""
+    tables = [[], [(1, event(1))], OperationalError("gone"), [], [(2, event(2))]]
+
+    class Rows:
+        def __getattr__(self, name):
+            return lambda *args, **kwargs: self
+
+        def first(self):
+            return 0
+
+        def __getitem__(self, _slice):
+            found = tables.pop(0) if tables else []
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+    monkeypatch.setattr(listener, "LiveEvent", type("Table", (), {"objects": Rows()}))
+    monkeypatch.setattr(listener, "POLL_EVERY_S", 0.01)
+    monkeypatch.setattr(listener, "RETRY_S", (0.01,))
+
+    async def go():
+        seen = []
+        async with aclosing(listener.poll_sqlite()) as heard:
+            async for payload in heard:
+                seen.append(payload)
+                if payload == event(2):
+                    return seen
+        return seen
+
+    assert run(go()) == [SYNC, event(1), SYNC, event(2)]

@@ -1,0 +1,213 @@
+"""The person behind a conversation: what is noted of them, and their end with a receipt."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from desk.errors import Refused
+from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
+from tickets.api.errors import ActionError
+from tickets.api.fields import MomentField, PersonField, TextOrNull
+from tickets.api.filters import ErasureFilters
+from tickets.api.idempotency import LimitedJSONParser
+from tickets.api.serializers import Shape
+from tickets.api.views import ReadOnlyViewSet
+from tickets.models import Contact, Erasure
+from tickets.rules.sending import Refusal
+from tickets.services.conversation import access, contacts
+from tickets.services.privacy import erasure
+
+
+# --- The contact ------------------------------------------------------------------------------------------------------
+class ContactRowSerializer(Shape):
+    """A customer of a Page, and what agents note of them; Facebook is never told of the notes."""
+
+    page_id = serializers.CharField(source="page.page_id", help_text="Meta's id of the Page.")
+    name = TextOrNull(help_text="null while Meta has not told it.")
+    blocked = serializers.BooleanField(source="is_blocked")
+    first_seen_at = MomentField()
+    email = TextOrNull()
+    phone = TextOrNull()
+    about = TextOrNull(help_text="What agents know of this person.")
+    erased_at = MomentField(allow_null=True, help_text="When their data was erased: then the row is an empty shell.")
+
+    class Meta:
+        model = Contact
+        fields = [
+            "id",
+            "page_id",
+            "psid",
+            "name",
+            "blocked",
+            "first_seen_at",
+            "email",
+            "phone",
+            "about",
+            "erased_at",
+        ]
+        extra_kwargs = {"psid": {"help_text": "The page-scoped user id."}}
+
+
+class DetailField(serializers.CharField):
+    """What may be noted; null and an empty text take it away."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, "allow_blank": True, "allow_null": True, **kwargs})
+
+
+class DetailsSerializer(serializers.Serializer):
+    """What is not named stays as it is."""
+
+    email = DetailField()
+    phone = DetailField(help_text="At most 40 characters.")
+    about = DetailField(help_text=f"At most {contacts.ABOUT_LIMIT:,} characters.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(f"Name at least one of {', '.join(contacts.EDITABLE)}.")
+        return {name: value or "" for name, value in attrs.items()}
+
+
+class CountsSerializer(serializers.Serializer):
+    """How much was erased."""
+
+    conversations = serializers.IntegerField()
+    tickets = serializers.IntegerField()
+    messages = serializers.IntegerField()
+    notes = serializers.IntegerField()
+    files = serializers.IntegerField(help_text="With the picture.")
+    bytes = serializers.IntegerField(help_text="Size of the files.")
+    drafts = serializers.IntegerField()
+    deliveries = serializers.IntegerField(help_text="Of Meta, in the journal.")
+    events = serializers.IntegerField(help_text="In these deliveries.")
+
+
+class ErasureSerializer(Shape):
+    """The receipt that a person was erased."""
+
+    page_id = serializers.CharField(source="page.page_id", help_text="Meta's id of the Page.")
+    contact = serializers.IntegerField(source="contact_id", allow_null=True, help_text="Id of the empty shell.")
+    fingerprint = serializers.CharField(
+        source="person", help_text="HMAC-SHA-256 of Page and page-scoped id with the key of this installation."
+    )
+    erased_by = PersonField(help_text="User name.")
+    erased_at = MomentField()
+    completed_at = MomentField(
+        allow_null=True, help_text="When the last file was deleted; null while files are still being deleted."
+    )
+    blocked_at_facebook = serializers.BooleanField(
+        source="meta_blocks",
+        allow_null=True,
+        help_text="A block at Facebook stays. null: Facebook had not answered whether there is one.",
+    )
+    counts = CountsSerializer()
+
+    class Meta:
+        model = Erasure
+        fields = [
+            "id",
+            "confirmation_code",
+            "page_id",
+            "contact",
+            "fingerprint",
+            "erased_by",
+            "erased_at",
+            "completed_at",
+            "blocked_at_facebook",
+            "counts",
+        ]
+
+
+class EraseSerializer(serializers.Serializer):
+    psid = serializers.CharField(
+        max_length=Contact._meta.get_field("psid").max_length,
+        help_text="The page-scoped id of the person once more, so that nobody is erased by a wrong number.",
+    )
+
+
+class ContactActions:
+    """What is noted of a contact, and their end."""
+
+    parser_classes = [LimitedJSONParser]
+
+    def get_queryset(self) -> QuerySet[Contact, Contact]:
+        if self.action == "erase" and erasure.may_erase(self.request.user):
+            return Contact.objects.select_related("page").defer("page__page_token")  # as Setup: whoever it is
+        return super().get_queryset()
+
+    @extend_schema(
+        summary="Note e-mail, phone and what else is known of a contact",
+        description="What is not named stays as it is. An empty text or null takes it away.",
+        request=DetailsSerializer,
+        responses={200: ContactRowSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        contact = self.get_object()
+        form = DetailsSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        try:
+            contacts.save_details(contact, form.validated_data)
+        except Refused as error:
+            if error.field:
+                raise serializers.ValidationError({error.field: [str(error)]}) from None
+            raise ActionError(status.HTTP_409_CONFLICT, str(error), Refusal.CONTACT_ERASED) from None
+        return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
+
+    @extend_schema(
+        summary="Erase a person",
+        description="Everything they said and sent, who they are, and what was written about them goes for ever; a "
+        "receipt stays, and is the answer. Erasing somebody who was erased already answers with the same receipt. "
+        "For administrators with the permission “Can erase a person”.",
+        request=EraseSerializer,
+        responses={
+            200: ErasureSerializer,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            403: NOT_ALLOWED,
+            404: NOT_FOUND,
+            409: OpenApiResponse(
+                REFUSED.response,
+                description="Something of this person is under way. Nothing was erased.",
+                examples=[
+                    OpenApiExample("Sending", {"detail": erasure.SENDING, "code": Refusal.NOT_POSSIBLE.value}),
+                ],
+            ),
+        },
+    )
+    @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
+    def erase(self, request: Request, pk: str) -> Response:
+        contact = self.get_object()
+        if not erasure.may_erase(request.user):
+            raise PermissionDenied(erasure.NOT_ALLOWED)
+        form = EraseSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        if not erasure.is_called(contact, form.validated_data["psid"]):
+            sentence = "This is not the page-scoped id of this contact. Nothing was erased."
+            raise serializers.ValidationError({"psid": [sentence]})
+        try:
+            receipt = erasure.erase(request.user, contact)
+        except Refused as error:
+            raise ActionError(status.HTTP_409_CONFLICT, str(error), Refusal.NOT_POSSIBLE) from None
+        return Response(ErasureSerializer(receipt).data)
+
+
+# --- The receipts -----------------------------------------------------------------------------------------------------
+@read_only(ErasureSerializer, "receipts of erased people")
+class ErasureViewSet(ReadOnlyViewSet):
+    """The receipts, for administrators who may erase or view them."""
+
+    queryset = Erasure.objects.none()
+    serializer_class = ErasureSerializer
+    filterset_class = ErasureFilters
+    orderings = ("-id", "id", "-erased_at", "erased_at")
+
+    def rows(self, facts: access.UserFacts) -> QuerySet[Erasure, Erasure]:
+        if not erasure.may_see_receipts(self.request.user):
+            return Erasure.objects.none()
+        return Erasure.objects.select_related("page", "erased_by").defer("page__page_token")

@@ -1,0 +1,55 @@
+"""What every POST with a body shares: a limited JSON parser, and keys that make the same request twice one."""
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+
+from tickets.api.errors import BodyTooBigError
+
+MAX_KEY = 255  # characters; longer than any UUID or hash somebody may use
+KEY_PARAMETER = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description=f"At most {MAX_KEY} characters. Sending twice with one key makes one.",
+)
+
+
+class LimitedJSONParser(JSONParser):
+    """Refuses a JSON body over DATA_UPLOAD_MAX_MEMORY_SIZE, which Django itself applies only to forms."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: dict[str, Any] | None = None) -> Any:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
+        if not length.isdigit() or int(length) > limit:
+            raise BodyTooBigError(f"A JSON body may have at most {limit} bytes. Send files as multipart/form-data.")
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError("The JSON is nested too deeply.") from None
+
+
+class ClientKeyField(serializers.CharField):
+    def __init__(self, **kwargs: Any) -> None:
+        defaults = {"required": False, "allow_null": True, "default": None, "max_length": MAX_KEY}
+        help_text = "The same as the Idempotency-Key header: sending twice with one key makes one."
+        super().__init__(**{**defaults, "help_text": help_text, **kwargs})
+
+
+def client_key(request: Request, field: str | None) -> str | None:
+    """Return the key of a request: its header, or the field of the same meaning. Raises ValidationError."""
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
+        return field
+    if not 1 <= len(header) <= MAX_KEY:
+        raise serializers.ValidationError({"Idempotency-Key": [f"A key has 1 to {MAX_KEY} characters."]})
+    if field is not None and field != header:
+        raise serializers.ValidationError(
+            {"client_key": ["It differs from the Idempotency-Key header. Send one of them, or the same in both."]}
+        )
+    return header

@@ -1,0 +1,16 @@
+"""Whether an agent is online, away or off, as their colleagues see it."""
+
+from django.db import transaction
+
+from desk.live import publish
+from desk.models import Agent
+
+
+def set_presence(agent: Agent, presence: str) -> None:
+    """Change it (one of Agent.Presence) and tell open pages; no other value changes anything."""
+    if presence not in Agent.Presence.values:
+        return
+    with transaction.atomic():
+        if Agent.objects.filter(pk=agent.pk).exclude(presence=presence).update(presence=presence):
+            publish.announce("agent", user=agent.user_id, presence=presence)
+    agent.presence = presence

@@ -1,0 +1,1 @@
+"""What comes from Meta: events, receipts, files and profiles."""

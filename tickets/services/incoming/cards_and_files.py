@@ -1,0 +1,49 @@
+"""What a message of Meta's holds, as rows of ours: its card and its files. Shared by what came in and by echoes."""
+
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from channels_im.messenger import events
+from channels_im.models import Channel
+from tickets.models import Attachment
+from tickets.services.incoming import attachments
+
+FILE_KINDS = {
+    "image": Attachment.Kind.IMAGE,
+    "sticker": Attachment.Kind.STICKER,
+    "video": Attachment.Kind.VIDEO,
+    "audio": Attachment.Kind.AUDIO,
+    "file": Attachment.Kind.DOCUMENT,
+}
+
+
+def card_of(event: events.Event) -> dict[str, Any] | None:
+    """Return the card of an event as Message keeps it."""
+    card = events.card_for(event)
+    return asdict(card) if card else None
+
+
+def attachments_of(event: events.MessageContent, channel: Channel) -> list[Attachment]:
+    """Return the unsaved files of a message: to be fetched, or refused because the channel takes no audio and video.
+
+    Links (shared posts, fallbacks) are no files: they are in the message's card and are never fetched.
+    """
+    found = []
+    for ref in event.attachments:
+        if not ref.is_file or not ref.url:
+            continue
+        kind = FILE_KINDS[ref.type]
+        attachment = Attachment(position=len(found), kind=kind, name=name_in(ref.url), source_url=ref.url)
+        if kind in (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO) and not channel.receive_audio_video:
+            attachment.state, attachment.reason = Attachment.State.REFUSED, attachments.NOT_RECEIVED
+        found.append(attachment)
+    return found
+
+
+def name_in(url: str) -> str:
+    """Return the file name at the end of a link's path, "" when there is none."""
+    try:
+        return unquote(urlsplit(url).path.rpartition("/")[2], errors="replace").replace("\0", "")[:255]
+    except ValueError:
+        return ""

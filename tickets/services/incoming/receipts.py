@@ -1,0 +1,192 @@
+"""What Meta tells of messages that went out: echoes, deliveries and reads. Called by intake for one customer's events.
+
+Sources: Meta, "message_echoes", "message_deliveries", "message_reads". Every function may be called twice for the same
+event, and in any order; nothing moves a state back.
+"""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from channels_im.messenger.cards import INBOX_APP_IDS
+from channels_im.messenger.events import Delivered, Echo, Read
+from channels_im.models import Channel, Page
+from desk.queue import enqueue
+from tickets.models import Contact, Conversation, Erasure, Message
+from tickets.rules.delivery_lookup import CLOCK_SKEW, is_alike
+from tickets.rules.sending import receipt_state, row_of_metadata
+from tickets.services.conversation import contacts, messages
+from tickets.services.conversation.times import from_ms, now_ms
+from tickets.services.incoming import attachments as attachment_service
+from tickets.services.incoming import cards_and_files
+from tickets.services.outgoing import delivery_status
+from tickets.services.privacy import erasure
+from tickets.services.webhooks import events
+
+Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source, Message.State
+
+
+# --- Echoes -----------------------------------------------------------------------------------------------------------
+def take_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
+    """Settle the row this echo is of, or store what somebody else sent as the Page; return the message.
+
+    Ours is known by `metadata`, by `mid`, or, when Meta returns no metadata, as what this app is just sending. Anything
+    else was sent from the Page inbox, by this app outside Desk, or by another app: it counts as an answer. What went to
+    somebody before they were erased makes nobody known again: then None, or the shell of the message, is returned.
+    """
+    if event.psid is None:
+        return None
+    at = from_ms(event.timestamp_ms) if event.timestamp_ms is not None else now_ms()
+    with transaction.atomic():
+        conversation = contacts.find_conversation(channel, event.psid)
+        if conversation is not None:
+            messages.lock(conversation)
+        row = _row_of(page, _contact_id(page, conversation, event.psid), event, at)
+        if row is not None and delivery_status.confirm(
+            row.pk, mid=event.mid, sent_at=at, proof=delivery_status.Evidence.ECHO
+        ):
+            row.refresh_from_db()
+            return row
+        if row is None:
+            erased = list(erasure.receipts_for(page, event.psid))
+            row = _shell_of(page, conversation, erased, event, at)
+            if row is not None or any(at <= receipt.erased_at for receipt in erased):
+                return row
+        conversation = conversation or contacts.conversation_for(page, channel, event.psid)
+        return _store_outside(page, channel, conversation, event, at)
+
+
+def _contact_id(page: Page, conversation: Conversation | None, psid: str) -> int | None:
+    """Return the customer's id; a channel before this one may have known them when this one does not yet."""
+    if conversation is not None:
+        return conversation.contact_id
+    return Contact.objects.filter(page=page, psid=psid).values_list("pk", flat=True).first()
+
+
+def _shell_of(
+    page: Page, conversation: Conversation | None, erased: list[Erasure], event: Echo, at: datetime
+) -> Message | None:
+    """Return the message this is the echo of although its customer is not known any more, settled if it was unsure."""
+    if conversation is None and (known := Message.objects.filter(page=page, mid=event.mid or event.key).first()):
+        return known
+    for receipt in erased:
+        row = _row_of(page, receipt.contact_id, event, at)
+        if row is not None:
+            delivery_status.confirm(row.pk, mid=event.mid, sent_at=at, proof=delivery_status.Evidence.ECHO)
+            row.refresh_from_db()
+            return row
+    return None
+
+
+def _row_of(page: Page, contact_id: int | None, event: Echo, at: datetime) -> Message | None:
+    """Return the row of our outbox that this is the echo of, or None."""
+    if contact_id is None:
+        return None
+    is_ours = event.app_id in (None, settings.META_APP_ID)
+    # The channel may have been made anew while the message was under way: the customer and the Page are the same.
+    ours = Message.objects.filter(
+        page=page,
+        direction=Direction.OUT,
+        kind=Kind.MESSAGE,
+        source__in=(Source.AGENT, Source.SYSTEM),
+        conversation__contact=contact_id,
+    )
+    pk = row_of_metadata(event.metadata or "") if is_ours else None
+    if pk is not None and (row := ours.filter(pk=pk).first()) is not None:
+        return row
+    if event.mid and (row := ours.filter(mid=event.mid).first()) is not None:
+        return row
+    if event.app_id == settings.META_APP_ID and not event.metadata:
+        under_way = ours.filter(
+            Q(state=State.SENDING) | Q(state=State.UNSURE), mid=None, claimed_at__lte=at + CLOCK_SKEW
+        )
+        for row in under_way.order_by("pk"):
+            if is_alike(row.text, row.attachments.exists(), event.text or "", bool(event.attachments)):
+                return row
+    return None
+
+
+def _store_outside(page: Page, channel: Channel, conversation: Conversation, event: Echo, at: datetime) -> Message:
+    state = receipt_state(at, conversation.delivered_watermark, conversation.read_watermark)
+    attachments = cards_and_files.attachments_of(event, channel)
+    message, created = messages.add_message(
+        conversation,
+        direction=Direction.OUT,
+        source=_source_of(event.app_id),
+        sent_at=at,
+        state=state,
+        mid=event.mid or event.key,
+        text=event.text or "",
+        card=cards_and_files.card_of(event),
+        reply_to_mid=event.reply_to_mid or "",
+        is_standby=event.standby,
+        delivered_at=conversation.delivered_watermark if state == State.DELIVERED else None,
+        read_at=conversation.read_watermark if state == State.READ else None,
+        attachments=attachments,
+    )
+    if created and attachments:
+        enqueue(attachment_service.TASK)
+    return message
+
+
+def _source_of(app_id: str | None) -> str:
+    if app_id is None or app_id in INBOX_APP_IDS:
+        return Source.PAGE_INBOX  # before v12 of the Graph API the inbox named no app
+    return Source.THIS_APP if app_id == settings.META_APP_ID else Source.OTHER_APP
+
+
+# --- Receipts ---------------------------------------------------------------------------------------------------------
+def take_read(page: Page, channel: Channel, event: Read) -> None:
+    """Take everything that went to this customer at or before the watermark as read."""
+    with transaction.atomic():
+        conversation = _locked(channel, event.psid)
+        if conversation is None:
+            return
+        watermark = min(from_ms(event.watermark_ms), timezone.now())
+        if conversation.read_watermark is not None and watermark <= conversation.read_watermark:
+            return
+        conversation.read_watermark = watermark
+        conversation.save(update_fields=["read_watermark"])
+        changed = _went_out(conversation, State.SENT, State.DELIVERED).filter(sent_at__lte=watermark)
+        told = events.wanted_ids(changed)
+        if changed.update(state=State.READ, read_at=watermark, delivered_at=Coalesce("delivered_at", Value(watermark))):
+            events.messages_updated(conversation, told, "state")
+            messages.announce(conversation)
+
+
+def take_delivery(page: Page, channel: Channel, event: Delivered) -> None:
+    """Take what is named, and everything that went to this customer at or before the watermark, as delivered."""
+    with transaction.atomic():
+        conversation = _locked(channel, event.psid)
+        if conversation is None:
+            return
+        arrived = Q(mid__in=event.mids)
+        at = from_ms(event.timestamp_ms) if event.timestamp_ms is not None else timezone.now()
+        if event.watermark_ms is not None:
+            at = min(from_ms(event.watermark_ms), timezone.now())
+            arrived |= Q(sent_at__lte=at)
+            if conversation.delivered_watermark is None or at > conversation.delivered_watermark:
+                conversation.delivered_watermark = at
+                conversation.save(update_fields=["delivered_watermark"])
+        changed = _went_out(conversation, State.SENT).filter(arrived)
+        told = events.wanted_ids(changed)
+        if changed.update(state=State.DELIVERED, delivered_at=at):
+            events.messages_updated(conversation, told, "state")
+            messages.announce(conversation)
+
+
+def _locked(channel: Channel, psid: str | None) -> Conversation | None:
+    conversation = contacts.find_conversation(channel, psid) if psid else None
+    if conversation is not None:
+        messages.lock(conversation)
+    return conversation
+
+
+def _went_out(conversation: Conversation, *states: str) -> QuerySet[Message, Message]:
+    return Message.objects.filter(
+        conversation=conversation, direction=Direction.OUT, kind=Kind.MESSAGE, state__in=states
+    )

@@ -1,0 +1,1 @@
+"""Replies: from the composer to Meta, until it is known whether they arrived."""

@@ -1,0 +1,231 @@
+"""The outbox: sends what is due, for many conversations at once and in order within each.
+
+The rows are the truth. A row is claimed by a conditional update that is committed before the call; the calls run in
+threads that ask no database; what came out is written by the main thread (`sends.record`).
+"""
+
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from channels_im.messenger import conversations
+from channels_im.models import Page
+from desk.health import Report, seconds
+from desk.queue import enqueue
+from tickets.models import Conversation, Message
+from tickets.services.conversation import access
+from tickets.services.outgoing import delivery_status, send_call
+
+logger = logging.getLogger(__name__)
+
+POOL_SIZE = 20
+# One drain ends after so long, and asks for the next: other tasks of the worker get their turn.
+BUDGET_S = 10.0
+# Calls that end together are written together; the claim after them then asks for several rows at once.
+GATHER_S = 0.005
+# Someone else holds the conversations that are due: look again soon, but not at once.
+CONTENDED_S = 0.05
+LOOKS_AT_ONCE = 5
+LATE_AFTER_S = 300
+
+State = Message.State
+
+
+def waiting() -> QuerySet[Message, Message]:
+    """Return the rows that could go out now: the first of its conversation that is not settled, and due.
+
+    An earlier row that waits or is unsure (while Desk still finds out) stops the ones behind it; one of any age that is
+    being sent stops all. Failed, held and given-up rows stop none: what they had to stop is held with them. Nothing
+    stops the rows of a Page to re-authenticate: they are taken to be held, with the reason.
+    """
+    now = timezone.now()
+    before = Message.objects.filter(
+        Q(state=State.SENDING)
+        | Q(pk__lt=OuterRef("pk"), state=State.QUEUED)
+        | Q(pk__lt=OuterRef("pk"), state=State.UNSURE, retry_after__isnull=False),
+        conversation=OuterRef("conversation"),
+        state__in=(State.QUEUED, State.SENDING, State.UNSURE),
+    )
+    return (
+        Message.objects.filter(Q(retry_after=None) | Q(retry_after__lte=now), state=State.QUEUED)
+        .exclude(page__rate_limited_until__gt=now)
+        .filter(~Exists(before) | ~Q(page__connection=Page.Connection.CONNECTED))
+    )
+
+
+def is_due() -> bool:
+    """Say whether there is anything to send, an unsure row to look for, or the claim of a worker that died."""
+    return waiting().exists() or delivery_status.due_lookups().exists() or delivery_status.stale().exists()
+
+
+def report() -> Report:
+    """Return the outbox's part of `/readyz`: rows that wait or are being sent, unsure ones, and how long the oldest of
+    the former is due, in seconds. What cannot go out yet (Meta's limits, a pause) makes nobody late.
+    """
+    now = timezone.now()
+    since = Min(Coalesce("retry_after", "received_at"), filter=~Q(state=State.UNSURE))
+    found = Message.objects.filter(state__in=(State.QUEUED, State.SENDING, State.UNSURE)).aggregate(
+        queued=Count("pk", filter=~Q(state=State.UNSURE)),
+        unsure=Count("pk", filter=Q(state=State.UNSURE)),
+        since=since,
+    )
+    late_since = waiting().aggregate(since=since)["since"]
+    late_s = _age_s(late_since, now)
+    problems = [f"A reply has waited for {late_s:.0f} seconds to be sent."] if late_s > LATE_AFTER_S else []
+    values = {"queued": found["queued"], "unsure": found["unsure"], "oldest_s": _age_s(found["since"], now)}
+    return Report(values, problems)
+
+
+def _age_s(since: datetime | None, now: datetime) -> float:
+    return max(0.0, seconds(now - since)) if since else 0.0
+
+
+def drain_outbox() -> int:
+    """Send what is due and settle what is unsure, until nothing is; return how many calls were made."""
+    delivery_status.reclaim_stale()
+    made = _Drain().run()
+    if waiting().exists():
+        enqueue(delivery_status.DRAIN_TASK)
+    return made
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A call that runs in a thread, and what the main thread does with its outcome."""
+
+    message: Message
+    call: Callable[[], Any]
+    finish: Callable[[Any], None]
+    is_send: bool
+
+
+class _Drain:
+    """One run of the outbox: which calls are under way, and whose turn it is."""
+
+    def __init__(self) -> None:
+        self.claim_name = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        self.running: dict[Future[Any], _Job] = {}
+        # Conversations that had their turn in this round; the others come first.
+        self.served: set[int] = set()
+        self.pages_looked_at: set[int] = set()
+        self.made = 0
+        self.ends_at = time.monotonic() + BUDGET_S
+        self.renews_at = 0.0
+
+    def run(self) -> int:
+        """Start and finish calls until nothing is due or the time is up; then wait for those under way."""
+        with ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="outbox") as pool:
+            while True:
+                more = time.monotonic() < self.ends_at and self._start(pool)
+                if self.running:
+                    self._finish_some()
+                elif not more:
+                    return self.made
+
+    def _start(self, pool: ThreadPoolExecutor) -> bool:
+        """Claim as many rows as threads are free and start their calls; False when nothing was due."""
+        free = POOL_SIZE - len(self.running)
+        if not free:
+            return False
+        rows, contended = self._claim(free)
+        seen_by: dict[int, access.UserFacts] = {}
+        jobs = [self._send_job(row, seen_by) for row in rows]
+        looks = delivery_status.claim_lookups(min(LOOKS_AT_ONCE, free - len(rows)), self.pages_looked_at)
+        jobs += [self._look_job(row) for row in looks]
+        for job in filter(None, jobs):
+            self.running[pool.submit(job.call)] = job
+            self.made += 1
+        if contended and not self.running:
+            time.sleep(CONTENDED_S)
+        return contended or bool(rows)
+
+    def _send_job(self, row: Message, seen_by: dict[int, access.UserFacts]) -> _Job | None:
+        try:
+            call = send_call.prepare(row, seen_by)
+        except Exception:
+            logger.exception("Message %s could not be prepared", row.pk)
+            send_call.put_back(row)
+            return None
+        if call is None:
+            return None
+        return _Job(row, call.make, lambda outcome: send_call.record(call, outcome), is_send=True)
+
+    def _look_job(self, row: Message) -> _Job:
+        self.pages_looked_at.add(row.page_id)
+        page_id, psid, token = row.page.page_id, row.conversation.contact.psid, row.page.page_token
+        return _Job(
+            row,
+            lambda: conversations.recent_messages(page_id, psid, token),
+            lambda outcome: delivery_status.apply_lookup(row, outcome),
+            is_send=False,
+        )
+
+    def _finish_some(self) -> None:
+        """Wait for calls to end, and write what came out of them."""
+        renew_every = settings.DESK_CLAIM_SECONDS / 4
+        done, _under_way = wait(self.running, timeout=renew_every, return_when=FIRST_COMPLETED)
+        if done and len(self.running) > len(done):
+            done |= wait(self.running, timeout=GATHER_S).done
+        for future in done:
+            job = self.running.pop(future)
+            error = future.exception()
+            job.finish(future.result() if error is None else error)
+        self._renew(renew_every)
+
+    def _renew(self, every_s: float) -> None:
+        """Say that we are alive: a claim that is not renewed is taken for that of a worker that died."""
+        if time.monotonic() < self.renews_at:
+            return
+        self.renews_at = time.monotonic() + every_s
+        under_way = [job.message.pk for job in self.running.values() if job.is_send]
+        if under_way:
+            claimed = Message.objects.filter(pk__in=under_way, state=State.SENDING, claimed_by=self.claim_name)
+            claimed.update(retry_after=delivery_status.lease())
+
+    # --- Claims -------------------------------------------------------------------------------------------------------
+    def _claim(self, limit: int) -> tuple[list[Message], bool]:
+        """Claim up to `limit` rows of as many conversations, those first that had no turn yet in this round."""
+        due = waiting().order_by("pk").values_list("pk", "conversation_id")
+        found = list(due.exclude(conversation_id__in=self.served)[:limit])
+        if not found and self.served:
+            self.served.clear()
+            found = list(due[:limit])
+        if not found:
+            return [], False
+        claimed = self._claim_rows([pk for pk, _conversation in found], [pk for _row, pk in found])
+        self.served.update(row.conversation_id for row in claimed)
+        return claimed, len(claimed) < len(found)
+
+    def _claim_rows(self, pks: list[int], conversation_pks: list[int]) -> list[Message]:
+        """Claim those rows that are still due once their conversations are locked; committed when this returns."""
+        with transaction.atomic():
+            locked = list(
+                Conversation.objects.select_for_update(skip_locked=True)
+                .filter(pk__in=conversation_pks)
+                .order_by("pk")
+                .values_list("pk", flat=True)
+            )
+            still_due = list(waiting().filter(pk__in=pks, conversation_id__in=locked).values_list("pk", flat=True))
+            Message.objects.filter(pk__in=still_due, state=State.QUEUED).update(
+                state=State.SENDING,
+                claimed_at=timezone.now(),
+                claimed_by=self.claim_name,
+                attempts=F("attempts") + 1,
+                retry_after=delivery_status.lease(),
+            )
+        related = ("conversation__channel__page", "conversation__contact", "author")
+        mine = Message.objects.filter(pk__in=still_due, state=State.SENDING, claimed_by=self.claim_name)
+        return list(mine.select_related(*related).prefetch_related("attachments").order_by("pk"))

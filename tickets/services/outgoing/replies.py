@@ -1,0 +1,266 @@
+"""Check a reply and put it into the outbox. What an agent may do with one that was not sent is in `undelivered`.
+
+`outbox` sends; the rules are `tickets.rules.sending` and `tickets.rules.window`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.core.files.base import File
+from django.db import transaction
+from django.utils import timezone
+from PIL import Image
+
+from channels_im.messenger import files as file_rules
+from channels_im.models import Page
+from desk.errors import Refused
+from desk.models import User
+from desk.queue import enqueue
+from tickets.models import Attachment, Conversation, Message
+from tickets.rules.sending import ALLOWED, Refusal, SendFacts, Verdict, clean_text, is_blank, may_hold
+from tickets.rules.sending import may_send as decide
+from tickets.rules.window import Window, policy, window
+from tickets.services.conversation import access
+from tickets.services.conversation import messages as message_service
+from tickets.services.conversation.times import now_ms
+from tickets.services.outgoing import collision, delivery_status, held_replies
+
+State, Source = Message.State, Message.Source
+# A key of the composer is stored as it is up to this length, else as its digest; ":<part>" follows it.
+MAX_CLIENT_KEY_CHARACTERS = 56
+ORIENTATION_TAG = 0x0112
+
+
+class ReplyError(Refused):
+    """A reply that may not be sent, or an action on it that is not possible; `verdict` is the rule that said so."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.sentence, verdict.code or "")
+        self.verdict = verdict
+
+
+# --- May this be sent? ------------------------------------------------------------------------------------------------
+def may_send(
+    user: User | None, conversation: Conversation, *, text: str | None = None, files: Sequence[File] = ()
+) -> Verdict:
+    """Return whether `user` (None: Desk itself, no person) may send this in `conversation` now, and if not, why.
+
+    Without `text` and `files` only the conversation is asked about, as the composer does before anything is written.
+    The state of channel, Page and contact is read from the database, not from the objects at hand.
+    """
+    verdict, _checked = _ask(user, conversation.pk, None if text is None else clean_text(text), files)
+    return verdict
+
+
+def window_of(conversation: Conversation, now: datetime | None = None) -> Window:
+    """Return the messaging window of `conversation` at `now`, from the object at hand (no query)."""
+    return window(conversation.last_customer_message_at, now or timezone.now(), settings.META_HUMAN_AGENT)
+
+
+def facts_of(
+    user: User | None,
+    conversation: Conversation,
+    *,
+    author_is_human: bool,
+    now: datetime,
+    sees: access.UserFacts | None = None,
+) -> SendFacts:
+    """Return what decides about `conversation`, which comes with its contact, channel and Page freshly read.
+
+    `sees` is what `access.facts_for(user)` has just answered, for whoever asks for many conversations.
+    """
+    channel, contact = conversation.channel, conversation.contact
+    return SendFacts(
+        window=window_of(conversation, now),
+        channel_deleted=channel.is_deleted,
+        channel_active=channel.is_active,
+        reauth_reason=_reauth_reason(channel.page),
+        contact_blocked=contact.is_blocked,
+        contact_erased=contact.erased_at is not None,
+        is_associated=user is None or _may_answer(sees or access.facts_for(user), conversation),
+        author_is_human=author_is_human,
+    )
+
+
+def _may_answer(sees: access.UserFacts, conversation: Conversation) -> bool:
+    return access.visible(sees, access.ids_of(conversation))
+
+
+def _reauth_reason(page: Page) -> str:
+    if page.is_connected:
+        return "" if page.page_token else "Its access token is missing"
+    return page.get_reauth_reason_display()
+
+
+def _ask(
+    user: User | None, conversation_id: int, text: str | None, files: Sequence[File], hold: bool = False
+) -> tuple[Verdict, list[file_rules.OutgoingFile]]:
+    conversation = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation_id)
+    facts = facts_of(user, conversation, author_is_human=user is not None, now=timezone.now())
+    checked, refusals = _check(files)
+    facts = SendFacts(**{**vars(facts), "text": text, "file_count": len(files), "file_refusals": refusals})
+    return may_hold(facts) if hold else decide(facts), checked
+
+
+def _check(files: Sequence[File]) -> tuple[list[file_rules.OutgoingFile], list[str]]:
+    checked, refusals = [], []
+    for file in files:
+        try:
+            checked.append(file_rules.check_outgoing(file, file.name or ""))
+        except file_rules.FileError as refused:
+            refusals.append(refused.sentence)
+    return checked, refusals
+
+
+# --- Queue ------------------------------------------------------------------------------------------------------------
+def queue_reply(
+    user: User | None,
+    conversation: Conversation,
+    *,
+    text: str = "",
+    files: Sequence[File] = (),
+    reply_to_mid: str = "",
+    client_key: str | None = None,
+    hold: bool = False,
+    seen: int | None = None,
+) -> list[Message]:
+    """Put a reply into the outbox, one message per part (the text first, then each file), and return them in order.
+
+    `text` may have at most 1600 characters (code points) after `clean_text`; `files` are seekable and named, in the
+    limits of the seed's table. `client_key` is made by the composer: the same key again in this conversation returns
+    what it made the first time. With `hold`, what may go out only when the customer writes again is held until then
+    (`holds.release`) instead of refused. `user` None: Desk itself writes, which is no person to Meta.
+
+    Raises ReplyError, or AnsweredMeanwhileError when somebody answered after message `seen` (id). Then nothing is kept.
+    """
+    text = clean_text(text)
+    key = stored_key(client_key)
+    part_count = (0 if is_blank(text) else 1) + len(files)
+    if key and (known := _known_parts(conversation, key)):
+        return known
+    verdict, checked = _ask(user, conversation.pk, text, files, hold)
+    if not verdict.allowed and not (hold and verdict.waits_for_customer and part_count):
+        raise ReplyError(verdict)
+    _check_reply_to(conversation, reply_to_mid)
+    attachments = [_store(file, found) for file, found in zip(files, checked, strict=True)]
+    try:
+        with transaction.atomic():
+            message_service.lock(conversation)
+            if key and (known := _known_parts(conversation, key)):
+                _forget(attachments)
+                return known
+            if conversation.last_customer_message_at is None:  # they never wrote, or were erased while we asked
+                again = may_send(user, conversation)
+                if again.code == Refusal.CONTACT_ERASED:
+                    raise ReplyError(again)
+            if user is not None and seen is not None:
+                collision.require_seen(user, conversation, seen)
+            if not verdict.allowed and policy(window_of(conversation), author_is_human=user is not None):
+                verdict = ALLOWED  # they have written while we asked
+            return _add_parts(user, conversation, text, attachments, reply_to_mid, key, verdict)
+    except BaseException:
+        _forget(attachments)
+        raise
+
+
+def _add_parts(
+    user: User | None,
+    conversation: Conversation,
+    text: str,
+    attachments: list[Attachment],
+    reply_to_mid: str,
+    key: str | None,
+    verdict: Verdict,
+) -> list[Message]:
+    now = now_ms()
+    parts: list[tuple[str, tuple[Attachment, ...]]] = [] if is_blank(text) else [(text, ())]
+    parts += [("", (attachment,)) for attachment in attachments]
+    messages = []
+    for position, (part_text, part_files) in enumerate(parts):
+        message, _created = message_service.add_message(
+            conversation,
+            direction=Message.Direction.OUT,
+            source=Source.SYSTEM if user is None else Source.AGENT,
+            author=user,
+            sent_at=now,
+            state=State.QUEUED if verdict.allowed else State.HELD,
+            reason=verdict.sentence,
+            waits_for_customer=not verdict.allowed,
+            text=part_text,
+            attachments=part_files,
+            reply_to_mid=reply_to_mid if position == 0 else "",
+            client_key=_part_key(key, position),
+        )
+        messages.append(message)
+    if user is not None and conversation.unread_count:
+        conversation.unread_count = 0
+        conversation.save(update_fields=["unread_count"])
+    if verdict.allowed:
+        enqueue(delivery_status.DRAIN_TASK)
+    else:
+        held_replies.refresh(conversation)
+    return messages
+
+
+def stored_key(client_key: str | None) -> str | None:
+    """Return what is kept of a key that a composer or program made; None without one."""
+    key = clean_text(client_key or "")
+    if len(key) > MAX_CLIENT_KEY_CHARACTERS or ":" in key:
+        return hashlib.sha256(key.encode()).hexdigest()[:40]
+    return key or None
+
+
+def _part_key(key: str | None, position: int) -> str | None:
+    return f"{key}:{position}" if key and position else key
+
+
+def _known_parts(conversation: Conversation, key: str) -> list[Message]:
+    # A list of keys and not a prefix: LIKE does not tell upper from lower case on SQLite.
+    keys = [_part_key(key, position) for position in range(1 + settings.DATA_UPLOAD_MAX_NUMBER_FILES)]
+    return list(Message.objects.filter(conversation=conversation, client_key__in=keys).order_by("id"))
+
+
+def _check_reply_to(conversation: Conversation, mid: str) -> None:
+    known = not mid or Message.objects.filter(conversation=conversation, mid=mid).exists()
+    require(known, "The message this replies to is not in this conversation. Choose another one, or reply without it.")
+
+
+def _store(file: File, found: file_rules.OutgoingFile) -> Attachment:
+    """Return an unsaved attachment whose bytes are in the storage under a name of our own."""
+    attachment = Attachment(
+        kind=found.kind,
+        name=found.name,
+        content_type=found.content_type,
+        size=found.size,
+        state=Attachment.State.STORED,
+    )
+    if found.kind == Attachment.Kind.IMAGE:
+        attachment.width, attachment.height = _dimensions(file)
+    file.seek(0)
+    attachment.file.save(file_rules.stored_name(found.type), file, save=False)
+    return attachment
+
+
+def _dimensions(file: File) -> tuple[int | None, int | None]:
+    """Return width and height in pixels as the image is shown, or None and None when Pillow cannot tell."""
+    file.seek(0)
+    try:
+        with Image.open(file, formats=["JPEG", "PNG"]) as image:
+            lies_on_its_side = image.getexif().get(ORIENTATION_TAG) in (5, 6, 7, 8)
+            return image.size[::-1] if lies_on_its_side else image.size
+    except Exception:
+        # Pillow raises nearly anything on damaged input; the file goes out as it is.
+        return None, None
+
+
+def _forget(attachments: Iterable[Attachment]) -> None:
+    for attachment in attachments:
+        attachment.file.delete(save=False)
+
+
+def require(condition: object, sentence: str) -> None:
+    """Raise ReplyError with this sentence when the condition does not hold: not possible in the present state."""
+    if not condition:
+        raise ReplyError(Verdict(False, Refusal.NOT_POSSIBLE, sentence))

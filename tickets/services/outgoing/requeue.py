@@ -1,0 +1,51 @@
+"""What was written earlier is said now: a reply that was held, had failed or did not arrive is queued again."""
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from desk.queue import enqueue
+from tickets.models import Conversation, Message
+from tickets.services.conversation import messages
+from tickets.services.conversation.times import now_ms
+from tickets.services.outgoing import delivery_status
+from tickets.services.webhooks import events
+
+State = Message.State
+
+
+def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> int:
+    """Queue these replies of one conversation, in their order, and return how many; the caller holds its lock.
+
+    They stand at the end of the thread from now on and join the ticket that a reply written now would join (design,
+    Threading), since that is when the customer hears them. Nothing else in the thread moves.
+    """
+    found = dict(replies.order_by("pk").values_list("pk", "ticket_id"))
+    if not found:
+        return 0
+    at = max(now_ms(), conversation.last_message_at or now_ms())
+    ticket_id = messages.ticket_of_reply(conversation, at)
+    moved = {} if ticket_id is None else {"ticket_id": ticket_id}
+    rows = Message.objects.filter(pk__in=found)
+    rows.update(
+        state=State.QUEUED,
+        reason="",
+        waits_for_customer=False,
+        error_code=None,
+        error_subcode=None,
+        fbtrace_id="",
+        attempts=0,
+        retry_after=timezone.now(),
+        claimed_at=None,
+        claimed_by="",
+        sent_at=at,
+        **moved,
+    )
+    if ticket_id is not None:
+        messages.refresh_tickets(conversation, set(found.values()) - {ticket_id})
+    messages.show_as_newest(conversation, rows.prefetch_related("attachments").get(pk=max(found)))
+    conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours"])
+    messages.refresh_waiting(conversation)
+    events.messages_updated(conversation, list(found), "state", "reason", "ticket", "sent_at")
+    messages.announce(conversation)
+    enqueue(delivery_status.DRAIN_TASK)
+    return len(found)

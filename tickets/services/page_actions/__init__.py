@@ -1,0 +1,1 @@
+"""What the Page does besides replying: blocks, reactions, typing and seen."""

@@ -1,0 +1,1 @@
+"""Webhooks and API tokens for other systems."""

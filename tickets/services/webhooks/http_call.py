@@ -1,0 +1,104 @@
+"""One call to a program that is told of an event: where it may go, how it is signed, what came of it.
+
+Touches no database: it runs in threads.
+"""
+
+import hashlib
+import hmac
+import http.client
+import ssl
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from desk.safe_http import AddressError, Exchange, Problem, Target, parse_url
+
+TIMEOUT_S = 10.0
+SENTENCES = {
+    Problem.MALFORMED: "The address is malformed. Write it as https://example.com/path.",
+    Problem.USER_NAME: "The address holds a user name. Leave it out: the signature proves that it is Desk.",
+    Problem.NOT_HTTPS: "Only https addresses are allowed. DESK_EVENT_HOSTS can allow this host by http.",
+    Problem.PRIVATE: "The address leads to a private network. Only DESK_EVENT_HOSTS can allow this host.",
+}
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """What came of a call: the status that was answered, or None; `reason` is empty when it was taken (2xx)."""
+
+    status: int | None
+    reason: str
+
+    @property
+    def taken(self) -> bool:
+        return not self.reason
+
+    @property
+    def is_gone(self) -> bool:
+        """Does the receiver say that it is not there any more, and never will be again?"""
+        return self.status == http.client.GONE
+
+
+def webhook_target(url: str) -> Target:
+    """Return where `url` leads; asks no DNS. Raises AddressError.
+
+    https, to any public host; http, and private addresses, only to hosts that DESK_EVENT_HOSTS names.
+    """
+    if not url.isascii():
+        raise AddressError(Problem.MALFORMED)
+    return parse_url(url, settings.DESK_EVENT_HOSTS)
+
+
+def sentence_for(error: AddressError) -> str:
+    """Return what an administrator reads about an address that is refused."""
+    return SENTENCES[Problem(error.code)]
+
+
+def signature(secrets: Iterable[str], body: bytes, at: int) -> str:
+    """Return the value of Desk-Signature for `body` sent at `at` (Unix seconds): one v1 for each secret."""
+    signed = str(at).encode() + b"." + body
+    marks = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    return ",".join([f"t={at}", *(f"v1={mark}" for mark in marks)])
+
+
+@dataclass(frozen=True)
+class WebhookCall:
+    """Everything a thread needs to tell a program of one event."""
+
+    url: str
+    event_id: str
+    event_type: str
+    body: bytes = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def make(self) -> CallResult:
+        """Send it; never raises what a network or a receiver can do."""
+        try:
+            return self._send(time.monotonic() + TIMEOUT_S)
+        except AddressError as refused:
+            return CallResult(None, sentence_for(refused))
+        except ssl.SSLCertVerificationError:
+            return CallResult(None, "The host could not prove who it is: its certificate is not valid.")
+        except TimeoutError:
+            return CallResult(None, f"No answer within {TIMEOUT_S:.0f} seconds.")
+        except (OSError, http.client.HTTPException, ValueError):
+            return CallResult(None, "The address could not be reached, or broke off.")
+
+    def _send(self, deadline: float) -> CallResult:
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(self.body)),
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "Desk-Event-Id": self.event_id,
+            "Desk-Event-Type": self.event_type,
+            "Desk-Signature": signature(self.secrets, self.body, int(time.time())),
+        }
+        with Exchange(webhook_target(self.url), deadline) as exchange:
+            answer = exchange.request("POST", headers, self.body)
+            if not 200 <= answer.status < 300:
+                moved = "; Desk follows no redirects" if 300 <= answer.status < 400 else ""
+                return CallResult(answer.status, f"The address answered {answer.status}{moved}.")
+            return CallResult(answer.status, "")
