@@ -53,12 +53,12 @@ def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float
         raise AssertionError(f"only {sent.accepted} of {messages} deliveries were answered 200")
     before = tables.count(database, "tickets_message")
     desk.start("worker")
-    first = first_at = None
+    first, first_at = 0, 0.0
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         stored = tables.count(database, "tickets_message") - before
         now = time.perf_counter()
-        if stored and first is None:
+        if stored and not first:
             first, first_at = stored, now
         if stored >= messages:
             break

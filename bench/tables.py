@@ -12,6 +12,7 @@ import psycopg
 @contextmanager
 def connect(database: str) -> Iterator[Any]:
     """Yield a connection that commits each statement; `database` is a PostgreSQL URL or the path of a SQLite file."""
+    connection: Any
     if database.startswith("postgres"):
         connection = psycopg.connect(database.replace("postgres://", "postgresql://", 1), autocommit=True)
     else:

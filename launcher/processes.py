@@ -39,10 +39,10 @@ class Processes:
         self.cwd = cwd
         self.out = out or sys.stdout
         self.stop_requested = threading.Event()
-        self.running: dict[str, subprocess.Popen] = {}
+        self.running: dict[str, subprocess.Popen[str]] = {}
         self._readers: dict[str, threading.Thread] = {}
         self._writing = threading.Lock()
-        self._guard: subprocess.Popen | None = None
+        self._guard: subprocess.Popen[str] | None = None
 
     def pause(self, seconds: float) -> None:
         """Sleep. Raise Stopped as soon as `stop_requested` is set.
@@ -57,7 +57,7 @@ class Processes:
         with self._writing:
             print(f"{name:>8} | {text}", file=self.out, flush=True)
 
-    def start(self, name: str, command: list[str]) -> subprocess.Popen:
+    def start(self, name: str, command: list[str]) -> subprocess.Popen[str]:
         """Start a process as `name`. Raise CannotStart when the program does not exist."""
         try:
             process = subprocess.Popen(
@@ -117,7 +117,7 @@ class Processes:
             self._guard.communicate()
             self._guard = None
 
-    def _stop(self, stopping: dict[str, subprocess.Popen]) -> None:
+    def _stop(self, stopping: dict[str, subprocess.Popen[str]]) -> None:
         for process in stopping.values():
             if process.poll() is None:
                 process.terminate()
@@ -142,19 +142,22 @@ class Processes:
         if self._guard is None:
             command = [sys.executable, str(ROOT / "launcher" / "guard.py")]
             self._guard = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+        pipe = self._guard.stdin
+        assert pipe is not None  # noqa: S101 - started with a pipe
         try:
-            self._guard.stdin.write(line + "\n")
-            self._guard.stdin.flush()
+            pipe.write(line + "\n")
+            pipe.flush()
         except BrokenPipeError:
             return  # the guard was killed; the processes run without it
 
-    def _read(self, name: str, process: subprocess.Popen) -> None:
+    def _read(self, name: str, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101 - started with a pipe
         with process.stdout as lines:
             for line in lines:
                 self.say(line.rstrip("\n"), name)
 
 
-def _signal_group(process: subprocess.Popen, number: int) -> None:
+def _signal_group(process: subprocess.Popen[str], number: int) -> None:
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies

@@ -25,7 +25,7 @@ SHELL = {
 }
 
 
-def test_the_settings_of_the_tests_are_fixed():
+def test_the_settings_of_the_tests_are_fixed() -> None:
     assert settings.META_APP_ID == "100000000000001"
     assert settings.META_GRAPH_URL == "https://graph.facebook.com"
     assert settings.META_HUMAN_AGENT is True
@@ -34,7 +34,7 @@ def test_the_settings_of_the_tests_are_fixed():
     assert not {name for name in os.environ if name.startswith("SANDBOX_")}
 
 
-def test_the_tests_pass_in_a_shell_with_other_settings():
+def test_the_tests_pass_in_a_shell_with_other_settings() -> None:
     test = "tests/test_environment.py::test_the_settings_of_the_tests_are_fixed"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],

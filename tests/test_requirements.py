@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -70,19 +71,19 @@ def imported(folders: list[str]) -> set[str]:
     return found
 
 
-def test_the_product_imports_only_packages_of_its_list():
+def test_the_product_imports_only_packages_of_its_list() -> None:
     found = imported(PRODUCT)
     assert {"django", "requests", "pillow"} <= found
     assert found <= product_list().keys()
 
 
-def test_tests_and_benchmark_import_only_packages_of_the_lists():
+def test_tests_and_benchmark_import_only_packages_of_the_lists() -> None:
     found = imported(TOOLS)
     assert {"pytest", "playwright"} <= found
     assert found <= whole_list().keys()
 
 
-def test_no_package_stands_in_both_lists():
+def test_no_package_stands_in_both_lists() -> None:
     assert not product_list().keys() & listed(read("requirements-dev.txt")).keys()
     assert "-r requirements.txt" in read("requirements-dev.txt").splitlines()
 
@@ -90,25 +91,25 @@ def test_no_package_stands_in_both_lists():
 @pytest.mark.parametrize(
     ("lock", "wanted"), [("requirements.lock", product_list), ("requirements-dev.lock", whole_list)]
 )
-def test_the_lock_file_has_the_versions_of_the_list(lock, wanted):
+def test_the_lock_file_has_the_versions_of_the_list(lock: str, wanted: Callable[[], dict[str, str]]) -> None:
     assert wanted().items() <= locked(read(lock)).items(), "run: make lock"
 
 
-def test_product_and_tests_are_locked_to_the_same_versions():
+def test_product_and_tests_are_locked_to_the_same_versions() -> None:
     product, whole = locked(read("requirements.lock")), locked(read("requirements-dev.lock"))
     assert len(product) > 30
     assert product.items() <= whole.items()
 
 
 @pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
-def test_a_package_that_left_the_list_has_left_the_lock_file(name):
+def test_a_package_that_left_the_list_has_left_the_lock_file(name: str) -> None:
     entries = re.split(r"\n(?=\w)", read(f"{name}.lock"))
     direct = {normal(entry.split("==")[0]) for entry in entries if re.search(rf"# .*-r {name}\.txt$", entry, re.M)}
     assert direct == listed(read(f"{name}.txt")).keys(), "run: make lock"
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
-def test_the_lock_file_names_no_place_of_packages(lock):
+def test_the_lock_file_names_no_place_of_packages(lock: str) -> None:
     assert not re.search(r"://|file:|--(extra-)?index|--find-links|--trusted|\s@\s|\s/", read(lock))
 
 
@@ -121,12 +122,12 @@ def test_the_lock_file_names_no_place_of_packages(lock):
         "django @ https://example.com/django.whl \\\n    --hash=sha256:" + 64 * "0" + "\n",
     ],
 )
-def test_an_entry_without_version_or_hash_is_found(text):
+def test_an_entry_without_version_or_hash_is_found(text: str) -> None:
     with pytest.raises((AssertionError, ValueError)):
         locked(text)
 
 
-def test_a_list_entry_without_version_or_reason_is_found():
+def test_a_list_entry_without_version_or_reason_is_found() -> None:
     for line in ("django  # web framework", "django==5.2.19"):
         with pytest.raises(AssertionError):
             listed(line)

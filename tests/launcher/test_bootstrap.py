@@ -42,7 +42,7 @@ def lock(tmp_path: Path) -> Path:
     return path
 
 
-def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", *map(str, arguments)],
@@ -54,7 +54,7 @@ def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-def bootstrap(python: object, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
+def bootstrap(python: object, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(python), str(BOOTSTRAP), *map(str, arguments)],
         env={**os.environ, **environment},
@@ -68,7 +68,7 @@ def installs(venv: Path) -> int:
     return (venv / "calls").read_text().count("pip install")
 
 
-def test_a_python_that_is_too_old_is_refused_with_the_version_that_is_needed(tmp_path, old_python):
+def test_a_python_that_is_too_old_is_refused_with_the_version_that_is_needed(tmp_path: Path, old_python: Path) -> None:
     result = make("run", f"PYTHON={old_python}", f"VENV={tmp_path / 'none'}")
     assert result.returncode != 0
     assert "Python 3.9 is too old: Desk needs Python 3.11 or newer." in result.stderr
@@ -76,7 +76,7 @@ def test_a_python_that_is_too_old_is_refused_with_the_version_that_is_needed(tmp
     assert "Traceback" not in result.stderr
 
 
-def test_the_sentence_for_an_old_python_names_a_newer_one_on_the_machine(tmp_path, old_python):
+def test_the_sentence_for_an_old_python_names_a_newer_one_on_the_machine(tmp_path: Path, old_python: Path) -> None:
     script(tmp_path / "new" / "python3.11", f'exec "{sys.executable}" "$@"')
     result = bootstrap(
         old_python,
@@ -88,12 +88,12 @@ def test_the_sentence_for_an_old_python_names_a_newer_one_on_the_machine(tmp_pat
     assert "make run PYTHON=python3.11" in result.stderr
 
 
-def test_an_old_python_can_start_an_environment_that_has_a_new_one(old_python, venv, lock):
+def test_an_old_python_can_start_an_environment_that_has_a_new_one(old_python: Path, venv: Path, lock: Path) -> None:
     result = bootstrap(old_python, venv, lock, "run")
     assert result.returncode == 0, result.stderr
 
 
-def test_an_old_python_can_parse_the_file():
+def test_an_old_python_can_parse_the_file() -> None:
     source = BOOTSTRAP.read_bytes()
     source.decode("ascii")
     tree = ast.parse(source, feature_version=(3, 7))
@@ -101,14 +101,14 @@ def test_an_old_python_can_parse_the_file():
     assert not [node for node in ast.walk(tree) if isinstance(node, newer)]
 
 
-def test_no_python_at_all_is_one_sentence():
+def test_no_python_at_all_is_one_sentence() -> None:
     result = make("run", "PYTHON=no-such-python")
     assert result.returncode != 0
     assert "There is no no-such-python on this machine" in result.stderr
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
-def test_a_python_without_venv_is_refused_with_the_package_of_debian(tmp_path, module):
+def test_a_python_without_venv_is_refused_with_the_package_of_debian(tmp_path: Path, module: str) -> None:
     (tmp_path / f"{module}.py").write_text("raise ImportError\n")
     result = bootstrap(sys.executable, tmp_path / "none", ROOT / "requirements.lock", "run", PYTHONPATH=str(tmp_path))
     assert result.returncode == 1
@@ -118,7 +118,7 @@ def test_a_python_without_venv_is_refused_with_the_package_of_debian(tmp_path, m
     assert "Traceback" not in result.stderr
 
 
-def test_packages_are_installed_once_and_again_when_the_lock_file_changes(venv, lock):
+def test_packages_are_installed_once_and_again_when_the_lock_file_changes(venv: Path, lock: Path) -> None:
     for _ in range(2):
         assert bootstrap(sys.executable, venv, lock, "run").returncode == 0
     assert installs(venv) == 1
@@ -128,7 +128,7 @@ def test_packages_are_installed_once_and_again_when_the_lock_file_changes(venv, 
     assert "--require-hashes -r" in (venv / "calls").read_text()
 
 
-def test_a_failing_pip_is_one_sentence_and_tried_again(venv, lock):
+def test_a_failing_pip_is_one_sentence_and_tried_again(venv: Path, lock: Path) -> None:
     fails = script(venv / "bin" / "python", f'echo "$@" >> "{venv}/calls"; case "$*" in *install*) exit 1;; esac')
     result = bootstrap(sys.executable, venv, lock, "run")
     assert result.returncode == 1
