@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line for Desk."""
+"""Run Django's management commands for Desk."""
 
 import os
 import platform
@@ -7,6 +7,7 @@ import sys
 
 
 def main() -> None:
+    """Run the command, or exit with the reason when a required setting is missing."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
     if sys.argv[1:] in (["version"], ["--version"]):
         print_version()
@@ -18,7 +19,7 @@ def main() -> None:
     try:
         _ = settings.INSTALLED_APPS
     except ImproperlyConfigured as error:
-        # Django would continue without the apps, and some commands would then fail with an unrelated error.
+        # Django would continue without its apps, and some commands would fail with a misleading error.
         sys.exit(str(error))
     execute_from_command_line(sys.argv)
 

@@ -1,4 +1,4 @@
-"""Answer `/healthz` (the process takes requests) and `/readyz` (database, worker and queues)."""
+"""Health checks: `/healthz` for the process, `/readyz` for database, worker and queues."""
 
 import logging
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def seconds(span: timedelta) -> float:
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer 200: this process takes requests. Reads neither database nor cache."""
+    """Answer 200: this process accepts requests. Checks nothing else."""
     return JsonResponse({"status": "ok", "version": __version__})
 
 
