@@ -41,8 +41,10 @@ lint:
 	$(BOOTSTRAP) requirements-dev.txt $@
 	@"$(IN)" -m ruff check .
 	@"$(IN)" -m ruff format --check .
+	@"$(VENV)/bin/djangofmt" --check templates && "$(VENV)/bin/djangofmt" check templates
 
 format:
 	$(BOOTSTRAP) requirements-dev.txt $@
 	@"$(IN)" -m ruff check --fix .
 	@"$(IN)" -m ruff format .
+	@"$(VENV)/bin/djangofmt" check --fix templates && "$(VENV)/bin/djangofmt" templates

@@ -5,12 +5,13 @@ from django.test import Client
 
 from desk.models import User
 from tests.factories import PASSWORD, make_admin, make_agent
+from tests.pages import html_of
 
 LOGIN = "/accounts/login/"
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def log_in(client, username, password=PASSWORD, **fields):

@@ -22,6 +22,7 @@ from tests.factories import (
     make_page,
     receive,
 )
+from tests.pages import html_of
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def setup(administrator):
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 # --- The first page

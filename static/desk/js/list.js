@@ -200,7 +200,7 @@ function showViews(fresh) {
   if (!fresh) return;
   const nav = views();
   nav.dataset.unread = fresh.dataset.unread;
-  if (nav.innerHTML !== fresh.innerHTML) {
+  if (nav.innerHTML.trim() !== fresh.innerHTML.trim()) {
     const focused = nav.contains(document.activeElement) && document.activeElement.dataset.view;
     nav.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
     window.htmx.process(nav);

@@ -214,8 +214,8 @@ const shown = new WeakMap();
 
 /** Replace the content when it differs, unless the agent is in the middle of something there. */
 function replaceQuietly(target, source) {
-  const html = source.innerHTML;
-  if (shown.get(target) === html || target.innerHTML === html) return;
+  const html = source.innerHTML.trim(); // the blanks around it depend on the template that includes it
+  if (shown.get(target) === html || target.innerHTML.trim() === html) return;
   const focused = target.contains(document.activeElement) ? document.activeElement : null;
   if (target.querySelector("details[open]:not([data-reopens])") || focused?.matches("input, textarea, select")) return;
   shown.set(target, html);

@@ -7,6 +7,7 @@ from channels_im.models import Channel, ChannelDraft, Page
 from desk.models import Department
 from tests.channels_im.setup.files import noise_png, picture, upload
 from tests.factories import make_channel, make_page, make_user
+from tests.pages import html_of
 
 URL = "/admin/instant-messaging/messenger/add/"
 TASKS = ["MESSAGING", "MODERATE"]
@@ -22,7 +23,7 @@ def form(page, department, /, **changes):
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def test_a_channel_is_created_and_its_page_is_to_be_subscribed(setup, departments, berg, administrator):

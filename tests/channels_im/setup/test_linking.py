@@ -10,12 +10,13 @@ from channels_im.services import linking
 from desk.models import User
 from tests.channels_im.setup.fake_meta import CALLBACK, GRAPH, TASKS, error
 from tests.channels_im.setup.files import upload
+from tests.pages import html_of
 
 ADD = "/admin/instant-messaging/messenger/add/"
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def nothing_is_linked():

@@ -9,6 +9,7 @@ import responses
 
 from desk.models import User
 from tests.factories import NOON
+from tests.pages import html_of
 from tests.tickets.erasing.person import PSID, erase
 from tickets import tasks
 from tickets.models import Erasure, Moderation
@@ -48,14 +49,14 @@ def alice():
 
 def asked(setup, conversation) -> str:
     """What the page says before the person is erased."""
-    return setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/").content.decode()
+    return html_of(setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/"))
 
 
 def receipt_of(setup, conversation) -> str:
     """Erase, and return the receipt as it is shown; the download says the same."""
     address = erase(setup, conversation).url
-    line = re.search(r"Block at Facebook.*?</dd>", setup.get(address).content.decode())
-    kept = re.search(r"Block at Facebook.*?</dd>", setup.get(f"{address}?download").content.decode())
+    line = re.search(r"Block at Facebook.*?</dd>", html_of(setup.get(address)))
+    kept = re.search(r"Block at Facebook.*?</dd>", html_of(setup.get(f"{address}?download")))
     assert (line and line[0]) == (kept and kept[0])
     return line[0] if line else ""
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from channels_im.models import ChannelAgent
 from tests.factories import receive
+from tests.pages import html_of
 from tickets.models import Message
 from tickets.services import replies
 from tickets.services.answered import AnsweredMeanwhile
@@ -43,8 +44,8 @@ def seen(conversation) -> int:
 def send(client, conversation, text, seen, status=200, headers=HX, **fields):
     fields = {"text": text, "kind": "reply", "seen": seen, **fields}
     response = client.post(f"/inbox/{conversation.pk}/reply/", fields, headers=headers)
-    assert response.status_code == status, response.content.decode()
-    return response.content.decode()
+    assert response.status_code == status, html_of(response)
+    return html_of(response)
 
 
 def answers(conversation) -> list[str]:
@@ -122,8 +123,8 @@ def test_without_scripts_the_page_comes_back_with_text_reason_and_what_is_seen_n
 def test_the_page_says_who_else_answered_and_not_what_one_wrote_oneself(alice, bob, desk, conversation):
     replies.queue_reply(desk.alice, conversation, text="Of Alice")
     replies.queue_reply(desk.bob, conversation, text="Of Bob")
-    assert re.findall(r'data-by="(.+?)"', alice.get(f"/inbox/{conversation.pk}/").content.decode()) == ["Bob"]
-    assert re.findall(r'data-by="(.+?)"', bob.get(f"/inbox/{conversation.pk}/").content.decode()) == ["Alice"]
+    assert re.findall(r'data-by="(.+?)"', html_of(alice.get(f"/inbox/{conversation.pk}/"))) == ["Bob"]
+    assert re.findall(r'data-by="(.+?)"', html_of(bob.get(f"/inbox/{conversation.pk}/"))) == ["Alice"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -162,8 +163,8 @@ def late(request, desk, conversation):
 
 def choose(client, address, status=200, headers=HX, **fields):
     response = client.post(address, fields, headers=headers)
-    assert response.status_code == status, response.content.decode()
-    return response.content.decode()
+    assert response.status_code == status, html_of(response)
+    return html_of(response)
 
 
 def state_of(message) -> str:
@@ -205,8 +206,8 @@ def test_without_scripts_the_page_asks_with_a_button_that_sends(alice, desk, con
     replies.queue_reply(desk.bob, conversation, text="No, never")
     html = choose(alice, address, 409, headers={})
     assert "was written before that and was not sent. Does it still fit?" in html
-    action, value = re.search(r'formaction="([^"]+)" name="seen" value="(\d+)">Send all the same', html).groups()
+    action, value = re.search(r'formaction="([^"]+)" name="seen" value="(\d+)"> Send all the same', html).groups()
     assert action == address
     choose(alice, action, 302, headers={}, seen=value)
     assert state_of(message) == "queued"
-    assert "Send all the same" not in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "Send all the same" not in html_of(alice.get(f"/inbox/{conversation.pk}/"))

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from channels_im.models import Channel
 from desk.models import User
+from tests.pages import html_of
 from tickets.models import Conversation, Ticket
 
 from . import world
@@ -28,7 +29,7 @@ def do(client: Client, what: str, *rows: Conversation, **fields):
 
 def sentence(response) -> str:
     assert response.status_code == 200, response.content
-    return re.search(r'id="fresh-sentence">(.*?)</p>', response.content.decode()).group(1)
+    return re.search(r'id="fresh-sentence">(.*?)</p>', html_of(response)).group(1)
 
 
 def statuses(*rows: Conversation) -> list[str]:
@@ -99,7 +100,7 @@ def test_nothing_of_a_colleagues_channel_is_changed_or_shown(alice, desk, three,
     before = Conversation.objects.filter(pk=secret.pk).values().get(), statuses(secret)
     response = do(alice, what, secret, three[0])
     assert "1 not: not open to you any more." in sentence(response)
-    assert "Secret" not in response.content.decode()
+    assert "Secret" not in html_of(response)
     assert (Conversation.objects.filter(pk=secret.pk).values().get(), statuses(secret)) == before
     response = alice.post(BULK, {"do": what, "id": [10**15]}, headers=HX)
     assert "1 not: not open to you any more." in sentence(response)
@@ -119,7 +120,7 @@ def test_none_and_too_many_are_refused_in_words(alice, three, amount, words):
     known = [row.pk for row in three][:amount]
     response = alice.post(BULK, {"do": "close", "id": [*known, *range(10**9, 10**9 + amount - len(known))]}, headers=HX)
     assert response.status_code == 422
-    assert words in response.content.decode()
+    assert words in html_of(response)
     assert statuses(*three) == ["open"] * 3
 
 
@@ -150,7 +151,7 @@ def test_only_a_post_of_somebody_who_is_logged_in_changes_anything(alice, desk, 
 def test_without_a_script_the_list_comes_back_with_the_sentence(alice, three):
     response = alice.post(BULK, {"do": "close", "id": [three[0].pk], "list": "view=ended"}, follow=True)
     assert ids(response) == [three[0].pk]
-    assert "1 closed." in response.content.decode()
+    assert "1 closed." in html_of(response)
 
 
 def test_the_colleagues_offered_are_those_of_ones_channels(alice, desk):
@@ -158,7 +159,7 @@ def test_the_colleagues_offered_are_those_of_ones_channels(alice, desk):
     world.make_agent("erik")
     gone = world.make_agent("finn", desk.sales)
     User.objects.filter(pk=gone.pk).update(is_active=False)
-    offered = re.findall(r"<bdi>(.*?)</bdi>", alice.get("/inbox/bulk/colleagues/", headers=HX).content.decode())
+    offered = re.findall(r"<bdi>(.*?)</bdi>", html_of(alice.get("/inbox/bulk/colleagues/", headers=HX)))
     assert offered == ["Dora"]
 
 

@@ -12,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 from PIL import Image
 
+from tests.pages import one_line
 from tickets.models import Attachment, Message
 from tickets.services import exporting
 
@@ -39,7 +40,7 @@ def download(client, conversation, **fields) -> zipfile.ZipFile:
 
 
 def page_of(archive: zipfile.ZipFile) -> str:
-    return archive.read("conversation.html").decode()
+    return one_line(archive.read("conversation.html").decode())
 
 
 class Tags(HTMLParser):
@@ -80,7 +81,7 @@ def test_everything_that_was_said_is_on_the_page(desk, alice, conversation):
         "v.mov",
         "60.0\xa0MB",
         "“v.mov” has 60 MB.",
-        "Not sent: The window is closed.",
+        "Not sent — The window is closed.",
         "Wednesday 4 March 2026",
     ):
         assert words in page

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from channels_im.models import ChannelAgent
 from desk.models import LiveEvent
+from tests.pages import html_of
 from tickets.models import Looking, Message
 from tickets.services import access, looking
 
@@ -39,7 +40,7 @@ def bob(desk, as_user):
 
 def look(client, conversation, page=ONE, status=200, **fields) -> str:
     response = client.post(f"/inbox/{conversation.pk}/onlookers/", {"page": page, **fields}, headers=HX)
-    assert response.status_code == status, response.content.decode()
+    assert response.status_code == status, html_of(response)
     return words(response)
 
 
@@ -48,7 +49,7 @@ def seen_by(client, conversation) -> str:
 
 
 def words(response) -> str:
-    text = re.sub(r'<span class="onlookers".*</span></span>', "", response.content.decode())
+    text = re.sub(r'<span class="onlookers".*</span> </span>', "", html_of(response))
     return " ".join(re.sub(r"<[^>]+>", "", text).split())
 
 
@@ -112,9 +113,9 @@ def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation)
         user.first_name = f"<b>{number}</b>"
         user.save()
         ChannelAgent.objects.create(channel=desk.shop, agent=user.agent)
-        html = as_user(user).post(f"/inbox/{conversation.pk}/onlookers/", {"page": f"{number:032}"}).content.decode()
+        html = html_of(as_user(user).post(f"/inbox/{conversation.pk}/onlookers/", {"page": f"{number:032}"}))
         assert "<b>" not in html
-    html = alice.get(f"/inbox/{conversation.pk}/onlookers/").content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/onlookers/"))
     assert "&lt;b&gt;0&lt;/b&gt;, &lt;b&gt;1&lt;/b&gt; and 3 others</bdi> are looking too" in html
 
 
@@ -172,7 +173,7 @@ def test_the_picker_shows_who_is_online_first(alice, bob, desk, conversation):
     carla = world.make_agent("carla", desk.sales)
     ChannelAgent.objects.create(channel=desk.shop, agent=carla.agent)
     bob.post("/inbox/me/", {"presence": "away"}, headers=HX)
-    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/"))
     shown = re.findall(r'class="presence" data-presence="(\w+)" data-presence-of="(\d+)"', html)
     assert shown == [("online", str(carla.pk)), ("away", str(desk.bob.pk))]
 
@@ -228,13 +229,13 @@ def test_news_since_nonsense_are_none(alice, conversation, since):
 def test_the_command_bar_finds_people_and_tickets_of_ones_own_only(alice, desk, conversation):
     world.make_conversation(desk.service, "Rosa of the other channel")
     for words_typed in ("rosa", f"%23{conversation.current_ticket_id}"):
-        html = alice.get(f"/inbox/find/?q={words_typed}", headers=HX).content.decode()
+        html = html_of(alice.get(f"/inbox/find/?q={words_typed}", headers=HX))
         assert re.findall(r'data-open-conversation="(\d+)"', html) == [str(conversation.pk)]
-    assert alice.get("/inbox/find/?q=", headers=HX).content.decode().strip() == ""
+    assert html_of(alice.get("/inbox/find/?q=", headers=HX)).strip() == ""
 
 
 def test_the_sheet_of_shortcuts_and_the_keys_are_the_same(desk, as_user):
-    html = as_user(desk.root).get("/inbox/").content.decode()
+    html = html_of(as_user(desk.root).get("/inbox/"))
     sheet = html[html.index('id="keys"') : html.index('id="commands"')]
     shown = {tuple(re.findall(r"<kbd>(.+?)</kbd>", line)) for line in re.findall(r"<dt>(.+?)</dt>", sheet)}
     by_browser = {("Ctrl", "K"), ("Ctrl", "Enter"), ("Enter",), ("Esc",)}

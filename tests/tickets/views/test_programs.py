@@ -13,6 +13,7 @@ from rest_framework.authtoken.models import Token
 
 from desk.models import User
 from tests import factories
+from tests.pages import html_of
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.services import event_subscriptions
 
@@ -49,7 +50,7 @@ def staff(*codenames: str) -> User:
 
 
 def text(response: Any) -> str:
-    return response.content.decode()
+    return html_of(response)
 
 
 def history() -> list[str]:
