@@ -41,10 +41,10 @@ lint:
 	$(BOOTSTRAP) requirements-dev.txt $@
 	@"$(IN)" -m ruff check .
 	@"$(IN)" -m ruff format --check .
-	@"$(VENV)/bin/djangofmt" --check templates && "$(VENV)/bin/djangofmt" check templates
+	@"$(VENV)/bin/djangofmt" --check templates && "$(VENV)/bin/djangofmt" check templates && "$(VENV)/bin/biome" check --error-on-warnings
 
 format:
 	$(BOOTSTRAP) requirements-dev.txt $@
 	@"$(IN)" -m ruff check --fix .
 	@"$(IN)" -m ruff format .
-	@"$(VENV)/bin/djangofmt" check --fix templates && "$(VENV)/bin/djangofmt" templates
+	@"$(VENV)/bin/djangofmt" check --fix templates && "$(VENV)/bin/djangofmt" templates && "$(VENV)/bin/biome" check --write

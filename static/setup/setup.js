@@ -2,7 +2,8 @@
 document.documentElement.classList.add("scripted");
 
 // Facebook adds #_=_ to the address it returns to.
-if (window.location.hash === "#_=_") window.history.replaceState(null, "", window.location.pathname + window.location.search);
+if (window.location.hash === "#_=_")
+  window.history.replaceState(null, "", window.location.pathname + window.location.search);
 
 const MEGABYTE = 1048576;
 
@@ -195,7 +196,8 @@ for (const select of document.querySelectorAll("select[data-submit]")) {
 // --- Django's picker of groups and permissions names its filter by a picture: a name needs a role. It is made on load too,
 // by a script before this one.
 window.addEventListener("load", () => {
-  for (const picture of document.querySelectorAll(".search-label-icon[aria-label]")) picture.setAttribute("role", "img");
+  for (const picture of document.querySelectorAll(".search-label-icon[aria-label]"))
+    picture.setAttribute("role", "img");
 });
 
 // --- Receipts: printing needs a script, so the button is not there without one.

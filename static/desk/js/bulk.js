@@ -38,11 +38,13 @@ function show() {
     item.classList.toggle("row-item--picked", box.checked);
   }
   const isOn = isPicking || list.picked.size > 0;
-  if (isOn && bar.hidden) bar.style.minHeight = `${document.getElementById("rows").getBoundingClientRect().top - strip.getBoundingClientRect().top}px`;
+  if (isOn && bar.hidden)
+    bar.style.minHeight = `${document.getElementById("rows").getBoundingClientRect().top - strip.getBoundingClientRect().top}px`;
   bar.hidden = !isOn;
   strip.classList.toggle("strip--picking", isOn);
   count.textContent = list.picked.size ? `${list.picked.size} selected` : "Select conversations";
-  for (const control of bar.querySelectorAll("[data-do], summary")) control.toggleAttribute("disabled", !list.picked.size);
+  for (const control of bar.querySelectorAll("[data-do], summary"))
+    control.toggleAttribute("disabled", !list.picked.size);
   document.getElementById("bulk-all").hidden = items().every((item) => list.picked.has(idOf(item)));
 }
 
@@ -60,7 +62,10 @@ export function end() {
 
 /** Select, or no longer, the row that has the focus, is pointed at or is open. */
 export function toggleHere() {
-  const item = document.activeElement.closest(".row-item") ?? strip.querySelector(".row-item:hover") ?? strip.querySelector(".row-item:has([aria-current])");
+  const item =
+    document.activeElement.closest(".row-item") ??
+    strip.querySelector(".row-item:hover") ??
+    strip.querySelector(".row-item:has([aria-current])");
   if (item) toggle(item, !list.picked.has(idOf(item)), false);
 }
 

@@ -69,7 +69,11 @@ function ready() {
 
 function matching(commands, typed) {
   const wanted = typed.toLowerCase().split(/\s+/).filter(Boolean);
-  const begins = (words, word) => words.toLowerCase().split(/[\s:/-]+/).some((part) => part.startsWith(word));
+  const begins = (words, word) =>
+    words
+      .toLowerCase()
+      .split(/[\s:/-]+/)
+      .some((part) => part.startsWith(word));
   return commands.filter(({ words }) => wanted.every((word) => begins(words, word.replace(/^\//, ""))));
 }
 
@@ -106,7 +110,7 @@ function draw(marked = 0) {
     ["Canned replies", matching(ready(), typed).slice(0, MOST_CANNED).map(option)],
   ].filter(([, found]) => found.length);
   list.replaceChildren(...groups.flatMap(([words, found]) => [heading(words), ...found]));
-  options().forEach((item, index) => (item.id = `command-${index}`));
+  for (const [index, item] of options().entries()) item.id = `command-${index}`;
   document.getElementById("command-none").hidden = groups.length > 0;
   mark(marked);
 }
@@ -116,7 +120,7 @@ const options = () => [...list.querySelectorAll("[role=option]")];
 function mark(index) {
   const all = options();
   active = all.length ? (index + all.length) % all.length : 0;
-  all.forEach((item, at) => item.setAttribute("aria-selected", String(at === active)));
+  for (const [at, item] of all.entries()) item.setAttribute("aria-selected", String(at === active));
   if (all.length) field.setAttribute("aria-activedescendant", all[active].id);
   else field.removeAttribute("aria-activedescendant");
   const first = active === 0 ? list.firstElementChild : all[active];

@@ -26,7 +26,8 @@ let sending = false;
 const element = (id) => document.getElementById(id);
 const kind = () => form.elements.kind.value;
 const replyText = () => (current === "reply" ? text.value : written.reply);
-const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const newKey = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const json = (id) => JSON.parse(element(id)?.textContent || "null");
 
 export function start() {
@@ -95,7 +96,9 @@ function check() {
   const over = isReply && weight > limit;
   const count = element("composer-count");
   count.hidden = !isReply || weight < limit * WARN_FROM;
-  count.textContent = over ? `${weight - limit} over ${limit.toLocaleString("en")}` : `${weight} / ${limit.toLocaleString("en")}`;
+  count.textContent = over
+    ? `${weight - limit} over ${limit.toLocaleString("en")}`
+    : `${weight} / ${limit.toLocaleString("en")}`;
   count.classList.toggle("composer__count--over", over);
   const button = element("composer-split");
   button.hidden = !over || gate.isShut();
@@ -103,7 +106,11 @@ function check() {
   const nothing = !text.value.trim() && !(isReply && files.count());
   const unfit = isReply && (over || files.hasRefused() || gate.isShut());
   element("composer-send").disabled = nothing || unfit || sending;
-  element("composer-send").querySelector("span").textContent = !isReply ? "Add note" : gate.isHolding() ? "Hold until they write" : "Send";
+  element("composer-send").querySelector("span").textContent = !isReply
+    ? "Add note"
+    : gate.isHolding()
+      ? "Hold until they write"
+      : "Send";
   element("composer-more").hidden = !isReply || gate.isHolding();
   element("composer-more").querySelector("button").disabled = nothing || unfit || sending;
 }
@@ -113,7 +120,8 @@ function hint() {
   element("composer-hint").textContent = ctrl ? "Ctrl+Enter sends" : "Enter sends, Shift+Enter starts a new line";
   const closes = element("gate").dataset.closes;
   const rest = closes ? Date.parse(closes) - Date.now() : 0;
-  const name = kind() === "note" ? text.dataset.noteWords : gate.isHolding() ? text.dataset.holdWords : text.dataset.replyWords;
+  const name =
+    kind() === "note" ? text.dataset.noteWords : gate.isHolding() ? text.dataset.holdWords : text.dataset.replyWords;
   text.placeholder = kind() === "reply" && rest > 0 ? `${name} · ${left(rest)} left` : name;
 }
 
@@ -138,7 +146,7 @@ function onKey(event) {
 }
 
 /** Esc: returns whether it was used up here. */
-export function escape(event) {
+export function onEscape(event) {
   if (!form || !form.contains(event.target)) return false;
   if (form.elements.reply_to_mid.value) {
     dropQuote();
@@ -232,7 +240,11 @@ export function saveNow() {
   saved = words;
   const state = element("draft-state");
   const id = thread.current()?.id;
-  fetchPart(form.dataset.draft, { method: "POST", body: new URLSearchParams({ text: words }), keepalive: words.length < 15_000 })
+  fetchPart(form.dataset.draft, {
+    method: "POST",
+    body: new URLSearchParams({ text: words }),
+    keepalive: words.length < 15_000,
+  })
     .then((response) => {
       if (!response.ok) throw new Error("not saved");
       state.textContent = words.trim() ? "Draft saved" : "";
@@ -291,7 +303,7 @@ async function send(words, { withFiles, rest = "", closes = false }) {
   }
   finish();
   if (answer.status === 200) {
-    taken(answer, own, rest);
+    taken(answer, own);
     return true;
   }
   setKind(own.kind);
@@ -312,7 +324,7 @@ function finish() {
   files.progress(null);
 }
 
-function taken(answer, own, rest) {
+function taken(answer, own) {
   form.elements.client_key.value = newKey();
   answered.clear();
   signs.sent();
@@ -345,9 +357,13 @@ function refused(answer, typed) {
   if (answer.status === 422) form.elements.client_key.value = newKey(); // nothing was kept under the old one
   if (answer.status === 409) answered.asked(parse(answer.body).querySelector("[data-id]"));
   else if (answer.status === 422) reason.textContent = parse(answer.body).body.textContent.trim();
-  else if (answer.status === 0) reason.textContent = "The server cannot be reached. Your text is still here: send it again when you are back online.";
-  else if (answer.status === 404) reason.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
-  else if (answer.status === 413) reason.textContent = "These files are too big to be sent together. Send them one by one.";
+  else if (answer.status === 0)
+    reason.textContent =
+      "The server cannot be reached. Your text is still here: send it again when you are back online.";
+  else if (answer.status === 404)
+    reason.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
+  else if (answer.status === 413)
+    reason.textContent = "These files are too big to be sent together. Send them one by one.";
   else reason.textContent = `That did not work (error ${answer.status}). Your text is still here: try again.`;
   element("composer-error").replaceChildren(...(answer.status === 409 ? [] : [reason]));
   saved = null;

@@ -121,7 +121,10 @@ function tile(one) {
   else picture.textContent = (one.file.name.split(".").pop() || "?").slice(0, 4).toUpperCase();
   const main = document.createElement("span");
   main.className = "tile__main";
-  for (const [style, words] of [["tile__name", one.file.name], ["tile__sub", verdictOf(one)]]) {
+  for (const [style, words] of [
+    ["tile__name", one.file.name],
+    ["tile__sub", verdictOf(one)],
+  ]) {
     const line = document.createElement("span");
     line.className = style;
     line.textContent = words;

@@ -94,7 +94,10 @@ export function confirmChoice(question, label) {
   const form = document.createElement("form");
   form.method = "dialog";
   form.className = "sheet__foot";
-  for (const [value, words, style] of [["", "Cancel", "button"], ["yes", label, "button button--primary"]]) {
+  for (const [value, words, style] of [
+    ["", "Cancel", "button"],
+    ["yes", label, "button button--primary"],
+  ]) {
     const button = document.createElement("button");
     Object.assign(button, { value, textContent: words, className: style });
     form.append(button);

@@ -55,7 +55,8 @@ function show() {
 
 /** The window has closed since the server was last asked: ask it. */
 document.addEventListener("desk:tick", () => {
-  const isOver = form?.isConnected && gate().dataset.state === "open" && Date.parse(gate().dataset.closes) <= Date.now();
+  const isOver =
+    form?.isConnected && gate().dataset.state === "open" && Date.parse(gate().dataset.closes) <= Date.now();
   if (isOver) thread.refresh().catch(() => {});
 });
 

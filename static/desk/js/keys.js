@@ -85,10 +85,10 @@ const places = {
   s: () => document.querySelector(".rail [data-place=setup]")?.click(),
 };
 
-function escape(event) {
+function onEscape(event) {
   if (document.querySelector("dialog[open]")) return; // the browser closes it
   if (closeFloating()) return;
-  if (composer.escape(event)) return;
+  if (composer.onEscape(event)) return;
   if (isTyping(event.target)) event.target.blur();
   else if (!bulk.end() && thread.current()) nav.close();
 }
@@ -111,10 +111,11 @@ export function start() {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     if (event.key === "Escape") {
-      escape(event);
+      onEscape(event);
       return;
     }
-    const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k";
+    const isCommand =
+      (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k";
     if (isCommand) {
       event.preventDefault();
       commands.toggle();

@@ -254,7 +254,10 @@ export function start(openId) {
     hovering = false;
     flushIfQuiet();
   });
-  strip.addEventListener("scroll", (event) => event.target.id === "rows" && flushIfQuiet(), { capture: true, passive: true });
+  strip.addEventListener("scroll", (event) => event.target.id === "rows" && flushIfQuiet(), {
+    capture: true,
+    passive: true,
+  });
   button.addEventListener("click", () => {
     flush();
     rows().scrollTo({ top: 0, behavior: "smooth" });

@@ -53,7 +53,7 @@ const overdueRows = () => [...changed.keys()].filter((id) => performance.now() -
 function rowChanged(id) {
   changed.set(id, changed.get(id) ?? performance.now());
   if (list.isSearching()) listPump.ask();
-  else overdue ??= setTimeout(askOverdue, OVERDUE + 100);
+  else if (overdue === null) overdue = setTimeout(askOverdue, OVERDUE + 100);
 }
 
 function askOverdue() {
@@ -70,7 +70,8 @@ function showRow(told) {
 }
 
 function showPresence({ user, presence }) {
-  for (const mark of document.querySelectorAll(`[data-presence-of="${Number(user)}"]`)) mark.dataset.presence = presence;
+  for (const mark of document.querySelectorAll(`[data-presence-of="${Number(user)}"]`))
+    mark.dataset.presence = presence;
 }
 
 function up() {

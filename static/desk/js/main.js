@@ -24,7 +24,11 @@ async function submitted(event) {
   const closeForm = () => foldAway(pressed.closest("details.inline-edit, details.transfer"));
   pressed.disabled = true;
   try {
-    for (let asked; (asked = await thread.settle(pressed.formAction, fields, closeForm)); fields.set("seen", asked.dataset.id)) {
+    for (
+      let asked;
+      (asked = await thread.settle(pressed.formAction, fields, closeForm));
+      fields.set("seen", asked.dataset.id)
+    ) {
       if (!(await confirmChoice(asked.textContent, "Send all the same"))) return;
     }
     if (pressed.name === "unread") nav.close();
@@ -97,7 +101,9 @@ function preferences() {
 }
 
 document.getElementById("post").addEventListener("submit", submitted);
-document.getElementById("download").addEventListener("submit", (event) => setTimeout(foldAway, 0, event.submitter.closest("details")));
+document
+  .getElementById("download")
+  .addEventListener("submit", (event) => setTimeout(foldAway, 0, event.submitter.closest("details")));
 document.addEventListener("click", clicked);
 document.addEventListener("keydown", entered);
 startFrame();

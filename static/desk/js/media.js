@@ -22,6 +22,8 @@ export function checkAll(root) {
 }
 
 export function start() {
-  document.addEventListener("error", (event) => event.target.matches?.(PLAYERS) && check(event.target), { capture: true });
+  document.addEventListener("error", (event) => event.target.matches?.(PLAYERS) && check(event.target), {
+    capture: true,
+  });
   checkAll(document);
 }

@@ -47,7 +47,8 @@ export async function open(id, { push = true, focus = "thread", message = null }
     if (focus === "thread") document.getElementById("thread").focus({ preventScroll: true });
     if (focus === "composer") composer.focus();
   } catch (error) {
-    if (!(error instanceof Gone) && turn === wanted) toast("The server cannot be reached. Try again in a moment.", true);
+    if (!(error instanceof Gone) && turn === wanted)
+      toast("The server cannot be reached. Try again in a moment.", true);
   } finally {
     clearTimeout(late);
     if (turn === wanted) slot.classList.remove("conversation--loading");

@@ -26,7 +26,8 @@ export class Pump {
   }
 
   wait() {
-    const pause = document.visibilityState === "hidden" ? Math.max(HIDDEN, this.pause(this.took)) : this.pause(this.took);
+    const pause =
+      document.visibilityState === "hidden" ? Math.max(HIDDEN, this.pause(this.took)) : this.pause(this.took);
     return Math.max(SOON + Math.random() * this.spread(), this.last + pause - performance.now());
   }
 

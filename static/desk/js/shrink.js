@@ -19,7 +19,8 @@ export async function shrink(file, limit) {
       let smallest = Infinity;
       for (const quality of isPng ? [undefined] : QUALITIES) {
         const blob = await drawn(picture, scale, file.type, quality);
-        if (blob.size <= limit) return new File([blob], file.name, { type: file.type, lastModified: file.lastModified });
+        if (blob.size <= limit)
+          return new File([blob], file.name, { type: file.type, lastModified: file.lastModified });
         smallest = Math.min(smallest, blob.size);
       }
       scale *= Math.min(0.9, Math.sqrt((limit / smallest) * ROOM));

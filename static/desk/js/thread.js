@@ -97,7 +97,9 @@ const beganAbove = (element) => /^(day|ticket)-/.test(keyOf(element)); // it may
 async function readOlder(mine, cursor, wanted) {
   let found = [];
   for (let pages = 0; cursor && pages < MOST_PAGES_BACK; pages++) {
-    const response = await fetchPart(`${address("messages/")}?before=${encodeURIComponent(cursor)}${wanted ? "&many=1" : ""}`);
+    const response = await fetchPart(
+      `${address("messages/")}?before=${encodeURIComponent(cursor)}${wanted ? "&many=1" : ""}`,
+    );
     if (pane !== mine || !response.ok) break;
     const fresh = [...parse(await response.text()).body.children];
     if (pane !== mine) break;
@@ -130,7 +132,8 @@ async function loadOlder(wanted = "") {
   } finally {
     mine.loadingOlder = false;
   }
-  if (pane === mine && pane.scroller.scrollTop < 800 && pane.column.querySelector(".older")) requestAnimationFrame(() => loadOlder());
+  if (pane === mine && pane.scroller.scrollTop < 800 && pane.column.querySelector(".older"))
+    requestAnimationFrame(() => loadOlder());
 }
 
 let asked = 0;
@@ -184,7 +187,9 @@ export function applyFresh(html, { toNewest = false } = {}) {
 
 /** What was on its way to the server has come back from there, before the answer to its sending did. */
 function dropGhosts() {
-  const here = new Set([...pane.column.querySelectorAll("[data-cursor][data-sent-as]")].map((one) => one.dataset.sentAs));
+  const here = new Set(
+    [...pane.column.querySelectorAll("[data-cursor][data-sent-as]")].map((one) => one.dataset.sentAs),
+  );
   for (const ghost of pane.column.querySelectorAll('[data-key^="ghost-"]')) {
     if (here.has(ghost.dataset.sentAs)) ghost.remove();
   }
@@ -223,7 +228,9 @@ function replaceQuietly(target, source) {
   target.replaceChildren(...[...source.childNodes].map((node) => document.importNode(node, true)));
   for (const one of target.querySelectorAll("details[data-reopens]")) one.open = open.includes(one.dataset.reopens);
   if (!focused) return;
-  const same = [...target.querySelectorAll("button")].find((one) => one.formAction === focused.formAction && !one.closest("details"));
+  const same = [...target.querySelectorAll("button")].find(
+    (one) => one.formAction === focused.formAction && !one.closest("details"),
+  );
   (same ?? pane.root).focus({ preventScroll: true });
 }
 
