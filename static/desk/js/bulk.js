@@ -1,7 +1,7 @@
 // Selecting rows of the list and doing something to all of them. The bar covers the filters, so that no row moves.
 
 import * as list from "./list.js";
-import { parse, post, reasonOf, toast } from "./net.js";
+import { parse, post, reasonOf, toast } from "./http.js";
 
 const MOST = 100; // the server's limit
 const strip = document.getElementById("strip");

@@ -2,9 +2,9 @@
 
 import * as canned from "./canned.js";
 import * as composer from "./composer.js";
-import { openDialog, toggleDetails, toggleFocus } from "./frame.js";
+import { openDialog, toggleDetails, toggleFocus } from "./layout.js";
 import * as nav from "./nav.js";
-import { fetchPart, parse } from "./net.js";
+import { fetchPart, parse } from "./http.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
 

@@ -1,14 +1,14 @@
 // Writing: sends once however often it is pressed, loses nothing that was typed, says at once what will not go.
 
-import * as answered from "./answered.js";
+import * as answered from "./collision.js";
 import * as canned from "./canned.js";
 import { left } from "./clock.js";
 import * as emoji from "./emoji.js";
 import * as files from "./files.js";
-import * as gate from "./gate.js";
-import { showGhost } from "./ghost.js";
-import { fetchPart, parse, toast, upload } from "./net.js";
-import * as signs from "./signs.js";
+import * as gate from "./send-gate.js";
+import { showGhost } from "./pending-bubble.js";
+import { fetchPart, parse, toast, upload } from "./http.js";
+import * as signs from "./typing-indicator.js";
 import { joined, split, typedSince, weigh } from "./text.js";
 import * as thread from "./thread.js";
 

@@ -1,8 +1,8 @@
 // The files of a reply: chosen, dropped or pasted; each a tile with an immediate verdict, by name and size here, by its
 // first bytes on the server. What is sent is checked again as a whole.
 
-import { fetchPart } from "./net.js";
-import { canShrink, shrink } from "./shrink.js";
+import { fetchPart } from "./http.js";
+import { canShrink, shrink } from "./image-resize.js";
 
 const MB = 1_048_576;
 const HEAD = 65_536; // bytes that tell what a file is (tickets/views/compose.py)

@@ -3,7 +3,7 @@
 import * as bulk from "./bulk.js";
 import * as commands from "./commands.js";
 import * as composer from "./composer.js";
-import { closeFloating, openDialog, toggleDetails, toggleFocus, toggleList } from "./frame.js";
+import { closeFloating, openDialog, toggleDetails, toggleFocus, toggleList } from "./layout.js";
 import * as list from "./list.js";
 import * as nav from "./nav.js";
 import * as thread from "./thread.js";

@@ -1,6 +1,6 @@
 // The list strip: rows that come, change and go without jumping under the pointer; views, counts, the title.
 
-import { fetchPart, parse } from "./net.js";
+import { fetchPart, parse } from "./http.js";
 
 const pending = new Set(); // ids that belong elsewhere in the list, as soon as that disturbs nobody
 const strip = document.getElementById("strip");

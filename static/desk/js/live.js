@@ -2,10 +2,10 @@
 // conversation again through its normal view, and everything whenever it may have missed something.
 
 import * as list from "./list.js";
-import * as looking from "./looking.js";
-import { fetchPart } from "./net.js";
+import * as looking from "./viewers.js";
+import { fetchPart } from "./http.js";
 import * as notify from "./notify.js";
-import { Pump } from "./pump.js";
+import { Pump } from "./throttle.js";
 import * as thread from "./thread.js";
 
 const SHOW_AFTER = 1500; // milliseconds; shorter interruptions are not worth a word

@@ -3,13 +3,13 @@
 import * as bulk from "./bulk.js";
 import * as clock from "./clock.js";
 import * as commands from "./commands.js";
-import { confirmChoice, start as startFrame } from "./frame.js";
+import { confirmChoice, start as startFrame } from "./layout.js";
 import * as keys from "./keys.js";
 import * as lightbox from "./lightbox.js";
 import * as live from "./live.js";
 import * as media from "./media.js";
 import * as nav from "./nav.js";
-import { post, toast } from "./net.js";
+import { post, toast } from "./http.js";
 import * as notify from "./notify.js";
 import * as reactions from "./reactions.js";
 import * as thread from "./thread.js";

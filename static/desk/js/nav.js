@@ -1,10 +1,10 @@
 // Opening a conversation without leaving the page, with addresses and Back as if one did.
 
-import * as answered from "./answered.js";
+import * as answered from "./collision.js";
 import * as composer from "./composer.js";
 import * as list from "./list.js";
-import * as looking from "./looking.js";
-import { fetchPart, Gone, toast } from "./net.js";
+import * as looking from "./viewers.js";
+import { fetchPart, Gone, toast } from "./http.js";
 import * as thread from "./thread.js";
 
 const slot = document.getElementById("conversation");

@@ -1,8 +1,8 @@
 // Notifications of the browser and a soft sound, for this browser alone and only after the agent asked for them.
 
 import * as nav from "./nav.js";
-import { fetchPart } from "./net.js";
-import { Pump } from "./pump.js";
+import { fetchPart } from "./http.js";
+import { Pump } from "./throttle.js";
 import { recall, remember } from "./storage.js";
 import * as thread from "./thread.js";
 

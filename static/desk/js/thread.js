@@ -1,7 +1,7 @@
 // The open conversation: where it opens, what comes live, older messages upward, and that it was read.
 
-import { adopt, keyOf, merge, mergeStretch, note } from "./keyed.js";
-import { fetchPart, parse, post, reasonOf, toast } from "./net.js";
+import { adopt, keyOf, merge, mergeStretch, note } from "./morph.js";
+import { fetchPart, parse, post, reasonOf, toast } from "./http.js";
 
 const NEAR = 80; // pixels from the bottom that still count as at the bottom
 const SETTLED = 200; // milliseconds without scrolling

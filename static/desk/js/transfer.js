@@ -1,6 +1,6 @@
 // Opens the form that hands the conversation over to a colleague or department, wherever the details are just now.
 
-import { showDetails } from "./frame.js";
+import { showDetails } from "./layout.js";
 
 export function openTransfer() {
   const box = document.querySelector("#details .transfer");

@@ -1,6 +1,6 @@
 // Lets the customer see that somebody is typing, where the channel says so: told seldom, and never waited for.
 
-import { post } from "./net.js";
+import { post } from "./http.js";
 
 const EVERY = 10_000; // milliseconds; the server keeps to it too
 const SHOWN_FOR = 20_000;

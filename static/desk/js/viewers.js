@@ -1,7 +1,7 @@
 // Tells colleagues that this page shows a conversation and whether a reply is being typed, and shows who else does.
 
-import { csrfToken, fetchPart, parse, post } from "./net.js";
-import { Pump } from "./pump.js";
+import { csrfToken, fetchPart, parse, post } from "./http.js";
+import { Pump } from "./throttle.js";
 import * as thread from "./thread.js";
 
 const BEAT = 15_000;
