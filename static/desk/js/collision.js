@@ -1,10 +1,10 @@
-// Somebody else answers while a reply is being written: a notice above the composer, and what the server is told was
-// seen. Until the agent has looked, that is the message before the answer, so that the first Send asks.
+// Warns an agent who writes a reply when somebody else replies first, and tells the server which message the agent has
+// seen. Until the agent opens the other reply, that is the message before it, so that Send asks first.
 
 import * as thread from "./thread.js";
 
 let known = 0; // the newest message the page shows
-let before = null; // the newest message that was seen when an answer came that was not looked at yet
+let before = null; // the newest message that was seen when a reply came that the agent has not opened yet
 let answer = null; // {id, by, at, isAsked}
 
 const idOf = (element) => Number(element.dataset.cursor.split("_").at(-1));
@@ -21,18 +21,18 @@ function isWriting() {
   return form.elements.text.value.trim() !== "" || Boolean(document.querySelector("#tiles > *"));
 }
 
-/** What the server is told: the id of the newest message the agent has seen. */
+/** Return the id of the newest message the agent has seen. */
 export function seen() {
   return before ?? newest();
 }
 
-/** Another conversation is shown, or the reply went out, or there is none any more. */
+/** Forget the other reply: another conversation is shown, or the agent's own reply was sent or deleted. */
 export function clear() {
   [known, before, answer] = [newest(), null, null];
   show();
 }
 
-/** The server did not send: `notice` is its _answered.html. Sending again sends. */
+/** Show that the server did not send: `notice` comes from _reply_collision.html. The next Send sends. */
 export function asked(notice) {
   const { id, by, at } = notice.dataset;
   before = Math.max(before ?? 0, Number(id));

@@ -1,10 +1,10 @@
-// The command bar: type to find an action on the open conversation, a view, a person or ticket, a canned reply.
+// The command bar: type to find an action on the open conversation, a view, a customer or ticket, a canned reply.
 
 import * as canned from "./canned.js";
 import * as composer from "./composer.js";
+import { fetchPart, parse } from "./http.js";
 import { openDialog, toggleDetails, toggleFocus } from "./layout.js";
 import * as nav from "./nav.js";
-import { fetchPart, parse } from "./http.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
 
@@ -16,12 +16,12 @@ const list = document.getElementById("command-list");
 let active = 0;
 let asked = 0;
 let timer = null;
-let people = []; // elements the server answered for what is typed
+let people = []; // elements that the server found for the typed text
 
 const written = (id) => JSON.parse(document.getElementById(id)?.textContent || "[]");
 const isShown = (element) => element.isConnected && !element.closest("[hidden]");
 
-/** {words, hint, run} of what can be done now. */
+/** Return {words, hint, run} for each action that is possible now. */
 function actions() {
   if (!thread.current()) return [];
   const isGated = "gated" in (document.getElementById("composer")?.dataset ?? {});
@@ -100,7 +100,7 @@ function heading(words) {
   return item;
 }
 
-/** People come last but one and keep the marked line where it is: they arrive while the agent may press Enter. */
+/** Customers come before the canned replies and do not move the marked line: the agent may be about to press Enter. */
 function draw(marked = 0) {
   const typed = field.value.trim();
   const groups = [
@@ -149,7 +149,7 @@ async function find(typed) {
     people = [...page.querySelectorAll("[data-open-conversation]")].map((item) => document.importNode(item, true));
     draw(active);
   } catch {
-    // away: what needs no server is still there
+    // the network is away: commands that need no server still work
   }
 }
 

@@ -1,4 +1,4 @@
-// Asking the server for parts of pages.
+// Fetches parts of pages from the server.
 
 export class Gone extends Error {}
 
@@ -6,7 +6,7 @@ export function csrfToken() {
   return JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
 }
 
-/** Fetch a part of a page. Throws on network trouble; a session that ended leads to the login page. */
+/** Fetch a part of a page. Throws when the network is away; goes to the login page when the session has ended. */
 export async function fetchPart(url, options = {}) {
   const headers = { "HX-Request": "true", ...(options.headers || {}) };
   if (options.method === "POST") headers["X-CSRFToken"] = csrfToken();
@@ -22,7 +22,7 @@ export function post(url, fields = {}, options = {}) {
   return fetchPart(url, { method: "POST", body: new URLSearchParams(fields), ...options });
 }
 
-/** HTML as a document of its own: nothing in it loads or runs. */
+/** Parse HTML into a document of its own: nothing in it loads or runs. */
 export function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
@@ -36,7 +36,7 @@ export function toast(sentence, isError = false) {
   setTimeout(() => note.remove(), isError ? 8000 : 4000);
 }
 
-/** The sentence of a refusal (422), or one that fits any other failure. */
+/** Return the sentence of a refusal (422), or one for any other failure. */
 export async function reasonOf(response) {
   if (response.status === 422) return parse(await response.text()).body.textContent.trim();
   if (response.status === 404) return "This conversation is not open to you any more.";
@@ -44,9 +44,10 @@ export async function reasonOf(response) {
   return `That did not work (error ${response.status}). Try again.`;
 }
 
-const STILL = 60_000; // milliseconds without a byte either way: the network is away, only nobody has said so
+// milliseconds without a byte in either direction: the network is away and the browser has not noticed
+const STILL = 60_000;
 
-/** POST with upload progress, which fetch does not tell. */
+/** POST with upload progress, which fetch does not report. */
 export function upload(url, data, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

@@ -1,10 +1,10 @@
-// Makes a JPEG or PNG that is too big small enough to be sent: the same format, upright, no larger than it must be.
+// Makes a JPEG or PNG small enough to be sent: in the same format, upright, and as large as the limit allows.
 
 const ROOM = 0.96; // aim a little below the limit
 const MOST_TRIES = 12;
 const QUALITIES = [0.9, 0.82, 0.74];
 
-/** May it be tried with this file? */
+/** Can this file be made smaller? */
 export function canShrink(file) {
   return /^image\/(png|jpeg)$/.test(file.type);
 }

@@ -1,4 +1,4 @@
-// Single keys, when no field has the focus. The sheet behind `?` is templates/tickets/_keys.html.
+// Keyboard shortcuts, for when no field has the focus. `?` shows them: templates/tickets/_keys.html.
 
 import * as bulk from "./bulk.js";
 import * as commands from "./commands.js";
@@ -29,7 +29,7 @@ function press(key) {
 }
 
 function enter(event) {
-  if (event.target.closest("a, button, summary, [role=button]")) return false; // it does what it says
+  if (event.target.closest("a, button, summary, [role=button]")) return false; // the key belongs to the focused control
   if (!thread.current()) return false;
   composer.focus();
   return true;
@@ -93,7 +93,7 @@ function onEscape(event) {
   else if (!bulk.end() && thread.current()) nav.close();
 }
 
-/** What this key does now, or null. */
+/** Return what this key does now, or null. */
 function meaning(event) {
   const key = event.key.toLowerCase();
   if (performance.now() < prefixUntil) {

@@ -1,4 +1,4 @@
-// Menus that close, strips that hide, a list that can be made wider; what the agent chose is remembered.
+// Menus that close, panes that hide, a list of adjustable width. The choices of the agent are remembered.
 
 import { recall, remember } from "./storage.js";
 
@@ -59,7 +59,7 @@ export function toggleFocus() {
   body.classList.toggle("workspace--no-details", on);
 }
 
-/** Close the menus; one that has the focus keeps it on its button. Returns whether any was open. */
+/** Close the menus; focus inside one moves to its button. Returns whether any was open. */
 function closeMenus() {
   const open = [...document.querySelectorAll("details.popover[open]")];
   open.forEach((menu) => {
@@ -70,14 +70,14 @@ function closeMenus() {
   return open.length > 0;
 }
 
-/** Show a dialog; nothing else floats behind it, and the focus comes back to where it was, or to the menu it was in. */
+/** Show a dialog and close everything else that floats. Focus returns to where it was, or to the button of its menu. */
 export function openDialog(dialog) {
   closeMenus();
   document.dispatchEvent(new CustomEvent("desk:dialog"));
   dialog.showModal();
 }
 
-/** Close what floats; returns whether anything was open. */
+/** Close menus and the details pane over the thread. Returns whether any was open. */
 export function closeFloating() {
   const hadMenus = closeMenus();
   const slid = body.classList.contains("workspace--details");
@@ -85,7 +85,7 @@ export function closeFloating() {
   return hadMenus || slid;
 }
 
-/** Ask before something that cannot be taken back; resolves to true or false. */
+/** Ask before an action that cannot be undone. Resolves to true or false. */
 export function confirmChoice(question, label) {
   const dialog = document.createElement("dialog");
   dialog.className = "sheet";
@@ -123,6 +123,7 @@ export function start() {
     if (event.target.closest("[data-toggle-details]")) toggleDetails();
     const opener = event.target.closest("[data-dialog]");
     if (opener) openDialog(document.getElementById(opener.dataset.dialog));
-    if (event.target.matches("dialog.sheet") && event.detail < 2) event.target.close(); // beside it; no double click on what opened it
+    // a click beside the dialog, but not the second half of the double click that opened it
+    if (event.target.matches("dialog.sheet") && event.detail < 2) event.target.close();
   });
 }

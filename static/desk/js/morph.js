@@ -2,7 +2,7 @@
 
 import { carryOver, checkAll } from "./media.js";
 
-const sources = new WeakMap(); // element -> the HTML it came as: what scripts did to it since is not a difference
+const sources = new WeakMap(); // element -> its HTML from the server: changes by scripts do not count as a difference
 
 export function note(element) {
   if (!sources.has(element)) sources.set(element, element.outerHTML);
@@ -13,12 +13,12 @@ export function keyOf(element) {
   return element.dataset.key;
 }
 
-const LOCAL = /^(unread|ghost-)/; // made for this page alone: the server does not send them again
+const LOCAL = /^(unread|pending-)/; // made in this page: the server does not send them
 const EDGE = new Set(["older", "beginning", "nothing"]);
 
 /**
  * Merge `fresh` (the newest part of the thread) into `column`. Returns {added: elements, replaced: bool}.
- * What the column has from before the fresh part stays; without any common message the column is replaced whole.
+ * Elements before the fresh part stay; without any common message the whole column is replaced.
  */
 export function merge(column, fresh) {
   const next = [...fresh.children];
@@ -46,7 +46,7 @@ export function merge(column, fresh) {
     while (cursor && LOCAL.test(keyOf(cursor)) && keyOf(cursor) === "unread") cursor = cursor.nextElementSibling;
     const old = present.get(key);
     if (old && old.parentNode === column) {
-      if (old !== cursor && precedes(old, anchor)) continue; // a day or ticket that began further up
+      if (old !== cursor && precedes(old, anchor)) continue; // a day or ticket that began earlier
       const html = element.outerHTML;
       const current = note(old) === html ? old : adopt(element);
       if (current !== old) {
@@ -64,7 +64,7 @@ export function merge(column, fresh) {
   return { added, replaced: false };
 }
 
-/** Bring a stretch further up (messages alone, in order) up to date; all around it stays as it is. */
+/** Update a stretch further up (messages alone, in order); everything around it stays. */
 export function mergeStretch(column, fresh) {
   const present = new Map([...column.children].map((element) => [keyOf(element), element]));
   const next = [...fresh.children];

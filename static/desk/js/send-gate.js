@@ -1,5 +1,5 @@
-// May one reply here? If not, the sentence instead of the composer; what was typed stays in sight. When only the
-// customer's next message is missing, the reply can be written now and is held until then.
+// Shows a sentence instead of the composer when the agent may not reply; typed text stays in sight. When only the
+// customer's next message is missing, a reply can be written now and is held until then.
 
 import * as thread from "./thread.js";
 
@@ -9,7 +9,7 @@ let holding = false;
 
 const gate = () => element("gate");
 
-/** Another conversation is shown, or what was written is gone: back to the sentence. */
+/** Show the sentence again: another conversation is shown, or the text was sent or deleted. */
 export function reset(composer) {
   form = composer;
   holding = false;
@@ -17,22 +17,22 @@ export function reset(composer) {
   keepInSight();
 }
 
-/** Nothing can be sent here now, not even to be held. */
+/** Return whether nothing can be sent now, not even to be held. */
 export const isShut = () => "gated" in form.dataset && !holding;
 
-/** What is sent now is held until the customer writes. */
+/** Return whether a reply sent now is held until the customer writes. */
 export const isHolding = () => "gated" in form.dataset && holding;
 
 export const mayHold = () => "gated" in form.dataset && "waits" in gate().dataset;
 
-/** Write a reply that is held. */
+/** Let the agent write a reply that is held. */
 export function hold() {
   holding = mayHold();
   show();
   return holding;
 }
 
-/** Text that was typed is never hidden: it can be held, or at least be copied. */
+/** Keep typed text visible: it can be held, or at least be copied. */
 export function keepInSight() {
   const isGated = "gated" in form.dataset;
   const hasWords = Boolean(form.elements.text.value.trim() || document.querySelector("#tiles > *"));
@@ -53,14 +53,14 @@ function show() {
   gate().classList.toggle("gate--holding", isHolding());
 }
 
-/** The window has closed since the server was last asked: ask it. */
+/** Ask the server again when the messaging window has closed meanwhile. */
 document.addEventListener("desk:tick", () => {
   const isOver =
     form?.isConnected && gate().dataset.state === "open" && Date.parse(gate().dataset.closes) <= Date.now();
   if (isOver) thread.refresh().catch(() => {});
 });
 
-/** Bring the sentence up to date with the server's `fresh` one. */
+/** Replace the sentence by the server's `fresh` one. */
 export function update(fresh) {
   const old = gate();
   old.dataset.closes = fresh.dataset.closes;
@@ -69,7 +69,7 @@ export function update(fresh) {
     old.dataset.state = fresh.dataset.state;
     old.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
   }
-  const error = element("composer-error"); // said once is enough
+  const error = element("composer-error"); // do not show the same sentence twice
   if (error.textContent.trim() === old.querySelector(".gate__sentence")?.textContent.trim()) error.replaceChildren();
   const isOpen = fresh.dataset.state === "open";
   old.hidden = isOpen;

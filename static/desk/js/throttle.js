@@ -1,13 +1,13 @@
-// Reads something again when asked, soon and never twice at once; asked often, it slows down instead of piling up.
+// Calls a function again when asked: soon, never twice at once, and at a slower pace when it is asked often.
 
-const SOON = 120; // milliseconds; a burst of requests is one reading
+const SOON = 120; // milliseconds; a burst of requests is one call
 const AFTER_FAILURE = 2000;
-const HIDDEN = 5000; // nobody looks: the title may lag a little
+const HIDDEN = 5000; // in a hidden tab only the title is seen, and it may be late
 
-export class Pump {
+export class Throttle {
   /**
-   * `read` returns a promise; `pause(took)` is the time between two readings, by how long the last one took, and
-   * `spread()` the time within which it happens by chance, so that many pages do not read at once (all in ms).
+   * `read` returns a promise. `pause(took)` is the time between two calls, given how long the last one took, and
+   * `spread()` the longest random delay before a call, so that many pages do not read at once (all in ms).
    */
   constructor(read, pause = () => 0, spread = () => 0) {
     this.read = read;
@@ -39,7 +39,7 @@ export class Pump {
     try {
       await this.read();
     } catch {
-      // the network is away; the stream says when it is back, and this asks again meanwhile
+      // the network is away: try again, even if the stream does not come back
       setTimeout(() => this.ask(), AFTER_FAILURE);
     }
     this.last = performance.now();

@@ -1,4 +1,4 @@
-// Opens the form that hands the conversation over to a colleague or department, wherever the details are just now.
+// Opens the form that transfers the conversation to a colleague or department, in the details pane.
 
 import { showDetails } from "./layout.js";
 

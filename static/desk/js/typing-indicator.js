@@ -1,32 +1,32 @@
-// Lets the customer see that somebody is typing, where the channel says so: told seldom, and never waited for.
+// Shows the customer that an agent is typing, where the channel allows it: sent seldom, and never waited for.
 
 import { post } from "./http.js";
 
-const EVERY = 10_000; // milliseconds; the server keeps to it too
+const EVERY = 10_000; // milliseconds; the server has the same limit
 const SHOWN_FOR = 20_000;
-let told = -Infinity;
+let sentAt = -Infinity;
 let to = "";
 
-function tell(address, fields) {
-  post(address, fields).catch(() => {}); // a sign that is not shown is no loss
+function send(address, fields) {
+  post(address, fields).catch(() => {}); // an indicator that is not shown is no loss
 }
 
-/** What stands in the reply's field has changed; `address` is empty where customers are not shown it. */
+/** Call when the text of the reply changes; `address` is empty where customers are not shown the indicator. */
 export function typed(address, words) {
   if (!address) return;
   const now = performance.now();
-  if (address !== to) [to, told] = [address, -Infinity];
+  if (address !== to) [to, sentAt] = [address, -Infinity];
   if (words.trim()) {
-    if (now - told < EVERY) return;
-    told = now;
-    tell(address, {});
-  } else if (now - told < SHOWN_FOR) {
-    told = -Infinity;
-    tell(address, { off: "yes" });
+    if (now - sentAt < EVERY) return;
+    sentAt = now;
+    send(address, {});
+  } else if (now - sentAt < SHOWN_FOR) {
+    sentAt = -Infinity;
+    send(address, { off: "yes" });
   }
 }
 
-/** The reply went out: the customer sees it instead. */
+/** Call when the reply was sent: the customer sees it instead. */
 export function sent() {
-  told = -Infinity;
+  sentAt = -Infinity;
 }

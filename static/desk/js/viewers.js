@@ -1,27 +1,27 @@
-// Tells colleagues that this page shows a conversation and whether a reply is being typed, and shows who else does.
+// Tells the server that this agent views a conversation and types a reply, and shows which colleagues do.
 
 import { csrfToken, fetchPart, parse, post } from "./http.js";
-import { Pump } from "./throttle.js";
 import * as thread from "./thread.js";
+import { Throttle } from "./throttle.js";
 
 const BEAT = 15_000;
-const QUIET = 12_000; // milliseconds without a key, and nobody counts as typing any more
+const QUIET = 12_000; // milliseconds without a key after which nobody counts as typing
 const key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-let told = null; // the conversation colleagues think this page shows
+let reportedId = null; // the conversation the server has this page as a viewer of
 let typing = false;
 let beat = null;
 let quiet = null;
 
-const tellPump = new Pump(tell);
-const readPump = new Pump(read);
+const reportThrottle = new Throttle(report);
+const readThrottle = new Throttle(read);
 const address = (id) => `${document.body.dataset.inbox}${id}/onlookers/`;
 
-async function tell() {
+async function report() {
   clearTimeout(beat);
   const pane = thread.current();
   if (!pane || document.visibilityState !== "visible") return;
-  beat = setTimeout(() => tellPump.ask(), BEAT);
-  told = pane.id;
+  beat = setTimeout(() => reportThrottle.ask(), BEAT);
+  reportedId = pane.id;
   const response = await post(address(pane.id), { page: key, typing: typing ? "yes" : "no" });
   if (response.ok) show(pane, await response.text());
 }
@@ -45,10 +45,10 @@ function leave() {
   clearTimeout(beat);
   clearTimeout(quiet);
   typing = false;
-  if (told === null) return;
+  if (reportedId === null) return;
   const fields = { page: key, gone: "yes", csrfmiddlewaretoken: csrfToken() };
-  navigator.sendBeacon(address(told), new URLSearchParams(fields));
-  told = null;
+  navigator.sendBeacon(address(reportedId), new URLSearchParams(fields));
+  reportedId = null;
 }
 
 function setTyping(is) {
@@ -56,25 +56,25 @@ function setTyping(is) {
   if (is) quiet = setTimeout(() => setTyping(false), QUIET);
   if (is === typing) return;
   typing = is;
-  if (thread.current()) tellPump.ask();
+  if (thread.current()) reportThrottle.ask();
 }
 
-/** Another conversation is shown, or none. */
+/** Call when another conversation is shown, or none. */
 export function opened() {
   clearTimeout(quiet);
   typing = false;
-  if (thread.current()) tellPump.ask();
+  if (thread.current()) reportThrottle.ask();
   else leave();
 }
 
-/** Somebody came to conversation `id`, went, began to type or stopped. */
+/** Call when the viewers of conversation `id`, or who of them types, changed. */
 export function changed(id) {
-  if (thread.current()?.id === id) readPump.ask();
+  if (thread.current()?.id === id) readThrottle.ask();
 }
 
-/** The stream was away: who is here may be others by now. */
+/** Read the viewers again after the stream was away. */
 export function catchUp() {
-  if (thread.current()) tellPump.ask();
+  if (thread.current()) reportThrottle.ask();
 }
 
 export function start() {
