@@ -58,7 +58,7 @@ def act(request: AgentRequest) -> HttpResponse:
     sentence = outcome.sentence(word)
     if wants_part(request):
         context = pages.fresh_rows_context(request, query, ids)
-        return render(request, "tickets/_fresh_rows.html", {**context, "sentence": sentence})
+        return render(request, "tickets/_changed_rows.html", {**context, "sentence": sentence})
     flash.info(request, sentence)
     return redirect(f"{reverse('inbox')}?{urlencode(query.parameters())}")
 

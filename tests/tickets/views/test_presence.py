@@ -242,7 +242,7 @@ def test_the_sheet_of_shortcuts_and_the_keys_are_the_same(desk, as_user):
     script = Path(settings.BASE_DIR, "static/desk/js/keys.js").read_text()
     keys = re.compile(r'^  "?([^\s":]+)"?: ', re.MULTILINE)
     single = set(keys.findall(script[script.index("const actions") : script.index("const places")])) - {"g"}
-    after_g = set(keys.findall(script[script.index("const places") : script.index("function escape")]))
+    after_g = set(keys.findall(script[script.index("const places") : script.index("function onEscape")]))
     arrows = {"j": ("J", "↓"), "k": ("K", "↑"), "shift+e": ("Shift", "E")}
     expected = {arrows.get(key, (key.upper(),)) for key in single} | {("G", key.upper()) for key in after_g}
     assert shown - by_browser == expected
