@@ -59,6 +59,9 @@ def test_what_the_policy_refuses_is_found(html):
     assert refused(html)
 
 
-@pytest.mark.parametrize("html", ['<script src="/static/x.js" defer></script>', '<p class="style">on = off</p>{% include "x" with style="y" %}'])
+@pytest.mark.parametrize(
+    "html",
+    ['<script src="/static/x.js" defer></script>', '<p class="style">on = off</p>{% include "x" with style="y" %}'],
+)
 def test_what_the_policy_allows_is_not(html):
     assert not refused(html)

@@ -106,6 +106,7 @@ class PersonAdmin(ReadOnlyAdmin):
 class ErasureAdmin(ReadOnlyAdmin):
     """The receipts. Searching for a page-scoped id finds the receipt of its person: only the id can tell."""
 
+    list_title = "Erasure log"
     list_display = ["confirmation_code", "page", "erased_at", "erased_by", "how_much", "state"]
     list_filter = ["erased_at", "page"]
     list_select_related = ["page", "erased_by"]

@@ -58,11 +58,11 @@ def page_obstacle(page: Page, user: Any) -> str:
         return f"Must be re-authenticated: {page.get_reauth_reason_display().lower()}."
     missing = [task for task in NEEDED_TASKS if task not in page.tasks]
     if not page.page_token and not (page.tasks and missing):
-        return "Facebook gave no access to this page. Re-authenticate and make sure that the page is ticked."
+        return "Facebook gave no access to this Page. Re-authenticate and make sure that the Page is ticked."
+    if "MESSAGING" in missing:
+        return "You can't message from this Page. Ask a Page admin for Messages access."
     if missing:
-        return (
-            f"Your role on this page lacks the task {' and '.join(missing)}. An admin of the page can give it to you."
-        )
+        return "You can't block people on this Page. Ask a Page admin for Community activity access."
     return ""
 
 
@@ -87,15 +87,15 @@ def create_channel(user: Any, *, name: str, icon: File, page: Page, department: 
                 raise ChannelRefused(sentence)
             channel.page = _lock_page(page)
             if sentence := page_obstacle(channel.page, user):
-                raise ChannelRefused(f"This page cannot be chosen. {sentence}", "page")
+                raise ChannelRefused(f"This Page cannot be chosen. {sentence}", "page")
             channel.save()
-            history.record(user, channel, history.ADDITION, f"Created for the page “{channel.page}” in {department}.")
+            history.record(user, channel, history.ADDITION, f"Created for the Page “{channel.page}” in {department}.")
             subscriptions.request_check(channel.page_id)
             live.announce("channel", channel=channel.pk)
     except BaseException as error:
         _forget_icon(channel)
         if isinstance(error, IntegrityError):
-            raise ChannelRefused("This page has just been taken by another channel.", "page") from error
+            raise ChannelRefused("This Page has just been taken by another channel.", "page") from error
         raise
     return channel
 
@@ -221,7 +221,7 @@ def _lock_departments(department: Department) -> Department:
 def _lock_page(page: Page) -> Page:
     locked = Page.objects.select_for_update().filter(pk=page.pk).first()
     if locked is None:
-        raise ChannelRefused("This page is not linked any more. Choose another one.", "page")
+        raise ChannelRefused("This Page is not linked any more. Choose another one.", "page")
     return locked
 
 

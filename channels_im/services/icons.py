@@ -67,7 +67,7 @@ def _open(content: bytes) -> Image.Image:
                 )
             image.load()
     except UnidentifiedImageError:
-        raise IconRefused(f"This file is not a JPEG or PNG picture, whatever its name says. {ALLOWED}") from None
+        raise IconRefused(f"This file is not a JPEG or PNG picture. {ALLOWED}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise IconRefused(f"This picture has far too many pixels; the limit is {LIMIT_IN_WORDS}.") from None
     except (OSError, SyntaxError, ValueError, EOFError):

@@ -103,7 +103,7 @@ async function problemOf(file) {
   const bytes = new Uint8Array(await file.slice(0, 8).arrayBuffer());
   const isPng = bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47;
   const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
-  if (!isPng && !isJpeg) return "This file is not a JPEG or PNG picture, whatever its name says.";
+  if (!isPng && !isJpeg) return "This file is not a JPEG or PNG picture.";
   if (isPng !== /\.png$/i.test(file.name)) {
     return `“${file.name}” holds a ${isPng ? "PNG" : "JPEG"} picture: give it a name that ends in ${isPng ? ".png" : ".jpg"}.`;
   }

@@ -65,7 +65,7 @@ def test_a_deactivated_person_does_not_get_in(client):
 
 @pytest.mark.django_db
 def test_nobody_signs_up(client):
-    assert "Nobody signs up here" in text(client.get("/accounts/signup/"))
+    assert "No sign-up" in text(client.get("/accounts/signup/"))
     client.post("/accounts/signup/", {"username": "me", "password1": "a-long-password-1"})
     assert not User.objects.exists()
 

@@ -44,7 +44,7 @@ def text(response):
 # --- The first page
 def test_a_new_installation_sees_the_checklist(setup):
     page = text(setup.get("/admin/"))
-    assert "From here to the first ticket" in page
+    assert "Your first steps" in page
     assert "Create department" in page
 
 
@@ -59,8 +59,8 @@ def test_when_everything_works_there_is_one_quiet_line(setup):
     channel = make_channel(make_page(last_event_at=timezone.now()))
     make_agent(channels=(channel,))
     page = text(setup.get("/admin/"))
-    assert "Everything works. Nothing needs a hand." in page
-    assert "From here to the first ticket" not in page
+    assert "All channels are working." in page
+    assert "Your first steps" not in page
 
 
 def test_what_needs_a_hand_comes_first(setup):

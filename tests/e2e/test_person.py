@@ -38,7 +38,7 @@ def test_details_export_and_erasure_of_one_person(page: Page, demo: Desk, tmp_pa
     earlier.get_by_role("link", name="Show in the conversation").last.click()
     expect(page.get_by_role("log").get_by_text("long ago 0", exact=True)).to_be_in_viewport(timeout=SOON_MS)
 
-    inbox.details().get_by_text("Note e-mail, phone or more").click()
+    inbox.details().get_by_text("Add email, phone or notes").click()
     inbox.details().get_by_label("Phone").fill("+49 151 5550")
     inbox.details().get_by_role("button", name="Save").click()
     expect(inbox.details().get_by_role("definition").filter(has_text="+49 151 5550")).to_be_visible(timeout=SOON_MS)
@@ -51,9 +51,9 @@ def test_details_export_and_erasure_of_one_person(page: Page, demo: Desk, tmp_pa
     assert "long ago 129" in zipfile.ZipFile(tmp_path / "export.zip").read("conversation.html").decode()
     inbox.expect_not_reloaded()
 
-    inbox.details().get_by_role("link", name="Erase this person").click()
+    inbox.details().get_by_role("link", name="Erase this customer").click()
     page.get_by_label("I understand that this cannot be undone.").check()
-    page.get_by_role("button", name="Erase this person").click()
+    page.get_by_role("button", name="Erase this customer").click()
     expect(page.get_by_role("heading", name="Receipt: a person was erased")).to_be_visible(timeout=SOON_MS)
     inbox.open()
     expect(page.get_by_text("Their data was erased")).to_be_visible(timeout=SOON_MS)
@@ -68,16 +68,16 @@ def test_what_is_typed_in_the_details_stays_until_it_is_kept(agent: Page, demo: 
     assigned = agent.get_by_label("Assign: Alice Moreau")
     expect(assigned).to_be_visible()
 
-    details.get_by_text("Note e-mail, phone or more").click()
-    details.get_by_label("E-mail").fill("no address")
-    details.get_by_role("textbox", name="About this person").fill("Prefers mornings")
-    details.get_by_label("E-mail").press("Enter")  # presses the button of these fields, not the first of the page
+    details.get_by_text("Add email, phone or notes").click()
+    details.get_by_label("Email").fill("no address")
+    details.get_by_role("textbox", name="About this customer").fill("Prefers mornings")
+    details.get_by_label("Email").press("Enter")  # presses the button of these fields, not the first of the page
     expect(agent.get_by_text("The e-mail is not kept")).to_be_visible(timeout=SOON_MS)
     inbox.answer("Something happens meanwhile")
     expect(inbox.bubble("Something happens meanwhile")).to_have_attribute("data-state", SENT, timeout=SOON_MS)
-    expect(details.get_by_role("textbox", name="About this person")).to_have_value("Prefers mornings")
-    details.get_by_label("E-mail").fill("sara@example.org")
-    details.get_by_label("E-mail").press("Enter")
+    expect(details.get_by_role("textbox", name="About this customer")).to_have_value("Prefers mornings")
+    details.get_by_label("Email").fill("sara@example.org")
+    details.get_by_label("Email").press("Enter")
     expect(details.get_by_role("link", name="sara@example.org")).to_be_visible(timeout=SOON_MS)
     expect(assigned).to_be_visible()
 
@@ -104,5 +104,5 @@ def test_a_double_click_is_one_and_a_question_it_opens_stays(agent: Page, demo: 
     question = agent.get_by_role("dialog")
     expect(question).to_contain_text("Block João Almeida?")
     question.get_by_role("button", name="Block").dblclick()
-    expect(agent.get_by_role("log").get_by_text("blocked this person")).to_have_count(1, timeout=SOON_MS)
+    expect(agent.get_by_role("log").get_by_text("blocked this customer")).to_have_count(1, timeout=SOON_MS)
     expect(agent.locator("#gate").get_by_role("button", name="Unblock")).to_be_visible(timeout=SOON_MS)

@@ -36,7 +36,9 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
     with transaction.atomic():
         threads.lock(conversation)
         if Contact.objects.filter(pk=conversation.contact_id, erased_at__isnull=False).exists():
-            raise Refused("The data of this person was erased. Nothing is noted about them.", Refusal.CONTACT_ERASED)
+            raise Refused(
+                "The data of this customer was erased. Notes about them are not possible.", Refusal.CONTACT_ERASED
+            )
         message, _created = threads.add_message(
             conversation,
             direction=Message.Direction.OUT,
@@ -66,7 +68,7 @@ def assign(user: User, conversation: Conversation, assignee: User | None) -> Non
         conversation.save(update_fields=["assignee"])
         Ticket.objects.filter(pk=conversation.current_ticket_id, status=Ticket.Status.OPEN).update(assignee=assignee)
         if assignee is None:
-            sentence = f"{user} put this conversation back to the unassigned ones"
+            sentence = f"{user} unassigned this conversation"
         elif assignee.pk == user.pk:
             sentence = f"{user} took this conversation"
         else:
@@ -163,7 +165,7 @@ def _set_blocked(user: User, conversation: Conversation, blocked_at: datetime | 
         if not contacts.update(blocked_at=blocked_at, blocked_by=user if blocked_at else None):
             return
         moderation.wish(conversation.contact, blocked=blocked_at is not None)
-        _event(conversation, user, word, f"{user} {word} this person")
+        _event(conversation, user, word, f"{user} {word} this customer")
         events.tell(EventType.CONTACT_BLOCKED if blocked_at else EventType.CONTACT_UNBLOCKED, conversation, by=user)
         threads.announce(conversation)
 

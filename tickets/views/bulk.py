@@ -21,7 +21,7 @@ Act = Callable[[Conversation], object]
 def _assign(request: AgentRequest) -> tuple[str, Act]:
     chosen = request.POST.get("assignee", "")
     if chosen == "":
-        return "put back to the unassigned ones", lambda row: handling.assign(request.user, row, None)
+        return "unassigned", lambda row: handling.assign(request.user, row, None)
     colleague = User.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
     if colleague is None:
         raise handling.Refused("This colleague does not exist any more. Choose another one.")

@@ -20,9 +20,7 @@ from tickets.views.inbox import found_address, show_conversation
 
 HEAD_BYTES = 65_536  # static/desk/js/files.js sends as many
 PLAIN = "text/plain; charset=utf-8"
-CAME_BEFORE = (
-    "Your first try did arrive: “{}”. It stands in the conversation; what you have changed since was not sent."
-)
+CAME_BEFORE = "Your first attempt was delivered: “{}”. Your later edits were not sent."
 
 
 @require_POST

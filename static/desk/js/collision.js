@@ -64,8 +64,8 @@ function show() {
   const who = document.createElement("bdi");
   who.textContent = answer.by;
   const rest = answer.isAsked
-    ? ` answered at ${answer.at}. Your reply was not sent: read theirs, then send again if yours still fits.`
-    : ` answered at ${answer.at} — read it before you send.`;
+    ? ` replied at ${answer.at}. Your reply was not sent: read theirs, then send yours again if it still fits.`
+    : ` replied at ${answer.at} — read it before you send.`;
   words.append(who, rest);
   const button = document.createElement("button");
   Object.assign(button, { type: "button", className: "button button--small", textContent: "Read it" });

@@ -36,7 +36,7 @@ function actions() {
     found.push({ words: "Transfer with a note", hint: "T", run: openTransfer });
   }
   found.push({ words: "Show or hide the details", hint: "D", run: toggleDetails });
-  found.push({ words: "Only the conversation", hint: "Z", run: toggleFocus });
+  found.push({ words: "Show only the conversation", hint: "Z", run: toggleFocus });
   return found;
 }
 
@@ -106,7 +106,7 @@ function draw(marked = 0) {
   const groups = [
     ["This conversation", matching(actions(), typed).map(option)],
     ["Go to", matching(places(), typed).map(option)],
-    ["People and tickets", people],
+    ["Customers and tickets", people],
     ["Canned replies", matching(ready(), typed).slice(0, MOST_CANNED).map(option)],
   ].filter(([, found]) => found.length);
   list.replaceChildren(...groups.flatMap(([words, found]) => [heading(words), ...found]));

@@ -109,7 +109,7 @@ function check() {
   element("composer-send").querySelector("span").textContent = !isReply
     ? "Add note"
     : sendGate.isHolding()
-      ? "Hold until they write"
+      ? "Hold until the customer writes"
       : "Send";
   element("composer-more").hidden = !isReply || sendGate.isHolding();
   element("composer-more").querySelector("button").disabled = nothing || unfit || sending;
@@ -165,7 +165,7 @@ export function focus(which = null) {
     if (which === "note") form.classList.add("composer--note-open");
     else if (sendGate.hold()) which = "reply";
     else {
-      toast("You cannot reply here now: the reason stands below the conversation.");
+      toast("You cannot reply now: the reason is shown below the conversation.");
       return;
     }
   }
@@ -366,7 +366,7 @@ function refused(answer, typed) {
     reason.textContent =
       "The server cannot be reached. Your text is still here: send it again when you are back online.";
   else if (answer.status === 404)
-    reason.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
+    reason.textContent = "You no longer have access to this conversation. Copy what you need from your text.";
   else if (answer.status === 413)
     reason.textContent = "These files are too big to be sent together. Send them one by one.";
   else reason.textContent = `That did not work (error ${answer.status}). Your text is still here: try again.`;

@@ -103,7 +103,7 @@ function draw() {
 }
 
 function verdictOf(one) {
-  if (one.isShrinking) return "Being made smaller…";
+  if (one.isShrinking) return "Shrinking…";
   if (one.limit) return `${kindOf(one.file)} ${size(one.file.size)}; at most ${one.limit / MB} MB.`;
   if (one.refusal) return one.refusal;
   return one.was ? `${size(one.file.size)}, made smaller from ${size(one.was)}` : size(one.file.size);

@@ -39,7 +39,7 @@ export function toast(sentence, isError = false) {
 /** Return the sentence of a refusal (422), or one for any other failure. */
 export async function reasonOf(response) {
   if (response.status === 422) return parse(await response.text()).body.textContent.trim();
-  if (response.status === 404) return "This conversation is not open to you any more.";
+  if (response.status === 404) return "You no longer have access to this conversation.";
   if (response.status === 413) return "These files are too big to be sent together.";
   return `That did not work (error ${response.status}). Try again.`;
 }

@@ -29,7 +29,7 @@ async function submitted(event) {
       (asked = await thread.settle(pressed.formAction, fields, closeForm));
       fields.set("seen", asked.dataset.id)
     ) {
-      if (!(await confirmChoice(asked.textContent, "Send all the same"))) return;
+      if (!(await confirmChoice(asked.textContent, "Send anyway"))) return;
     }
     if (pressed.name === "unread") nav.close();
     if (pressed.formAction.endsWith("/discard/")) document.dispatchEvent(new CustomEvent("desk:discarded"));
@@ -58,7 +58,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     toast("Copied.");
   } catch {
-    toast("The browser does not allow copying here. Select the text and copy it.", true);
+    toast("The browser does not allow copying. Select the text and copy it.", true);
   }
 }
 

@@ -32,7 +32,7 @@ export async function open(id, { push = true, focus = "thread", message = null }
     const response = await fetchPart(addressOf(id));
     if (turn !== wanted) return;
     if (!response.ok) {
-      toast("This conversation is not open to you any more.", true);
+      toast("You no longer have access to this conversation.", true);
       return close({ push });
     }
     const html = await response.text();
@@ -89,7 +89,7 @@ function gone() {
   }
   const sentence = document.createElement("p");
   sentence.className = "refusal";
-  sentence.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
+  sentence.textContent = "You no longer have access to this conversation. Copy what you need from your text.";
   document.getElementById("composer-error").replaceChildren(sentence);
 }
 

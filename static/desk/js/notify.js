@@ -53,7 +53,7 @@ function notify(message) {
     });
   } catch {
     // some phones offer notifications to service workers only
-    say("This browser shows no notifications of pages. The number in the tab's title still counts.");
+    say("This browser does not show notifications of web pages. The tab title still shows the number.");
   }
 }
 
@@ -91,9 +91,9 @@ function show() {
 async function choose(value) {
   say("");
   if (value !== "off" && !("Notification" in window)) {
-    say("This browser has no notifications.");
+    say("This browser does not support notifications.");
   } else if (value !== "off" && (await Notification.requestPermission()) !== "granted") {
-    say("The browser blocks notifications of this site. Allow them beside its address, then choose again.");
+    say("The browser blocks notifications of this site. Allow them in the address bar, then choose again.");
   } else {
     remember(LEVEL_KEY, value);
   }

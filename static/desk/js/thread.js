@@ -154,7 +154,7 @@ export async function refresh(all = false) {
   const response = await fetchPart(`${address("messages/")}?${query}`);
   if (pane !== mine || turn !== asked) return; // a newer answer is on its way
   if (response.status === 404) {
-    toast("This conversation is not open to you any more.");
+    toast("You no longer have access to this conversation.");
     document.dispatchEvent(new CustomEvent("desk:gone"));
     return;
   }
@@ -287,7 +287,7 @@ export async function jumpTo(id) {
   if (pane !== mine) return;
   const target = document.getElementById(id);
   if (!target) {
-    toast("That is further up. Scroll up to load it.");
+    toast("That message is further up. Scroll up to load it.");
     return;
   }
   mine.stuck = false; // otherwise each load would scroll back to the newest message

@@ -117,7 +117,7 @@ def test_blocking_and_unblocking(alice, conversation, desk):
     assert conversation.contact.blocked_by == desk.alice
     act(alice, conversation, "unblock")
     assert not conversation.contact.is_blocked
-    assert events(conversation) == ["Alice blocked this person", "Alice unblocked this person"]
+    assert events(conversation) == ["Alice blocked this customer", "Alice unblocked this customer"]
 
 
 @pytest.mark.parametrize("action", ["take", "assign", "transfer", "block", "unblock"])

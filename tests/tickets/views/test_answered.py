@@ -56,7 +56,7 @@ def test_the_second_agent_is_asked_and_the_second_click_sends(alice, bob, conver
     both_saw = seen(conversation)
     send(bob, conversation, "Yes, until six", both_saw)
     html = send(alice, conversation, "Yes", both_saw, status=409)
-    assert "Bob answered at" in html
+    assert "Bob replied at" in html
     assert answers(conversation) == ["Yes, until six"]
 
     now_seen = re.search(r'data-id="(\d+)"', html)[1]
@@ -80,7 +80,7 @@ def test_a_third_answer_is_asked_about_again(alice, bob, desk, conversation):
 def test_an_answer_from_elsewhere_counts_too(alice, conversation, source, words):
     start = seen(conversation)
     world.say(conversation, "From elsewhere", direction="out", source=source, state="sent", at=timezone.now())
-    assert f"{words} answered at" in send(alice, conversation, "Mine", start, status=409)
+    assert f"{words} replied at" in send(alice, conversation, "Mine", start, status=409)
 
 
 def test_what_is_no_answer_of_somebody_else_asks_nothing(alice, desk, conversation):
@@ -113,7 +113,7 @@ def test_without_scripts_the_page_comes_back_with_text_reason_and_what_is_seen_n
     start = seen(conversation)
     send(bob, conversation, "Yes, until six", start)
     html = send(alice, conversation, "My long answer", start, status=409, headers={})
-    assert "Bob answered at" in html
+    assert "Bob replied at" in html
     assert "Yes, until six" in html
     assert ">My long answer</textarea>" in html
     send(alice, conversation, "My long answer", re.search(r'name="seen" value="(\d+)"', html)[1], 302, headers={})
@@ -177,7 +177,7 @@ def test_what_was_answered_since_is_asked_about_before_it_goes(alice, bob, conve
     before = message.state
     send(bob, conversation, "No & never", seen(conversation))
     html = choose(alice, address, 409)
-    assert "Bob</bdi> answered today at" in html
+    assert "Bob</bdi> replied today at" in html
     assert "No &amp; never" in html
     assert "Yes &lt;b&gt;" in html
     assert state_of(message) == before
@@ -205,9 +205,9 @@ def test_without_scripts_the_page_asks_with_a_button_that_sends(alice, desk, con
     message, address = late
     replies.queue_reply(desk.bob, conversation, text="No, never")
     html = choose(alice, address, 409, headers={})
-    assert "was written before that and was not sent. Does it still fit?" in html
-    action, value = re.search(r'formaction="([^"]+)" name="seen" value="(\d+)"> Send all the same', html).groups()
+    assert "was written before that and was not sent. Send it anyway?" in html
+    action, value = re.search(r'formaction="([^"]+)" name="seen" value="(\d+)"> Send anyway', html).groups()
     assert action == address
     choose(alice, action, 302, headers={}, seen=value)
     assert state_of(message) == "queued"
-    assert "Send all the same" not in html_of(alice.get(f"/inbox/{conversation.pk}/"))
+    assert "Send anyway" not in html_of(alice.get(f"/inbox/{conversation.pk}/"))

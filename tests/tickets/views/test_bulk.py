@@ -67,7 +67,7 @@ def test_many_are_assigned_to_oneself_to_a_colleague_and_to_nobody(alice, desk, 
     assert assignees(*three) == [desk.alice.pk] * 3
     assert sentence(do(alice, "assign", *three, assignee=colleague.pk)) == "3 assigned to Dora."
     assert assignees(*three) == [colleague.pk] * 3
-    assert sentence(do(alice, "assign", three[0], assignee="")) == "1 put back to the unassigned ones."
+    assert sentence(do(alice, "assign", three[0], assignee="")) == "1 unassigned."
     assert assignees(*three) == [None, colleague.pk, colleague.pk]
 
 

@@ -207,7 +207,7 @@ def test_a_stale_page_whose_conversation_went_to_others_is_told_so(alice, conver
     assert [message.text for message in out(other)] == ["One"]
 
 
-# --- Held until they write --------------------------------------------------------------------------------------------
+# --- Held until the customer writes
 def test_a_closed_window_offers_to_hold_a_reply_and_the_thread_shows_it(alice, conversation):
     stop_window(conversation)
     html = html_of(alice.get(f"/inbox/{conversation.pk}/"))
@@ -218,7 +218,7 @@ def test_a_closed_window_offers_to_hold_a_reply_and_the_thread_shows_it(alice, c
     (message,) = out(conversation)
     assert (message.state, message.waits_for_customer) == ("held", True)
     html = html_of(response)
-    assert "Held until they write" in html
+    assert "Held until the customer writes" in html
     choices = set(re.findall(rf"/messages/{message.pk}/([a-z-]+)/", html))
     assert choices == {"discard", "cancel"}
 

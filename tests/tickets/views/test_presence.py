@@ -62,22 +62,22 @@ def told() -> int:
 
 def test_two_agents_see_each_other_and_nobody_sees_themselves(alice, bob, conversation):
     assert look(alice, conversation) == ""
-    assert look(bob, conversation, TWO) == "Alice is looking too"
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert look(bob, conversation, TWO) == "Alice is viewing too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
 def test_typing_is_seen_until_it_ends(alice, bob, conversation):
     look(bob, conversation, typing="yes")
     assert seen_by(alice, conversation) == "Bob is typing a reply"
     look(bob, conversation, typing="no")
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
 def test_who_is_not_heard_of_is_forgotten_and_typing_sooner(alice, bob, conversation):
     look(bob, conversation, typing="yes")
     rows = Looking.objects.all()
     rows.update(typing_until=timezone.now() - timedelta(seconds=1))
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
     assert looking.forget_expired() == 0
     rows.update(seen_at=timezone.now() - looking.EXPIRES_AFTER - timedelta(seconds=1))
     assert seen_by(alice, conversation) == ""
@@ -88,7 +88,7 @@ def test_a_closed_page_leaves_and_another_page_of_the_same_agent_stays(alice, bo
     look(bob, conversation, ONE)
     look(bob, conversation, TWO, typing="yes")
     look(bob, conversation, TWO, gone="yes", status=204)
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
     look(bob, conversation, ONE, gone="yes", status=204)
     assert seen_by(alice, conversation) == ""
 
@@ -98,13 +98,13 @@ def test_a_page_shows_one_conversation_and_a_late_goodbye_does_not_end_the_next(
     look(bob, conversation)
     look(bob, other)
     look(bob, conversation, gone="yes", status=204)
-    assert (seen_by(alice, conversation), seen_by(alice, other)) == ("", "Bob is looking too")
+    assert (seen_by(alice, conversation), seen_by(alice, other)) == ("", "Bob is viewing too")
 
 
 def test_nobody_speaks_for_the_page_of_a_colleague(alice, bob, conversation):
     look(bob, conversation, ONE)
     look(alice, conversation, ONE, gone="yes", status=204)
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
 def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation):
@@ -116,7 +116,7 @@ def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation)
         html = html_of(as_user(user).post(f"/inbox/{conversation.pk}/onlookers/", {"page": f"{number:032}"}))
         assert "<b>" not in html
     html = html_of(alice.get(f"/inbox/{conversation.pk}/onlookers/"))
-    assert "&lt;b&gt;0&lt;/b&gt;, &lt;b&gt;1&lt;/b&gt; and 3 others</bdi> are looking too" in html
+    assert "&lt;b&gt;0&lt;/b&gt;, &lt;b&gt;1&lt;/b&gt; and 3 others</bdi> are viewing too" in html
 
 
 @pytest.mark.parametrize("page", ["", "x", "1" * 33, "G" * 32])

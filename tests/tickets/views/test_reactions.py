@@ -48,7 +48,7 @@ def test_one_that_was_sent_can_be_taken_back_and_shows_that(alice, conversation)
     message = conversation.messages.get()
     message.reactions = [{"by": "page", "emoji": "🎉", "at": timezone.now().isoformat()}]
     message.save()
-    assert "take it back" in thread(alice, conversation)
+    assert "remove it" in thread(alice, conversation)
     assert "being taken back" in html_of(react(alice, message, emoji=""))
 
 

@@ -52,7 +52,7 @@ def test_a_day_and_a_ticket_begin_with_a_line(alice, conversation, desk):
     world.say(conversation, "new", at=world.NOON + timedelta(hours=16), ticket=second)
     html = page(alice, conversation)
     assert {"day-2026-03-04", "day-2026-03-05", f"ticket-{second.pk}"} <= set(keys(html))
-    assert f"Ticket #{second.pk} began — 16 h after the last message" in html
+    assert f"Ticket #{second.pk} opened — 16 h after the last message" in html
 
 
 def test_a_ticket_that_goes_on_from_an_older_page_does_not_begin_again(alice, conversation):
@@ -166,7 +166,7 @@ def test_a_quote_never_shows_a_message_of_another_conversation(alice, conversati
     world.say(conversation, "hi", reply_to_mid=secret.mid)
     html = page(alice, conversation)
     assert "a secret of somebody else" not in html
-    assert "Answers a message that Desk does not have" in html
+    assert "Replies to a message that Desk does not have" in html
 
 
 def test_reactions_edits_and_withdrawals_are_shown(alice, conversation):
@@ -176,7 +176,7 @@ def test_reactions_edits_and_withdrawals_are_shown(alice, conversation):
     html = page(alice, conversation)
     assert "❤" in html
     assert 'class="edited"' in html
-    assert "took this message back" in html
+    assert "unsent this message" in html
 
 
 @pytest.mark.parametrize("reactions", [[None], ["x"], [{}], [{"emoji": ""}], {"emoji": "x"}])
@@ -199,7 +199,7 @@ def test_a_card_with_a_dangerous_address_gets_no_link(alice, conversation):
 
 def test_a_card_of_an_unknown_kind_is_a_card(alice, conversation):
     world.say(conversation, "", card={"kind": "hologram", "title": "", "text": "", "url": ""})
-    assert "A message of a kind that Desk cannot show" in page(alice, conversation)
+    assert "A message that Desk cannot display" in page(alice, conversation)
 
 
 @pytest.mark.parametrize("state", ["refused", "failed"])
