@@ -86,7 +86,7 @@ class PersonAdmin(ReadOnlyAdmin):
                 except erasing.Refused as refused:
                     refusal = str(refused)
                 else:
-                    messages.success(request, "The person was erased. This is the receipt.")
+                    messages.success(request, "The customer was erased. This is the receipt.")
                     return redirect(receipt_url(receipt))
             else:
                 refusal = "Tick that you have understood. Nothing was erased."
@@ -111,7 +111,7 @@ class ErasureAdmin(ReadOnlyAdmin):
     list_filter = ["erased_at", "page"]
     list_select_related = ["page", "erased_by"]
     search_fields = ["confirmation_code"]
-    search_help_text = "A confirmation code, or the page-scoped id of the person"
+    search_help_text = "A confirmation code, or the Page-scoped id of the customer"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return erasing.may_see_receipts(request.user)

@@ -74,7 +74,7 @@ def _note_data_access(page: Page, info: TokenInfo) -> None:
     ended = info.data_access_expires_at
     if info.is_valid and ended is not None and ended <= timezone.now():
         sentence = (
-            f"Facebook's data access of the person who linked this Page ended on {ended:%-d %B %Y}. The Page works; "
+            f"Facebook's data access of whoever linked this Page ended on {ended:%-d %B %Y}. The Page works; "
             "re-authenticate it to renew the access."
         )
         connection.note_trouble(page, DATA_ACCESS, sentence)

@@ -159,7 +159,7 @@ def steps() -> list[site.Step]:
         ),
         site.Step(
             "Associate channels with your agents",
-            "Agents see and answer the channels you choose for them.",
+            "Agents see and reply in the channels you choose for them.",
             "setup:preferences",
             "Open preferences",
             done=lambda: ChannelAgent.objects.exists(),

@@ -56,7 +56,7 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
 def assign(user: User, conversation: Conversation, assignee: User | None) -> None:
     """Give the conversation and its open ticket to `assignee`, or to nobody. Raises Refused."""
     if assignee is not None and not _may_be_given(conversation, assignee):
-        sentence = f"{assignee} answers neither this channel nor this department. Choose somebody who does."
+        sentence = f"{assignee} is an agent neither of this channel nor of this department. Choose another colleague."
         raise Refused(sentence, Refusal.NOT_ASSOCIATED)
     with transaction.atomic():
         _lock_to_change(conversation, "assigned")

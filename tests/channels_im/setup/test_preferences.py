@@ -58,7 +58,7 @@ def test_a_change_stands_in_the_history(setup, departments, administrator):
 
 def test_a_department_deleted_in_between_is_said(setup, departments):
     gone = Department(pk=999)
-    assert "The webhook was not saved." in text(save(setup, gone, 90))
+    assert "Nothing was saved." in text(save(setup, gone, 90))
 
 
 def test_the_preview_counts_the_tickets_each_setting_would_have_made(setup, departments):
