@@ -27,7 +27,7 @@ def test_a_reply_is_held_edited_and_goes_out_when_the_customer_writes(agent: Pag
     expect(agent.locator("#gate")).to_contain_text("window closed")
     expect(agent.locator("#composer")).to_be_hidden()
     agent.get_by_role("button", name="Write a reply to send later").click()
-    expect(agent.get_by_placeholder("Goes out by itself when Inés García writes")).to_be_focused()
+    expect(agent.get_by_placeholder("Sent when Inés García writes")).to_be_focused()
     agent.keyboard.type("Dear Ines, ")
     agent.get_by_role("button", name="Emoji", exact=True).click()
     agent.keyboard.type("bicycle")

@@ -108,7 +108,7 @@ def save_details(contact: Contact, fields: dict[str, str]) -> None:
     except ValidationError as error:
         wrong = next(iter(error.error_dict))
         label = Contact._meta.get_field(wrong).verbose_name
-        raise Refused(f"The {label} is not kept: {' '.join(error.message_dict[wrong])}", wrong) from None
+        raise Refused(f"The {label} was not saved: {' '.join(error.message_dict[wrong])}", wrong) from None
     length = len(checked.about)
     if length > ABOUT_LIMIT:
         raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", "about")

@@ -81,7 +81,7 @@ def test_many_are_marked_as_read_and_unread(alice, three):
 def test_a_colleague_who_does_not_answer_the_channel_is_refused(alice, desk, three):
     answer = sentence(do(alice, "assign", *three, assignee=desk.bob.pk))
     assert answer.startswith(
-        "None assigned to Bob, 3 not: Bob is an agent neither of this channel nor this department."
+        "None assigned to Bob, 3 not: Bob is an agent neither of this channel nor of this department."
     )
     assert assignees(*three) == [None] * 3
 

@@ -15,8 +15,8 @@ from . import world
 PILL = re.compile(r'<span class="pill([^"]*)" title="([^"]*)"><svg.*?</svg>(?:Not sent|Unsure|Held)</span>', re.DOTALL)
 FAILED = (" pill--danger", "A reply was not sent")
 UNSURE = (" pill--warning", "Desk cannot find out whether a reply arrived")
-HELD = (" pill--warning", "A reply is held and goes out after a click")
-WAITS = ("", "A reply is held until they write")
+HELD = (" pill--warning", "A reply is held until an agent sends it")
+WAITS = ("", "A reply is held until the customer writes")
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ TROUBLE_AFTER = timedelta(minutes=30)
 
 def register() -> None:
     """Called from `AppConfig.ready()`."""
-    site.register_menu(site.MenuItem("API tokens", "programs:tokens", SEE_TOKENS, section="Programs", order=70))
-    site.register_menu(site.MenuItem("Webhooks", "programs:events", SEE_EVENTS, "Programs", order=71))
+    site.register_menu(site.MenuItem("API tokens", "programs:tokens", SEE_TOKENS, section="Integrations", order=70))
+    site.register_menu(site.MenuItem("Webhooks", "programs:events", SEE_EVENTS, "Integrations", order=71))
     site.register_attention(attention)
 
 
