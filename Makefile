@@ -47,11 +47,13 @@ lint:
 	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m ruff check .
 	@"$(IN)" -m ruff format --check .
+	@"$(VENV)/bin/djangofmt" --check templates && "$(VENV)/bin/djangofmt" check templates && "$(VENV)/bin/biome" check --error-on-warnings
 
 format:
 	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m ruff check --fix .
 	@"$(IN)" -m ruff format .
+	@"$(VENV)/bin/djangofmt" check --fix templates && "$(VENV)/bin/djangofmt" templates && "$(VENV)/bin/biome" check --write
 
 lock:
 	$(BOOTSTRAP) requirements-dev.lock $@

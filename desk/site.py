@@ -84,7 +84,7 @@ def register_step(step: Step) -> None:
 
 
 STYLES = tuple(
-    f"setup/{part}.css" for part in ("admin", "frame", "setup", "channels", "channel-form", "rooms", "programs")
+    f"setup/{part}.css" for part in ("admin", "layout", "setup", "channels", "channel-form", "dialogs", "integrations")
 )
 
 

@@ -23,6 +23,7 @@ from tests.factories import (
     make_page,
     receive,
 )
+from tests.pages import html_of
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def setup(administrator):
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_a_page_for_strangers_shows_no_version(client, db):
 # --- The first page
 def test_a_new_installation_sees_the_checklist(setup):
     page = text(setup.get("/admin/"))
-    assert "From here to the first ticket" in page
+    assert "Your first steps" in page
     assert "Create department" in page
 
 
@@ -71,8 +72,8 @@ def test_when_everything_works_there_is_one_quiet_line(setup):
     channel = make_channel(make_page(last_event_at=timezone.now()))
     make_agent(channels=(channel,))
     page = text(setup.get("/admin/"))
-    assert "Everything works. Nothing needs a hand." in page
-    assert "From here to the first ticket" not in page
+    assert "All channels are working." in page
+    assert "Your first steps" not in page
 
 
 def test_what_needs_a_hand_comes_first(setup):

@@ -24,11 +24,11 @@ from desk.errors import Refused
 
 #: What each permission is for, in the words of the page that explains a declined one.
 PERMISSION_USES = {
-    "pages_show_list": "list your pages",
+    "pages_show_list": "list your Pages",
     "pages_messaging": "receive and send messages",
     "pages_manage_metadata": "be told of new messages",
     "pages_read_engagement": "check whether a reply has arrived",
-    "business_management": "find pages that belong to a business account",
+    "business_management": "find Pages that belong to a business account",
 }
 #: A page needs both of them to be of use (Meta, "Subscribed apps": MESSAGING to send, MODERATE to subscribe).
 NEEDED_TASKS = ("MESSAGING", "MODERATE")
@@ -303,8 +303,8 @@ def _require_right_account(grant: Grant, page: Page | None) -> None:
         )
     if grant.page(page.page_id) is None:
         raise LinkError(
-            f"“{page}” is not among the pages that {grant.name} gave. Log in with the Facebook account that owns the "
-            f"page (last time: {owner}) and leave the page ticked. Nothing has been changed."
+            f"“{page}” is not among the Pages that {grant.name} gave. Log in with the Facebook account that owns the "
+            f"Page (last time: {owner}) and leave the Page ticked. Nothing has been changed."
         )
 
 
@@ -315,13 +315,13 @@ def _require_use(grant: Grant) -> None:
         uses = "; ".join(f"{scope}, to {PERMISSION_USES[scope]}" for scope in missing)
         raise LinkError(
             f"Facebook did not grant {'this permission' if len(missing) == 1 else 'these permissions'}: {uses}. Link "
-            "again, select your pages and leave every switch on Yes. Nothing has been changed."
+            "again, select your Pages and leave every switch on Yes. Nothing has been changed."
         )
     if not grant.pages:
         raise LinkError(
-            f"Facebook gave no page of {grant.name}. Either no page was ticked, or every permission was declined, or "
-            f"{grant.name} is not an admin of a page, or the pages belong to a business account and the permission "
-            "business_management was declined. Link again, select your pages and leave every switch on Yes. Nothing "
+            f"Facebook gave no Page of {grant.name}. Either no Page was ticked, or every permission was declined, or "
+            f"{grant.name} is not an admin of a Page, or the Pages belong to a business account and the permission "
+            "business_management was declined. Link again, select your Pages and leave every switch on Yes. Nothing "
             "has been changed."
         )
 
@@ -360,7 +360,7 @@ def _record(user: Any, result: LinkResult) -> None:
 
 
 def _summary(result: LinkResult) -> str:
-    parts = [f"Linked with {len(result.pages)} {'page' if len(result.pages) == 1 else 'pages'}"]
+    parts = [f"Linked with {len(result.pages)} {'Page' if len(result.pages) == 1 else 'Pages'}"]
     if result.healed:
         parts.append(f"connected again: {', '.join(map(str, result.healed))}")
     if result.stopped:
