@@ -87,7 +87,9 @@ def create_channel(user: Any, *, name: str, icon: File, page: Page, department: 
             if sentence := page_obstacle(channel.page, user):
                 raise ChannelError(f"This Page cannot be chosen. {sentence}", field="page")
             channel.save()
-            audit_log.record(user, channel, audit_log.ADDITION, f"Created for the Page “{channel.page}” in {department}.")
+            audit_log.record(
+                user, channel, audit_log.ADDITION, f"Created for the Page “{channel.page}” in {department}."
+            )
             subscriptions.request_check(channel.page_id)
             publish.announce("channel", channel=channel.pk)
     except BaseException as error:

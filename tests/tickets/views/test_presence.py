@@ -12,7 +12,7 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from desk.models import LiveEvent
 from tests.pages import html_of
-from tickets.models import Viewer, Message
+from tickets.models import Message, Viewer
 from tickets.services.conversation import access
 from tickets.services.inbox import viewers
 
