@@ -144,7 +144,7 @@ def test_a_login_that_would_stop_a_channel_asks_first_and_going_back_saves_it(ad
     expect(admin.get_by_role("region", name="Stops")).to_contain_text("was not ticked")
     admin.get_by_role("button", name="Go back to Facebook").click()
     choose_pages(admin, bikes=True)
-    expect(admin.get_by_text("You have successfully linked your Facebook account: 2 pages.")).to_be_visible()
+    expect(admin.get_by_text("You have successfully linked your Facebook account: 2 Pages.")).to_be_visible()
     expect(admin.locator(".pill").first).to_have_text("Connected")
 
 

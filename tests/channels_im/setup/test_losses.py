@@ -31,7 +31,7 @@ def test_pages_that_are_lost_together_are_one_e_mail_that_names_each(channels):
         lose(channel)
     connection.mail_administrators()
     (message,) = mail.outbox
-    assert message.subject == "[Desk] Re-authenticate 3 pages: Page 0, Page 1, Page 2"
+    assert message.subject == "[Desk] Re-authenticate 3 Pages: Page 0, Page 1, Page 2"
     for channel in channels:
         assert f"/admin/instant-messaging/messenger/{channel.pk}/" in message.body
 
