@@ -85,7 +85,7 @@ def create_channel(
                 raise ChannelError(sentence)
             channel.page = _lock_page(page)
             if sentence := page_obstacle(channel.page, user):
-                raise ChannelError(f"This Page cannot be selected. {sentence}", field="page")
+                raise ChannelError(f"This Page cannot be chosen. {sentence}", field="page")
             channel.save()
             audit_log.record(
                 user, channel, audit_log.ADDITION, f"Created for the Page “{channel.page}” in {department}."
@@ -95,7 +95,7 @@ def create_channel(
     except BaseException as error:
         _delete_icon_file(channel)
         if isinstance(error, IntegrityError):
-            raise ChannelError("Another channel has just been created for this Page.", field="page") from error
+            raise ChannelError("This Page has just been taken by another channel.", field="page") from error
         raise
     return channel
 
@@ -226,7 +226,7 @@ def _lock_departments(department: Department) -> Department:
 def _lock_page(page: Page) -> Page:
     locked = Page.objects.select_for_update().filter(pk=page.pk).first()
     if locked is None:
-        raise ChannelError("This Page is no longer linked. Select another one.", field="page")
+        raise ChannelError("This Page is not linked any more. Choose another one.", field="page")
     return locked
 
 

@@ -26,7 +26,7 @@ class ChannelForm(forms.Form):
         queryset=Page.objects.all(),
         error_messages={
             "required": "Select a Facebook Page. If there is none yet, link your Facebook account first.",
-            "invalid_choice": "This Page is not one of your linked Pages. Select one from the list.",
+            "invalid_choice": "This Page is not among your linked Pages. Select one from the list.",
         },
     )
     department = forms.ModelChoiceField(

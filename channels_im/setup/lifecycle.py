@@ -26,7 +26,7 @@ def deactivate(request: SetupRequest, pk: int) -> HttpResponse:
         context={
             "title": "Deactivate channel",
             "stops": [
-                "Agents receive no messages from customers.",
+                "Messages from customers are not received.",
                 "Agents cannot reply, and waiting replies are held.",
             ],
             "stays": [
@@ -50,7 +50,7 @@ def activate(request: SetupRequest, pk: int) -> HttpResponse:
         already="The channel “{}” was already active.",
         context={
             "title": "Activate channel",
-            "starts": ["Agents receive customer messages again.", "Agents can reply again."],
+            "starts": ["Messages from customers are received again.", "Agents can reply again."],
             "button": "Activate",
         },
     )
@@ -69,7 +69,7 @@ def delete(request: SetupRequest, pk: int) -> HttpResponse:
             "title": "Delete channel",
             "stops": [
                 "No more messages are sent or received. This cannot be undone.",
-                "Its conversations can no longer be answered, transferred, assigned or blocked.",
+                "Nobody can reply in its conversations, or transfer, assign or block them.",
             ],
             "stays": [
                 "All conversations and tickets stay readable and searchable.",

@@ -161,7 +161,7 @@ def steps() -> list[site.Step]:
         ),
         site.Step(
             "Associate channels with your agents",
-            "Agents see and answer only the channels you associate with them.",
+            "Agents see and reply in the channels you choose for them.",
             "setup:preferences",
             "Open preferences",
             done=lambda: ChannelAgent.objects.exists(),

@@ -1,8 +1,6 @@
 """The base of all view sets of the API, and the type of their requests."""
 
-from typing import TypeVar
-
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import mixins, viewsets
 from rest_framework.exceptions import NotFound
@@ -11,9 +9,7 @@ from rest_framework.request import Request
 from desk.models import User
 from tickets.services.conversation import access
 
-from .paging import KeysetPaging, OrderedView
-
-Row = TypeVar("Row", bound=Model)
+from .paging import KeysetPaging, OrderedView, Row
 
 
 class ApiRequest(Request):

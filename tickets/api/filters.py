@@ -130,7 +130,7 @@ class ConversationFilters(django_filters.FilterSet):
     search = django_filters.CharFilter(
         method="filter_search",
         max_length=SEARCH_LIMIT,
-        help_text="Search as in the inbox: names of customers, ticket numbers and the text of messages.",
+        help_text="Search as in the inbox: contacts, ticket numbers, the text of messages and names of files.",
     )
     since = MomentFilter(
         field_name="last_message_at", lookup_expr="gte", help_text="Last message at this time or later."

@@ -145,7 +145,7 @@ class ConversationSerializer(ReadOnlySerializer[Conversation]):
 
 
 class TicketSerializer(ReadOnlySerializer[Ticket]):
-    """A part of a conversation."""
+    """A part of a conversation with its own status."""
 
     number = serializers.IntegerField(help_text="The number that the pages show after the #.")
     conversation = serializers.IntegerField(source="conversation_id", help_text="Id of the conversation.")

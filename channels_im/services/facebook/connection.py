@@ -68,7 +68,7 @@ def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | No
             _copy_connection(current, page)
             return False
         is_new = current.is_connected
-        if not is_new and not _is_more_specific(reason, current.reauth_reason):
+        if not is_new and not _replaces(reason, current.reauth_reason):
             _copy_connection(current, page)
             return False
         current.connection = Page.Connection.REAUTH_REQUIRED
@@ -90,7 +90,8 @@ def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | No
     return is_new
 
 
-def _is_more_specific(reason: str, known: str) -> bool:
+def _replaces(reason: str, known: str) -> bool:
+    """Return whether `reason` takes the place of the `known` one."""
     return reason != known and (
         (known in _GENERAL_REASONS and reason not in _GENERAL_REASONS) or reason == _Reason.APP_REMOVED
     )

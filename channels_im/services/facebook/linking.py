@@ -304,7 +304,7 @@ def _require_right_account(grant: Grant, page: Page | None) -> None:
         )
     if grant.page(page.page_id) is None:
         raise LinkError(
-            f"“{page}” is not among the Pages that {grant.name} granted. Log in with the Facebook account that owns "
+            f"“{page}” is not among the Pages that {grant.name} gave. Log in with the Facebook account that owns "
             f"the Page (last time: {owner}) and leave the Page ticked. Nothing has been changed."
         )
 

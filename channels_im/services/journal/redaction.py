@@ -20,7 +20,7 @@ from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_d
 from channels_im.models import WebhookDelivery
 
 REDACTED = "desk_redacted_events"
-REDACTION_NOTE = "Part of this delivery was erased together with a contact."
+REDACTION_NOTE = "Part of this delivery was erased together with a customer."
 #: A delivery committed late may have a lower id than one seen before it.
 LOOKBACK = timedelta(minutes=1)
 BATCH_SIZE = 100  # deliveries

@@ -270,7 +270,7 @@ def test_another_login_does_not_take_over_the_page_of_a_removed_app(setup, meta,
 def test_an_account_without_the_page_is_refused_with_the_name_of_the_right_one(setup, meta, linked):
     wait(linked[0], "permission_revoked")
     response = meta.log_in(setup, meta.omar, channel=linked[0].pk)
-    assert "is not among the Pages that Omar Haddad granted" in text(response)
+    assert "is not among the Pages that Omar Haddad gave" in text(response)
     assert "Anna Berg" in text(response)
     assert FacebookAccount.objects.count() == 1
 

@@ -61,7 +61,7 @@ def test_a_page_gets_one_channel_though_there_is_room_for_more():
     user = make_admin()
     outcomes = at_once(*(creating(user, page, department) for department in departments))
     assert Channel.objects.existing().count() == 1
-    assert sum("cannot be selected" in str(outcome) for outcome in outcomes) == 3
+    assert sum("cannot be chosen" in str(outcome) for outcome in outcomes) == 3
 
 
 @pytest.mark.django_db(transaction=True)
