@@ -239,7 +239,7 @@ def test_who_lost_the_claim_writes_nothing_of_the_delivery(fb_page, desk, time_m
     (mine,) = claims.claim_new(10)
     time_machine.shift(timedelta(hours=1))
     claims.reclaim_stale()
-    assert not claims.settle(mine, state=State.DONE)
+    assert not claims.finish(mine, state=State.DONE)
     assert WebhookDelivery.objects.get().state == State.PENDING
 
 

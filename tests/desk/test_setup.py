@@ -91,8 +91,8 @@ def test_what_needs_a_hand_comes_first(setup):
     for sentence in (
         "“Berlin” cannot send: the access token has expired.",
         f"The Facebook login of {ending} ends in 9 days.",
-        "“Bremen” does not receive everything from Facebook.",
-        "1 delivery of Facebook could not be taken in.",
+        "“Bremen” does not receive all events from Facebook.",
+        "1 delivery from Facebook could not be processed.",
         "1 reply could not be sent in the last 7 days.",
     ):
         assert sentence in page
@@ -134,7 +134,7 @@ def test_a_department_with_the_history_of_a_deleted_channel_stays(setup):
     channel = make_channel()
     channel.is_active, channel.deleted_at = False, timezone.now()
     channel.save()
-    assert "history of a deleted channel" in refused_department(setup, channel.department)
+    assert "conversations of a deleted channel" in refused_department(setup, channel.department)
 
 
 def test_a_department_with_transferred_conversations_stays(setup):

@@ -149,7 +149,7 @@ def test_a_page_that_was_renewed_while_the_answer_was_under_way_is_not_marked(pa
     with responses.RequestsMock() as meta:
         dead = token(is_valid=False, error={"code": 190, "subcode": 460})
         meta.get(f"{GRAPH}/debug_token", json={"data": dead})
-        subscriptions._settle(claimed)
+        subscriptions._check(claimed)
 
     page.refresh_from_db()
     assert page.is_connected

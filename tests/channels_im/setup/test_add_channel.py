@@ -37,7 +37,7 @@ def test_a_channel_is_created_and_its_page_is_to_be_subscribed(setup, department
     assert berg.subscription_due_at is not None
     assert response.redirect_chain[-1][0] == reverse("setup:messenger_edit", args=[channel.pk])
     assert "has been created" in text(response)
-    assert "Being checked" in text(response)
+    assert "Checking …" in text(response)
 
 
 def test_creating_a_channel_stands_in_the_history(setup, departments, berg, administrator):
@@ -60,7 +60,7 @@ def test_creating_a_channel_stands_in_the_history(setup, departments, berg, admi
         ({"page": ""}, "Select a Facebook Page."),
         ({"page": "99999"}, "not among your linked Pages"),
         ({"page": "1 OR 1=1"}, "not among your linked Pages"),
-        ({"department": "99999"}, "does not exist any more"),
+        ({"department": "99999"}, "no longer exists"),
         ({"department": ""}, "Select the department"),
     ],
     ids=str.split(
@@ -168,7 +168,7 @@ def test_a_department_deleted_in_between_is_said(setup, departments, berg):
     gone = departments[2].pk
     departments[2].delete()
     response = setup.post(URL, form(berg, departments[0], department=gone))
-    assert "does not exist any more" in text(response)
+    assert "no longer exists" in text(response)
 
 
 def test_sending_the_same_form_twice_makes_one_channel(setup, departments, berg):

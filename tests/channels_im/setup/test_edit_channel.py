@@ -126,7 +126,7 @@ def test_a_deactivated_channel_is_to_be_unsubscribed(setup, channel):
 def test_deactivating_twice_is_said_and_done_once(setup, channel, administrator):
     setup.post(url("deactivate", channel))
     response = setup.post(url("deactivate", channel), follow=True)
-    assert "was deactivated already" in text(response)
+    assert "was already deactivated" in text(response)
     assert administrator.logentry_set.count() == 1
 
 
@@ -178,7 +178,7 @@ def test_a_deleted_channel_cannot_be_turned_on_or_off(setup, channel, name):
 def test_deleting_twice_is_said_and_done_once(setup, channel, administrator):
     setup.post(url("delete", channel))
     response = setup.post(url("delete", channel), follow=True)
-    assert "was deleted already" in text(response)
+    assert "was already deleted" in text(response)
     assert administrator.logentry_set.count() == 1
 
 

@@ -112,7 +112,7 @@ def test_a_pending_login_belongs_to_who_made_it(setup, meta, linked, client):
     meta.log_in(setup, meta.anna, ["1002"])
     client.force_login(make_admin("bea"))
     response = client.post(DECIDE, {"decision": "continue"}, follow=True)
-    assert "There is no Facebook login to decide about." in text(response)
+    assert "No Facebook login is waiting for a decision." in text(response)
     assert Page.objects.get(page_id="1001").is_connected
 
 

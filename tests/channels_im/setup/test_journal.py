@@ -68,7 +68,7 @@ def test_all_that_failed_since_a_time_is_replayed(setup):
     new = make("failed", received_at=now - timedelta(hours=1))
     since = (timezone.localtime() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     response = setup.post(URL + "replay-failed/", {"since": since}, follow=True)
-    assert "1 failed delivery is being taken in again." in text(response)
+    assert "1 failed delivery is being processed again." in text(response)
     old.refresh_from_db()
     new.refresh_from_db()
     assert (old.state, new.state) == ("failed", "pending")
@@ -78,6 +78,6 @@ def test_all_that_failed_since_a_time_is_replayed(setup):
 def test_a_time_that_makes_no_sense_replays_nothing(setup, since):
     delivery = make("failed")
     response = setup.post(URL + "replay-failed/", {"since": since}, follow=True)
-    assert "Enter the date and time" in text(response)
+    assert "Enter a date and time" in text(response)
     delivery.refresh_from_db()
     assert delivery.state == "failed"

@@ -290,13 +290,13 @@ def test_a_page_that_works_for_a_channel_stays_with_its_account(setup, meta, lin
     response = meta.log_in(setup, meta.omar)
     linked[0].page.refresh_from_db()
     assert linked[0].page.facebook_account.name == "Anna Berg"
-    assert "Left with the Facebook account they work with: “Berg Bikes”." in text(response)
+    assert "Still with their other Facebook account: “Berg Bikes”." in text(response)
 
 
 def test_a_page_ungranted_while_it_waited_is_still_named(setup, meta, linked):
     wait(linked[0], "page_deselected")
     response = meta.log_in(setup, meta.anna, ["1002"], channel=linked[0].pk)
-    assert "Still to be re-authenticated" in text(response)
+    assert "so still to be re-authenticated" in text(response)
     linked[0].page.refresh_from_db()
     assert linked[0].page.reauth_reason == "page_deselected"
 

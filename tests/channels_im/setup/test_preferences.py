@@ -96,7 +96,7 @@ def test_a_channel_of_another_department_cannot_be_associated_by_hand(setup, sho
     agent = make_agent("alice", departments=(departments[0],)).agent
     other = make_channel(department=departments[1])
     response = associate(setup, departments[0], agent, other)
-    assert "deleted or moved meanwhile" in text(response)
+    assert "has just been deleted or moved" in text(response)
     assert not ChannelAgent.objects.exists()
 
 

@@ -137,6 +137,6 @@ def test_no_wish_is_lost_that_comes_while_a_check_runs(meta, channel):
     subscriptions.request_check(channel.page_id)
     claimed = subscriptions._claim()
     subscriptions.request_check(channel.page_id)
-    subscriptions._settle(claimed)
+    subscriptions._check(claimed)
     channel.page.refresh_from_db()
     assert channel.page.subscription_due_at is not None

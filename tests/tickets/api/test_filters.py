@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from channels_im.models import Channel, Page
 from tests import factories
 from tests.factories import NOON
-from tickets.api.paging import BIGGEST_ID
+from tickets.api.paging import MAX_ID
 from tickets.models import Conversation, Message, Ticket
 
 from .conftest import Shop, client_of
@@ -133,7 +133,7 @@ def test_channels_are_filtered(shop: Shop, admin: APIClient):
 
 def test_an_id_one_may_not_see_filters_to_nothing(shop: Shop, bob: APIClient):
     assert ids(bob, "messages", conversation=shop.conversation.pk) == set()
-    assert ids(bob, "messages", conversation=BIGGEST_ID) == set()
+    assert ids(bob, "messages", conversation=MAX_ID) == set()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_an_id_one_may_not_see_filters_to_nothing(shop: Shop, bob: APIClient):
     [
         ("messages", "conversation", "abc"),
         ("messages", "conversation", "-1"),
-        ("messages", "conversation", str(BIGGEST_ID + 1)),
+        ("messages", "conversation", str(MAX_ID + 1)),
         ("messages", "conversation", "9" * 5000),
         ("messages", "ticket", "1.5"),
         ("messages", "ticket", "nan"),
@@ -177,7 +177,7 @@ def test_a_filter_that_makes_no_sense_is_refused_with_a_sentence(
     assert sentence.endswith(".")
 
 
-@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "%00", str(BIGGEST_ID), "9" * 40, "9" * 5000])
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "%00", str(MAX_ID), "9" * 40, "9" * 5000])
 @pytest.mark.parametrize("name", ["channels", "conversations", "tickets", "messages"])
 def test_an_id_that_makes_no_sense_is_not_found(alice: APIClient, name: str, value: str):
     answer = alice.get(f"/api/v1/{name}/{value}/")

@@ -253,7 +253,7 @@ def test_what_somebody_answered_since_is_named_before_a_reply_goes_out(
     other = factories.answer(shop.conversation, "Never", author=factories.make_agent("dora"))
     asked = settle(alice, message, choice)
     assert (asked.status_code, asked.json()["code"], asked.json()["message"]) == (409, "answered_meanwhile", other.pk)
-    assert asked.json()["detail"].startswith("dora answered on 20 November 2026 at 12:00 UTC, after this reply was")
+    assert asked.json()["detail"].startswith("dora replied on 20 November 2026 at 12:00 UTC, after this reply was")
     assert settle(alice, message, choice, seen=message.pk).status_code == 409
     assert Message.objects.get(pk=message.pk).state == state
     assert settle(alice, message, choice, seen=other.pk).json()["state"] == "queued"
