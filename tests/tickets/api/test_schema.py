@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from tests import factories
 
 from .conftest import Shop
-from .test_work import ACTIONS, CHOICES
+from .test_actions import ACTIONS, CHOICES
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from django.conf import settings
 from channels_im.models import WebhookDelivery
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item
-from tests.tickets.erasing.person import MINUTE, OTHER, PSID, SECRET, erase, everything
+from tests.tickets.services.privacy.erased_contact import MINUTE, OTHER, PSID, SECRET, erase, everything
 from tickets.models import Contact, Conversation, Message
 
 pytestmark = pytest.mark.django_db

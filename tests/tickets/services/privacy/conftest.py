@@ -6,7 +6,7 @@ from django.core.files.base import ContentFile
 from desk import audit_log
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, text_item
-from tests.tickets.erasing.person import MINUTE, NAME, OTHER, PSID, SECRET
+from tests.tickets.services.privacy.erased_contact import MINUTE, NAME, OTHER, PSID, SECRET
 from tickets.models import (
     Attachment,
     Conversation,

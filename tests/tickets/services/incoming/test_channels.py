@@ -5,7 +5,7 @@ import pytest
 from channels_im.models import WebhookDelivery
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, text_item
-from tests.tickets.intake.stored import states, texts
+from tests.tickets.services.incoming.stored import states, texts
 from tickets.models import Message
 
 pytestmark = pytest.mark.django_db

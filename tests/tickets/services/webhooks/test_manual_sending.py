@@ -9,7 +9,7 @@ from desk.errors import Refused
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
-from tests.tickets.events.programs import bodies, states
+from tests.tickets.services.webhooks.deliveries import bodies, states
 from tickets import tasks
 from tickets.models import Conversation, EventDelivery, EventSubscription
 from tickets.services.webhooks import delivery

@@ -16,7 +16,7 @@ from desk import audit_log
 from desk.models import User
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, post_webhook, text_item
-from tests.tickets.erasing.person import MINUTE, NAME, OTHER, PSID, SECRET, erase, everything
+from tests.tickets.services.privacy.erased_contact import MINUTE, NAME, OTHER, PSID, SECRET, erase, everything
 from tickets import tasks
 from tickets.models import (
     Attachment,

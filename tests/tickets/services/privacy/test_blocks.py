@@ -9,7 +9,7 @@ import responses
 
 from desk.models import User
 from tests.factories import NOON
-from tests.tickets.erasing.person import PSID, erase
+from tests.tickets.services.privacy.erased_contact import PSID, erase
 from tickets import tasks
 from tickets.models import Erasure, Moderation
 from tickets.services.inbox import actions

@@ -7,7 +7,7 @@ import pytest
 from channels_im.models import WebhookDelivery
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, text_item
-from tests.tickets.intake.stored import states
+from tests.tickets.services.incoming.stored import states
 from tickets.models import Contact, Conversation, Message, Ticket
 
 pytestmark = pytest.mark.django_db

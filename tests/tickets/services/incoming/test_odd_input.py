@@ -6,7 +6,7 @@ import pytest
 
 from channels_im.models import WebhookDelivery
 from tests.factories import NOON, deliver, delivery, ms, text_item
-from tests.tickets.intake.stored import texts
+from tests.tickets.services.incoming.stored import texts
 from tickets.models import Contact, Message
 
 pytestmark = pytest.mark.django_db

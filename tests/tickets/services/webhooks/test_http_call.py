@@ -8,7 +8,7 @@ import pytest
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
-from tests.tickets.events.programs import bodies, is_signed, states
+from tests.tickets.services.webhooks.deliveries import bodies, is_signed, states
 from tickets import tasks
 from tickets.api import payloads
 from tickets.models import Conversation, EventDelivery, EventSubscription, Message

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission
 from desk.errors import Refused
 from desk.models import User
 from tests import factories as make
-from tests.tickets.erasing.person import NAME, OTHER, PSID, SECRET, erase
+from tests.tickets.services.privacy.erased_contact import NAME, OTHER, PSID, SECRET, erase
 from tickets.models import (
     Contact,
     Erasure,

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import NOON, deliver, delivery, item, ms, text_item
-from tests.tickets.intake.stored import states
+from tests.tickets.services.incoming.stored import states
 from tickets.models import Attachment, Conversation, Message, Ticket
 
 pytestmark = pytest.mark.django_db
