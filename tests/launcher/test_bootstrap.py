@@ -42,7 +42,7 @@ def requirements(tmp_path: Path) -> Path:
     return path
 
 
-def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", *map(str, arguments)],
@@ -54,7 +54,7 @@ def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-def bootstrap(python: object, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
+def bootstrap(python: object, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(python), str(BOOTSTRAP), *map(str, arguments)],
         env={**os.environ, **environment},
@@ -68,7 +68,7 @@ def installs(venv: Path) -> int:
     return (venv / "calls").read_text().count("pip install")
 
 
-def test_an_old_python_is_named_with_the_one_that_is_needed(tmp_path, old_python):
+def test_an_old_python_is_named_with_the_one_that_is_needed(tmp_path: Path, old_python: Path) -> None:
     result = make("run", f"PYTHON={old_python}", f"VENV={tmp_path / 'none'}")
     assert result.returncode != 0
     assert "Python 3.9 is too old: Desk needs Python 3.11 or newer." in result.stderr
@@ -76,7 +76,7 @@ def test_an_old_python_is_named_with_the_one_that_is_needed(tmp_path, old_python
     assert "Traceback" not in result.stderr
 
 
-def test_an_old_python_is_told_of_a_newer_one_on_the_machine(tmp_path, old_python):
+def test_an_old_python_is_told_of_a_newer_one_on_the_machine(tmp_path: Path, old_python: Path) -> None:
     script(tmp_path / "new" / "python3.11", f'exec "{sys.executable}" "$@"')
     result = bootstrap(
         old_python, tmp_path / "none", ROOT / "requirements.txt", "run", PATH=f"{tmp_path / 'new'}:{os.environ['PATH']}"
@@ -84,12 +84,14 @@ def test_an_old_python_is_told_of_a_newer_one_on_the_machine(tmp_path, old_pytho
     assert "make run PYTHON=python3.11" in result.stderr
 
 
-def test_an_old_python_will_do_when_the_environment_has_a_new_one(old_python, venv, requirements):
+def test_an_old_python_will_do_when_the_environment_has_a_new_one(
+    old_python: Path, venv: Path, requirements: Path
+) -> None:
     result = bootstrap(old_python, venv, requirements, "run")
     assert result.returncode == 0, result.stderr
 
 
-def test_an_old_python_can_read_the_file_that_tells_it_so():
+def test_an_old_python_can_read_the_file_that_tells_it_so() -> None:
     source = BOOTSTRAP.read_bytes()
     source.decode("ascii")
     tree = ast.parse(source, feature_version=(3, 7))
@@ -97,14 +99,14 @@ def test_an_old_python_can_read_the_file_that_tells_it_so():
     assert not [node for node in ast.walk(tree) if isinstance(node, newer)]
 
 
-def test_no_python_at_all_is_one_sentence():
+def test_no_python_at_all_is_one_sentence() -> None:
     result = make("run", "PYTHON=no-such-python")
     assert result.returncode != 0
     assert "There is no no-such-python on this machine" in result.stderr
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
-def test_a_python_without_venv_is_told_the_package_of_debian(tmp_path, module):
+def test_a_python_without_venv_is_told_the_package_of_debian(tmp_path: Path, module: str) -> None:
     (tmp_path / f"{module}.py").write_text("raise ImportError\n")
     result = bootstrap(sys.executable, tmp_path / "none", ROOT / "requirements.txt", "run", PYTHONPATH=str(tmp_path))
     assert result.returncode == 1
@@ -114,7 +116,7 @@ def test_a_python_without_venv_is_told_the_package_of_debian(tmp_path, module):
     assert "Traceback" not in result.stderr
 
 
-def test_packages_are_installed_once_and_again_when_the_list_has_changed(venv, requirements):
+def test_packages_are_installed_once_and_again_when_the_list_has_changed(venv: Path, requirements: Path) -> None:
     for _ in range(2):
         assert bootstrap(sys.executable, venv, requirements, "run").returncode == 0
     assert installs(venv) == 1
@@ -123,7 +125,7 @@ def test_packages_are_installed_once_and_again_when_the_list_has_changed(venv, r
     assert installs(venv) == 2
 
 
-def test_a_failing_pip_is_one_sentence_and_tried_again(venv, requirements):
+def test_a_failing_pip_is_one_sentence_and_tried_again(venv: Path, requirements: Path) -> None:
     fails = script(venv / "bin" / "python", f'echo "$@" >> "{venv}/calls"; case "$*" in *install*) exit 1;; esac')
     result = bootstrap(sys.executable, venv, requirements, "run")
     assert result.returncode == 1

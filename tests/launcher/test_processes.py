@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ def processes(out: io.StringIO) -> Iterator[Processes]:
     processes.stop()
 
 
-def wait_until(true) -> None:
+def wait_until(true: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
     while not true():
         assert time.monotonic() < deadline, "it did not happen within 20 seconds"
@@ -54,17 +54,17 @@ def alive(pid: int) -> bool:
     return subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0
 
 
-def test_every_line_carries_the_name_of_its_process(processes, out):
+def test_every_line_carries_the_name_of_its_process(processes: Processes, out: io.StringIO) -> None:
     processes.run("first", python("print('hello')"))
     assert "   first | hello\n" in out.getvalue()
 
 
-def test_a_step_that_fails_is_named_with_its_exit_code(processes):
+def test_a_step_that_fails_is_named_with_its_exit_code(processes: Processes) -> None:
     with pytest.raises(CannotStart, match=r"migrate failed: exit code 3\."):
         processes.run("migrate", python("raise SystemExit(3)"))
 
 
-def test_a_process_that_ends_by_itself_is_named(processes):
+def test_a_process_that_ends_by_itself_is_named(processes: Processes) -> None:
     processes.start("web", python(FOREVER))
     assert processes.ended() is None
     processes.start("worker", python("raise SystemExit(7)"))
@@ -72,12 +72,12 @@ def test_a_process_that_ends_by_itself_is_named(processes):
     assert processes.ended() == "worker has ended: exit code 7."
 
 
-def test_a_program_that_is_not_there_is_one_sentence(processes):
+def test_a_program_that_is_not_there_is_one_sentence(processes: Processes) -> None:
     with pytest.raises(CannotStart, match="web cannot be started: /no/such/program"):
         processes.start("web", ["/no/such/program"])
 
 
-def test_stopping_leaves_no_child_of_a_child(processes, out):
+def test_stopping_leaves_no_child_of_a_child(processes: Processes, out: io.StringIO) -> None:
     processes.start("worker", python(PARENT))
     wait_until(lambda: "up" in out.getvalue() and "child" in out.getvalue())
     child = int(out.getvalue().split("child ")[1].split()[0])
@@ -85,7 +85,9 @@ def test_stopping_leaves_no_child_of_a_child(processes, out):
     wait_until(lambda: not alive(child))
 
 
-def test_who_does_not_end_when_asked_is_killed(processes, out, monkeypatch):
+def test_who_does_not_end_when_asked_is_killed(
+    processes: Processes, out: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.2)
     process = processes.start("web", python(STUBBORN))
     wait_until(lambda: "up" in out.getvalue())
@@ -94,7 +96,7 @@ def test_who_does_not_end_when_asked_is_killed(processes, out, monkeypatch):
     assert "web does not end; it is killed." in out.getvalue()
 
 
-def test_when_the_launcher_itself_is_killed_its_processes_end_too(tmp_path):
+def test_when_the_launcher_itself_is_killed_its_processes_end_too(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = f"""
 import os, pathlib, time
@@ -111,7 +113,7 @@ time.sleep(600)
     wait_until(lambda: not alive(child))
 
 
-def test_a_wish_to_end_breaks_off_a_long_step(processes):
+def test_a_wish_to_end_breaks_off_a_long_step(processes: Processes) -> None:
     processes.end_wanted.set()
     with pytest.raises(Ended):
         processes.run("migrate", python(FOREVER))
@@ -119,7 +121,7 @@ def test_a_wish_to_end_breaks_off_a_long_step(processes):
     assert not processes.running
 
 
-def test_the_procfile_names_the_three_processes_with_their_ports():
+def test_the_procfile_names_the_three_processes_with_their_ports() -> None:
     commands = read_procfile({"DESK_BIND": "127.0.0.1", "PORT": "8123"})
     assert set(commands) == {"web", "worker", "sandbox"}
     assert "8123" in commands["web"]
