@@ -1,26 +1,29 @@
 """Two administrators at the same moment: real threads, real transactions, on either database."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 from django.core.files.base import ContentFile
 from django.db import connection
+from pytest_django import Settings
 
-from channels_im.models import Channel
+from channels_im.models import Channel, Page
 from channels_im.services import channels
 from channels_im.services.channels import ChannelError
+from desk.models import Department, User
 from tests.channels_im.setup.files import picture
 from tests.factories import make_admin, make_department, make_page
 
 TASKS = ["MESSAGING", "MODERATE"]
 
 
-def at_once(*acts):
+def at_once(*acts: Callable[[], Channel]) -> list[Channel | ChannelError]:
     """Run the acts in threads that start together; return what each returned or raised."""
     gate = threading.Barrier(len(acts))
-    outcomes = [None] * len(acts)
+    outcomes: dict[int, Channel | ChannelError] = {}
 
-    def run(number, act):
+    def run(number: int, act: Callable[[], Channel]) -> None:
         gate.wait(timeout=10)
         try:
             outcomes[number] = act()
@@ -34,16 +37,16 @@ def at_once(*acts):
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    return outcomes
+    return [outcomes[number] for number in range(len(acts))]
 
 
-def creating(user, page, department):
+def creating(user: User, page: Page, department: Department) -> Callable[[], Channel]:
     icon = ContentFile(picture(), name="icon.png")
     return lambda: channels.create_channel(user, name=page.name, icon=icon, page=page, department=department)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_last_allowed_channel_is_created_once():
+def test_the_last_allowed_channel_is_created_once() -> None:
     department = make_department()
     users = [make_admin(f"admin{number}") for number in range(4)]
     acts = [creating(user, make_page(tasks=TASKS), department) for user in users]
@@ -55,7 +58,7 @@ def test_the_last_allowed_channel_is_created_once():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_page_gets_one_channel_though_there_is_room_for_more():
+def test_a_page_gets_one_channel_though_there_is_room_for_more() -> None:
     departments = [make_department() for _ in range(4)]
     page = make_page(tasks=TASKS)
     user = make_admin()
@@ -65,7 +68,7 @@ def test_a_page_gets_one_channel_though_there_is_room_for_more():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_icon_of_a_refused_channel_is_left_behind(settings):
+def test_no_icon_of_a_refused_channel_is_left_behind(settings: Settings) -> None:
     department = make_department()
     user = make_admin()
     at_once(*(creating(user, make_page(tasks=TASKS), department) for _ in range(3)))

@@ -11,6 +11,7 @@ import responses
 from django.test import Client
 
 from channels_im.messenger.oauth import SCOPES
+from tests.http import Response
 
 GRAPH = "https://graph.facebook.com/v26.0/"
 CALLBACK = "/accounts/facebook/login/callback/"
@@ -69,7 +70,7 @@ class FakeMeta:
         pages: list[str] | None = None,
         declined: tuple[str, ...] = (),
         **fields: Any,
-    ) -> Any:
+    ) -> Response:
         """The whole trip; return the answer of the page that the browser ends on."""
         state = self.start(client, **fields)
         return client.get(CALLBACK, {"code": self.code(person, pages, declined), "state": state}, follow=True)
@@ -116,8 +117,8 @@ class FakeMeta:
             return 200, self._accounts(person, int(query.get("after", "0")))
         if path == "me/businesses":
             return 200, {"data": []}
-        rows = [row for row in person.pages if row[0] == path and path in person.ticked]
-        return (200, self._page(rows[0])) if rows else (400, error(100, 33))
+        pages = [page for page in person.pages if page[0] == path and path in person.ticked]
+        return (200, self._page(pages[0])) if pages else (400, error(100, 33))
 
     def _oauth(self, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if query.get("grant_type") == "fb_exchange_token":

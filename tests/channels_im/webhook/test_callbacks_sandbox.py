@@ -2,11 +2,15 @@
 
 import json
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
 
-from channels_im.models import DataRequest, FacebookAccount
+from channels_im.models import Channel, DataRequest, FacebookAccount
 from channels_im.services.facebook import linking
 from tests.factories import make_admin, make_channel, make_page
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
@@ -15,13 +19,13 @@ pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")
-def process():
+def process() -> Iterator[SandboxProcess]:
     with SandboxProcess() as process:
         yield process
 
 
 @pytest.fixture
-def sandbox(process, settings, live_server):
+def sandbox(process: SandboxProcess, settings: Settings, live_server: LiveServer) -> SandboxProcess:
     process.reset(
         deauthorize_url=f"{live_server.url}/meta/deauthorize/",
         data_deletion_url=f"{live_server.url}/meta/data-deletion/",
@@ -32,7 +36,7 @@ def sandbox(process, settings, live_server):
 
 
 @pytest.fixture
-def channel(sandbox):
+def channel(sandbox: SandboxProcess) -> Channel:
     administrator = make_admin()
     granted = sandbox.grant("anna", [BERG_BIKES])
     result = linking.link_with_long_token(administrator, granted["user_token"])
@@ -40,7 +44,7 @@ def channel(sandbox):
     return make_channel(result.pages[0])
 
 
-def answer_of(sandbox, kind):
+def answer_of(sandbox: SandboxProcess, kind: str) -> dict[str, Any]:
     """Wait for the answer that the sandbox got from Desk."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
@@ -51,7 +55,7 @@ def answer_of(sandbox, kind):
     raise AssertionError(sandbox.deliveries()["callbacks"])
 
 
-def test_removing_the_app_in_the_facebook_settings_stops_the_page(sandbox, channel):
+def test_removing_the_app_in_the_facebook_settings_stops_the_page(sandbox: SandboxProcess, channel: Channel) -> None:
     sandbox.act("remove_app", person="anna")
 
     assert answer_of(sandbox, "deauthorize")["status"] == 200
@@ -60,7 +64,9 @@ def test_removing_the_app_in_the_facebook_settings_stops_the_page(sandbox, chann
     assert channel.page.page_token is None
 
 
-def test_asking_for_deletion_gives_a_code_and_a_page_that_says_what_was_done(sandbox, channel):
+def test_asking_for_deletion_gives_a_code_and_a_page_that_says_what_was_done(
+    sandbox: SandboxProcess, channel: Channel
+) -> None:
     sandbox.act("request_deletion", person="anna")
     answer = answer_of(sandbox, "deletion")
 
@@ -74,11 +80,13 @@ def test_asking_for_deletion_gives_a_code_and_a_page_that_says_what_was_done(san
     assert FacebookAccount.objects.get(facebook_user_id=sandbox_asid(sandbox)).name == ""
 
 
-def sandbox_asid(sandbox):
+def sandbox_asid(sandbox: SandboxProcess) -> str:
     return next(person["asid"] for person in sandbox.world()["people"] if person["id"] == "anna")
 
 
-def test_a_signed_request_of_the_sandbox_with_another_algorithm_is_refused(sandbox, channel, live_server):
+def test_a_signed_request_of_the_sandbox_with_another_algorithm_is_refused(
+    sandbox: SandboxProcess, channel: Channel, live_server: LiveServer
+) -> None:
     signed = sandbox.control("POST", "signed-request", {"person": "anna", "changes": {"algorithm": "HMAC-SHA1"}})
     answer = requests.post(f"{live_server.url}/meta/deauthorize/", data=signed, timeout=10)
 

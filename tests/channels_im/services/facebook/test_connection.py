@@ -1,44 +1,50 @@
 """A Page's connection: lost once, told once, healed by a login."""
 
 import smtplib
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from django.core import mail
+from django.core.mail import EmailMessage
 from django_q.models import OrmQ
+from pytest_django import Settings
+from time_machine import Traveller
 
 from channels_im.models import Page
 from channels_im.services.facebook import connection
+from desk.models import User
 from tests.factories import NOON, make_admin, make_channel, make_page, make_user
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def clock():
+def clock() -> Iterator[Traveller]:
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
-def page():
+def page() -> Page:
     return make_channel(name="Shop").page
 
 
 @pytest.fixture
-def admin():
+def admin() -> User:
     admin = make_admin()
     admin.email = "admin@example.org"
     admin.save()
     return admin
 
 
-def lose(page, reason="token_expired", by="send", **fields):
+def lose(page: Page, reason: str = "token_expired", by: str = "send", **fields: Any) -> bool:
     return connection.require_reauth(page, reason, by, **fields)
 
 
-def test_a_lost_connection_has_a_reason_a_time_and_who_noticed(page):
+def test_a_lost_connection_has_a_reason_a_time_and_who_noticed(page: Page) -> None:
     assert lose(page, "password_changed", "check")
 
     page.refresh_from_db()
@@ -46,7 +52,7 @@ def test_a_lost_connection_has_a_reason_a_time_and_who_noticed(page):
     assert (page.reauth_reason, page.reauth_since, page.reauth_detected_by) == ("password_changed", NOON, "check")
 
 
-def test_losing_it_again_is_no_news(page, clock):
+def test_losing_it_again_is_no_news(page: Page, clock: Traveller) -> None:
     lose(page)
     clock.shift(60)
 
@@ -67,7 +73,7 @@ def test_losing_it_again_is_no_news(page, clock):
         ("app_removed", "page_deselected", "app_removed"),
     ],
 )
-def test_the_first_reason_stays_unless_a_later_one_says_more(page, first, then, kept):
+def test_the_first_reason_stays_unless_a_later_one_says_more(page: Page, first: str, then: str, kept: str) -> None:
     lose(page, first)
     lose(page, then)
 
@@ -75,13 +81,13 @@ def test_the_first_reason_stays_unless_a_later_one_says_more(page, first, then, 
     assert page.reauth_reason == kept
 
 
-def test_a_token_that_is_no_longer_the_pages_says_nothing(page):
+def test_a_token_that_is_no_longer_the_pages_says_nothing(page: Page) -> None:
     assert not lose(page, token="an older token")
     assert page.is_connected
     assert lose(page, token=page.page_token)
 
 
-def test_healing_forgets_all_of_it(page):
+def test_healing_forgets_all_of_it(page: Page) -> None:
     lose(page)
 
     assert connection.mark_connected(page)
@@ -90,7 +96,7 @@ def test_healing_forgets_all_of_it(page):
     assert (page.is_connected, page.reauth_reason, page.reauth_since) == (True, "", None)
 
 
-def test_administrators_get_one_e_mail_however_many_replies_fail(page, admin):
+def test_administrators_get_one_e_mail_however_many_replies_fail(page: Page, admin: User) -> None:
     for _ in range(10):
         lose(page)
         connection.mail_administrators()
@@ -99,14 +105,14 @@ def test_administrators_get_one_e_mail_however_many_replies_fail(page, admin):
     assert message.to == ["admin@example.org"]
 
 
-def test_the_e_mail_is_queued_and_not_sent_in_the_transaction(page, admin):
+def test_the_e_mail_is_queued_and_not_sent_in_the_transaction(page: Page, admin: User) -> None:
     lose(page)
 
     assert not mail.outbox
     assert OrmQ.objects.count() == 1
 
 
-def test_the_e_mail_names_channel_page_reason_remedy_and_address(page, admin, settings):
+def test_the_e_mail_names_channel_page_reason_remedy_and_address(page: Page, admin: User, settings: Settings) -> None:
     settings.PUBLIC_URL = "https://desk.example.org"
     lose(page, "role_lost")
     connection.mail_administrators()
@@ -124,7 +130,7 @@ def test_the_e_mail_names_channel_page_reason_remedy_and_address(page, admin, se
     assert page.page_token not in message.body
 
 
-def test_a_name_with_a_line_break_makes_no_second_header(page, admin):
+def test_a_name_with_a_line_break_makes_no_second_header(page: Page, admin: User) -> None:
     Page.objects.update(name="Shop\nBcc: someone@example.org")
     lose(page)
     connection.mail_administrators()
@@ -132,7 +138,7 @@ def test_a_name_with_a_line_break_makes_no_second_header(page, admin):
     assert "\n" not in mail.outbox[0].subject
 
 
-def test_only_active_administrators_with_an_address_are_told(page, admin):
+def test_only_active_administrators_with_an_address_are_told(page: Page, admin: User) -> None:
     make_user("staff", is_staff=True, email="staff@example.org")
     make_user("gone", is_staff=True, is_active=False, email="gone@example.org")
     make_user("agent", email="agent@example.org")
@@ -143,14 +149,14 @@ def test_only_active_administrators_with_an_address_are_told(page, admin):
     assert mail.outbox[0].to == ["admin@example.org", "staff@example.org"]
 
 
-def test_without_any_address_nothing_is_due_for_ever(page):
+def test_without_any_address_nothing_is_due_for_ever(page: Page) -> None:
     lose(page)
     connection.mail_administrators()
 
     assert not connection.mail_is_due()
 
 
-def test_the_next_incident_is_told_again(page, admin):
+def test_the_next_incident_is_told_again(page: Page, admin: User) -> None:
     lose(page)
     connection.mail_administrators()
     connection.mark_connected(page)
@@ -160,7 +166,9 @@ def test_the_next_incident_is_told_again(page, admin):
     assert len(mail.outbox) == 2
 
 
-def test_a_mail_server_that_refuses_is_asked_again_a_few_minutes_later(page, admin, clock, settings):
+def test_a_mail_server_that_refuses_is_asked_again_a_few_minutes_later(
+    page: Page, admin: User, clock: Traveller, settings: Settings
+) -> None:
     settings.EMAIL_BACKEND = "tests.channels_im.services.test_connection.RefusingBackend"
     lose(page)
     assert connection.mail_administrators() == 0
@@ -175,14 +183,14 @@ def test_a_mail_server_that_refuses_is_asked_again_a_few_minutes_later(page, adm
 class RefusingBackend:
     """A mail server that says no."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: object) -> None:
         pass
 
-    def send_messages(self, messages):
+    def send_messages(self, messages: list[EmailMessage]) -> None:
         raise smtplib.SMTPServerDisconnected("no")
 
 
-def test_trouble_keeps_the_time_it_began_and_goes_when_it_is_over(page, clock):
+def test_trouble_keeps_the_time_it_began_and_goes_when_it_is_over(page: Page, clock: Traveller) -> None:
     connection.note_trouble(page, "page_restricted", "Facebook has restricted this page.")
     clock.shift(60)
     connection.note_trouble(page, "page_restricted", "Facebook has restricted this page more.")
@@ -195,7 +203,7 @@ def test_trouble_keeps_the_time_it_began_and_goes_when_it_is_over(page, clock):
     assert page.trouble == {}
 
 
-def test_other_trouble_stays(page):
+def test_other_trouble_stays(page: Page) -> None:
     connection.note_trouble(page, "page_restricted", "Restricted.")
     connection.note_trouble(page, "app_misconfigured", "Not live.")
     page.refresh_from_db()
@@ -205,7 +213,7 @@ def test_other_trouble_stays(page):
     assert list(page.trouble) == ["app_misconfigured"]
 
 
-def test_a_page_without_a_channel_can_be_lost_and_told_too(admin):
+def test_a_page_without_a_channel_can_be_lost_and_told_too(admin: User) -> None:
     lose(make_page(name="Lonely"))
     connection.mail_administrators()
 

@@ -1,5 +1,6 @@
 """The daily check where the sandbox has no words for it: odd answers, races, and who is asked."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,11 +8,13 @@ import pytest
 import responses
 import time_machine
 from django_q.models import OrmQ
+from time_machine import Traveller
 
 from channels_im import tasks
 from channels_im.models import FacebookAccount, Page
 from channels_im.services.facebook import subscriptions
 from tests.factories import NOON, make_channel, make_page
+from tests.matching import present
 
 pytestmark = pytest.mark.django_db
 
@@ -22,13 +25,13 @@ LATER = int((NOON + timedelta(days=50)).timestamp())
 
 
 @pytest.fixture(autouse=True)
-def clock():
+def clock() -> Iterator[Traveller]:
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
-def page():
+def page() -> Page:
     return make_channel(make_page("1001")).page
 
 
@@ -47,7 +50,7 @@ def token(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-def check(page, debug, status=200):
+def check(page: Page, debug: dict[str, Any], status: int = 200) -> list[str]:
     """Let Meta answer debug_token with `debug` and run the check of the page."""
     fields = ",".join(sorted(set(subscriptions.pages.SUBSCRIBED_FIELDS))).split(",")
     with responses.RequestsMock(assert_all_requests_are_fired=False) as meta:
@@ -59,10 +62,10 @@ def check(page, debug, status=200):
         subscriptions.request_check(page.pk)
         subscriptions.drain_subscriptions()
         page.refresh_from_db()
-        return [call.request.method for call in meta.calls if "subscribed_apps" in call.request.url]
+        return [str(call.request.method) for call in meta.calls if "subscribed_apps" in str(call.request.url)]
 
 
-def test_a_living_token_with_everything_is_left_alone(page):
+def test_a_living_token_with_everything_is_left_alone(page: Page) -> None:
     check(page, {"data": token()})
 
     assert page.is_connected
@@ -70,7 +73,7 @@ def test_a_living_token_with_everything_is_left_alone(page):
     assert page.checked_at == NOON
 
 
-def test_a_permission_that_does_not_cover_this_page_is_missing(page):
+def test_a_permission_that_does_not_cover_this_page_is_missing(page: Page) -> None:
     granular = [
         {"scope": scope, "target_ids": ["1001"] if scope != "pages_messaging" else ["1002"]} for scope in SCOPES
     ]
@@ -80,48 +83,48 @@ def test_a_permission_that_does_not_cover_this_page_is_missing(page):
     assert "pages_messaging" in page.subscription_error
 
 
-def test_a_permission_without_a_list_of_pages_covers_all(page):
+def test_a_permission_without_a_list_of_pages_covers_all(page: Page) -> None:
     check(page, {"data": token(granular_scopes=[{"scope": scope} for scope in SCOPES])})
 
     assert page.is_connected
 
 
-def test_an_answer_that_tells_of_no_permission_is_no_proof_that_all_are_gone(page):
+def test_an_answer_that_tells_of_no_permission_is_no_proof_that_all_are_gone(page: Page) -> None:
     check(page, {"data": token(scopes=None, granular_scopes=None)})
 
     assert page.is_connected
 
 
-def test_the_token_of_another_page_gives_no_access_to_this_one(page):
+def test_the_token_of_another_page_gives_no_access_to_this_one(page: Page) -> None:
     check(page, {"data": token(profile_id="1002")})
 
     assert page.reauth_reason == "permission_revoked"
 
 
-def test_a_token_of_another_app_is_the_settings_fault(page):
+def test_a_token_of_another_app_is_the_settings_fault(page: Page) -> None:
     check(page, {"data": token(app_id="999")})
 
     assert page.is_connected
     assert "META_APP_ID" in page.trouble["app_refused"]["sentence"]
-    assert page.subscription_due_at > NOON
+    assert present(page.subscription_due_at) > NOON
 
 
 @pytest.mark.parametrize("code", [100, 101, 190])
-def test_a_refusal_of_the_question_says_nothing_of_the_page(page, code):
+def test_a_refusal_of_the_question_says_nothing_of_the_page(page: Page, code: int) -> None:
     check(page, {"error": {"code": code, "message": "no", "type": "OAuthException"}}, 400)
 
     assert page.is_connected
     assert "app_refused" in page.trouble
 
 
-def test_a_dead_token_for_a_reason_that_is_none_of_the_tokens_marks_nothing(page):
+def test_a_dead_token_for_a_reason_that_is_none_of_the_tokens_marks_nothing(page: Page) -> None:
     check(page, {"data": token(is_valid=False, error={"code": 100, "message": "not this app's"})})
 
     assert page.is_connected
     assert "app_refused" in page.trouble
 
 
-def test_an_end_that_is_over_counts_only_when_facebook_says_that_the_token_is_dead(page):
+def test_an_end_that_is_over_counts_only_when_facebook_says_that_the_token_is_dead(page: Page) -> None:
     over = int((NOON - timedelta(days=1)).timestamp())
     check(page, {"data": token(expires_at=over)})
     assert page.is_connected
@@ -131,17 +134,17 @@ def test_an_end_that_is_over_counts_only_when_facebook_says_that_the_token_is_de
 
 
 @pytest.mark.parametrize("answer", [{}, {"data": None}, {"data": []}, {"data": {"is_valid": "yes"}}])
-def test_an_answer_without_sense_says_nothing_and_is_asked_for_again(page, answer):
+def test_an_answer_without_sense_says_nothing_and_is_asked_for_again(page: Page, answer: dict[str, Any]) -> None:
     check(page, answer)
 
     assert page.is_connected
     assert page.checked_at is None
-    assert page.subscription_due_at > NOON
+    assert present(page.subscription_due_at) > NOON
 
 
-def test_a_page_that_was_renewed_while_the_answer_was_under_way_is_not_marked(page):
+def test_a_page_that_was_renewed_while_the_answer_was_under_way_is_not_marked(page: Page) -> None:
     subscriptions.request_check(page.pk)
-    claimed = subscriptions._claim()
+    claimed = present(subscriptions._claim())
     Page.objects.filter(pk=page.pk).update(page_token=None)
     renewed = Page.objects.get(pk=page.pk)
     renewed.page_token = "page-token-new"
@@ -155,7 +158,7 @@ def test_a_page_that_was_renewed_while_the_answer_was_under_way_is_not_marked(pa
     assert page.is_connected
 
 
-def test_ending_the_subscription_of_a_page_without_a_channel_never_marks_it():
+def test_ending_the_subscription_of_a_page_without_a_channel_never_marks_it() -> None:
     page = make_page("1001")
     with responses.RequestsMock() as meta:
         error = {"error": {"code": 190, "message": "dead", "type": "OAuthException"}}
@@ -168,7 +171,7 @@ def test_ending_the_subscription_of_a_page_without_a_channel_never_marks_it():
     assert page.subscription_due_at is not None
 
 
-def test_a_deactivated_channel_of_a_dead_page_is_unsubscribed_and_marked(page):
+def test_a_deactivated_channel_of_a_dead_page_is_unsubscribed_and_marked(page: Page) -> None:
     page.channels.update(is_active=False)
     calls = check(page, {"data": token(is_valid=False, error={"code": 190, "subcode": 458})})
 
@@ -176,7 +179,7 @@ def test_a_deactivated_channel_of_a_dead_page_is_unsubscribed_and_marked(page):
     assert (page.reauth_reason, page.subscription) == ("app_removed", "unsubscribed")
 
 
-def test_every_page_with_a_channel_and_every_login_is_asked_about(page):
+def test_every_page_with_a_channel_and_every_login_is_asked_about(page: Page) -> None:
     gone = make_channel(make_page("1002"), is_active=False, deleted_at=NOON).page
     off = make_channel(make_page("1003"), is_active=False).page
     FacebookAccount.objects.create(facebook_user_id="5", name="Without a token")
@@ -194,12 +197,12 @@ def test_every_page_with_a_channel_and_every_login_is_asked_about(page):
 
 # --- The login --------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def account(page):
+def account(page: Page) -> FacebookAccount:
     FacebookAccount.objects.update(expires_at=NOON + timedelta(days=3), last_warned_days=7)
     return FacebookAccount.objects.get()
 
 
-def ask(account, debug, status=200):
+def ask(account: FacebookAccount, debug: dict[str, Any], status: int = 200) -> bool:
     with responses.RequestsMock() as meta:
         meta.get(f"{GRAPH}/debug_token", json=debug, status=status)
         answered = tasks.check_account(account.pk)
@@ -207,18 +210,18 @@ def ask(account, debug, status=200):
     return answered
 
 
-def test_a_later_end_takes_the_warnings_back(account):
+def test_a_later_end_takes_the_warnings_back(account: FacebookAccount) -> None:
     assert ask(account, {"data": token(type="USER", expires_at=LATER)})
     assert account.expires_at == datetime.fromtimestamp(LATER, UTC)
     assert account.last_warned_days is None
 
 
-def test_an_end_that_stays_near_keeps_what_was_told(account):
+def test_an_end_that_stays_near_keeps_what_was_told(account: FacebookAccount) -> None:
     ask(account, {"data": token(type="USER", expires_at=int((NOON + timedelta(days=2)).timestamp()))})
     assert account.last_warned_days == 7
 
 
-def test_a_dead_login_has_ended_whatever_its_date_was(account):
+def test_a_dead_login_has_ended_whatever_its_date_was(account: FacebookAccount) -> None:
     ask(account, {"data": token(type="USER", is_valid=False, error={"code": 190, "subcode": 460}, expires_at=LATER)})
     assert account.expires_at == NOON
 
@@ -233,10 +236,12 @@ def test_a_dead_login_has_ended_whatever_its_date_was(account):
     ],
     ids=["500", "app refused", "another app", "not about the token"],
 )
-def test_without_a_word_about_the_login_nothing_is_changed(account, debug, status):
+def test_without_a_word_about_the_login_nothing_is_changed(
+    account: FacebookAccount, debug: dict[str, Any], status: int
+) -> None:
     assert not ask(account, debug, status)
     assert account.expires_at == NOON + timedelta(days=3)
 
 
-def test_a_login_that_is_gone_is_no_error():
+def test_a_login_that_is_gone_is_no_error() -> None:
     assert tasks.check_account(424242) is False

@@ -1,16 +1,22 @@
 """How a lost access is noticed, against the sandbox as a real process: by the daily check and by a reply."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.core import mail
 from django.utils import timezone
+from pytest_django import Settings
 
 from channels_im import tasks
 from channels_im.messenger import error_table
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
-from channels_im.models import FacebookAccount, Page
+from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.facebook import connection, linking, subscriptions
+from desk.models import User
 from tests.factories import make_agent, make_conversation, receive
-from tests.sandbox.process import BERG_BAKERY, BERG_BIKES
+from tests.matching import present
+from tests.sandbox.process import BERG_BAKERY, BERG_BIKES, SandboxProcess
 from tickets.models import Message
 from tickets.services.outgoing import outbox, replies
 
@@ -34,7 +40,7 @@ CAUSES = [
 ]
 
 
-def check():
+def check() -> None:
     """The daily check with all that it queues."""
     tasks.check_all()
     subscriptions.drain_subscriptions()
@@ -42,7 +48,7 @@ def check():
         tasks.check_account(account.pk)
 
 
-def state(channel):
+def state(channel: Channel) -> tuple[str, str, str]:
     channel.page.refresh_from_db()
     return channel.page.connection, channel.page.reauth_reason, channel.page.reauth_detected_by
 
@@ -51,14 +57,14 @@ CONNECTED = ("connected", "", "")
 
 
 @pytest.fixture
-def reply(sandbox, bikes):
+def reply(sandbox: SandboxProcess, bikes: Channel) -> Callable[..., Message]:
     """Send a reply to Lena of Berg Bikes; returns its row."""
     written = sandbox.customer_writes("lena", BERG_BIKES, "Is it open?")
     conversation = make_conversation(bikes, written["psid"])
     receive(conversation, "Is it open?", timezone.now(), mid=written["mid"])
     alice = make_agent("alice", channels=(bikes,))
 
-    def send(text="Yes"):
+    def send(text: str = "Yes") -> Message:
         (message,) = replies.queue_reply(alice, conversation, text=text)
         outbox.drain_outbox()
         message.refresh_from_db()
@@ -68,7 +74,15 @@ def reply(sandbox, bikes):
 
 
 @pytest.mark.parametrize(("action", "target", "reason", "both"), CAUSES)
-def test_the_daily_check_finds_it_with_its_reason(sandbox, bikes, bakery, action, target, reason, both):
+def test_the_daily_check_finds_it_with_its_reason(
+    sandbox: SandboxProcess,
+    bikes: Channel,
+    bakery: Channel,
+    action: str,
+    target: dict[str, Any],
+    reason: str,
+    both: bool,
+) -> None:
     sandbox.act(action, **target)
     check()
 
@@ -77,7 +91,16 @@ def test_the_daily_check_finds_it_with_its_reason(sandbox, bikes, bakery, action
 
 
 @pytest.mark.parametrize(("action", "target", "reason", "both"), CAUSES)
-def test_a_reply_finds_it_with_its_reason(sandbox, bikes, bakery, reply, action, target, reason, both):
+def test_a_reply_finds_it_with_its_reason(
+    sandbox: SandboxProcess,
+    bikes: Channel,
+    bakery: Channel,
+    reply: Callable[..., Message],
+    action: str,
+    target: dict[str, Any],
+    reason: str,
+    both: bool,
+) -> None:
     sandbox.act(action, **target)
     message = reply()
 
@@ -87,7 +110,9 @@ def test_a_reply_finds_it_with_its_reason(sandbox, bikes, bakery, reply, action,
 
 
 @pytest.mark.parametrize("scope", ["pages_manage_metadata", "pages_read_engagement", "pages_show_list"])
-def test_the_check_finds_any_permission_that_is_gone_and_names_it(sandbox, bikes, scope):
+def test_the_check_finds_any_permission_that_is_gone_and_names_it(
+    sandbox: SandboxProcess, bikes: Channel, scope: str
+) -> None:
     sandbox.act("revoke_permission", person="anna", scope=scope)
     check()
 
@@ -95,7 +120,9 @@ def test_the_check_finds_any_permission_that_is_gone_and_names_it(sandbox, bikes
     assert scope in bikes.page.subscription_error
 
 
-def test_a_page_that_is_unticked_in_a_login_here_is_called_so(sandbox, bikes, bakery, administrator):
+def test_a_page_that_is_unticked_in_a_login_here_is_called_so(
+    sandbox: SandboxProcess, bikes: Channel, bakery: Channel, administrator: User
+) -> None:
     granted = sandbox.grant("anna", [BERG_BIKES])
     linking.save_grant(administrator, linking.read_grant(granted["user_token"]))
 
@@ -107,8 +134,15 @@ def test_a_page_that_is_unticked_in_a_login_here_is_called_so(sandbox, bikes, ba
 
 @pytest.mark.parametrize(("action", "target", "reason", "both"), [CAUSES[0], CAUSES[3], CAUSES[4], CAUSES[5]])
 def test_administrators_are_told_once_however_often_it_is_found(
-    sandbox, bikes, bakery, reply, action, target, reason, both
-):
+    sandbox: SandboxProcess,
+    bikes: Channel,
+    bakery: Channel,
+    reply: Callable[..., Message],
+    action: str,
+    target: dict[str, Any],
+    reason: str,
+    both: bool,
+) -> None:
     sandbox.act(action, **target)
     for _ in range(3):
         check()
@@ -119,15 +153,22 @@ def test_administrators_are_told_once_however_often_it_is_found(
     assert len(mail.outbox) == 1  # also when several pages are lost together
 
 
-def reply_refused(reply):
+def reply_refused(reply: Callable[..., Message]) -> None:
     with pytest.raises(replies.ReplyError):
         reply()
 
 
 @pytest.mark.parametrize(("action", "target", "reason", "both"), CAUSES)
 def test_a_login_heals_it_and_the_next_check_agrees(
-    sandbox, bikes, bakery, administrator, action, target, reason, both
-):
+    sandbox: SandboxProcess,
+    bikes: Channel,
+    bakery: Channel,
+    administrator: User,
+    action: str,
+    target: dict[str, Any],
+    reason: str,
+    both: bool,
+) -> None:
     sandbox.act(action, **target)
     check()
     if action in ("checkpoint", "unconfirmed"):
@@ -143,7 +184,7 @@ def test_a_login_heals_it_and_the_next_check_agrees(
     assert bikes.page.subscription_error == ""
 
 
-def test_a_page_whose_token_works_again_waits_for_a_login_all_the_same(sandbox, bikes):
+def test_a_page_whose_token_works_again_waits_for_a_login_all_the_same(sandbox: SandboxProcess, bikes: Channel) -> None:
     sandbox.act("checkpoint", person="anna")
     check()
     sandbox.act("checkpoint", person="anna", value="no")
@@ -152,24 +193,26 @@ def test_a_page_whose_token_works_again_waits_for_a_login_all_the_same(sandbox, 
     assert state(bikes)[1] == "checkpoint"
 
 
-def test_a_user_token_that_is_over_marks_no_page_whose_own_token_lives(sandbox, bikes, bakery):
+def test_a_user_token_that_is_over_marks_no_page_whose_own_token_lives(
+    sandbox: SandboxProcess, bikes: Channel, bakery: Channel
+) -> None:
     sandbox.act("expire_user_token", person="anna")
     check()
 
     assert state(bikes) == CONNECTED
-    assert FacebookAccount.objects.get().expires_at <= timezone.now()
+    assert present(FacebookAccount.objects.get().expires_at) <= timezone.now()
 
 
-def test_the_check_writes_what_facebook_says_of_the_login(sandbox, bikes):
+def test_the_check_writes_what_facebook_says_of_the_login(sandbox: SandboxProcess, bikes: Channel) -> None:
     FacebookAccount.objects.update(expires_at=None, data_access_expires_at=None)
     check()
 
     account = FacebookAccount.objects.get()
-    assert 59 <= (account.expires_at - timezone.now()).days <= 60
-    assert 89 <= (account.data_access_expires_at - timezone.now()).days <= 90
+    assert 59 <= (present(account.expires_at) - timezone.now()).days <= 60
+    assert 89 <= (present(account.data_access_expires_at) - timezone.now()).days <= 90
 
 
-def test_data_access_that_is_over_is_a_warning_and_no_death(sandbox, bikes):
+def test_data_access_that_is_over_is_a_warning_and_no_death(sandbox: SandboxProcess, bikes: Channel) -> None:
     sandbox.configure(data_access_s=-3600)
     sandbox.grant("anna", [BERG_BIKES, BERG_BAKERY])
     check()
@@ -184,7 +227,9 @@ def test_data_access_that_is_over_is_a_warning_and_no_death(sandbox, bikes):
 
 
 @pytest.mark.parametrize("act", [("drop_fields", {"fields": "message_echoes"}), ("unsubscribe", {})])
-def test_what_is_missing_of_the_subscription_is_set_again(sandbox, bikes, act):
+def test_what_is_missing_of_the_subscription_is_set_again(
+    sandbox: SandboxProcess, bikes: Channel, act: tuple[str, dict[str, str]]
+) -> None:
     sandbox.act(act[0], page=BERG_BIKES, **act[1])
     check()
 
@@ -194,7 +239,9 @@ def test_what_is_missing_of_the_subscription_is_set_again(sandbox, bikes, act):
     assert bikes.page.subscription == "subscribed"
 
 
-def test_a_deactivated_channel_is_checked_and_not_subscribed(sandbox, bikes, bakery):
+def test_a_deactivated_channel_is_checked_and_not_subscribed(
+    sandbox: SandboxProcess, bikes: Channel, bakery: Channel
+) -> None:
     type(bikes).objects.filter(pk=bikes.pk).update(is_active=False)
     sandbox.act("change_password", person="anna")
     check()
@@ -210,7 +257,9 @@ def test_a_deactivated_channel_is_checked_and_not_subscribed(sandbox, bikes, bak
     [{"kind": "http_500"}, {"kind": "error", "code": 2, "status": 500}, {"kind": "rate_limit", "code": 4}],
     ids=["500", "code 2", "rate limit"],
 )
-def test_a_fault_that_passes_marks_nothing_and_is_tried_again(sandbox, bikes, bakery, fault, endpoint):
+def test_a_fault_that_passes_marks_nothing_and_is_tried_again(
+    sandbox: SandboxProcess, bikes: Channel, bakery: Channel, fault: dict[str, Any], endpoint: str
+) -> None:
     sandbox.fault(**fault, count=None, endpoint=endpoint)
     before = FacebookAccount.objects.get().expires_at
     check()
@@ -221,7 +270,7 @@ def test_a_fault_that_passes_marks_nothing_and_is_tried_again(sandbox, bikes, ba
     assert FacebookAccount.objects.get().expires_at == before
 
 
-def test_when_facebook_is_away_nothing_is_marked(sandbox, bikes, settings):
+def test_when_facebook_is_away_nothing_is_marked(sandbox: SandboxProcess, bikes: Channel, settings: Settings) -> None:
     settings.META_GRAPH_URL = "http://127.0.0.1:9"
     check()
 
@@ -229,20 +278,24 @@ def test_when_facebook_is_away_nothing_is_marked(sandbox, bikes, settings):
     assert bikes.page.subscription_due_at is not None
 
 
-def test_a_wrong_app_secret_is_the_apps_trouble_and_not_the_pages(sandbox, bikes, settings):
+def test_a_wrong_app_secret_is_the_apps_trouble_and_not_the_pages(
+    sandbox: SandboxProcess, bikes: Channel, settings: Settings
+) -> None:
     settings.META_APP_SECRET = "another-secret"
     check()
 
     assert state(bikes) == CONNECTED
     assert "META_APP_SECRET" in bikes.page.trouble["app_refused"]["sentence"]
-    assert FacebookAccount.objects.get().expires_at > timezone.now()
+    assert present(FacebookAccount.objects.get().expires_at) > timezone.now()
     settings.META_APP_SECRET = "sandbox-app-secret"
     check()
     bikes.page.refresh_from_db()
     assert bikes.page.trouble == {}
 
 
-def test_an_app_in_development_is_trouble_and_asks_nobody_to_log_in(sandbox, bikes, reply):
+def test_an_app_in_development_is_trouble_and_asks_nobody_to_log_in(
+    sandbox: SandboxProcess, bikes: Channel, reply: Callable[..., Message]
+) -> None:
     sandbox.act("app_mode", value="development")
     reply()
 
@@ -250,7 +303,9 @@ def test_an_app_in_development_is_trouble_and_asks_nobody_to_log_in(sandbox, bik
     assert "not live" in bikes.page.trouble["app_misconfigured"]["sentence"]
 
 
-def test_a_restricted_page_is_trouble_until_a_reply_arrives(sandbox, bikes, reply):
+def test_a_restricted_page_is_trouble_until_a_reply_arrives(
+    sandbox: SandboxProcess, bikes: Channel, reply: Callable[..., Message]
+) -> None:
     sandbox.act("restrict_page", page=BERG_BIKES)
     reply()
     assert state(bikes) == CONNECTED
@@ -275,7 +330,9 @@ MESSAGE_LEVEL = [
 ]
 
 
-def test_no_error_about_one_message_ever_marks_the_page(sandbox, bikes, reply):
+def test_no_error_about_one_message_ever_marks_the_page(
+    sandbox: SandboxProcess, bikes: Channel, reply: Callable[..., Message]
+) -> None:
     marked = []
     for code, subcode in sorted(set(MESSAGE_LEVEL), key=str):
         Page.objects.update(rate_limited_until=None)
@@ -290,7 +347,7 @@ def test_no_error_about_one_message_ever_marks_the_page(sandbox, bikes, reply):
     assert marked == []
 
 
-def test_pages_of_another_person_go_on(sandbox, bikes, administrator):
+def test_pages_of_another_person_go_on(sandbox: SandboxProcess, bikes: Channel, administrator: User) -> None:
     omar = sandbox.grant("omar", ["101000000000003"])
     linking.link_with_long_token(administrator, omar["user_token"])
     sandbox.act("remove_app", person="anna", callback="no")

@@ -1,18 +1,24 @@
 """The journal's drain: retries, neighbours, claims, events that kill the worker, replay and health."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
+from time_machine import TimeMachineFixture
 
 from channels_im import tasks
+from channels_im.messenger.events import MessageReceived
 from channels_im.models import Page, WebhookDelivery
 from channels_im.services.journal import claims, store
 from desk import sweeper
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, post_webhook, text_item
+from tests.matching import present
 
 pytestmark = pytest.mark.django_db
 
@@ -33,12 +39,15 @@ class Desk:
         self.orders: dict[str, Callable[[], None]] = {}
         self.tried: list[str] = []
 
-    def receive(self, senders, *, isolated=False):
+    def receive(
+        self, senders: Sequence[store.Sender], *, isolated: bool = False
+    ) -> list[Callable[[store.IncomingEvent], None]]:
         return [self.taker(sender.page) for sender in senders]
 
-    def taker(self, page):
+    def taker(self, page: Page) -> Callable[[store.IncomingEvent], None]:
         def take(incoming: store.IncomingEvent) -> None:
-            text = incoming.event.text
+            assert isinstance(incoming.event, MessageReceived)
+            text = incoming.event.text or ""
             self.tried.append(text)
             locked = Page.objects.select_for_update().get(pk=page.pk)
             taken = locked.trouble.setdefault("taken", [])
@@ -55,7 +64,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(monkeypatch):
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
     monkeypatch.setattr(store, "_registered", [])
     store.register_receiver(desk.receive)
@@ -63,7 +72,7 @@ def desk(monkeypatch):
 
 
 @pytest.fixture
-def fb_page():
+def fb_page() -> Page:
     return make.make_channel().page
 
 
@@ -79,33 +88,39 @@ def refuse() -> None:
     raise store.UnusableEventError("This makes no sense.")
 
 
-def texts(fb_page, *names: str) -> dict:
+def texts(fb_page: Page, *names: str) -> dict[str, Any]:
     """One delivery with a message per name, of customers of their own."""
     return delivery(fb_page, *(text_item(fb_page, f"p{name}", name, NOON) for name in names))
 
 
 # --- One that fails does not stop its neighbours ----------------------------------------------------------------------
-def test_neighbours_of_a_failing_event_are_taken_in_and_it_is_kept_with_the_traceback(client, fb_page, desk):
+def test_neighbours_of_a_failing_event_are_taken_in_and_it_is_kept_with_the_traceback(
+    client: Client, fb_page: Page, desk: Desk
+) -> None:
     desk.orders["b"] = fail
     deliver(client, texts(fb_page, "a", "b", "c"))
     assert sorted(desk.taken) == ["a", "c"]
     kept = WebhookDelivery.objects.get()
     assert kept.state == State.PENDING
-    assert kept.retry_after > timezone.now()
+    assert present(kept.retry_after) > timezone.now()
     assert "ValueError: no luck" in kept.error
     assert kept.progress["1"]["state"] == "waiting"
     assert kept.progress["1"]["tries"] == 1
     assert (kept.claimed_by, kept.claimed_at) == ("", None)
 
 
-def test_a_failing_event_of_one_customer_does_not_stop_the_customers_next_one(client, fb_page, desk):
+def test_a_failing_event_of_one_customer_does_not_stop_the_customers_next_one(
+    client: Client, fb_page: Page, desk: Desk
+) -> None:
     desk.orders["a"] = fail
     items = [text_item(fb_page, "7001", text, NOON) for text in ("a", "b")]
     deliver(client, delivery(fb_page, *items))
     assert desk.taken == ["b"]
 
 
-def test_only_the_failed_event_is_tried_again_and_then_the_delivery_is_done(client, fb_page, desk, time_machine):
+def test_only_the_failed_event_is_tried_again_and_then_the_delivery_is_done(
+    client: Client, fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON)
     desk.orders["b"] = fail
     deliver(client, texts(fb_page, "a", "b", "c"))
@@ -120,14 +135,16 @@ def test_only_the_failed_event_is_tried_again_and_then_the_delivery_is_done(clie
     assert (kept.state, kept.error, kept.retry_after) == (State.DONE, "", None)
 
 
-def test_three_quick_tries_then_ever_later_and_after_a_day_failed(client, fb_page, desk, time_machine):
+def test_three_quick_tries_then_ever_later_and_after_a_day_failed(
+    client: Client, fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON)
     desk.orders["a"] = fail
     deliver(client, texts(fb_page, "a"))
     pauses = []
     while (kept := WebhookDelivery.objects.get()).state == State.PENDING:
-        pauses.append((kept.retry_after - timezone.now()).total_seconds())
-        time_machine.move_to(kept.retry_after + timedelta(milliseconds=1))
+        pauses.append((present(kept.retry_after) - timezone.now()).total_seconds())
+        time_machine.move_to(present(kept.retry_after) + timedelta(milliseconds=1))
         tasks.drain_journal()
     assert [round(pause) for pause in pauses[:5]] == [2, 4, 8, 16, 32]
     assert sum(pauses) < 24 * 3600 < 2 * sum(pauses)
@@ -136,7 +153,7 @@ def test_three_quick_tries_then_ever_later_and_after_a_day_failed(client, fb_pag
     assert len(desk.tried) == len(pauses) + 2  # the first try counts once and was two: with others, then alone
 
 
-def test_what_makes_no_sense_is_failed_at_once_with_its_sentence(client, fb_page, desk):
+def test_what_makes_no_sense_is_failed_at_once_with_its_sentence(client: Client, fb_page: Page, desk: Desk) -> None:
     desk.orders["a"] = refuse
     deliver(client, texts(fb_page, "a", "b"))
     kept = WebhookDelivery.objects.get()
@@ -146,7 +163,7 @@ def test_what_makes_no_sense_is_failed_at_once_with_its_sentence(client, fb_page
 
 
 # --- One that kills the worker ----------------------------------------------------------------------------------------
-def kill_until_settled(desk, time_machine) -> int:
+def kill_until_settled(desk: Desk, time_machine: TimeMachineFixture) -> int:
     """Let the worker die, be swept and come again until nothing waits; return how often it died."""
     deaths = 0
     for _ in range(60):
@@ -164,8 +181,8 @@ def kill_until_settled(desk, time_machine) -> int:
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_that_kills_the_worker_stops_after_its_tries_while_all_others_are_done(
-    client, fb_page, desk, time_machine
-):
+    client: Client, fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON)
     desk.orders["killer"] = die
     for data in (texts(fb_page, "a", "killer", "b"), texts(fb_page, "c"), texts(fb_page, "d")):
@@ -180,7 +197,9 @@ def test_an_event_that_kills_the_worker_stops_after_its_tries_while_all_others_a
 
 
 @pytest.mark.django_db(transaction=True)
-def test_neighbours_of_a_killer_are_done_before_it_is_tried_again(client, fb_page, desk, time_machine):
+def test_neighbours_of_a_killer_are_done_before_it_is_tried_again(
+    client: Client, fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON)
     desk.orders["a-killer"] = die
     post_webhook(client, texts(fb_page, "a-killer", "b", "c"))
@@ -196,7 +215,9 @@ def test_neighbours_of_a_killer_are_done_before_it_is_tried_again(client, fb_pag
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_try_is_counted_and_committed_before_it_runs(client, fb_page, desk, time_machine):
+def test_a_try_is_counted_and_committed_before_it_runs(
+    client: Client, fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON)
     desk.orders["a"] = fail
     deliver(client, texts(fb_page, "a"))
@@ -212,7 +233,7 @@ def test_a_try_is_counted_and_committed_before_it_runs(client, fb_page, desk, ti
 
 
 # --- Claims -----------------------------------------------------------------------------------------------------------
-def test_a_claimed_delivery_is_nobody_elses(fb_page, desk):
+def test_a_claimed_delivery_is_nobody_elses(fb_page: Page, desk: Desk) -> None:
     make.journal(texts(fb_page, "a"))
     assert len(claims.claim_new(10)) == 1
     assert claims.claim_new(10) == []
@@ -220,7 +241,9 @@ def test_a_claimed_delivery_is_nobody_elses(fb_page, desk):
     assert desk.tried == []
 
 
-def test_a_claim_is_taken_back_after_its_time_and_not_before(fb_page, desk, settings, time_machine):
+def test_a_claim_is_taken_back_after_its_time_and_not_before(
+    fb_page: Page, desk: Desk, settings: Settings, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON)
     make.journal(texts(fb_page, "a"))
     claims.claim_new(10)
@@ -233,7 +256,9 @@ def test_a_claim_is_taken_back_after_its_time_and_not_before(fb_page, desk, sett
     assert desk.taken == ["a"]
 
 
-def test_who_lost_the_claim_writes_nothing_of_the_delivery(fb_page, desk, time_machine):
+def test_who_lost_the_claim_writes_nothing_of_the_delivery(
+    fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON)
     make.journal(texts(fb_page, "a"))
     (mine,) = claims.claim_new(10)
@@ -244,13 +269,15 @@ def test_who_lost_the_claim_writes_nothing_of_the_delivery(fb_page, desk, time_m
 
 
 # --- Replay -----------------------------------------------------------------------------------------------------------
-def test_a_failed_delivery_is_replayed_whole_and_nothing_is_doubled(client, fb_page, time_machine):
+def test_a_failed_delivery_is_replayed_whole_and_nothing_is_doubled(
+    client: Client, fb_page: Page, time_machine: TimeMachineFixture
+) -> None:
     from tickets.models import Message
 
     deliver(client, delivery(fb_page, {"message": {"text": "nobody"}}, text_item(fb_page, "7001", "somebody")))
     kept = WebhookDelivery.objects.get()
     assert kept.state == State.FAILED
-    body = json.loads(kept.body)
+    body = json.loads(bytes(kept.body))
     body["entry"][0]["messaging"][0]["sender"] = {"id": "7002"}
     WebhookDelivery.objects.update(body=json.dumps(body).encode())
     assert store.replay([kept.pk]) == 1
@@ -259,7 +286,7 @@ def test_a_failed_delivery_is_replayed_whole_and_nothing_is_doubled(client, fb_p
     assert sorted(Message.objects.values_list("text", flat=True)) == ["nobody", "somebody"]
 
 
-def test_all_failed_since_are_replayed_and_older_ones_are_not(fb_page, desk):
+def test_all_failed_since_are_replayed_and_older_ones_are_not(fb_page: Page, desk: Desk) -> None:
     old = make.journal(b"no json", received_at=NOON - timedelta(days=2), state=State.FAILED)
     new = make.journal(texts(fb_page, "a"), received_at=NOON, state=State.FAILED)
     assert store.replay_failed(NOON - timedelta(days=1)) == 1
@@ -269,13 +296,15 @@ def test_all_failed_since_are_replayed_and_older_ones_are_not(fb_page, desk):
     assert (old.state, new.state) == (State.FAILED, State.DONE)
 
 
-def test_a_delivery_that_is_being_processed_is_not_replayed(fb_page, desk):
+def test_a_delivery_that_is_being_processed_is_not_replayed(fb_page: Page, desk: Desk) -> None:
     kept = make.journal(texts(fb_page, "a"), state=State.PROCESSING, claimed_by="someone", claimed_at=NOON)
     assert store.replay([kept.pk]) == 0
 
 
 # --- Health -----------------------------------------------------------------------------------------------------------
-def test_the_report_counts_what_waits_and_what_failed_and_says_how_long(fb_page, time_machine):
+def test_the_report_counts_what_waits_and_what_failed_and_says_how_long(
+    fb_page: Page, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON, tick=False)
     make.journal(texts(fb_page, "a"), received_at=NOON - timedelta(seconds=5))
     make.journal(texts(fb_page, "b"), state=State.PROCESSING)
@@ -288,7 +317,7 @@ def test_the_report_counts_what_waits_and_what_failed_and_says_how_long(fb_page,
     assert store.report().problems
 
 
-def test_a_delivery_that_waits_for_its_next_try_is_not_late(fb_page, time_machine):
+def test_a_delivery_that_waits_for_its_next_try_is_not_late(fb_page: Page, time_machine: TimeMachineFixture) -> None:
     time_machine.move_to(NOON, tick=False)
     later = NOON + timedelta(hours=1)
     make.journal(texts(fb_page, "a"), received_at=NOON - timedelta(hours=3), attempts=9, retry_after=later)
