@@ -6,6 +6,7 @@ Incoming: Meta's webhook, the worker's fetch from a content host, the card in th
 import io
 import socket
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -13,14 +14,18 @@ from django.core.files import File
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
+from pytest_django import Settings
+from time_machine import TimeMachineFixture
 
 from channels_im.messenger.files import MB
+from desk.models import User
 from tests import factories as make
 from tests.channels_im.messenger import samples
 from tests.channels_im.messenger.local_server import serve
 from tests.factories import deliver, delivery, item
+from tests.http import Response
 from tickets import tasks
-from tickets.models import Attachment, Message
+from tickets.models import Attachment, Conversation, Message
 from tickets.services.incoming import attachments
 from tickets.services.outgoing import replies
 
@@ -99,14 +104,14 @@ table = pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.ending}-{row
 NO_KIND = [b"<html><script>alert(1)</script>", b"MZ\x90\x00" + bytes(60), b"PK\x03\x04" + bytes(60), b"plain words"]
 
 
-def test_every_row_of_the_seed_is_here():
+def test_every_row_of_the_seed_is_here() -> None:
     seed = {"pdf", "jpg", "jpeg", "png", "mp4", "mpeg", "mp3", "vorbis", "amr"}
     assert seed | {"mov"} <= {row.ending for row in ROWS}
     assert {row.kind for row in ROWS if row.ending == "mpeg"} == {"video", "audio"}
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.kind == "image"], ids=lambda row: row.ending)
-def test_the_images_of_the_table_are_real_ones(row):
+def test_the_images_of_the_table_are_real_ones(row: Row) -> None:
     with Image.open(io.BytesIO(row.data)) as image:
         image.load()
         assert image.size == (4, 3)
@@ -116,8 +121,11 @@ def test_the_images_of_the_table_are_real_ones(row):
 class Host:
     """A content host that has one file; `size` pads it with zeros, which are sent as they are needed."""
 
-    def __init__(self, settings) -> None:
-        self.data, self.size, self.sent, self.asked = b"", None, 0, []
+    def __init__(self, settings: Settings) -> None:
+        self.data = b""
+        self.size: int | None = None
+        self.sent = 0
+        self.asked: list[bytes] = []
         self.server = serve(self._handle)
         settings.META_MEDIA_HOSTS = [f"127.0.0.1:{self.server.port}"]
 
@@ -137,17 +145,19 @@ class Host:
 
 
 @pytest.fixture
-def host(settings):
+def host(settings: Settings) -> Iterator[Host]:
     found = Host(settings)
     yield found
     found.server.stop()
 
 
 @pytest.fixture
-def come_in(client, host):
+def come_in(client: Client, host: Host) -> Callable[..., Attachment]:
     """Let a customer send `data` as `name`, and the worker fetch it; returns what became of the file."""
 
-    def come_in(row: Row, name: str = "", data: bytes | None = None, *, size=None, receives=True) -> Attachment:
+    def come_in(
+        row: Row, name: str = "", data: bytes | None = None, *, size: int | None = None, receives: bool = True
+    ) -> Attachment:
         channel = make.make_channel(receive_audio_video=receives)
         host.data, host.size = row.data if data is None else data, size
         url = f"{host.server.url}/v/{name or row.name}?oh=1"
@@ -182,7 +192,7 @@ def assert_card(attachment: Attachment, name: str, reason: str) -> None:
 
 
 @table
-def test_incoming_the_right_file_is_kept_byte_by_byte(come_in, row):
+def test_incoming_the_right_file_is_kept_byte_by_byte(come_in: Callable[..., Attachment], row: Row) -> None:
     kept = come_in(row)
     assert (kept.state, kept.kind, kept.content_type, kept.name) == ("stored", row.kind, row.content_type, row.kept_as)
     assert kept.size == len(row.data)
@@ -191,7 +201,7 @@ def test_incoming_the_right_file_is_kept_byte_by_byte(come_in, row):
 
 
 @table
-def test_incoming_a_wrong_ending_is_put_right(come_in, row):
+def test_incoming_a_wrong_ending_is_put_right(come_in: Callable[..., Attachment], row: Row) -> None:
     kept = come_in(row, f"sample.{row.wrong}")
     assert (kept.state, kept.kind, kept.content_type) == ("stored", row.kind, row.content_type)
     assert not kept.name.endswith(f".{row.wrong}")
@@ -199,14 +209,18 @@ def test_incoming_a_wrong_ending_is_put_right(come_in, row):
 
 @table
 @pytest.mark.parametrize("wrong", NO_KIND, ids=["html", "exe", "zip", "text"])
-def test_incoming_wrong_bytes_become_a_card_with_the_reason(come_in, row, wrong):
+def test_incoming_wrong_bytes_become_a_card_with_the_reason(
+    come_in: Callable[..., Attachment], row: Row, wrong: bytes
+) -> None:
     kept = come_in(row, data=wrong)
     assert_card(kept, row.name, "is not a kind of file that Desk keeps")
     assert kept.size == len(wrong)
 
 
 @table
-def test_incoming_one_byte_over_the_limit_becomes_a_card_with_name_type_size_and_reason(come_in, host, row):
+def test_incoming_one_byte_over_the_limit_becomes_a_card_with_name_type_size_and_reason(
+    come_in: Callable[..., Attachment], host: Host, row: Row
+) -> None:
     kept = come_in(row, size=INCOMING_LIMIT + 1)
     assert_card(kept, row.name, "has 50.1 MB; received files may have at most 50 MB")
     assert (kept.kind, kept.size) == (row.kind, INCOMING_LIMIT + 1)
@@ -214,13 +228,15 @@ def test_incoming_one_byte_over_the_limit_becomes_a_card_with_name_type_size_and
 
 
 @pytest.mark.parametrize("row", [ROWS[0], ROWS[6]], ids=lambda row: row.ending)
-def test_incoming_exactly_the_limit_is_kept(come_in, row):
+def test_incoming_exactly_the_limit_is_kept(come_in: Callable[..., Attachment], row: Row) -> None:
     kept = come_in(row, size=INCOMING_LIMIT)
     assert (kept.state, kept.size) == ("stored", INCOMING_LIMIT)
 
 
 @table
-def test_incoming_audio_and_video_are_refused_by_default_with_a_card(come_in, host, row):
+def test_incoming_audio_and_video_are_refused_by_default_with_a_card(
+    come_in: Callable[..., Attachment], host: Host, row: Row
+) -> None:
     """Nothing of it is fetched, but how big it is: the card names file, type, size and reason."""
     kept = come_in(row, receives=False)
     if row.is_loud:
@@ -233,7 +249,9 @@ def test_incoming_audio_and_video_are_refused_by_default_with_a_card(come_in, ho
         assert kept.state == "stored"
 
 
-def test_when_nobody_says_how_big_it_is_the_card_stands_all_the_same(come_in, host):
+def test_when_nobody_says_how_big_it_is_the_card_stands_all_the_same(
+    come_in: Callable[..., Attachment], host: Host
+) -> None:
     row = next(row for row in ROWS if row.is_loud)
     host.server.stop()
     kept = come_in(row, receives=False)
@@ -243,14 +261,16 @@ def test_when_nobody_says_how_big_it_is_the_card_stands_all_the_same(come_in, ho
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.is_loud], ids=lambda row: f"{row.ending}-{row.kind}")
-def test_incoming_audio_and_video_do_not_come_in_under_another_name(come_in, row):
+def test_incoming_audio_and_video_do_not_come_in_under_another_name(
+    come_in: Callable[..., Attachment], row: Row
+) -> None:
     disguised = Row(**{**vars(row), "webhook_type": "file"})
     assert_card(come_in(disguised, receives=False), row.name, attachments.NOT_RECEIVED)
 
 
 # --- Outgoing ---------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def conversation(time_machine):
+def conversation(time_machine: TimeMachineFixture) -> Conversation:
     time_machine.move_to(make.NOON)
     conversation = make.make_conversation()
     make.receive(conversation)
@@ -258,17 +278,17 @@ def conversation(time_machine):
 
 
 @pytest.fixture
-def alice(conversation):
+def alice(conversation: Conversation) -> User:
     return make.make_agent("alice", channels=(conversation.channel,))
 
 
 @pytest.fixture
-def send(alice, conversation):
+def send(alice: User, conversation: Conversation) -> Callable[..., Response]:
     """Send a file with the composer's form; returns the answer."""
     client = Client()
     client.force_login(alice)
 
-    def send(name: str, data: bytes, *, hx: bool = True):
+    def send(name: str, data: bytes, *, hx: bool = True) -> Response:
         path = f"/inbox/{conversation.pk}/reply/"
         headers = {"HX-Request": "true"} if hx else {}
         return client.post(path, {"text": "", "files": SimpleUploadedFile(name, data)}, headers=headers)
@@ -281,7 +301,7 @@ def nothing_was_queued() -> bool:
 
 
 @table
-def test_outgoing_the_right_file_is_queued_byte_by_byte(send, row):
+def test_outgoing_the_right_file_is_queued_byte_by_byte(send: Callable[..., Response], row: Row) -> None:
     assert send(row.name, row.data).status_code == 200
     kept = Attachment.objects.get()
     assert (kept.state, kept.kind, kept.content_type, kept.name) == ("stored", row.kind, row.content_type, row.name)
@@ -291,7 +311,7 @@ def test_outgoing_the_right_file_is_queued_byte_by_byte(send, row):
 
 
 @table
-def test_outgoing_a_wrong_ending_is_refused_with_the_right_one(send, row):
+def test_outgoing_a_wrong_ending_is_refused_with_the_right_one(send: Callable[..., Response], row: Row) -> None:
     response = send(f"sample.{row.wrong}", row.data)
     assert response.status_code == 422
     assert f"sample.{row.wrong}" in response.content.decode()
@@ -300,7 +320,7 @@ def test_outgoing_a_wrong_ending_is_refused_with_the_right_one(send, row):
 
 
 @table
-def test_outgoing_wrong_bytes_are_refused_with_what_may_be_sent(send, row):
+def test_outgoing_wrong_bytes_are_refused_with_what_may_be_sent(send: Callable[..., Response], row: Row) -> None:
     for wrong in NO_KIND:
         response = send(row.name, wrong)
         assert response.status_code == 422
@@ -309,8 +329,10 @@ def test_outgoing_wrong_bytes_are_refused_with_what_may_be_sent(send, row):
 
 
 @table
-def test_outgoing_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not(alice, conversation, row):
-    def padded(size: int) -> File:
+def test_outgoing_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not(
+    alice: User, conversation: Conversation, row: Row
+) -> None:
+    def padded(size: int) -> File[bytes]:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the test
         file.write(row.data)
         file.truncate(size)
@@ -327,7 +349,7 @@ def test_outgoing_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not
 
 
 @pytest.mark.parametrize("row", [ROWS[3]], ids=lambda row: row.ending)
-def test_outgoing_over_the_limit_by_the_form_too(send, row):
+def test_outgoing_over_the_limit_by_the_form_too(send: Callable[..., Response], row: Row) -> None:
     response = send(row.name, row.data + bytes(row.limit * MB + 1 - len(row.data)))
     assert response.status_code == 422
     assert f"“{row.name}” has 8.1 MB" in response.content.decode()
@@ -335,7 +357,7 @@ def test_outgoing_over_the_limit_by_the_form_too(send, row):
 
 
 @pytest.mark.parametrize("name", ["cat.gif", "cat.webp", "drawing.svg", "voice.m4a", "page.html", "run.exe"])
-def test_outgoing_what_is_in_no_row_is_refused(send, name):
+def test_outgoing_what_is_in_no_row_is_refused(send: Callable[..., Response], name: str) -> None:
     data = {"gif": samples.GIF, "webp": samples.WEBP, "m4a": samples.MP4_AUDIO}.get(name.rpartition(".")[2], b"<svg/>")
     assert send(name, data).status_code == 422
     assert nothing_was_queued()

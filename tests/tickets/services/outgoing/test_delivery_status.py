@@ -1,17 +1,22 @@
 """A call without an answer: settled by its echo or by a look at the conversation, and only then sent again."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import requests
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
+from pytest_django import Settings
 
-from channels_im.models import Page
+from channels_im.models import Channel, Page
+from desk.models import User
 from tests.factories import make_conversation, png, receive
-from tests.tickets.services.graph import error_answer
+from tests.matching import present
+from tests.tickets.services.graph import FakeGraph, error_answer
 from tests.tickets.services.steps import drained, kill_worker_while_sending, take_echo
-from tickets.models import Message
+from tickets.models import Conversation, Message
 from tickets.services.outgoing import delivery_status, outbox, replies
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -19,7 +24,9 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 # --- Not knowing ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("accepted", [True, False])
-def test_a_call_without_an_answer_makes_the_reply_unsure_in_words(graph, queue, accepted):
+def test_a_call_without_an_answer_makes_the_reply_unsure_in_words(
+    graph: FakeGraph, queue: Callable[..., Message], accepted: bool
+) -> None:
     graph.never_answer(accepted=accepted)
     message = drained(queue())
 
@@ -27,13 +34,15 @@ def test_a_call_without_an_answer_makes_the_reply_unsure_in_words(graph, queue, 
     assert "checks whether it went out" in message.reason
 
 
-def test_a_server_error_makes_the_reply_unsure(graph, queue):
+def test_a_server_error_makes_the_reply_unsure(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     graph.plan.append((502, {}, "<html>Bad gateway</html>"))
 
     assert drained(queue()).state == "unsure"
 
 
-def test_an_unsure_reply_is_not_sent_again_before_it_was_looked_for(graph, queue, clock):
+def test_an_unsure_reply_is_not_sent_again_before_it_was_looked_for(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=False)
     drained(queue())
     clock.shift(delivery_status.grace() - timedelta(seconds=1))
@@ -42,7 +51,7 @@ def test_an_unsure_reply_is_not_sent_again_before_it_was_looked_for(graph, queue
     assert (len(graph.calls), graph.looks) == (1, 0)
 
 
-def test_what_comes_behind_an_unsure_reply_waits_for_it(graph, queue):
+def test_what_comes_behind_an_unsure_reply_waits_for_it(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     graph.never_answer(accepted=True)
     queue("1")
     second = drained(queue("2"))
@@ -51,7 +60,9 @@ def test_what_comes_behind_an_unsure_reply_waits_for_it(graph, queue):
     assert graph.texts() == ["1"]
 
 
-def test_the_claim_of_a_worker_that_died_makes_the_reply_unsure(graph, queue, clock, settings):
+def test_the_claim_of_a_worker_that_died_makes_the_reply_unsure(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, settings: Settings
+) -> None:
     message = queue()
     kill_worker_while_sending(message)
     clock.shift(settings.DESK_CLAIM_SECONDS - 1)
@@ -64,7 +75,9 @@ def test_the_claim_of_a_worker_that_died_makes_the_reply_unsure(graph, queue, cl
     assert message.state == "unsure"
 
 
-def test_a_claim_that_is_renewed_is_not_taken_back(graph, queue, clock, settings):
+def test_a_claim_that_is_renewed_is_not_taken_back(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, settings: Settings
+) -> None:
     message = queue()
     kill_worker_while_sending(message, retry_after=timezone.now() + timedelta(hours=1))
     clock.shift(settings.DESK_CLAIM_SECONDS + 1)
@@ -72,7 +85,9 @@ def test_a_claim_that_is_renewed_is_not_taken_back(graph, queue, clock, settings
     assert delivery_status.reclaim_stale() == 0
 
 
-def test_what_waits_behind_an_unsure_reply_is_held_when_the_page_must_be_re_authenticated(graph, queue):
+def test_what_waits_behind_an_unsure_reply_is_held_when_the_page_must_be_re_authenticated(
+    graph: FakeGraph, queue: Callable[..., Message]
+) -> None:
     graph.never_answer(accepted=True)
     queue("1")
     second = drained(queue("2"))
@@ -82,7 +97,9 @@ def test_what_waits_behind_an_unsure_reply_is_held_when_the_page_must_be_re_auth
     assert "app was removed" in second.reason
 
 
-def test_a_worker_that_died_is_noticed_without_a_sweep(graph, queue, clock, settings):
+def test_a_worker_that_died_is_noticed_without_a_sweep(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, settings: Settings
+) -> None:
     message = queue()
     kill_worker_while_sending(message)
     assert not outbox.is_due()
@@ -93,7 +110,9 @@ def test_a_worker_that_died_is_noticed_without_a_sweep(graph, queue, clock, sett
 
 
 # --- Settled by the echo ----------------------------------------------------------------------------------------------
-def test_the_echo_settles_an_unsure_reply_and_nothing_is_sent_again(graph, queue, clock):
+def test_the_echo_settles_an_unsure_reply_and_nothing_is_sent_again(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
     take_echo(message, graph.accepted[0])
@@ -106,7 +125,7 @@ def test_the_echo_settles_an_unsure_reply_and_nothing_is_sent_again(graph, queue
     assert Message.objects.filter(direction="out").count() == 1
 
 
-def test_the_echo_lets_what_waits_behind_go_out(graph, queue):
+def test_the_echo_lets_what_waits_behind_go_out(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     graph.never_answer(accepted=True)
     first = queue("1")
     queue("2")
@@ -117,7 +136,7 @@ def test_the_echo_lets_what_waits_behind_go_out(graph, queue):
     assert graph.texts() == ["1", "2"]
 
 
-def test_the_echo_settles_what_a_killed_worker_was_sending(graph, queue):
+def test_the_echo_settles_what_a_killed_worker_was_sending(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     message = queue()
     kill_worker_while_sending(message)
     sent = graph.accept(
@@ -129,7 +148,9 @@ def test_the_echo_settles_what_a_killed_worker_was_sending(graph, queue):
     assert not graph.calls
 
 
-def test_an_echo_that_comes_after_the_row_was_queued_again_stops_it(graph, queue):
+def test_an_echo_that_comes_after_the_row_was_queued_again_stops_it(
+    graph: FakeGraph, queue: Callable[..., Message]
+) -> None:
     message = queue()
     sent = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
@@ -141,7 +162,7 @@ def test_an_echo_that_comes_after_the_row_was_queued_again_stops_it(graph, queue
 
 
 @pytest.mark.parametrize("state", ["failed", "held"])
-def test_an_echo_is_believed_more_than_an_error(graph, queue, state):
+def test_an_echo_is_believed_more_than_an_error(graph: FakeGraph, queue: Callable[..., Message], state: str) -> None:
     message = queue()
     Message.objects.filter(pk=message.pk).update(state=state, reason="No.", error_code=100)
     sent = graph.accept(
@@ -154,7 +175,9 @@ def test_an_echo_is_believed_more_than_an_error(graph, queue, state):
 
 
 # --- Settled by a look ------------------------------------------------------------------------------------------------
-def test_a_reply_found_in_the_conversation_is_sent(graph, queue, clock):
+def test_a_reply_found_in_the_conversation_is_sent(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
     clock.shift(delivery_status.grace())
@@ -164,7 +187,9 @@ def test_a_reply_found_in_the_conversation_is_sent(graph, queue, clock):
     assert len(graph.calls) == 1
 
 
-def test_a_reply_that_is_not_there_is_sent_again_once(graph, queue, clock):
+def test_a_reply_that_is_not_there_is_sent_again_once(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=False)
     message = drained(queue())
     clock.shift(delivery_status.grace())
@@ -174,7 +199,9 @@ def test_a_reply_that_is_not_there_is_sent_again_once(graph, queue, clock):
     assert len(graph.calls) == 2
 
 
-def test_a_file_found_in_the_conversation_is_sent(graph, queue, clock):
+def test_a_file_found_in_the_conversation_is_sent(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue("", files=[SimpleUploadedFile("a.png", png())]))
     clock.shift(delivery_status.grace())
@@ -183,7 +210,9 @@ def test_a_file_found_in_the_conversation_is_sent(graph, queue, clock):
     assert len(graph.calls) == 1
 
 
-def test_the_same_words_sent_before_are_not_taken_for_the_lost_ones(graph, queue, clock):
+def test_the_same_words_sent_before_are_not_taken_for_the_lost_ones(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     drained(queue("Yes"))
     graph.never_answer(accepted=False)
     message = drained(queue("Yes"))
@@ -194,7 +223,9 @@ def test_the_same_words_sent_before_are_not_taken_for_the_lost_ones(graph, queue
     assert Message.objects.filter(direction="out", state="sent").count() == 2
 
 
-def test_an_unknown_message_of_the_page_proves_nothing(graph, queue, clock, conversation):
+def test_an_unknown_message_of_the_page_proves_nothing(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, conversation: Conversation
+) -> None:
     graph.never_answer(accepted=False)
     message = drained(queue())
     graph.accept(
@@ -207,7 +238,9 @@ def test_an_unknown_message_of_the_page_proves_nothing(graph, queue, clock, conv
     assert len(graph.calls) == 1
 
 
-def test_when_too_much_was_said_since_the_agent_decides(graph, queue, clock, conversation):
+def test_when_too_much_was_said_since_the_agent_decides(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, conversation: Conversation
+) -> None:
     graph.never_answer(accepted=False)
     message = drained(queue())
     behind = queue("And this")
@@ -225,7 +258,9 @@ def test_when_too_much_was_said_since_the_agent_decides(graph, queue, clock, con
     assert len(graph.calls) == 1
 
 
-def test_while_facebook_does_not_answer_it_is_asked_again_ever_more_seldom(graph, queue, clock):
+def test_while_facebook_does_not_answer_it_is_asked_again_ever_more_seldom(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
     waits = []
@@ -233,14 +268,16 @@ def test_while_facebook_does_not_answer_it_is_asked_again_ever_more_seldom(graph
         graph.look_plan.append(requests.ReadTimeout("no answer"))
         clock.move_to(message.retry_after)
         drained(message)
-        waits.append(message.retry_after - timezone.now())
+        waits.append(present(message.retry_after) - timezone.now())
     clock.move_to(message.retry_after)
 
     assert waits == sorted(waits)
     assert drained(message).state == "sent"
 
 
-def test_after_a_day_of_asking_in_vain_the_agent_decides(graph, queue, clock):
+def test_after_a_day_of_asking_in_vain_the_agent_decides(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
     clock.shift(timedelta(hours=24))
@@ -250,7 +287,9 @@ def test_after_a_day_of_asking_in_vain_the_agent_decides(graph, queue, clock):
     assert "cannot find out" in message.reason
 
 
-def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(graph, queue, clock):
+def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
     clock.shift(delivery_status.grace())
@@ -260,7 +299,9 @@ def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(graph, queue, cl
     assert message.retry_after is None
 
 
-def test_a_dead_token_found_while_looking_marks_the_page(graph, queue, clock):
+def test_a_dead_token_found_while_looking_marks_the_page(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
     clock.shift(delivery_status.grace())
@@ -274,7 +315,9 @@ def test_a_dead_token_found_while_looking_marks_the_page(graph, queue, clock):
     assert drained(message).state == "sent"
 
 
-def test_what_is_never_taken_in_ten_tries_fails(graph, queue, clock):
+def test_what_is_never_taken_in_ten_tries_fails(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     message = queue()
     for _ in range(10):
         graph.never_answer(accepted=False)
@@ -287,7 +330,9 @@ def test_what_is_never_taken_in_ten_tries_fails(graph, queue, clock):
 
 
 # --- 1/1357046: Meta's answer is broken, and the message was delivered ------------------------------------------------
-def test_a_broken_answer_of_meta_is_never_answered_by_sending_again(graph, queue, clock):
+def test_a_broken_answer_of_meta_is_never_answered_by_sending_again(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.fail(1, 1357046)
     message = drained(queue())
     assert message.state == "unsure"
@@ -300,7 +345,9 @@ def test_a_broken_answer_of_meta_is_never_answered_by_sending_again(graph, queue
     assert "write it anew" in message.reason
 
 
-def test_a_broken_answer_of_meta_is_settled_by_what_is_in_the_conversation(graph, queue, clock):
+def test_a_broken_answer_of_meta_is_settled_by_what_is_in_the_conversation(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.fail(1, 1357046)
     message = drained(queue())
     graph.accept(
@@ -313,7 +360,9 @@ def test_a_broken_answer_of_meta_is_settled_by_what_is_in_the_conversation(graph
 
 
 # --- Looks are rare ---------------------------------------------------------------------------------------------------
-def test_one_drain_looks_once_per_page(graph, queue, clock, channel, alice):
+def test_one_drain_looks_once_per_page(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, channel: Channel, alice: User
+) -> None:
     for _ in range(3):
         other = make_conversation(channel)
         receive(other)

@@ -1,18 +1,24 @@
 """Replies held until the customer writes: what lets them out, what does not, and never twice."""
 
 import random
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from channels_im.models import ChannelAgent
+from desk.models import User
 from tests.factories import answer, deliver, delivery, item, png, text_item
+from tests.tickets.services.graph import FakeGraph
 from tests.tickets.services.steps import drained
-from tickets.models import Message
+from tickets.models import Conversation, Message
 from tickets.services.outgoing import outbox, replies, undelivered
 
 pytestmark = pytest.mark.django_db
@@ -21,22 +27,22 @@ LATER = timedelta(days=8)
 
 
 @pytest.fixture
-def hold(alice, conversation, clock):
+def hold(alice: User, conversation: Conversation, clock: time_machine.Traveller) -> Callable[..., Message]:
     """Let Alice write a reply that is held, eight days after the customer's last message."""
     clock.shift(LATER)
 
-    def hold(text="Still there?", **reply):
+    def hold(text: str = "Still there?", **reply: Any) -> Message:
         return replies.queue_reply(alice, conversation, text=text, hold=True, **reply)[-1]
 
     return hold
 
 
 @pytest.fixture
-def customer(client, conversation):
+def customer(client: Client, conversation: Conversation) -> Callable[..., None]:
     """Let Meta deliver something of the customer: a text, or any kind of event."""
     page, psid = conversation.channel.page, conversation.contact.psid
 
-    def customer(text="Yes", at=None, mid="", **event):
+    def customer(text: str = "Yes", at: datetime | None = None, mid: str = "", **event: Any) -> None:
         at = at or timezone.now()
         deliver(
             client, delivery(page, item(page, psid, at, **event) if event else text_item(page, psid, text, at, mid))
@@ -45,12 +51,14 @@ def customer(client, conversation):
     return customer
 
 
-def fresh(message):
+def fresh(message: Message) -> Message:
     message.refresh_from_db()
     return message
 
 
-def test_a_reply_is_held_until_the_customer_writes_and_then_goes_out_by_itself(graph, hold, customer, conversation):
+def test_a_reply_is_held_until_the_customer_writes_and_then_goes_out_by_itself(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None], conversation: Conversation
+) -> None:
     message = hold()
     assert drained(message).state == "held"
     assert message.waits_for_customer
@@ -66,7 +74,9 @@ def test_a_reply_is_held_until_the_customer_writes_and_then_goes_out_by_itself(g
     assert (conversation.preview, conversation.preview_is_ours) == ("Still there?", True)
 
 
-def test_it_belongs_to_the_ticket_that_the_customer_opened_and_stands_after_their_message(graph, hold, customer):
+def test_it_belongs_to_the_ticket_that_the_customer_opened_and_stands_after_their_message(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None]
+) -> None:
     message = hold()
     before = message.ticket_id
     customer("I am back")
@@ -76,7 +86,9 @@ def test_it_belongs_to_the_ticket_that_the_customer_opened_and_stands_after_thei
     assert message.sent_at >= customers.sent_at
 
 
-def test_text_and_files_of_several_replies_go_out_in_their_order(graph, hold, customer, clock):
+def test_text_and_files_of_several_replies_go_out_in_their_order(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None], clock: time_machine.Traveller
+) -> None:
     hold("1", files=[SimpleUploadedFile("a.png", png())])
     clock.shift(timedelta(minutes=1))
     hold("2")
@@ -85,7 +97,9 @@ def test_text_and_files_of_several_replies_go_out_in_their_order(graph, hold, cu
     assert graph.texts() == ["1", "", "2"]
 
 
-def test_the_same_message_delivered_twice_lets_it_out_once(graph, hold, customer):
+def test_the_same_message_delivered_twice_lets_it_out_once(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None]
+) -> None:
     message = hold()
     customer("I am", mid="m_same")
     drained(message)
@@ -105,21 +119,27 @@ def test_the_same_message_delivered_twice_lets_it_out_once(graph, hold, customer
     ],
     ids=lambda event: next(iter(event)),
 )
-def test_what_opens_no_window_lets_nothing_out(graph, hold, customer, event):
+def test_what_opens_no_window_lets_nothing_out(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None], event: dict[str, Any]
+) -> None:
     message = hold()
     customer(**event)
     assert drained(message).state == "held"
     assert message.waits_for_customer
 
 
-def test_a_tap_on_a_button_counts_as_writing(graph, hold, customer):
+def test_a_tap_on_a_button_counts_as_writing(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None]
+) -> None:
     message = hold()
     customer(postback={"mid": "m_tap", "title": "Get Started", "payload": "START"})
     assert drained(message).state == "sent"
 
 
 @pytest.mark.parametrize("age", [timedelta(days=7, hours=12), timedelta(days=3), timedelta(hours=24)])
-def test_a_late_message_that_opens_no_window_of_a_day_lets_nothing_out(graph, hold, customer, age):
+def test_a_late_message_that_opens_no_window_of_a_day_lets_nothing_out(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None], age: timedelta
+) -> None:
     message = hold()
     customer("Written long ago", at=timezone.now() - age)
     assert drained(message).state == "held"
@@ -127,7 +147,9 @@ def test_a_late_message_that_opens_no_window_of_a_day_lets_nothing_out(graph, ho
     assert drained(message).state == "sent"
 
 
-def test_what_is_held_for_another_reason_still_waits_for_a_click(graph, hold, customer, conversation):
+def test_what_is_held_for_another_reason_still_waits_for_a_click(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None], conversation: Conversation
+) -> None:
     other = answer(conversation, "For a click", state="held", reason="A message before this one was not sent.")
     message = hold()
     customer()
@@ -135,7 +157,9 @@ def test_what_is_held_for_another_reason_still_waits_for_a_click(graph, hold, cu
     assert fresh(other).state == "held"
 
 
-def test_it_may_have_become_forbidden_meanwhile(graph, hold, customer, conversation):
+def test_it_may_have_become_forbidden_meanwhile(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None], conversation: Conversation
+) -> None:
     message = hold()
     conversation.contact.blocked_at = timezone.now()
     conversation.contact.save()
@@ -149,7 +173,9 @@ def test_it_may_have_become_forbidden_meanwhile(graph, hold, customer, conversat
     assert not graph.calls
 
 
-def test_an_author_who_lost_the_channel_sends_nothing_any_more(graph, hold, customer):
+def test_an_author_who_lost_the_channel_sends_nothing_any_more(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None]
+) -> None:
     message = hold()
     ChannelAgent.objects.all().delete()
     customer()
@@ -157,7 +183,13 @@ def test_an_author_who_lost_the_channel_sends_nothing_any_more(graph, hold, cust
     assert "no longer answers" in message.reason
 
 
-def test_a_cancelled_one_is_gone_and_the_others_still_wait(graph, alice, hold, customer, conversation):
+def test_a_cancelled_one_is_gone_and_the_others_still_wait(
+    graph: FakeGraph,
+    alice: User,
+    hold: Callable[..., Message],
+    customer: Callable[..., None],
+    conversation: Conversation,
+) -> None:
     first, second = hold("1"), hold("2")
     assert undelivered.cancel(alice, first) == "1"
     conversation.refresh_from_db()
@@ -169,20 +201,26 @@ def test_a_cancelled_one_is_gone_and_the_others_still_wait(graph, alice, hold, c
     assert not replies_left.exists()
 
 
-def test_when_the_last_is_cancelled_the_conversation_knows(alice, hold, conversation):
+def test_when_the_last_is_cancelled_the_conversation_knows(
+    alice: User, hold: Callable[..., Message], conversation: Conversation
+) -> None:
     undelivered.cancel(alice, hold())
     conversation.refresh_from_db()
     assert not conversation.holds_reply
 
 
-def test_it_goes_out_at_once_when_the_customer_wrote_while_it_was_asked(graph, hold, customer, monkeypatch):
+def test_it_goes_out_at_once_when_the_customer_wrote_while_it_was_asked(
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(replies, "_check_reply_to", lambda conversation, mid: customer("I was faster"))
     message = hold()
     assert (message.state, message.waits_for_customer) == ("queued", False)
     assert drained(message).state == "sent"
 
 
-def test_what_is_wrong_with_the_message_itself_is_said_at_once(hold, conversation):
+def test_what_is_wrong_with_the_message_itself_is_said_at_once(
+    hold: Callable[..., Message], conversation: Conversation
+) -> None:
     with pytest.raises(replies.ReplyError) as refused:
         hold("x" * 1601)
     assert refused.value.verdict.code == "text_too_long"
@@ -193,7 +231,9 @@ def test_what_is_wrong_with_the_message_itself_is_said_at_once(hold, conversatio
         hold("  ")
 
 
-def test_what_only_somebody_else_can_heal_is_refused_not_held(hold, conversation):
+def test_what_only_somebody_else_can_heal_is_refused_not_held(
+    hold: Callable[..., Message], conversation: Conversation
+) -> None:
     type(conversation.channel).objects.update(is_active=False)
     with pytest.raises(replies.ReplyError) as refused:
         hold()
@@ -201,11 +241,17 @@ def test_what_only_somebody_else_can_heal_is_refused_not_held(hold, conversation
     assert not Message.objects.filter(direction="out").exists()
 
 
-def test_the_same_key_holds_once(hold):
+def test_the_same_key_holds_once(hold: Callable[..., Message]) -> None:
     assert hold(client_key="k").pk == hold(client_key="k").pk
 
 
-def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(graph, alice, queue, customer, clock):
+def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(
+    graph: FakeGraph,
+    alice: User,
+    queue: Callable[..., Message],
+    customer: Callable[..., None],
+    clock: time_machine.Traveller,
+) -> None:
     message = queue("Too late")
     clock.shift(LATER)
     assert drained(message).state == "held"
@@ -217,14 +263,18 @@ def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(gr
     assert drained(message).state == "sent"
 
 
-def test_nothing_is_told_to_wait_when_it_can_be_sent(alice, conversation, clock):
+def test_nothing_is_told_to_wait_when_it_can_be_sent(
+    alice: User, conversation: Conversation, clock: time_machine.Traveller
+) -> None:
     message = answer(conversation, "Held", state="held")
     with pytest.raises(replies.ReplyError, match="you can send it now"):
         undelivered.hold_until_customer_writes(alice, message)
     assert not fresh(message).waits_for_customer
 
 
-def test_a_message_costs_nothing_more_when_nothing_is_held(clock, conversation, customer):
+def test_a_message_costs_nothing_more_when_nothing_is_held(
+    clock: time_machine.Traveller, conversation: Conversation, customer: Callable[..., None]
+) -> None:
     clock.shift(LATER)
     with CaptureQueriesContext(
         connection,
@@ -236,8 +286,14 @@ def test_a_message_costs_nothing_more_when_nothing_is_held(clock, conversation, 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_happens_each_goes_out_once_in_order_and_only_after_the_customer_wrote(
-    graph, alice, hold, customer, conversation, clock, seed
-):
+    graph: FakeGraph,
+    alice: User,
+    hold: Callable[..., Message],
+    customer: Callable[..., None],
+    conversation: Conversation,
+    clock: time_machine.Traveller,
+    seed: int,
+) -> None:
     chance, written, last = random.Random(seed), [], ""  # noqa: S311
     for step in range(25):
         clock.shift(timedelta(seconds=1))

@@ -1,25 +1,31 @@
 """Sending: what goes out, in which order, and what no longer may."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
 from channels_im.models import Channel, Page
+from desk.models import User
 from tests.factories import make_conversation, png, receive
-from tests.tickets.services.graph import error_answer
+from tests.matching import present
+from tests.tickets.services.graph import FakeGraph, error_answer
 from tests.tickets.services.steps import drained
-from tickets.models import Message
+from tickets.models import Conversation, Message
 from tickets.services.outgoing import outbox, replies, undelivered
 
 pytestmark = pytest.mark.usefixtures("clock")
 
 
 # --- What goes out ----------------------------------------------------------------------------------------------------
-def test_a_reply_goes_out_and_is_sent(graph, queue, conversation):
+def test_a_reply_goes_out_and_is_sent(
+    graph: FakeGraph, queue: Callable[..., Message], conversation: Conversation
+) -> None:
     message = drained(queue("Yes"))
 
     assert (message.state, message.mid) == ("sent", graph.accepted[0]["mid"])
@@ -29,7 +35,7 @@ def test_a_reply_goes_out_and_is_sent(graph, queue, conversation):
     assert (call["messaging_type"], "tag" in call) == ("RESPONSE", False)
 
 
-def test_a_file_goes_out_with_its_name_type_and_bytes(graph, queue):
+def test_a_file_goes_out_with_its_name_type_and_bytes(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     message = drained(queue("", files=[SimpleUploadedFile("photo.png", png())]))
 
     (call,) = graph.calls
@@ -39,21 +45,25 @@ def test_a_file_goes_out_with_its_name_type_and_bytes(graph, queue):
     assert call["message"]["metadata"] == f"desk:{message.pk}"
 
 
-def test_a_quoted_message_is_named(graph, queue, conversation):
-    mid = conversation.messages.first().mid
+def test_a_quoted_message_is_named(graph: FakeGraph, queue: Callable[..., Message], conversation: Conversation) -> None:
+    mid = present(conversation.messages.first()).mid
     drained(queue("Yes", reply_to_mid=mid))
 
     assert graph.calls[0]["reply_to"] == {"mid": mid}
 
 
-def test_after_a_day_a_persons_reply_carries_the_human_agent_tag(graph, queue, clock):
+def test_after_a_day_a_persons_reply_carries_the_human_agent_tag(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     clock.shift(timedelta(hours=24))
     drained(queue())
 
     assert (graph.calls[0]["messaging_type"], graph.calls[0]["tag"]) == ("MESSAGE_TAG", "HUMAN_AGENT")
 
 
-def test_what_desk_wrote_by_itself_does_not_go_out_after_a_day(graph, conversation, clock):
+def test_what_desk_wrote_by_itself_does_not_go_out_after_a_day(
+    graph: FakeGraph, conversation: Conversation, clock: time_machine.Traveller
+) -> None:
     (message,) = replies.queue_reply(None, conversation, text="We are closed.")
     clock.shift(timedelta(hours=24))
 
@@ -61,7 +71,7 @@ def test_what_desk_wrote_by_itself_does_not_go_out_after_a_day(graph, conversati
     assert not graph.calls
 
 
-def test_the_parts_of_a_reply_go_out_in_order(graph, queue):
+def test_the_parts_of_a_reply_go_out_in_order(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     queue("1", files=[SimpleUploadedFile("a.png", png()), SimpleUploadedFile("b.png", png())])
     queue("2")
     outbox.drain_outbox()
@@ -69,7 +79,9 @@ def test_the_parts_of_a_reply_go_out_in_order(graph, queue):
     assert graph.texts() == ["1", "", "", "2"]
 
 
-def test_many_conversations_are_sent_at_once_and_each_in_order(graph, queue, channel):
+def test_many_conversations_are_sent_at_once_and_each_in_order(
+    graph: FakeGraph, queue: Callable[..., Message], channel: Channel
+) -> None:
     together = threading.Barrier(8, timeout=10)
     others = [make_conversation(channel) for _ in range(8)]
     for number, other in enumerate(others):
@@ -86,7 +98,9 @@ def test_many_conversations_are_sent_at_once_and_each_in_order(graph, queue, cha
         assert mine == [f"{number} first", f"{number} second"]
 
 
-def test_while_a_part_is_on_its_way_the_next_one_waits_and_other_conversations_do_not(graph, queue, channel):
+def test_while_a_part_is_on_its_way_the_next_one_waits_and_other_conversations_do_not(
+    graph: FakeGraph, queue: Callable[..., Message], channel: Channel
+) -> None:
     graph.waits = {"slow 1": "quick 2"}
     queue("slow 1")
     queue("slow 2")
@@ -99,7 +113,9 @@ def test_while_a_part_is_on_its_way_the_next_one_waits_and_other_conversations_d
     assert graph.texts() == ["quick 0", "quick 1", "quick 2", "slow 1", "slow 2"]
 
 
-def test_a_conversation_with_much_to_say_does_not_keep_others_waiting(graph, queue, channel, monkeypatch):
+def test_a_conversation_with_much_to_say_does_not_keep_others_waiting(
+    graph: FakeGraph, queue: Callable[..., Message], channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(outbox, "POOL_SIZE", 1)
     for number in range(10):
         queue(f"long {number}")
@@ -112,14 +128,16 @@ def test_a_conversation_with_much_to_say_does_not_keep_others_waiting(graph, que
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_draining_at_once_send_each_reply_once(graph, queue, channel):
+def test_two_workers_draining_at_once_send_each_reply_once(
+    graph: FakeGraph, queue: Callable[..., Message], channel: Channel
+) -> None:
     for number in range(12):
         other = make_conversation(channel)
         receive(other)
         queue(f"{number}", other)
     gate = threading.Barrier(2)
 
-    def work():
+    def work() -> None:
         gate.wait()
         try:
             outbox.drain_outbox()
@@ -138,7 +156,7 @@ def test_two_workers_draining_at_once_send_each_reply_once(graph, queue, channel
 
 
 @pytest.mark.django_db(transaction=True)
-def test_while_the_call_is_made_everybody_sees_the_claim(graph, queue):
+def test_while_the_call_is_made_everybody_sees_the_claim(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     message = queue()
     seen = []
     graph.meanwhile(lambda: seen.append(Message.objects.get(pk=message.pk)))
@@ -148,7 +166,9 @@ def test_while_the_call_is_made_everybody_sees_the_claim(graph, queue):
 
 
 # --- May it still be sent? --------------------------------------------------------------------------------------------
-def test_a_reply_that_waits_past_the_end_of_the_window_is_held_with_the_reason(graph, queue, clock):
+def test_a_reply_that_waits_past_the_end_of_the_window_is_held_with_the_reason(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     message = queue()
     clock.shift(timedelta(days=7))
 
@@ -157,7 +177,9 @@ def test_a_reply_that_waits_past_the_end_of_the_window_is_held_with_the_reason(g
     assert not graph.calls
 
 
-def test_a_deactivated_channel_holds_what_waits_and_a_release_sends_it(graph, queue, alice):
+def test_a_deactivated_channel_holds_what_waits_and_a_release_sends_it(
+    graph: FakeGraph, queue: Callable[..., Message], alice: User
+) -> None:
     message = queue()
     Channel.objects.update(is_active=False)
     assert drained(message).state == "held"
@@ -168,14 +190,16 @@ def test_a_deactivated_channel_holds_what_waits_and_a_release_sends_it(graph, qu
     assert drained(message).state == "sent"
 
 
-def test_a_deleted_channel_holds_what_waits(graph, queue):
+def test_a_deleted_channel_holds_what_waits(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     message = queue()
     Channel.objects.update(is_active=False, deleted_at=timezone.now())
 
     assert drained(message).state == "held"
 
 
-def test_a_page_to_re_authenticate_holds_what_waits_with_its_reason(graph, queue):
+def test_a_page_to_re_authenticate_holds_what_waits_with_its_reason(
+    graph: FakeGraph, queue: Callable[..., Message]
+) -> None:
     message = queue()
     Page.objects.update(connection="reauth_required", reauth_reason="app_removed")
 
@@ -184,14 +208,18 @@ def test_a_page_to_re_authenticate_holds_what_waits_with_its_reason(graph, queue
     assert not graph.calls
 
 
-def test_a_contact_blocked_meanwhile_gets_nothing(graph, queue, conversation):
+def test_a_contact_blocked_meanwhile_gets_nothing(
+    graph: FakeGraph, queue: Callable[..., Message], conversation: Conversation
+) -> None:
     message = queue()
     type(conversation.contact).objects.update(blocked_at=timezone.now())
 
     assert drained(message).state == "held"
 
 
-def test_an_agent_dissociated_meanwhile_sends_nothing(graph, queue, alice):
+def test_an_agent_dissociated_meanwhile_sends_nothing(
+    graph: FakeGraph, queue: Callable[..., Message], alice: User
+) -> None:
     message = queue()
     alice.agent.associations.all().delete()
 
@@ -199,7 +227,9 @@ def test_an_agent_dissociated_meanwhile_sends_nothing(graph, queue, alice):
     assert "alice no longer answers" in message.reason
 
 
-def test_a_held_reply_holds_what_waits_behind_it(graph, queue, clock):
+def test_a_held_reply_holds_what_waits_behind_it(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     first, second = queue("1"), queue("2")
     graph.fail(10, 2018278)
     drained(first)
@@ -210,17 +240,19 @@ def test_a_held_reply_holds_what_waits_behind_it(graph, queue, clock):
     assert len(graph.calls) == 1
 
 
-def test_a_reply_whose_file_is_gone_fails_in_words(graph, queue):
+def test_a_reply_whose_file_is_gone_fails_in_words(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     message = queue("", files=[SimpleUploadedFile("photo.png", png())])
     stored = message.attachments.get().file
-    stored.storage.delete(stored.name)
+    stored.storage.delete(present(stored.name))
 
     assert drained(message).state == "failed"
     assert "no longer in Desk's storage" in message.reason
 
 
 # --- What the thread shows --------------------------------------------------------------------------------------------
-def test_a_part_that_still_waits_is_shown_after_the_one_that_was_sent(graph, queue, clock, conversation):
+def test_a_part_that_still_waits_is_shown_after_the_one_that_was_sent(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, conversation: Conversation
+) -> None:
     queue("1")
     queue("2")
     clock.shift(3)
@@ -231,18 +263,22 @@ def test_a_part_that_still_waits_is_shown_after_the_one_that_was_sent(graph, que
     assert [(message.text, message.state) for message in shown] == [("1", "sent"), ("2", "queued")]
 
 
-def test_the_time_of_a_sent_reply_is_when_it_went_out(graph, queue, clock, conversation):
+def test_the_time_of_a_sent_reply_is_when_it_went_out(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, conversation: Conversation
+) -> None:
     message = queue()
     clock.shift(3)
     drained(message)
 
     conversation.refresh_from_db()
     assert message.sent_at == conversation.last_message_at == timezone.now()
-    assert conversation.current_ticket.last_message_at == message.sent_at
+    assert present(conversation.current_ticket).last_message_at == message.sent_at
 
 
 # --- Health -----------------------------------------------------------------------------------------------------------
-def test_readyz_counts_what_waits_and_what_is_unsure(graph, queue, clock):
+def test_readyz_counts_what_waits_and_what_is_unsure(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     graph.never_answer(accepted=True)
     drained(queue("1"))
     queue("2")
@@ -251,15 +287,19 @@ def test_readyz_counts_what_waits_and_what_is_unsure(graph, queue, clock):
     assert outbox.report().values == {"queued": 1, "unsure": 1, "oldest_s": 5.0}
 
 
-def test_a_reply_that_waits_for_long_makes_desk_degraded(queue, clock):
+def test_a_reply_that_waits_for_long_makes_desk_degraded(
+    queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
     queue()
     clock.shift(timedelta(minutes=6))
 
     assert outbox.report().problems == ["A reply has waited for 360 seconds to be sent."]
 
 
-def test_what_metas_limit_keeps_back_does_not_make_desk_degraded(graph, queue, clock):
-    graph.fail(80006, **{"Retry-After": "3600"})
+def test_what_metas_limit_keeps_back_does_not_make_desk_degraded(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
+    graph.fail(80006, headers={"Retry-After": "3600"})
     drained(queue())
     clock.shift(timedelta(minutes=30))
 
@@ -267,7 +307,9 @@ def test_what_metas_limit_keeps_back_does_not_make_desk_degraded(graph, queue, c
     assert outbox.report().values["queued"] == 1
 
 
-def test_a_released_reply_is_not_late_because_it_was_held_for_long(queue, alice, clock):
+def test_a_released_reply_is_not_late_because_it_was_held_for_long(
+    queue: Callable[..., Message], alice: User, clock: time_machine.Traveller
+) -> None:
     message = queue()
     Message.objects.filter(pk=message.pk).update(state="held")
     clock.shift(timedelta(hours=1))

@@ -1,12 +1,15 @@
 """Whatever comes in whatever order: no reply is sent twice, none is lost, and what the screen says is true."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import responses
 import time_machine
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from hypothesis import HealthCheck, event, given
 from hypothesis import settings as hypothesis_settings
@@ -35,19 +38,19 @@ steps = st.one_of(
 class Scene:
     """One conversation, Meta's side of it, and what is done to both."""
 
-    def __init__(self, graph, clock):
+    def __init__(self, graph: FakeGraph, clock: time_machine.Traveller) -> None:
         self.graph, self.clock = graph, clock
         self.channel = make_channel()
         self.alice = make_agent(channels=(self.channel,))
         self.conversation = make_conversation(self.channel)
         receive(self.conversation, "Is it open?", NOON)
-        self.furthest = {}
+        self.furthest: dict[int, int] = {}
 
-    def reply(self, _):
+    def reply(self, _: int) -> None:
         if Message.objects.filter(author=self.alice).count() < 4:
             replies.queue_reply(self.alice, self.conversation, text="The same words")
 
-    def drain(self, outcomes):
+    def drain(self, outcomes: list[str]) -> None:
         self.graph.plan.extend(PLANS[outcome] for outcome in outcomes)
         killed = [outcome.startswith("killed") for outcome in outcomes]
         before = len(self.graph.calls)
@@ -58,17 +61,17 @@ class Scene:
             if was_killed:
                 self._die_during(call)
 
-    def _die_during(self, call):
+    def _die_during(self, call: dict[str, Any]) -> None:
         """A killed worker has written nothing since its claim."""
         pk = int(call["message"]["metadata"].removeprefix("desk:"))
         Message.objects.filter(pk=pk, state="unsure").update(
             state="sending", reason="", claimed_by="a dead worker", retry_after=delivery_status.lease()
         )
 
-    def pause(self, seconds):
+    def pause(self, seconds: float) -> None:
         self.clock.shift(seconds)
 
-    def echo(self, number, **fields):
+    def echo(self, number: int, **fields: Any) -> None:
         if number >= len(self.graph.accepted):
             return
         sent = self.graph.accepted[number]
@@ -88,41 +91,40 @@ class Scene:
         )
         receipts.take_echo(self.channel.page, self.channel, event)
 
-    def bare_echo(self, number):
+    def bare_echo(self, number: int) -> None:
         self.echo(number, metadata=None)
 
-    def read(self, number):
-        self._receipt(number, events.Read)
+    def read(self, number: int) -> None:
+        self._receipt(number, events.Read, receipts.take_read)
 
-    def delivery(self, number):
-        self._receipt(number, events.Delivered)
+    def delivery(self, number: int) -> None:
+        self._receipt(number, events.Delivered, receipts.take_delivery)
 
-    def _receipt(self, number, kind):
+    def _receipt(self, number: int, kind: Callable[..., Any], take: Callable[..., object]) -> None:
         if number >= len(self.graph.accepted):
             return
         at = ms(self.graph.accepted[number]["at"])
         event = kind(page_id="1", psid=self.conversation.contact.psid, timestamp_ms=at, key="receipt", watermark_ms=at)
-        take = receipts.take_read if kind is events.Read else receipts.take_delivery
         take(self.channel.page, self.channel, event)
 
-    def look_lost(self, _):
+    def look_lost(self, _: int) -> None:
         self.graph.look_plan.append(error_answer(2))
 
-    def inbox(self, _):
+    def inbox(self, _: int) -> None:
         psid = self.conversation.contact.psid
         self.graph.accept(self.channel.page.page_id, {"recipient": {"id": psid}, "message": {"text": "By hand"}})
 
-    def customer(self, _):
+    def customer(self, _: int) -> None:
         receive(self.conversation, "Hello?", timezone.now())
 
-    def rows(self):
+    def rows(self) -> QuerySet[Message]:
         return Message.objects.filter(author=self.alice).order_by("pk")
 
-    def arrivals(self, row):
+    def arrivals(self, row: Message) -> int:
         metadata = f"desk:{row.pk}"
         return sum(sent["message"].get("metadata") == metadata for sent in self.graph.accepted)
 
-    def check(self):
+    def check(self) -> None:
         for row in self.rows():
             assert self.arrivals(row) <= 1, "the customer has it twice"
             if row.state in SENT_STATES:
@@ -134,7 +136,7 @@ class Scene:
         ours = [sent["mid"] for sent in self.graph.accepted if "metadata" in sent["message"]]
         assert [mid for mid in ours if mid in mids] == mids, "out of order"
 
-    def come_to_rest(self):
+    def come_to_rest(self) -> None:
         self.graph.look_plan.clear()
         for number in range(len(self.graph.accepted)):
             self.echo(number)
@@ -159,7 +161,7 @@ PLANS = {
 @pytest.mark.django_db
 @hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, max_size=14))
-def test_no_reply_is_sent_twice_or_lost_whatever_happens_in_whatever_order(story):
+def test_no_reply_is_sent_twice_or_lost_whatever_happens_in_whatever_order(story: list[tuple[str, Any]]) -> None:
     with (
         responses.RequestsMock(assert_all_requests_are_fired=False) as mock,
         time_machine.travel(NOON + timedelta(minutes=1), tick=False) as clock,

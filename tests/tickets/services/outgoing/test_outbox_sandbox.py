@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from channels_im.models import Channel
 from channels_im.tasks import drain_journal
@@ -24,6 +25,7 @@ from tests.factories import (
     receive,
     text_item,
 )
+from tests.matching import present
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 from tickets.models import Conversation, Message
 from tickets.services.outgoing import delivery_status, outbox, replies, undelivered
@@ -39,7 +41,7 @@ def process() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def sandbox(process, settings):
+def sandbox(process: SandboxProcess, settings: Settings) -> SandboxProcess:
     process.reset()
     settings.META_GRAPH_URL = process.url
     settings.META_TIMEOUT_SECONDS = 0.7
@@ -48,14 +50,14 @@ def sandbox(process, settings):
 
 
 @pytest.fixture
-def channel(sandbox):
+def channel(sandbox: SandboxProcess) -> Channel:
     granted = sandbox.grant("anna", [BERG_BIKES])
     sandbox.subscribe(BERG_BIKES)
     return make_channel(make_page(BERG_BIKES, page_token=granted["pages"][0]["access_token"]))
 
 
 @pytest.fixture
-def conversation(sandbox, channel):
+def conversation(sandbox: SandboxProcess, channel: Channel) -> Conversation:
     written = sandbox.customer_writes("lena", BERG_BIKES, "Is it open?")
     conversation = make_conversation(channel, written["psid"])
     receive(conversation, "Is it open?", timezone.now(), mid=written["mid"])
@@ -63,12 +65,12 @@ def conversation(sandbox, channel):
 
 
 @pytest.fixture
-def queue(channel, conversation):
+def queue(channel: Channel, conversation: Conversation) -> Callable[..., list[Message]]:
     alice = make_agent("alice", channels=(channel,))
     return lambda text="Yes", **reply: replies.queue_reply(alice, conversation, text=text, **reply)
 
 
-def drain_until(condition, seconds=20):
+def drain_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     """Drain as the worker does, again and again, until `condition()`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -79,15 +81,15 @@ def drain_until(condition, seconds=20):
         time.sleep(0.05)
 
 
-def all_sent():
+def all_sent() -> bool:
     return set(Message.objects.filter(direction="out").values_list("state", flat=True)) == {"sent"}
 
 
-def texts(sandbox):
+def texts(sandbox: SandboxProcess) -> list[str]:
     return [row["text"] for row in sandbox.sent(BERG_BIKES) if row["text"]]
 
 
-def test_text_and_picture_arrive_in_order(sandbox, queue):
+def test_text_and_picture_arrive_in_order(sandbox: SandboxProcess, queue: Callable[..., list[Message]]) -> None:
     queue("Look", files=[SimpleUploadedFile("bike.png", png())])
     drain_until(all_sent)
 
@@ -96,15 +98,19 @@ def test_text_and_picture_arrive_in_order(sandbox, queue):
     assert picture["attachments"]
 
 
-def test_a_reply_names_what_it_answers(sandbox, queue, conversation):
-    queue("Yes", reply_to_mid=conversation.messages.first().mid)
+def test_a_reply_names_what_it_answers(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], conversation: Conversation
+) -> None:
+    queue("Yes", reply_to_mid=conversation.messages.get().mid)
     drain_until(all_sent)
 
     assert texts(sandbox) == ["Yes"]
 
 
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after"])
-def test_after_a_time_out_the_customer_has_the_reply_exactly_once(sandbox, queue, fault):
+def test_after_a_time_out_the_customer_has_the_reply_exactly_once(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], fault: str
+) -> None:
     sandbox.fault(fault, endpoint="messages", hold_s=3)
     queue("First")
     queue("Second")
@@ -114,7 +120,9 @@ def test_after_a_time_out_the_customer_has_the_reply_exactly_once(sandbox, queue
 
 
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after"])
-def test_after_a_time_out_the_customer_has_the_file_exactly_once(sandbox, queue, fault):
+def test_after_a_time_out_the_customer_has_the_file_exactly_once(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], fault: str
+) -> None:
     sandbox.fault(fault, endpoint="messages", hold_s=5)
     queue("", files=[SimpleUploadedFile("bike.png", png())])
     drain_until(all_sent)
@@ -122,7 +130,9 @@ def test_after_a_time_out_the_customer_has_the_file_exactly_once(sandbox, queue,
     assert len(sandbox.sent(BERG_BIKES)) == 1
 
 
-def test_after_a_server_error_the_reply_arrives_once(sandbox, queue):
+def test_after_a_server_error_the_reply_arrives_once(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]]
+) -> None:
     sandbox.fault("http_500", endpoint="messages")
     queue("Yes")
     drain_until(all_sent)
@@ -130,7 +140,9 @@ def test_after_a_server_error_the_reply_arrives_once(sandbox, queue):
     assert texts(sandbox) == ["Yes"]
 
 
-def test_while_the_page_is_limited_nothing_is_called_and_then_all_of_it_goes_out(sandbox, queue, channel):
+def test_while_the_page_is_limited_nothing_is_called_and_then_all_of_it_goes_out(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], channel: Channel
+) -> None:
     sandbox.fault("rate_limit", endpoint="messages", code=80006, minutes=5)
     queue("One")
     queue("Two")
@@ -143,7 +155,7 @@ def test_while_the_page_is_limited_nothing_is_called_and_then_all_of_it_goes_out
     assert texts(sandbox) == ["One", "Two"]
 
 
-def test_a_transient_error_is_tried_again(sandbox, queue):
+def test_a_transient_error_is_tried_again(sandbox: SandboxProcess, queue: Callable[..., list[Message]]) -> None:
     sandbox.fault("error", count=3, endpoint="messages", code=2)
     queue("Yes")
     drain_until(all_sent)
@@ -151,7 +163,9 @@ def test_a_transient_error_is_tried_again(sandbox, queue):
     assert texts(sandbox) == ["Yes"]
 
 
-def test_a_changed_password_stops_the_page_and_a_new_login_lets_held_replies_go(sandbox, queue, channel, conversation):
+def test_a_changed_password_stops_the_page_and_a_new_login_lets_held_replies_go(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], channel: Channel, conversation: Conversation
+) -> None:
     sandbox.act("change_password", person="anna")
     (message,) = queue("Yes")
     outbox.drain_outbox()
@@ -163,12 +177,14 @@ def test_a_changed_password_stops_the_page_and_a_new_login_lets_held_replies_go(
     page = channel.page
     page.page_token, page.connection, page.reauth_reason = granted["pages"][0]["access_token"], "connected", ""
     page.save()
-    undelivered.release(message.author, message)
+    undelivered.release(present(message.author), message)
     drain_until(all_sent)
     assert texts(sandbox) == ["Yes"]
 
 
-def test_a_page_that_fails_does_not_keep_another_from_sending(sandbox, queue, channel):
+def test_a_page_that_fails_does_not_keep_another_from_sending(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], channel: Channel
+) -> None:
     other = make_conversation(channel, sandbox.customer_writes("tom", BERG_BIKES, "Hello?")["psid"])
     receive(other, "Hello?", timezone.now())
     sandbox.fault("error", endpoint="messages", code=551)
@@ -182,7 +198,9 @@ def test_a_page_that_fails_does_not_keep_another_from_sending(sandbox, queue, ch
     assert texts(sandbox) == ["Hello Tom"]
 
 
-def test_a_slow_call_keeps_its_claim(sandbox, queue, settings):
+def test_a_slow_call_keeps_its_claim(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], settings: Settings
+) -> None:
     settings.META_TIMEOUT_SECONDS = 10
     settings.DESK_CLAIM_SECONDS = 0.6
     sandbox.fault("slow", endpoint="messages", ms=2000)
@@ -199,15 +217,17 @@ def test_a_slow_call_keeps_its_claim(sandbox, queue, settings):
     assert all_sent()
 
 
-def drain_elsewhere():
+def drain_elsewhere() -> None:
     try:
         outbox.drain_outbox()
     finally:
         connection.close()
 
 
-def test_reactions_typing_and_looking_reach_the_customer(sandbox, queue, conversation):
-    def shown():
+def test_reactions_typing_and_looking_reach_the_customer(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], conversation: Conversation
+) -> None:
+    def shown() -> tuple[dict[str, str], bool, bool]:
         (thread,) = (row for row in sandbox.world()["conversations"] if row["psid"] == conversation.contact.psid)
         (message,) = (row for row in thread["messages"] if row["mid"] == customers.mid)
         given = {side: reaction["emoji"] for side, reaction in message["reactions"].items()}
@@ -230,7 +250,9 @@ def test_reactions_typing_and_looking_reach_the_customer(sandbox, queue, convers
     assert shown() == ({}, False, True)
 
 
-def test_a_held_reply_goes_out_when_the_customer_writes_again(sandbox, queue, conversation):
+def test_a_held_reply_goes_out_when_the_customer_writes_again(
+    sandbox: SandboxProcess, queue: Callable[..., list[Message]], conversation: Conversation
+) -> None:
     long_ago = timezone.now() - timedelta(days=8)
     Conversation.objects.filter(pk=conversation.pk).update(last_customer_message_at=long_ago)
     queue("Are you still there?", hold=True)

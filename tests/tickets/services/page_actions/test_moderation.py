@@ -2,19 +2,24 @@
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
 import responses
 from django.utils import timezone
+from pytest_django import Settings
 
 from channels_im.models import Page
 from desk import sweeper
+from desk.models import User
 from tests.factories import make_agent, make_channel, make_conversation
+from tests.matching import present
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 from tests.tickets.services.graph import error_answer
-from tickets.models import Moderation
+from tickets.models import Conversation, Moderation
 from tickets.services.inbox import actions
 from tickets.services.page_actions import moderation
 
@@ -25,12 +30,13 @@ MODERATE = re.compile(r"https://graph\.facebook\.com/v[\d.]+/(\d+)/moderate_conv
 class Meta:
     """Takes what it is told; `plan` holds other answers, exceptions, and what somebody does meanwhile."""
 
-    def __init__(self, mock):
-        self.told, self.plan = [], []
+    def __init__(self, mock: responses.RequestsMock) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.plan: list[Any] = []
         mock.add_callback(responses.POST, MODERATE, self.answer)
 
-    def answer(self, request):
-        body = json.loads(request.body)
+    def answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        body = json.loads(request.body or b"")
         self.told.append((body["user_ids"][0]["id"], body["actions"][0].lower()))
         step = self.plan.pop(0) if self.plan else None
         if callable(step):
@@ -39,23 +45,23 @@ class Meta:
             raise step
         return step or (200, {}, '{"success": true}')
 
-    def words(self):
+    def words(self) -> list[str]:
         return [action.removesuffix("_user") for _psid, action in self.told]
 
 
 @pytest.fixture
-def meta():
+def meta() -> Iterator[Meta]:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield Meta(mock)
 
 
 @pytest.fixture
-def conversation():
+def conversation() -> Conversation:
     return make_conversation()
 
 
 @pytest.fixture
-def alice(conversation):
+def alice(conversation: Conversation) -> User:
     return make_agent("alice", channels=(conversation.channel,))
 
 
@@ -63,12 +69,14 @@ def row() -> Moderation:
     return Moderation.objects.get()
 
 
-def later(**delta):
+def later(**delta: Any) -> None:
     """Let that much time pass for the row that waits."""
     Moderation.objects.update(due_at=timezone.now() - timedelta(**delta))
 
 
-def test_a_block_is_told_by_the_worker_and_not_by_the_request(meta, alice, conversation):
+def test_a_block_is_told_by_the_worker_and_not_by_the_request(
+    meta: Meta, alice: User, conversation: Conversation
+) -> None:
     actions.block(alice, conversation)
     assert meta.told == []
     assert row().state == "waiting"
@@ -80,7 +88,9 @@ def test_a_block_is_told_by_the_worker_and_not_by_the_request(meta, alice, conve
     assert not moderation.is_due()
 
 
-def test_an_unblock_is_told_too_and_doing_either_twice_tells_once(meta, alice, conversation):
+def test_an_unblock_is_told_too_and_doing_either_twice_tells_once(
+    meta: Meta, alice: User, conversation: Conversation
+) -> None:
     for act in (actions.block, actions.block, actions.unblock, actions.unblock):
         act(alice, conversation)
         moderation.send_blocks()
@@ -88,7 +98,9 @@ def test_an_unblock_is_told_too_and_doing_either_twice_tells_once(meta, alice, c
     assert row().state == "told"
 
 
-def test_a_block_taken_back_before_meta_heard_of_it_is_not_told_at_all(meta, alice, conversation):
+def test_a_block_taken_back_before_meta_heard_of_it_is_not_told_at_all(
+    meta: Meta, alice: User, conversation: Conversation
+) -> None:
     actions.block(alice, conversation)
     actions.unblock(alice, conversation)
     assert moderation.send_blocks() == 0
@@ -97,10 +109,12 @@ def test_a_block_taken_back_before_meta_heard_of_it_is_not_told_at_all(meta, ali
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("answer", ["taken", "time-out", "refused"])
-def test_the_last_wish_is_what_meta_hears_last_also_when_it_came_during_a_call(meta, alice, conversation, answer):
+def test_the_last_wish_is_what_meta_hears_last_also_when_it_came_during_a_call(
+    meta: Meta, alice: User, conversation: Conversation, answer: str
+) -> None:
     seen_by_another_worker = []
 
-    def unblock_meanwhile():
+    def unblock_meanwhile() -> object:
         actions.unblock(alice, conversation)
         seen_by_another_worker.append(moderation.send_blocks())
         return {"taken": None, "time-out": requests.ReadTimeout("late"), "refused": error_answer(100)}[answer]
@@ -115,7 +129,9 @@ def test_the_last_wish_is_what_meta_hears_last_also_when_it_came_during_a_call(m
     assert (row().state, row().is_blocked, row().meta_blocks) == ("told", False, False)
 
 
-def test_a_call_whose_worker_died_is_made_again(meta, alice, conversation, settings):
+def test_a_call_whose_worker_died_is_made_again(
+    meta: Meta, alice: User, conversation: Conversation, settings: Settings
+) -> None:
     actions.block(alice, conversation)
     meta.plan = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
@@ -127,20 +143,24 @@ def test_a_call_whose_worker_died_is_made_again(meta, alice, conversation, setti
     assert (row().state, row().meta_blocks) == ("told", True)
 
 
-def test_trouble_that_passes_is_tried_again_until_it_has_passed(meta, alice, conversation):
+def test_trouble_that_passes_is_tried_again_until_it_has_passed(
+    meta: Meta, alice: User, conversation: Conversation
+) -> None:
     meta.plan = [requests.ConnectTimeout("no route"), requests.ReadTimeout("no answer"), error_answer(2, status=500)]
     actions.block(alice, conversation)
     for attempt in (1, 2, 3):
         moderation.send_blocks()
         assert (row().state, row().attempts) == ("waiting", attempt)
-        assert row().due_at > timezone.now()
+        assert present(row().due_at) > timezone.now()
         assert "Facebook" in row().reason
         later(seconds=1)
     moderation.send_blocks()
     assert (row().state, row().reason) == ("told", "")
 
 
-def test_without_the_permission_the_block_holds_in_desk_and_the_page_goes_on(meta, alice, conversation):
+def test_without_the_permission_the_block_holds_in_desk_and_the_page_goes_on(
+    meta: Meta, alice: User, conversation: Conversation
+) -> None:
     meta.plan = [error_answer(10)]
     actions.block(alice, conversation)
     moderation.send_blocks()
@@ -155,7 +175,9 @@ def test_without_the_permission_the_block_holds_in_desk_and_the_page_goes_on(met
     assert moderation.send_blocks() == 0
 
 
-def test_a_dead_token_marks_the_page_and_the_wish_waits_for_the_new_one(meta, alice, conversation):
+def test_a_dead_token_marks_the_page_and_the_wish_waits_for_the_new_one(
+    meta: Meta, alice: User, conversation: Conversation
+) -> None:
     meta.plan = [error_answer(190, 463)]
     actions.block(alice, conversation)
     moderation.send_blocks()
@@ -169,12 +191,12 @@ def test_a_dead_token_marks_the_page_and_the_wish_waits_for_the_new_one(meta, al
     assert row().state == "told"
 
 
-def test_a_limited_page_is_left_alone_as_long_as_meta_says(meta, alice, conversation):
+def test_a_limited_page_is_left_alone_as_long_as_meta_says(meta: Meta, alice: User, conversation: Conversation) -> None:
     meta.plan = [error_answer(80006, headers={"Retry-After": "600"})]
     actions.block(alice, conversation)
     moderation.send_blocks()
     page = Page.objects.get(pk=conversation.channel.page_id)
-    assert page.rate_limited_until > timezone.now() + timedelta(minutes=9)
+    assert present(page.rate_limited_until) > timezone.now() + timedelta(minutes=9)
     assert moderation.send_blocks() == 0
 
     Page.objects.update(rate_limited_until=None)
@@ -182,7 +204,9 @@ def test_a_limited_page_is_left_alone_as_long_as_meta_says(meta, alice, conversa
     assert row().state == "told"
 
 
-def test_what_meta_refused_can_be_tried_again_once_per_click(meta, alice, conversation):
+def test_what_meta_refused_can_be_tried_again_once_per_click(
+    meta: Meta, alice: User, conversation: Conversation
+) -> None:
     meta.plan = [error_answer(100)]
     actions.block(alice, conversation)
     moderation.send_blocks()
@@ -197,7 +221,9 @@ def test_what_meta_refused_can_be_tried_again_once_per_click(meta, alice, conver
     assert moderation.send_blocks() == 0
 
 
-def test_an_error_of_our_own_stops_nobody_else(meta, alice, conversation, monkeypatch):
+def test_an_error_of_our_own_stops_nobody_else(
+    meta: Meta, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = make_conversation(conversation.channel)
     meta.plan = [ValueError("ours")]
     actions.block(alice, conversation)
@@ -209,14 +235,16 @@ def test_an_error_of_our_own_stops_nobody_else(meta, alice, conversation, monkey
 
 # --- Against the sandbox ----------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
-def sandbox():
+def sandbox() -> Iterator[SandboxProcess]:
     with SandboxProcess() as process:
         yield process
 
 
 @pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
-def test_what_a_blocked_person_writes_does_not_reach_the_page_until_they_are_unblocked(sandbox, settings):
+def test_what_a_blocked_person_writes_does_not_reach_the_page_until_they_are_unblocked(
+    sandbox: SandboxProcess, settings: Settings
+) -> None:
     settings.META_GRAPH_URL = sandbox.url
     token = sandbox.grant("anna", [BERG_BIKES])["pages"][0]["access_token"]
     channel = make_channel()

@@ -1,11 +1,15 @@
 """Typing and seen: only where the channel says so, throttled, in time or not at all, at most once."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
+from desk.models import User
 from tests.factories import make_agent
+from tests.tickets.services.graph import FakeGraph
 from tickets.models import Conversation, SenderAction
 from tickets.services.page_actions import sender_actions
 
@@ -13,19 +17,21 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def conversation(clock, conversation):
+def conversation(clock: time_machine.Traveller, conversation: Conversation) -> Conversation:
     channel = conversation.channel
     channel.shows_typing = channel.shows_seen = True
     channel.save()
     return conversation
 
 
-def shown(graph):
+def shown(graph: FakeGraph) -> list[str]:
     sender_actions.send_due()
     return [one["sender_action"] for one in graph.actions]
 
 
-def test_typing_is_shown_once_in_ten_seconds(graph, alice, conversation, clock):
+def test_typing_is_shown_once_in_ten_seconds(
+    graph: FakeGraph, alice: User, conversation: Conversation, clock: time_machine.Traveller
+) -> None:
     for _ in range(5):
         sender_actions.typing(alice, conversation)
         clock.shift(timedelta(seconds=1))
@@ -37,7 +43,9 @@ def test_typing_is_shown_once_in_ten_seconds(graph, alice, conversation, clock):
     assert shown(graph) == ["typing_on", "typing_on"]
 
 
-def test_who_stops_typing_is_shown_to_have_stopped_once(graph, alice, conversation):
+def test_who_stops_typing_is_shown_to_have_stopped_once(
+    graph: FakeGraph, alice: User, conversation: Conversation
+) -> None:
     sender_actions.typing(alice, conversation, is_on=False)
     assert shown(graph) == []
     sender_actions.typing(alice, conversation)
@@ -47,7 +55,9 @@ def test_who_stops_typing_is_shown_to_have_stopped_once(graph, alice, conversati
     assert shown(graph) == ["typing_on", "typing_off"]
 
 
-def test_what_is_late_is_dropped(graph, alice, conversation, clock):
+def test_what_is_late_is_dropped(
+    graph: FakeGraph, alice: User, conversation: Conversation, clock: time_machine.Traveller
+) -> None:
     sender_actions.typing(alice, conversation)
     sender_actions.seen(alice, conversation)
     clock.shift(timedelta(seconds=6))
@@ -59,7 +69,7 @@ def test_what_is_late_is_dropped(graph, alice, conversation, clock):
 
 
 @pytest.mark.parametrize("trouble", ["fail", "never_answer", "be_unreachable"])
-def test_what_fails_is_forgotten(graph, alice, conversation, trouble):
+def test_what_fails_is_forgotten(graph: FakeGraph, alice: User, conversation: Conversation, trouble: str) -> None:
     {
         "fail": lambda: graph.fail(190, 463),
         "never_answer": lambda: graph.never_answer(accepted=False),
@@ -72,7 +82,7 @@ def test_what_fails_is_forgotten(graph, alice, conversation, trouble):
     assert conversation.channel.page.is_connected
 
 
-def test_one_trouble_does_not_stop_the_others(graph, alice, conversation):
+def test_one_trouble_does_not_stop_the_others(graph: FakeGraph, alice: User, conversation: Conversation) -> None:
     graph.fail(100)
     sender_actions.seen(alice, conversation)
     sender_actions.typing(alice, conversation)
@@ -93,7 +103,9 @@ def test_one_trouble_does_not_stop_the_others(graph, alice, conversation):
     ],
     ids=["inactive", "off", "blocked", "other app", "after a day", "reauth"],
 )
-def test_nothing_is_shown_where_it_may_not(graph, alice, conversation, forbid):
+def test_nothing_is_shown_where_it_may_not(
+    graph: FakeGraph, alice: User, conversation: Conversation, forbid: Callable[[Conversation], object]
+) -> None:
     sender_actions.typing(alice, conversation)
     sender_actions.seen(alice, conversation)
     forbid(conversation)
@@ -105,14 +117,14 @@ def test_nothing_is_shown_where_it_may_not(graph, alice, conversation, forbid):
     assert not SenderAction.objects.exists()
 
 
-def test_who_may_not_answer_shows_nothing(conversation):
+def test_who_may_not_answer_shows_nothing(conversation: Conversation) -> None:
     bob = make_agent("bob")
     sender_actions.typing(bob, conversation)
     sender_actions.seen(bob, conversation)
     assert not SenderAction.objects.exists()
 
 
-def test_two_workers_show_it_once(graph, alice, conversation):
+def test_two_workers_show_it_once(graph: FakeGraph, alice: User, conversation: Conversation) -> None:
     sender_actions.seen(alice, conversation)
     row = sender_actions.waiting().select_related("conversation").get()
     assert sender_actions._claim(row)

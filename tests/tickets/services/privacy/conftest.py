@@ -2,8 +2,11 @@
 
 import pytest
 from django.core.files.base import ContentFile
+from django.test import Client
 
+from channels_im.models import Channel
 from desk import audit_log
+from desk.models import User
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, text_item
 from tests.tickets.services.privacy.erased_contact import MINUTE, NAME, OTHER, PSID, SECRET
@@ -16,23 +19,23 @@ from tickets.services.inbox import actions, drafts
 
 
 @pytest.fixture
-def admin():
+def admin() -> User:
     return make.make_admin()
 
 
 @pytest.fixture
-def channel():
+def channel() -> Channel:
     return make.make_channel()
 
 
 @pytest.fixture
-def setup(client, admin):
+def setup(client: Client, admin: User) -> Client:
     client.force_login(admin)
     return client
 
 
 @pytest.fixture
-def conversation(client, channel):
+def conversation(client: Client, channel: Channel) -> Conversation:
     """Everything that can be known of a person, and a neighbour in the same deliveries."""
     page = channel.page
     EventSubscription.objects.create(name="CRM", url="https://crm.example/", events=["message.created"])

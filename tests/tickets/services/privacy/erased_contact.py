@@ -1,8 +1,13 @@
 """The person who is erased in these tests, and what to look for afterwards."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
+
+from tests.http import Response
+from tickets.models import Conversation
 
 PSID, OTHER = "5550001234567", "5550007654321"
 NAME, SECRET = "Zwetschge Quetsche", "Mirabelle"  # words that stand nowhere else
@@ -27,6 +32,6 @@ def everything() -> str:
     return "\n".join(found)
 
 
-def erase(setup, conversation, **fields):
+def erase(setup: Client, conversation: Conversation, **fields: Any) -> Response:
     url = f"/admin/tickets/contact/{conversation.contact_id}/erase/"
     return setup.post(url, {"understood": "yes", **fields})

@@ -2,16 +2,19 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 import requests
 import responses
+from django.test import Client
+from time_machine import TimeMachineFixture
 
 from desk.models import User
 from tests.factories import NOON
 from tests.tickets.services.privacy.erased_contact import PSID, erase
 from tickets import tasks
-from tickets.models import Erasure, Moderation
+from tickets.models import Conversation, Erasure, Moderation
 from tickets.services.inbox import actions
 
 pytestmark = pytest.mark.django_db
@@ -22,45 +25,49 @@ PERHAPS = "Perhaps a block at Facebook"
 NEVER_TOLD = "Facebook has not been told of it"
 
 
-@pytest.fixture
-def meta():
-    """Meta takes what it is told; `told` holds the actions, `answers` what it answers instead."""
-    told, answers = [], []
+class Meta:
+    """Takes what it is told; `told` holds the actions, `answers` what it raises instead."""
 
-    def answer(request):
-        body = json.loads(request.body)
+    def __init__(self, mock: responses.RequestsMock) -> None:
+        self.told: list[str] = []
+        self.answers: list[Exception] = []
+        mock.add_callback(responses.POST, MODERATE, self.answer)
+
+    def answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        body = json.loads(request.body or b"")
         assert body["user_ids"] == [{"id": PSID}]
-        told.append(body["actions"][0])
-        if answers:
-            raise answers.pop(0)
+        self.told.append(body["actions"][0])
+        if self.answers:
+            raise self.answers.pop(0)
         return 200, {}, '{"success": true}'
 
+
+@pytest.fixture
+def meta() -> Iterator[Meta]:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        mock.add_callback(responses.POST, MODERATE, answer)
-        mock.told, mock.answers = told, answers
-        yield mock
+        yield Meta(mock)
 
 
 @pytest.fixture
-def alice():
+def alice() -> User:
     return User.objects.get(username="alice")
 
 
-def asked(setup, conversation) -> str:
+def asked(setup: Client, conversation: Conversation) -> str:
     """What the page says before the person is erased."""
     return setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/").content.decode()
 
 
-def receipt_of(setup, conversation) -> str:
+def receipt_of(setup: Client, conversation: Conversation) -> str:
     """Erase, and return the receipt as it is shown; the download says the same."""
-    address = erase(setup, conversation).url
+    address = erase(setup, conversation)["Location"]
     line = re.search(r"Block at Facebook.*?</dd>", setup.get(address).content.decode())
     kept = re.search(r"Block at Facebook.*?</dd>", setup.get(f"{address}?download").content.decode())
     assert (line and line[0]) == (kept and kept[0])
     return line[0] if line else ""
 
 
-def test_a_block_that_meta_was_told_of_stays(setup, conversation, meta):
+def test_a_block_that_meta_was_told_of_stays(setup: Client, conversation: Conversation, meta: Meta) -> None:
     tasks.tell_blocks()
     assert STAYS in asked(setup, conversation)
     assert "stays: this person cannot write to the Page" in receipt_of(setup, conversation)
@@ -69,7 +76,9 @@ def test_a_block_that_meta_was_told_of_stays(setup, conversation, meta):
     assert meta.told == ["BLOCK_USER"]
 
 
-def test_whoever_is_unblocked_first_is_erased_without_one(setup, conversation, meta, alice):
+def test_whoever_is_unblocked_first_is_erased_without_one(
+    setup: Client, conversation: Conversation, meta: Meta, alice: User
+) -> None:
     tasks.tell_blocks()
     actions.unblock(alice, conversation)
     tasks.tell_blocks()
@@ -79,7 +88,9 @@ def test_whoever_is_unblocked_first_is_erased_without_one(setup, conversation, m
     assert meta.told == ["BLOCK_USER", "UNBLOCK_USER"]
 
 
-def test_an_unblock_that_meta_has_not_heard_of_leaves_the_block(setup, conversation, meta, alice):
+def test_an_unblock_that_meta_has_not_heard_of_leaves_the_block(
+    setup: Client, conversation: Conversation, meta: Meta, alice: User
+) -> None:
     tasks.tell_blocks()
     actions.unblock(alice, conversation)
     assert STAYS in asked(setup, conversation)
@@ -88,14 +99,14 @@ def test_an_unblock_that_meta_has_not_heard_of_leaves_the_block(setup, conversat
     assert meta.told == ["BLOCK_USER"]
 
 
-def test_a_block_that_meta_has_not_heard_of_ends(setup, conversation, meta):
+def test_a_block_that_meta_has_not_heard_of_ends(setup: Client, conversation: Conversation, meta: Meta) -> None:
     assert NEVER_TOLD in asked(setup, conversation)
     assert receipt_of(setup, conversation) == ""
     tasks.tell_blocks()
     assert meta.told == []
 
 
-def test_a_block_that_meta_did_not_answer_may_be_there(setup, conversation, meta):
+def test_a_block_that_meta_did_not_answer_may_be_there(setup: Client, conversation: Conversation, meta: Meta) -> None:
     meta.answers.append(requests.ReadTimeout("no answer"))
     tasks.tell_blocks()
     page = asked(setup, conversation)
@@ -105,7 +116,9 @@ def test_a_block_that_meta_did_not_answer_may_be_there(setup, conversation, meta
     assert Erasure.objects.get().meta_blocks is None
 
 
-def test_while_meta_is_being_told_nobody_is_erased(setup, conversation, meta, time_machine):
+def test_while_meta_is_being_told_nobody_is_erased(
+    setup: Client, conversation: Conversation, meta: Meta, time_machine: TimeMachineFixture
+) -> None:
     time_machine.move_to(NOON, tick=False)
     Moderation.objects.update(claimed_by="a worker", claimed_until=NOON.replace(second=30), meta_blocks=None)
     response = erase(setup, conversation)

@@ -1,14 +1,20 @@
 """Echoes of what went to a person, delivered after they were erased: nobody becomes known again by them."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from django.conf import settings
+from django.test import Client
+from pytest_django import Settings
+from time_machine import Traveller
 
-from channels_im.models import WebhookDelivery
+from channels_im.models import Channel, Page, WebhookDelivery
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item
+from tests.matching import present
 from tests.tickets.services.privacy.erased_contact import MINUTE, OTHER, PSID, SECRET, erase, everything
 from tickets.models import Contact, Conversation, Message
 
@@ -19,21 +25,29 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
-def clock():
+def clock() -> Iterator[Traveller]:
     """The person is erased an hour after what they said."""
     with time_machine.travel(NOON + HOUR, tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
-def unsure(conversation):
+def unsure(conversation: Conversation) -> Message:
     """A reply whose call ended without an answer."""
-    alice = conversation.messages.exclude(author=None).first().author
+    alice = present(conversation.messages.exclude(author=None).first()).author
     at = NOON + 10 * MINUTE
     return make.answer(conversation, f"Perhaps, {SECRET}", at, "unsure", author=alice)
 
 
-def echo(page, psid, *, at=NOON + 11 * MINUTE, mid="m_late", app_id=None, **fields):
+def echo(
+    page: Page,
+    psid: str,
+    *,
+    at: datetime = NOON + 11 * MINUTE,
+    mid: str = "m_late",
+    app_id: int | None = None,
+    **fields: Any,
+) -> dict[str, Any]:
     message = {"is_echo": True, "mid": mid, "text": f"Perhaps, {SECRET}", "app_id": app_id or settings.META_APP_ID}
     return item(page, psid, at, from_page=True, message={**message, **fields})
 
@@ -44,7 +58,7 @@ def people() -> tuple[list[str], int, int]:
     return list(known), Conversation.objects.count(), Message.objects.count()
 
 
-def come(client, page, echoed) -> None:
+def come(client: Client, page: Page, echoed: dict[str, Any]) -> None:
     """Let Meta deliver it twice, and forget the journal: what it says is not asked here."""
     deliver(client, delivery(page, echoed))
     deliver(client, delivery(page, echoed))
@@ -52,7 +66,9 @@ def come(client, page, echoed) -> None:
     WebhookDelivery.objects.all().delete()
 
 
-def test_the_echo_of_an_unsure_reply_settles_its_shell_and_no_more(setup, unsure, channel):
+def test_the_echo_of_an_unsure_reply_settles_its_shell_and_no_more(
+    setup: Client, unsure: Message, channel: Channel
+) -> None:
     erase(setup, unsure.conversation)
     before = people()
     come(setup, channel.page, echo(channel.page, PSID, metadata=f"desk:{unsure.pk}"))
@@ -62,7 +78,7 @@ def test_the_echo_of_an_unsure_reply_settles_its_shell_and_no_more(setup, unsure
     assert not [word for word in (PSID, SECRET) if word in everything()]
 
 
-def test_neither_does_it_when_they_have_written_again(setup, unsure, channel):
+def test_neither_does_it_when_they_have_written_again(setup: Client, unsure: Message, channel: Channel) -> None:
     erase(setup, unsure.conversation)
     deliver(setup, delivery(channel.page, make.text_item(channel.page, PSID, "Hello again", NOON + HOUR)))
     before = people()
@@ -73,17 +89,19 @@ def test_neither_does_it_when_they_have_written_again(setup, unsure, channel):
 
 
 @pytest.mark.parametrize("fields", [{"metadata": "desk:{sent}"}, {}, {"app_id": INBOX}])
-def test_the_echo_of_a_reply_that_was_known_as_sent_is_known(setup, conversation, channel, fields):
+def test_the_echo_of_a_reply_that_was_known_as_sent_is_known(
+    setup: Client, conversation: Conversation, channel: Channel, fields: dict[str, Any]
+) -> None:
     sent = conversation.messages.get(state="sent", kind="message")
     erase(setup, conversation)
     before = people()
     fields = {name: value.format(sent=sent.pk) if name == "metadata" else value for name, value in fields.items()}
-    come(setup, channel.page, echo(channel.page, PSID, mid=sent.mid, at=NOON + 3 * HOUR, **fields))
+    come(setup, channel.page, echo(channel.page, PSID, mid=present(sent.mid), at=NOON + 3 * HOUR, **fields))
     assert people() == before
     assert SECRET not in everything()
 
 
-def test_so_is_what_was_sent_from_the_page_inbox(setup, conversation, channel):
+def test_so_is_what_was_sent_from_the_page_inbox(setup: Client, conversation: Conversation, channel: Channel) -> None:
     outside = echo(channel.page, PSID, app_id=INBOX)
     deliver(setup, delivery(channel.page, outside))
     erase(setup, conversation)
@@ -94,7 +112,9 @@ def test_so_is_what_was_sent_from_the_page_inbox(setup, conversation, channel):
 
 
 @pytest.mark.parametrize("fields", [{"metadata": "desk:{failed}"}, {}, {"app_id": INBOX}])
-def test_what_went_to_them_before_is_not_taken_in_even_when_nothing_is_left_of_it(setup, conversation, channel, fields):
+def test_what_went_to_them_before_is_not_taken_in_even_when_nothing_is_left_of_it(
+    setup: Client, conversation: Conversation, channel: Channel, fields: dict[str, Any]
+) -> None:
     failed = conversation.messages.get(state="failed")
     erase(setup, conversation)
     assert not Message.objects.filter(pk=failed.pk).exists()
@@ -105,7 +125,9 @@ def test_what_went_to_them_before_is_not_taken_in_even_when_nothing_is_left_of_i
     assert SECRET not in everything()
 
 
-def test_a_key_that_was_replaced_since_still_tells_who_was_erased(setup, conversation, channel, settings):
+def test_a_key_that_was_replaced_since_still_tells_who_was_erased(
+    setup: Client, conversation: Conversation, channel: Channel, settings: Settings
+) -> None:
     erase(setup, conversation)
     before = people()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new key", [settings.SECRET_KEY]
@@ -113,14 +135,18 @@ def test_a_key_that_was_replaced_since_still_tells_who_was_erased(setup, convers
     assert people() == before
 
 
-def test_what_the_page_writes_to_them_afterwards_is_a_new_conversation(setup, unsure, channel, clock):
+def test_what_the_page_writes_to_them_afterwards_is_a_new_conversation(
+    setup: Client, unsure: Message, channel: Channel, clock: Traveller
+) -> None:
     erase(setup, unsure.conversation)
     clock.shift(HOUR)
     come(setup, channel.page, echo(channel.page, PSID, at=NOON + 2 * HOUR, app_id=INBOX))
     assert Message.objects.get(mid="m_late").conversation.contact == Contact.objects.get(psid=PSID)
 
 
-def test_an_echo_to_somebody_else_is_theirs_whatever_row_it_names(setup, unsure, channel):
+def test_an_echo_to_somebody_else_is_theirs_whatever_row_it_names(
+    setup: Client, unsure: Message, channel: Channel
+) -> None:
     erase(setup, unsure.conversation)
     stranger = "5550009999999"
     for number, psid in enumerate((OTHER, stranger)):

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
+from pytest_django import Settings
+from time_machine import Traveller
 
+from desk.models import User
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
@@ -15,18 +17,18 @@ from tickets.services.webhooks.subscriptions import create
 
 
 @pytest.fixture
-def clock() -> Iterator[Any]:
+def clock() -> Iterator[Traveller]:
     with time_machine.travel(NOON + timedelta(hours=1), tick=False) as travelled:
         yield travelled
 
 
 @pytest.fixture(autouse=True)
-def _clock(clock: Any) -> None:
+def _clock(clock: Traveller) -> None:
     """Every test moves the clock by hand."""
 
 
 @pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
+def receiver(settings: Settings) -> Iterator[Receiver]:
     started = Receiver()
     settings.DESK_EVENT_HOSTS = [started.url.removeprefix("http://")]
     yield started
@@ -34,12 +36,12 @@ def receiver(settings: Any) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def admin() -> Any:
+def admin() -> User:
     return factories.make_user("admin", is_staff=True, is_superuser=True, email="admin@example.org")
 
 
 @pytest.fixture
-def crm(admin: Any, receiver: Receiver) -> EventSubscription:
+def crm(admin: User, receiver: Receiver) -> EventSubscription:
     return create(admin, name="CRM", url=f"{receiver.url}/desk?from=desk", events=EventType.values)
 
 

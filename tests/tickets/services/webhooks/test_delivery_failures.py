@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from time_machine import Traveller
 
+from desk.models import User
 from tests import factories
 from tests.factories import NOON
+from tests.matching import present
 from tests.sandbox.receiver import Receiver
 from tests.tickets.services.webhooks.deliveries import bodies, states
 from tickets import tasks
@@ -18,7 +21,9 @@ from tickets.services.webhooks.subscriptions import change, send_test
 pytestmark = pytest.mark.django_db
 
 
-def test_a_conversations_events_come_in_order(crm: EventSubscription, receiver: Receiver, conversation: Conversation):
+def test_a_conversations_events_come_in_order(
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation
+) -> None:
     others = [factories.make_conversation(conversation.channel) for _ in range(3)]
     for number in range(5):
         for one in (conversation, *others):
@@ -30,8 +35,8 @@ def test_a_conversations_events_come_in_order(crm: EventSubscription, receiver: 
 
 
 def test_a_failure_is_tried_again_with_the_same_id_and_content(
-    crm: EventSubscription, receiver: Receiver, conversation: Conversation, clock: Any
-):
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation, clock: Traveller
+) -> None:
     EventSubscription.objects.update(events=["message.created"])
     message = factories.receive(conversation, "As it was")
     receiver.always = 503
@@ -53,8 +58,8 @@ def test_a_failure_is_tried_again_with_the_same_id_and_content(
 
 
 def test_a_program_that_fails_is_asked_with_one_event_at_a_time_ever_more_rarely(
-    crm: EventSubscription, receiver: Receiver, clock: Any, conversation: Conversation
-):
+    crm: EventSubscription, receiver: Receiver, clock: Traveller, conversation: Conversation
+) -> None:
     EventSubscription.objects.update(events=["message.created"])
     for _ in range(30):
         factories.receive(factories.make_conversation(conversation.channel))
@@ -75,8 +80,8 @@ def test_a_program_that_fails_is_asked_with_one_event_at_a_time_ever_more_rarely
 
 
 def test_one_event_that_is_refused_does_not_stop_the_others(
-    crm: EventSubscription, receiver: Receiver, clock: Any, conversation: Conversation
-):
+    crm: EventSubscription, receiver: Receiver, clock: Traveller, conversation: Conversation
+) -> None:
     EventSubscription.objects.update(events=["message.created"])
     poison = factories.receive(conversation)
     receiver.answers = [500]
@@ -92,8 +97,8 @@ def test_one_event_that_is_refused_does_not_stop_the_others(
 
 
 def test_after_a_day_an_event_is_given_up(
-    crm: EventSubscription, receiver: Receiver, clock: Any, conversation: Conversation
-):
+    crm: EventSubscription, receiver: Receiver, clock: Traveller, conversation: Conversation
+) -> None:
     EventSubscription.objects.update(events=["message.created"])
     factories.receive(conversation)
     receiver.always = 500
@@ -105,8 +110,8 @@ def test_after_a_day_an_event_is_given_up(
 
 
 def test_after_three_days_of_failures_it_is_turned_off_and_administrators_are_told(
-    crm: EventSubscription, receiver: Receiver, clock: Any, conversation: Conversation, admin: Any
-):
+    crm: EventSubscription, receiver: Receiver, clock: Traveller, conversation: Conversation, admin: User
+) -> None:
     receiver.always = 404
     for hour in range(19):
         factories.receive(conversation, at=NOON + timedelta(hours=hour))
@@ -133,7 +138,7 @@ def test_after_three_days_of_failures_it_is_turned_off_and_administrators_are_to
 
 def test_a_program_that_is_gone_for_good_is_told_nothing_more(
     crm: EventSubscription, receiver: Receiver, conversation: Conversation
-):
+) -> None:
     receiver.always = 410
     factories.receive(conversation)
     tasks.send_events()
@@ -141,7 +146,7 @@ def test_a_program_that_is_gone_for_good_is_told_nothing_more(
     assert (crm.is_active, crm.disabled_reason) == (False, "It answered 410: it is gone for good.")
 
 
-def test_a_redirect_is_not_followed(crm: EventSubscription, receiver: Receiver, admin: Any):
+def test_a_redirect_is_not_followed(crm: EventSubscription, receiver: Receiver, admin: User) -> None:
     receiver.always = 302
     row = send_test(admin, crm)
     tasks.send_events()
@@ -150,7 +155,7 @@ def test_a_redirect_is_not_followed(crm: EventSubscription, receiver: Receiver, 
     assert "redirect" in row.reason
 
 
-def test_nobody_listens_there(crm: EventSubscription, receiver: Receiver, admin: Any):
+def test_nobody_listens_there(crm: EventSubscription, receiver: Receiver, admin: User) -> None:
     receiver.stop()
     row = send_test(admin, crm)
     tasks.send_events()
@@ -159,8 +164,8 @@ def test_nobody_listens_there(crm: EventSubscription, receiver: Receiver, admin:
 
 
 def test_what_a_dead_worker_was_sending_is_sent_again_with_the_same_id(
-    crm: EventSubscription, receiver: Receiver, conversation: Conversation, clock: Any
-):
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation, clock: Traveller
+) -> None:
     EventSubscription.objects.update(events=["message.created"])
     factories.receive(conversation)
     EventDelivery.objects.update(state="sending", claimed_by="dead", claimed_at=NOON + timedelta(hours=1), attempts=1)
@@ -174,9 +179,9 @@ def test_what_a_dead_worker_was_sending_is_sent_again_with_the_same_id(
 
 def test_an_outcome_that_comes_after_the_claim_was_taken_back_changes_nothing(
     crm: EventSubscription, conversation: Conversation
-):
+) -> None:
     factories.receive(conversation)
-    row = EventDelivery.objects.first()
+    row = present(EventDelivery.objects.first())
     row.claimed_by = "an older claim"
     EventDelivery.objects.filter(pk=row.pk).update(state="sending", claimed_by="a newer claim")
     delivery.record(row, http_call.CallResult(200, ""))
@@ -186,7 +191,7 @@ def test_an_outcome_that_comes_after_the_claim_was_taken_back_changes_nothing(
 
 def test_events_that_cannot_be_put_together_wait(
     crm: EventSubscription, receiver: Receiver, conversation: Conversation
-):
+) -> None:
     factories.receive(conversation)
 
     def broken(rows: Any) -> Any:

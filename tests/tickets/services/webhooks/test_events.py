@@ -9,8 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from channels_im import tasks
 from desk.live import publish
+from desk.models import User
 from tests import factories
 from tests.factories import NOON
+from tests.matching import present
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
 from tickets.services.conversation import message_changes
 from tickets.services.inbox import actions
@@ -35,7 +37,7 @@ def conversation() -> Conversation:
 
 
 @pytest.fixture
-def alice(conversation: Conversation) -> Any:
+def alice(conversation: Conversation) -> User:
     return factories.make_agent("alice", channels=(conversation.channel,))
 
 
@@ -52,7 +54,7 @@ def updates() -> list[tuple[int | None, list[str]]]:
     return [(row.message_id, row.facts["changed"]) for row in rows]
 
 
-def test_a_message_that_opens_a_ticket_is_two_events(crm: EventSubscription):
+def test_a_message_that_opens_a_ticket_is_two_events(crm: EventSubscription) -> None:
     conversation = factories.make_conversation()
     message = factories.receive(conversation)
     ticket, created = EventDelivery.objects.order_by("id")
@@ -64,12 +66,12 @@ def test_a_message_that_opens_a_ticket_is_two_events(crm: EventSubscription):
     assert (created.type, created.message_id, created.facts) == ("message.created", message.pk, {"by": None})
 
 
-def test_without_a_subscription_nothing_is_written(conversation: Conversation, alice: Any):
+def test_without_a_subscription_nothing_is_written(conversation: Conversation, alice: User) -> None:
     actions.close(alice, conversation)
     assert told() == []
 
 
-def test_only_what_was_chosen_is_told_and_to_active_subscriptions(crm: EventSubscription, alice: Any):
+def test_only_what_was_chosen_is_told_and_to_active_subscriptions(crm: EventSubscription, alice: User) -> None:
     conversation = factories.make_conversation()
     EventSubscription.objects.filter(pk=crm.pk).update(events=["ticket.closed"])
     create(factories.make_user("boss"), name="Off", url="https://off.example.com", events=EventType.values)
@@ -80,7 +82,9 @@ def test_only_what_was_chosen_is_told_and_to_active_subscriptions(crm: EventSubs
     assert list(EventDelivery.objects.values_list("type", "subscription")) == [("ticket.closed", crm.pk)]
 
 
-def test_two_subscriptions_are_told_of_one_event(crm: EventSubscription, conversation: Conversation, alice: Any):
+def test_two_subscriptions_are_told_of_one_event(
+    crm: EventSubscription, conversation: Conversation, alice: User
+) -> None:
     told()
     other = create(alice, name="BI", url="https://bi.example.com", events=["ticket.closed"])
     actions.close(alice, conversation)
@@ -90,8 +94,8 @@ def test_two_subscriptions_are_told_of_one_event(crm: EventSubscription, convers
 
 
 def test_work_on_a_conversation_is_told_once_with_who_did_it(
-    crm: EventSubscription, conversation: Conversation, alice: Any
-):
+    crm: EventSubscription, conversation: Conversation, alice: User
+) -> None:
     told()
     for work in (
         lambda: actions.assign(alice, conversation, alice),
@@ -120,8 +124,8 @@ def test_work_on_a_conversation_is_told_once_with_who_did_it(
 
 
 def test_a_customer_who_writes_after_the_closing_reopens(
-    crm: EventSubscription, conversation: Conversation, alice: Any
-):
+    crm: EventSubscription, conversation: Conversation, alice: User
+) -> None:
     actions.close(alice, conversation)
     told()
     factories.receive(conversation, "One more thing", at=NOON + timedelta(hours=1, minutes=1))
@@ -132,7 +136,7 @@ def test_a_customer_who_writes_after_the_closing_reopens(
     assert told() == ["ticket.reopened", "message.created"]
 
 
-def test_the_way_of_a_reply_is_told(crm: EventSubscription, conversation: Conversation, alice: Any):
+def test_the_way_of_a_reply_is_told(crm: EventSubscription, conversation: Conversation, alice: User) -> None:
     told()
     [message] = replies.queue_reply(alice, conversation, text="Hi")
     assert told() == ["message.created"]
@@ -144,8 +148,8 @@ def test_the_way_of_a_reply_is_told(crm: EventSubscription, conversation: Conver
     assert told() == []
     contact, channel = conversation.contact, conversation.channel
     for kind in ("delivery", "read"):
-        watermark = {"watermark": factories.ms(at)}
-        item = factories.item(contact.page, contact.psid, at, **{kind: watermark})
+        content: dict[str, Any] = {kind: {"watermark": factories.ms(at)}}
+        item = factories.item(contact.page, contact.psid, at, **content)
         for _ in range(2):
             factories.journal(factories.delivery(channel.page, item))
         tasks.drain_journal()
@@ -155,8 +159,8 @@ def test_the_way_of_a_reply_is_told(crm: EventSubscription, conversation: Conver
 
 
 def test_a_refusal_tells_of_the_reply_and_of_those_held_behind_it(
-    crm: EventSubscription, conversation: Conversation, alice: Any
-):
+    crm: EventSubscription, conversation: Conversation, alice: User
+) -> None:
     first, second = (replies.queue_reply(alice, conversation, text=text)[0] for text in ("One", "Two"))
     Message.objects.filter(pk=first.pk).update(state="unsure", retry_after=NOON)
     told()
@@ -168,7 +172,7 @@ def test_a_refusal_tells_of_the_reply_and_of_those_held_behind_it(
     assert (row.type, row.message_id, row.facts) == ("message.deleted", second.pk, {"by": "alice"})
 
 
-def test_what_happens_to_a_message_later_is_told(crm: EventSubscription, conversation: Conversation):
+def test_what_happens_to_a_message_later_is_told(crm: EventSubscription, conversation: Conversation) -> None:
     told()
     page, pk = conversation.contact.page, conversation.messages.get(mid="m_first").pk
     at = NOON + timedelta(minutes=1)
@@ -181,7 +185,7 @@ def test_what_happens_to_a_message_later_is_told(crm: EventSubscription, convers
     assert updates() == [(pk, ["withdrawn_at"])]
 
 
-def test_what_is_rolled_back_was_never_told(crm: EventSubscription, conversation: Conversation):
+def test_what_is_rolled_back_was_never_told(crm: EventSubscription, conversation: Conversation) -> None:
     told()
 
     with transaction.atomic():
@@ -191,7 +195,9 @@ def test_what_is_rolled_back_was_never_told(crm: EventSubscription, conversation
 
 
 @pytest.mark.parametrize("count", [1, 10])
-def test_messages_that_are_taken_in_together_ask_once_whether_anybody_listens(conversation: Conversation, count: int):
+def test_messages_that_are_taken_in_together_ask_once_whether_anybody_listens(
+    conversation: Conversation, count: int
+) -> None:
     page, psid = conversation.contact.page, conversation.contact.psid
     items = [factories.text_item(page, psid, str(number), NOON) for number in range(count)]
     factories.journal(factories.delivery(page, *items))
@@ -203,7 +209,7 @@ def test_messages_that_are_taken_in_together_ask_once_whether_anybody_listens(co
 
 def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
     crm: EventSubscription, conversation: Conversation
-):
+) -> None:
     told()
     with transaction.atomic(), publish.batched():
         messages = [
@@ -219,14 +225,14 @@ def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
     ]
 
 
-def test_what_is_undone_with_its_batch_was_never_told(crm: EventSubscription, conversation: Conversation):
+def test_what_is_undone_with_its_batch_was_never_told(crm: EventSubscription, conversation: Conversation) -> None:
     told()
     with pytest.raises(ZeroDivisionError), transaction.atomic(), publish.batched():
         assert factories.receive(conversation, "Lost", at=NOON + timedelta(minutes=1)).pk / 0
     assert told() == []
 
 
-def test_what_is_asked_once_is_asked_anew_in_the_next_batch(crm: EventSubscription, conversation: Conversation):
+def test_what_is_asked_once_is_asked_anew_in_the_next_batch(crm: EventSubscription, conversation: Conversation) -> None:
     told()
     with transaction.atomic(), publish.batched():
         factories.receive(conversation, "One", at=NOON + timedelta(minutes=3))
@@ -236,7 +242,7 @@ def test_what_is_asked_once_is_asked_anew_in_the_next_batch(crm: EventSubscripti
     assert told() == ["message.created"]
 
 
-def test_a_receipt_that_changes_nothing_is_not_told(crm: EventSubscription, conversation: Conversation):
+def test_a_receipt_that_changes_nothing_is_not_told(crm: EventSubscription, conversation: Conversation) -> None:
     told()
     channel = conversation.channel
     event = factories.item(channel.page, conversation.contact.psid, NOON, read={"watermark": factories.ms(NOON)})
@@ -245,8 +251,8 @@ def test_a_receipt_that_changes_nothing_is_not_told(crm: EventSubscription, conv
     assert told() == []
 
 
-def test_what_was_told_of_an_erased_person_is_forgotten(crm: EventSubscription, conversation: Conversation):
+def test_what_was_told_of_an_erased_person_is_forgotten(crm: EventSubscription, conversation: Conversation) -> None:
     other = factories.receive(factories.make_conversation())
     EventDelivery.objects.filter(conversation_id=conversation.pk).update(body="Hello", state="delivered")
-    erasure.erase(crm.created_by, conversation.contact)
+    erasure.erase(present(crm.created_by), conversation.contact)
     assert set(EventDelivery.objects.values_list("conversation_id", flat=True)) == {other.conversation_id}

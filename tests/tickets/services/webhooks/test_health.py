@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from time_machine import Traveller
 
 from desk import health
+from desk.models import User
 from tests import factories
+from tests.matching import present
 from tests.sandbox.receiver import Receiver
 from tickets import tasks
 from tickets.models import Conversation, EventDelivery, EventSubscription
@@ -30,7 +33,9 @@ def ready() -> tuple[int, dict[str, Any], list[str]]:
     return answer.status_code, answer.json()["events"], answer.json()["problems"]
 
 
-def test_events_that_no_worker_sends_make_desk_degraded(conversation: Conversation, receiver: Receiver, clock: Any):
+def test_events_that_no_worker_sends_make_desk_degraded(
+    conversation: Conversation, receiver: Receiver, clock: Traveller
+) -> None:
     factories.receive(conversation)
     clock.shift(timedelta(minutes=5))
     assert ready() == (200, {"waiting": 1, "oldest_s": 300.0}, [])
@@ -41,7 +46,7 @@ def test_events_that_no_worker_sends_make_desk_degraded(conversation: Conversati
     assert ready() == (200, {"waiting": 0, "oldest_s": 0}, [])
 
 
-def test_a_program_that_is_down_does_not(conversation: Conversation, receiver: Receiver, clock: Any):
+def test_a_program_that_is_down_does_not(conversation: Conversation, receiver: Receiver, clock: Traveller) -> None:
     receiver.always = 503
     others = [factories.make_conversation(conversation.channel) for _ in range(20)]
     for one in others:
@@ -56,7 +61,9 @@ def test_a_program_that_is_down_does_not(conversation: Conversation, receiver: R
     assert ready() == (200, {"waiting": 0, "oldest_s": 0}, [])
 
 
-def test_a_program_that_is_down_hides_no_dead_worker(conversation: Conversation, receiver: Receiver, clock: Any):
+def test_a_program_that_is_down_hides_no_dead_worker(
+    conversation: Conversation, receiver: Receiver, clock: Traveller
+) -> None:
     receiver.always = 503
     factories.receive(conversation)
     tasks.send_events()
@@ -66,20 +73,20 @@ def test_a_program_that_is_down_hides_no_dead_worker(conversation: Conversation,
 
 
 def test_a_long_row_of_events_that_is_being_sent_does_not(
-    conversation: Conversation, receiver: Receiver, clock: Any, crm: EventSubscription
-):
+    conversation: Conversation, receiver: Receiver, clock: Traveller, crm: EventSubscription
+) -> None:
     factories.receive(conversation)
     factories.receive(factories.make_conversation(conversation.channel))
     clock.shift(timedelta(hours=1))
-    first = EventDelivery.objects.order_by("pk").first()
+    first = present(EventDelivery.objects.order_by("pk").first())
     with_a_worker = {"state": "sending", "claimed_by": "a worker", "claimed_at": timezone.now()}
     EventDelivery.objects.filter(pk=first.pk).update(**with_a_worker)
     assert ready() == (200, {"waiting": 2, "oldest_s": 3600.0}, [])
 
 
 def test_what_waits_for_a_program_that_is_turned_off_is_not_counted(
-    conversation: Conversation, clock: Any, crm: EventSubscription, admin: Any
-):
+    conversation: Conversation, clock: Traveller, crm: EventSubscription, admin: User
+) -> None:
     factories.receive(conversation)
     fields = {"name": crm.name, "url": crm.url, "events": crm.events}
     change(admin, crm, **fields, is_active=False)
@@ -90,8 +97,8 @@ def test_what_waits_for_a_program_that_is_turned_off_is_not_counted(
 
 
 def test_an_old_event_that_is_sent_again_is_not_late(
-    conversation: Conversation, receiver: Receiver, clock: Any, admin: Any
-):
+    conversation: Conversation, receiver: Receiver, clock: Traveller, admin: User
+) -> None:
     factories.receive(conversation)
     tasks.send_events()
     clock.shift(timedelta(days=1))

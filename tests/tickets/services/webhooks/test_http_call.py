@@ -1,10 +1,14 @@
 """What a program is sent: signed, whole, and to no place where nothing may be sent."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries, Settings
+from time_machine import Traveller
 
+from desk import safe_http
+from desk.models import User
+from desk.safe_http import Problem
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
@@ -22,7 +26,7 @@ pytestmark = pytest.mark.django_db
 # --- What is sent -----------------------------------------------------------------------------------------------------
 def test_a_message_is_told_with_its_conversation(
     crm: EventSubscription, receiver: Receiver, conversation: Conversation
-):
+) -> None:
     message = factories.receive(conversation, "Where is my order? 🚚", mid="m_1")
     assert tasks.send_events() == 2
     opened, created = bodies(receiver)
@@ -44,8 +48,8 @@ def test_a_message_is_told_with_its_conversation(
 
 
 def test_it_is_signed_with_the_secret_and_for_a_day_with_the_one_before(
-    crm: EventSubscription, receiver: Receiver, admin: Any, clock: Any
-):
+    crm: EventSubscription, receiver: Receiver, admin: User, clock: Traveller
+) -> None:
     before = crm.secret
     now = rotate(admin, crm)
     assert before != now
@@ -59,8 +63,8 @@ def test_it_is_signed_with_the_secret_and_for_a_day_with_the_one_before(
 
 
 def test_a_file_has_an_address_of_desk(
-    crm: EventSubscription, receiver: Receiver, conversation: Conversation, settings: Any
-):
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation, settings: Settings
+) -> None:
     settings.PUBLIC_URL = "https://desk.example.com"
     message = factories.receive(conversation)
     attachment = message.attachments.create(kind="image", name="a.png", state="stored", file="a.png")
@@ -69,7 +73,7 @@ def test_a_file_has_an_address_of_desk(
     assert file["url"] == f"https://desk.example.com/api/v1/attachments/{attachment.pk}/content/"
 
 
-def test_what_is_gone_is_not_told(crm: EventSubscription, receiver: Receiver, conversation: Conversation):
+def test_what_is_gone_is_not_told(crm: EventSubscription, receiver: Receiver, conversation: Conversation) -> None:
     factories.receive(conversation)
     Message.objects.all().delete()
     tasks.send_events()
@@ -78,8 +82,8 @@ def test_what_is_gone_is_not_told(crm: EventSubscription, receiver: Receiver, co
 
 
 def test_the_number_of_queries_to_put_events_together_does_not_grow(
-    crm: EventSubscription, conversation: Conversation, django_assert_max_num_queries: Any
-):
+    crm: EventSubscription, conversation: Conversation, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     for number in range(15):
         factories.receive(conversation, str(number), at=NOON + timedelta(minutes=number))
     rows = list(EventDelivery.objects.all())
@@ -87,7 +91,9 @@ def test_the_number_of_queries_to_put_events_together_does_not_grow(
         assert len(payloads.bodies(rows)) == 16
 
 
-def test_closing_a_ticket_waits_for_no_program(crm: EventSubscription, receiver: Receiver, conversation: Conversation):
+def test_closing_a_ticket_waits_for_no_program(
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation
+) -> None:
     factories.receive(conversation)
     actions.close(factories.make_agent("alice", channels=(conversation.channel,)), conversation)
     assert receiver.posts == []
@@ -120,19 +126,19 @@ def test_closing_a_ticket_waits_for_no_program(crm: EventSubscription, receiver:
         "https://ｘ.example.com/",
     ],
 )
-def test_an_address_where_nothing_may_be_sent_is_refused_with_a_sentence(url: str):
+def test_an_address_where_nothing_may_be_sent_is_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(http_call.AddressError) as refusal:
         http_call.webhook_target(url)
     assert str(refusal.value).endswith(".")
 
 
 @pytest.mark.parametrize("url", ["https://crm.example.com", "https://crm.example.com:8443/a?b=c", "https://8.8.8.8/"])
-def test_any_public_https_address_may_be_told(url: str):
+def test_any_public_https_address_may_be_told(url: str) -> None:
     assert not http_call.webhook_target(url).is_listed
 
 
 @pytest.mark.parametrize(("url", "allowed"), [("http://crm.intern:8080/x", True), ("http://crm.intern/x", False)])
-def test_a_host_of_ones_own_network_is_allowed_by_the_setting(url: str, allowed: bool, settings: Any):
+def test_a_host_of_ones_own_network_is_allowed_by_the_setting(url: str, allowed: bool, settings: Settings) -> None:
     settings.DESK_EVENT_HOSTS = ["CRM.intern:8080"]
     if allowed:
         assert http_call.webhook_target(url).is_listed
@@ -142,7 +148,9 @@ def test_a_host_of_ones_own_network_is_allowed_by_the_setting(url: str, allowed:
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd00::1"]])
-def test_a_name_that_leads_to_a_private_address_is_not_called(addresses: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(http_call, "resolve", lambda host, port: addresses)
+def test_a_name_that_leads_to_a_private_address_is_not_called(
+    addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safe_http, "resolve", lambda host, port: addresses)
     outcome = http_call.WebhookCall("https://rebind.example.com/", "id", "test", b"{}", ("secret",)).make()
-    assert outcome == http_call.CallResult(None, http_call.PRIVATE)
+    assert outcome == http_call.CallResult(None, http_call.SENTENCES[Problem.PRIVATE])

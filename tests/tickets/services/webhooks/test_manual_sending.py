@@ -1,11 +1,12 @@
 """Events that are sent by hand, and how long all of them are kept."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
+from time_machine import Traveller
 
 from desk.errors import Refused
+from desk.models import User
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.django_db
 
 
 def test_an_event_is_sent_again_by_hand_with_the_same_id(
-    crm: EventSubscription, receiver: Receiver, conversation: Conversation, admin: Any
-):
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation, admin: User
+) -> None:
     EventSubscription.objects.update(events=["message.created"])
     factories.receive(conversation)
     tasks.send_events()
@@ -37,8 +38,8 @@ def test_an_event_is_sent_again_by_hand_with_the_same_id(
 
 
 def test_a_test_is_sent_once_also_while_it_is_turned_off_or_fails(
-    crm: EventSubscription, receiver: Receiver, admin: Any
-):
+    crm: EventSubscription, receiver: Receiver, admin: User
+) -> None:
     EventSubscription.objects.update(
         is_active=False, failures=5, failing_since=NOON, retry_after=NOON + timedelta(days=2)
     )
@@ -48,7 +49,9 @@ def test_a_test_is_sent_once_also_while_it_is_turned_off_or_fails(
     assert (event["type"], event["data"]) == ("test", {"by": "admin"})
 
 
-def test_old_rows_are_forgotten(crm: EventSubscription, receiver: Receiver, conversation: Conversation, clock: Any):
+def test_old_rows_are_forgotten(
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation, clock: Traveller
+) -> None:
     factories.receive(conversation)
     tasks.send_events()
     clock.shift(timedelta(days=6))
