@@ -1,13 +1,18 @@
 """The orders of the list: page by page each conversation comes exactly once, in the order its name promises."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
+from django.test import Client
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from desk.models import User
+from tests.matching import present
 from tests.tickets.views import world
 from tickets.models import Conversation
 from tickets.services.inbox import listing
@@ -24,8 +29,8 @@ rows = st.lists(st.tuples(times, st.none() | times, st.none() | times), min_size
 def promised(made: list[Conversation], order: str) -> list[int]:
     """The order in words of this test."""
 
-    def newest(row: Conversation) -> tuple:
-        return (row.last_message_at, row.pk)
+    def newest(row: Conversation) -> tuple[datetime, int]:
+        return (present(row.last_message_at), row.pk)
 
     if order == "newest":
         return [row.pk for row in sorted(made, key=newest, reverse=True)]
@@ -42,14 +47,16 @@ def promised(made: list[Conversation], order: str) -> list[int]:
 
 
 @pytest.fixture
-def made(desk) -> list[Conversation]:
+def made(desk: world.Desk) -> list[Conversation]:
     return [world.make_conversation(desk.shop, f"Person {number}") for number in range(AMOUNT)]
 
 
 @pytest.mark.parametrize("order", list(ORDERS))
 @given(rows, st.integers(1, AMOUNT + 1))
 @hypothesis_settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_paging_gives_each_conversation_once_in_its_order(made, order, values, size):
+def test_paging_gives_each_conversation_once_in_its_order(
+    made: list[Conversation], order: str, values: list[Any], size: int
+) -> None:
     for row, (last, customer, waiting) in zip(made, values, strict=True):
         row.last_message_at, row.last_customer_message_at, row.waiting_since = last, customer, waiting
     Conversation.objects.bulk_update(made, ["last_message_at", "last_customer_message_at", "waiting_since"])
@@ -71,13 +78,15 @@ def test_paging_gives_each_conversation_once_in_its_order(made, order, values, s
 
 @pytest.mark.parametrize("cursor", ["~", "x", "~x_1", "2026-11-20T12:00:00+00:00_x", "~2026-11-20_1", "~~"])
 @pytest.mark.parametrize("order", list(ORDERS))
-def test_a_cursor_that_is_none_gives_the_first_page(made, order, cursor):
+def test_a_cursor_that_is_none_gives_the_first_page(made: list[Conversation], order: str, cursor: str) -> None:
     expected = listing.page_of(Conversation.objects.all(), order, "", 3)
     assert listing.page_of(Conversation.objects.all(), order, cursor, 3) == expected
 
 
 @pytest.mark.parametrize("order", list(ORDERS))
-def test_every_order_shows_all_that_the_view_counts(desk, as_user, order):
+def test_every_order_shows_all_that_the_view_counts(
+    desk: world.Desk, as_user: Callable[[User], Client], order: str
+) -> None:
     world.make_conversation(desk.shop, waiting_since=world.NOON)
     silent = world.make_conversation(desk.shop)
     Conversation.objects.filter(pk=silent.pk).update(last_customer_message_at=None)

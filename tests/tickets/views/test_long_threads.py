@@ -1,13 +1,17 @@
 """Long threads: what opening and refreshing them costs, and that what is shown further up is refreshed too."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tickets.models import Message
+from desk.models import User
+from tests.http import Response
+from tickets.models import Conversation, Message
 from tickets.services.inbox.listing import write_cursor
 
 from . import world
@@ -16,11 +20,11 @@ HX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
-def fill(conversation, amount: int) -> list[Message]:
+def fill(conversation: Conversation, amount: int) -> list[Message]:
     """Messages a minute apart, the oldest first; two at each time."""
     return Message.objects.bulk_create(
         [
@@ -44,7 +48,7 @@ def cursor(message: Message) -> str:
     return write_cursor(message.sent_at, message.pk)
 
 
-def part(response, name: str) -> list[str]:
+def part(response: Response, name: str) -> list[str]:
     assert response.status_code == 200
     found = re.search(rf'data-part="{name}">(.*?)(?=<div data-part)', response.content.decode(), re.DOTALL)
     return re.findall(r'data-key="(message-\d+)"', found.group(1)) if found else []
@@ -55,12 +59,14 @@ def keys(messages: list[Message]) -> list[str]:
 
 
 @pytest.fixture
-def long_thread(desk):
+def long_thread(desk: world.Desk) -> tuple[Conversation, list[Message]]:
     conversation = world.make_conversation(desk.shop)
     return conversation, fill(conversation, 120)
 
 
-def test_what_the_reader_looks_at_further_up_is_refreshed_with_the_newest(alice, long_thread):
+def test_what_the_reader_looks_at_further_up_is_refreshed_with_the_newest(
+    alice: Client, long_thread: tuple[Conversation, list[Message]]
+) -> None:
     conversation, made = long_thread
     Message.objects.filter(pk=made[11].pk).update(text="edited meanwhile", edited_at=world.NOON)
     asked = {"first": cursor(made[10]), "last": cursor(made[14])}
@@ -70,7 +76,9 @@ def test_what_the_reader_looks_at_further_up_is_refreshed_with_the_newest(alice,
     assert "edited meanwhile" in response.content.decode()
 
 
-def test_a_stretch_looks_as_it_did_when_it_was_loaded_as_a_page(alice, long_thread):
+def test_a_stretch_looks_as_it_did_when_it_was_loaded_as_a_page(
+    alice: Client, long_thread: tuple[Conversation, list[Message]]
+) -> None:
     conversation, made = long_thread
     whole = alice.get(f"/inbox/{conversation.pk}/messages/", {"before": cursor(made[50])}, headers=HX)
     asked = {"first": cursor(made[20]), "last": cursor(made[30])}
@@ -89,13 +97,15 @@ def test_a_stretch_looks_as_it_did_when_it_was_loaded_as_a_page(alice, long_thre
 
 
 @pytest.mark.parametrize("asked", [{"first": "x", "last": "y"}, {"first": ""}, {"last": "2026-03-04T12:00:00+00:00_1"}])
-def test_an_odd_stretch_is_none(alice, long_thread, asked):
+def test_an_odd_stretch_is_none(
+    alice: Client, long_thread: tuple[Conversation, list[Message]], asked: dict[str, str]
+) -> None:
     response = alice.get(f"/inbox/{long_thread[0].pk}/messages/", asked, headers=HX)
     assert part(response, "stretch") == []
     assert len(part(response, "items")) == 40
 
 
-def test_a_stretch_is_bounded(alice, desk):
+def test_a_stretch_is_bounded(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     made = fill(conversation, 300)
     asked = {"first": cursor(made[0]), "last": cursor(made[-1])}
@@ -103,7 +113,7 @@ def test_a_stretch_is_bounded(alice, desk):
     assert part(response, "stretch") == keys(made[:100])
 
 
-def test_many_older_messages_come_at_once_when_one_far_up_is_wanted(alice, desk):
+def test_many_older_messages_come_at_once_when_one_far_up_is_wanted(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     made = fill(conversation, 300)
     address = f"/inbox/{conversation.pk}/messages/"
@@ -111,11 +121,11 @@ def test_many_older_messages_come_at_once_when_one_far_up_is_wanted(alice, desk)
     assert re.findall(r'<article[^>]*data-key="(message-\d+)"', response.content.decode()) == keys(made[99:-1])
 
 
-def test_a_thread_of_ten_thousand_messages_costs_what_one_of_fifty_costs(alice, desk):
+def test_a_thread_of_ten_thousand_messages_costs_what_one_of_fifty_costs(alice: Client, desk: world.Desk) -> None:
     short, long = world.make_conversation(desk.shop), world.make_conversation(desk.shop)
     made = {short: fill(short, 50), long: fill(long, 10_000)}
 
-    def costs(conversation) -> list[int]:
+    def costs(conversation: Conversation) -> list[int]:
         messages = made[conversation]
         amounts = []
         for address, asked in (

@@ -1,10 +1,14 @@
 """The list says in which conversations a reply did not go out, for as long as that is so: asked for, and pushed."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
+from desk.models import User
 from tickets.models import Conversation, Message
 from tickets.services.conversation import access
 from tickets.services.outgoing import delivery_status, replies, undelivered
@@ -20,19 +24,19 @@ WAITS = ("", "A reply is held until they write")
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
 @pytest.fixture
-def conversation(desk) -> Conversation:
+def conversation(desk: world.Desk) -> Conversation:
     conversation = world.make_conversation(desk.shop, at=timezone.now())
     world.say(conversation, at=timezone.now())
     return conversation
 
 
 @pytest.fixture
-def marks(desk, alice, conversation):
+def marks(desk: world.Desk, alice: Client, conversation: Conversation) -> Callable[[], list[tuple[str, str]]]:
     """Return what the conversation's row is marked with, as asked for and as pushed: both the same."""
 
     def marks() -> list[tuple[str, str]]:
@@ -46,11 +50,13 @@ def marks(desk, alice, conversation):
     return marks
 
 
-def ours(desk, conversation, state, text="Answer", **fields) -> Message:
+def ours(desk: world.Desk, conversation: Conversation, state: str, text: str = "Answer", **fields: Any) -> Message:
     return world.say(conversation, text, author=desk.alice, state=state, mid=None, at=timezone.now(), **fields)
 
 
-def test_what_went_out_or_is_on_its_way_has_no_mark(desk, conversation, marks):
+def test_what_went_out_or_is_on_its_way_has_no_mark(
+    desk: world.Desk, conversation: Conversation, marks: Callable[[], list[tuple[str, str]]]
+) -> None:
     for state in ("queued", "sending", "sent", "delivered", "read"):
         ours(desk, conversation, state)
     ours(desk, conversation, "unsure", retry_after=timezone.now())
@@ -59,13 +65,21 @@ def test_what_went_out_or_is_on_its_way_has_no_mark(desk, conversation, marks):
 
 
 @pytest.mark.parametrize(("state", "shown"), [("failed", FAILED), ("unsure", UNSURE), ("held", HELD)])
-def test_each_way_not_to_go_out_has_its_mark(desk, conversation, marks, state, shown):
+def test_each_way_not_to_go_out_has_its_mark(
+    desk: world.Desk,
+    conversation: Conversation,
+    marks: Callable[[], list[tuple[str, str]]],
+    state: str,
+    shown: tuple[str, str],
+) -> None:
     ours(desk, conversation, state)
     world.say(conversation, "Hello?", at=timezone.now())
     assert marks() == [shown]
 
 
-def test_the_worst_is_said_and_only_that(desk, conversation, marks):
+def test_the_worst_is_said_and_only_that(
+    desk: world.Desk, conversation: Conversation, marks: Callable[[], list[tuple[str, str]]]
+) -> None:
     ours(desk, conversation, "held", waits_for_customer=True)
     assert marks() == [WAITS]
     ours(desk, conversation, "held")
@@ -76,7 +90,9 @@ def test_the_worst_is_said_and_only_that(desk, conversation, marks):
     assert marks() == [FAILED]
 
 
-def test_after_another_answer_a_failed_one_is_history_and_a_held_one_still_held(desk, conversation, marks):
+def test_after_another_answer_a_failed_one_is_history_and_a_held_one_still_held(
+    desk: world.Desk, conversation: Conversation, marks: Callable[[], list[tuple[str, str]]]
+) -> None:
     failed = ours(desk, conversation, "failed")
     replies.queue_reply(desk.alice, conversation, text="In other words")
     assert marks() == []
@@ -100,7 +116,13 @@ def test_after_another_answer_a_failed_one_is_history_and_a_held_one_still_held(
         ("unsure", undelivered.mark_arrived),
     ],
 )
-def test_the_mark_goes_with_what_the_agent_chose(desk, conversation, marks, state, choose):
+def test_the_mark_goes_with_what_the_agent_chose(
+    desk: world.Desk,
+    conversation: Conversation,
+    marks: Callable[[], list[tuple[str, str]]],
+    state: str,
+    choose: Callable[[User, Message], object],
+) -> None:
     message = ours(desk, conversation, state)
     assert marks()
     choose(desk.alice, message)
@@ -108,21 +130,25 @@ def test_the_mark_goes_with_what_the_agent_chose(desk, conversation, marks, stat
 
 
 @pytest.mark.parametrize("state", ["failed", "held", "unsure"])
-def test_the_mark_goes_when_it_turns_out_to_have_arrived(desk, conversation, marks, state):
+def test_the_mark_goes_when_it_turns_out_to_have_arrived(
+    desk: world.Desk, conversation: Conversation, marks: Callable[[], list[tuple[str, str]]], state: str
+) -> None:
     message = ours(desk, conversation, state)
     assert marks()
     delivery_status.confirm(message.pk, mid="m_after_all", sent_at=timezone.now(), proof=delivery_status.Evidence.ECHO)
     assert marks() == []
 
 
-def test_other_conversations_have_none(desk, alice, conversation):
+def test_other_conversations_have_none(desk: world.Desk, alice: Client, conversation: Conversation) -> None:
     other = world.make_conversation(desk.shop, "Other", at=timezone.now())
     ours(desk, conversation, "failed")
     assert set(undelivered.marks_of([conversation.pk, other.pk])) == {conversation.pk}
     assert undelivered.marks_of([other.pk]) == {}
 
 
-def test_a_held_reply_can_be_sent_now_only_when_one_may_be_sent_at_all(desk, alice, conversation):
+def test_a_held_reply_can_be_sent_now_only_when_one_may_be_sent_at_all(
+    desk: world.Desk, alice: Client, conversation: Conversation
+) -> None:
     ours(desk, conversation, "held")
     assert "Send now" in alice.get(f"/inbox/{conversation.pk}/").content.decode()
     desk.shop.is_active = False

@@ -1,6 +1,5 @@
 """Setup for programs: API tokens and event subscriptions; secrets are shown once, everything is kept in history."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,16 +8,22 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.authtoken.models import Token
 
 from desk.models import User
 from tests import factories
+from tests.matching import search
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.services.webhooks import subscriptions
 
 pytestmark = pytest.mark.django_db
 EVENTS, TOKENS = "/admin/programs/events/", "/admin/programs/tokens/"
-CRM = {"name": "CRM", "url": "https://crm.example.com/desk", "events": ["message.created", "ticket.closed"]}
+CRM: dict[str, Any] = {
+    "name": "CRM",
+    "url": "https://crm.example.com/desk",
+    "events": ["message.created", "ticket.closed"],
+}
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def told(crm: EventSubscription, **fields: Any) -> EventDelivery:
 
 
 # --- Event subscriptions ----------------------------------------------------------------------------------------------
-def test_a_subscription_is_added_and_its_secret_shown_once(setup: Client):
+def test_a_subscription_is_added_and_its_secret_shown_once(setup: Client) -> None:
     assert "No program is told of anything yet" in text(setup.get(EVENTS))
     answer = setup.post(f"{EVENTS}add/", CRM)
     made = EventSubscription.objects.get()
@@ -82,14 +87,15 @@ def test_a_subscription_is_added_and_its_secret_shown_once(setup: Client):
         ({"url": ""}, "Enter the address"),
         ({"url": "http://crm.example.com/"}, "Only https addresses are allowed."),
         ({"url": "https://10.0.0.7/"}, "private network"),
-        ({"url": "javascript:alert(1)"}, "malformed"),
+        ({"url": "javascript:alert(1)"}, "Only https addresses are allowed."),
+        ({"url": "https://crm example.com/"}, "malformed"),
         ({"events": []}, "Choose at least one event."),
         ({"events": ["no.such"]}, "no.such"),
     ],
 )
 def test_what_makes_no_sense_is_said_where_it_was_typed(
-    setup: Client, crm: EventSubscription, fields: dict, sentence: str
-):
+    setup: Client, crm: EventSubscription, fields: dict[str, Any], sentence: str
+) -> None:
     for address in (f"{EVENTS}add/", f"{EVENTS}{crm.pk}/"):
         page = text(setup.post(address, {**CRM, **fields}))
         assert sentence in page
@@ -97,7 +103,7 @@ def test_what_makes_no_sense_is_said_where_it_was_typed(
     assert EventSubscription.objects.get().url == CRM["url"]
 
 
-def test_a_subscription_is_changed_and_turned_off_and_on(setup: Client, crm: EventSubscription):
+def test_a_subscription_is_changed_and_turned_off_and_on(setup: Client, crm: EventSubscription) -> None:
     address = f"{EVENTS}{crm.pk}/"
     changed = {**CRM, "name": "New CRM", "events": ["ticket.closed"]}
     setup.post(address, changed)
@@ -113,7 +119,7 @@ def test_a_subscription_is_changed_and_turned_off_and_on(setup: Client, crm: Eve
     assert history()[1:] == ["Turned off.", "Changed: name, events.", "Turned on."]
 
 
-def test_a_new_secret_is_shown_once_and_the_old_one_kept_for_a_day(setup: Client, crm: EventSubscription):
+def test_a_new_secret_is_shown_once_and_the_old_one_kept_for_a_day(setup: Client, crm: EventSubscription) -> None:
     before = crm.secret
     page = text(setup.post(f"{EVENTS}{crm.pk}/rotate/"))
     crm.refresh_from_db()
@@ -123,14 +129,14 @@ def test_a_new_secret_is_shown_once_and_the_old_one_kept_for_a_day(setup: Client
     assert setup.get(f"{EVENTS}{crm.pk}/rotate/").status_code == 405
 
 
-def test_a_test_event_waits_and_is_shown(setup: Client, crm: EventSubscription):
+def test_a_test_event_waits_and_is_shown(setup: Client, crm: EventSubscription) -> None:
     answer = setup.post(f"{EVENTS}{crm.pk}/test/", follow=True)
     [row] = EventDelivery.objects.all()
     assert (row.type, row.state) == ("test", "pending")
     assert str(row.event_id) in text(answer)
 
 
-def test_what_it_was_told_is_listed_by_state_and_sent_again(setup: Client, crm: EventSubscription):
+def test_what_it_was_told_is_listed_by_state_and_sent_again(setup: Client, crm: EventSubscription) -> None:
     failed = told(crm, state="failed", reason="The address answered 500.", status=500, attempts=9)
     told(crm, state="delivered")
     page = text(setup.get(f"{EVENTS}{crm.pk}/?state=failed"))
@@ -147,7 +153,7 @@ def test_what_it_was_told_is_listed_by_state_and_sent_again(setup: Client, crm: 
     assert "turned off" in text(setup.post(f"{address}again/", follow=True))
 
 
-def test_a_subscription_is_deleted_after_a_question(setup: Client, crm: EventSubscription):
+def test_a_subscription_is_deleted_after_a_question(setup: Client, crm: EventSubscription) -> None:
     told(crm)
     assert "1 event that waits" in text(setup.get(f"{EVENTS}{crm.pk}/delete/"))
     setup.post(f"{EVENTS}{crm.pk}/delete/")
@@ -156,7 +162,7 @@ def test_a_subscription_is_deleted_after_a_question(setup: Client, crm: EventSub
     assert history()[-1] == "Deleted."
 
 
-def test_the_first_page_of_setup_names_subscriptions_that_fail(setup: Client, crm: EventSubscription):
+def test_the_first_page_of_setup_names_subscriptions_that_fail(setup: Client, crm: EventSubscription) -> None:
     assert "CRM" not in text(setup.get("/admin/"))
     EventSubscription.objects.update(failing_since=timezone.now() - timedelta(hours=1))
     assert "“CRM” does not take the events that Desk sends." in text(setup.get("/admin/"))
@@ -164,7 +170,7 @@ def test_the_first_page_of_setup_names_subscriptions_that_fail(setup: Client, cr
     assert "“CRM” is told of no events any more. It answered 410" in text(setup.get("/admin/"))
 
 
-def test_who_may_not_see_all_conversations_reads_no_content(crm: EventSubscription):
+def test_who_may_not_see_all_conversations_reads_no_content(crm: EventSubscription) -> None:
     row = told(crm, state="delivered")
     client = client_of(staff("view_eventsubscription"))
     page = text(client.get(f"{EVENTS}deliveries/{row.pk}/"))
@@ -172,7 +178,7 @@ def test_who_may_not_see_all_conversations_reads_no_content(crm: EventSubscripti
     assert "only who may see all conversations" in page
 
 
-def test_each_door_asks_for_its_permission(crm: EventSubscription):
+def test_each_door_asks_for_its_permission(crm: EventSubscription) -> None:
     row = told(crm, state="failed")
     one = f"{EVENTS}{crm.pk}/"
     gets = [EVENTS, one, f"{EVENTS}deliveries/{row.pk}/"]
@@ -198,8 +204,8 @@ def test_each_door_asks_for_its_permission(crm: EventSubscription):
 
 
 def test_the_list_asks_as_often_for_many_subscriptions_as_for_few(
-    setup: Client, administrator: User, django_assert_max_num_queries: Any
-):
+    setup: Client, administrator: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     for number in range(12):
         made = subscriptions.create(administrator, **{**CRM, "name": f"CRM {number}"})
         told(made)
@@ -208,7 +214,7 @@ def test_the_list_asks_as_often_for_many_subscriptions_as_for_few(
 
 
 # --- API tokens -------------------------------------------------------------------------------------------------------
-def test_a_token_is_made_shown_once_replaced_and_revoked(setup: Client):
+def test_a_token_is_made_shown_once_replaced_and_revoked(setup: Client) -> None:
     alice = factories.make_agent("alice")
     answer = setup.post(f"{TOKENS}make/", {"user": alice.pk})
     first = Token.objects.get(user=alice).key
@@ -216,7 +222,7 @@ def test_a_token_is_made_shown_once_replaced_and_revoked(setup: Client):
     assert "no-store" in answer["Cache-Control"]
     assert first not in text(setup.get(TOKENS))
     assert "has a token already" in text(setup.post(f"{TOKENS}make/", {"user": alice.pk}, follow=True))
-    second = re.search(r'value="([0-9a-f]{40})"', text(setup.post(f"{TOKENS}{alice.pk}/replace/")))[1]
+    second = search(r'value="([0-9a-f]{40})"', text(setup.post(f"{TOKENS}{alice.pk}/replace/")))[1]
     for key, status in ((first, 401), (second, 200)):
         assert Client().get("/api/v1/channels/", headers={"Authorization": f"Token {key}"}).status_code == status
     setup.post(f"{TOKENS}{alice.pk}/revoke/")
@@ -225,7 +231,7 @@ def test_a_token_is_made_shown_once_replaced_and_revoked(setup: Client):
     assert not LogEntry.objects.filter(object_id__in=(first, second)).exists()
 
 
-def test_no_administrator_makes_a_token_of_somebody_who_may_more(administrator: User):
+def test_no_administrator_makes_a_token_of_somebody_who_may_more(administrator: User) -> None:
     other = staff("view_token", "add_token", "delete_token")
     client = client_of(other)
     agent, colleague = factories.make_agent("alice"), factories.make_user("boss", is_staff=True)
@@ -243,11 +249,11 @@ def test_no_administrator_makes_a_token_of_somebody_who_may_more(administrator: 
 
 
 @pytest.mark.parametrize("chosen", ["", "0", "abc", "٣", "9" * 30])
-def test_a_token_is_for_somebody(setup: Client, chosen: str):
+def test_a_token_is_for_somebody(setup: Client, chosen: str) -> None:
     assert "Choose whose token" in text(setup.post(f"{TOKENS}make/", {"user": chosen}, follow=True))
 
 
-def test_tokens_are_for_who_may_make_them():
+def test_tokens_are_for_who_may_make_them() -> None:
     alice = factories.make_agent("alice")
     posts = [f"{TOKENS}make/", f"{TOKENS}{alice.pk}/replace/", f"{TOKENS}{alice.pk}/revoke/"]
     for client, expected in (
@@ -260,6 +266,6 @@ def test_tokens_are_for_who_may_make_them():
     assert not Token.objects.exists()
 
 
-def test_every_type_of_event_can_be_chosen(setup: Client):
+def test_every_type_of_event_can_be_chosen(setup: Client) -> None:
     page = text(setup.get(f"{EVENTS}add/"))
     assert all(f"<code>{event}</code>" in page for event in EventType.values)
