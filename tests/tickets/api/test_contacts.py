@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,15 @@ import time_machine
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
-from rest_framework.response import Response
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
+from time_machine import Traveller
 
 from desk.models import User
 from tests import factories
 from tests.factories import NOON
+from tests.http import ApiResponse
 from tickets import tasks
 from tickets.models import Attachment, Contact, Erasure, Message
 from tickets.services.inbox import actions
@@ -26,7 +30,7 @@ DETAILS = {"email": "maria@example.org", "phone": "+49 151 5550", "about": "Pref
 
 
 @pytest.fixture(autouse=True)
-def clock() -> Any:
+def clock() -> Iterator[Traveller]:
     with time_machine.travel(NOON + timedelta(hours=1), tick=False) as travelled:
         yield travelled
 
@@ -48,20 +52,20 @@ def contact_path(shop: Shop) -> str:
     return f"/api/v1/contacts/{shop.conversation.contact_id}/"
 
 
-def note(client: APIClient, shop: Shop, **fields: Any) -> Response:
+def note(client: APIClient, shop: Shop, **fields: Any) -> ApiResponse:
     return client.patch(contact_path(shop), fields, format="json")
 
 
-def export(client: APIClient, shop: Shop, **fields: Any) -> Response:
+def export(client: APIClient, shop: Shop, **fields: Any) -> ApiResponse:
     return client.post(f"/api/v1/conversations/{shop.conversation.pk}/export/", fields, format="json")
 
 
-def erase(client: APIClient, shop: Shop, psid: Any = "7001") -> Response:
+def erase(client: APIClient, shop: Shop, psid: Any = "7001") -> ApiResponse:
     return client.post(f"{contact_path(shop)}erase/", {"psid": psid}, format="json")
 
 
 # --- What is noted ----------------------------------------------------------------------------------------------------
-def test_a_contact_has_what_is_noted_of_them(shop: Shop, alice: APIClient):
+def test_a_contact_has_what_is_noted_of_them(shop: Shop, alice: APIClient) -> None:
     first_seen = shop.conversation.contact.first_seen_at
     assert alice.get(contact_path(shop)).json() == {
         "id": shop.conversation.contact_id,
@@ -77,7 +81,7 @@ def test_a_contact_has_what_is_noted_of_them(shop: Shop, alice: APIClient):
     }
 
 
-def test_what_is_noted_is_kept_and_shown_in_the_details(shop: Shop, alice: APIClient, client: Any):
+def test_what_is_noted_is_kept_and_shown_in_the_details(shop: Shop, alice: APIClient, client: Client) -> None:
     answer = note(alice, shop, **DETAILS)
     assert answer.status_code == 200
     assert {name: answer.json()[name] for name in DETAILS} == DETAILS
@@ -87,7 +91,7 @@ def test_what_is_noted_is_kept_and_shown_in_the_details(shop: Shop, alice: APICl
     assert not [value for value in DETAILS.values() if value not in page]
 
 
-def test_what_is_not_named_stays_and_null_takes_away(shop: Shop, alice: APIClient):
+def test_what_is_not_named_stays_and_null_takes_away(shop: Shop, alice: APIClient) -> None:
     note(alice, shop, **DETAILS)
     row = note(alice, shop, phone=None, email="").json()
     assert (row["email"], row["phone"], row["about"]) == (None, None, DETAILS["about"])
@@ -105,8 +109,8 @@ def test_what_is_not_named_stays_and_null_takes_away(shop: Shop, alice: APIClien
     ],
 )
 def test_what_cannot_be_noted_is_refused_by_name_and_nothing_is_kept(
-    shop: Shop, alice: APIClient, fields: dict, name: str
-):
+    shop: Shop, alice: APIClient, fields: dict[str, Any], name: str
+) -> None:
     Contact.objects.update(about="as before")
     whole = {"phone": "1", **fields} if fields and "psid" not in fields else fields
     answer = note(alice, shop, **whole)
@@ -117,7 +121,7 @@ def test_what_cannot_be_noted_is_refused_by_name_and_nothing_is_kept(
     assert (contact.name, contact.psid, contact.phone, contact.about) == ("Maria Lopez", "7001", "", "as before")
 
 
-def test_nothing_is_noted_of_somebody_who_was_erased(shop: Shop, alice: APIClient, admin: APIClient):
+def test_nothing_is_noted_of_somebody_who_was_erased(shop: Shop, alice: APIClient, admin: APIClient) -> None:
     erase(admin, shop)
     answer = note(alice, shop, about="difficult")
     assert (answer.status_code, answer.json()["code"]) == (409, "contact_erased")
@@ -125,7 +129,7 @@ def test_nothing_is_noted_of_somebody_who_was_erased(shop: Shop, alice: APIClien
 
 
 @pytest.mark.parametrize("who", ["bob", "charlie"])
-def test_a_stranger_notes_exports_and_erases_nothing(shop: Shop, who: str):
+def test_a_stranger_notes_exports_and_erases_nothing(shop: Shop, who: str) -> None:
     stranger = client_of(getattr(shop, who))
     for answer in (note(stranger, shop, **DETAILS), export(stranger, shop), erase(stranger, shop)):
         assert (answer.status_code, list(answer.json())) == (404, ["detail"])
@@ -135,14 +139,14 @@ def test_a_stranger_notes_exports_and_erases_nothing(shop: Shop, who: str):
 
 
 # --- The conversation as a file ---------------------------------------------------------------------------------------
-def unpacked(answer: Response) -> zipfile.ZipFile:
+def unpacked(answer: ApiResponse) -> zipfile.ZipFile:
     assert answer.status_code == 200
     body = body_of(answer)
     assert answer["Content-Length"] == str(len(body))
     return zipfile.ZipFile(io.BytesIO(body))
 
 
-def test_a_conversation_is_exported_with_its_files(shop: Shop, alice: APIClient):
+def test_a_conversation_is_exported_with_its_files(shop: Shop, alice: APIClient) -> None:
     file = ContentFile(factories.png(), name="x.png")
     Attachment.objects.create(message=shop.message, kind="image", name="cat.png", state="stored", file=file)
     actions.add_note(shop.alice, shop.conversation, "A difficult person")
@@ -164,24 +168,24 @@ def test_a_conversation_is_exported_with_its_files(shop: Shop, alice: APIClient)
 
 
 @pytest.mark.parametrize("accept", ["application/zip", "text/html", "*/*"])
-def test_an_export_comes_whatever_the_program_accepts(shop: Shop, alice: APIClient, accept: str):
+def test_an_export_comes_whatever_the_program_accepts(shop: Shop, alice: APIClient, accept: str) -> None:
     address = f"/api/v1/conversations/{shop.conversation.pk}/export/"
     assert unpacked(alice.post(address, headers={"Accept": accept})).namelist() == ["conversation.html"]
 
 
-def test_a_deleted_channels_conversation_is_exported_too(shop: Shop, alice: APIClient):
+def test_a_deleted_channels_conversation_is_exported_too(shop: Shop, alice: APIClient) -> None:
     shop.channel.is_active, shop.channel.deleted_at = False, NOON
     shop.channel.save(update_fields=["is_active", "deleted_at"])
     unpacked(export(alice, shop))
 
 
-def test_a_wrong_wish_is_refused_in_json(shop: Shop, alice: APIClient):
+def test_a_wrong_wish_is_refused_in_json(shop: Shop, alice: APIClient) -> None:
     answer = export(alice, shop, notes="perhaps")
     assert (answer.status_code, list(answer.json())) == (400, ["notes"])
 
 
 # --- Their end --------------------------------------------------------------------------------------------------------
-def test_a_person_is_erased_and_the_receipt_is_the_answer(shop: Shop, admin: APIClient):
+def test_a_person_is_erased_and_the_receipt_is_the_answer(shop: Shop, admin: APIClient) -> None:
     note(admin, shop, **DETAILS)
     answer = erase(admin, shop)
     assert answer.status_code == 200
@@ -208,14 +212,14 @@ def test_a_person_is_erased_and_the_receipt_is_the_answer(shop: Shop, admin: API
 
 
 @pytest.mark.parametrize("psid", ["", "7002", "Maria Lopez", None, 70, ["7001"], "erased-1"])
-def test_the_page_scoped_id_must_be_named_and_right(shop: Shop, admin: APIClient, psid: Any):
+def test_the_page_scoped_id_must_be_named_and_right(shop: Shop, admin: APIClient, psid: Any) -> None:
     answer = erase(admin, shop, psid)
     assert (answer.status_code, list(answer.json())) == (400, ["psid"])
     assert not Erasure.objects.exists()
     assert Contact.objects.get().psid == "7001"
 
 
-def test_asking_twice_gives_the_same_receipt_to_who_names_the_same_person(shop: Shop, admin: APIClient):
+def test_asking_twice_gives_the_same_receipt_to_who_names_the_same_person(shop: Shop, admin: APIClient) -> None:
     first = erase(admin, shop)
     assert erase(admin, shop).json() == first.json()
     for psid in ("7002", f"erased-{shop.conversation.contact_id}"):
@@ -223,7 +227,7 @@ def test_asking_twice_gives_the_same_receipt_to_who_names_the_same_person(shop: 
     assert Erasure.objects.count() == 1
 
 
-def test_only_administrators_with_the_permission_erase(shop: Shop, alice: APIClient, clerk: User):
+def test_only_administrators_with_the_permission_erase(shop: Shop, alice: APIClient, clerk: User) -> None:
     seen = Permission.objects.get(codename="view_conversation")
     no_staff = factories.make_user("manager")
     no_staff.user_permissions.add(seen, Permission.objects.get(codename="erase_contact"))
@@ -238,7 +242,7 @@ def test_only_administrators_with_the_permission_erase(shop: Shop, alice: APICli
     assert (answer.status_code, answer.json()["erased_by"]) == (200, "clerk")
 
 
-def test_what_is_under_way_is_waited_for(shop: Shop, admin: APIClient):
+def test_what_is_under_way_is_waited_for(shop: Shop, admin: APIClient) -> None:
     factories.answer(shop.conversation, "Soon", state="sending", author=shop.alice)
     answer = erase(admin, shop)
     assert (answer.status_code, answer.json()["code"]) == (409, "not_possible")
@@ -247,7 +251,7 @@ def test_what_is_under_way_is_waited_for(shop: Shop, admin: APIClient):
 
 
 # --- The receipts -----------------------------------------------------------------------------------------------------
-def test_receipts_are_found_by_who_was_erased_and_when(shop: Shop, admin: APIClient):
+def test_receipts_are_found_by_who_was_erased_and_when(shop: Shop, admin: APIClient) -> None:
     receipt = erase(admin, shop).json()
 
     def found(**query: str) -> list[dict[str, Any]]:
@@ -259,7 +263,7 @@ def test_receipts_are_found_by_who_was_erased_and_when(shop: Shop, admin: APICli
     assert found(psid="7002") == found(confirmation_code="x") == found(until="2026-11-20T13:00:00Z") == []
 
 
-def test_receipts_are_for_administrators(shop: Shop, admin: APIClient, alice: APIClient, clerk: User):
+def test_receipts_are_for_administrators(shop: Shop, admin: APIClient, alice: APIClient, clerk: User) -> None:
     receipt = erase(admin, shop).json()
     viewer, nobody = (factories.make_user(name, is_staff=True) for name in ("viewer", "nobody"))
     viewer.user_permissions.add(Permission.objects.get(codename="view_erasure"))
@@ -268,13 +272,15 @@ def test_receipts_are_for_administrators(shop: Shop, admin: APIClient, alice: AP
         assert len(client.get("/api/v1/erasures/").json()["results"]) == (status == 200)
 
 
-def test_who_erased_reads_the_receipt_in_setup_too(shop: Shop, clerk: User, client: Any):
+def test_who_erased_reads_the_receipt_in_setup_too(shop: Shop, clerk: User, client: Client) -> None:
     client.force_login(clerk)
     pressed = client.post(f"/admin/tickets/contact/{shop.conversation.contact_id}/erase/", {"understood": "yes"})
-    assert client.get(pressed.url).status_code == 200
+    assert client.get(pressed["Location"]).status_code == 200
 
 
-def test_the_number_of_queries_does_not_grow(shop: Shop, admin: APIClient, django_assert_max_num_queries: Any):
+def test_the_number_of_queries_does_not_grow(
+    shop: Shop, admin: APIClient, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     for number in range(12):
         contact = factories.make_contact(shop.channel.page, f"80{number:02}")
         path = f"/api/v1/contacts/{contact.pk}/erase/"

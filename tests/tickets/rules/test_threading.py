@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -24,45 +25,45 @@ def after(gap: timedelta) -> Neighbour:
 
 
 @pytest.mark.parametrize("intermission", [HOUR, DAY])
-def test_a_message_exactly_at_the_limit_joins_and_one_millisecond_later_opens(intermission):
+def test_a_message_exactly_at_the_limit_joins_and_one_millisecond_later_opens(intermission: timedelta) -> None:
     assert place_customer(NOON, before(intermission), None, intermission) == Join("earlier")
     assert place_customer(NOON, before(intermission + MS), None, intermission) == OPEN
 
 
-def test_the_first_message_opens_a_ticket():
+def test_the_first_message_opens_a_ticket() -> None:
     assert place_customer(NOON, None, None, HOUR) == OPEN
 
 
-def test_a_message_of_the_same_millisecond_joins():
+def test_a_message_of_the_same_millisecond_joins() -> None:
     assert place_customer(NOON, before(timedelta(0)), None, HOUR) == Join("earlier")
 
 
-def test_a_late_message_joins_the_one_before_it_even_when_the_one_after_is_nearer():
+def test_a_late_message_joins_the_one_before_it_even_when_the_one_after_is_nearer() -> None:
     assert place_customer(NOON, before(HOUR), after(MS), HOUR) == Join("earlier")
 
 
-def test_a_late_message_too_far_from_the_one_before_joins_the_one_after():
+def test_a_late_message_too_far_from_the_one_before_joins_the_one_after() -> None:
     assert place_customer(NOON, before(HOUR + MS), after(HOUR), HOUR) == Join("later")
 
 
-def test_a_late_message_far_from_both_opens_its_own_ticket():
+def test_a_late_message_far_from_both_opens_its_own_ticket() -> None:
     assert place_customer(NOON, before(HOUR + MS), after(HOUR + MS), HOUR) == OPEN
 
 
-def test_an_answer_joins_what_was_said_before_however_long_ago():
+def test_an_answer_joins_what_was_said_before_however_long_ago() -> None:
     assert place_reply(NOON, before(timedelta(days=6)), None, HOUR) == Join("earlier")
 
 
-def test_an_echo_that_comes_first_opens_a_ticket():
+def test_an_echo_that_comes_first_opens_a_ticket() -> None:
     assert place_reply(NOON, None, None, HOUR) == OPEN
 
 
-def test_an_echo_before_everything_else_joins_the_ticket_that_follows_within_the_limit():
+def test_an_echo_before_everything_else_joins_the_ticket_that_follows_within_the_limit() -> None:
     assert place_reply(NOON, None, after(HOUR), HOUR) == Join("later")
     assert place_reply(NOON, None, after(HOUR + MS), HOUR) == OPEN
 
 
-def test_a_message_from_before_the_closing_does_not_reopen():
+def test_a_message_from_before_the_closing_does_not_reopen() -> None:
     assert not reopens(NOON, NOON)
     assert not reopens(NOON, NOON + MS)
     assert reopens(NOON, NOON - MS)
@@ -70,12 +71,13 @@ def test_a_message_from_before_the_closing_does_not_reopen():
 
 
 # --- Properties over whole histories ----------------------------------------------------------------------------------
+History = list[tuple[int, str]]
 minutes = st.integers(min_value=0, max_value=3000)
 histories = st.lists(st.tuples(minutes, st.sampled_from(["in", "out"])), max_size=25, unique_by=lambda said: said[0])
 intermissions = st.integers(min_value=60, max_value=1440).map(lambda count: timedelta(minutes=count))
 
 
-def thread(history, intermission):
+def thread(history: History, intermission: timedelta) -> dict[datetime, datetime]:
     """Place messages one by one in the given order; a ticket is named after the message that opened it."""
     placed: dict[datetime, datetime] = {}
     for minute, direction in history:
@@ -89,12 +91,16 @@ def thread(history, intermission):
             Neighbour(later, placed[later]) if later else None,
             intermission,
         )
-        placed[at] = verdict.ticket if isinstance(verdict, Join) else at
+        opened = verdict.ticket if isinstance(verdict, Join) else at
+        assert isinstance(opened, datetime)
+        placed[at] = opened
     return placed
 
 
 @given(histories, intermissions)
-def test_in_order_a_ticket_opens_exactly_after_a_longer_silence_before_a_customer(history, intermission):
+def test_in_order_a_ticket_opens_exactly_after_a_longer_silence_before_a_customer(
+    history: History, intermission: timedelta
+) -> None:
     history = sorted(history)
     placed = thread(history, intermission)
     for (earlier, _), (later, direction) in pairwise(history):
@@ -104,7 +110,9 @@ def test_in_order_a_ticket_opens_exactly_after_a_longer_silence_before_a_custome
 
 
 @given(histories, intermissions, st.randoms())
-def test_a_late_message_moves_no_other_and_merges_nothing(history, intermission, random):
+def test_a_late_message_moves_no_other_and_merges_nothing(
+    history: History, intermission: timedelta, random: Random
+) -> None:
     random.shuffle(history)
     placed: dict[datetime, datetime] = {}
     for count in range(len(history) + 1):
@@ -114,7 +122,9 @@ def test_a_late_message_moves_no_other_and_merges_nothing(history, intermission,
 
 
 @given(histories, intermissions, st.randoms())
-def test_in_any_order_no_message_joins_a_ticket_from_beyond_the_limit(history, intermission, random):
+def test_in_any_order_no_message_joins_a_ticket_from_beyond_the_limit(
+    history: History, intermission: timedelta, random: Random
+) -> None:
     random.shuffle(history)
     customers = [said for said in history if said[1] == "in"]
     placed = thread(customers, intermission)
