@@ -1,4 +1,4 @@
-"""What the worker does beside its tasks."""
+"""Background jobs that the worker runs beside its tasks."""
 
 import threading
 

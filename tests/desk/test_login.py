@@ -49,7 +49,7 @@ def test_the_login_leads_to_no_other_site(client: Client, target: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_wrong_password_is_said_without_naming_which_part_was_wrong(client: Client) -> None:
+def test_a_wrong_login_does_not_say_which_part_was_wrong(client: Client) -> None:
     make_agent("alice")
     known, unknown = (text(log_in(client, name, "wrong")) for name in ("alice", "nobody"))
     assert "username and/or password" in known
@@ -78,7 +78,7 @@ def test_facebook_is_not_offered(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_an_agent_in_setup_is_told_whom_it_is_for(client: Client) -> None:
+def test_an_agent_in_setup_reads_whom_it_is_for(client: Client) -> None:
     client.force_login(make_agent("alice"))
     response = client.get("/admin/")
     assert response.status_code == 403

@@ -64,7 +64,7 @@ def test_when_everything_works_there_is_one_quiet_line(setup: Client) -> None:
     assert "From here to the first ticket" not in page
 
 
-def test_what_needs_a_hand_comes_first(setup: Client) -> None:
+def test_problems_come_first(setup: Client) -> None:
     waiting = make_page(connection="reauth_required", reauth_reason="token_expired")
     make_channel(waiting, name="Berlin")
     ending = present(make_channel(name="Hamburg").page.facebook_account)

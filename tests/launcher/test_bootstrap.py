@@ -76,7 +76,7 @@ def test_an_old_python_is_named_with_the_one_that_is_needed(tmp_path: Path, old_
     assert "Traceback" not in result.stderr
 
 
-def test_an_old_python_is_told_of_a_newer_one_on_the_machine(tmp_path: Path, old_python: Path) -> None:
+def test_an_old_python_names_a_newer_one_on_the_machine(tmp_path: Path, old_python: Path) -> None:
     script(tmp_path / "new" / "python3.11", f'exec "{sys.executable}" "$@"')
     result = bootstrap(
         old_python, tmp_path / "none", ROOT / "requirements.txt", "run", PATH=f"{tmp_path / 'new'}:{os.environ['PATH']}"
@@ -106,7 +106,7 @@ def test_no_python_at_all_is_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
-def test_a_python_without_venv_is_told_the_package_of_debian(tmp_path: Path, module: str) -> None:
+def test_a_python_without_venv_names_the_debian_package(tmp_path: Path, module: str) -> None:
     (tmp_path / f"{module}.py").write_text("raise ImportError\n")
     result = bootstrap(sys.executable, tmp_path / "none", ROOT / "requirements.txt", "run", PYTHONPATH=str(tmp_path))
     assert result.returncode == 1

@@ -113,7 +113,7 @@ time.sleep(600)
     wait_until(lambda: not alive(child))
 
 
-def test_a_wish_to_end_breaks_off_a_long_step(processes: Processes) -> None:
+def test_a_request_to_stop_interrupts_a_long_step(processes: Processes) -> None:
     processes.end_wanted.set()
     with pytest.raises(Ended):
         processes.run("migrate", python(FOREVER))

@@ -72,7 +72,7 @@ def test_debug_token_is_asked_with_the_apps_own_token(graph: responses.RequestsM
     assert params_of(request)["input_token"] == "tok"
 
 
-def test_a_living_page_token_is_told_in_full(graph: responses.RequestsMock, settings: Settings) -> None:
+def test_a_valid_page_token_is_read_in_full(graph: responses.RequestsMock, settings: Settings) -> None:
     settings.META_APP_ID = "100000000000001"
     found = info(graph)
     assert (found.type, found.user_id, found.profile_id, found.is_valid) == ("PAGE", "218471", "1010", True)
@@ -161,7 +161,7 @@ def test_me_without_an_id_is_an_error(graph: responses.RequestsMock) -> None:
         oauth.me("tok")
 
 
-def test_permissions_are_told_by_name(graph: responses.RequestsMock) -> None:
+def test_permissions_are_read_by_name(graph: responses.RequestsMock) -> None:
     rows = [{"permission": "pages_messaging", "status": "granted"}, {"permission": "x", "status": "declined"}, {"a": 1}]
     graph.get(f"{BASE}/me/permissions", json={"data": rows})
     assert oauth.permissions("tok") == {"pages_messaging": "granted", "x": "declined"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import requests
 import responses
 from django.test import Client
 
@@ -85,8 +86,9 @@ class FakeMeta:
         self.tokens[token] = person
         return token
 
-    def _answer(self, request: Any) -> tuple[int, dict[str, str], str]:
-        url = urlsplit(request.url)
+    def _answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        assert request.method is not None
+        url = urlsplit(str(request.url))
         path = url.path.removeprefix("/v26.0/")
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         self.calls.append((request.method, path))

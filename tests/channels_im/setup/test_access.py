@@ -131,7 +131,7 @@ def test_losing_the_permission_during_the_trip_stops_the_link(
 @pytest.mark.parametrize(
     "url", ["/accounts/3rdparty/", "/accounts/3rdparty/signup/", "/accounts/facebook/login/token/"]
 )
-def test_the_other_doors_of_the_login_library_are_closed(setup: Client, url: str) -> None:
+def test_the_other_pages_of_the_login_library_are_closed(setup: Client, url: str) -> None:
     assert setup.get(url).status_code == 404
     assert setup.post(url).status_code == 404
 

@@ -1,4 +1,4 @@
-"""Add Channel: what is taken, what is refused with a sentence, and what is kept of a form that was not saved."""
+"""Add Channel: what is accepted, what is refused with a sentence, and what is kept of a form that was not saved."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def test_creating_a_channel_stands_in_the_history(
         "no-name blank-name long-name no-icon empty-icon big-icon gif no-page unknown-page odd-page gone none"
     ),
 )
-def test_what_is_wrong_is_said_where_it_was_typed_and_nothing_is_saved(
+def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(
     setup: Client, departments: list[Department], berg: Page, changes: dict[str, Any], says: str
 ) -> None:
     response = setup.post(URL, form(berg, departments[0], **changes))

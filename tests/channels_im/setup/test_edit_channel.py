@@ -150,14 +150,14 @@ def test_a_deactivated_channel_is_to_be_unsubscribed(setup: Client, channel: Cha
     assert channel.page.subscription_due_at is not None
 
 
-def test_deactivating_twice_is_said_and_done_once(setup: Client, channel: Channel, administrator: User) -> None:
+def test_deactivating_twice_says_so_and_is_logged_once(setup: Client, channel: Channel, administrator: User) -> None:
     setup.post(url("deactivate", channel))
     response = setup.post(url("deactivate", channel), follow=True)
     assert "was deactivated already" in text(response)
     assert administrator.logentry_set.count() == 1
 
 
-def test_activation_offers_to_take_in_what_arrived_meanwhile(setup: Client, channel: Channel) -> None:
+def test_activation_offers_to_process_what_arrived_meanwhile(setup: Client, channel: Channel) -> None:
     setup.post(url("deactivate", channel))
     delivery = WebhookDelivery.objects.create(body=b"{}", state="parked")
     ParkedDelivery.objects.create(delivery=delivery, page=channel.page)

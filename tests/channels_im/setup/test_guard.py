@@ -1,4 +1,4 @@
-"""The guard: a login that would stop a channel is not saved before the administrator has seen which one."""
+"""A login that would stop a channel is saved only after the administrator has confirmed it."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Link Facebook: the trip to the dialog and back, what is saved of it, and every way it can end badly."""
+"""Link Facebook: the login dialog, what is saved afterwards, and every way it can fail."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a loss is told: one e-mail for all that is lost together, and words that read as a sentence."""
+"""Report lost Pages: one e-mail for all that are lost together, in readable sentences."""
 
 from datetime import timedelta
 

@@ -141,7 +141,7 @@ def test_the_health_page_tells_what_is_wrong(setup: Client, meta: FakeMeta, chan
     assert "The app was removed in the Facebook settings" in page
 
 
-def test_no_wish_is_lost_that_comes_while_a_check_runs(meta: FakeMeta, channel: Channel) -> None:
+def test_a_check_requested_while_one_runs_is_not_lost(meta: FakeMeta, channel: Channel) -> None:
     subscriptions.request_check(channel.page_id)
     claimed = present(subscriptions._claim())
     subscriptions.request_check(channel.page_id)

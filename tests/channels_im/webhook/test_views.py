@@ -55,7 +55,7 @@ def test_a_signed_delivery_is_kept_byte_for_byte_and_answered_200(client: Client
     assert kept() == [body]
 
 
-def test_the_worker_is_nudged(client: Client) -> None:
+def test_a_task_is_enqueued(client: Client) -> None:
     from django_q.models import OrmQ
 
     post_webhook(client, BODY)

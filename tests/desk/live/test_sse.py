@@ -1,4 +1,4 @@
-"""desk.live.sse without a server: what a subscriber is told, and what hearing the database survives."""
+"""desk.live.sse without a server: what a subscriber gets, and which database failures the listener survives."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable
@@ -45,7 +45,7 @@ def test_nothing_pending_ends_the_wait_so_that_a_ping_can_be_sent() -> None:
     assert run(go()) == []
 
 
-def test_a_reader_that_is_too_slow_is_told_to_read_all_again() -> None:
+def test_a_reader_that_is_too_slow_gets_sync() -> None:
     async def go() -> list[Event]:
         subscriber = Subscriber()
         for number in range(MOST_PENDING + 5):

@@ -1,4 +1,4 @@
-"""Work on conversations, messages and notes by programs: the rules of the pages, for nobody but who may see them."""
+"""Actions on conversations, messages and notes through the API follow the rules of the pages."""
 
 import json
 from collections.abc import Iterator
@@ -303,7 +303,7 @@ def test_what_the_customer_wrote_is_not_ours_to_settle(shop: Shop, alice: APICli
     assert Message.objects.get(pk=shop.message.pk).state == "received"
 
 
-def test_a_reaction_is_wished_for(shop: Shop, alice: APIClient) -> None:
+def test_a_reaction_is_requested(shop: Shop, alice: APIClient) -> None:
     assert settle(alice, shop.message, "react", emoji="❤").status_code == 200
     assert shop.message.page_reaction.emoji == "❤"
     refused = settle(alice, shop.message, "react", emoji="no emoji")
@@ -329,7 +329,7 @@ def test_a_reply_may_be_held_until_the_customer_writes(shop: Shop, alice: APICli
 
 
 # --- How often --------------------------------------------------------------------------------------------------------
-def test_who_asks_too_often_is_told_when_to_come_again(
+def test_a_throttled_client_reads_when_to_retry(
     shop: Shop, alice: APIClient, bob: APIClient, settings: Settings
 ) -> None:
     settings.DESK_API_RATE = "3/hour"

@@ -1,4 +1,4 @@
-"""A person by programs: what is noted of them, their conversation as a file, and their end with a receipt."""
+"""Contacts through the API: their details, the export of a conversation, and erasure with a receipt."""
 
 import io
 import zipfile
@@ -179,7 +179,7 @@ def test_a_deleted_channels_conversation_is_exported_too(shop: Shop, alice: APIC
     unpacked(export(alice, shop))
 
 
-def test_a_wrong_wish_is_refused_in_json(shop: Shop, alice: APIClient) -> None:
+def test_an_invalid_parameter_is_refused_in_json(shop: Shop, alice: APIClient) -> None:
     answer = export(alice, shop, notes="perhaps")
     assert (answer.status_code, list(answer.json())) == (400, ["notes"])
 

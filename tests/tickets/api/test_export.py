@@ -1,4 +1,4 @@
-"""The bytes of a file, to who may see the conversation, never as a page of ours."""
+"""Serve the bytes of a file to those who may see the conversation, never as a page of ours."""
 
 import pytest
 from django.core.files.base import ContentFile

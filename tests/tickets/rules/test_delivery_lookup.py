@@ -1,4 +1,4 @@
-"""Was it sent? Decided from what Meta still shows of the conversation."""
+"""Decide whether a reply was sent from the messages that Meta shows of the conversation."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta

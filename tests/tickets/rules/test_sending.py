@@ -1,4 +1,4 @@
-"""May this be sent, what text counts as, and how a state moves."""
+"""Rules of sending: what may be sent, how text is counted, and how a state moves."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -115,7 +115,7 @@ def test_cleaning_twice_is_cleaning_once(text: str) -> None:
 
 
 @given(st.permutations(["sent", "delivered", "read", "sent", "delivered"]))
-def test_news_in_any_order_end_in_the_same_state(news: list[str]) -> None:
+def test_receipts_in_any_order_end_in_the_same_state(news: list[str]) -> None:
     state = "sending"
     for seen in news:
         state = forward(state, seen)

@@ -50,7 +50,7 @@ def test_a_late_message_far_from_both_opens_its_own_ticket() -> None:
     assert place_customer(NOON, before(HOUR + MS), after(HOUR + MS), HOUR) == OPEN
 
 
-def test_an_answer_joins_what_was_said_before_however_long_ago() -> None:
+def test_a_reply_joins_the_message_before_it_however_long_ago() -> None:
     assert place_reply(NOON, before(timedelta(days=6)), None, HOUR) == Join("earlier")
 
 

@@ -1,4 +1,4 @@
-"""The seed's two tables of media, row by row, each with a real file of that type and through whole requests.
+"""The two tables of media, row by row, each with a real file of that type and through whole requests.
 
 Incoming: Meta's webhook, the worker's fetch from a content host, the card in the thread. Outgoing: the composer's form.
 """
@@ -332,7 +332,7 @@ def test_outgoing_wrong_bytes_are_refused_with_what_may_be_sent(send: Callable[.
 def test_outgoing_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not(
     alice: User, conversation: Conversation, row: Row
 ) -> None:
-    def padded(size: int) -> File[bytes]:
+    def padded(size: int) -> "File[bytes]":
         file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the test
         file.write(row.data)
         file.truncate(size)

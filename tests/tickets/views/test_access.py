@@ -86,8 +86,6 @@ def test_the_facts_are_read_in_a_constant_number_of_queries(
 
 
 @pytest.mark.parametrize("payload", [{}, {"conversation": 1}, {"department": None, "channel": None}])
-def test_an_event_without_ids_is_told_to_nobody_but_those_who_see_all(
-    desk: world.Desk, payload: dict[str, Any]
-) -> None:
+def test_an_event_without_ids_reaches_only_those_who_see_all(desk: world.Desk, payload: dict[str, Any]) -> None:
     assert not access.visible(access.facts_for(desk.alice), payload)
     assert access.visible(access.facts_for(desk.root), payload)

@@ -146,7 +146,7 @@ def test_a_deleted_channels_conversations_stay_as_they_are(
 
 
 @pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL notifies and keeps no rows")
-def test_open_pages_are_told_of_each_action(alice: Client, conversation: Conversation) -> None:
+def test_open_pages_are_notified_of_each_action(alice: Client, conversation: Conversation) -> None:
     for action in ("take", "close", "reopen", "block", "unblock"):
         LiveEvent.objects.all().delete()
         act(alice, conversation, action)
@@ -157,7 +157,7 @@ def test_open_pages_are_told_of_each_action(alice: Client, conversation: Convers
 @pytest.mark.parametrize(
     ("before", "action"), [("assigned", "take"), ("assigned", "transfer"), ("in Support", "transfer")]
 )
-def test_who_loses_a_conversation_is_told_and_does_not_see_it_any_more(
+def test_who_loses_a_conversation_is_notified_and_no_longer_sees_it(
     alice: Client, conversation: Conversation, desk: world.Desk, before: str, action: str
 ) -> None:
     if before == "assigned":

@@ -1,4 +1,4 @@
-"""Work on many conversations at once: each by its own rules, and an honest sentence about the whole."""
+"""Bulk actions: each conversation by its own rules, and one sentence about the result."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Two agents answer the same customer: whoever did not see the other's answer is asked before theirs goes out."""
+"""Two agents answer the same customer: the one who did not see the other's answer must confirm before sending."""
 
 import re
 import threading

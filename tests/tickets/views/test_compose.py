@@ -207,7 +207,7 @@ def test_a_stale_page_cannot_send_and_a_fresh_one_says_why(
     assert "data-gated" in html
 
 
-def test_a_stale_page_whose_conversation_went_to_others_is_told_so(
+def test_a_stale_page_says_that_the_conversation_went_to_others(
     alice: Client, conversation: Conversation, desk: world.Desk
 ) -> None:
     """The conversation was alice's by assignment in bob's channel; then it was transferred away."""
@@ -405,7 +405,7 @@ def test_an_unknown_choice_or_a_customers_message_is_not_found(alice: Client, co
         assert response.status_code == 404
 
 
-def test_looking_marks_read_up_to_what_was_seen(alice: Client, conversation: Conversation) -> None:
+def test_reading_marks_read_up_to_what_was_seen(alice: Client, conversation: Conversation) -> None:
     seen = conversation.messages.get()
     conversation.unread_count = 2
     conversation.save()

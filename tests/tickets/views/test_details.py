@@ -1,4 +1,4 @@
-"""The details strip: who the person is, their tickets and files, where they came from, what agents note."""
+"""The details strip: the contact, their tickets and files, where they came from, and the agents' notes."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""A conversation as a ZIP: everything that was said, readable without Desk, and nothing in it that runs."""
+"""Export a conversation as a ZIP: every message, readable without Desk, and nothing in it that runs."""
 
 import io
 import tracemalloc
@@ -59,7 +59,7 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-def test_everything_that_was_said_is_on_the_page(desk: world.Desk, alice: Client, conversation: Conversation) -> None:
+def test_every_message_is_on_the_page(desk: world.Desk, alice: Client, conversation: Conversation) -> None:
     first = world.say(conversation, "Is it open?", mid="m_1", edited_at=NOON + MINUTE)
     first.reactions = [{"by": "customer", "emoji": "👍", "at": NOON.isoformat()}]
     first.save()
@@ -166,7 +166,7 @@ def test_the_page_needs_nothing_from_elsewhere(alice: Client, conversation: Conv
         assert not address.startswith(("http", "//", "/")), (tag, attributes)
 
 
-def test_a_file_that_is_missing_in_the_storage_is_told_and_stops_nothing(
+def test_a_file_that_is_missing_in_the_storage_is_reported_and_stops_nothing(
     alice: Client, conversation: Conversation
 ) -> None:
     lost = world.attach(world.say(conversation, ""), "lost.png")

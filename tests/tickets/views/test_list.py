@@ -158,7 +158,7 @@ def test_the_filter_offers_every_department_also_beside_an_open_conversation(ali
     assert re.findall(r">(\w+)</option>", chosen) == ["Sales", "Support"]
 
 
-def test_an_open_page_is_told_the_rows_that_belong_to_its_list_only(
+def test_an_open_page_gets_only_rows_of_its_list(
     alice: Client, desk: world.Desk, kinds: dict[str, Conversation]
 ) -> None:
     hidden = world.make_conversation(desk.service)
@@ -229,7 +229,7 @@ def test_the_list_needs_as_many_queries_with_60_conversations_as_with_2(alice: C
     assert few <= 14
 
 
-def test_an_agent_without_a_channel_is_told_what_to_do(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
+def test_an_agent_without_a_channel_reads_what_to_do(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
     assert "You are not associated with a channel yet" in as_user(desk.charlie).get("/inbox/").content.decode()
 
 
@@ -239,7 +239,7 @@ def test_the_channels_of_others_are_not_named(alice: Client, desk: world.Desk) -
     assert "Service" not in html
 
 
-def test_the_front_door_leads_agents_to_the_inbox_and_administrators_to_setup(
+def test_the_home_page_leads_agents_to_the_inbox_and_administrators_to_setup(
     desk: world.Desk, as_user: Callable[[User], Client]
 ) -> None:
     assert as_user(desk.alice).get("/")["Location"] == "/inbox/"

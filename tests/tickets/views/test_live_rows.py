@@ -1,4 +1,4 @@
-"""What open pages are handed: the same as the list itself would show to each reader, and nothing else."""
+"""Rows pushed to open pages are the same as the list would show to each reader."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -189,7 +189,7 @@ def test_times_are_in_the_zone_of_each_page(desk: world.Desk) -> None:
         ({"unread_count": 0}, False),
     ],
 )
-def test_news_are_what_waits_for_the_reader_or_for_nobody(
+def test_notifications_are_of_what_waits_for_the_reader_or_for_nobody(
     desk: world.Desk, fields: dict[str, Any], is_news: bool
 ) -> None:
     fields = {name: getattr(desk, value) if name == "assignee" else value for name, value in fields.items()}
@@ -203,7 +203,7 @@ def test_news_are_what_waits_for_the_reader_or_for_nobody(
         assert told["is_mine"] == ("assignee" in fields)
 
 
-def test_a_blocked_person_makes_no_news(desk: world.Desk) -> None:
+def test_a_blocked_contact_causes_no_notification(desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop, unread_count=1)
     world.say(conversation)
     conversation.contact.blocked_at = world.NOON

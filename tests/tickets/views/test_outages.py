@@ -1,4 +1,4 @@
-"""When the Page's connection was lost and came back stands in the thread, between what was written."""
+"""The thread shows between its messages when the Page's connection was lost and restored."""
 
 import re
 from collections.abc import Callable
@@ -92,7 +92,7 @@ def test_each_line_stands_once_however_the_thread_is_read(alice: Client, desk: w
     assert found[found.index(LOST) - 1] == "m7"
 
 
-def test_what_happened_before_the_conversation_or_to_another_page_is_not_told(alice: Client, desk: world.Desk) -> None:
+def test_what_happened_before_the_conversation_or_to_another_page_is_not_shown(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     world.say(conversation, "m0")
     lose(conversation.channel.page, world.NOON - 2 * HOUR)
@@ -111,7 +111,7 @@ def test_a_line_on_another_day_has_its_day_above_it(alice: Client, desk: world.D
     assert html.index("m0</") < html.index(f'data-key="day-{day}"') < html.index(LOST)
 
 
-def test_of_an_erased_person_nothing_more_is_told(alice: Client, desk: world.Desk) -> None:
+def test_nothing_is_shown_of_an_erased_contact(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     world.say(conversation, "", kind="event", card={"kind": "erased", "title": "Erased"})
     conversation.contact.erased_at = world.NOON

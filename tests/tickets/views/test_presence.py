@@ -1,4 +1,4 @@
-"""Who looks at a conversation, who types, who is online, what came in, whom the command bar finds."""
+"""Viewers, typing, presence, notifications and the command bar."""
 
 import re
 from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_typing_is_seen_until_it_ends(alice: Client, bob: Client, conversation: 
     assert seen_by(alice, conversation) == "Bob is looking too"
 
 
-def test_who_is_not_heard_of_is_forgotten_and_typing_sooner(
+def test_a_viewer_without_heartbeats_expires_and_typing_sooner(
     alice: Client, bob: Client, conversation: Conversation
 ) -> None:
     look(bob, conversation, typing="yes")
@@ -140,7 +140,7 @@ def test_a_page_without_a_key_is_refused(alice: Client, conversation: Conversati
     assert not Viewer.objects.exists()
 
 
-def test_an_onlooker_who_lost_the_conversation_is_told_nothing(
+def test_a_viewer_who_lost_the_conversation_gets_nothing(
     alice: Client, bob: Client, desk: world.Desk, conversation: Conversation
 ) -> None:
     look(alice, conversation)
@@ -149,7 +149,7 @@ def test_an_onlooker_who_lost_the_conversation_is_told_nothing(
 
 
 @keeps_rows
-def test_pages_are_told_of_changes_and_not_of_heartbeats(
+def test_pages_are_notified_of_changes_and_not_of_heartbeats(
     bob: Client, desk: world.Desk, conversation: Conversation
 ) -> None:
     look(bob, conversation)
@@ -169,14 +169,16 @@ def test_pages_are_told_of_changes_and_not_of_heartbeats(
 
 
 @keeps_rows
-def test_only_who_may_see_the_conversation_is_told(bob: Client, desk: world.Desk, conversation: Conversation) -> None:
+def test_only_those_who_may_see_the_conversation_are_notified(
+    bob: Client, desk: world.Desk, conversation: Conversation
+) -> None:
     look(bob, conversation)
     event = LiveEvent.objects.get(payload__kind="presence").payload
     assert access.visible(access.facts_for(desk.alice), event)
     assert not access.visible(access.facts_for(desk.charlie), event)
 
 
-def test_a_heartbeat_costs_the_same_with_many_looking(
+def test_a_heartbeat_costs_the_same_with_many_viewers(
     alice: Client,
     desk: world.Desk,
     as_user: Callable[[User], Client],
@@ -204,7 +206,7 @@ def test_the_picker_shows_who_is_online_first(
 
 
 @keeps_rows
-def test_colleagues_are_told_of_a_changed_presence_once(bob: Client, desk: world.Desk) -> None:
+def test_colleagues_are_notified_of_a_changed_presence_once(bob: Client, desk: world.Desk) -> None:
     for presence in ("away", "away", "on the moon"):
         bob.post("/inbox/me/", {"presence": presence}, headers=HX)
     [event] = LiveEvent.objects.values_list("payload", flat=True)

@@ -75,7 +75,7 @@ def test_anything_else_is_refused_with_a_sentence(alice: Client, conversation: C
     assert "one emoji" in response.content.decode()
 
 
-def test_a_stale_page_is_told_why(alice: Client, conversation: Conversation) -> None:
+def test_a_stale_page_says_why(alice: Client, conversation: Conversation) -> None:
     conversation.last_customer_message_at = timezone.now() - timedelta(days=8)
     conversation.save()
     response = react(alice, conversation.messages.get(), emoji="👍")
@@ -99,7 +99,7 @@ def test_others_can_neither_react_nor_be_seen_typing(
     assert not SenderAction.objects.exists()
 
 
-def test_typing_and_looking_leave_a_signal_where_the_channel_says_so(
+def test_typing_and_reading_create_sender_actions_where_the_channel_allows_them(
     alice: Client, conversation: Conversation, desk: world.Desk
 ) -> None:
     for channel_says_so in (True, False):

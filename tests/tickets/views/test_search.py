@@ -82,7 +82,7 @@ def test_a_conversation_is_found_by_its_words(alice: Client, desk: world.Desk, t
     "typed",
     ["arcel", "parcels", "parcel tom", "parcel AND", "NOT parcel", "NEAR(parcel where)", "x" * 5000, "text:parcel"],
 )
-def test_what_is_not_said_is_not_found(alice: Client, desk: world.Desk, typed: str) -> None:
+def test_words_that_occur_nowhere_find_nothing(alice: Client, desk: world.Desk, typed: str) -> None:
     world.say(world.make_conversation(desk.shop, "Zoë Ünsal"), "Where is my parcel?")
     world.make_conversation(desk.shop, "Tom Becker")
     assert found(alice, typed) == []

@@ -201,7 +201,7 @@ def test_reactions_of_an_odd_shape_break_nothing(
     page(alice, conversation)
 
 
-def test_a_reply_from_elsewhere_is_said_to_be(alice: Client, conversation: Conversation) -> None:
+def test_a_reply_from_elsewhere_is_marked(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "From the Page", direction="out", source="page_inbox", state="read")
     assert "Answered in Page inbox" in page(alice, conversation)
 

@@ -1,4 +1,4 @@
-"""The list says in which conversations a reply did not go out, for as long as that is so: asked for, and pushed."""
+"""The list marks conversations with a reply that was not delivered, both when loaded and when pushed."""
 
 import re
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def test_each_way_not_to_go_out_has_its_mark(
     assert marks() == [shown]
 
 
-def test_the_worst_is_said_and_only_that(
+def test_only_the_worst_state_is_shown(
     desk: world.Desk, conversation: Conversation, marks: Callable[[], list[tuple[str, str]]]
 ) -> None:
     ours(desk, conversation, "held", waits_for_customer=True)

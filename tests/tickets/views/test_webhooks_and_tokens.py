@@ -1,4 +1,4 @@
-"""Setup for programs: API tokens and event subscriptions; secrets are shown once, everything is kept in history."""
+"""Setup of API tokens and webhooks: secrets are shown once, every change is in the history."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from rest_framework.authtoken.models import Token
 
 from desk.models import User
 from tests import factories
+from tests.http import Response
 from tests.matching import search
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.services.webhooks import subscriptions
@@ -53,7 +54,7 @@ def staff(*codenames: str) -> User:
     return user
 
 
-def text(response: Any) -> str:
+def text(response: Response) -> str:
     return response.content.decode()
 
 
@@ -93,7 +94,7 @@ def test_a_subscription_is_added_and_its_secret_shown_once(setup: Client) -> Non
         ({"events": ["no.such"]}, "no.such"),
     ],
 )
-def test_what_makes_no_sense_is_said_where_it_was_typed(
+def test_an_error_is_shown_beside_its_field(
     setup: Client, crm: EventSubscription, fields: dict[str, Any], sentence: str
 ) -> None:
     for address in (f"{EVENTS}add/", f"{EVENTS}{crm.pk}/"):
@@ -136,7 +137,7 @@ def test_a_test_event_waits_and_is_shown(setup: Client, crm: EventSubscription) 
     assert str(row.event_id) in text(answer)
 
 
-def test_what_it_was_told_is_listed_by_state_and_sent_again(setup: Client, crm: EventSubscription) -> None:
+def test_webhook_events_are_listed_by_state_and_resent(setup: Client, crm: EventSubscription) -> None:
     failed = told(crm, state="failed", reason="The address answered 500.", status=500, attempts=9)
     told(crm, state="delivered")
     page = text(setup.get(f"{EVENTS}{crm.pk}/?state=failed"))
@@ -178,7 +179,7 @@ def test_who_may_not_see_all_conversations_reads_no_content(crm: EventSubscripti
     assert "only who may see all conversations" in page
 
 
-def test_each_door_asks_for_its_permission(crm: EventSubscription) -> None:
+def test_each_page_asks_for_its_permission(crm: EventSubscription) -> None:
     row = told(crm, state="failed")
     one = f"{EVENTS}{crm.pk}/"
     gets = [EVENTS, one, f"{EVENTS}deliveries/{row.pk}/"]

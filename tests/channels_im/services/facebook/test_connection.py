@@ -1,4 +1,4 @@
-"""A Page's connection: lost once, told once, healed by a login."""
+"""A Page's connection: a loss is recorded and reported once, and a login ends it."""
 
 import smtplib
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def test_a_lost_connection_has_a_reason_a_time_and_who_noticed(page: Page) -> No
     assert (page.reauth_reason, page.reauth_since, page.reauth_detected_by) == ("password_changed", NOON, "check")
 
 
-def test_losing_it_again_is_no_news(page: Page, clock: Traveller) -> None:
+def test_a_second_loss_changes_nothing(page: Page, clock: Traveller) -> None:
     lose(page)
     clock.shift(60)
 
@@ -138,7 +138,7 @@ def test_a_name_with_a_line_break_makes_no_second_header(page: Page, admin: User
     assert "\n" not in mail.outbox[0].subject
 
 
-def test_only_active_administrators_with_an_address_are_told(page: Page, admin: User) -> None:
+def test_only_active_administrators_with_an_address_are_notified(page: Page, admin: User) -> None:
     make_user("staff", is_staff=True, email="staff@example.org")
     make_user("gone", is_staff=True, is_active=False, email="gone@example.org")
     make_user("agent", email="agent@example.org")
@@ -156,7 +156,7 @@ def test_without_any_address_nothing_is_due_for_ever(page: Page) -> None:
     assert not connection.mail_is_due()
 
 
-def test_the_next_incident_is_told_again(page: Page, admin: User) -> None:
+def test_the_next_loss_is_reported_again(page: Page, admin: User) -> None:
     lose(page)
     connection.mail_administrators()
     connection.mark_connected(page)
@@ -169,7 +169,7 @@ def test_the_next_incident_is_told_again(page: Page, admin: User) -> None:
 def test_a_mail_server_that_refuses_is_asked_again_a_few_minutes_later(
     page: Page, admin: User, clock: Traveller, settings: Settings
 ) -> None:
-    settings.EMAIL_BACKEND = "tests.channels_im.services.test_connection.RefusingBackend"
+    settings.EMAIL_BACKEND = "tests.channels_im.services.facebook.test_connection.RefusingBackend"
     lose(page)
     assert connection.mail_administrators() == 0
     assert not connection.mail_is_due()
@@ -213,7 +213,7 @@ def test_other_trouble_stays(page: Page) -> None:
     assert list(page.trouble) == ["app_misconfigured"]
 
 
-def test_a_page_without_a_channel_can_be_lost_and_told_too(admin: User) -> None:
+def test_the_loss_of_a_page_without_a_channel_is_reported_too(admin: User) -> None:
     lose(make_page(name="Lonely"))
     connection.mail_administrators()
 

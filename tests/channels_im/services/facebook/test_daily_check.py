@@ -1,4 +1,4 @@
-"""The daily check where the sandbox has no words for it: odd answers, races, and who is asked."""
+"""The daily check in cases that the sandbox cannot play: odd answers, races, and which Pages are checked."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -216,7 +216,7 @@ def test_a_later_end_takes_the_warnings_back(account: FacebookAccount) -> None:
     assert account.last_warned_days is None
 
 
-def test_an_end_that_stays_near_keeps_what_was_told(account: FacebookAccount) -> None:
+def test_an_expiry_that_stays_close_keeps_the_last_warning(account: FacebookAccount) -> None:
     ask(account, {"data": token(type="USER", expires_at=int((NOON + timedelta(days=2)).timestamp()))})
     assert account.last_warned_days == 7
 

@@ -1,4 +1,4 @@
-"""How a lost access is noticed, against the sandbox as a real process: by the daily check and by a reply."""
+"""Detect lost access by the daily check and by a reply, against the sandbox as a real process."""
 
 from collections.abc import Callable
 from typing import Any
@@ -133,7 +133,7 @@ def test_a_page_that_is_unticked_in_a_login_here_is_called_so(
 
 
 @pytest.mark.parametrize(("action", "target", "reason", "both"), [CAUSES[0], CAUSES[3], CAUSES[4], CAUSES[5]])
-def test_administrators_are_told_once_however_often_it_is_found(
+def test_administrators_are_notified_once_however_often_the_loss_is_found(
     sandbox: SandboxProcess,
     bikes: Channel,
     bakery: Channel,

@@ -94,7 +94,7 @@ def texts(fb_page: Page, *names: str) -> dict[str, Any]:
 
 
 # --- One that fails does not stop its neighbours ----------------------------------------------------------------------
-def test_neighbours_of_a_failing_event_are_taken_in_and_it_is_kept_with_the_traceback(
+def test_neighbours_of_a_failing_event_are_processed_and_it_is_kept_with_its_traceback(
     client: Client, fb_page: Page, desk: Desk
 ) -> None:
     desk.orders["b"] = fail

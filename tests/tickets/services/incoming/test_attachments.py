@@ -80,7 +80,7 @@ def test_a_file_is_stored_under_a_name_of_our_own_and_shown_under_its_own(client
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL tells by NOTIFY, which leaves no row")
-def test_an_open_page_is_told_when_the_file_is_there(client: Client, host: Hosts) -> None:
+def test_an_open_page_is_notified_when_the_file_is_stored(client: Client, host: Hosts) -> None:
     receive(client, host() + "/bill.pdf")
     assert [event.payload["kind"] for event in LiveEvent.objects.all()] == ["conversation"]
 

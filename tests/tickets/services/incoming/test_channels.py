@@ -34,7 +34,7 @@ def test_a_page_whose_channel_was_deleted_is_ignored(client: Client, fb_page: Pa
     assert states() == ["ignored"]
 
 
-def test_while_the_channel_is_off_deliveries_are_parked_and_taken_in_later(
+def test_while_the_channel_is_off_deliveries_are_parked_and_processed_later(
     client: Client, fb_page: Page, channel: Channel
 ) -> None:
     from channels_im.services.journal import store

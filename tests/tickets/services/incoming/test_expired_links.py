@@ -1,4 +1,4 @@
-"""Meta's links to files die: a fresh one is asked for, a few times, and then by a person."""
+"""Expired links to files: a fresh one is requested a few times, then an agent can try again."""
 
 import socket
 from collections.abc import Iterator

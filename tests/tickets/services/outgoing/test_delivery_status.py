@@ -1,4 +1,4 @@
-"""A call without an answer: settled by its echo or by a look at the conversation, and only then sent again."""
+"""A call without an answer is settled by its echo or by a lookup in the conversation before it is sent again."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -238,7 +238,7 @@ def test_an_unknown_message_of_the_page_proves_nothing(
     assert len(graph.calls) == 1
 
 
-def test_when_too_much_was_said_since_the_agent_decides(
+def test_after_too_many_newer_messages_the_agent_decides(
     graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller, conversation: Conversation
 ) -> None:
     graph.never_answer(accepted=False)
@@ -299,7 +299,7 @@ def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(
     assert message.retry_after is None
 
 
-def test_a_dead_token_found_while_looking_marks_the_page(
+def test_an_invalid_token_found_during_the_lookup_marks_the_page(
     graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
 ) -> None:
     graph.never_answer(accepted=True)
@@ -315,7 +315,7 @@ def test_a_dead_token_found_while_looking_marks_the_page(
     assert drained(message).state == "sent"
 
 
-def test_what_is_never_taken_in_ten_tries_fails(
+def test_a_reply_that_is_never_accepted_fails_after_ten_tries(
     graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
 ) -> None:
     message = queue()

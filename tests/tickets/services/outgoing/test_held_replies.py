@@ -1,4 +1,4 @@
-"""Replies held until the customer writes: what lets them out, what does not, and never twice."""
+"""Replies held until the customer writes: what releases them, what does not, and that none is sent twice."""
 
 import random
 from collections.abc import Callable
@@ -218,7 +218,7 @@ def test_it_goes_out_at_once_when_the_customer_wrote_while_it_was_asked(
     assert drained(message).state == "sent"
 
 
-def test_what_is_wrong_with_the_message_itself_is_said_at_once(
+def test_an_error_in_the_message_itself_is_reported_at_once(
     hold: Callable[..., Message], conversation: Conversation
 ) -> None:
     with pytest.raises(replies.ReplyError) as refused:
@@ -245,7 +245,7 @@ def test_the_same_key_holds_once(hold: Callable[..., Message]) -> None:
     assert hold(client_key="k").pk == hold(client_key="k").pk
 
 
-def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(
+def test_a_reply_that_missed_the_window_can_be_held_until_the_customer_writes(
     graph: FakeGraph,
     alice: User,
     queue: Callable[..., Message],
@@ -263,7 +263,7 @@ def test_a_reply_that_waited_past_the_window_is_told_to_wait_for_the_customer(
     assert drained(message).state == "sent"
 
 
-def test_nothing_is_told_to_wait_when_it_can_be_sent(
+def test_a_reply_that_can_be_sent_cannot_be_held(
     alice: User, conversation: Conversation, clock: time_machine.Traveller
 ) -> None:
     message = answer(conversation, "Held", state="held")

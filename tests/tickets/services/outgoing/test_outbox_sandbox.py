@@ -224,7 +224,7 @@ def drain_elsewhere() -> None:
         connection.close()
 
 
-def test_reactions_typing_and_looking_reach_the_customer(
+def test_reactions_typing_and_seen_reach_the_customer(
     sandbox: SandboxProcess, queue: Callable[..., list[Message]], conversation: Conversation
 ) -> None:
     def shown() -> tuple[dict[str, str], bool, bool]:

@@ -1,4 +1,4 @@
-"""Queueing replies, and what an agent may do with one that did not simply go out."""
+"""Queue replies: what is stored, what is refused, and that the same request twice is one reply."""
 
 import io
 import threading
@@ -135,7 +135,7 @@ def test_an_unassigned_conversation_stays_unassigned(alice: User, conversation: 
     assert conversation.assignee is None
 
 
-def test_the_worker_is_nudged(alice: User, conversation: Conversation) -> None:
+def test_a_task_is_enqueued(alice: User, conversation: Conversation) -> None:
     replies.queue_reply(alice, conversation, text="Yes")
 
     assert OrmQ.objects.exists()

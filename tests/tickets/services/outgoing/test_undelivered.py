@@ -1,4 +1,4 @@
-"""What an agent may do with a reply that did not simply go out."""
+"""What an agent can do with a reply that was held, failed or is unsure."""
 
 import threading
 from collections.abc import Callable
@@ -199,7 +199,7 @@ def test_silence_cuts_it_off_from_nothing(
     assert send(alice, late).ticket == conversation.messages.get(direction="in").ticket
 
 
-def test_parts_let_out_one_by_one_stand_in_the_order_in_which_they_go_out(
+def test_parts_released_one_by_one_appear_in_the_order_in_which_they_are_sent(
     graph: FakeGraph, alice: User, conversation: Conversation, clock: time_machine.Traveller
 ) -> None:
     text, file = replies.queue_reply(alice, conversation, text="Look", files=[SimpleUploadedFile("a.png", png())])
@@ -241,7 +241,7 @@ def test_a_ticket_that_it_alone_had_opened_goes_when_it_leaves(alice: User, chan
     assert conversation.current_ticket_id == again.ticket_id
 
 
-def test_where_nothing_was_said_yet_it_keeps_its_ticket(alice: User, channel: Channel) -> None:
+def test_in_a_conversation_without_other_messages_it_keeps_its_ticket(alice: User, channel: Channel) -> None:
     conversation = make_conversation(channel)
     late = answer(conversation, "Welcome", NOON + MINUTE, "failed", author=alice)
     alone = late.ticket

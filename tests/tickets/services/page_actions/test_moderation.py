@@ -1,4 +1,4 @@
-"""Blocks told to Meta: what was called, what is shown, and who has the last word when two wishes or workers meet."""
+"""Send blocks to Meta: which calls are made, what is shown, and which action wins when two meet."""
 
 import json
 import re
@@ -28,16 +28,16 @@ MODERATE = re.compile(r"https://graph\.facebook\.com/v[\d.]+/(\d+)/moderate_conv
 
 
 class Meta:
-    """Takes what it is told; `plan` holds other answers, exceptions, and what somebody does meanwhile."""
+    """Accepts each call; `plan` holds other answers, exceptions, and what somebody does meanwhile."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
-        self.told: list[tuple[str, str]] = []
+        self.actions: list[tuple[str, str]] = []
         self.plan: list[Any] = []
         mock.add_callback(responses.POST, MODERATE, self.answer)
 
     def answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
         body = json.loads(request.body or b"")
-        self.told.append((body["user_ids"][0]["id"], body["actions"][0].lower()))
+        self.actions.append((body["user_ids"][0]["id"], body["actions"][0].lower()))
         step = self.plan.pop(0) if self.plan else None
         if callable(step):
             step = step()
@@ -46,7 +46,7 @@ class Meta:
         return step or (200, {}, '{"success": true}')
 
     def words(self) -> list[str]:
-        return [action.removesuffix("_user") for _psid, action in self.told]
+        return [action.removesuffix("_user") for _psid, action in self.actions]
 
 
 @pytest.fixture
@@ -74,23 +74,21 @@ def later(**delta: Any) -> None:
     Moderation.objects.update(due_at=timezone.now() - timedelta(**delta))
 
 
-def test_a_block_is_told_by_the_worker_and_not_by_the_request(
+def test_a_block_is_sent_by_the_worker_and_not_by_the_request(
     meta: Meta, alice: User, conversation: Conversation
 ) -> None:
     actions.block(alice, conversation)
-    assert meta.told == []
+    assert meta.actions == []
     assert row().state == "waiting"
     assert "blocks" in sweeper.enqueue_due()  # whatever became of the nudge
 
     assert moderation.send_blocks() == 1
-    assert meta.told == [(conversation.contact.psid, "block_user")]
+    assert meta.actions == [(conversation.contact.psid, "block_user")]
     assert (row().state, row().meta_blocks, row().due_at) == ("told", True, None)
     assert not moderation.is_due()
 
 
-def test_an_unblock_is_told_too_and_doing_either_twice_tells_once(
-    meta: Meta, alice: User, conversation: Conversation
-) -> None:
+def test_an_unblock_is_sent_too_and_each_is_sent_once(meta: Meta, alice: User, conversation: Conversation) -> None:
     for act in (actions.block, actions.block, actions.unblock, actions.unblock):
         act(alice, conversation)
         moderation.send_blocks()
@@ -98,9 +96,7 @@ def test_an_unblock_is_told_too_and_doing_either_twice_tells_once(
     assert row().state == "told"
 
 
-def test_a_block_taken_back_before_meta_heard_of_it_is_not_told_at_all(
-    meta: Meta, alice: User, conversation: Conversation
-) -> None:
+def test_a_block_undone_before_it_was_sent_is_not_sent(meta: Meta, alice: User, conversation: Conversation) -> None:
     actions.block(alice, conversation)
     actions.unblock(alice, conversation)
     assert moderation.send_blocks() == 0
@@ -109,7 +105,7 @@ def test_a_block_taken_back_before_meta_heard_of_it_is_not_told_at_all(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("answer", ["taken", "time-out", "refused"])
-def test_the_last_wish_is_what_meta_hears_last_also_when_it_came_during_a_call(
+def test_the_last_action_is_sent_last_even_when_it_came_during_a_call(
     meta: Meta, alice: User, conversation: Conversation, answer: str
 ) -> None:
     seen_by_another_worker = []
@@ -175,7 +171,7 @@ def test_without_the_permission_the_block_holds_in_desk_and_the_page_goes_on(
     assert moderation.send_blocks() == 0
 
 
-def test_a_dead_token_marks_the_page_and_the_wish_waits_for_the_new_one(
+def test_an_invalid_token_marks_the_page_and_the_block_waits_for_the_new_one(
     meta: Meta, alice: User, conversation: Conversation
 ) -> None:
     meta.plan = [error_answer(190, 463)]

@@ -1,4 +1,4 @@
-"""The Page's reactions: wished for by an agent, sent by the worker, the last wish wins."""
+"""The Page's reactions: an agent chooses one, the worker sends it, the last one wins."""
 
 from datetime import timedelta
 
@@ -59,7 +59,7 @@ def test_it_is_changed_and_taken_back(graph: FakeGraph, alice: User, message: Me
     assert "reaction" not in graph.actions[-1]["payload"]
 
 
-def test_wishes_that_cancel_out_before_they_are_sent_tell_meta_nothing(
+def test_reactions_that_cancel_out_before_they_are_sent_make_no_call(
     graph: FakeGraph, alice: User, message: Message
 ) -> None:
     reactions.react(alice, message, "👍")
@@ -68,7 +68,7 @@ def test_wishes_that_cancel_out_before_they_are_sent_tell_meta_nothing(
     assert not PageReaction.objects.exists()
 
 
-def test_only_the_last_of_several_wishes_is_sent(graph: FakeGraph, alice: User, message: Message) -> None:
+def test_only_the_last_of_several_reactions_is_sent(graph: FakeGraph, alice: User, message: Message) -> None:
     for emoji in ("👍", "❤", "😂"):
         reactions.react(alice, message, emoji)
     reactions.send_reactions()
@@ -76,9 +76,7 @@ def test_only_the_last_of_several_wishes_is_sent(graph: FakeGraph, alice: User, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_wish_made_while_a_call_is_under_way_is_told_after_it(
-    graph: FakeGraph, alice: User, message: Message
-) -> None:
+def test_a_reaction_chosen_during_a_call_is_sent_after_it(graph: FakeGraph, alice: User, message: Message) -> None:
     reactions.react(alice, message, "👍")
     graph.meanwhile(lambda: reactions.react(alice, Message.objects.get(pk=message.pk), "❤"))
     reactions.send_reactions()

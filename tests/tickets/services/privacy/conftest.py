@@ -1,4 +1,4 @@
-"""Everything that can be known of a person, and who may erase them."""
+"""A contact with every kind of stored data, and who may erase them."""
 
 import pytest
 from django.core.files.base import ContentFile

@@ -1,4 +1,4 @@
-"""The person who is erased in these tests, and what to look for afterwards."""
+"""The contact who is erased in these tests, and what to search for afterwards."""
 
 from datetime import timedelta
 from typing import Any

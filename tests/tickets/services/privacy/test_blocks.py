@@ -1,4 +1,4 @@
-"""A person who is blocked and erased: the block at Facebook stays, and the page before and the receipt say so."""
+"""Erase a blocked contact: the block at Meta stays, and both the page and the receipt say so."""
 
 import json
 import re
@@ -26,17 +26,17 @@ NEVER_TOLD = "Facebook has not been told of it"
 
 
 class Meta:
-    """Takes what it is told; `told` holds the actions, `answers` what it raises instead."""
+    """Accepts each call; `actions` holds what was asked, `answers` what is raised instead."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
-        self.told: list[str] = []
+        self.actions: list[str] = []
         self.answers: list[Exception] = []
         mock.add_callback(responses.POST, MODERATE, self.answer)
 
     def answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
         body = json.loads(request.body or b"")
         assert body["user_ids"] == [{"id": PSID}]
-        self.told.append(body["actions"][0])
+        self.actions.append(body["actions"][0])
         if self.answers:
             raise self.answers.pop(0)
         return 200, {}, '{"success": true}'
@@ -67,13 +67,13 @@ def receipt_of(setup: Client, conversation: Conversation) -> str:
     return line[0] if line else ""
 
 
-def test_a_block_that_meta_was_told_of_stays(setup: Client, conversation: Conversation, meta: Meta) -> None:
+def test_a_block_that_was_sent_to_meta_stays(setup: Client, conversation: Conversation, meta: Meta) -> None:
     tasks.tell_blocks()
     assert STAYS in asked(setup, conversation)
     assert "stays: this person cannot write to the Page" in receipt_of(setup, conversation)
     assert Erasure.objects.get().meta_blocks is True
     tasks.tell_blocks()
-    assert meta.told == ["BLOCK_USER"]
+    assert meta.actions == ["BLOCK_USER"]
 
 
 def test_whoever_is_unblocked_first_is_erased_without_one(
@@ -85,10 +85,10 @@ def test_whoever_is_unblocked_first_is_erased_without_one(
     page = asked(setup, conversation)
     assert not [words for words in (STAYS, PERHAPS, NEVER_TOLD) if words in page]
     assert receipt_of(setup, conversation) == ""
-    assert meta.told == ["BLOCK_USER", "UNBLOCK_USER"]
+    assert meta.actions == ["BLOCK_USER", "UNBLOCK_USER"]
 
 
-def test_an_unblock_that_meta_has_not_heard_of_leaves_the_block(
+def test_an_unblock_that_was_not_sent_leaves_the_block(
     setup: Client, conversation: Conversation, meta: Meta, alice: User
 ) -> None:
     tasks.tell_blocks()
@@ -96,14 +96,14 @@ def test_an_unblock_that_meta_has_not_heard_of_leaves_the_block(
     assert STAYS in asked(setup, conversation)
     assert "stays" in receipt_of(setup, conversation)
     tasks.tell_blocks()
-    assert meta.told == ["BLOCK_USER"]
+    assert meta.actions == ["BLOCK_USER"]
 
 
-def test_a_block_that_meta_has_not_heard_of_ends(setup: Client, conversation: Conversation, meta: Meta) -> None:
+def test_a_block_that_was_not_sent_ends(setup: Client, conversation: Conversation, meta: Meta) -> None:
     assert NEVER_TOLD in asked(setup, conversation)
     assert receipt_of(setup, conversation) == ""
     tasks.tell_blocks()
-    assert meta.told == []
+    assert meta.actions == []
 
 
 def test_a_block_that_meta_did_not_answer_may_be_there(setup: Client, conversation: Conversation, meta: Meta) -> None:
@@ -116,7 +116,7 @@ def test_a_block_that_meta_did_not_answer_may_be_there(setup: Client, conversati
     assert Erasure.objects.get().meta_blocks is None
 
 
-def test_while_meta_is_being_told_nobody_is_erased(
+def test_nobody_is_erased_while_a_block_is_being_sent(
     setup: Client, conversation: Conversation, meta: Meta, time_machine: TimeMachineFixture
 ) -> None:
     time_machine.move_to(NOON, tick=False)

@@ -1,4 +1,4 @@
-"""Who may erase a person, how it is asked, and the receipt that stays."""
+"""Who may erase a contact, the confirmation page, and the receipt that stays."""
 
 import pytest
 from django.contrib.admin.models import LogEntry

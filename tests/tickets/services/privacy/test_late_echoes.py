@@ -1,4 +1,4 @@
-"""Echoes of what went to a person, delivered after they were erased: nobody becomes known again by them."""
+"""Echoes that Meta delivers after a contact was erased do not bring them back."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -112,7 +112,7 @@ def test_so_is_what_was_sent_from_the_page_inbox(setup: Client, conversation: Co
 
 
 @pytest.mark.parametrize("fields", [{"metadata": "desk:{failed}"}, {}, {"app_id": INBOX}])
-def test_what_went_to_them_before_is_not_taken_in_even_when_nothing_is_left_of_it(
+def test_the_echo_of_an_earlier_reply_is_ignored_even_when_its_row_is_gone(
     setup: Client, conversation: Conversation, channel: Channel, fields: dict[str, Any]
 ) -> None:
     failed = conversation.messages.get(state="failed")

@@ -1,4 +1,4 @@
-"""A program that is told of events: where it listens, its subscription, and a clock that is moved by hand."""
+"""A webhook: the program that receives it, its subscription, and a stopped clock."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What tests ask of the program that is told, and of the rows it is told by."""
+"""What a receiver got, and the states of the webhook events."""
 
 import hashlib
 import hmac

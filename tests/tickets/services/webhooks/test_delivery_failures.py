@@ -1,4 +1,4 @@
-"""Programs that do not take what they are told: in order, again with the same id, ever more rarely, at last not."""
+"""Failing webhooks: events stay in order, are retried with the same id and growing pauses, and are given up at last."""
 
 from datetime import timedelta
 from typing import Any
@@ -57,7 +57,7 @@ def test_a_failure_is_tried_again_with_the_same_id_and_content(
     assert (crm.failures, crm.failing_since, states()) == (0, None, ["delivered"])
 
 
-def test_a_program_that_fails_is_asked_with_one_event_at_a_time_ever_more_rarely(
+def test_a_failing_webhook_gets_one_event_at_a_time_with_growing_pauses(
     crm: EventSubscription, receiver: Receiver, clock: Traveller, conversation: Conversation
 ) -> None:
     EventSubscription.objects.update(events=["message.created"])
@@ -109,7 +109,7 @@ def test_after_a_day_an_event_is_given_up(
     assert EventDelivery.objects.get().attempts == 7
 
 
-def test_after_three_days_of_failures_it_is_turned_off_and_administrators_are_told(
+def test_after_three_days_of_failures_a_webhook_is_turned_off_and_administrators_are_notified(
     crm: EventSubscription, receiver: Receiver, clock: Traveller, conversation: Conversation, admin: User
 ) -> None:
     receiver.always = 404
@@ -136,7 +136,7 @@ def test_after_three_days_of_failures_it_is_turned_off_and_administrators_are_to
     assert "pending" not in states()
 
 
-def test_a_program_that_is_gone_for_good_is_told_nothing_more(
+def test_a_webhook_that_answers_410_is_turned_off(
     crm: EventSubscription, receiver: Receiver, conversation: Conversation
 ) -> None:
     receiver.always = 410
@@ -155,7 +155,7 @@ def test_a_redirect_is_not_followed(crm: EventSubscription, receiver: Receiver, 
     assert "redirect" in row.reason
 
 
-def test_nobody_listens_there(crm: EventSubscription, receiver: Receiver, admin: User) -> None:
+def test_a_refused_connection_is_a_failure(crm: EventSubscription, receiver: Receiver, admin: User) -> None:
     receiver.stop()
     row = send_test(admin, crm)
     tasks.send_events()

@@ -1,4 +1,4 @@
-"""What programs are told of: a row for each change and each subscription that wants it, in the change's transaction."""
+"""Webhook events: a row for each change and each subscription that chose it, in the transaction of the change."""
 
 from datetime import timedelta
 from typing import Any
@@ -41,8 +41,8 @@ def alice(conversation: Conversation) -> User:
     return factories.make_agent("alice", channels=(conversation.channel,))
 
 
-def told() -> list[str]:
-    """The types of events, in their order; those that were told are forgotten."""
+def event_types() -> list[str]:
+    """Return the types of the events in their order, and delete them."""
     rows = list(EventDelivery.objects.order_by("id"))
     EventDelivery.objects.all().delete()
     return [row.type for row in rows]
@@ -68,24 +68,22 @@ def test_a_message_that_opens_a_ticket_is_two_events(crm: EventSubscription) -> 
 
 def test_without_a_subscription_nothing_is_written(conversation: Conversation, alice: User) -> None:
     actions.close(alice, conversation)
-    assert told() == []
+    assert event_types() == []
 
 
-def test_only_what_was_chosen_is_told_and_to_active_subscriptions(crm: EventSubscription, alice: User) -> None:
+def test_only_chosen_events_are_written_and_only_for_active_webhooks(crm: EventSubscription, alice: User) -> None:
     conversation = factories.make_conversation()
     EventSubscription.objects.filter(pk=crm.pk).update(events=["ticket.closed"])
     create(factories.make_user("boss"), name="Off", url="https://off.example.com", events=EventType.values)
     EventSubscription.objects.filter(name="Off").update(is_active=False)
-    told()
+    event_types()
     factories.receive(conversation)
     actions.close(alice, conversation)
     assert list(EventDelivery.objects.values_list("type", "subscription")) == [("ticket.closed", crm.pk)]
 
 
-def test_two_subscriptions_are_told_of_one_event(
-    crm: EventSubscription, conversation: Conversation, alice: User
-) -> None:
-    told()
+def test_two_webhooks_get_the_same_event(crm: EventSubscription, conversation: Conversation, alice: User) -> None:
+    event_types()
     other = create(alice, name="BI", url="https://bi.example.com", events=["ticket.closed"])
     actions.close(alice, conversation)
     rows = EventDelivery.objects.order_by("id")
@@ -93,10 +91,10 @@ def test_two_subscriptions_are_told_of_one_event(
     assert len({row.event_id for row in rows}) == 1
 
 
-def test_work_on_a_conversation_is_told_once_with_who_did_it(
+def test_work_on_a_conversation_is_one_event_that_names_who_did_it(
     crm: EventSubscription, conversation: Conversation, alice: User
 ) -> None:
-    told()
+    event_types()
     for work in (
         lambda: actions.assign(alice, conversation, alice),
         lambda: actions.assign(alice, conversation, None),
@@ -111,7 +109,7 @@ def test_work_on_a_conversation_is_told_once_with_who_did_it(
     assert {row.facts["by"] for row in EventDelivery.objects.all()} == {"alice"}
     transferred = EventDelivery.objects.get(type="conversation.transferred")
     assert transferred.facts["to_department"] == "Returns"
-    assert told() == [
+    assert event_types() == [
         "conversation.assigned",
         "conversation.assigned",
         "ticket.closed",
@@ -127,25 +125,25 @@ def test_a_customer_who_writes_after_the_closing_reopens(
     crm: EventSubscription, conversation: Conversation, alice: User
 ) -> None:
     actions.close(alice, conversation)
-    told()
+    event_types()
     factories.receive(conversation, "One more thing", at=NOON + timedelta(hours=1, minutes=1))
-    assert told() == ["ticket.opened", "message.created"]
+    assert event_types() == ["ticket.opened", "message.created"]
     actions.close(alice, conversation)
-    told()
+    event_types()
     factories.receive(conversation, "And another", at=NOON + timedelta(hours=1, minutes=2))
-    assert told() == ["ticket.reopened", "message.created"]
+    assert event_types() == ["ticket.reopened", "message.created"]
 
 
-def test_the_way_of_a_reply_is_told(crm: EventSubscription, conversation: Conversation, alice: User) -> None:
-    told()
+def test_each_state_of_a_reply_is_an_event(crm: EventSubscription, conversation: Conversation, alice: User) -> None:
+    event_types()
     [message] = replies.queue_reply(alice, conversation, text="Hi")
-    assert told() == ["message.created"]
+    assert event_types() == ["message.created"]
     Message.objects.filter(pk=message.pk).update(state="sending", claimed_by="me")
     at = NOON + timedelta(hours=1)
     delivery_status.confirm(message.pk, mid="m_out", sent_at=at, proof=delivery_status.Evidence.ANSWER)
     assert updates() == [(message.pk, ["state", "mid", "sent_at"])]
     delivery_status.confirm(message.pk, mid="m_out", sent_at=at, proof=delivery_status.Evidence.ECHO)
-    assert told() == []
+    assert event_types() == []
     contact, channel = conversation.contact, conversation.channel
     for kind in ("delivery", "read"):
         content: dict[str, Any] = {kind: {"watermark": factories.ms(at)}}
@@ -158,12 +156,12 @@ def test_the_way_of_a_reply_is_told(crm: EventSubscription, conversation: Conver
     assert message.state == "read"
 
 
-def test_a_refusal_tells_of_the_reply_and_of_those_held_behind_it(
+def test_a_refusal_is_an_event_of_the_reply_and_of_those_held_behind_it(
     crm: EventSubscription, conversation: Conversation, alice: User
 ) -> None:
     first, second = (replies.queue_reply(alice, conversation, text=text)[0] for text in ("One", "Two"))
     Message.objects.filter(pk=first.pk).update(state="unsure", retry_after=NOON)
-    told()
+    event_types()
     with transaction.atomic():
         delivery_status.hold_behind(conversation, first, "Look first.")
     assert updates() == [(second.pk, ["state", "reason"])]
@@ -172,8 +170,8 @@ def test_a_refusal_tells_of_the_reply_and_of_those_held_behind_it(
     assert (row.type, row.message_id, row.facts) == ("message.deleted", second.pk, {"by": "alice"})
 
 
-def test_what_happens_to_a_message_later_is_told(crm: EventSubscription, conversation: Conversation) -> None:
-    told()
+def test_later_changes_of_a_message_are_events(crm: EventSubscription, conversation: Conversation) -> None:
+    event_types()
     page, pk = conversation.contact.page, conversation.messages.get(mid="m_first").pk
     at = NOON + timedelta(minutes=1)
     for _ in range(2):
@@ -185,19 +183,17 @@ def test_what_happens_to_a_message_later_is_told(crm: EventSubscription, convers
     assert updates() == [(pk, ["withdrawn_at"])]
 
 
-def test_what_is_rolled_back_was_never_told(crm: EventSubscription, conversation: Conversation) -> None:
-    told()
+def test_what_is_rolled_back_leaves_no_event(crm: EventSubscription, conversation: Conversation) -> None:
+    event_types()
 
     with transaction.atomic():
         factories.receive(conversation, "Lost", at=NOON + timedelta(minutes=2))
         transaction.set_rollback(True)
-    assert told() == []
+    assert event_types() == []
 
 
 @pytest.mark.parametrize("count", [1, 10])
-def test_messages_that_are_taken_in_together_ask_once_whether_anybody_listens(
-    conversation: Conversation, count: int
-) -> None:
+def test_a_batch_of_messages_reads_the_webhooks_once(conversation: Conversation, count: int) -> None:
     page, psid = conversation.contact.page, conversation.contact.psid
     items = [factories.text_item(page, psid, str(number), NOON) for number in range(count)]
     factories.journal(factories.delivery(page, *items))
@@ -207,10 +203,10 @@ def test_messages_that_are_taken_in_together_ask_once_whether_anybody_listens(
     assert conversation.messages.count() == count + 1
 
 
-def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
+def test_a_batch_writes_its_events_together_in_order_without_duplicates(
     crm: EventSubscription, conversation: Conversation
 ) -> None:
-    told()
+    event_types()
     with transaction.atomic(), publish.batched():
         messages = [
             factories.receive(conversation, str(number), at=NOON + timedelta(minutes=number)) for number in (1, 2, 3)
@@ -225,33 +221,33 @@ def test_what_is_taken_in_together_is_written_together_in_order_each_thing_once(
     ]
 
 
-def test_what_is_undone_with_its_batch_was_never_told(crm: EventSubscription, conversation: Conversation) -> None:
-    told()
+def test_what_is_rolled_back_with_its_batch_leaves_no_event(crm: EventSubscription, conversation: Conversation) -> None:
+    event_types()
     with pytest.raises(ZeroDivisionError), transaction.atomic(), publish.batched():
         assert factories.receive(conversation, "Lost", at=NOON + timedelta(minutes=1)).pk / 0
-    assert told() == []
+    assert event_types() == []
 
 
-def test_what_is_asked_once_is_asked_anew_in_the_next_batch(crm: EventSubscription, conversation: Conversation) -> None:
-    told()
+def test_the_next_batch_reads_the_webhooks_again(crm: EventSubscription, conversation: Conversation) -> None:
+    event_types()
     with transaction.atomic(), publish.batched():
         factories.receive(conversation, "One", at=NOON + timedelta(minutes=3))
     EventSubscription.objects.update(is_active=False)
     with transaction.atomic(), publish.batched():
         factories.receive(conversation, "Two", at=NOON + timedelta(minutes=4))
-    assert told() == ["message.created"]
+    assert event_types() == ["message.created"]
 
 
-def test_a_receipt_that_changes_nothing_is_not_told(crm: EventSubscription, conversation: Conversation) -> None:
-    told()
+def test_a_receipt_that_changes_nothing_is_no_event(crm: EventSubscription, conversation: Conversation) -> None:
+    event_types()
     channel = conversation.channel
     event = factories.item(channel.page, conversation.contact.psid, NOON, read={"watermark": factories.ms(NOON)})
     factories.journal(factories.delivery(channel.page, event))
     tasks.drain_journal()
-    assert told() == []
+    assert event_types() == []
 
 
-def test_what_was_told_of_an_erased_person_is_forgotten(crm: EventSubscription, conversation: Conversation) -> None:
+def test_events_of_an_erased_contact_are_deleted(crm: EventSubscription, conversation: Conversation) -> None:
     other = factories.receive(factories.make_conversation())
     EventDelivery.objects.filter(conversation_id=conversation.pk).update(body="Hello", state="delivered")
     erasure.erase(present(crm.created_by), conversation.contact)

@@ -1,4 +1,4 @@
-"""What /readyz says of events: a worker that sends none is Desk's trouble, a program that takes none is its own."""
+"""What /readyz says of webhook events: it reports a worker that sends none, not a receiver that is down."""
 
 from datetime import timedelta
 from typing import Any
@@ -46,7 +46,7 @@ def test_events_that_no_worker_sends_make_desk_degraded(
     assert ready() == (200, {"waiting": 0, "oldest_s": 0}, [])
 
 
-def test_a_program_that_is_down_does_not(conversation: Conversation, receiver: Receiver, clock: Traveller) -> None:
+def test_a_webhook_that_is_down_does_not(conversation: Conversation, receiver: Receiver, clock: Traveller) -> None:
     receiver.always = 503
     others = [factories.make_conversation(conversation.channel) for _ in range(20)]
     for one in others:
@@ -61,7 +61,7 @@ def test_a_program_that_is_down_does_not(conversation: Conversation, receiver: R
     assert ready() == (200, {"waiting": 0, "oldest_s": 0}, [])
 
 
-def test_a_program_that_is_down_hides_no_dead_worker(
+def test_a_webhook_that_is_down_hides_no_dead_worker(
     conversation: Conversation, receiver: Receiver, clock: Traveller
 ) -> None:
     receiver.always = 503
@@ -84,7 +84,7 @@ def test_a_long_row_of_events_that_is_being_sent_does_not(
     assert ready() == (200, {"waiting": 2, "oldest_s": 3600.0}, [])
 
 
-def test_what_waits_for_a_program_that_is_turned_off_is_not_counted(
+def test_events_of_a_webhook_that_is_off_are_not_counted(
     conversation: Conversation, clock: Traveller, crm: EventSubscription, admin: User
 ) -> None:
     factories.receive(conversation)

@@ -1,4 +1,4 @@
-"""What a program is sent: signed, whole, and to no place where nothing may be sent."""
+"""The HTTP call of a webhook: content, signature, and which addresses are allowed."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 # --- What is sent -----------------------------------------------------------------------------------------------------
-def test_a_message_is_told_with_its_conversation(
+def test_a_message_is_sent_with_its_conversation(
     crm: EventSubscription, receiver: Receiver, conversation: Conversation
 ) -> None:
     message = factories.receive(conversation, "Where is my order? 🚚", mid="m_1")
@@ -73,7 +73,9 @@ def test_a_file_has_an_address_of_desk(
     assert file["url"] == f"https://desk.example.com/api/v1/attachments/{attachment.pk}/content/"
 
 
-def test_what_is_gone_is_not_told(crm: EventSubscription, receiver: Receiver, conversation: Conversation) -> None:
+def test_events_of_deleted_messages_are_dropped(
+    crm: EventSubscription, receiver: Receiver, conversation: Conversation
+) -> None:
     factories.receive(conversation)
     Message.objects.all().delete()
     tasks.send_events()
@@ -91,7 +93,7 @@ def test_the_number_of_queries_to_put_events_together_does_not_grow(
         assert len(payloads.bodies(rows)) == 16
 
 
-def test_closing_a_ticket_waits_for_no_program(
+def test_closing_a_ticket_waits_for_no_webhook(
     crm: EventSubscription, receiver: Receiver, conversation: Conversation
 ) -> None:
     factories.receive(conversation)
@@ -126,14 +128,14 @@ def test_closing_a_ticket_waits_for_no_program(
         "https://ｘ.example.com/",
     ],
 )
-def test_an_address_where_nothing_may_be_sent_is_refused_with_a_sentence(url: str) -> None:
+def test_an_address_that_is_not_allowed_is_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(http_call.AddressError) as refusal:
         http_call.webhook_target(url)
     assert str(refusal.value).endswith(".")
 
 
 @pytest.mark.parametrize("url", ["https://crm.example.com", "https://crm.example.com:8443/a?b=c", "https://8.8.8.8/"])
-def test_any_public_https_address_may_be_told(url: str) -> None:
+def test_any_public_https_address_is_allowed(url: str) -> None:
     assert not http_call.webhook_target(url).is_listed
 
 

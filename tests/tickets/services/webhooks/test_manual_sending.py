@@ -1,4 +1,4 @@
-"""Events that are sent by hand, and how long all of them are kept."""
+"""Resend events, send test events, and delete old rows."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from tickets.services.webhooks.subscriptions import resend, send_test
 pytestmark = pytest.mark.django_db
 
 
-def test_an_event_is_sent_again_by_hand_with_the_same_id(
+def test_an_event_is_resent_with_the_same_id(
     crm: EventSubscription, receiver: Receiver, conversation: Conversation, admin: User
 ) -> None:
     EventSubscription.objects.update(events=["message.created"])
@@ -37,7 +37,7 @@ def test_an_event_is_sent_again_by_hand_with_the_same_id(
         resend(admin, row)
 
 
-def test_a_test_is_sent_once_also_while_it_is_turned_off_or_fails(
+def test_a_test_event_is_sent_once_even_when_the_webhook_is_off_or_fails(
     crm: EventSubscription, receiver: Receiver, admin: User
 ) -> None:
     EventSubscription.objects.update(
