@@ -155,7 +155,7 @@ def test_the_rules_are_asked_again_just_before_the_call(graph, alice, message):
     ChannelAgent.objects.all().delete()
     reactions.send_reactions()
     assert not graph.actions
-    assert "no longer answers" in PageReaction.objects.get().reason
+    assert "can no longer reply" in PageReaction.objects.get().reason
 
 
 def test_who_may_not_answer_may_not_react(alice, conversation, message, clock):
