@@ -180,7 +180,7 @@ def test_an_author_who_lost_the_channel_sends_nothing_any_more(
     ChannelAgent.objects.all().delete()
     customer()
     assert drained(message).state == "held"
-    assert "no longer answers" in message.reason
+    assert "can no longer reply" in message.reason
 
 
 def test_a_cancelled_one_is_gone_and_the_others_still_wait(

@@ -224,7 +224,7 @@ def test_an_agent_dissociated_meanwhile_sends_nothing(
     alice.agent.associations.all().delete()
 
     assert drained(message).state == "held"
-    assert "alice no longer answers" in message.reason
+    assert "alice can no longer reply" in message.reason
 
 
 def test_a_held_reply_holds_what_waits_behind_it(

@@ -172,7 +172,7 @@ def test_the_rules_are_asked_again_just_before_the_call(graph: FakeGraph, alice:
     ChannelAgent.objects.all().delete()
     reactions.send_reactions()
     assert not graph.actions
-    assert "no longer answers" in PageReaction.objects.get().reason
+    assert "can no longer reply" in PageReaction.objects.get().reason
 
 
 def test_who_may_not_answer_may_not_react(
