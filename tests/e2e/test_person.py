@@ -72,7 +72,7 @@ def test_what_is_typed_in_the_details_stays_until_it_is_kept(agent: Page, demo: 
     details.get_by_label("E-mail").fill("no address")
     details.get_by_role("textbox", name="About this person").fill("Prefers mornings")
     details.get_by_label("E-mail").press("Enter")  # presses the button of these fields, not the first of the page
-    expect(agent.get_by_text("The e-mail is not kept")).to_be_visible(timeout=SOON_MS)
+    expect(agent.get_by_text("The e-mail was not saved")).to_be_visible(timeout=SOON_MS)
     inbox.answer("Something happens meanwhile")
     expect(inbox.bubble("Something happens meanwhile")).to_have_attribute("data-state", SENT, timeout=SOON_MS)
     expect(details.get_by_role("textbox", name="About this person")).to_have_value("Prefers mornings")

@@ -159,10 +159,10 @@ def test_links_that_are_dead_again_and_again_are_asked_for_a_bounded_number_of_t
     assert (kept.state, kept.reason, kept.refreshes) == (
         "failed",
         attachment_service.GONE,
-        attachment_service.MOST_REFRESHES,
+        attachment_service.MAX_REFRESHES,
     )
-    assert len(graph.calls) == attachment_service.MOST_REFRESHES
-    assert len(host.asked) == attachment_service.MOST_REFRESHES + 1
+    assert len(graph.calls) == attachment_service.MAX_REFRESHES
+    assert len(host.asked) == attachment_service.MAX_REFRESHES + 1
 
 
 def test_a_fresh_link_to_another_host_is_not_followed(client, host, graph):

@@ -110,7 +110,7 @@ def test_while_meta_is_being_told_nobody_is_erased(setup, conversation, meta, ti
     Moderation.objects.update(claimed_by="a worker", claimed_until=NOON.replace(second=30), meta_blocks=None)
     response = erase(setup, conversation)
     assert response.status_code == 422
-    assert "Facebook is being told of a block" in response.content.decode()
+    assert "is being sent to Facebook" in response.content.decode()
     assert not Erasure.objects.exists()
     time_machine.move_to(NOON.replace(second=31), tick=False)
     setup.force_login(User.objects.get(username="admin"))

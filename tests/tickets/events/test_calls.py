@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from desk import safe_http
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
@@ -143,6 +144,6 @@ def test_a_host_of_ones_own_network_is_allowed_by_the_setting(url: str, allowed:
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd00::1"]])
 def test_a_name_that_leads_to_a_private_address_is_not_called(addresses: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(http_call, "resolve", lambda host, port: addresses)
+    monkeypatch.setattr(safe_http, "resolve", lambda host, port: addresses)
     outcome = http_call.WebhookCall("https://rebind.example.com/", "id", "test", b"{}", ("secret",)).make()
-    assert outcome == http_call.CallResult(None, http_call.PRIVATE)
+    assert outcome == http_call.CallResult(None, http_call.SENTENCES[safe_http.Problem.PRIVATE])

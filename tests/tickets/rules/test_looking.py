@@ -69,7 +69,7 @@ def test_an_empty_conversation_shows_that_it_was_not_sent():
 def test_twenty_newer_messages_hide_what_was_before():
     newer = [customer_said(mid=f"m_{n}", after=60 - n) for n in range(20)]
 
-    assert found(*newer) == CannotTell(True, found(*newer).why)
+    assert found(*newer) == CannotTell(True, found(*newer).reason)
 
 
 def test_twenty_messages_that_reach_back_before_the_call_show_all():

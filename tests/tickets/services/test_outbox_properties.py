@@ -21,7 +21,13 @@ from tickets.services.incoming import receipts
 from tickets.services.outgoing import delivery_status, outbox, replies
 
 OUTCOMES = ["answer", "lost_before", "lost_after", "killed_before", "killed_after", "transient", "limited", "refused"]
-PAUSES = [1, 10, settings.DESK_RETRY_BASE_SECONDS * delivery_status.GRACE_FACTOR, settings.DESK_CLAIM_SECONDS + 1, 3600]
+PAUSES = [
+    1,
+    10,
+    settings.DESK_RETRY_BASE_SECONDS * delivery_status.FIRST_LOOKUP_FACTOR,
+    settings.DESK_CLAIM_SECONDS + 1,
+    3600,
+]
 
 steps = st.one_of(
     st.tuples(st.just("reply"), st.just(0)),
@@ -62,7 +68,7 @@ class Scene:
         """A killed worker has written nothing since its claim."""
         pk = int(call["message"]["metadata"].removeprefix("desk:"))
         Message.objects.filter(pk=pk, state="unsure").update(
-            state="sending", reason="", claimed_by="a dead worker", retry_after=delivery_status.lease()
+            state="sending", reason="", claimed_by="a dead worker", retry_after=delivery_status.lease_end()
         )
 
     def pause(self, seconds):
@@ -86,7 +92,7 @@ class Scene:
                 **fields,
             },
         )
-        receipts.take_echo(self.channel.page, self.channel, event)
+        receipts.handle_echo(self.channel.page, self.channel, event)
 
     def bare_echo(self, number):
         self.echo(number, metadata=None)
@@ -102,8 +108,8 @@ class Scene:
             return
         at = ms(self.graph.accepted[number]["at"])
         event = kind(page_id="1", psid=self.conversation.contact.psid, timestamp_ms=at, key="receipt", watermark_ms=at)
-        take = receipts.take_read if kind is events.Read else receipts.take_delivery
-        take(self.channel.page, self.channel, event)
+        handle = receipts.handle_read if kind is events.Read else receipts.handle_delivery
+        handle(self.channel, event)
 
     def look_lost(self, _):
         self.graph.look_plan.append(error_answer(2))

@@ -10,7 +10,7 @@ from django.utils import timezone
 from channels_im.models import Page
 from tests.factories import make_conversation, png, receive
 from tests.tickets.services.graph import error_answer
-from tests.tickets.services.steps import drained, kill_worker_while_sending, take_echo
+from tests.tickets.services.steps import drained, handle_echo, kill_worker_while_sending
 from tickets.models import Message
 from tickets.services.outgoing import delivery_status, outbox, replies
 
@@ -36,7 +36,7 @@ def test_a_server_error_makes_the_reply_unsure(graph, queue):
 def test_an_unsure_reply_is_not_sent_again_before_it_was_looked_for(graph, queue, clock):
     graph.never_answer(accepted=False)
     drained(queue())
-    clock.shift(delivery_status.grace() - timedelta(seconds=1))
+    clock.shift(delivery_status.first_lookup_delay() - timedelta(seconds=1))
     outbox.drain_outbox()
 
     assert (len(graph.calls), graph.looks) == (1, 0)
@@ -96,7 +96,7 @@ def test_a_worker_that_died_is_noticed_without_a_sweep(graph, queue, clock, sett
 def test_the_echo_settles_an_unsure_reply_and_nothing_is_sent_again(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue())
-    take_echo(message, graph.accepted[0])
+    handle_echo(message, graph.accepted[0])
     clock.shift(timedelta(hours=1))
 
     assert drained(message).state == "sent"
@@ -111,7 +111,7 @@ def test_the_echo_lets_what_waits_behind_go_out(graph, queue):
     first = queue("1")
     queue("2")
     drained(first)
-    take_echo(first, graph.accepted[0])
+    handle_echo(first, graph.accepted[0])
     outbox.drain_outbox()
 
     assert graph.texts() == ["1", "2"]
@@ -123,7 +123,7 @@ def test_the_echo_settles_what_a_killed_worker_was_sending(graph, queue):
     sent = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
-    take_echo(message, sent)
+    handle_echo(message, sent)
 
     assert drained(message).state == "sent"
     assert not graph.calls
@@ -134,7 +134,7 @@ def test_an_echo_that_comes_after_the_row_was_queued_again_stops_it(graph, queue
     sent = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
-    take_echo(message, sent)
+    handle_echo(message, sent)
 
     assert drained(message).state == "sent"
     assert not graph.calls
@@ -147,7 +147,7 @@ def test_an_echo_is_believed_more_than_an_error(graph, queue, state):
     sent = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
-    take_echo(message, sent)
+    handle_echo(message, sent)
 
     message.refresh_from_db()
     assert (message.state, message.reason, message.error_code) == ("sent", "", None)
@@ -157,7 +157,7 @@ def test_an_echo_is_believed_more_than_an_error(graph, queue, state):
 def test_a_reply_found_in_the_conversation_is_sent(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "sent"
     assert message.mid == graph.accepted[0]["mid"]
@@ -167,7 +167,7 @@ def test_a_reply_found_in_the_conversation_is_sent(graph, queue, clock):
 def test_a_reply_that_is_not_there_is_sent_again_once(graph, queue, clock):
     graph.never_answer(accepted=False)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "sent"
     assert graph.texts() == ["Yes"]
@@ -177,7 +177,7 @@ def test_a_reply_that_is_not_there_is_sent_again_once(graph, queue, clock):
 def test_a_file_found_in_the_conversation_is_sent(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue("", files=[SimpleUploadedFile("a.png", png())]))
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "sent"
     assert len(graph.calls) == 1
@@ -187,7 +187,7 @@ def test_the_same_words_sent_before_are_not_taken_for_the_lost_ones(graph, queue
     drained(queue("Yes"))
     graph.never_answer(accepted=False)
     message = drained(queue("Yes"))
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     drained(message)
 
     assert graph.texts() == ["Yes", "Yes"]
@@ -201,7 +201,7 @@ def test_an_unknown_message_of_the_page_proves_nothing(graph, queue, clock, conv
         message.page.page_id,
         {"recipient": {"id": conversation.contact.psid}, "message": {"text": "Yes!", "metadata": ""}},
     )
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "unsure"
     assert len(graph.calls) == 1
@@ -215,7 +215,7 @@ def test_when_too_much_was_said_since_the_agent_decides(graph, queue, clock, con
     for number in range(20):
         said = {"recipient": {"id": psid}, "message": {"text": f"{number}"}, "from_id": psid}
         graph.accept(message.page.page_id, said)
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "unsure"
     assert message.retry_after is None
@@ -253,7 +253,7 @@ def test_after_a_day_of_asking_in_vain_the_agent_decides(graph, queue, clock):
 def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     graph.look_plan.append(error_answer(100, 33))
 
     assert drained(message).state == "unsure"
@@ -263,7 +263,7 @@ def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(graph, queue, cl
 def test_a_dead_token_found_while_looking_marks_the_page(graph, queue, clock):
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     graph.look_plan.append(error_answer(190, 463))
     drained(message)
 
@@ -280,7 +280,7 @@ def test_what_is_never_taken_in_ten_tries_fails(graph, queue, clock):
         graph.never_answer(accepted=False)
     for _ in range(12):
         drained(message)
-        clock.shift(delivery_status.grace())
+        clock.shift(delivery_status.first_lookup_delay())
 
     assert message.state == "failed"
     assert len(graph.calls) == 10
@@ -297,7 +297,7 @@ def test_a_broken_answer_of_meta_is_never_answered_by_sending_again(graph, queue
 
     assert len(graph.calls) == 1
     assert message.state == "unsure"
-    assert "write it anew" in message.reason
+    assert "write it again" in message.reason
 
 
 def test_a_broken_answer_of_meta_is_settled_by_what_is_in_the_conversation(graph, queue, clock):
@@ -307,7 +307,7 @@ def test_a_broken_answer_of_meta_is_settled_by_what_is_in_the_conversation(graph
         message.page.page_id,
         {"recipient": {"id": message.conversation.contact.psid}, "message": {"text": "Yes", "metadata": ""}},
     )
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "sent"
 
@@ -320,7 +320,7 @@ def test_one_drain_looks_once_per_page(graph, queue, clock, channel, alice):
         graph.never_answer(accepted=True)
         replies.queue_reply(alice, other, text="Yes")
         outbox.drain_outbox()
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     outbox.drain_outbox()
 
     assert graph.looks == 1

@@ -213,7 +213,7 @@ def make_long(conversation, count: int) -> None:
 
 
 def test_a_long_thread_is_complete_and_in_order(desk, alice, conversation, monkeypatch):
-    monkeypatch.setattr(export, "CHUNK", 7)
+    monkeypatch.setattr(export, "CHUNK_SIZE", 7)
     make_long(conversation, 100)
     page = page_of(download(alice, conversation))
     places = [page.index(f"message number {number}<") for number in range(100)]
@@ -222,7 +222,7 @@ def test_a_long_thread_is_complete_and_in_order(desk, alice, conversation, monke
 
 
 def test_queries_grow_only_by_the_piece(alice, conversation, django_assert_max_num_queries):
-    make_long(conversation, 2 * export.CHUNK)
+    make_long(conversation, 2 * export.CHUNK_SIZE)
     for message in conversation.messages.all()[:50]:
         world.attach(message, state="refused", reason="no")
     with django_assert_max_num_queries(35):

@@ -221,7 +221,7 @@ def test_a_token_is_made_shown_once_replaced_and_revoked(setup: Client):
         assert Client().get("/api/v1/channels/", headers={"Authorization": f"Token {key}"}).status_code == status
     setup.post(f"{TOKENS}{alice.pk}/revoke/")
     assert not Token.objects.exists()
-    assert history() == ["API token made.", "API token replaced.", "API token revoked."]
+    assert history() == ["API token created.", "API token replaced.", "API token revoked."]
     assert not LogEntry.objects.filter(object_id__in=(first, second)).exists()
 
 
@@ -234,7 +234,7 @@ def test_no_administrator_makes_a_token_of_somebody_who_may_more(administrator: 
     assert f'value="{administrator.pk}"' not in page
     for person in (administrator, colleague):
         for address in (f"{TOKENS}{person.pk}/replace/", f"{TOKENS}{person.pk}/revoke/"):
-            assert "You may not make or revoke a token" in text(client.post(address, follow=True))
+            assert "You cannot create or revoke a token" in text(client.post(address, follow=True))
         client.post(f"{TOKENS}make/", {"user": person.pk})
     assert not Token.objects.exists()
     for person in (agent, other):
