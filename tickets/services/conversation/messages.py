@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Min, Q, QuerySet
 
 from channels_im.models import ImPreferences
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
@@ -303,18 +303,19 @@ def _neighbours(
     if not conversation.message_count:
         return None, None, SHORTEST_INTERMISSION
     counted = Message.objects.filter(COUNTED, conversation=conversation, ticket__isnull=False)
-    counted = counted.values_list("sent_at", "ticket_id", *TICKET_TIMES)
-    before = _neighbour(counted.filter(sent_at__lte=at).order_by("-sent_at", "-id")[:1])
+    before = _first_neighbour(counted.filter(sent_at__lte=at).order_by("-sent_at", "-id"))
     if before is not None and at - before.at <= SHORTEST_INTERMISSION:
         return before, None, SHORTEST_INTERMISSION  # within every possible intermission: nothing else matters
-    after = _neighbour(counted.filter(sent_at__gt=at).order_by("sent_at", "id")[:1])
+    after = _first_neighbour(counted.filter(sent_at__gt=at).order_by("sent_at", "id"))
     return before, after, _intermission(conversation)
 
 
-def _neighbour(rows: Iterable[tuple[datetime, int, datetime, datetime, datetime | None]]) -> TicketNeighbour | None:
-    for at, ticket_id, opened_at, last_message_at, closed_at in rows:
-        return threading.Neighbour(at, TicketRef(ticket_id, False, opened_at, last_message_at, closed_at))
-    return None
+def _first_neighbour(rows: QuerySet[Message, Message]) -> TicketNeighbour | None:
+    row = rows.values_list("sent_at", "ticket_id", *TICKET_TIMES).first()
+    if row is None:
+        return None
+    at, ticket_id, opened_at, last_message_at, closed_at = row
+    return threading.Neighbour(at, TicketRef(ticket_id, False, opened_at, last_message_at, closed_at))
 
 
 def _intermission(conversation: Conversation) -> timedelta:
@@ -337,7 +338,7 @@ def _touch_ticket(conversation: Conversation, placed: TicketRef, new: NewMessage
         changed["opened_at"] = new.sent_at
     if new.direction == Direction.IN and threading.reopens(new.sent_at, placed.closed_at):
         changed |= {"status": Ticket.Status.OPEN, "closed_at": None}
-    if changed:
+    if changed and placed.ticket_id is not None:
         Ticket.objects.filter(pk=placed.ticket_id).update(**changed)
         if conversation.current_ticket_id == placed.ticket_id and (ticket := conversation.current_ticket):
             for name, value in changed.items():

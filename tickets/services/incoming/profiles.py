@@ -83,7 +83,7 @@ def _claim(limit: int) -> list[Contact]:
 def _fetch(contact: Contact) -> ProfileResult:
     """Request the profile from Meta, then fetch the picture. Runs in a thread: makes no query."""
     try:
-        profile = fetch_profile(contact.psid, contact.page.page_token)
+        profile = fetch_profile(contact.psid, contact.page.page_token or "")
     except GraphError as error:
         return ProfileResult(error=error)
     except Exception:
@@ -150,7 +150,7 @@ def _next_state(row: Contact, result: ProfileResult) -> tuple[str, datetime | No
 def record_page_error(page: Page, error: GraphError) -> None:
     """Require re-authentication or pause the Page's calls when the error concerns the Page and not one contact."""
     verdict = error.verdict
-    if verdict.kind is ErrorKind.REAUTHENTICATE:
+    if verdict.reason is not None:
         connection.require_reauth(page, verdict.reason, Page.DetectedBy.CHECK, token=page.page_token)
     elif verdict.kind is ErrorKind.RATE_LIMITED:
         pause = timedelta(seconds=error.retry_after_s) if error.retry_after_s else RATE_LIMIT_PAUSE

@@ -134,7 +134,9 @@ def _merge(conversation: Conversation, message: Message, other: Message) -> bool
         return False
     message.reactions = other.reactions
     names = [
-        (attachment.file.storage, attachment.file.name) for attachment in other.attachments.all() if attachment.file
+        (attachment.file.storage, attachment.file.name)
+        for attachment in other.attachments.all()
+        if attachment.file.name
     ]
     Message.objects.filter(pk=other.pk).delete()
     events.publish(EventType.MESSAGE_DELETED, conversation, message=other.pk)
@@ -283,7 +285,7 @@ def _known_mids(message: Message, shown: list[GraphMessage]) -> set[str]:
 
 def _from_error(message: Message, error: GraphError) -> CannotTell:
     verdict = error.verdict
-    if verdict.kind == ErrorKind.REAUTHENTICATE:
+    if verdict.reason is not None:
         connection.require_reauth(message.page, verdict.reason, Page.DetectedBy.SEND, token=message.page.page_token)
     again = verdict.retry or verdict.outcome_unknown or verdict.kind == ErrorKind.REAUTHENTICATE
     return CannotTell(not again, verdict.sentence)

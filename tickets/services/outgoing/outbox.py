@@ -168,7 +168,7 @@ class _Drain:
 
     def _lookup_job(self, row: Message) -> _Job:
         self.pages_looked_up.add(row.page_id)
-        page_id, psid, token = row.page.page_id, row.conversation.contact.psid, row.page.page_token
+        page_id, psid, token = row.page.page_id, row.conversation.contact.psid, row.page.page_token or ""
         return _Job(
             row,
             lambda: conversations.recent_messages(page_id, psid, token),

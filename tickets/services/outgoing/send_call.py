@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from django.conf import settings
 from django.db import transaction
@@ -54,7 +54,7 @@ class SendCall:
     psid: str
     policy: SendPolicy
     metadata: str
-    file: BinaryIO | None = field(default=None, repr=False)
+    file: IO[bytes] | None = field(default=None, repr=False)
     filename: str = ""
     content_type: str = ""
     attachment_type: str = ""
@@ -108,7 +108,7 @@ def prepare(message: Message, facts_by_author: dict[int, access.UserFacts]) -> S
         return None
     page = conversation.channel.page
     metadata = sending.metadata_for(message.pk)
-    call = SendCall(message, page.page_token, page.page_id, conversation.contact.psid, send_policy, metadata)
+    call = SendCall(message, page.page_token or "", page.page_id, conversation.contact.psid, send_policy, metadata)
     attachment = message.attachments.first()
     if attachment is None:
         return call
@@ -163,7 +163,7 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
     elif verdict.kind == ErrorKind.REAUTHENTICATE and _has_another_token(page, call.token):
         _retry_later(message, "", timedelta(0))
     elif verdict.kind in HOLDING_ERRORS:
-        if verdict.kind == ErrorKind.REAUTHENTICATE:
+        if verdict.reason is not None:
             connection.require_reauth(page, verdict.reason, Page.DetectedBy.SEND, token=call.token)
         elif verdict.kind in PAGE_TROUBLES:
             connection.note_trouble(page, verdict.kind, verdict.sentence)

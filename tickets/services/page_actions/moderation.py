@@ -120,7 +120,7 @@ def _send(row: Moderation) -> Exception | None:
     page, psid = row.contact.page, row.contact.psid
     call = pages.block_user if row.is_blocked else pages.unblock_user
     try:
-        call(page.page_id, psid, page.page_token)
+        call(page.page_id, psid, page.page_token or "")
     except GraphError as error:
         logger.warning("Meta did not take the %s: %s", row, error)
         return error
@@ -177,7 +177,7 @@ def _record_page_error(page: Page, error: GraphError) -> None:
     A missing permission that only blocking needs does not disconnect the Page: a check of the Page is requested.
     """
     verdict = error.verdict
-    if error.code in TOKEN_CODES:
+    if error.code in TOKEN_CODES and verdict.reason is not None:
         connection.require_reauth(page, verdict.reason, Page.DetectedBy.CHECK, token=page.page_token)
     elif verdict.kind is ErrorKind.REAUTHENTICATE:
         check_requests.request_check(page.pk)

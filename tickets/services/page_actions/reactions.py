@@ -152,7 +152,7 @@ def _send(row: PageReaction) -> Exception | None:
         payload["reaction"] = row.emoji
     action = "react" if row.emoji else "unreact"
     try:
-        send_api.sender_action(page.page_token, page.page_id, conversation.contact.psid, action, payload)
+        send_api.sender_action(page.page_token or "", page.page_id, conversation.contact.psid, action, payload)
     except GraphError as error:
         logger.warning("The %s was not sent: %s", row, error)
         return error
@@ -181,7 +181,7 @@ def _record(row: PageReaction, error: Exception | None) -> None:
         else:
             _write(row, State.REFUSED, NO_ANSWER)
     else:
-        if verdict.kind is ErrorKind.REAUTHENTICATE:
+        if verdict.reason is not None:
             connection.require_reauth(page, verdict.reason, Page.DetectedBy.SEND, token=page.page_token)
         _write(row, State.REFUSED, verdict.sentence)
 

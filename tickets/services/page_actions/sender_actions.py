@@ -110,7 +110,7 @@ def _call(row: SenderAction) -> partial[None] | None:
     on_or_off = "typing_on" if row.is_on else "typing_off"
     action = on_or_off if row.kind == Kind.TYPING else "mark_seen"
     page, psid = channel.page, conversation.contact.psid
-    return partial(send_api.sender_action, page.page_token, page.page_id, psid, action, timeout_s=TIMEOUT_S)
+    return partial(send_api.sender_action, page.page_token or "", page.page_id, psid, action, timeout_s=TIMEOUT_S)
 
 
 def _make(call: partial[None]) -> None:
