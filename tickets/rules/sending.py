@@ -129,11 +129,11 @@ def _conversation_refusal(facts: SendFacts) -> Verdict | None:
     if facts.contact_erased:
         return _refuse(
             Refusal.CONTACT_ERASED,
-            "The data of this person was erased. When they write again, that is a new conversation.",
+            "The data of this customer was erased. If they write again, a new conversation begins.",
         )
     if facts.contact_blocked:
         return _refuse(
-            Refusal.CONTACT_BLOCKED, "This contact is blocked. Unblock them before you reply.", Action.UNBLOCK
+            Refusal.CONTACT_BLOCKED, "This customer is blocked. Unblock them before you reply.", Action.UNBLOCK
         )
     return _window_refusal(facts.window, facts.author_is_human)
 

@@ -104,6 +104,6 @@ def save_details(contact: Contact, fields: dict[str, str]) -> None:
         raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", field="about")
     with transaction.atomic():
         if not Contact.objects.filter(pk=contact.pk, erased_at=None).update(**changes):
-            raise Refused("This person was erased meanwhile. Nothing was saved.")
+            raise Refused("This customer was erased meanwhile. Nothing was saved.")
         for conversation in Conversation.objects.filter(contact=contact.pk):
             messages.announce(conversation)

@@ -33,7 +33,9 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
     with transaction.atomic():
         messages.lock(conversation)
         if Contact.objects.filter(pk=conversation.contact_id, erased_at__isnull=False).exists():
-            raise Refused("The data of this person was erased. The note was not saved.", Refusal.CONTACT_ERASED)
+            raise Refused(
+                "The data of this customer was erased. Notes about them are not possible.", Refusal.CONTACT_ERASED
+            )
         message, _created = messages.add_message(
             conversation,
             direction=Message.Direction.OUT,

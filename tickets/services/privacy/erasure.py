@@ -53,10 +53,12 @@ KEY_BATCH_SIZE = 500
 State = Message.State
 NEVER_SENT = (State.QUEUED, State.HELD, State.FAILED)
 
-RECEIVING = "Messages of this person are being received at this moment. Nothing was erased. Try again in a few seconds."
-SENDING = "A reply to this person is being sent at this moment. Nothing was erased. Try again in a few seconds."
+RECEIVING = "Messages from this customer are arriving at this moment. Nothing was erased. Try again in a few seconds."
+SENDING = "A reply to this customer is being sent at this moment. Nothing was erased. Try again in a few seconds."
 NOT_ALLOWED = "Only an administrator with the permission “Can erase a person” can do this."
-BLOCKING = "A block of this person is being sent to Facebook at this moment. Nothing was erased. Try again in a minute."
+BLOCKING = (
+    "A block of this customer is being sent to Facebook at this moment. Nothing was erased. Try again in a minute."
+)
 
 
 def may_erase(user: User | AnonymousUser) -> bool:

@@ -282,10 +282,10 @@ def _record_failure(subscription: EventSubscription, result: CallResult) -> str:
 
 def _mail_administrators(subscription: EventSubscription, reason: str) -> None:
     lines = [
-        f"Desk turned off the webhook “{subscription.name}”: {reason}",
-        "Events since then are not sent to it. Look at it in Setup → Webhooks and turn it on again.",
+        f"Webhook “{subscription.name}” — {reason}",
+        "Events since then are not sent. Check it in Setup → Webhooks and turn it on again.",
     ]
     try:
-        tell_administrators(f"Webhook {subscription.name} was turned off", lines)
+        tell_administrators(f"Webhook {subscription.name} was disabled", lines)
     except (SMTPException, OSError):
         logger.exception("The mail about webhook %s could not be sent to administrators", subscription.pk)
