@@ -58,7 +58,7 @@ def _count_for_each(common: UserFacts, user_ids: Collection[int], now: datetime)
 
 
 def _count_for_group(common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
-    """Count the common views once, and for each user their own conversations and who sees more than the others."""
+    """Count the shared views once, and for each user only their own; users who see more are counted separately."""
     separate = users_seeing_more(common, user_ids)
     counts_by_user = _count_for_each(common, separate, now) if separate else {}
     if others := [user_id for user_id in user_ids if user_id not in separate]:

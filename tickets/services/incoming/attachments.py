@@ -171,7 +171,7 @@ def _request_new_link(attachment: "ClaimedAttachment", reason: str, *, late: boo
     if late:
         return FetchResult(reason=reason, again=True)
     try:
-        found = conversations.read_message(message.mid, page.page_id, page.page_token)
+        message_at_meta = conversations.read_message(message.mid, page.page_id, page.page_token)
     except GraphError as error:
         kind = error.verdict.kind
         if kind is ErrorKind.REAUTHENTICATE:
@@ -179,7 +179,7 @@ def _request_new_link(attachment: "ClaimedAttachment", reason: str, *, late: boo
         elif kind not in RETRYABLE:
             reason = LINK_EXPIRED
         return FetchResult(reason=reason, again=kind in RETRYABLE, error=error)
-    url = _link_in(found, attachment) if found else ""
+    url = _link_in(message_at_meta, attachment) if message_at_meta else ""
     if not url or url == attachment.source_url:
         return FetchResult(reason=LINK_EXPIRED)
     return FetchResult(reason=reason, new_url=url)

@@ -120,7 +120,7 @@ def enqueue_if_queued(conversation: Conversation) -> None:
 
 
 def lock_conversation_of(message_pk: int) -> Conversation | None:
-    """Lock and return the conversation of a message, or None when the message is gone."""
+    """Lock and return the conversation of a message, or None when the message does not exist."""
     conversation_pk = Message.objects.filter(pk=message_pk).values_list("conversation_id", flat=True).first()
     if conversation_pk is None:
         return None
