@@ -1,4 +1,4 @@
-"""What the queue runs for tickets. A task is a nudge: the rows say what there is to do."""
+"""The tasks of the queue for tickets. A task only starts the work: the rows say what there is to do."""
 
 from tickets.api import payloads
 from tickets.services.conversation import message_changes
@@ -11,7 +11,7 @@ from tickets.services.webhooks import delivery
 
 
 def fetch_profiles() -> int:
-    """Fetch names and pictures of new contacts; return how many contacts were tried."""
+    """Fetch names and pictures of new contacts; return how many were tried."""
     return profiles.fetch_profiles()
 
 
@@ -21,35 +21,35 @@ def fetch_files() -> int:
 
 
 def apply_late_changes() -> int:
-    """Apply edits, reactions and withdrawals whose message came after them; return to how many messages."""
+    """Apply edits, reactions and withdrawals that arrived before their message; return the number of messages."""
     return message_changes.apply_waiting()
 
 
 def drain_outbox() -> int:
-    """Send the replies that are due and settle the unsure ones; return how many calls to Meta were made."""
+    """Send due replies and look up unsure ones; return how many calls to Meta were made."""
     return outbox.drain_outbox()
 
 
 def tell_blocks() -> int:
-    """Tell Meta who is blocked and who no longer is; return how many calls were made."""
+    """Send blocks and unblocks to Meta; return how many calls were made."""
     return moderation.send_blocks()
 
 
 def delete_erased_files() -> int:
-    """Delete the files of people who were erased; return how many."""
+    """Delete the files of erased contacts; return how many."""
     return erasure.delete_files()
 
 
 def send_events() -> int:
-    """Tell programs what happened; return how many calls were made."""
+    """Send webhook events that are due; return how many calls were made."""
     return delivery.drain_events(payloads.bodies)
 
 
 def send_reactions() -> int:
-    """Send the Page's reactions that are due; return how many."""
+    """Send the Page's reactions that are due; return how many were tried."""
     return reactions.send_reactions()
 
 
 def refresh_statistics() -> bool:
-    """Let the database look at what the lists read; scheduled daily. Says whether it had to be told."""
+    """Refresh the statistics of SQLite's tables for the lists, scheduled daily; return False on PostgreSQL."""
     return listing.refresh_statistics()

@@ -10,7 +10,7 @@ import re
 import unicodedata
 import uuid
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from PIL import Image
 
@@ -113,12 +113,12 @@ class IncomingFile(File):
     convert: bool
 
 
-def kind_and_type(data: bytes | BinaryIO, name: str = "") -> FileType | None:
+def kind_and_type(data: bytes | IO[bytes], name: str = "") -> FileType | None:
     """Return what the bytes are (the first bytes or a whole seekable file), or None for a kind that has no place."""
     return detect(data, name)
 
 
-def check_outgoing(file: BinaryIO, name: str) -> OutgoingFile:
+def check_outgoing(file: IO[bytes], name: str) -> OutgoingFile:
     """Return what is to be sent, or raise FileError. `file` is seekable and is left at its beginning."""
     size, found = _look(file, name)
     return _judge_outgoing(found, size, name)
@@ -156,7 +156,7 @@ def _judge_outgoing(found: FileType | None, size: int, name: str) -> OutgoingFil
     return OutgoingFile(shown, size, found)
 
 
-def check_incoming(file: BinaryIO, name: str = "", *, limit: int = INCOMING_LIMIT) -> IncomingFile:
+def check_incoming(file: IO[bytes], name: str = "", *, limit: int = INCOMING_LIMIT) -> IncomingFile:
     """Return how to keep a received file, or raise FileError. `file` is seekable and is left at its beginning."""
     size, found = _look(file, name)
     shown = safe_name(name)
@@ -183,7 +183,7 @@ def incoming_too_big(name: str, size: int | None, limit: int = INCOMING_LIMIT) -
     )
 
 
-def to_png_first_frame(file: BinaryIO) -> io.BytesIO:
+def to_png_first_frame(file: IO[bytes]) -> io.BytesIO:
     """Return the first frame of a GIF or WebP as PNG, at its beginning. Raises FileError if it cannot."""
     file.seek(0)
     try:
@@ -235,7 +235,7 @@ def stored_name(type: FileType) -> str:
     return uuid.uuid4().hex + type.extension
 
 
-def _look(file: BinaryIO, name: str) -> tuple[int, FileType | None]:
+def _look(file: IO[bytes], name: str) -> tuple[int, FileType | None]:
     file.seek(0, os.SEEK_END)
     size = file.tell()
     file.seek(0)

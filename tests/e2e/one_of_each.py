@@ -33,7 +33,7 @@ def make() -> None:
         message, _ = message_service.add_message(conversation, **{"mid": f"m_each_{number}", "sent_at": sent_at} | line)
         if later:
             Message.objects.filter(pk=message.pk).update(**later)
-    api_tokens.make(admin, alice)
+    api_tokens.create(admin, alice)
     subscriptions.create(
         admin,
         name="Shop",

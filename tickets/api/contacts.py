@@ -191,7 +191,7 @@ class ContactActions(ApiViewSet[Contact]):
             raise PermissionDenied(erasure.NOT_ALLOWED)
         form = EraseSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        if not erasure.is_called(contact, form.validated_data["psid"]):
+        if not erasure.has_psid(contact, form.validated_data["psid"]):
             sentence = "This is not the page-scoped id of this contact. Nothing was erased."
             raise serializers.ValidationError({"psid": [sentence]})
         try:

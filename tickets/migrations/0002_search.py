@@ -1,22 +1,23 @@
-"""Full-text indexes over messages, names of people and names of files, kept by the database itself.
+"""Create full-text indexes over message texts, contact names and file names. The database keeps them up to date.
 
-SQLite: an FTS5 table beside each table, kept by triggers. PostgreSQL: a GIN index over the words of the column.
-Whoever makes one of these tables anew on SQLite (Django does, to change a column) loses its triggers and runs `make_index` again;
-tests/tickets/services/test_search.py says so.
+SQLite: an FTS5 table beside each table, updated by triggers. PostgreSQL: a GIN index over the words of the column.
+Recreating one of these tables on SQLite (Django does so to change a column) drops its triggers: such a migration must
+call `make_index` again. tests/tickets/views/test_search.py checks that the triggers exist and the indexes are complete.
 """
 
 from typing import Any
 
 from django.db import migrations
 
-# table, column, and when a row is to be found at all
+# table, column, and the condition under which a row is in the index
 INDEXED = (
     ("tickets_message", "text", "{row}text <> '' AND {row}withdrawn_at IS NULL"),
     ("tickets_contact", "name", "{row}name <> ''"),
     ("tickets_attachment", "name", "{row}name <> ''"),
 )
-# The words of a column: without accents, and signs that PostgreSQL would take for parts of addresses, paths or numbers
-# are spaces. tickets/services/inbox/search.py asks with the very same expression. 20,000 characters are the longest note.
+# The words of a column: accents are removed, and punctuation that PostgreSQL would read as part of an address, a path or
+# a number becomes a space. tickets/services/inbox/search.py queries with exactly this expression. The first 20,000
+# characters are indexed: the limit of a note.
 WORDS = (
     "to_tsvector('simple', regexp_replace(regexp_replace(normalize(left({column}, 20000), NFD), "
     "'[\u0300-\u036f]+', '', 'g'), '[!-/:-@[-`{{-~]+', ' ', 'g'))"

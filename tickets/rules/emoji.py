@@ -1,4 +1,4 @@
-"""What counts as one emoji, as Messenger takes it for a reaction. Pure."""
+"""Recognize one emoji, as Messenger accepts it for a reaction. Pure."""
 
 import unicodedata
 
@@ -11,7 +11,7 @@ _REGIONAL = {chr(code) for code in range(0x1F1E6, 0x1F200)}
 
 
 def is_emoji(text: str) -> bool:
-    """Say whether `text` is one emoji: a symbol with what may follow it, several joined ones, a flag or a keycap."""
+    """Return whether `text` is one emoji: a symbol with its modifiers, several joined symbols, a flag or a keycap."""
     if not 0 < len(text) <= MAX_CODE_POINTS:
         return False
     if text[0] in _REGIONAL:

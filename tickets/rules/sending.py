@@ -1,6 +1,7 @@
-"""May this be sent, how text is counted, and how the state of a sent message moves. Pure.
+"""Decide whether a message may be sent, clean and count its text, and derive its state from receipts. Pure.
 
-Composer, queue, sender and API all ask `may_send`; `may_send` of tickets/services/outgoing/replies.py loads the facts.
+The composer, the queue, the sender and the API all use `may_send`. `may_send` in tickets/services/outgoing/replies.py
+loads the facts for it.
 """
 
 import unicodedata
@@ -12,14 +13,14 @@ from enum import StrEnum
 from channels_im.messenger import values
 from tickets.rules.window import Window, policy
 
-MAX_TEXT_CHARACTERS = 1600  # seed, Messenger: sending; Unicode code points
+MAX_TEXT_CHARACTERS = 1600  # Unicode code points
 MAX_RETRY_PAUSE = timedelta(minutes=15)
 MAX_ATTEMPTS = 10
 METADATA_PREFIX = "desk:"
 
 
 class Refusal(StrEnum):
-    """Why something may not be sent; programs decide on these, people read the sentence."""
+    """Why a message may not be sent: the codes of the API. People read the sentence of the Verdict."""
 
     CHANNEL_DELETED = "channel_deleted"
     CHANNEL_INACTIVE = "channel_inactive"
@@ -37,7 +38,7 @@ class Refusal(StrEnum):
 
 
 class Action(StrEnum):
-    """What heals a refusal, for the interface to offer; NONE when nothing does."""
+    """What resolves a refusal, for the interface to offer; NONE when nothing does."""
 
     NONE = ""
     ACTIVATE_CHANNEL = "activate_channel"
@@ -51,7 +52,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of `may_send`. `code` is "" when allowed; `sentence` is for people, `action` what heals it."""
+    """The answer of `may_send`.
+
+    `code` is a Refusal, or "" when allowed; `sentence` is for people; `action` is what resolves the refusal.
+    """
 
     allowed: bool
     code: str = ""
@@ -60,7 +64,7 @@ class Verdict:
 
     @property
     def waits_for_customer(self) -> bool:
-        """Say whether the customer's next message is all that is missing: such a reply may be held until then."""
+        """Return whether only the customer's next message is missing: such a reply may be held until then."""
         return self.action == Action.WAIT_FOR_CUSTOMER
 
 
@@ -69,11 +73,11 @@ ALLOWED = Verdict(True)
 
 @dataclass(frozen=True, kw_only=True)
 class SendFacts:
-    """What decides whether something may be sent.
+    """The facts on which `may_send` decides.
 
-    `reauth_reason` is "" while the page is connected, else the reason in words, without a full stop. `is_associated`
-    says whether the author may answer here. `text` is None when only the conversation is asked about, else the cleaned
-    text; `file_count` counts the files and `file_refusals` has a sentence for each refused one.
+    `reauth_reason` is "" while the Page is connected, else the reason in words, without a full stop. `is_associated`
+    says whether the author may answer in this conversation. `text` is None when only the conversation is checked, else
+    the cleaned text; `file_count` counts the files and `file_refusals` has a sentence for each refused one.
     """
 
     window: Window
@@ -90,12 +94,12 @@ class SendFacts:
 
 
 def may_send(facts: SendFacts) -> Verdict:
-    """Return whether this may be sent: first what concerns the conversation, then the message itself."""
+    """Return whether the message may be sent. The conversation is checked first, then the message itself."""
     return _conversation_refusal(facts) or _message_refusal(facts) or ALLOWED
 
 
 def may_hold(facts: SendFacts) -> Verdict:
-    """Return `may_send`'s verdict, but what is wrong with the message itself before that the customer must write."""
+    """Return the verdict of `may_send`, but report a fault of the message before a closed window."""
     verdict = may_send(facts)
     return _message_refusal(facts) or verdict if verdict.waits_for_customer else verdict
 
@@ -129,7 +133,7 @@ def _conversation_refusal(facts: SendFacts) -> Verdict | None:
         )
     if facts.contact_blocked:
         return _refuse(
-            Refusal.CONTACT_BLOCKED, "This contact is blocked. Unblock them before you reply.", Action.UNBLOCK
+            Refusal.CONTACT_BLOCKED, "This customer is blocked. Unblock them before you reply.", Action.UNBLOCK
         )
     return _window_refusal(facts.window, facts.author_is_human)
 
@@ -177,23 +181,23 @@ def _refuse(code: Refusal, sentence: str, action: Action = Action.NONE) -> Verdi
 
 # --- text -------------------------------------------------------------------------------------------------------------
 def clean_text(text: str) -> str:
-    """Return what is counted, stored and sent: line ends as LF, no NUL, half surrogates replaced, no space around."""
+    """Return the text as it is counted, stored and sent: LF line ends, no NUL, no lone surrogates, stripped."""
     return values.clean_text(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def is_blank(text: str) -> bool:
-    """Say whether a person would see nothing: only spaces, controls and invisible format characters."""
+    """Return whether a person would see nothing: only spaces, control and invisible format characters."""
     return all(unicodedata.category(character)[0] in "ZC" for character in text)
 
 
 # --- metadata ---------------------------------------------------------------------------------------------------------
-def metadata_of(row: int) -> str:
-    """Return what goes out with the part of row `row`: Meta returns it in the echo (design, section 10)."""
-    return f"{METADATA_PREFIX}{row}"
+def metadata_for(message_id: int) -> str:
+    """Return the `metadata` of the Send API for this outbox row: "desk:<id>". Meta returns it in the echo."""
+    return f"{METADATA_PREFIX}{message_id}"
 
 
-def row_of_metadata(metadata: str) -> int | None:
-    """Return the id of the row in an echo's metadata, or None when it is not of ours."""
+def message_id_in(metadata: str) -> int | None:
+    """Return the id of the outbox row in an echo's metadata, or None when Desk did not write it."""
     number = metadata.removeprefix(METADATA_PREFIX)
     is_ours = metadata.startswith(METADATA_PREFIX) and number.isascii() and number.isdigit() and len(number) <= 18
     return int(number) if is_ours else None
@@ -201,17 +205,10 @@ def row_of_metadata(metadata: str) -> int | None:
 
 # --- states -----------------------------------------------------------------------------------------------------------
 SENT_STATES = ("sent", "delivered", "read")
-UNSENT_STATES = ("queued", "sending", "failed", "unsure", "held")
-_RANK = {"queued": 0, "held": 0, "failed": 0, "sending": 1, "unsure": 1, "sent": 2, "delivered": 3, "read": 4}
-
-
-def forward(current: str, seen: str) -> str:
-    """Return the later of two states: queued < sending < sent < delivered < read. Nothing ever moves back by news."""
-    return seen if _RANK[seen] > _RANK[current] else current
 
 
 def receipt_state(sent_at: datetime, delivered_watermark: datetime | None, read_watermark: datetime | None) -> str:
-    """Return the state of a message that went out at `sent_at`: everything at or before a watermark has got there."""
+    """Return the state of a message sent at `sent_at`: a watermark covers everything sent at or before it."""
     if read_watermark is not None and sent_at <= read_watermark:
         return "read"
     if delivered_watermark is not None and sent_at <= delivered_watermark:
@@ -220,5 +217,5 @@ def receipt_state(sent_at: datetime, delivered_watermark: datetime | None, read_
 
 
 def retry_pause(attempts: int, base_seconds: float) -> timedelta:
-    """Return how long to wait after the `attempts`-th try (from 1): the base, doubling, at most 15 minutes."""
+    """Return how long to wait after attempt number `attempts` (from 1): the base, doubled each time, at most 15 min."""
     return min(timedelta(seconds=base_seconds * 2 ** min(max(attempts - 1, 0), 20)), MAX_RETRY_PAUSE)

@@ -1,45 +1,48 @@
-"""Into which ticket a message goes: the threading rules of design section 5 and 10. Pure.
+"""Decide which ticket a message joins: the threading rules. Pure.
 
-The seed: "Any replies coming in after 60 minutes will create a new ticket. You can extend this period up to 24 hours."
+A customer message that comes more than the intermission (60 minutes by default, at most 24 hours) after the previous
+message of the conversation opens a new ticket. A ticket is whatever the caller uses for one (the type variable T).
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Neighbour:
-    """A message that counts for threading: when it was said (Meta's time) and its ticket."""
+class Neighbour(Generic[T]):
+    """A message that counts for threading: its time (Meta's clock) and its ticket."""
 
     at: datetime
-    ticket: Hashable
+    ticket: T
 
 
 @dataclass(frozen=True)
-class Join:
-    """The message belongs to this ticket."""
+class Join(Generic[T]):
+    """The message joins this ticket."""
 
-    ticket: Hashable
+    ticket: T
 
 
 @dataclass(frozen=True)
 class Open:
-    """The message opens a ticket of its own."""
+    """The message opens a new ticket."""
 
 
 OPEN = Open()
 
 
 def place_customer(
-    at: datetime, before: Neighbour | None, after: Neighbour | None, intermission: timedelta
-) -> Join | Open:
-    """Place what a customer said at `at`.
+    at: datetime, before: Neighbour[T] | None, after: Neighbour[T] | None, intermission: timedelta
+) -> Join[T] | Open:
+    """Return the ticket for a customer message of time `at`.
 
     `before` is the newest counted message not later than `at`, `after` the oldest later one: None when there is none.
-    It joins the ticket of the message before it when that gap is within `intermission` (exactly at the limit still is),
-    else of the one after it, else it opens its own. For a message that is the newest this is the plain rule; for one
-    that comes late it is the rule of late messages: neither moves others nor merges tickets.
+    The message joins the ticket of `before` when the gap is at most `intermission`, else the ticket of `after` when
+    that gap is, else it opens a new one. The same rule serves the newest message and one that arrives late: it never
+    moves other messages and never merges tickets.
     """
     if before is not None and at - before.at <= intermission:
         return Join(before.ticket)
@@ -49,11 +52,12 @@ def place_customer(
 
 
 def place_reply(
-    at: datetime, before: Neighbour | None, after: Neighbour | None, intermission: timedelta
-) -> Join | Open:
-    """Place what went out at `at`: silence never cuts off an answer, so it joins the ticket of what was said before.
+    at: datetime, before: Neighbour[T] | None, after: Neighbour[T] | None, intermission: timedelta
+) -> Join[T] | Open:
+    """Return the ticket for a message sent at `at`: that of the message before it, however long ago that was.
 
-    An echo that comes first opens a ticket, or joins the one after it when that is within `intermission`.
+    An echo that is the conversation's first message opens a ticket, or joins that of `after` when the gap is at most
+    `intermission`.
     """
     if before is not None:
         return Join(before.ticket)
@@ -61,5 +65,5 @@ def place_reply(
 
 
 def reopens(at: datetime, closed_at: datetime | None) -> bool:
-    """Say whether a customer message of `at` reopens the ticket it joined: not when it is from before the closing."""
+    """Return whether a customer message of `at` reopens the ticket it joins: only one from after the closing does."""
     return closed_at is not None and at > closed_at

@@ -1,7 +1,7 @@
-"""The messaging window: when Meta lets a Page write to a person, and as what. Pure.
+"""The messaging window: when Meta lets a Page write to a person, and with which message tag. Pure.
 
 Sources: Meta, "Send a message" (standard messaging, 24 hours) and "Human Agent" (7 days, written by a person).
-One rule for pill, composer, queue, sender and API.
+The pill, the composer, the queue, the sender and the API all use this one rule.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class WindowState(StrEnum):
 class Window:
     """The window of one conversation at one moment.
 
-    `closes_at` is when a person can no longer reply (for a closed one: when that was; None when the customer never
-    wrote). `response_until` is the end of the first 24 hours, None when the customer never wrote.
+    `closes_at` is the time from which a person can no longer reply; it is in the past when the window is closed.
+    `response_until` is the end of the first 24 hours. Both are None when the customer never wrote.
     """
 
     state: WindowState
@@ -36,15 +36,15 @@ class Window:
 
     @property
     def is_open(self) -> bool:
-        """Say whether a person may reply now."""
+        """Return whether a person may reply now."""
         return self.state is not WindowState.CLOSED
 
 
 def window(last_customer_message_at: datetime | None, now: datetime, human_agent: bool) -> Window:
-    """Return the window after the customer's last message (or postback) at `last_customer_message_at`.
+    """Return the window at `now` when the customer's last message (or postback) is of `last_customer_message_at`.
 
-    Less than 24 hours: response; less than 7 days and `human_agent` (Meta approved the feature for this app):
-    human_agent; otherwise closed, until the customer writes. At exactly 24 hours or 7 days it is over.
+    Less than 24 hours: response. Less than 7 days and `human_agent` (Meta approved the feature for this app):
+    human_agent. Otherwise closed, until the customer writes. At exactly 24 hours or 7 days the time is over.
     """
     if last_customer_message_at is None:
         return Window(WindowState.CLOSED)
@@ -60,9 +60,9 @@ def window(last_customer_message_at: datetime | None, now: datetime, human_agent
 
 
 def policy(current: Window, author_is_human: bool) -> SendPolicy | None:
-    """Return as what a message goes out in this window, or None when it must not.
+    """Return the policy under which a message is sent in this window, or None when it must not be sent.
 
-    The HUMAN_AGENT tag is only for what a person wrote, and only after the first 24 hours.
+    The HUMAN_AGENT tag is only for messages a person wrote, and only after the first 24 hours.
     """
     if current.state is WindowState.RESPONSE:
         return RESPONSE

@@ -1,1 +1,1 @@
-"""What can be done with conversations, in seven rooms; views, the API and tasks call nothing else."""
+"""All operations on conversations, in seven packages. Views, the API and tasks call only these."""

@@ -147,7 +147,7 @@ def end_of(ticket: Ticket) -> str:
 @register.filter
 def may_try_again(attachment: Attachment, conversation: Conversation) -> bool:
     """Is there a button to fetch this file of the conversation once more?"""
-    return attachments.may_try_again(attachment, conversation.channel)
+    return attachments.may_retry(attachment, conversation.channel)
 
 
 @register.simple_tag

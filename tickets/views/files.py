@@ -52,7 +52,7 @@ def try_again(request: AgentRequest, conversation_id: int, attachment_id: int) -
     found = Attachment.objects.filter(pk=attachment_id, message__conversation=conversation_id).first()
     if found is None:
         raise Http404("There is no such file in this conversation.")
-    if not fetching.try_again(conversation, found):
+    if not fetching.retry(conversation, found):
         sentence = "This file cannot be fetched again, or it is being fetched already."
         if wants_part(request):
             return render(request, "tickets/_refusal.html", {"sentence": sentence}, status=422)

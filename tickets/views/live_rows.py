@@ -57,10 +57,10 @@ def read(payloads: Collection[Payload], readers: Collection[Reader]) -> dict[Rea
     """
     now = timezone.now()
     ids = {payload["conversation"] for payload in payloads}
-    current = access.facts_of(reader.user_id for reader in readers)
+    current = access.facts_for_users(reader.user_id for reader in readers)
     readers = [reader for reader in readers if current.get(reader.user_id) == reader.facts]
     painter = _Painter(ids, readers, now)
-    counts = inbox_counts.counts_of({reader.facts for reader in readers}, now)
+    counts = inbox_counts.counts_for_users({reader.facts for reader in readers}, now)
     found = {}
     for reader in readers:
         told = {payload["conversation"] for payload in payloads if visible(reader, payload)}
@@ -78,7 +78,7 @@ class _Painter:
         self._found = inbox_counts.with_views(ids, now)
         self._drafts = drafts.texts_of({reader.user_id for reader in readers}, ids)
         self._news = notifications.newest_in(ids)
-        self._unsent = undelivered.marks_of(ids)
+        self._unsent = undelivered.undelivered_states(ids)
         self._about = {conversation.pk: self._for_all(conversation, views) for conversation, views in self._found}
         self._html = cache(self._draw)
 

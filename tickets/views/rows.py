@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from tickets.models import Conversation
-from tickets.rules.searching import Pieces, marked
+from tickets.rules.searching import Pieces, highlight
 from tickets.rules.window import Window
 from tickets.services.inbox import drafts, search
 from tickets.services.inbox.listing import ListQuery, sort_key
 from tickets.services.outgoing import replies
-from tickets.services.outgoing.undelivered import Mark, marks_of
+from tickets.services.outgoing.undelivered import UndeliveredState, undelivered_states
 from tickets.views.base import AgentRequest
 
 WARN_BELOW = timedelta(hours=2)
@@ -43,7 +43,7 @@ class Row:
     is_selected: bool = False
     name: Pieces | None = None  # with what was looked for marked; None: nothing was
     snippet: search.Snippet | None = None
-    unsent: Mark | None = None
+    unsent: UndeliveredState | None = None
 
 
 def clock_of(conversation: Conversation, now: datetime | None = None) -> Clock:
@@ -71,7 +71,7 @@ def rows_of(
     user_id, ids, now = request.user.pk, [row.pk for row in conversations], timezone.now()
     kept = drafts.texts_of([user_id], ids)
     terms = found.terms if found else ()
-    marks = marks_of(ids)
+    marks = undelivered_states(ids)
     snippets = search.snippets(found, ids) if found and terms else {}
     return [
         Row(
@@ -81,7 +81,7 @@ def rows_of(
             sort_key(conversation, query.order, now),
             conversation.assignee_id == user_id,
             conversation.pk == selected,
-            marked(conversation.contact.display_name, terms) if terms else None,
+            highlight(conversation.contact.display_name, terms) if terms else None,
             snippets.get(conversation.pk),
             marks.get(conversation.pk),
         )

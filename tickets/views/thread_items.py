@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from channels_im.services.facebook import outages
 from tickets.models import Conversation, Message, PageReaction, Ticket
-from tickets.services.inbox.listing import beyond, read_cursor, write_cursor
+from tickets.services.inbox.listing import after_cursor, read_cursor, write_cursor
 from tickets.services.page_actions.reactions import may_be_reacted_to
 
 ITEMS_PER_PAGE = 40
@@ -101,7 +101,7 @@ def older_page(conversation: Conversation, cursor: str, size: int = ITEMS_PER_PA
     before = read_cursor(cursor)
     messages = _messages(conversation)
     if before:
-        messages = messages.filter(beyond("sent_at", before, descending=True))
+        messages = messages.filter(after_cursor("sent_at", before, descending=True))
     return _page(conversation, messages, min(size, MOST_ITEMS), 0, until=before and before[0])
 
 
@@ -110,13 +110,15 @@ def stretch(conversation: Conversation, first: str, last: str) -> list[Item]:
     begin, end = read_cursor(first), read_cursor(last)
     if begin is None or end is None:
         return []
-    messages = _with_all_shown(_messages(conversation).filter(beyond("sent_at", end, descending=True, inclusive=True)))
-    inside = messages.filter(beyond("sent_at", begin, descending=False, inclusive=True))
+    messages = _with_all_shown(
+        _messages(conversation).filter(after_cursor("sent_at", end, descending=True, inclusive=True))
+    )
+    inside = messages.filter(after_cursor("sent_at", begin, descending=False, inclusive=True))
     shown = list(inside.order_by("sent_at", "pk")[:MOST_IN_VIEW])
     # The one before and the one after decide whether the first and the last begin and end a group.
-    before = messages.filter(beyond("sent_at", begin, descending=True)).order_by("-sent_at", "-pk").first()
+    before = messages.filter(after_cursor("sent_at", begin, descending=True)).order_by("-sent_at", "-pk").first()
     later = _with_all_shown(_messages(conversation))
-    after = later.filter(beyond("sent_at", end, descending=False)).order_by("sent_at", "pk").first()
+    after = later.filter(after_cursor("sent_at", end, descending=False)).order_by("sent_at", "pk").first()
     around = [message for message in (before, *shown, after) if message is not None]
     ids = {message.pk for message in shown}
     items = _items(around, None, _quotes(conversation, shown), None)
@@ -129,7 +131,7 @@ def page_back_to(conversation: Conversation, cursor: str) -> ThreadPage:
     messages = _messages(conversation)
     if since is None:
         return newest_page(conversation)
-    here = messages.filter(beyond("sent_at", since, descending=False, inclusive=True))
+    here = messages.filter(after_cursor("sent_at", since, descending=False, inclusive=True))
     wanted = here.order_by("-sent_at", "-pk").values("pk")[:MOST_ITEMS].count()
     return _page(conversation, messages, max(ITEMS_PER_PAGE, wanted), 0)
 

@@ -75,7 +75,7 @@ def test_twenty_newer_messages_hide_what_was_before() -> None:
 
     unknown = found(*newer)
     assert isinstance(unknown, CannotTell)
-    assert unknown == CannotTell(True, unknown.why)
+    assert unknown == CannotTell(True, unknown.reason)
 
 
 def test_twenty_messages_that_reach_back_before_the_call_show_all() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickets.rules.searching import MOST_TERMS, Term, holds, marked, terms_of, ticket_number, words_of
+from tickets.rules.searching import MAX_TERMS, Term, contains, highlight, terms_of, ticket_number, words_of
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_ticket_number_stands_alone(typed: str, number: int | None) -> None:
 
 
 def shown(text: str, typed: str, width: int = 0) -> str:
-    return "".join(f"[{piece}]" if is_found else piece for piece, is_found in marked(text, terms_of(typed), width))
+    return "".join(f"[{piece}]" if is_found else piece for piece, is_found in highlight(text, terms_of(typed), width))
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_a_long_text_is_shown_from_a_little_before_the_hit() -> None:
 
 @given(st.text(max_size=80), st.text(max_size=30), st.integers(min_value=0, max_value=40))
 def test_marking_never_changes_the_words_of_a_text(text: str, typed: str, width: int) -> None:
-    pieces = marked(text, terms_of(typed), width)
+    pieces = highlight(text, terms_of(typed), width)
     joined = "".join(piece for piece, _is_found in pieces)
     line = " ".join(text.split())
     assert joined == line if not width else joined.strip("…") in line
-    assert len(terms_of(typed)) <= MOST_TERMS
+    assert len(terms_of(typed)) <= MAX_TERMS
 
 
 @given(st.text(max_size=40))
 def test_a_text_holds_each_of_its_own_words(text: str) -> None:
-    assert all(holds(text, Term(word)) for word in words_of(text))
+    assert all(contains(text, Term(word)) for word in words_of(text))

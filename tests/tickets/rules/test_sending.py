@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tickets.rules.sending import (
     SendFacts,
     clean_text,
-    forward,
     is_blank,
     may_hold,
     may_send,
@@ -112,15 +111,6 @@ def test_what_nobody_can_see_is_blank(text: str) -> None:
 @given(st.text())
 def test_cleaning_twice_is_cleaning_once(text: str) -> None:
     assert clean_text(clean_text(text)) == clean_text(text)
-
-
-@given(st.permutations(["sent", "delivered", "read", "sent", "delivered"]))
-def test_receipts_in_any_order_end_in_the_same_state(news: list[str]) -> None:
-    state = "sending"
-    for seen in news:
-        state = forward(state, seen)
-
-    assert state == "read"
 
 
 @pytest.mark.parametrize(

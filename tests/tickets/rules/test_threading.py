@@ -16,11 +16,11 @@ DAY = timedelta(minutes=1440)
 MS = timedelta(milliseconds=1)
 
 
-def before(gap: timedelta) -> Neighbour:
+def before(gap: timedelta) -> Neighbour[str]:
     return Neighbour(NOON - gap, "earlier")
 
 
-def after(gap: timedelta) -> Neighbour:
+def after(gap: timedelta) -> Neighbour[str]:
     return Neighbour(NOON + gap, "later")
 
 

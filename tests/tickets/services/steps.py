@@ -41,7 +41,7 @@ def echo_of(message: Message, sent: dict[str, Any], **fields: Any) -> events.Ech
     )
 
 
-def take_echo(message: Message, sent: dict[str, Any], **fields: Any) -> Message | None:
+def handle_echo(message: Message, sent: dict[str, Any], **fields: Any) -> Message | None:
     """Let the echo of `sent` come in."""
     channel = message.conversation.channel
-    return receipts.take_echo(channel.page, channel, echo_of(message, sent, **fields))
+    return receipts.handle_echo(channel.page, channel, echo_of(message, sent, **fields))

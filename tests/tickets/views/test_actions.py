@@ -171,7 +171,7 @@ def test_who_loses_a_conversation_is_notified_and_no_longer_sees_it(
     act(alice, conversation, action, to=f"department-{(desk.sales if before == 'in Support' else desk.support).pk}")
     facts = access.facts_for(desk.charlie)
     assert any(access.visible(facts, event.payload) for event in LiveEvent.objects.all())
-    assert not access.seen_by(facts).filter(pk=conversation.pk).exists()
+    assert not access.conversations_for(desk.charlie, facts).filter(pk=conversation.pk).exists()
 
 
 def test_an_unknown_action_is_not_found(alice: Client, conversation: Conversation) -> None:

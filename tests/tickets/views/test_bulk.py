@@ -117,7 +117,7 @@ def test_nothing_of_a_colleagues_channel_is_changed_or_shown(
     assert "Secret" not in html_of(response)
     assert (Conversation.objects.filter(pk=secret.pk).values().get(), statuses(secret)) == before
     response = alice.post(BULK, {"do": what, "id": [10**15]}, headers=HX)
-    assert "1 not: not open to you any more." in sentence(response)
+    assert "1 not: you can no longer see it." in sentence(response)
 
 
 def test_the_answer_holds_the_rows_as_they_belong_to_the_list_now(alice: Client, three: list[Conversation]) -> None:

@@ -190,7 +190,7 @@ def stop_window(conversation: Conversation) -> None:
         (stop_channel_deleted, "channel was deleted"),
         (stop_channel_inactive, "channel is deactivated"),
         (stop_reauth, "The access token has expired"),
-        (stop_blocked, "contact is blocked"),
+        (stop_blocked, "customer is blocked"),
         (stop_window, "messaging window closed on"),
     ],
 )

@@ -234,7 +234,7 @@ def make_long(conversation: Conversation, count: int) -> None:
 def test_a_long_thread_is_complete_and_in_order(
     desk: world.Desk, alice: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "CHUNK", 7)
+    monkeypatch.setattr(export, "CHUNK_SIZE", 7)
     make_long(conversation, 100)
     page = page_of(download(alice, conversation))
     places = [page.index(f"message number {number}<") for number in range(100)]
@@ -245,7 +245,7 @@ def test_a_long_thread_is_complete_and_in_order(
 def test_queries_grow_only_by_the_piece(
     alice: Client, conversation: Conversation, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    make_long(conversation, 2 * export.CHUNK)
+    make_long(conversation, 2 * export.CHUNK_SIZE)
     for message in conversation.messages.all()[:50]:
         world.attach(message, state="refused", reason="no")
     with django_assert_max_num_queries(35):

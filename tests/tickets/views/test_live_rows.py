@@ -102,7 +102,7 @@ def test_who_may_see_what_is_read_for_many_at_once(desk: world.Desk) -> None:
     desk.charlie.user_permissions.add(Permission.objects.get(codename="view_conversation"))
     User.objects.filter(pk=desk.bob.pk).update(is_active=False)
     everyone = [User.objects.get(pk=user.pk) for user in (*users(desk), *desk.twins)]
-    found = access.facts_of(user.pk for user in everyone)
+    found = access.facts_for_users(user.pk for user in everyone)
     shop, sales = frozenset({desk.shop.pk}), frozenset({desk.sales.pk})
     assert found == {
         **{user.pk: access.UserFacts(user.pk, False, shop, sales) for user in (desk.alice, *desk.twins)},
@@ -259,7 +259,7 @@ def test_counts_of_many_are_those_of_each(desk: world.Desk, data: st.DataObject)
             Ticket.objects.filter(conversation=row).update(status="closed", closed_at=world.NOON)
     everyone = [access.facts_for(User.objects.get(pk=user.pk)) for user in (*users(desk), *desk.twins)]
     now = timezone.now()
-    assert inbox_counts.counts_of(everyone, now) == {
+    assert inbox_counts.counts_for_users(everyone, now) == {
         facts.user_id: inbox_counts.counts(facts, now) for facts in everyone
     }
 
@@ -269,6 +269,6 @@ def test_counts_of_a_group_stop_at_the_limit_too(desk: world.Desk) -> None:
         world.make_conversation(desk.shop, f"P{n}", unread_count=1)
         world.make_conversation(desk.shop, f"Q{n}", assignee=desk.alice, unread_count=1)
     facts = [access.facts_for(User.objects.get(pk=user.pk)) for user in (desk.alice, desk.twins[0])]
-    counted = inbox_counts.counts_of(facts)
+    counted = inbox_counts.counts_for_users(facts)
     assert (counted[desk.alice.pk]["unread"], counted[desk.alice.pk]["all"]) == (100, 100)
     assert (counted[desk.twins[0].pk]["unread"], counted[desk.twins[0].pk]["mine"]) == (60, 0)

@@ -352,8 +352,10 @@ def test_an_ad_or_link_is_a_card_and_what_colleagues_do_a_line(
 
 
 @pytest.mark.parametrize("kind", ["message", "note"])
-def test_nothing_is_added_to_what_was_written(alice, desk, conversation, kind):
+def test_nothing_is_added_to_what_was_written(
+    alice: Client, desk: world.Desk, conversation: Conversation, kind: str
+) -> None:
     """Blanks and line breaks of a text are shown as they are: a template must not put its own around it."""
     world.say(conversation, "  two lines\n\n  indented", author=desk.alice, kind=kind)
     html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
-    assert re.search(r'<div class="text" dir="auto">(.*?)</div>', html, re.DOTALL)[1] == "  two lines\n\n  indented"
+    assert search(r'<div class="text" dir="auto">(.*?)</div>', html, re.DOTALL)[1] == "  two lines\n\n  indented"

@@ -136,15 +136,17 @@ def test_the_mark_goes_when_it_turns_out_to_have_arrived(
 ) -> None:
     message = ours(desk, conversation, state)
     assert marks()
-    delivery_status.confirm(message.pk, mid="m_after_all", sent_at=timezone.now(), proof=delivery_status.Evidence.ECHO)
+    delivery_status.confirm(
+        message.pk, mid="m_after_all", sent_at=timezone.now(), evidence=delivery_status.Evidence.ECHO
+    )
     assert marks() == []
 
 
 def test_other_conversations_have_none(desk: world.Desk, alice: Client, conversation: Conversation) -> None:
     other = world.make_conversation(desk.shop, "Other", at=timezone.now())
     ours(desk, conversation, "failed")
-    assert set(undelivered.marks_of([conversation.pk, other.pk])) == {conversation.pk}
-    assert undelivered.marks_of([other.pk]) == {}
+    assert set(undelivered.undelivered_states([conversation.pk, other.pk])) == {conversation.pk}
+    assert undelivered.undelivered_states([other.pk]) == {}
 
 
 def test_a_held_reply_can_be_sent_now_only_when_one_may_be_sent_at_all(

@@ -1,1 +1,1 @@
-"""Conversations, their messages and tickets: who may see them, and what changes in them."""
+"""Conversations, their messages and tickets: who may see them, and how they change."""

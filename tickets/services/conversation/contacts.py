@@ -1,4 +1,4 @@
-"""The customer of a Page, what agents note of them, and the one conversation they have with a channel."""
+"""Contacts of a Page, the details agents save about them, and their one conversation with each channel."""
 
 from collections.abc import Iterable
 
@@ -17,18 +17,18 @@ ABOUT_LIMIT = 5000  # characters
 
 
 def conversation_for(page: Page, channel: Channel, psid: str) -> Conversation:
-    """Return the conversation of `psid` with `channel`, made with its contact when new; race-safe.
+    """Return the conversation of `psid` with `channel`; create it, and its contact, when it is new. Race-safe.
 
-    It comes with its contact and channel, and is not locked: `threads.add_message` locks it.
+    It comes with its contact and channel and is not locked: `messages.add_message` locks it.
     """
-    return find_conversation(channel, psid) or _create(page, channel, psid) or _found(channel, psid)
+    return find_conversation(channel, psid) or _create(page, channel, psid) or _get_existing(channel, psid)
 
 
 def locked_conversation_for(page: Page, channel: Channel, psid: str) -> Conversation:
-    """Return the same, its row locked until the end of the transaction: one writer per customer at a time."""
+    """Do what `conversation_for` does, and lock the row until the end of the transaction."""
     locked = lock_conversations([(channel, psid)]).get((channel.pk, psid))
-    # Nobody else sees the row this transaction makes: it needs no lock.
-    return locked or _create(page, channel, psid) or _found(channel, psid, lock=True)
+    # Nobody else sees a row that this transaction creates: it needs no lock.
+    return locked or _create(page, channel, psid) or _get_existing(channel, psid, lock=True)
 
 
 def find_conversation(channel: Channel, psid: str) -> Conversation | None:
@@ -37,7 +37,7 @@ def find_conversation(channel: Channel, psid: str) -> Conversation | None:
 
 
 def lock_conversations(senders: Iterable[tuple[Channel, str]]) -> dict[tuple[int, str], Conversation]:
-    """Lock the conversations of these customers that there are, and return them by channel (id) and PSID."""
+    """Lock the existing conversations of these customers and return them by channel id and PSID."""
     senders = list(senders)
     if not senders:
         return {}
@@ -49,16 +49,16 @@ def _by_sender(
 ) -> dict[tuple[int, str], Conversation]:
     channels = {channel.pk: channel for channel, _psid in senders}
     rows = conversations.filter(channel__in=channels, contact__psid__in={psid for _channel, psid in senders})
-    found = {}
-    # The order is that in which they are locked: the same for everybody.
+    by_sender = {}
+    # Every process locks the rows in this order, so that no two wait for each other.
     for conversation in rows.select_related("contact").order_by("pk"):
         conversation.channel = channels[conversation.channel_id]
-        found[conversation.channel_id, conversation.contact.psid] = conversation
-    return found
+        by_sender[conversation.channel_id, conversation.contact.psid] = conversation
+    return by_sender
 
 
 def _create(page: Page, channel: Channel, psid: str) -> Conversation | None:
-    """Make the conversation, and the contact unless a channel before this one knew them; None: someone else did."""
+    """Create the conversation, and the contact if the Page has none yet; None when another process was faster."""
     try:
         with transaction.atomic():
             contact = Contact.objects.create(page=page, psid=psid)
@@ -76,34 +76,34 @@ def _create_of(contact: Contact, channel: Channel) -> Conversation:
     return Conversation.objects.create(contact=contact, channel=channel, department_id=channel.department_id)
 
 
-def _found(channel: Channel, psid: str, *, lock: bool = False) -> Conversation:
-    """Return the conversation that another process made a moment ago."""
+def _get_existing(channel: Channel, psid: str, *, lock: bool = False) -> Conversation:
+    """Return the conversation that another process created a moment ago."""
     senders = [(channel, psid)]
-    found = lock_conversations(senders) if lock else _by_sender(Conversation.objects, senders)
-    return found[channel.pk, psid]
+    existing = lock_conversations(senders) if lock else _by_sender(Conversation.objects, senders)
+    return existing[channel.pk, psid]
 
 
-# --- What agents note -------------------------------------------------------------------------------------------------
+# --- Details ----------------------------------------------------------------------------------------------------------
 def save_details(contact: Contact, fields: dict[str, str]) -> None:
-    """Note e-mail, phone and what else is known of the contact: those of EDITABLE that are in `fields`.
+    """Save the email, phone and notes about the contact: those of EDITABLE that are in `fields`.
 
-    Raises Refused; then nothing was kept. Open pages of their conversations are told.
+    Announces the change to open pages of their conversations. Raises Refused; nothing is saved then.
     """
-    wanted = {name: clean_text(fields[name]).strip() for name in EDITABLE if name in fields}
-    if not wanted:
+    changes = {name: clean_text(fields[name]).strip() for name in EDITABLE if name in fields}
+    if not changes:
         return
-    checked = Contact(**wanted)
+    checked = Contact(**changes)
     try:
-        checked.clean_fields(exclude={field.name for field in Contact._meta.fields} - set(wanted))
+        checked.clean_fields(exclude={field.name for field in Contact._meta.fields} - set(changes))
     except ValidationError as error:
-        wrong = next(iter(error.error_dict))
-        label = Contact._meta.get_field(wrong).verbose_name
-        raise Refused(f"The {label} was not saved: {' '.join(error.message_dict[wrong])}", field=wrong) from None
+        name = next(iter(error.error_dict))
+        label = next(field.verbose_name for field in Contact._meta.fields if field.name == name)
+        raise Refused(f"The {label} was not saved: {' '.join(error.message_dict[name])}", field=name) from None
     length = len(checked.about)
     if length > ABOUT_LIMIT:
         raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", field="about")
     with transaction.atomic():
-        if not Contact.objects.filter(pk=contact.pk, erased_at=None).update(**wanted):
+        if not Contact.objects.filter(pk=contact.pk, erased_at=None).update(**changes):
             raise Refused("This customer was erased meanwhile. Nothing was saved.")
         for conversation in Conversation.objects.filter(contact=contact.pk):
             messages.announce(conversation)

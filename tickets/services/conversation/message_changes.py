@@ -1,6 +1,6 @@
-"""What happens to a message after it was said: edited, reacted to, taken back; also before we know the message."""
+"""Apply edits, reactions and withdrawals to messages, also when they arrive before their message."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,48 +16,48 @@ from tickets.services.webhooks import events
 TASK = "tickets.tasks.apply_late_changes"
 Kind = MessageChange.Kind
 WITHDRAWN = "Message withdrawn"
-KEPT_FOR = timedelta(days=30)
+RETENTION = timedelta(days=30)
 
 
 def receive(page: Page, mid: str, *, key: str, kind: str, at: datetime, **content: Any) -> Message | None:
-    """Apply a change to the message `mid` of `page`, or keep it until that message comes (then None is returned).
+    """Apply a change to the message `mid` of `page`, or store it until that message arrives (None is returned then).
 
     `kind` and `content` are those of MessageChange: an edit has `text` and `number` (Meta's num_edit, 0 when absent), a
-    reaction `by` ("customer" or "page") and `emoji` ("" takes it back). The same change twice, and older ones after
-    newer ones, change nothing.
+    reaction `by` ("customer" or "page") and `emoji` ("" removes it). The same change twice, and an older change after a
+    newer one, change nothing.
     """
     change = MessageChange(page=page, mid=mid, key=key, kind=kind, at=at, content=content)
     with transaction.atomic():
         message = _locked(page.pk, mid)
         if message is None:
-            _keep(change)
+            _store(change)
             return None
         _apply(message, change)
     return message
 
 
 def apply_early(page_id: int, mids: Iterable[str]) -> None:
-    """Apply what was kept for messages that are here now, in the caller's transaction; `page_id` is the Page's row."""
-    kept = MessageChange.objects.filter(page_id=page_id, mid__in=list(mids), applied_at=None).order_by("at", "pk")
-    for change in kept:
+    """Apply stored changes to messages that exist now, in the caller's transaction; `page_id` is the Page's row id."""
+    stored = MessageChange.objects.filter(page_id=page_id, mid__in=list(mids), applied_at=None).order_by("at", "pk")
+    for change in stored:
         message = _locked(page_id, change.mid)
         if message is not None:
             _apply(message, change)
 
 
 def waiting() -> QuerySet[MessageChange, MessageChange]:
-    """Return the kept changes whose message is here: one was stored while the other was on its way."""
+    """Return the stored changes whose message exists: the two were stored at the same moment."""
     message = Message.objects.filter(page=OuterRef("page"), mid=OuterRef("mid"))
     return MessageChange.objects.filter(Exists(message), applied_at=None)
 
 
 def is_due() -> bool:
-    """Say whether a kept change can be applied."""
+    """Return whether a stored change can be applied."""
     return waiting().exists()
 
 
 def apply_waiting() -> int:
-    """Apply all that can be applied; return to how many messages."""
+    """Apply every stored change whose message exists; return the number of messages."""
     count = 0
     for page_id, mid in waiting().values_list("page_id", "mid").distinct():
         with transaction.atomic():
@@ -66,24 +66,24 @@ def apply_waiting() -> int:
     return count
 
 
-def forget_old() -> int:
-    """Forget changes whose message did not come for a month; return how many."""
-    return MessageChange.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()[0]
+def delete_old() -> int:
+    """Delete changes whose message did not arrive within 30 days; return how many."""
+    return MessageChange.objects.filter(created_at__lt=timezone.now() - RETENTION).delete()[0]
 
 
 def _locked(page_id: int, mid: str) -> Message | None:
-    """Lock the conversation of a message, then read the message: the order every writer takes."""
-    found = Message.objects.filter(page_id=page_id, mid=mid).values_list("pk", "conversation_id").first()
-    if found is None:
+    """Lock the conversation of a message, then read the message: the order of every writer."""
+    ids = Message.objects.filter(page_id=page_id, mid=mid).values_list("pk", "conversation_id").first()
+    if ids is None:
         return None
     rows = Conversation.objects.select_for_update(of=("self",)).select_related("contact")
-    conversation = rows.get(pk=found[1])
-    message = Message.objects.get(pk=found[0])
+    conversation = rows.get(pk=ids[1])
+    message = Message.objects.get(pk=ids[0])
     message.conversation = conversation
     return message
 
 
-def _keep(change: MessageChange, applied_at: datetime | None = None) -> None:
+def _store(change: MessageChange, applied_at: datetime | None = None) -> None:
     MessageChange.objects.get_or_create(
         page=change.page,
         key=change.key,
@@ -106,35 +106,35 @@ def _apply(message: Message, change: MessageChange) -> None:
         if change.pk:
             MessageChange.objects.filter(pk=change.pk).update(applied_at=timezone.now())
         else:
-            _keep(change, timezone.now())
+            _store(change, timezone.now())
     elif change.pk:
         change.delete()
     if changed:
         message.save(update_fields=changed)
         shown = [name for name in changed if name != "edit_number"]
         events.messages_updated(message.conversation, [message.pk], *shown)
-        _show(message)
+        _update_preview(message)
 
 
 def _edit(message: Message, change: MessageChange) -> list[str]:
-    """Meta counts the edits of a message; without a count the times decide."""
+    """Apply an edit. Meta counts the edits of a message; without a count the times decide."""
     number, text = change.content.get("number", 0), change.content.get("text", "")
-    newer = number > message.edit_number if number else not message.edited_at or change.at > message.edited_at
-    if not newer:
+    is_newer = number > message.edit_number if number else not message.edited_at or change.at > message.edited_at
+    if not is_newer:
         return []
     message.text, message.edited_at, message.edit_number = text, change.at, number or message.edit_number
     return ["text", "edited_at", "edit_number"]
 
 
 def _reaction(message: Message, change: MessageChange) -> list[str]:
-    """One reaction per side: the newest by Meta's time."""
+    """Apply a reaction. The customer and the Page have one each: the newest by Meta's time."""
     by, emoji = change.content["by"], change.content["emoji"]
-    mine = next((each for each in message.reactions if each["by"] == by), None)
-    if mine and datetime.fromisoformat(mine["at"]) > change.at:
+    previous = next((reaction for reaction in message.reactions if reaction["by"] == by), None)
+    if previous and datetime.fromisoformat(previous["at"]) > change.at:
         return []
-    if emoji and _withdrawn_later(message, by, change.at):
+    if emoji and _removed_later(message, by, change.at):
         return []
-    others = [each for each in message.reactions if each["by"] != by]
+    others = [reaction for reaction in message.reactions if reaction["by"] != by]
     reactions = [*others, {"by": by, "emoji": emoji, "at": change.at.isoformat()}] if emoji else others
     if reactions == message.reactions:
         return []
@@ -142,7 +142,7 @@ def _reaction(message: Message, change: MessageChange) -> list[str]:
     return ["reactions"]
 
 
-def _withdrawn_later(message: Message, by: str, at: datetime) -> bool:
+def _removed_later(message: Message, by: str, at: datetime) -> bool:
     return MessageChange.objects.filter(
         page=message.page_id, mid=message.mid, kind=Kind.REACTION, at__gte=at, content__by=by, content__emoji=""
     ).exists()
@@ -155,11 +155,15 @@ def _withdrawal(message: Message, change: MessageChange) -> list[str]:
     return ["withdrawn_at"]
 
 
-_APPLY = {Kind.EDIT: _edit, Kind.REACTION: _reaction, Kind.WITHDRAWAL: _withdrawal}
+_APPLY: dict[str, Callable[[Message, MessageChange], list[str]]] = {
+    Kind.EDIT: _edit,
+    Kind.REACTION: _reaction,
+    Kind.WITHDRAWAL: _withdrawal,
+}
 
 
-def _show(message: Message) -> None:
-    """Bring the list's preview up to date when this is the message it shows, and tell open pages."""
+def _update_preview(message: Message) -> None:
+    """Update the list's preview when it shows this message, and announce the change to open pages."""
     conversation = message.conversation
     if message.kind == Message.Kind.MESSAGE and message.sent_at == conversation.last_message_at:
         text = WITHDRAWN if message.withdrawn_at else message.text

@@ -1,31 +1,34 @@
-"""Messages into conversations: the one door, whoever wrote. Cuts the thread into tickets and keeps the counters."""
+"""Add messages to conversations. Everything that stores one goes through here.
+
+Divides the thread into tickets and keeps the conversation's counters, times and preview up to date.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Min, Q, QuerySet
 
 from channels_im.models import ImPreferences
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
 from desk.live import publish
+from desk.models import User
 from tickets.models import Attachment, Conversation, Message, Ticket
 from tickets.rules import threading
 from tickets.services.webhooks import events
 
 Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source, Message.State
 
-# What left, or may have: a reply that waits, failed or is held has said nothing to the customer yet.
+# Sent, or perhaps sent: a reply that is queued, failed or held has not reached the customer.
 SENT_OR_SENDING = (State.SENDING, State.UNSURE, State.SENT, State.DELIVERED, State.READ)
 COUNTED = Q(kind=Kind.MESSAGE) & (Q(direction=Direction.IN) | Q(state__in=SENT_OR_SENDING))
 ANSWERED = Q(kind=Kind.MESSAGE, direction=Direction.OUT) & ~Q(state__in=(State.FAILED, State.HELD))
 SHORTEST_INTERMISSION = timedelta(minutes=DEFAULT_INTERMISSION_MINUTES)
 PREVIEW_CHARS = 200
 SUBJECT_CHARS = 80
-SHOWN_KINDS = {
+PREVIEW_OF_KIND: dict[str, str] = {
     Attachment.Kind.IMAGE: "📷 Photo",
     Attachment.Kind.DOCUMENT: "📄 Document",
     Attachment.Kind.VIDEO: "🎬 Video",
@@ -36,7 +39,7 @@ SHOWN_KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class NewMessage:
-    """What is to be put into a conversation; the fields are those of Message. Times are aware."""
+    """A message that is not stored yet; the fields are those of Message. Times are aware."""
 
     direction: str
     source: str
@@ -46,7 +49,7 @@ class NewMessage:
     text: str = ""
     card: dict[str, Any] | None = None
     mid: str | None = None
-    author: AbstractBaseUser | None = None
+    author: User | None = None
     reply_to_mid: str = ""
     client_key: str | None = None
     is_standby: bool = False
@@ -69,14 +72,14 @@ def add_message(
     attachments: Iterable[Attachment] = (),
     **fields: Any,
 ) -> tuple[Message, bool]:
-    """Put a message, note or event into `conversation`; return it and whether it is new.
+    """Add a message, note or event to `conversation`; return it and whether it is new.
 
     Locks the conversation's row and brings `conversation` up to date. `fields` are those of NewMessage: `kind`, `text`,
     `card`, `mid`, `author`, `reply_to_mid`, `client_key`, `is_standby`, `received_at`, `original_timestamp`,
     `delivered_at`, `read_at`, `reason`, `waits_for_customer`. `attachments` are unsaved. A `mid` the Page has already,
-    or a `client_key` the conversation has already, is not added again: the first one comes back, with False. Customer
-    messages are threaded into tickets (tickets.rules.threading), replies and notes join what was said before them,
-    events open no ticket.
+    or a `client_key` the conversation has already, is not added again: the existing message is returned, with False.
+    Customer messages are divided into tickets (tickets.rules.threading), replies and notes join the ticket of the
+    message before them, events open no ticket.
     """
     new = NewMessage(
         direction=direction, source=source, sent_at=sent_at, state=state, attachments=tuple(attachments), **fields
@@ -87,7 +90,7 @@ def add_message(
 
 
 def lock(conversation: Conversation) -> None:
-    """Lock the row until the end of the transaction and read it again into `conversation`."""
+    """Lock the row until the end of the transaction and reload it into `conversation`."""
     fresh = Conversation.objects.select_for_update().get(pk=conversation.pk)
     for field in Conversation._meta.concrete_fields:
         setattr(conversation, field.attname, getattr(fresh, field.attname))
@@ -95,17 +98,17 @@ def lock(conversation: Conversation) -> None:
         Conversation.current_ticket.field.delete_cached_value(conversation)  # read before the lock was held
 
 
-def read_current_tickets(conversations: Iterable[Conversation]) -> None:
-    """Give locked conversations their current tickets, all with one query."""
-    having = {found.current_ticket_id: found for found in conversations if found.current_ticket_id is not None}
-    for pk, ticket in Ticket.objects.in_bulk(having).items() if having else ():
-        having[pk].current_ticket = ticket
+def load_current_tickets(conversations: Iterable[Conversation]) -> None:
+    """Load the current tickets of locked conversations, all with one query."""
+    by_ticket = {row.current_ticket_id: row for row in conversations if row.current_ticket_id is not None}
+    for pk, ticket in Ticket.objects.in_bulk(by_ticket).items() if by_ticket else ():
+        by_ticket[pk].current_ticket = ticket
 
 
 def add_to_locked(conversation: Conversation, new: NewMessage, *, savepoint: bool = True) -> tuple[Message, bool]:
-    """Do what `add_message` does, in a transaction that holds the conversation's lock already.
+    """Do what `add_message` does, in a transaction that already holds the conversation's lock.
 
-    Without `savepoint` a message that is known already breaks the transaction: the caller undoes it and asks again.
+    Without `savepoint` a message that is stored already breaks the transaction: the caller rolls it back and repeats.
     """
     page_id = conversation.contact.page_id
     try:
@@ -113,8 +116,8 @@ def add_to_locked(conversation: Conversation, new: NewMessage, *, savepoint: boo
             placed = _choose_ticket(conversation, new)
             message = _insert(conversation, page_id, placed.ticket_id, new)
     except IntegrityError:
-        # Asking first would cost every message a query; the constraints know anyway.
-        known = _known(conversation, page_id, new)
+        # A check before the insert would cost every message a query; the constraints find it too.
+        known = _find_stored(conversation, page_id, new)
         if known is None:
             raise
         return known, False
@@ -127,7 +130,7 @@ def add_to_locked(conversation: Conversation, new: NewMessage, *, savepoint: boo
 
 
 def announce(conversation: Conversation) -> None:
-    """Tell open pages that this conversation, or its row in the list, is to be read again."""
+    """Announce to open pages that this conversation and its row in the list have changed."""
     publish.announce(
         "conversation",
         conversation=conversation.pk,
@@ -141,7 +144,7 @@ def announce(conversation: Conversation) -> None:
 def forget_message(conversation: Conversation, message: Message) -> None:
     """Bring `conversation` up to date after `message`, one of its counted messages, was deleted.
 
-    The caller holds the conversation's lock. A ticket that this message alone had opened goes with it.
+    The caller holds the conversation's lock. A ticket without any other message is deleted too.
     """
     conversation.message_count = max(conversation.message_count - 1, 0)
     refresh_tickets(conversation, {message.ticket_id})
@@ -156,23 +159,23 @@ def forget_message(conversation: Conversation, message: Message) -> None:
 
 
 def show_as_newest(conversation: Conversation, message: Message) -> None:
-    """Let the list show this message as the conversation's newest; the caller saves time and preview."""
+    """Set the list's time and preview to those of this message; the caller saves them."""
     shown = {field: getattr(message, field) for field in ("direction", "source", "sent_at", "state", "text", "card")}
     _show_as_newest(conversation, NewMessage(**shown, attachments=tuple(message.attachments.all())))
 
 
 def ticket_of_reply(conversation: Conversation, at: datetime) -> int | None:
-    """Return the ticket (id) that a reply which goes out at `at` joins; None when nothing was said yet."""
+    """Return the id of the ticket that a reply sent at `at` joins; None in a conversation without messages."""
     verdict = threading.place_reply(at, *_neighbours(conversation, at))
     return verdict.ticket.ticket_id if isinstance(verdict, threading.Join) else None
 
 
-def refresh_tickets(conversation: Conversation, ticket_ids: set[int | None]) -> None:
-    """Bring tickets up to date that a message has just left. One that nothing is left of goes with it.
+def refresh_tickets(conversation: Conversation, ticket_ids: Iterable[int | None]) -> None:
+    """Bring tickets up to date after a message was moved or deleted. A ticket without messages is deleted.
 
     The caller holds the conversation's lock.
     """
-    for ticket in Ticket.objects.filter(pk__in=ticket_ids - {None}):
+    for ticket in Ticket.objects.filter(pk__in=[pk for pk in ticket_ids if pk is not None]):
         newest = ticket.messages.filter(kind=Kind.MESSAGE).aggregate(at=Max("sent_at"))["at"]
         if newest is not None:
             Ticket.objects.filter(pk=ticket.pk).update(last_message_at=newest)
@@ -185,7 +188,7 @@ def refresh_tickets(conversation: Conversation, ticket_ids: set[int | None]) -> 
 
 
 def refresh_waiting(conversation: Conversation) -> None:
-    """Work out anew since when the customer waits (a reply failed, was discarded or came late) and save it.
+    """Compute again since when the customer waits, after a reply failed, was cancelled or came late, and save it.
 
     The caller holds the conversation's lock.
     """
@@ -198,7 +201,7 @@ def refresh_waiting(conversation: Conversation) -> None:
     conversation.save(update_fields=["waiting_since"])
 
 
-def _known(conversation: Conversation, page_id: int, new: NewMessage) -> Message | None:
+def _find_stored(conversation: Conversation, page_id: int, new: NewMessage) -> Message | None:
     if new.mid:
         message = Message.objects.filter(page_id=page_id, mid=new.mid).first()
         if message is not None:
@@ -242,13 +245,13 @@ def _insert(conversation: Conversation, page_id: int, ticket_id: int | None, new
 
 
 # --- Tickets ----------------------------------------------------------------------------------------------------------
-# The lock of a conversation is the lock of its tickets too.
+# The lock of a conversation also protects its tickets.
 TICKET_TIMES = ("ticket__opened_at", "ticket__last_message_at", "ticket__closed_at")
 
 
 @dataclass(frozen=True)
 class TicketRef:
-    """The ticket a message goes to, if any; `opened` for it, or known with its times."""
+    """The ticket a message joins, or None. `opened` says that it is new; an existing one comes with its times."""
 
     ticket_id: int | None
     opened: bool = False
@@ -257,11 +260,14 @@ class TicketRef:
     closed_at: datetime | None = None
 
 
+TicketNeighbour = threading.Neighbour[TicketRef]
+
+
 def _choose_ticket(conversation: Conversation, new: NewMessage) -> TicketRef:
-    """Find the ticket of `new`, or open one."""
+    """Return the ticket of `new`; open one when the rules say so."""
     is_customer = new.kind == Kind.MESSAGE and new.direction == Direction.IN
-    if is_customer and (lively := _current_ticket_if_certain(conversation, new.sent_at)):
-        return lively
+    if is_customer and (current := _current_ticket_if_certain(conversation, new.sent_at)):
+        return current
     place = threading.place_customer if is_customer else threading.place_reply
     verdict = place(new.sent_at, *_neighbours(conversation, new.sent_at))
     if isinstance(verdict, threading.Join):
@@ -280,9 +286,9 @@ def _choose_ticket(conversation: Conversation, new: NewMessage) -> TicketRef:
 
 
 def _current_ticket_if_certain(conversation: Conversation, at: datetime) -> TicketRef | None:
-    """Return the newest ticket when its customer wrote within every intermission there is before `at`, without a query.
+    """Return the current ticket when the customer wrote within the shortest possible intermission before `at`.
 
-    What went out since then joined the same ticket, so this is what the rule says. None: the rule is to be asked.
+    Makes no query. Replies sent since then joined the same ticket, so the rule gives this one. None: apply the rule.
     """
     last, ticket = conversation.last_customer_message_at, conversation.current_ticket
     if last is None or ticket is None or not last <= at <= last + SHORTEST_INTERMISSION:
@@ -292,23 +298,24 @@ def _current_ticket_if_certain(conversation: Conversation, at: datetime) -> Tick
 
 def _neighbours(
     conversation: Conversation, at: datetime
-) -> tuple[threading.Neighbour | None, threading.Neighbour | None, timedelta]:
+) -> tuple[TicketNeighbour | None, TicketNeighbour | None, timedelta]:
     """Return the messages before and after `at`, and the intermission."""
     if not conversation.message_count:
         return None, None, SHORTEST_INTERMISSION
     counted = Message.objects.filter(COUNTED, conversation=conversation, ticket__isnull=False)
-    counted = counted.values_list("sent_at", "ticket_id", *TICKET_TIMES)
-    before = _neighbour(counted.filter(sent_at__lte=at).order_by("-sent_at", "-id")[:1])
+    before = _first_neighbour(counted.filter(sent_at__lte=at).order_by("-sent_at", "-id"))
     if before is not None and at - before.at <= SHORTEST_INTERMISSION:
-        return before, None, SHORTEST_INTERMISSION  # within every intermission there is: nothing else can matter
-    after = _neighbour(counted.filter(sent_at__gt=at).order_by("sent_at", "id")[:1])
+        return before, None, SHORTEST_INTERMISSION  # within every possible intermission: nothing else matters
+    after = _first_neighbour(counted.filter(sent_at__gt=at).order_by("sent_at", "id"))
     return before, after, _intermission(conversation)
 
 
-def _neighbour(rows: Iterable[tuple[Any, ...]]) -> threading.Neighbour | None:
-    for at, ticket_id, opened_at, last_message_at, closed_at in rows:
-        return threading.Neighbour(at, TicketRef(ticket_id, False, opened_at, last_message_at, closed_at))
-    return None
+def _first_neighbour(rows: QuerySet[Message, Message]) -> TicketNeighbour | None:
+    row = rows.values_list("sent_at", "ticket_id", *TICKET_TIMES).first()
+    if row is None:
+        return None
+    at, ticket_id, opened_at, last_message_at, closed_at = row
+    return threading.Neighbour(at, TicketRef(ticket_id, False, opened_at, last_message_at, closed_at))
 
 
 def _intermission(conversation: Conversation) -> timedelta:
@@ -321,7 +328,7 @@ def _intermission(conversation: Conversation) -> timedelta:
 
 
 def _touch_ticket(conversation: Conversation, placed: TicketRef, new: NewMessage) -> bool:
-    """A message joined a ticket: keep its times; reopen it when a customer wrote after the closing (then True)."""
+    """Update the times of the ticket a message joined; return whether a customer message reopened it."""
     if new.kind != Kind.MESSAGE or placed.opened_at is None or placed.last_message_at is None:
         return False
     changed: dict[str, Any] = {}
@@ -331,7 +338,7 @@ def _touch_ticket(conversation: Conversation, placed: TicketRef, new: NewMessage
         changed["opened_at"] = new.sent_at
     if new.direction == Direction.IN and threading.reopens(new.sent_at, placed.closed_at):
         changed |= {"status": Ticket.Status.OPEN, "closed_at": None}
-    if changed:
+    if changed and placed.ticket_id is not None:
         Ticket.objects.filter(pk=placed.ticket_id).update(**changed)
         if conversation.current_ticket_id == placed.ticket_id and (ticket := conversation.current_ticket):
             for name, value in changed.items():
@@ -347,7 +354,7 @@ def _touch_conversation(conversation: Conversation, new: NewMessage, opened_id: 
     last_at = conversation.last_message_at
     is_newest = last_at is None or new.sent_at >= last_at
     if new.kind == Kind.EVENT:
-        if last_at is None:  # a customer came through a link and has said nothing yet: the list shows that
+        if last_at is None:  # a customer came through a link and has not written yet: the list shows that
             _show_as_newest(conversation, new)
             conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours"])
         return
@@ -378,10 +385,10 @@ def _show_as_newest(conversation: Conversation, new: NewMessage) -> None:
 
 
 def _preview_of(new: NewMessage, limit: int) -> str:
-    """Return what a list shows of a message: its text, else its card, else what kind of file it is."""
+    """Return what a list shows of a message: its text, else its card's title, else the kinds of its files."""
     text = new.text or (new.card or {}).get("title") or ""
     if not text:
-        text = ", ".join(SHOWN_KINDS[attachment.kind] for attachment in new.attachments)
+        text = ", ".join(PREVIEW_OF_KIND[attachment.kind] for attachment in new.attachments)
     return one_line(text, limit)
 
 

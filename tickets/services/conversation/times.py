@@ -1,4 +1,4 @@
-"""Times as Meta keeps them: to the millisecond."""
+"""Times with the precision of Meta's timestamps: milliseconds."""
 
 from datetime import UTC, datetime
 
@@ -6,11 +6,11 @@ from django.utils import timezone
 
 
 def now_ms() -> datetime:
-    """Return the present, cut to the millisecond: a watermark of the same moment is not before it."""
+    """Return the current time, cut to the millisecond: a watermark of the same moment is then not before it."""
     now = timezone.now()
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def from_ms(milliseconds: int) -> datetime:
-    """Return Meta's timestamp as an aware time."""
+    """Return Meta's timestamp (milliseconds since 1970) as an aware time in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

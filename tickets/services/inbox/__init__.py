@@ -1,1 +1,1 @@
-"""The agent's inbox: lists, search, counts, and what agents do with conversations besides replying."""
+"""The agents' inbox: lists, search, counts, and actions on conversations other than replies."""

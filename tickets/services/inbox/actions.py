@@ -1,19 +1,20 @@
-"""Work on a conversation besides answering: notes, assignment, transfer, closing, reopening, blocking.
+"""Act on a conversation besides replying: note, assign, transfer, close, reopen, block.
 
-Each is one function that changes, leaves its mark in the thread and announces it to open pages. A deleted channel's
-conversations can be read only (seed, Delete a Messenger Channel): assigning, transferring and blocking are refused.
+Each function makes the change, adds an event to the thread and announces it to open pages. Conversations of a deleted
+channel are read-only: assigning, transferring and blocking are refused.
 """
 
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from desk.errors import Refused
 from desk.models import Department, User
 from tickets.models import Contact, Conversation, EventType, Message, Ticket
 from tickets.rules.sending import Refusal, clean_text, is_blank
 from tickets.services.conversation import access, messages
+from tickets.services.conversation.times import now_ms
 from tickets.services.outgoing import replies
 from tickets.services.page_actions import moderation
 from tickets.services.webhooks import events
@@ -22,7 +23,7 @@ NOTE_LIMIT = 20_000  # characters
 
 
 def add_note(user: User, conversation: Conversation, text: str, client_key: str | None = None) -> Message:
-    """Keep a note that only colleagues see. The same `client_key` again is the same note. Raises Refused."""
+    """Add a note that only colleagues see. The same `client_key` again returns the same note. Raises Refused."""
     text = clean_text(text)
     if is_blank(text):
         raise Refused("The note is empty. Write something first.", Refusal.TEXT_BLANK)
@@ -42,7 +43,7 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
             source=Message.Source.AGENT,
             author=user,
             text=text,
-            sent_at=_now(),
+            sent_at=now_ms(),
             state=Message.State.SENT,
             client_key=replies.stored_key(client_key),
         )
@@ -50,8 +51,8 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
 
 
 def assign(user: User, conversation: Conversation, assignee: User | None) -> None:
-    """Give the conversation and its open ticket to `assignee`, or to nobody. Raises Refused."""
-    if assignee is not None and not _may_be_given(conversation, assignee):
+    """Assign the conversation and its open ticket to `assignee`, or to nobody. Raises Refused."""
+    if assignee is not None and not _may_be_assigned(conversation, assignee):
         sentence = f"{assignee} is an agent neither of this channel nor of this department. Choose another colleague."
         raise Refused(sentence, Refusal.NOT_ASSOCIATED)
     with transaction.atomic():
@@ -59,23 +60,23 @@ def assign(user: User, conversation: Conversation, assignee: User | None) -> Non
         before = conversation.assignee_id
         if before == (assignee.pk if assignee else None):
             return
-        messages.announce(conversation)  # as it was: who does not see it any more hears of it too
+        messages.announce(conversation)  # before the change: users who no longer see it must receive it too
         conversation.assignee = assignee
         conversation.save(update_fields=["assignee"])
-        Ticket.objects.filter(pk=conversation.current_ticket_id, status=Ticket.Status.OPEN).update(assignee=assignee)
+        _current_ticket(conversation, Ticket.Status.OPEN).update(assignee=assignee)
         if assignee is None:
             sentence = f"{user} unassigned this conversation"
         elif assignee.pk == user.pk:
             sentence = f"{user} took this conversation"
         else:
             sentence = f"{user} assigned this conversation to {assignee}"
-        _event(conversation, user, "assigned", sentence)
+        _add_event(conversation, user, "assigned", sentence)
         events.publish(EventType.CONVERSATION_ASSIGNED, conversation, by=user)
         messages.announce(conversation)
 
 
 def transfer(user: User, conversation: Conversation, department: Department, note: str = "") -> None:
-    """Hand the conversation over to `department`, unassigned, with a note for them if one is given. Raises Refused."""
+    """Transfer the conversation to `department`, unassigned, with an optional note for them. Raises Refused."""
     if not is_blank(clean_text(note)) and len(clean_text(note)) > NOTE_LIMIT:
         sentence = f"The note is too long; at most {NOTE_LIMIT:,} characters fit into one. Shorten it."
         raise Refused(sentence, Refusal.TEXT_TOO_LONG)
@@ -88,18 +89,22 @@ def transfer(user: User, conversation: Conversation, department: Department, not
         messages.announce(conversation)  # as above
         before = conversation.department.name
         conversation.department, conversation.assignee = department, None
-        conversation.transferred_at = _now()
+        conversation.transferred_at = now_ms()
         conversation.save(update_fields=["department", "assignee", "transferred_at"])
-        open_ticket = Ticket.objects.filter(pk=conversation.current_ticket_id, status=Ticket.Status.OPEN)
-        open_ticket.update(department=department, assignee=None)
-        _event(conversation, user, "transferred", f"{user} transferred this conversation to {department}")
-        facts = {"from_department": before, "to_department": department.name}
-        events.publish(EventType.CONVERSATION_TRANSFERRED, conversation, by=user, **facts)
+        _current_ticket(conversation, Ticket.Status.OPEN).update(department=department, assignee=None)
+        _add_event(conversation, user, "transferred", f"{user} transferred this conversation to {department}")
+        events.publish(
+            EventType.CONVERSATION_TRANSFERRED,
+            conversation,
+            by=user,
+            from_department=before,
+            to_department=department.name,
+        )
         messages.announce(conversation)
 
 
 def assign_with_note(user: User, conversation: Conversation, colleague: User, note: str = "") -> None:
-    """Give the conversation to `colleague`, with a note for them if one is given: both or neither. Raises Refused."""
+    """Assign the conversation to `colleague`, with an optional note for them: both or neither. Raises Refused."""
     with transaction.atomic():
         assign(user, conversation, colleague)
         if not is_blank(clean_text(note)):
@@ -107,49 +112,48 @@ def assign_with_note(user: User, conversation: Conversation, colleague: User, no
 
 
 def close(user: User, conversation: Conversation) -> None:
-    """Close the current ticket; nobody waits for an answer any more. Closing a closed one changes nothing."""
+    """Close the current ticket and reset unread and waiting. Closing a closed one changes nothing."""
     with transaction.atomic():
         messages.lock(conversation)
-        now = _now()
-        open_ticket = Ticket.objects.filter(pk=conversation.current_ticket_id, status=Ticket.Status.OPEN)
-        if not open_ticket.update(status=Ticket.Status.CLOSED, closed_at=now):
+        open_ticket = _current_ticket(conversation, Ticket.Status.OPEN)
+        if not open_ticket.update(status=Ticket.Status.CLOSED, closed_at=now_ms()):
             return
         conversation.waiting_since = None
         conversation.unread_count = 0
         conversation.save(update_fields=["waiting_since", "unread_count"])
-        _event(conversation, user, "closed", f"{user} closed ticket #{conversation.current_ticket_id}")
+        _add_event(conversation, user, "closed", f"{user} closed ticket #{conversation.current_ticket_id}")
         events.publish(EventType.TICKET_CLOSED, conversation, ticket=conversation.current_ticket_id, by=user)
         messages.announce(conversation)
 
 
 def reopen(user: User, conversation: Conversation) -> None:
-    """Open the current ticket again. Reopening an open one changes nothing."""
+    """Reopen the current ticket. Reopening an open one changes nothing."""
     with transaction.atomic():
         messages.lock(conversation)
-        closed = Ticket.objects.filter(pk=conversation.current_ticket_id, status=Ticket.Status.CLOSED)
-        if not closed.update(status=Ticket.Status.OPEN, closed_at=None):
+        closed_ticket = _current_ticket(conversation, Ticket.Status.CLOSED)
+        if not closed_ticket.update(status=Ticket.Status.OPEN, closed_at=None):
             return
         messages.refresh_waiting(conversation)
-        _event(conversation, user, "reopened", f"{user} reopened ticket #{conversation.current_ticket_id}")
+        _add_event(conversation, user, "reopened", f"{user} reopened ticket #{conversation.current_ticket_id}")
         events.publish(EventType.TICKET_REOPENED, conversation, ticket=conversation.current_ticket_id, by=user)
         messages.announce(conversation)
 
 
 def block(user: User, conversation: Conversation) -> None:
-    """Block the contact: no reply goes out, and Meta is told. Blocking twice changes nothing. Raises Refused."""
-    _set_blocked(user, conversation, _now(), "blocked")
+    """Block the contact in Desk and at Meta: no reply is sent. Blocking twice changes nothing. Raises Refused."""
+    _set_blocked(user, conversation, now_ms(), "blocked")
 
 
 def unblock(user: User, conversation: Conversation) -> None:
-    """Take the block back, here and at Meta. Raises Refused."""
+    """Unblock the contact, in Desk and at Meta. Raises Refused."""
     _set_blocked(user, conversation, None, "unblocked")
 
 
 def retry_block(conversation: Conversation) -> None:
-    """Tell Meta once more of a block or unblock it refused. Nothing to tell changes nothing. Raises Refused."""
+    """Request again a block or unblock that Meta refused; without one, do nothing. Raises Refused."""
     with transaction.atomic():
         _lock_to_change(conversation, "blocked or unblocked")
-        if moderation.try_again(conversation.contact):
+        if moderation.retry(conversation.contact):
             messages.announce(conversation)
 
 
@@ -161,13 +165,13 @@ def _set_blocked(user: User, conversation: Conversation, blocked_at: datetime | 
         if not contacts.update(blocked_at=blocked_at, blocked_by=user if blocked_at else None):
             return
         moderation.request(conversation.contact, blocked=blocked_at is not None)
-        _event(conversation, user, word, f"{user} {word} this customer")
+        _add_event(conversation, user, word, f"{user} {word} this customer")
         events.publish(EventType.CONTACT_BLOCKED if blocked_at else EventType.CONTACT_UNBLOCKED, conversation, by=user)
         messages.announce(conversation)
 
 
 def _lock_to_change(conversation: Conversation, word: str) -> None:
-    """Lock the conversation; refuse when its channel was deleted meanwhile."""
+    """Lock the conversation. Raises Refused when its channel was deleted; `word` names the refused action."""
     messages.lock(conversation)
     conversation.channel.refresh_from_db(fields=["deleted_at"])
     if conversation.channel.is_deleted:
@@ -175,13 +179,18 @@ def _lock_to_change(conversation: Conversation, word: str) -> None:
         raise Refused(sentence, Refusal.CHANNEL_DELETED)
 
 
-def _may_be_given(conversation: Conversation, user: User) -> bool:
+def _may_be_assigned(conversation: Conversation, user: User) -> bool:
     facts = access.facts_for(user)
-    associated = facts.sees_all or conversation.channel_id in facts.channel_ids
-    return user.is_active and (associated or conversation.department_id in facts.department_ids)
+    is_associated = facts.sees_all or conversation.channel_id in facts.channel_ids
+    return user.is_active and (is_associated or conversation.department_id in facts.department_ids)
 
 
-def _event(conversation: Conversation, user: User, kind: str, sentence: str) -> None:
+def _current_ticket(conversation: Conversation, status: Ticket.Status) -> QuerySet[Ticket, Ticket]:
+    """Return the current ticket of the conversation if it has this status."""
+    return Ticket.objects.filter(pk=conversation.current_ticket_id or 0, status=status)
+
+
+def _add_event(conversation: Conversation, user: User, kind: str, sentence: str) -> None:
     messages.add_message(
         conversation,
         direction=Message.Direction.OUT,
@@ -189,12 +198,6 @@ def _event(conversation: Conversation, user: User, kind: str, sentence: str) -> 
         source=Message.Source.SYSTEM,
         author=user,
         card={"kind": kind, "title": sentence, "text": "", "url": ""},
-        sent_at=_now(),
+        sent_at=now_ms(),
         state=Message.State.SENT,
     )
-
-
-def _now() -> datetime:
-    """The present, to the millisecond as Meta's times are."""
-    now = timezone.now()
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

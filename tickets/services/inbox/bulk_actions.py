@@ -1,4 +1,4 @@
-"""Run one action on many conversations: each by itself, by the rules for one (actions.py)."""
+"""Run one action on many conversations, each in its own transaction and by the rules for a single one (actions.py)."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,23 +8,24 @@ from desk.models import User
 from tickets.models import Conversation
 from tickets.services.conversation import access
 
-MAX_CONVERSATIONS = 100  # conversations
-NOT_OPEN = "not open to you any more"
-NOTHING_CHANGED = " Nothing was changed."  # true of the one that was refused, not of the others
+MAX_CONVERSATIONS = 100
+NOT_VISIBLE = "you can no longer see it"
+NOTHING_CHANGED = " Nothing was changed."  # true of the refused conversation, not of the others
 
 
 @dataclass
 class BulkResult:
-    """How many were done, and for each reason how many were not."""
+    """How many conversations were changed, and for each reason how many were not."""
 
     done: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
     def refuse(self, reason: str, amount: int = 1) -> None:
+        """Count `amount` conversations that were refused for `reason`."""
         self.reasons[reason] = self.reasons.get(reason, 0) + amount
 
     def sentence(self, word: str) -> str:
-        """In words: "12 closed, 2 not: This channel was deleted …"."""
+        """Return the result as a sentence, such as "12 closed, 2 not: This channel was deleted …"."""
         if not self.reasons:
             return f"{self.done} {word}."
         reasons = "; ".join(self.reasons)
@@ -32,28 +33,29 @@ class BulkResult:
 
 
 def run(user: User, ids: Iterable[int], act: Callable[[Conversation], object]) -> BulkResult:
-    """Do `act` to each of these conversations that `user` may see. One that is refused stops no other.
+    """Call `act` for each of these conversations that `user` may see. A refused one does not stop the others.
 
-    Raises Refused for none and for more than MOST. A transaction each: nobody waits for a hundred of them.
+    Raises Refused when no conversation or more than MAX_CONVERSATIONS are given. Each has its own transaction, so that
+    nobody waits for the locks of all of them.
     """
-    wanted = sorted(set(ids))
-    if not wanted:
+    unique_ids = set(ids)
+    if not unique_ids:
         raise Refused("No conversation is selected. Select one first.")
-    if len(wanted) > MAX_CONVERSATIONS:
+    if len(unique_ids) > MAX_CONVERSATIONS:
         raise Refused(
-            f"{len(wanted)} conversations are selected; at most {MAX_CONVERSATIONS} can be changed at once. "
+            f"{len(unique_ids)} conversations are selected; at most {MAX_CONVERSATIONS} can be changed at once. "
             "Select fewer."
         )
-    visible = access.conversations_for(user).filter(pk__in=wanted)
-    found = list(visible.select_related("contact", "channel", "department", "assignee").order_by("pk"))
-    outcome = BulkResult()
-    if len(found) < len(wanted):
-        outcome.refuse(NOT_OPEN, len(wanted) - len(found))
-    for conversation in found:
+    visible = access.conversations_for(user).filter(pk__in=unique_ids)
+    conversations = list(visible.select_related("contact", "channel", "department", "assignee").order_by("pk"))
+    result = BulkResult()
+    if len(conversations) < len(unique_ids):
+        result.refuse(NOT_VISIBLE, len(unique_ids) - len(conversations))
+    for conversation in conversations:
         try:
             act(conversation)
         except Refused as refused:
-            outcome.refuse(str(refused).removesuffix(NOTHING_CHANGED))
+            result.refuse(str(refused).removesuffix(NOTHING_CHANGED))
         else:
-            outcome.done += 1
-    return outcome
+            result.done += 1
+    return result

@@ -1,4 +1,4 @@
-"""In which views a conversation stands, and how many each view holds: never by counting all rows."""
+"""How many conversations each view contains, without counting all rows, and which views contain a conversation."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -9,11 +9,12 @@ from django.utils import timezone
 
 from desk.models import User
 from tickets.models import Conversation
-from tickets.services.conversation.access import UserFacts, own_besides, seen_alike, seen_by
-from tickets.services.inbox.listing import RELATED, VIEWS, Conversations, UserId, in_view
+from tickets.services.conversation.access import UserFacts, UserRef, seen_by, seen_by_all, users_seeing_more
+from tickets.services.inbox.listing import RELATED, VIEWS, Conversations, in_view
 
-COUNT_LIMIT = 100  # a badge says 99+ from here on; the database stops counting there too
+COUNT_LIMIT = 100  # from here on a badge shows 99+; the database stops counting there too
 MINE = "mine"
+USER_OF_ROW = OuterRef("pk")  # the users are the rows of the outer query
 
 Counts = dict[str, int]
 
@@ -24,57 +25,59 @@ class _CountUpToLimit(Subquery):
 
 
 def counts(facts: UserFacts, now: datetime | None = None) -> Counts:
-    """How many conversations each view holds, and `unread` of those not assigned to a colleague. At most COUNT_LIMIT.
+    """Return the size of each view, and `unread`: unread conversations that are not a colleague's. At most COUNT_LIMIT.
 
     One query; the database stops at the limit in each view.
     """
-    return counts_of([facts], now).get(facts.user_id or 0, {})
+    return counts_for_users([facts], now).get(facts.user_id or 0, {})
 
 
-def counts_of(everybody: Iterable[UserFacts], now: datetime | None = None) -> dict[int, Counts]:
-    """The same for many users by their id: four queries, five at most, for all who see the same channels.
+def counts_for_users(facts_of_users: Iterable[UserFacts], now: datetime | None = None) -> dict[int, Counts]:
+    """Return the counts of many users by user id, in four or five queries for all who see the same channels.
 
-    What they see alike is counted once, and for each only what is their own.
+    The conversations that all of them see are counted once; only the views that differ are counted for each.
     """
     now = now or timezone.now()
-    alike: dict[UserFacts, list[int]] = {}
-    for facts in everybody:
+    groups: dict[UserFacts, list[int]] = {}  # the key is without a user: what the users of a group have in common
+    for facts in facts_of_users:
         if facts.user_id is not None:
-            alike.setdefault(replace(facts, user_id=OuterRef("pk")), []).append(facts.user_id)
-    found = {}
-    for facts, user_ids in alike.items():
-        found.update(_of_group(facts, user_ids, now) if len(user_ids) > 1 else _of_each(facts, user_ids, now))
-    return found
+            groups.setdefault(replace(facts, user_id=None), []).append(facts.user_id)
+    counts_by_user: dict[int, Counts] = {}
+    for common, user_ids in groups.items():
+        count = _count_for_group if len(user_ids) > 1 else _count_for_each
+        counts_by_user.update(count(common, user_ids, now))
+    return counts_by_user
 
 
-def _of_each(facts: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
-    """Everything counted for each; `facts.user_id` refers to the user of each row."""
-    allowed = seen_by(facts)
-    sets = {name: in_view(allowed, view, facts.user_id, now) for name, view in VIEWS.items()}
-    sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=facts.user_id), unread_count__gt=0)
-    return _counted(sets, user_ids)
+def _count_for_each(common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+    """Count every view for each user, in one query."""
+    allowed = seen_by(USER_OF_ROW, common)
+    sets = {name: in_view(allowed, view, USER_OF_ROW, now) for name, view in VIEWS.items()}
+    sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=USER_OF_ROW), unread_count__gt=0)
+    return _count_sets(sets, user_ids)
 
 
-def _of_group(facts: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
-    alone = own_besides(facts, user_ids)
-    found = _of_each(facts, alone, now) if alone else {}
-    if others := [user_id for user_id in user_ids if user_id not in alone]:
-        allowed = seen_alike(facts)
+def _count_for_group(common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+    """Count the shared views once, and for each user only their own; users who see more are counted separately."""
+    separate = users_seeing_more(common, user_ids)
+    counts_by_user = _count_for_each(common, separate, now) if separate else {}
+    if others := [user_id for user_id in user_ids if user_id not in separate]:
+        allowed = seen_by_all(common)
         sets = {name: in_view(allowed, view, 0, now) for name, view in VIEWS.items() if name != MINE}
-        together = _counted({**sets, "unread": _unread(allowed, None)}, others[:1])[others[0]]
-        mine = in_view(allowed, VIEWS[MINE], facts.user_id, now)
-        for user_id, own in _counted({MINE: mine, "unread": _unread(allowed, facts.user_id)}, others).items():
-            unread = min(COUNT_LIMIT, together["unread"] + own["unread"])
-            found[user_id] = {**together, MINE: own[MINE], "unread": unread}
-    return found
+        shared = _count_sets({**sets, "unread": _unread(allowed, None)}, others[:1])[others[0]]
+        mine = in_view(allowed, VIEWS[MINE], USER_OF_ROW, now)
+        for user_id, own in _count_sets({MINE: mine, "unread": _unread(allowed, USER_OF_ROW)}, others).items():
+            unread = min(COUNT_LIMIT, shared["unread"] + own["unread"])
+            counts_by_user[user_id] = {**shared, MINE: own[MINE], "unread": unread}
+    return counts_by_user
 
 
-def _unread(allowed: Conversations, assignee_id: UserId | None) -> Conversations:
+def _unread(allowed: Conversations, assignee_id: UserRef | None) -> Conversations:
     return allowed.filter(assignee_id=assignee_id, unread_count__gt=0)
 
 
-def _counted(sets: Mapping[str, Conversations], user_ids: Collection[int]) -> dict[int, Counts]:
-    """How many are in each set, which may refer to the user of the row (OuterRef), for each of these users."""
+def _count_sets(sets: Mapping[str, Conversations], user_ids: Collection[int]) -> dict[int, Counts]:
+    """Return the size of each set for each of these users, in one query; a set may refer to USER_OF_ROW."""
     columns = {
         f"count_{name}": _CountUpToLimit(rows.order_by().values("pk")[:COUNT_LIMIT]) for name, rows in sets.items()
     }
@@ -83,13 +86,13 @@ def _counted(sets: Mapping[str, Conversations], user_ids: Collection[int]) -> di
 
 
 def with_views(ids: Collection[int], now: datetime) -> list[tuple[Conversation, frozenset[str]]]:
-    """Those of these conversations that are there, each with the names of the views it stands in; one query.
+    """Return those of these conversations that exist, each with the names of the views it is in; one query.
 
-    MINE is then a view of the assignee alone.
+    The view MINE is here that of the assignee.
     """
     same = Conversation.objects.filter(pk=OuterRef("pk"))
-    marks = {f"in_{name}": Exists(_in_view_of_assignee(same, name, now)) for name in VIEWS}
-    rows = Conversation.objects.select_related(*RELATED).annotate(**marks).filter(pk__in=ids)
+    membership = {f"in_{name}": Exists(_in_view_of_assignee(same, name, now)) for name in VIEWS}
+    rows = Conversation.objects.select_related(*RELATED).annotate(**membership).filter(pk__in=ids)
     return [(row, frozenset(name for name in VIEWS if getattr(row, f"in_{name}"))) for row in rows]
 
 

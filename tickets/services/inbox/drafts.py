@@ -1,24 +1,23 @@
-"""What an agent typed and did not send: kept on the server, per agent and conversation."""
+"""Unsent drafts, stored for each agent and conversation."""
 
 from collections.abc import Collection
 
-from django.contrib.auth.base_user import AbstractBaseUser
-
+from desk.models import User
 from tickets.models import Contact, Conversation, Draft
 
-DRAFT_LIMIT = 20_000  # characters; more than any reply may have, so that nothing typed is lost to the limit of a reply
+DRAFT_LIMIT = 20_000  # characters; more than the limit of a reply, so that a text that is too long is not lost
 
 
-def read(user: AbstractBaseUser, conversation: Conversation) -> str:
-    """The user's own draft, or an empty text."""
+def read(user: User, conversation: Conversation) -> str:
+    """Return the user's own draft, or an empty string."""
     text = Draft.objects.filter(user=user, conversation=conversation).values_list("text", flat=True).first()
     return text or ""
 
 
-def save(user: AbstractBaseUser, conversation: Conversation, text: str) -> None:
-    """Keep what was typed; only blanks removes the draft. Longer than DRAFT_LIMIT characters is cut.
+def save(user: User, conversation: Conversation, text: str) -> None:
+    """Save the draft, cut to DRAFT_LIMIT characters. A blank text deletes it.
 
-    Nothing is kept for a person who was erased: a page that was open saves what it still has.
+    Saves nothing for an erased contact: a page that is still open may send what it has.
     """
     text = text.replace("\0", "").replace("\r\n", "\n")[:DRAFT_LIMIT]
     if text.strip() and not Contact.objects.filter(conversations=conversation, erased_at__isnull=False).exists():
@@ -27,11 +26,12 @@ def save(user: AbstractBaseUser, conversation: Conversation, text: str) -> None:
         discard(user, conversation)
 
 
-def discard(user: AbstractBaseUser, conversation: Conversation) -> None:
+def discard(user: User, conversation: Conversation) -> None:
+    """Delete the user's draft, if there is one."""
     Draft.objects.filter(user=user, conversation=conversation).delete()
 
 
 def texts_of(user_ids: Collection[int], conversation_ids: Collection[int]) -> dict[tuple[int, int], str]:
-    """The drafts of many users in these conversations by user id and conversation id; one query."""
+    """Return the drafts of many users in these conversations, by user id and conversation id; one query."""
     drafts = Draft.objects.filter(user__in=user_ids, conversation__in=conversation_ids)
     return {(user_id, pk): text for user_id, pk, text in drafts.values_list("user_id", "conversation_id", "text")}

@@ -1,4 +1,4 @@
-"""Whether an agent is online, away or off, as their colleagues see it."""
+"""The presence of agents: online or away, as their colleagues see it."""
 
 from django.db import transaction
 
@@ -7,7 +7,7 @@ from desk.models import Agent
 
 
 def set_presence(agent: Agent, presence: str) -> None:
-    """Change it (one of Agent.Presence) and tell open pages; no other value changes anything."""
+    """Set the presence (one of Agent.Presence) and announce it to open pages. Any other value is ignored."""
     if presence not in Agent.Presence.values:
         return
     with transaction.atomic():

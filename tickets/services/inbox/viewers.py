@@ -1,7 +1,7 @@
-"""Who has a conversation open, and who is typing a reply there: so that two agents do not answer the same customer.
+"""The viewers of a conversation and who of them is typing, so that two agents do not answer the same customer.
 
-Each open page has one row, renewed every BEAT_S seconds. Whoever is not heard of for EXPIRES_AFTER is gone. Others are
-told only when something changes for them: somebody came, went, began to type or stopped.
+Each open page has one row and renews it every HEARTBEAT_S seconds; without a heartbeat it expires after EXPIRES_AFTER.
+A change is announced only when colleagues see a difference: a viewer came or went, or began or stopped typing.
 """
 
 from dataclasses import dataclass
@@ -16,68 +16,71 @@ from desk.models import User
 from tickets.models import Conversation, Viewer
 from tickets.services.conversation import access
 
-BEAT_S = 15
-EXPIRES_AFTER = timedelta(seconds=2 * BEAT_S + 5)
-TYPING_LASTS = timedelta(seconds=BEAT_S + 5)
-MOST_SHOWN = 20
+HEARTBEAT_S = 15
+EXPIRES_AFTER = timedelta(seconds=2 * HEARTBEAT_S + 5)
+TYPING_EXPIRES_AFTER = timedelta(seconds=HEARTBEAT_S + 5)
+MAX_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class ConversationViewer:
+    """A colleague who has the conversation open."""
+
     user: User
     is_typing: bool
 
 
 def open_page(user: User, conversation: Conversation, page_key: str, *, typing: bool) -> None:
-    """The page `page_key` of `user` shows this conversation now, whatever it showed before."""
+    """Record that the page `page_key` of `user` shows this conversation now, whatever it showed before."""
     now = timezone.now()
-    shown = {"conversation": conversation, "seen_at": now, "typing_until": now + TYPING_LASTS if typing else None}
-    if _still_the_same(user, conversation, page_key, typing, now).update(**shown):
+    typing_until = now + TYPING_EXPIRES_AFTER if typing else None
+    fields = {"conversation": conversation, "seen_at": now, "typing_until": typing_until}
+    if _unchanged_row(user, conversation, page_key, typing, now).update(**fields):
         return
     with transaction.atomic():
-        mine = Viewer.objects.select_for_update(of=("self",)).select_related("conversation")
-        before = mine.filter(user=user, page_key=page_key).first()
+        rows = Viewer.objects.select_for_update(of=("self",)).select_related("conversation")
+        before = rows.filter(user=user, page_key=page_key).first()
         if before is None:
-            Viewer.objects.update_or_create(user=user, page_key=page_key, defaults=shown)
+            Viewer.objects.update_or_create(user=user, page_key=page_key, defaults=fields)
             _announce(conversation)
             return
-        Viewer.objects.filter(pk=before.pk).update(**shown)
+        Viewer.objects.filter(pk=before.pk).update(**fields)
         if before.conversation_id != conversation.pk:
             _announce(before.conversation)
         _announce(conversation)
 
 
-def _still_the_same(
+def _unchanged_row(
     user: User, conversation: Conversation, page_key: str, typing: bool, now: datetime
 ) -> QuerySet[Viewer, Viewer]:
-    """The row of a page of which colleagues know all there is to know."""
-    known = Viewer.objects.filter(user=user, page_key=page_key, conversation=conversation)
+    """Return the page's row when colleagues already see this state: nothing is to be announced then."""
+    row = Viewer.objects.filter(user=user, page_key=page_key, conversation=conversation)
     is_typing = Q(typing_until__isnull=False, typing_until__gt=now)
-    return known.filter(is_typing if typing else ~is_typing, seen_at__gt=now - EXPIRES_AFTER)
+    return row.filter(is_typing if typing else ~is_typing, seen_at__gt=now - EXPIRES_AFTER)
 
 
 def close_page(user: User, conversation: Conversation, page_key: str) -> None:
-    """The page is closed, hidden or back at the list. A page that shows another conversation by now stays there."""
+    """Record that the page no longer shows this conversation. A page that shows another one meanwhile is unchanged."""
     with transaction.atomic():
-        gone, _by_model = Viewer.objects.filter(user=user, page_key=page_key, conversation=conversation).delete()
-        if gone:
+        deleted, _by_model = Viewer.objects.filter(user=user, page_key=page_key, conversation=conversation).delete()
+        if deleted:
             _announce(conversation)
 
 
 def viewers_of(conversation: Conversation, other_than: User) -> list[ConversationViewer]:
-    """The colleagues who have the conversation open, each once, those who type first."""
+    """Return the colleagues who have the conversation open, each once, those who are typing first."""
     now = timezone.now()
-    here = Viewer.objects.filter(conversation=conversation, seen_at__gt=now - EXPIRES_AFTER, user__is_active=True)
-    found: dict[int, ConversationViewer] = {}
-    for row in here.exclude(user=other_than).select_related("user").order_by("pk"):
+    rows = Viewer.objects.filter(conversation=conversation, seen_at__gt=now - EXPIRES_AFTER, user__is_active=True)
+    viewers: dict[int, ConversationViewer] = {}
+    for row in rows.exclude(user=other_than).select_related("user").order_by("pk"):
         is_typing = _is_typing(row, now)
-        if row.user_id not in found or is_typing:
-            found[row.user_id] = ConversationViewer(row.user, is_typing)
-    return sorted(found.values(), key=lambda one: not one.is_typing)[:MOST_SHOWN]
+        if row.user_id not in viewers or is_typing:
+            viewers[row.user_id] = ConversationViewer(row.user, is_typing)
+    return sorted(viewers.values(), key=lambda viewer: not viewer.is_typing)[:MAX_SHOWN]
 
 
 def delete_expired() -> int:
-    """Remove rows of pages that are not heard of any more; return how many."""
+    """Delete the rows of pages without a recent heartbeat; return how many."""
     return Viewer.objects.filter(seen_at__lt=timezone.now() - EXPIRES_AFTER).delete()[0]
 
 

@@ -1,1 +1,1 @@
-"""What comes from Meta: events, receipts, files and profiles."""
+"""Process what comes from Meta: events, receipts, files and profiles."""

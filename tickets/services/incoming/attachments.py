@@ -1,8 +1,8 @@
-"""Files that customers sent: fetched from Meta after the message, checked by their bytes, stored or refused with words.
+"""Fetch the files customers sent, check them by their bytes, and store or refuse them with a reason.
 
-Of audio and video that a channel does not take only the size is asked for, once, so that the card can say it. Rows wait
-as attachments in the state `pending`; whatever happens to a file, the message is there already. Meta's links
-die after hours or days: for one that is dead before the file was fetched, Meta is asked for a fresh one.
+Files are fetched after their message was stored: attachments wait in the state `pending`. For audio and video that a
+channel does not receive only the size is requested, once, so that the card can show it. Meta's links expire after hours
+or days: when one has expired before the file was fetched, Desk requests a new link.
 """
 
 import logging
@@ -11,7 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO
+from typing import IO, TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -36,36 +36,39 @@ from tickets.services.webhooks import events
 logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.fetch_files"
-AT_ONCE = 4
-# Together below the time-out of a task (Q_CLUSTER) and below DESK_CLAIM_SECONDS.
-LONGEST_RUN_S = 10
+BATCH_SIZE = 4
+# Together less than the time-out of a task (Q_CLUSTER) and less than DESK_CLAIM_SECONDS.
+MAX_RUN_S = 10
 FETCH_TIMEOUT_S = 40.0
 
 NOT_RECEIVED = "Audio and video from Messenger are not received by this channel. An administrator can turn that on."
 BROKEN = "Desk could not read this file. Look at it in the Page inbox on Facebook."
-GONE = "Facebook's link to this file has expired, and Facebook gives no fresh one. Look in the Page inbox on Facebook."
+LINK_EXPIRED = (
+    "Facebook's link to this file has expired, and Facebook gives no new one. Look in the Page inbox on Facebook."
+)
 NOT_CONNECTED = (
-    "Facebook's link to this file has expired, and a fresh one is given only when the Page is connected. Ask an "
+    "Facebook's link to this file has expired, and Facebook gives a new one only when the Page is connected. Ask an "
     "administrator to re-authenticate it, then try again."
 )
-# How often Meta is asked for a fresh link of one file before a person has to ask for it.
-MOST_REFRESHES = 3
-# A link that took longer to prove dead leaves no time in this run to ask for another.
+# How often Desk requests a new link for one file by itself; after that an agent has to retry.
+MAX_REFRESHES = 3
+# When the expired link took longer than this to answer, this run has no time left to request a new one.
 REFRESH_WITHIN_S = 10
-PASSING = (ErrorKind.TRANSIENT, ErrorKind.RATE_LIMITED)
-# A key of our own making, where Meta gave no mid: Meta does not know it.
+RETRYABLE = (ErrorKind.TRANSIENT, ErrorKind.RATE_LIMITED)
+# A key that Desk made because the event had no mid: Meta does not know it.
 OWN_KEY = re.compile(r"[a-z-]+:")
 State = Attachment.State
 TO_FETCH = Q(state=State.PENDING)
-SIZE_UNKNOWN = Q(state=State.REFUSED, size=None, attempts=0, reason=NOT_RECEIVED)  # nobody has asked the host yet
-LOUD = (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO)
+SIZE_UNKNOWN = Q(state=State.REFUSED, size=None, attempts=0, reason=NOT_RECEIVED)  # the size was not requested yet
+AUDIO_OR_VIDEO = (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO)
 
 
 @dataclass(frozen=True)
 class FetchResult:
-    """What the network gave: a `file` to keep, or a `reason` why not, which may pass (`again`); and known `fields`.
+    """The result of a fetch: a `file` to store, or a `reason` why there is none; `again` says to retry later.
 
-    `fresh_url` is a new link to try next; `error` is what Meta answered when it was asked for one.
+    `fields` are the attachment's fields that are known now. `new_url` is a new link to try next; `error` is Meta's
+    answer when Desk requested one.
     """
 
     file: IO[bytes] | None = None
@@ -74,14 +77,26 @@ class FetchResult:
     state: str = State.FAILED
     reason: str = ""
     again: bool = False
-    fresh_url: str = ""
+    new_url: str = ""
     error: GraphError | None = None
 
 
-def due(what: Q = TO_FETCH) -> QuerySet[Attachment, Attachment]:
-    """Return the attachments that wait for `what`, may be asked for now, and are in nobody's hands.
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
 
-    TO_FETCH or SIZE_UNKNOWN, each with an index of its own: SQLite would read the whole table for both at once.
+    class Siblings(TypedDict):
+        """What `_claim` adds to an attachment: how many attachments its message has."""
+
+        siblings: int
+
+    ClaimedAttachment = WithAnnotations[Attachment, Siblings]
+
+
+def due(what: Q = TO_FETCH) -> QuerySet[Attachment, Attachment]:
+    """Return the attachments that wait for `what`, may be requested now and are not claimed.
+
+    `what` is TO_FETCH or SIZE_UNKNOWN. Each has an index of its own: for both in one query SQLite would read the whole
+    table.
     """
     now = timezone.now()
     stale = now - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
@@ -93,22 +108,22 @@ def due(what: Q = TO_FETCH) -> QuerySet[Attachment, Attachment]:
 
 
 def is_due() -> bool:
-    """Say whether any file waits to be fetched, or to be asked for its size."""
+    """Return whether any file waits to be fetched, or its size to be requested."""
     return due().exists() or due(SIZE_UNKNOWN).exists()
 
 
 def fetch_files() -> int:
-    """Fetch what is due, several at once; return how many files were tried. Stops after a while, nudging itself."""
-    return fetch_all(_claim, _fetch, _keep, at_once=AT_ONCE, longest_run_s=LONGEST_RUN_S, task=TASK)
+    """Fetch the files that are due, several at once; return how many were tried. Enqueues TASK when time is up."""
+    return fetch_all(_claim, _fetch, _store_result, batch_size=BATCH_SIZE, max_run_s=MAX_RUN_S, task=TASK)
 
 
-def _claim(limit: int) -> list[Attachment]:
+def _claim(limit: int) -> "list[ClaimedAttachment]":
     token = uuid.uuid4().hex
     claimed: list[int] = []
     for what in (TO_FETCH, SIZE_UNKNOWN):
         for pk in list(due(what).order_by("pk").values_list("pk", flat=True)[: limit - len(claimed)]):
-            taken = due(what).filter(pk=pk).values("pk")
-            if Attachment.objects.filter(pk__in=taken).update(
+            still_due = due(what).filter(pk=pk).values("pk")
+            if Attachment.objects.filter(pk__in=still_due).update(
                 claimed_at=timezone.now(), claimed_by=token, attempts=F("attempts") + 1
             ):
                 claimed.append(pk)
@@ -116,8 +131,8 @@ def _claim(limit: int) -> list[Attachment]:
     return list(rows.select_related("message__conversation__channel", "message__page").order_by("pk"))
 
 
-def _fetch(attachment: Attachment) -> FetchResult:
-    """Fetch one file and look at its bytes. Runs in a thread: no database here."""
+def _fetch(attachment: "ClaimedAttachment") -> FetchResult:
+    """Fetch one file and check its bytes. Runs in a thread: makes no query."""
     if attachment.state == State.REFUSED:
         size = media.size_of(attachment.source_url)
         return FetchResult(state=State.REFUSED, reason=attachment.reason, fields=(("size", size),))
@@ -126,7 +141,7 @@ def _fetch(attachment: Attachment) -> FetchResult:
         fetched = media.fetch(attachment.source_url, timeout_s=FETCH_TIMEOUT_S)
     except media.MediaError as refused:
         if refused.expired:
-            return _refresh(attachment, refused.sentence, late=time.monotonic() - began > REFRESH_WITHIN_S)
+            return _request_new_link(attachment, refused.sentence, late=time.monotonic() - began > REFRESH_WITHIN_S)
         state = State.REFUSED if refused.too_big else State.FAILED
         return FetchResult(
             state=state, reason=refused.sentence, again=refused.transient, fields=(("size", refused.size),)
@@ -142,30 +157,36 @@ def _fetch(attachment: Attachment) -> FetchResult:
         return FetchResult(reason=BROKEN)
 
 
-# --- A fresh link -----------------------------------------------------------------------------------------------------
-def _refresh(attachment: Attachment, reason: str, *, late: bool) -> FetchResult:
-    """Ask Meta for the message once more, for the link in it. Runs in a thread: no database here."""
+# --- A new link -------------------------------------------------------------------------------------------------------
+def _request_new_link(attachment: "ClaimedAttachment", reason: str, *, late: bool) -> FetchResult:
+    """Read the message from Meta again for the new link in it. Runs in a thread: makes no query.
+
+    `late` says that this run has no time left for the call: it is made in a later one.
+    """
     message, page = attachment.message, attachment.message.page
-    if not message.mid or OWN_KEY.match(message.mid) or attachment.refreshes >= MOST_REFRESHES:
-        return FetchResult(reason=GONE)
+    if not message.mid or OWN_KEY.match(message.mid) or attachment.refreshes >= MAX_REFRESHES:
+        return FetchResult(reason=LINK_EXPIRED)
     if not page.is_connected or not page.page_token:
         return FetchResult(reason=NOT_CONNECTED)
     if late:
         return FetchResult(reason=reason, again=True)
     try:
-        found = conversations.read_message(message.mid, page.page_id, page.page_token)
+        message_at_meta = conversations.read_message(message.mid, page.page_id, page.page_token)
     except GraphError as error:
         kind = error.verdict.kind
-        words = NOT_CONNECTED if kind is ErrorKind.REAUTHENTICATE else reason if kind in PASSING else GONE
-        return FetchResult(reason=words, again=kind in PASSING, error=error)
-    url = _link_in(found, attachment) if found else ""
+        if kind is ErrorKind.REAUTHENTICATE:
+            reason = NOT_CONNECTED
+        elif kind not in RETRYABLE:
+            reason = LINK_EXPIRED
+        return FetchResult(reason=reason, again=kind in RETRYABLE, error=error)
+    url = _link_in(message_at_meta, attachment) if message_at_meta else ""
     if not url or url == attachment.source_url:
-        return FetchResult(reason=GONE)
-    return FetchResult(reason=reason, fresh_url=url)
+        return FetchResult(reason=LINK_EXPIRED)
+    return FetchResult(reason=reason, new_url=url)
 
 
-def _link_in(message: conversations.GraphMessage, attachment: Attachment) -> str:
-    """The link of this file among those of its message: the same path, else the same name, else the same place."""
+def _link_in(message: conversations.GraphMessage, attachment: "ClaimedAttachment") -> str:
+    """Return the link of this file among those of its message: by path, else by name, else by position; "" if none."""
     path = urlsplit(attachment.source_url).path
     for link in message.attachments:
         if urlsplit(link.url).path == path:
@@ -178,17 +199,17 @@ def _link_in(message: conversations.GraphMessage, attachment: Attachment) -> str
     return ""
 
 
-def may_try_again(attachment: Attachment, channel: Channel) -> bool:
-    """Can a person ask for this file once more? Not for one whose type or size is wrong: it would be so again."""
+def may_retry(attachment: Attachment, channel: Channel) -> bool:
+    """Return whether an agent may fetch this file again: not when its type or size was refused."""
     if not channel.is_active or not attachment.source_url:
         return False
     waits_for_channel = attachment.state == State.REFUSED and attachment.reason == NOT_RECEIVED
     return attachment.state == State.FAILED or (waits_for_channel and channel.receive_audio_video)
 
 
-def try_again(conversation: Conversation, attachment: Attachment) -> bool:
-    """Let the file be fetched anew, from a fresh link if need be; False when it cannot be, or is under way already."""
-    if not may_try_again(attachment, conversation.channel):
+def retry(conversation: Conversation, attachment: Attachment) -> bool:
+    """Fetch the file again, from a new link if necessary; return False when that is not possible or is under way."""
+    if not may_retry(attachment, conversation.channel):
         return False
     with transaction.atomic():
         given_up = Attachment.objects.filter(pk=attachment.pk, state=attachment.state)
@@ -200,76 +221,76 @@ def try_again(conversation: Conversation, attachment: Attachment) -> bool:
     return True
 
 
-# --- What is kept -----------------------------------------------------------------------------------------------------
+# --- The result -------------------------------------------------------------------------------------------------------
 def _check(attachment: Attachment, fetched: media.FetchedFile) -> FetchResult:
+    """Return the file as it is to be stored, with the fields its bytes tell. Raises FileError."""
     checked = file_rules.check_incoming(fetched.file, fetched.filename)
-    if checked.kind in LOUD and not attachment.message.conversation.channel.receive_audio_video:
+    if checked.kind in AUDIO_OR_VIDEO and not attachment.message.conversation.channel.receive_audio_video:
         raise file_rules.FileError(NOT_RECEIVED)
-    file, kept_as = fetched.file, checked.type
+    file, stored_type = fetched.file, checked.type
     if checked.convert:
-        file, kept_as = file_rules.to_png_first_frame(fetched.file), file_rules.PNG
+        file, stored_type = file_rules.to_png_first_frame(fetched.file), file_rules.PNG
         fetched.close()
     size = file.seek(0, 2)
     is_sticker = attachment.kind == Attachment.Kind.STICKER and checked.kind == "image"
     fields: dict[str, object] = {
         "kind": Attachment.Kind.STICKER if is_sticker else checked.kind,
         "name": checked.name,
-        "content_type": kept_as.content_type,
+        "content_type": stored_type.content_type,
         "size": size,
     }
     if checked.kind == "image":
-        fields["width"], fields["height"] = _pixels(file)
+        fields["width"], fields["height"] = _dimensions(file)
     file.seek(0)
-    return FetchResult(file, file_rules.stored_name(kept_as), tuple(fields.items()))
+    return FetchResult(file, file_rules.stored_name(stored_type), tuple(fields.items()))
 
 
-def _pixels(file: IO[bytes]) -> tuple[int | None, int | None]:
-    """Return width and height from the image's header, or None where it does not say."""
+def _dimensions(file: IO[bytes]) -> tuple[int | None, int | None]:
+    """Return width and height in pixels from the image's header, or None and None when it cannot be read."""
     file.seek(0)
     try:
         with Image.open(file, formats=["JPEG", "PNG"]) as image:
             return image.size
-    except Exception:  # Pillow raises nearly anything on damaged input; the file is kept as it came
+    except Exception:  # Pillow raises nearly anything on damaged input; the file is stored unchanged
         return None, None
 
 
-def _keep(attachment: Attachment, found: FetchResult) -> None:
-    """Write what was found, if the row is still ours; a file that found no row is thrown away."""
-    held = Attachment.objects.filter(pk=attachment.pk, claimed_by=attachment.claimed_by, state=attachment.state)
-    fields = dict(found.fields)
-    fields |= {"claimed_at": None, "claimed_by": "", "retry_after": None, "reason": found.reason}
-    stored = None
-    if found.error is not None:
-        profiles.note_trouble(attachment.message.page, found.error)
+def _store_result(attachment: Attachment, result: FetchResult) -> None:
+    """Write the result to the row, if our claim is still valid; otherwise delete the file again."""
+    claimed = Attachment.objects.filter(pk=attachment.pk, claimed_by=attachment.claimed_by, state=attachment.state)
+    fields = dict(result.fields)
+    fields |= {"claimed_at": None, "claimed_by": "", "retry_after": None, "reason": result.reason}
+    stored_name = None
+    if result.error is not None:
+        profiles.record_page_error(attachment.message.page, result.error)
     try:
-        if found.file is not None:
-            stored = _store(attachment, found)
-            fields |= {"state": State.STORED, "file": stored}
-        elif found.fresh_url:
-            fields |= {"source_url": found.fresh_url, "refreshes": attachment.refreshes + 1}
-        elif found.again and (pause := delay_after(attachment.attempts)):
+        if result.file is not None:
+            stored_name = _save_file(attachment, result.file, result.stored_name)
+            fields |= {"state": State.STORED, "file": stored_name}
+        elif result.new_url:
+            fields |= {"source_url": result.new_url, "refreshes": attachment.refreshes + 1}
+        elif result.again and (pause := delay_after(attachment.attempts)):
             fields["retry_after"] = timezone.now() + pause
         else:
-            fields["state"] = found.state
+            fields["state"] = result.state
         with transaction.atomic():
-            kept = held.update(**fields)
-            if kept and "state" in fields:
+            updated = claimed.update(**fields)
+            if updated and "state" in fields:
                 events.messages_updated(attachment.message.conversation, [attachment.message_id], "attachments")
-            if kept:
+            if updated:
                 messages.announce(attachment.message.conversation)
     except BaseException:
-        kept = 0
+        updated = 0
         raise
     finally:
-        if found.file is not None:
-            found.file.close()
-        if stored and not kept:
-            attachment.file.storage.delete(stored)
+        if result.file is not None:
+            result.file.close()
+        if stored_name and not updated:
+            attachment.file.storage.delete(stored_name)
 
 
-def _store(attachment: Attachment, found: FetchResult) -> str:
-    """Write the file to the storage under a name that owes nothing to the sender; return that name."""
-    assert found.file is not None  # noqa: S101 - asked before
+def _save_file(attachment: Attachment, file: IO[bytes], name: str) -> str:
+    """Write the file to the storage under a name that contains nothing from the sender; return that name."""
     field = attachment.file
-    name = field.field.generate_filename(attachment, found.stored_name)
-    return field.storage.save(name, File(found.file), max_length=field.field.max_length)
+    path = field.field.generate_filename(attachment, name)
+    return field.storage.save(path, File(file), max_length=field.field.max_length)

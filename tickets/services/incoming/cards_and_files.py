@@ -1,4 +1,4 @@
-"""What a message of Meta's holds, as rows of ours: its card and its files. Shared by what came in and by echoes."""
+"""Turn the attachments of Meta's messages and echoes into a card and Attachment rows."""
 
 from dataclasses import asdict
 from typing import Any
@@ -19,30 +19,30 @@ FILE_KINDS = {
 
 
 def card_of(event: events.Event) -> dict[str, Any] | None:
-    """Return the card of an event as Message keeps it."""
+    """Return the card of an event as Message stores it, or None."""
     card = events.card_for(event)
     return asdict(card) if card else None
 
 
 def attachments_of(event: events.MessageContent, channel: Channel) -> list[Attachment]:
-    """Return the unsaved files of a message: to be fetched, or refused because the channel takes no audio and video.
+    """Return the unsaved attachments of a message: pending, or refused when the channel receives no audio and video.
 
-    Links (shared posts, fallbacks) are no files: they are in the message's card and are never fetched.
+    Links (shared posts, fallbacks) are not files: they are in the message's card and are never fetched.
     """
-    found = []
+    rows: list[Attachment] = []
     for ref in event.attachments:
         if not ref.is_file or not ref.url:
             continue
         kind = FILE_KINDS[ref.type]
-        attachment = Attachment(position=len(found), kind=kind, name=name_in(ref.url), source_url=ref.url)
-        if kind in (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO) and not channel.receive_audio_video:
+        attachment = Attachment(position=len(rows), kind=kind, name=name_in(ref.url), source_url=ref.url)
+        if kind in attachments.AUDIO_OR_VIDEO and not channel.receive_audio_video:
             attachment.state, attachment.reason = Attachment.State.REFUSED, attachments.NOT_RECEIVED
-        found.append(attachment)
-    return found
+        rows.append(attachment)
+    return rows
 
 
 def name_in(url: str) -> str:
-    """Return the file name at the end of a link's path, "" when there is none."""
+    """Return the file name at the end of a link's path, or ""."""
     try:
         return unquote(urlsplit(url).path.rpartition("/")[2], errors="replace").replace("\0", "")[:255]
     except ValueError:

@@ -1,4 +1,4 @@
-"""What waits to be fetched from Meta: claimed a few at a time, asked for at once in threads, kept by the main one."""
+"""Fetch rows from Meta in batches: claimed and written by the main thread, requested in parallel by a thread pool."""
 
 import time
 from collections.abc import Callable
@@ -8,29 +8,30 @@ from typing import TypeVar
 from desk.queue import enqueue
 
 Row = TypeVar("Row")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def fetch_all(
     claim: Callable[[int], list[Row]],
-    fetch: Callable[[Row], Found],
-    keep: Callable[[Row, Found], None],
+    fetch: Callable[[Row], Result],
+    store: Callable[[Row, Result], None],
     *,
-    at_once: int,
-    longest_run_s: float,
+    batch_size: int,
+    max_run_s: float,
     task: str,
 ) -> int:
-    """Fetch until nothing is claimed any more; return how many rows were tried. Nudges `task` when the time is up.
+    """Fetch until nothing is left to claim; return how many rows were tried.
 
-    `fetch` runs in threads and touches no database; `claim` and `keep` run in the caller's.
+    After `max_run_s` seconds the run ends and enqueues `task`. `claim(limit)` returns at most `limit` claimed rows.
+    `fetch` runs in threads and makes no query; `claim` and `store` run in the caller's thread.
     """
     began, count = time.monotonic(), 0
-    with ThreadPoolExecutor(at_once) as pool:
-        while claimed := claim(at_once):
-            for row, found in zip(claimed, pool.map(fetch, claimed), strict=True):
-                keep(row, found)
+    with ThreadPoolExecutor(batch_size) as pool:
+        while claimed := claim(batch_size):
+            for row, result in zip(claimed, pool.map(fetch, claimed), strict=True):
+                store(row, result)
             count += len(claimed)
-            if time.monotonic() - began > longest_run_s:
+            if time.monotonic() - began > max_run_s:
                 enqueue(task)
                 break
     return count

@@ -1,8 +1,8 @@
-"""Name and picture of a contact, fetched after the message and allowed to fail alone. Rows wait in `profile_state`."""
+"""Fetch name and picture of contacts after their first message. Contacts wait in `profile_state`."""
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -24,27 +24,27 @@ from tickets.services.incoming.fetch_pool import fetch_all
 logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.fetch_profiles"
-AT_ONCE = 8
-LONGEST_RUN_S = 20
+BATCH_SIZE = 8
+MAX_RUN_S = 20
 MAX_PICTURE_BYTES = 5 * file_rules.MB
 PICTURE_TIMEOUT_S = 10.0
-LIMITED_FOR = timedelta(minutes=5)  # when Meta limits the rate and does not say for how long
+RATE_LIMIT_PAUSE = timedelta(minutes=5)  # when Meta limits the rate and does not say for how long
 
 ProfileState = Contact.ProfileState
 
 
 @dataclass(frozen=True)
 class ProfileResult:
-    """What the network gave for one contact. `again`: something may be had later."""
+    """The result of fetching one profile. `again` says that a later try may get more."""
 
     profile: Profile | None = None
-    picture: ContentFile | None = None
+    picture: "ContentFile[bytes] | None" = None
     error: GraphError | None = None
     again: bool = False
 
 
 def due() -> QuerySet[Contact, Contact]:
-    """Return the contacts whose profile can be asked for now: their Page is connected and not limited."""
+    """Return the contacts whose profile can be requested now: their Page is connected and not rate limited."""
     now = timezone.now()
     return Contact.objects.filter(
         Q(profile_retry_after=None) | Q(profile_retry_after__lte=now),
@@ -57,33 +57,33 @@ def due() -> QuerySet[Contact, Contact]:
 
 
 def is_due() -> bool:
-    """Say whether any profile waits to be fetched."""
+    """Return whether any profile waits to be fetched."""
     return due().exists()
 
 
 def fetch_profiles() -> int:
-    """Fetch what is due, several at once; return how many contacts were tried. Stops after a while, nudging itself."""
-    return fetch_all(_claim, _ask, _keep, at_once=AT_ONCE, longest_run_s=LONGEST_RUN_S, task=TASK)
+    """Fetch the profiles that are due, several at once; return how many were tried. Enqueues TASK when time is up."""
+    return fetch_all(_claim, _fetch, _store_result, batch_size=BATCH_SIZE, max_run_s=MAX_RUN_S, task=TASK)
 
 
 def _claim(limit: int) -> list[Contact]:
-    """Claim by moving the due time beyond what a fetch can take: a worker that dies leaves nothing to clean up."""
+    """Claim contacts by moving their due time past the longest fetch: a dead worker leaves nothing to clean up."""
     until = timezone.now() + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
     claimed = []
     for contact in due().select_related("page").order_by("profile_retry_after", "pk")[:limit]:
-        taken = Contact.objects.filter(
+        updated = Contact.objects.filter(
             pk=contact.pk, profile_state=ProfileState.PENDING, profile_attempts=contact.profile_attempts
         ).update(profile_attempts=F("profile_attempts") + 1, profile_retry_after=until)
-        if taken:
+        if updated:
             contact.profile_attempts += 1
             claimed.append(contact)
     return claimed
 
 
-def _ask(contact: Contact) -> ProfileResult:
-    """Ask Meta for the profile, then fetch the picture. Runs in a thread: no database here."""
+def _fetch(contact: Contact) -> ProfileResult:
+    """Request the profile from Meta, then fetch the picture. Runs in a thread: makes no query."""
     try:
-        profile = fetch_profile(contact.psid, contact.page.page_token)
+        profile = fetch_profile(contact.psid, contact.page.page_token or "")
     except GraphError as error:
         return ProfileResult(error=error)
     except Exception:
@@ -92,14 +92,14 @@ def _ask(contact: Contact) -> ProfileResult:
     if not profile.picture_url:
         return ProfileResult(profile)
     try:
-        return ProfileResult(profile, _picture(profile.picture_url))
+        return ProfileResult(profile, _fetch_picture(profile.picture_url))
     except media.MediaError as refused:
         return ProfileResult(profile, again=refused.transient)
     except file_rules.FileError:
         return ProfileResult(profile)
 
 
-def _picture(url: str) -> ContentFile:
+def _fetch_picture(url: str) -> "ContentFile[bytes]":
     fetched = media.fetch(url, max_bytes=MAX_PICTURE_BYTES, timeout_s=PICTURE_TIMEOUT_S)
     try:
         checked = file_rules.check_incoming(fetched.file, fetched.filename, limit=MAX_PICTURE_BYTES)
@@ -113,21 +113,21 @@ def _picture(url: str) -> ContentFile:
         fetched.close()
 
 
-def _keep(contact: Contact, found: ProfileResult) -> None:
-    """Write what was found, unless the contact was erased or taken by another worker meanwhile."""
-    if found.error is not None:
-        note_trouble(contact.page, found.error)
+def _store_result(contact: Contact, result: ProfileResult) -> None:
+    """Write the result to the contact, unless it was erased or claimed by another worker meanwhile."""
+    if result.error is not None:
+        record_page_error(contact.page, result.error)
     old_picture = None
     with transaction.atomic():
         row = Contact.objects.select_for_update().get(pk=contact.pk)
         if row.erased_at or row.profile_attempts != contact.profile_attempts:
             return
-        if found.profile is not None and found.profile.name:
-            row.name = found.profile.name[:200]
-        if found.picture is not None:
+        if result.profile is not None and result.profile.name:
+            row.name = result.profile.name[:200]
+        if result.picture is not None:
             old_picture = row.picture.name
-            row.picture.save(found.picture.name, found.picture, save=False)
-        row.profile_state, row.profile_retry_after = _outcome(row, found)
+            row.picture.save(str(result.picture.name), result.picture, save=False)
+        row.profile_state, row.profile_retry_after = _next_state(row, result)
         row.save(update_fields=["name", "picture", "profile_state", "profile_retry_after"])
         for conversation in Conversation.objects.filter(contact=row):
             messages.announce(conversation)
@@ -135,11 +135,11 @@ def _keep(contact: Contact, found: ProfileResult) -> None:
         row.picture.storage.delete(old_picture)
 
 
-def _outcome(row: Contact, found: ProfileResult) -> tuple[str, object]:
-    """Return the state and, when the contact is to be asked for again, the time."""
-    again = found.again or (found.error is not None)
+def _next_state(row: Contact, result: ProfileResult) -> tuple[str, datetime | None]:
+    """Return the new state and the time of the next try, or None when there is none."""
+    again = result.again or (result.error is not None)
     if not again:
-        known = found.profile is not None and (found.profile.name or found.picture)
+        known = result.profile is not None and (result.profile.name or result.picture)
         return (ProfileState.FETCHED if known else ProfileState.REFUSED), None
     pause = delay_after(row.profile_attempts)
     if pause is None:
@@ -147,11 +147,11 @@ def _outcome(row: Contact, found: ProfileResult) -> tuple[str, object]:
     return ProfileState.PENDING, timezone.now() + pause
 
 
-def note_trouble(page: Page, error: GraphError) -> None:
-    """Act on what an error says of the Page, not of this person."""
+def record_page_error(page: Page, error: GraphError) -> None:
+    """Require re-authentication or pause the Page's calls when the error concerns the Page and not one contact."""
     verdict = error.verdict
-    if verdict.kind is ErrorKind.REAUTHENTICATE:
+    if verdict.reason is not None:
         connection.require_reauth(page, verdict.reason, Page.DetectedBy.CHECK, token=page.page_token)
     elif verdict.kind is ErrorKind.RATE_LIMITED:
-        wait = timedelta(seconds=error.retry_after_s) if error.retry_after_s else LIMITED_FOR
-        connection.limit_rate(page, wait)
+        pause = timedelta(seconds=error.retry_after_s) if error.retry_after_s else RATE_LIMIT_PAUSE
+        connection.limit_rate(page, pause)

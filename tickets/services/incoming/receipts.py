@@ -1,7 +1,7 @@
-"""What Meta tells of messages that went out: echoes, deliveries and reads. Called by intake for one customer's events.
+"""Process echoes, deliveries and reads of sent messages. Called by the receiver for one customer's events.
 
 Sources: Meta, "message_echoes", "message_deliveries", "message_reads". Every function may be called twice for the same
-event, and in any order; nothing moves a state back.
+event, and in any order; no state ever moves back.
 """
 
 from datetime import datetime
@@ -18,7 +18,7 @@ from channels_im.models import Channel, Page
 from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Erasure, Message
 from tickets.rules.delivery_lookup import CLOCK_SKEW, is_alike
-from tickets.rules.sending import receipt_state, row_of_metadata
+from tickets.rules.sending import message_id_in, receipt_state
 from tickets.services.conversation import contacts, messages
 from tickets.services.conversation.times import from_ms, now_ms
 from tickets.services.incoming import attachments as attachment_service
@@ -31,12 +31,13 @@ Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source
 
 
 # --- Echoes -----------------------------------------------------------------------------------------------------------
-def take_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
-    """Settle the row this echo is of, or store what somebody else sent as the Page; return the message.
+def handle_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
+    """Confirm our message that this echo is of, or store what somebody else sent as the Page; return the message.
 
-    Ours is known by `metadata`, by `mid`, or, when Meta returns no metadata, as what this app is just sending. Anything
-    else was sent from the Page inbox, by this app outside Desk, or by another app: it counts as an answer. What went to
-    somebody before they were erased makes nobody known again: then None, or the shell of the message, is returned.
+    Ours is identified by `metadata`, by `mid`, or, when Meta returns no metadata, as a message this app is sending at
+    the moment. Any other echo was sent from the Page inbox, by this app outside Desk, or by another app: it counts as
+    an answer. The echo of a message to a contact who was erased since creates no contact: then None, or the emptied
+    message, is returned.
     """
     if event.psid is None:
         return None
@@ -47,13 +48,13 @@ def take_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
             messages.lock(conversation)
         row = _row_of(page, _contact_id(page, conversation, event.psid), event, at)
         if row is not None and delivery_status.confirm(
-            row.pk, mid=event.mid, sent_at=at, proof=delivery_status.Evidence.ECHO
+            row.pk, mid=event.mid, sent_at=at, evidence=delivery_status.Evidence.ECHO
         ):
             row.refresh_from_db()
             return row
         if row is None:
             erased = list(erasure.receipts_for(page, event.psid))
-            row = _shell_of(page, conversation, erased, event, at)
+            row = _emptied_row_of(page, conversation, erased, event, at)
             if row is not None or any(at <= receipt.erased_at for receipt in erased):
                 return row
         conversation = conversation or contacts.conversation_for(page, channel, event.psid)
@@ -61,33 +62,33 @@ def take_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
 
 
 def _contact_id(page: Page, conversation: Conversation | None, psid: str) -> int | None:
-    """Return the customer's id; a channel before this one may have known them when this one does not yet."""
+    """Return the contact's id; an earlier channel of the Page may have created the contact."""
     if conversation is not None:
         return conversation.contact_id
     return Contact.objects.filter(page=page, psid=psid).values_list("pk", flat=True).first()
 
 
-def _shell_of(
+def _emptied_row_of(
     page: Page, conversation: Conversation | None, erased: list[Erasure], event: Echo, at: datetime
 ) -> Message | None:
-    """Return the message this is the echo of although its customer is not known any more, settled if it was unsure."""
+    """Return the message of an erased contact that this is the echo of, confirmed if it was unsure; None if none."""
     if conversation is None and (known := Message.objects.filter(page=page, mid=event.mid or event.key).first()):
         return known
     for receipt in erased:
         row = _row_of(page, receipt.contact_id, event, at)
         if row is not None:
-            delivery_status.confirm(row.pk, mid=event.mid, sent_at=at, proof=delivery_status.Evidence.ECHO)
+            delivery_status.confirm(row.pk, mid=event.mid, sent_at=at, evidence=delivery_status.Evidence.ECHO)
             row.refresh_from_db()
             return row
     return None
 
 
 def _row_of(page: Page, contact_id: int | None, event: Echo, at: datetime) -> Message | None:
-    """Return the row of our outbox that this is the echo of, or None."""
+    """Return the outbox row that this is the echo of, or None."""
     if contact_id is None:
         return None
     is_ours = event.app_id in (None, settings.META_APP_ID)
-    # The channel may have been made anew while the message was under way: the customer and the Page are the same.
+    # The channel may have been replaced since the message was sent: contact and Page are the same.
     ours = Message.objects.filter(
         page=page,
         direction=Direction.OUT,
@@ -95,7 +96,7 @@ def _row_of(page: Page, contact_id: int | None, event: Echo, at: datetime) -> Me
         source__in=(Source.AGENT, Source.SYSTEM),
         conversation__contact=contact_id,
     )
-    pk = row_of_metadata(event.metadata or "") if is_ours else None
+    pk = message_id_in(event.metadata or "") if is_ours else None
     if pk is not None and (row := ours.filter(pk=pk).first()) is not None:
         return row
     if event.mid and (row := ours.filter(mid=event.mid).first()) is not None:
@@ -135,13 +136,13 @@ def _store_outside(page: Page, channel: Channel, conversation: Conversation, eve
 
 def _source_of(app_id: str | None) -> str:
     if app_id is None or app_id in INBOX_APP_IDS:
-        return Source.PAGE_INBOX  # before v12 of the Graph API the inbox named no app
+        return Source.PAGE_INBOX  # before v12 of the Graph API an echo of the inbox had no app id
     return Source.THIS_APP if app_id == settings.META_APP_ID else Source.OTHER_APP
 
 
 # --- Receipts ---------------------------------------------------------------------------------------------------------
-def take_read(page: Page, channel: Channel, event: Read) -> None:
-    """Take everything that went to this customer at or before the watermark as read."""
+def handle_read(channel: Channel, event: Read) -> None:
+    """Mark every message that was sent to this customer at or before the watermark as read."""
     with transaction.atomic():
         conversation = _locked(channel, event.psid)
         if conversation is None:
@@ -151,15 +152,15 @@ def take_read(page: Page, channel: Channel, event: Read) -> None:
             return
         conversation.read_watermark = watermark
         conversation.save(update_fields=["read_watermark"])
-        changed = _went_out(conversation, State.SENT, State.DELIVERED).filter(sent_at__lte=watermark)
-        told = events.wanted_ids(changed)
+        changed = _sent_messages(conversation, State.SENT, State.DELIVERED).filter(sent_at__lte=watermark)
+        ids = events.ids_if_subscribed(changed)
         if changed.update(state=State.READ, read_at=watermark, delivered_at=Coalesce("delivered_at", Value(watermark))):
-            events.messages_updated(conversation, told, "state")
+            events.messages_updated(conversation, ids, "state")
             messages.announce(conversation)
 
 
-def take_delivery(page: Page, channel: Channel, event: Delivered) -> None:
-    """Take what is named, and everything that went to this customer at or before the watermark, as delivered."""
+def handle_delivery(channel: Channel, event: Delivered) -> None:
+    """Mark the named messages, and every message sent to this customer up to the watermark, as delivered."""
     with transaction.atomic():
         conversation = _locked(channel, event.psid)
         if conversation is None:
@@ -172,10 +173,10 @@ def take_delivery(page: Page, channel: Channel, event: Delivered) -> None:
             if conversation.delivered_watermark is None or at > conversation.delivered_watermark:
                 conversation.delivered_watermark = at
                 conversation.save(update_fields=["delivered_watermark"])
-        changed = _went_out(conversation, State.SENT).filter(arrived)
-        told = events.wanted_ids(changed)
+        changed = _sent_messages(conversation, State.SENT).filter(arrived)
+        ids = events.ids_if_subscribed(changed)
         if changed.update(state=State.DELIVERED, delivered_at=at):
-            events.messages_updated(conversation, told, "state")
+            events.messages_updated(conversation, ids, "state")
             messages.announce(conversation)
 
 
@@ -186,7 +187,7 @@ def _locked(channel: Channel, psid: str | None) -> Conversation | None:
     return conversation
 
 
-def _went_out(conversation: Conversation, *states: str) -> QuerySet[Message, Message]:
+def _sent_messages(conversation: Conversation, *states: str) -> QuerySet[Message, Message]:
     return Message.objects.filter(
         conversation=conversation, direction=Direction.OUT, kind=Kind.MESSAGE, state__in=states
     )

@@ -1,13 +1,14 @@
-"""Events of Meta into contacts, conversations, tickets and messages: the receiver of the journal's drain.
+"""Turn Meta's events into contacts, conversations, tickets and messages: the receiver of the journal's drain.
 
 Everything here runs inside the drain's transaction, one customer at a time, and is idempotent: the same event again
-changes nothing (design section 6).
+changes nothing.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 
@@ -28,46 +29,47 @@ Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source
 
 ENQUEUE_AT_MOST_EVERY_S = 0.3
 
+EventT = TypeVar("EventT", bound=events.Event)
+
 
 def receive(senders: Sequence[Sender], *, isolated: bool = False) -> list[Callable[[IncomingEvent], None]]:
-    """Return what takes in the events of each sender (see journal.Receiver); locks the conversations there are."""
+    """Return a handler for the events of each sender (see journal.store.Receiver); lock existing conversations."""
     known = contacts.lock_conversations((sender.channel, sender.psid) for sender in senders if sender.psid)
-    messages.read_current_tickets(known.values())
+    messages.load_current_tickets(known.values())
     return [
-        partial(take_page_event, sender.page, sender.channel)
+        partial(handle_page_event, sender.page, sender.channel)
         if sender.psid is None
-        else EventHandler(sender, known.get((sender.channel.pk, sender.psid)), isolated=isolated).take
+        else EventHandler(sender, known.get((sender.channel.pk, sender.psid)), isolated=isolated).handle
         for sender in senders
     ]
 
 
-def take_page_event(page: Page, channel: Channel, incoming: IncomingEvent) -> None:
-    """Take in an event that names no customer. Raises Refused for what makes no sense without one."""
+def handle_page_event(page: Page, channel: Channel, incoming: IncomingEvent) -> None:
+    """Process an event without a customer. Raises UnusableEventError for one that makes no sense without."""
     event = incoming.event
     if isinstance(event, events.PolicyEnforcement):
-        note_policy(page, channel, incoming)
+        store_policy(page, channel, event, incoming.at)
     elif not isinstance(event, events.Unknown | events.ThreadControl | events.Feedback):
         raise UnusableEventError(f"The {type(event).__name__} names no sender, so it belongs to no conversation.")
 
 
-def note_policy(page: Page, channel: Channel, incoming: IncomingEvent) -> None:
-    """Keep what Meta said of the Page (a warning, a block) with the Page; an older word does not undo a newer one."""
-    event = incoming.event
+def store_policy(page: Page, channel: Channel, event: events.PolicyEnforcement, at: datetime) -> None:
+    """Store Meta's policy action against the Page (a warning, a block) unless a later one is stored already."""
     locked = Page.objects.select_for_update().get(pk=page.pk)
     known = locked.trouble.get("policy", {})
-    if known.get("at", "") > incoming.at.isoformat():
+    if known.get("at", "") > at.isoformat():
         return
     locked.trouble["policy"] = {
         "action": event.action or "",
         "reason": event.reason or "",
-        "at": incoming.at.isoformat(),
+        "at": at.isoformat(),
     }
     locked.save(update_fields=["trouble"])
     publish.announce("channel", channel=channel.pk)
 
 
 class EventHandler:
-    """Takes in the events of one customer. A new conversation is made when the first event needs it."""
+    """Processes the events of one customer. A new conversation is created when the first event needs it."""
 
     def __init__(self, sender: Sender, conversation: Conversation | None, *, isolated: bool) -> None:
         self.isolated = isolated
@@ -81,23 +83,23 @@ class EventHandler:
             self._conversation = contacts.locked_conversation_for(self.page, self.channel, self.psid)
         return self._conversation
 
-    def take(self, incoming: IncomingEvent) -> None:
-        """Take in one event, whatever kind it is."""
+    def handle(self, incoming: IncomingEvent) -> None:
+        """Process one event of any kind."""
         event = incoming.event
         match event:
-            case events.MessageContent(is_deleted=True, mid=str()):
-                self._change(incoming, event.mid, MessageChange.Kind.WITHDRAWAL)
+            case events.MessageContent(is_deleted=True, mid=str() as mid):
+                self._change(incoming, mid, MessageChange.Kind.WITHDRAWAL)
             case events.MessageReceived():
-                self._message(incoming)
+                self._message(incoming, event)
             case events.Postback():
-                self._postback(incoming)
+                self._postback(incoming, event)
             case events.Echo():
-                receipts.take_echo(self.page, self.channel, _timed(incoming))
+                receipts.handle_echo(self.page, self.channel, _with_believed_time(event, incoming.at))
                 self._conversation = None  # it was locked and changed through another object
             case events.Read():
-                receipts.take_read(self.page, self.channel, _timed(incoming))
+                receipts.handle_read(self.channel, _with_believed_time(event, incoming.at))
             case events.Delivered():
-                receipts.take_delivery(self.page, self.channel, _timed(incoming))
+                receipts.handle_delivery(self.channel, _with_believed_time(event, incoming.at))
             case events.MessageEdited():
                 self._change(incoming, event.mid, MessageChange.Kind.EDIT, text=event.text or "", number=event.num_edit)
             case events.Reaction():
@@ -105,13 +107,12 @@ class EventHandler:
                 by = "page" if event.by_page else "customer"
                 self._change(incoming, event.mid, MessageChange.Kind.REACTION, by=by, emoji=emoji)
             case events.ThreadControl():
-                self._thread_control(incoming)
+                self._thread_control(incoming, event)
             case _:
                 self._event(incoming)
 
-    # --- What the customer said ---------------------------------------------------------------------------------------
-    def _message(self, incoming: IncomingEvent) -> None:
-        event = incoming.event
+    # --- What the customer sent ---------------------------------------------------------------------------------------
+    def _message(self, incoming: IncomingEvent, event: events.MessageReceived) -> None:
         attachments = attachments_of(event, self.channel)
         self._add(
             incoming,
@@ -126,9 +127,8 @@ class EventHandler:
         if attachments:
             enqueue(attachment_service.TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
 
-    def _postback(self, incoming: IncomingEvent) -> None:
-        """A tap on a button counts as a message (design section 10); in standby it has no payload."""
-        event = incoming.event
+    def _postback(self, incoming: IncomingEvent, event: events.Postback) -> None:
+        """Add a tap on a button, which counts as a message; in standby it has no payload."""
         self._add(
             incoming,
             kind=Kind.MESSAGE,
@@ -139,15 +139,15 @@ class EventHandler:
         )
 
     def _event(self, incoming: IncomingEvent) -> None:
-        """A referral, an opt-in, a policy notice, or something unknown: shown as a card, counted as nothing."""
+        """Add a referral, an opt-in, a policy notice or an unknown event as a card that changes no counter."""
         event = incoming.event
         if isinstance(event, events.PolicyEnforcement):
-            note_policy(self.page, self.channel, incoming)
+            store_policy(self.page, self.channel, event, incoming.at)
         self._add(incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key, card=card_of(event))
 
     def _add(self, incoming: IncomingEvent, **fields: Any) -> tuple[Message, bool]:
         if self._conversation is None:
-            # Known although the customer is not: they were erased since, and this shall not make them known again.
+            # A stored message of an unknown contact: the contact was erased, and must not be created again.
             known = Message.objects.filter(page=self.page, mid=fields["mid"]).first()
             if known is not None:
                 return known, False
@@ -167,7 +167,7 @@ class EventHandler:
             if contact.profile_state == Contact.ProfileState.PENDING and contact.profile_attempts == 0:
                 enqueue(profiles.TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
             if fields["kind"] == Kind.MESSAGE and conversation.thread_owner_app_id and not message.is_standby:
-                self._set_owner(incoming, "")  # had another app the thread, this would have come in standby
+                self._set_owner(incoming, "")  # if another app held the thread, this event would be in standby
             if fields["kind"] == Kind.MESSAGE and conversation.holds_reply:
                 held_replies.release(conversation)
         return message, created
@@ -178,8 +178,7 @@ class EventHandler:
         self._conversation = None
 
     # --- Who holds the thread -----------------------------------------------------------------------------------------
-    def _thread_control(self, incoming: IncomingEvent) -> None:
-        event = incoming.event
+    def _thread_control(self, incoming: IncomingEvent, event: events.ThreadControl) -> None:
         _message, created = self._add(
             incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key, card=card_of(event)
         )
@@ -188,7 +187,7 @@ class EventHandler:
             self._set_owner(incoming, "" if new_owner == settings.META_APP_ID else new_owner)
 
     def _set_owner(self, incoming: IncomingEvent, app_id: str) -> None:
-        """Keep who holds the thread, unless something later than this said so already."""
+        """Store which app holds the thread, unless a later event said so already."""
         conversation = self.conversation
         later = Message.objects.filter(
             conversation=conversation, kind=Kind.EVENT, card__kind="handover", sent_at__gt=incoming.at
@@ -199,10 +198,10 @@ class EventHandler:
             messages.announce(conversation)
 
 
-# Meta names the reaction besides the emoji; this is for when only the name came.
+# Meta sends the reaction's name besides the emoji; this is for events that have the name only.
 EMOJI = {"smile": "😆", "angry": "😠", "sad": "😢", "wow": "😮", "love": "❤", "like": "👍", "dislike": "👎"}
 
 
-def _timed(incoming: IncomingEvent) -> events.Event:
-    """Return the event with the time that is believed of it."""
-    return replace(incoming.event, timestamp_ms=round(incoming.at.timestamp() * 1000))
+def _with_believed_time(event: EventT, at: datetime) -> EventT:
+    """Return the event with the time Desk believes (see IncomingEvent) in place of Meta's timestamp."""
+    return replace(event, timestamp_ms=round(at.timestamp() * 1000))

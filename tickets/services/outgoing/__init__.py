@@ -1,1 +1,1 @@
-"""Replies: from the composer to Meta, until it is known whether they arrived."""
+"""Send replies: from the composer to Meta, until it is known whether they arrived."""

@@ -1,4 +1,4 @@
-"""Somebody else answered meanwhile: a reply written without having seen that answer is asked about before it goes."""
+"""Refuse a reply when somebody else answered meanwhile and the agent's page did not show that answer."""
 
 from desk.models import User
 from tickets.models import Conversation, Message
@@ -6,8 +6,7 @@ from tickets.models import Conversation, Message
 State = Message.State
 NOT_SENT = (State.FAILED, State.HELD)
 
-
-OUTSIDE = {
+AUTHOR_OUTSIDE_DESK = {
     Message.Source.PAGE_INBOX: "Somebody in the Page inbox",
     Message.Source.THIS_APP: "Somebody outside Desk",
     Message.Source.OTHER_APP: "Another app",
@@ -15,27 +14,26 @@ OUTSIDE = {
 
 
 class AnsweredMeanwhileError(Exception):
-    """There is an answer the agent's page did not show. `message` is the newest one."""
+    """There is an answer that the agent's page did not show. `message` is the newest one."""
 
     def __init__(self, message: Message) -> None:
-        super().__init__(f"message {message.pk} is newer than what was seen")
+        super().__init__(f"message {message.pk} is newer than what the page showed")
         self.message = message
 
 
 def author_in_words(message: Message) -> str:
-    """Who answered the customer with this message, in words for colleagues; empty when it is no answer of anybody."""
+    """Return who answered the customer with this message, in words for colleagues; "" when it is not an answer."""
     is_answer = message.direction == Message.Direction.OUT and message.kind == Message.Kind.MESSAGE
     if not is_answer or message.source == Message.Source.SYSTEM or message.state in NOT_SENT:
         return ""
-    return OUTSIDE.get(Message.Source(message.source)) or str(message.author or "A former colleague")
+    return AUTHOR_OUTSIDE_DESK.get(Message.Source(message.source)) or str(message.author or "A former colleague")
 
 
 def require_seen(user: User, conversation: Conversation, seen: int) -> None:
-    """Raise AnsweredMeanwhileError when anybody else answered after message `seen` (its id).
+    """Raise AnsweredMeanwhileError when somebody else answered after message `seen` (its id).
 
-    Anybody else: a colleague, somebody in the Page inbox, or another app.
-
-    The caller holds the conversation's lock: two agents who send in the same second come one after the other.
+    Somebody else is a colleague, a person in the Page inbox, or another app. The caller holds the conversation's lock,
+    so that two agents who send in the same second are checked one after the other.
     """
     answers = Message.objects.filter(
         conversation=conversation, pk__gt=seen, direction=Message.Direction.OUT, kind=Message.Kind.MESSAGE

@@ -1,6 +1,6 @@
-"""Replies held until the customer writes: they go out by themselves then. Any other held reply waits for a click.
+"""Replies held until the customer writes: they are then sent automatically. Other held replies wait for an agent.
 
-`Conversation.holds_reply` says whether there is one, so that a message that comes in asks nothing when there is none.
+`Conversation.holds_reply` says whether there is one, so that an incoming message makes no query when there is none.
 """
 
 from django.db.models import QuerySet
@@ -14,10 +14,10 @@ State = Message.State
 
 
 def release(conversation: Conversation) -> int:
-    """Queue what was held until the customer writes, in its order; return how many messages.
+    """Queue the replies held until the customer writes, in their order; return how many messages.
 
-    To be called when a message of theirs was stored; the caller holds the conversation's lock. A late message that does
-    not open the first 24 hours releases nothing. The sender asks once more whether each may go out.
+    Call it when a message of the customer was stored; the caller holds the conversation's lock. A late message that
+    does not open the 24 hour window releases nothing. The sender checks again whether each may be sent.
     """
     if not conversation.holds_reply or not _wrote_within_a_day(conversation):
         return 0
@@ -27,10 +27,10 @@ def release(conversation: Conversation) -> int:
 
 
 def refresh(conversation: Conversation) -> None:
-    """Bring the conversation's mark up to date; the caller holds its lock."""
-    holds = _held(conversation).exists()
-    if conversation.holds_reply != holds:
-        conversation.holds_reply = holds
+    """Update `Conversation.holds_reply`; the caller holds the conversation's lock."""
+    holds_reply = _held(conversation).exists()
+    if conversation.holds_reply != holds_reply:
+        conversation.holds_reply = holds_reply
         conversation.save(update_fields=["holds_reply"])
 
 

@@ -1,7 +1,7 @@
-"""The outbox: sends what is due, for many conversations at once and in order within each.
+"""The outbox: send the queued replies of many conversations at once, in order within each.
 
-The rows are the truth. A row is claimed by a conditional update that is committed before the call; the calls run in
-threads that ask no database; what came out is written by the main thread (`sends.record`).
+A row is claimed by a conditional update that is committed before the call. The calls run in threads that make no query;
+the main thread writes the outcome to the row (`send_call.record`). The task queue only says that there are rows.
 """
 
 import logging
@@ -32,24 +32,25 @@ from tickets.services.outgoing import delivery_status, send_call
 logger = logging.getLogger(__name__)
 
 POOL_SIZE = 20
-# One drain ends after so long, and asks for the next: other tasks of the worker get their turn.
-BUDGET_S = 10.0
-# Calls that end together are written together; the claim after them then asks for several rows at once.
+# One drain ends after this time and enqueues the next, so that the worker's other tasks can run.
+MAX_RUN_S = 10.0
+# Calls that end within this time are written together, so that the next claim covers several rows.
 GATHER_S = 0.005
-# Someone else holds the conversations that are due: look again soon, but not at once.
+# How long to wait when other processes hold the locks of all due conversations.
 CONTENDED_S = 0.05
-LOOKS_AT_ONCE = 5
+MAX_LOOKUPS = 5  # at the same time
 LATE_AFTER_S = 300
 
 State = Message.State
 
 
 def waiting() -> QuerySet[Message, Message]:
-    """Return the rows that could go out now: the first of its conversation that is not settled, and due.
+    """Return the rows to send now: each is due, and the first of its conversation that is not settled.
 
-    An earlier row that waits or is unsure (while Desk still finds out) stops the ones behind it; one of any age that is
-    being sent stops all. Failed, held and given-up rows stop none: what they had to stop is held with them. Nothing
-    stops the rows of a Page to re-authenticate: they are taken to be held, with the reason.
+    A queued row, and an unsure one that Desk still looks up, stops the rows after it. A row that is being sent stops
+    all others. Failed and held rows, and unsure ones that are no longer looked up, stop none: the rows they had to stop
+    are held with them. The rows of a Page that needs re-authentication are not stopped: they are claimed to be held,
+    with the reason.
     """
     now = timezone.now()
     before = Message.objects.filter(
@@ -67,17 +68,19 @@ def waiting() -> QuerySet[Message, Message]:
 
 
 def is_due() -> bool:
-    """Say whether there is anything to send, an unsure row to look for, or the claim of a worker that died."""
+    """Return whether there is a row to send, an unsure row to look up, or an expired claim."""
     return waiting().exists() or delivery_status.due_lookups().exists() or delivery_status.stale().exists()
 
 
 def report() -> Report:
-    """Return the outbox's part of `/readyz`: rows that wait or are being sent, unsure ones, and how long the oldest of
-    the former is due, in seconds. What cannot go out yet (Meta's limits, a pause) makes nobody late.
+    """Return the outbox's part of `/readyz`.
+
+    `queued` counts the rows that wait or are being sent, `unsure` the unsure ones; `oldest_s` is how long the oldest of
+    the former is due, in seconds. A row that cannot be sent yet (rate limit, pause before a retry) is not late.
     """
     now = timezone.now()
     since = Min(Coalesce("retry_after", "received_at"), filter=~Q(state=State.UNSURE))
-    found = Message.objects.filter(state__in=(State.QUEUED, State.SENDING, State.UNSURE)).aggregate(
+    totals = Message.objects.filter(state__in=(State.QUEUED, State.SENDING, State.UNSURE)).aggregate(
         queued=Count("pk", filter=~Q(state=State.UNSURE)),
         unsure=Count("pk", filter=Q(state=State.UNSURE)),
         since=since,
@@ -85,7 +88,7 @@ def report() -> Report:
     late_since = waiting().aggregate(since=since)["since"]
     late_s = _age_s(late_since, now)
     problems = [f"A reply has waited for {late_s:.0f} seconds to be sent."] if late_s > LATE_AFTER_S else []
-    values = {"queued": found["queued"], "unsure": found["unsure"], "oldest_s": _age_s(found["since"], now)}
+    values = {"queued": totals["queued"], "unsure": totals["unsure"], "oldest_s": _age_s(totals["since"], now)}
     return Report(values, problems)
 
 
@@ -94,12 +97,12 @@ def _age_s(since: datetime | None, now: datetime) -> float:
 
 
 def drain_outbox() -> int:
-    """Send what is due and settle what is unsure, until nothing is; return how many calls were made."""
+    """Send due rows and look up unsure ones until none is left or the time is up; return how many calls were made."""
     delivery_status.reclaim_stale()
-    made = _Drain().run()
+    call_count = _Drain().run()
     if waiting().exists():
         enqueue(delivery_status.DRAIN_TASK)
-    return made
+    return call_count
 
 
 @dataclass(frozen=True)
@@ -113,16 +116,16 @@ class _Job:
 
 
 class _Drain:
-    """One run of the outbox: which calls are under way, and whose turn it is."""
+    """One run of the outbox: the calls under way and the conversations served."""
 
     def __init__(self) -> None:
         self.claim_name = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
         self.running: dict[Future[Any], _Job] = {}
-        # Conversations that had their turn in this round; the others come first.
+        # Conversations of which a row was claimed in this round; the others come first.
         self.served: set[int] = set()
-        self.pages_looked_at: set[int] = set()
-        self.made = 0
-        self.ends_at = time.monotonic() + BUDGET_S
+        self.pages_looked_up: set[int] = set()
+        self.call_count = 0
+        self.ends_at = time.monotonic() + MAX_RUN_S
         self.renews_at = 0.0
 
     def run(self) -> int:
@@ -133,39 +136,39 @@ class _Drain:
                 if self.running:
                     self._finish_some()
                 elif not more:
-                    return self.made
+                    return self.call_count
 
     def _start(self, pool: ThreadPoolExecutor) -> bool:
-        """Claim as many rows as threads are free and start their calls; False when nothing was due."""
+        """Claim as many rows as threads are free and start their calls; return False when nothing was due."""
         free = POOL_SIZE - len(self.running)
         if not free:
             return False
         rows, contended = self._claim(free)
-        seen_by: dict[int, access.UserFacts] = {}
-        jobs = [self._send_job(row, seen_by) for row in rows]
-        looks = delivery_status.claim_lookups(min(LOOKS_AT_ONCE, free - len(rows)), self.pages_looked_at)
-        jobs += [self._look_job(row) for row in looks]
+        facts_by_author: dict[int, access.UserFacts] = {}
+        jobs = [self._send_job(row, facts_by_author) for row in rows]
+        lookups = delivery_status.claim_lookups(min(MAX_LOOKUPS, free - len(rows)), self.pages_looked_up)
+        jobs += [self._lookup_job(row) for row in lookups]
         for job in filter(None, jobs):
             self.running[pool.submit(job.call)] = job
-            self.made += 1
+            self.call_count += 1
         if contended and not self.running:
             time.sleep(CONTENDED_S)
         return contended or bool(rows)
 
-    def _send_job(self, row: Message, seen_by: dict[int, access.UserFacts]) -> _Job | None:
+    def _send_job(self, row: Message, facts_by_author: dict[int, access.UserFacts]) -> _Job | None:
         try:
-            call = send_call.prepare(row, seen_by)
+            call = send_call.prepare(row, facts_by_author)
         except Exception:
             logger.exception("Message %s could not be prepared", row.pk)
-            send_call.put_back(row)
+            send_call.release_claim(row)
             return None
         if call is None:
             return None
         return _Job(row, call.make, lambda outcome: send_call.record(call, outcome), is_send=True)
 
-    def _look_job(self, row: Message) -> _Job:
-        self.pages_looked_at.add(row.page_id)
-        page_id, psid, token = row.page.page_id, row.conversation.contact.psid, row.page.page_token
+    def _lookup_job(self, row: Message) -> _Job:
+        self.pages_looked_up.add(row.page_id)
+        page_id, psid, token = row.page.page_id, row.conversation.contact.psid, row.page.page_token or ""
         return _Job(
             row,
             lambda: conversations.recent_messages(page_id, psid, token),
@@ -174,7 +177,7 @@ class _Drain:
         )
 
     def _finish_some(self) -> None:
-        """Wait for calls to end, and write what came out of them."""
+        """Wait for calls to end and write their outcomes."""
         renew_every = settings.DESK_CLAIM_SECONDS / 4
         done, _under_way = wait(self.running, timeout=renew_every, return_when=FIRST_COMPLETED)
         if done and len(self.running) > len(done):
@@ -186,31 +189,34 @@ class _Drain:
         self._renew(renew_every)
 
     def _renew(self, every_s: float) -> None:
-        """Say that we are alive: a claim that is not renewed is taken for that of a worker that died."""
+        """Renew the claims of running calls: a claim that expires counts as that of a dead worker."""
         if time.monotonic() < self.renews_at:
             return
         self.renews_at = time.monotonic() + every_s
         under_way = [job.message.pk for job in self.running.values() if job.is_send]
         if under_way:
             claimed = Message.objects.filter(pk__in=under_way, state=State.SENDING, claimed_by=self.claim_name)
-            claimed.update(retry_after=delivery_status.lease())
+            claimed.update(retry_after=delivery_status.lease_end())
 
     # --- Claims -------------------------------------------------------------------------------------------------------
     def _claim(self, limit: int) -> tuple[list[Message], bool]:
-        """Claim up to `limit` rows of as many conversations, those first that had no turn yet in this round."""
+        """Claim up to `limit` rows, first of conversations not served in this round.
+
+        Return them, and whether some could not be claimed because another process holds their conversation's lock.
+        """
         due = waiting().order_by("pk").values_list("pk", "conversation_id")
-        found = list(due.exclude(conversation_id__in=self.served)[:limit])
-        if not found and self.served:
+        candidates = list(due.exclude(conversation_id__in=self.served)[:limit])
+        if not candidates and self.served:
             self.served.clear()
-            found = list(due[:limit])
-        if not found:
+            candidates = list(due[:limit])
+        if not candidates:
             return [], False
-        claimed = self._claim_rows([pk for pk, _conversation in found], [pk for _row, pk in found])
+        claimed = self._claim_rows([pk for pk, _conversation in candidates], [pk for _row, pk in candidates])
         self.served.update(row.conversation_id for row in claimed)
-        return claimed, len(claimed) < len(found)
+        return claimed, len(claimed) < len(candidates)
 
     def _claim_rows(self, pks: list[int], conversation_pks: list[int]) -> list[Message]:
-        """Claim those rows that are still due once their conversations are locked; committed when this returns."""
+        """Lock the conversations and claim the rows that are still due; the claim is committed on return."""
         with transaction.atomic():
             locked = list(
                 Conversation.objects.select_for_update(skip_locked=True)
@@ -224,8 +230,8 @@ class _Drain:
                 claimed_at=timezone.now(),
                 claimed_by=self.claim_name,
                 attempts=F("attempts") + 1,
-                retry_after=delivery_status.lease(),
+                retry_after=delivery_status.lease_end(),
             )
         related = ("conversation__channel__page", "conversation__contact", "author")
-        mine = Message.objects.filter(pk__in=still_due, state=State.SENDING, claimed_by=self.claim_name)
-        return list(mine.select_related(*related).prefetch_related("attachments").order_by("pk"))
+        claimed = Message.objects.filter(pk__in=still_due, state=State.SENDING, claimed_by=self.claim_name)
+        return list(claimed.select_related(*related).prefetch_related("attachments").order_by("pk"))

@@ -1,11 +1,14 @@
-"""Check a reply and put it into the outbox. What an agent may do with one that was not sent is in `undelivered`.
+"""Check a reply and put it into the outbox.
 
-`outbox` sends; the rules are `tickets.rules.sending` and `tickets.rules.window`.
+`outbox` sends it; `undelivered` has what an agent may do with one that was not sent. The rules are in
+`tickets.rules.sending` and `tickets.rules.window`.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 
 from django.conf import settings
 from django.core.files.base import File
@@ -28,13 +31,16 @@ from tickets.services.conversation.times import now_ms
 from tickets.services.outgoing import collision, delivery_status, held_replies
 
 State, Source = Message.State, Message.Source
-# A key of the composer is stored as it is up to this length, else as its digest; ":<part>" follows it.
+# A client key is stored unchanged up to this length, else as its digest; ":<part>" follows it.
 MAX_CLIENT_KEY_CHARACTERS = 56
-ORIENTATION_TAG = 0x0112
+ORIENTATION_TAG = 0x0112  # of EXIF
+
+#: A seekable file with a name, as a form or the API gives it.
+NamedFile: TypeAlias = "File[bytes]"
 
 
 class ReplyError(Refused):
-    """A reply that may not be sent, or an action on it that is not possible; `verdict` is the rule that said so."""
+    """A reply that may not be sent, or an action on a reply that is not possible; `verdict` says why."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.sentence, verdict.code or "")
@@ -43,33 +49,34 @@ class ReplyError(Refused):
 
 # --- May this be sent? ------------------------------------------------------------------------------------------------
 def may_send(
-    user: User | None, conversation: Conversation, *, text: str | None = None, files: Sequence[File] = ()
+    user: User | None, conversation: Conversation, *, text: str | None = None, files: Sequence[NamedFile] = ()
 ) -> Verdict:
     """Return whether `user` (None: Desk itself, no person) may send this in `conversation` now, and if not, why.
 
-    Without `text` and `files` only the conversation is asked about, as the composer does before anything is written.
-    The state of channel, Page and contact is read from the database, not from the objects at hand.
+    Without `text` and `files` only the conversation is checked, as the composer does before anything is written.
+    Channel, Page and contact are read from the database again, not from `conversation`.
     """
-    verdict, _checked = _ask(user, conversation.pk, None if text is None else clean_text(text), files)
+    verdict, _checked = _check_reply(user, conversation.pk, None if text is None else clean_text(text), files)
     return verdict
 
 
 def window_of(conversation: Conversation, now: datetime | None = None) -> Window:
-    """Return the messaging window of `conversation` at `now`, from the object at hand (no query)."""
+    """Return the messaging window of `conversation` at `now` (default: the current time). Makes no query."""
     return window(conversation.last_customer_message_at, now or timezone.now(), settings.META_HUMAN_AGENT)
 
 
-def facts_of(
+def send_facts(
     user: User | None,
     conversation: Conversation,
     *,
     author_is_human: bool,
     now: datetime,
-    sees: access.UserFacts | None = None,
+    user_facts: access.UserFacts | None = None,
 ) -> SendFacts:
-    """Return what decides about `conversation`, which comes with its contact, channel and Page freshly read.
+    """Return the facts on which `may_send` decides, without those of a message.
 
-    `sees` is what `access.facts_for(user)` has just answered, for whoever asks for many conversations.
+    `conversation` comes with its contact, channel and Page freshly read. `user_facts` is a recent result of
+    `access.facts_for(user)`, for callers that check many conversations.
     """
     channel, contact = conversation.channel, conversation.contact
     return SendFacts(
@@ -79,13 +86,13 @@ def facts_of(
         reauth_reason=_reauth_reason(channel.page),
         contact_blocked=contact.is_blocked,
         contact_erased=contact.erased_at is not None,
-        is_associated=user is None or _may_answer(sees or access.facts_for(user), conversation),
+        is_associated=user is None or _may_answer(user_facts or access.facts_for(user), conversation),
         author_is_human=author_is_human,
     )
 
 
-def _may_answer(sees: access.UserFacts, conversation: Conversation) -> bool:
-    return access.visible(sees, access.ids_of(conversation))
+def _may_answer(user_facts: access.UserFacts, conversation: Conversation) -> bool:
+    return access.visible(user_facts, access.ids_of(conversation))
 
 
 def _reauth_reason(page: Page) -> str:
@@ -94,17 +101,17 @@ def _reauth_reason(page: Page) -> str:
     return page.get_reauth_reason_display()
 
 
-def _ask(
-    user: User | None, conversation_id: int, text: str | None, files: Sequence[File], hold: bool = False
+def _check_reply(
+    user: User | None, conversation_id: int, text: str | None, files: Sequence[NamedFile], hold: bool = False
 ) -> tuple[Verdict, list[file_rules.OutgoingFile]]:
     conversation = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation_id)
-    facts = facts_of(user, conversation, author_is_human=user is not None, now=timezone.now())
-    checked, refusals = _check(files)
-    facts = SendFacts(**{**vars(facts), "text": text, "file_count": len(files), "file_refusals": refusals})
+    facts = send_facts(user, conversation, author_is_human=user is not None, now=timezone.now())
+    checked, refusals = _check_files(files)
+    facts = replace(facts, text=text, file_count=len(files), file_refusals=refusals)
     return may_hold(facts) if hold else decide(facts), checked
 
 
-def _check(files: Sequence[File]) -> tuple[list[file_rules.OutgoingFile], list[str]]:
+def _check_files(files: Sequence[NamedFile]) -> tuple[list[file_rules.OutgoingFile], list[str]]:
     checked, refusals = [], []
     for file in files:
         try:
@@ -120,7 +127,7 @@ def queue_reply(
     conversation: Conversation,
     *,
     text: str = "",
-    files: Sequence[File] = (),
+    files: Sequence[NamedFile] = (),
     reply_to_mid: str = "",
     client_key: str | None = None,
     hold: bool = False,
@@ -128,40 +135,42 @@ def queue_reply(
 ) -> list[Message]:
     """Put a reply into the outbox, one message per part (the text first, then each file), and return them in order.
 
-    `text` may have at most 1600 characters (code points) after `clean_text`; `files` are seekable and named, in the
-    limits of the seed's table. `client_key` is made by the composer: the same key again in this conversation returns
-    what it made the first time. With `hold`, what may go out only when the customer writes again is held until then
-    (`holds.release`) instead of refused. `user` None: Desk itself writes, which is no person to Meta.
+    `text` may have at most 1600 characters (code points) after `clean_text`; `files` are seekable and named, within
+    the limits of `messenger.files`. `client_key` is made by the composer or API client: the same key again in this
+    conversation returns the messages of the first time. With `hold`, a reply that may only be sent after the customer
+    writes again is held until then (`held_replies.release`) instead of refused. `user` None: Desk itself writes, which
+    Meta does not count as a person.
 
-    Raises ReplyError, or AnsweredMeanwhileError when somebody answered after message `seen` (id). Then nothing is kept.
+    Raises ReplyError, or AnsweredMeanwhileError when somebody answered after message `seen` (id). Nothing is stored
+    then.
     """
     text = clean_text(text)
     key = stored_key(client_key)
     part_count = (0 if is_blank(text) else 1) + len(files)
     if key and (known := _known_parts(conversation, key)):
         return known
-    verdict, checked = _ask(user, conversation.pk, text, files, hold)
+    verdict, checked = _check_reply(user, conversation.pk, text, files, hold)
     if not verdict.allowed and not (hold and verdict.waits_for_customer and part_count):
         raise ReplyError(verdict)
     _check_reply_to(conversation, reply_to_mid)
-    attachments = [_store(file, found) for file, found in zip(files, checked, strict=True)]
+    attachments = [_store(file, result) for file, result in zip(files, checked, strict=True)]
     try:
         with transaction.atomic():
             message_service.lock(conversation)
             if key and (known := _known_parts(conversation, key)):
-                _forget(attachments)
+                _delete_files(attachments)
                 return known
-            if conversation.last_customer_message_at is None:  # they never wrote, or were erased while we asked
+            if conversation.last_customer_message_at is None:  # never wrote, or was erased since the check
                 again = may_send(user, conversation)
                 if again.code == Refusal.CONTACT_ERASED:
                     raise ReplyError(again)
             if user is not None and seen is not None:
                 collision.require_seen(user, conversation, seen)
             if not verdict.allowed and policy(window_of(conversation), author_is_human=user is not None):
-                verdict = ALLOWED  # they have written while we asked
+                verdict = ALLOWED  # the customer has written since the check
             return _add_parts(user, conversation, text, attachments, reply_to_mid, key, verdict)
     except BaseException:
-        _forget(attachments)
+        _delete_files(attachments)
         raise
 
 
@@ -205,7 +214,7 @@ def _add_parts(
 
 
 def stored_key(client_key: str | None) -> str | None:
-    """Return what is kept of a key that a composer or program made; None without one."""
+    """Return the client key of a composer or API client as it is stored; None without one."""
     key = clean_text(client_key or "")
     if len(key) > MAX_CLIENT_KEY_CHARACTERS or ":" in key:
         return hashlib.sha256(key.encode()).hexdigest()[:40]
@@ -217,7 +226,7 @@ def _part_key(key: str | None, position: int) -> str | None:
 
 
 def _known_parts(conversation: Conversation, key: str) -> list[Message]:
-    # A list of keys and not a prefix: LIKE does not tell upper from lower case on SQLite.
+    # A list of keys and not a prefix: LIKE ignores case on SQLite.
     keys = [_part_key(key, position) for position in range(1 + settings.DATA_UPLOAD_MAX_NUMBER_FILES)]
     return list(Message.objects.filter(conversation=conversation, client_key__in=keys).order_by("id"))
 
@@ -227,40 +236,46 @@ def _check_reply_to(conversation: Conversation, mid: str) -> None:
     require(known, "The message this replies to is not in this conversation. Choose another one, or reply without it.")
 
 
-def _store(file: File, found: file_rules.OutgoingFile) -> Attachment:
-    """Return an unsaved attachment whose bytes are in the storage under a name of our own."""
+def _store(file: NamedFile, checked: file_rules.OutgoingFile) -> Attachment:
+    """Return an unsaved attachment whose bytes are in the storage under a generated name."""
     attachment = Attachment(
-        kind=found.kind,
-        name=found.name,
-        content_type=found.content_type,
-        size=found.size,
+        kind=checked.kind,
+        name=checked.name,
+        content_type=checked.content_type,
+        size=checked.size,
         state=Attachment.State.STORED,
     )
-    if found.kind == Attachment.Kind.IMAGE:
+    if checked.kind == Attachment.Kind.IMAGE:
         attachment.width, attachment.height = _dimensions(file)
     file.seek(0)
-    attachment.file.save(file_rules.stored_name(found.type), file, save=False)
+    attachment.file.save(file_rules.stored_name(checked.type), file, save=False)
     return attachment
 
 
-def _dimensions(file: File) -> tuple[int | None, int | None]:
+def _dimensions(file: NamedFile) -> tuple[int | None, int | None]:
     """Return width and height in pixels as the image is shown, or None and None when Pillow cannot tell."""
     file.seek(0)
     try:
         with Image.open(file, formats=["JPEG", "PNG"]) as image:
-            lies_on_its_side = image.getexif().get(ORIENTATION_TAG) in (5, 6, 7, 8)
-            return image.size[::-1] if lies_on_its_side else image.size
+            is_rotated = image.getexif().get(ORIENTATION_TAG) in (5, 6, 7, 8)  # by 90 or 270 degrees
+            width, height = image.size
+            return (height, width) if is_rotated else (width, height)
     except Exception:
-        # Pillow raises nearly anything on damaged input; the file goes out as it is.
+        # Pillow raises nearly anything on damaged input; the file is sent unchanged.
         return None, None
 
 
-def _forget(attachments: Iterable[Attachment]) -> None:
+def _delete_files(attachments: Iterable[Attachment]) -> None:
     for attachment in attachments:
         attachment.file.delete(save=False)
 
 
 def require(condition: object, sentence: str) -> None:
-    """Raise ReplyError with this sentence when the condition does not hold: not possible in the present state."""
+    """Raise ReplyError (NOT_POSSIBLE) with this sentence unless the condition holds."""
     if not condition:
-        raise ReplyError(Verdict(False, Refusal.NOT_POSSIBLE, sentence))
+        raise not_possible(sentence)
+
+
+def not_possible(sentence: str) -> ReplyError:
+    """Return the error for an action that is not possible in the present state, with the sentence that says why."""
+    return ReplyError(Verdict(False, Refusal.NOT_POSSIBLE, sentence))

@@ -1,4 +1,4 @@
-"""What was written earlier is said now: a reply that was held, had failed or did not arrive is queued again."""
+"""Re-queue replies that were held, failed or did not arrive."""
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -16,16 +16,16 @@ State = Message.State
 def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> int:
     """Queue these replies of one conversation, in their order, and return how many; the caller holds its lock.
 
-    They stand at the end of the thread from now on and join the ticket that a reply written now would join (design,
-    Threading), since that is when the customer hears them. Nothing else in the thread moves.
+    They move to the end of the thread and join the ticket that a reply written now would join, since the customer
+    receives them now. No other message moves.
     """
-    found = dict(replies.order_by("pk").values_list("pk", "ticket_id"))
-    if not found:
+    ticket_ids = dict(replies.order_by("pk").values_list("pk", "ticket_id"))
+    if not ticket_ids:
         return 0
     at = max(now_ms(), conversation.last_message_at or now_ms())
     ticket_id = messages.ticket_of_reply(conversation, at)
     moved = {} if ticket_id is None else {"ticket_id": ticket_id}
-    rows = Message.objects.filter(pk__in=found)
+    rows = Message.objects.filter(pk__in=ticket_ids)
     rows.update(
         state=State.QUEUED,
         reason="",
@@ -41,11 +41,11 @@ def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> 
         **moved,
     )
     if ticket_id is not None:
-        messages.refresh_tickets(conversation, set(found.values()) - {ticket_id})
-    messages.show_as_newest(conversation, rows.prefetch_related("attachments").get(pk=max(found)))
+        messages.refresh_tickets(conversation, set(ticket_ids.values()) - {ticket_id})
+    messages.show_as_newest(conversation, rows.prefetch_related("attachments").get(pk=max(ticket_ids)))
     conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours"])
     messages.refresh_waiting(conversation)
-    events.messages_updated(conversation, list(found), "state", "reason", "ticket", "sent_at")
+    events.messages_updated(conversation, list(ticket_ids), "state", "reason", "ticket", "sent_at")
     messages.announce(conversation)
     enqueue(delivery_status.DRAIN_TASK)
-    return len(found)
+    return len(ticket_ids)

@@ -1,12 +1,13 @@
-"""One call to the Send API: made from a claimed row, and its outcome written back. The loop around it is `outbox`."""
+"""Prepare one call to the Send API from a claimed row, and write its outcome to the row. `outbox` runs the calls."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from channels_im.messenger import files as file_rules
@@ -28,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 State = Message.State
 FILE_IS_GONE = "The file is no longer in Desk's storage. Attach it again."
-PREPARING_FAILED = "Something went wrong in Desk before sending. It will be tried again."
-UNEXPECTED = "Something went wrong in Desk while sending. It finds out whether the message arrived."
-# What an administrator, the customer's app or time heals: the message itself is good and is kept to be released.
-HEALS_ELSEWHERE = frozenset(
+PREPARING_FAILED = "An error occurred in Desk before sending. Desk will try again."
+UNEXPECTED = "An error occurred in Desk while sending. Desk finds out whether the message arrived."
+# Errors that an administrator, another app or time resolves: the message itself is fine and is held to be released.
+HOLDING_ERRORS = frozenset(
     {
         ErrorKind.WINDOW_CLOSED,
         ErrorKind.OTHER_APP_CONTROLS,
@@ -40,12 +41,12 @@ HEALS_ELSEWHERE = frozenset(
         ErrorKind.APP_MISCONFIGURED,
     }
 )
-TROUBLES = (ErrorKind.PAGE_RESTRICTED, ErrorKind.APP_MISCONFIGURED)
+PAGE_TROUBLES = (ErrorKind.PAGE_RESTRICTED, ErrorKind.APP_MISCONFIGURED)
 
 
 @dataclass(frozen=True)
 class SendCall:
-    """Everything a thread needs to send one part; it asks no database. `metadata` comes back in the echo."""
+    """Everything a thread needs to send one part without a query. Meta returns `metadata` in the echo."""
 
     message: Message = field(repr=False)
     token: str = field(repr=False)
@@ -53,13 +54,13 @@ class SendCall:
     psid: str
     policy: SendPolicy
     metadata: str
-    file: BinaryIO | None = field(default=None, repr=False)
+    file: IO[bytes] | None = field(default=None, repr=False)
     filename: str = ""
     content_type: str = ""
     attachment_type: str = ""
 
     def make(self) -> SendResult:
-        """Call Meta. Raises the errors of `messenger.client.GraphClient`."""
+        """Call Meta and return its answer. Raises the errors of `messenger.client.GraphClient`."""
         common: dict[str, Any] = {
             "policy": self.policy,
             "metadata": self.metadata,
@@ -80,21 +81,26 @@ class SendCall:
             )
 
 
-def prepare(message: Message, seen_by: dict[int, access.UserFacts]) -> SendCall | None:
-    """Ask once more whether a claimed row may be sent, and return the call; None when it was held or failed instead.
+def prepare(message: Message, facts_by_author: dict[int, access.UserFacts]) -> SendCall | None:
+    """Check again whether a claimed row may be sent, and return the call; None when it was held or failed instead.
 
-    `message` was read after the claim, with its conversation, contact, channel, Page and author. `seen_by` keeps what
-    authors may see (by their id) for the other rows of the same claim.
+    `message` was read after the claim, with its conversation, contact, channel, Page and author. `facts_by_author`
+    caches the facts of authors, by user id, for the other rows of the same claim.
     """
     conversation, author = message.conversation, message.author
     is_human = message.source == Message.Source.AGENT
-    if author is not None and author.pk not in seen_by:
-        seen_by[author.pk] = access.facts_for(author)
-    sees = seen_by[author.pk] if author is not None else None
-    facts = replies.facts_of(author, conversation, author_is_human=is_human, now=timezone.now(), sees=sees)
+    if author is not None and author.pk not in facts_by_author:
+        facts_by_author[author.pk] = access.facts_for(author)
+    facts = replies.send_facts(
+        author,
+        conversation,
+        author_is_human=is_human,
+        now=timezone.now(),
+        user_facts=facts_by_author[author.pk] if author is not None else None,
+    )
     verdict = sending.may_send(facts)
-    under = policy(facts.window, is_human)
-    if not verdict.allowed or under is None:
+    send_policy = policy(facts.window, is_human)
+    if not verdict.allowed or send_policy is None:
         sentence = verdict.sentence
         if verdict.code == sending.Refusal.NOT_ASSOCIATED:
             sentence = (
@@ -103,79 +109,78 @@ def prepare(message: Message, seen_by: dict[int, access.UserFacts]) -> SendCall 
         _fail_or_hold(message, State.HELD, sentence)
         return None
     page = conversation.channel.page
-    metadata = sending.metadata_of(message.pk)
-    call = SendCall(message, page.page_token, page.page_id, conversation.contact.psid, under, metadata)
+    metadata = sending.metadata_for(message.pk)
+    call = SendCall(message, page.page_token or "", page.page_id, conversation.contact.psid, send_policy, metadata)
     attachment = message.attachments.first()
     if attachment is None:
         return call
     try:
-        file = attachment.file.storage.open(attachment.file.name, "rb")
+        file = attachment.file.storage.open(attachment.file.name or "", "rb")
     except (OSError, ValueError):
         logger.exception("The file of message %s cannot be read", message.pk)
         _fail_or_hold(message, State.FAILED, FILE_IS_GONE)
         return None
-    return SendCall(
-        **{
-            **vars(call),
-            "file": file,
-            "filename": attachment.name,
-            "content_type": attachment.content_type,
-            "attachment_type": file_rules.ATTACHMENT_TYPES[attachment.kind],
-        }
+    return replace(
+        call,
+        file=file,
+        filename=attachment.name,
+        content_type=attachment.content_type,
+        attachment_type=file_rules.ATTACHMENT_TYPES[attachment.kind],
     )
 
 
 def record(call: SendCall, outcome: SendResult | Exception) -> None:
-    """Write what became of a call on its row, unless the row was settled meanwhile (by its echo)."""
+    """Write the outcome of a call to its row, unless the row was settled meanwhile (by its echo)."""
     message = call.message
     if isinstance(outcome, SendResult):
-        delivery_status.confirm(message.pk, mid=outcome.mid, sent_at=now_ms(), proof=delivery_status.Evidence.ANSWER)
-        connection.clear_trouble(message.conversation.channel.page, *TROUBLES)
+        delivery_status.confirm(message.pk, mid=outcome.mid, sent_at=now_ms(), evidence=delivery_status.Evidence.ANSWER)
+        connection.clear_trouble(message.conversation.channel.page, *PAGE_TROUBLES)
     elif isinstance(outcome, GraphError):
         logger.warning("Message %s was not sent: %s", message.pk, outcome)
-        _refused(call, outcome, outcome.verdict)
+        _record_error(call, outcome, outcome.verdict)
     else:
-        logger.error("Message %s: an error nobody expected", message.pk, exc_info=outcome)
+        logger.error("Message %s: unexpected error while sending", message.pk, exc_info=outcome)
         _mark_unsure(message, UNEXPECTED)
 
 
-def put_back(message: Message) -> None:
-    """Queue a claimed row again that has not been given to Meta."""
+def release_claim(message: Message) -> None:
+    """Queue a claimed row again whose call was not made."""
     _retry_later(message, PREPARING_FAILED, _pause(message))
 
 
-def _refused(call: SendCall, error: GraphError, verdict: Verdict) -> None:
+def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
     message, page = call.message, call.message.conversation.channel.page
-    numbers = {"error_code": error.code, "error_subcode": error.subcode, "fbtrace_id": error.fbtrace_id or ""}
+    details = {"error_code": error.code, "error_subcode": error.subcode, "fbtrace_id": error.fbtrace_id or ""}
     if verdict.outcome_unknown:
-        _mark_unsure(message, verdict.sentence, **numbers)
+        _mark_unsure(message, verdict.sentence, **details)
     elif verdict.kind == ErrorKind.RATE_LIMITED:
-        _limit(page, message, error.retry_after_s)
-        _retry_later(message, verdict.sentence, timedelta(0), **numbers)
+        _limit_rate(page, message, error.retry_after_s)
+        _retry_later(message, verdict.sentence, timedelta(0), **details)
     elif verdict.kind == ErrorKind.TRANSIENT:
-        # Without a connection it is not Meta that refuses: that may last, and the window ends it.
+        # When Meta cannot be reached, retries go on until the window closes: that is no refusal.
         if message.attempts >= sending.MAX_ATTEMPTS and not isinstance(error, GraphUnreachable):
-            _fail_or_hold(message, State.FAILED, f"{_never_possible(verdict.sentence)} Try it again later.", **numbers)
+            _fail_or_hold(message, State.FAILED, f"{_without_retry(verdict.sentence)} Try again later.", **details)
         else:
-            _retry_later(message, verdict.sentence, _pause(message), **numbers)
+            _retry_later(message, verdict.sentence, _pause(message), **details)
     elif verdict.kind == ErrorKind.REAUTHENTICATE and _has_another_token(page, call.token):
         _retry_later(message, "", timedelta(0))
-    elif verdict.kind in HEALS_ELSEWHERE:
-        if verdict.kind == ErrorKind.REAUTHENTICATE:
+    elif verdict.kind in HOLDING_ERRORS:
+        if verdict.reason is not None:
             connection.require_reauth(page, verdict.reason, Page.DetectedBy.SEND, token=call.token)
-        elif verdict.kind in TROUBLES:
+        elif verdict.kind in PAGE_TROUBLES:
             connection.note_trouble(page, verdict.kind, verdict.sentence)
-        _fail_or_hold(message, State.HELD, verdict.sentence, **numbers)
+        _fail_or_hold(message, State.HELD, verdict.sentence, **details)
     else:
-        _fail_or_hold(message, State.FAILED, verdict.sentence, **numbers)
+        _fail_or_hold(message, State.FAILED, verdict.sentence, **details)
 
 
-def _never_possible(sentence: str) -> str:
+def _without_retry(sentence: str) -> str:
+    """Return the sentence without its announcement of another try."""
     return sentence.replace(" It will be tried again.", "")
 
 
 def _has_another_token(page: Page, token: str) -> bool:
-    """Say whether the Page was re-authenticated while the call with its old token was under way."""
+    """Return whether the Page was re-authenticated while the call with its old token was under way."""
     page.refresh_from_db()
     return page.is_connected and page.page_token not in (None, token)
 
@@ -184,37 +189,37 @@ def _pause(message: Message) -> timedelta:
     return sending.retry_pause(message.attempts, settings.DESK_RETRY_BASE_SECONDS)
 
 
-def _limit(page: Page, message: Message, retry_after_s: int | None) -> None:
-    """Let nothing more of this Page out until Meta allows it: the minutes of its header, else our own pause."""
+def _limit_rate(page: Page, message: Message, retry_after_s: int | None) -> None:
+    """Stop the Page's calls for the seconds that Meta's header gives, else for our own pause."""
     pause = timedelta(seconds=retry_after_s) if retry_after_s else _pause(message)
     connection.limit_rate(page, pause)
 
 
-def _claimed_row(message: Message) -> Any:
-    """Return the row if it is still in our hands: a claim is the state and who claimed it."""
+def _claimed_row(message: Message) -> QuerySet[Message, Message]:
+    """Return the row if our claim is still valid: a claim is the state and the name of who claimed it."""
     return Message.objects.filter(pk=message.pk, state=State.SENDING, claimed_by=message.claimed_by)
 
 
-def _mark_unsure(message: Message, sentence: str, **numbers: Any) -> None:
-    first_look = timezone.now() + delivery_status.grace()
-    delivery_status.mark_unsure(message.pk, message.claimed_by, sentence, first_look=first_look, **numbers)
+def _mark_unsure(message: Message, sentence: str, **details: Any) -> None:
+    first_lookup = timezone.now() + delivery_status.first_lookup_delay()
+    delivery_status.mark_unsure(message.pk, message.claimed_by, sentence, first_lookup=first_lookup, **details)
 
 
-def _retry_later(message: Message, sentence: str, pause: timedelta, **numbers: Any) -> None:
+def _retry_later(message: Message, sentence: str, pause: timedelta, **details: Any) -> None:
     with transaction.atomic():
         retry_after = timezone.now() + pause if pause else None
-        if _claimed_row(message).update(state=State.QUEUED, reason=sentence, retry_after=retry_after, **numbers):
+        if _claimed_row(message).update(state=State.QUEUED, reason=sentence, retry_after=retry_after, **details):
             events.messages_updated(message.conversation, [message.pk], "state", "reason")
             messages.announce(message.conversation)
 
 
-def _fail_or_hold(message: Message, state: str, sentence: str, **numbers: Any) -> None:
-    """Fail or hold a row; what waits behind it in its conversation is held with it."""
+def _fail_or_hold(message: Message, state: str, sentence: str, **details: Any) -> None:
+    """Fail or hold a row, and hold the queued rows after it in its conversation."""
     with transaction.atomic():
         conversation = delivery_status.lock_conversation_of(message.pk)
-        changed = _claimed_row(message).update(state=state, reason=sentence, retry_after=None, **numbers)
+        changed = _claimed_row(message).update(state=state, reason=sentence, retry_after=None, **details)
         if conversation is None or not changed:
             return
         events.messages_updated(conversation, [message.pk], "state", "reason")
-        delivery_status.hold_behind(conversation, message, delivery_status.BEHIND)
+        delivery_status.hold_following(conversation, message, delivery_status.AFTER_UNSENT)
         messages.announce(conversation)

@@ -1,10 +1,11 @@
-"""What an agent may do with a reply that did not simply go out: one that failed, is held or unsure, or still waits.
+"""Retry, release, resend, confirm or cancel a reply that was not sent: one that failed, is held, unsure or queued.
 
-And in which conversations there is one, for the marks of the list.
+And find the conversations with such replies, which the list shows.
 """
 
 from collections.abc import Collection
 from enum import StrEnum
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -16,72 +17,78 @@ from tickets.rules.sending import Action, Refusal, Verdict
 from tickets.rules.window import policy
 from tickets.services.conversation import access, messages
 from tickets.services.outgoing import collision, delivery_status, held_replies, requeue
-from tickets.services.outgoing.replies import ReplyError, may_send, require, window_of
+from tickets.services.outgoing.replies import ReplyError, may_send, not_possible, require, window_of
 from tickets.services.webhooks import events
 
 State = Message.State
 
+NOT_HELD = "This message is no longer held."
+NOT_UNSURE = "This message is no longer unsure."
 
-class Mark(StrEnum):
-    """What the list says of a conversation with replies that did not go out; the first that fits."""
+
+class UndeliveredState(StrEnum):
+    """What the list shows for a conversation with replies that were not sent: the first that applies."""
 
     FAILED = "failed"
     UNSURE = "unsure"
     HELD = "held"
-    WAITS = "waits"  # it goes out by itself when the customer writes
+    WAITS = "waits"  # is sent automatically when the customer writes
 
 
-def marks_of(conversation_ids: Collection[int]) -> dict[int, Mark]:
-    """Return the marks by conversation (id), of those that have one; one query, from the rows themselves.
+def undelivered_states(conversation_ids: Collection[int]) -> dict[int, UndeliveredState]:
+    """Return the state by conversation id, for those that have one; one query.
 
-    A failed reply, or an unsure one that Desk asks nobody about any more, is worth a mark until something was said
-    after it; a held one as long as it is held.
+    A failed reply, or an unsure one that Desk no longer looks up, counts until another message was sent after it. A
+    held reply counts as long as it is held.
     """
-    said = Message.objects.filter(
+    answered_later = Message.objects.filter(
         Q(sent_at__gt=OuterRef("sent_at")) | Q(sent_at=OuterRef("sent_at"), pk__gt=OuterRef("pk")),
         conversation=OuterRef("conversation"),
-        sent_at__gte=OuterRef("sent_at"),  # for the index: OR alone uses none
+        sent_at__gte=OuterRef("sent_at"),  # for the index: the OR alone uses none
         direction=Message.Direction.OUT,
         kind=Message.Kind.MESSAGE,
     ).exclude(state__in=(State.FAILED, State.HELD))
     waiting = Message.objects.filter(
-        Q(state=State.HELD) | ~Exists(said),
+        Q(state=State.HELD) | ~Exists(answered_later),
         conversation__in=conversation_ids,
         state__in=(State.FAILED, State.UNSURE, State.HELD),
     ).exclude(state=State.UNSURE, retry_after__isnull=False)
-    found: dict[int, set[Mark]] = {}
+    by_conversation: dict[int, set[UndeliveredState]] = {}
     for conversation_id, state, waits in waiting.values_list("conversation_id", "state", "waits_for_customer"):
-        mark = Mark.WAITS if state == State.HELD and waits else Mark(state)
-        found.setdefault(conversation_id, set()).add(mark)
-    return {conversation_id: next(mark for mark in Mark if mark in marks) for conversation_id, marks in found.items()}
+        shown = UndeliveredState.WAITS if state == State.HELD and waits else UndeliveredState(state)
+        by_conversation.setdefault(conversation_id, set()).add(shown)
+    return {
+        conversation_id: next(state for state in UndeliveredState if state in states)
+        for conversation_id, states in by_conversation.items()
+    }
 
 
 def retry(user: User, message: Message, seen: int | None = None) -> Message:
-    """Queue a failed reply again. Raises ReplyError when it may not be sent now, or is not a failed one any more.
+    """Queue a failed reply again. Raises ReplyError when it may not be sent now, or is no longer a failed one.
 
-    Raises AnsweredMeanwhileError when somebody else answered after it was written: with the id of that answer as
-    `seen` it goes out all the same. `release` and `resend` do the same.
+    Raises AnsweredMeanwhileError when somebody else answered after it was written, unless `seen` is the id of that
+    answer or a later one. The same holds for `release` and `resend`.
     """
-    return _queue_again(user, message, State.FAILED, "This message is not waiting to be retried any more.", seen)
+    return _queue_again(user, message, State.FAILED, "This message is no longer waiting for a retry.", seen)
 
 
 def release(user: User, message: Message, seen: int | None = None) -> Message:
-    """Queue a held reply. Raises ReplyError when the reason still stands, or it is not held any more."""
-    return _queue_again(user, message, State.HELD, "This message is not held any more.", seen)
+    """Queue a held reply. Raises ReplyError when the reason still applies, or it is no longer held."""
+    return _queue_again(user, message, State.HELD, NOT_HELD, seen)
 
 
 def hold_until_customer_writes(user: User, message: Message) -> Message:
-    """Let a held reply go out by itself when the customer writes. Raises ReplyError when it lacks something else."""
+    """Let a held reply be sent automatically when the customer writes. Raises ReplyError for any other obstacle."""
     _require_access(user, message)
     verdict = may_send(user, message.conversation)
     if not verdict.allowed and not verdict.waits_for_customer:
         raise ReplyError(verdict)
     with transaction.atomic():
         conversation = _lock_conversation_of(message)
-        is_shut = policy(window_of(conversation), author_is_human=True) is None
-        require(is_shut, "The customer has written meanwhile: you can send it now.")
+        is_closed = policy(window_of(conversation), author_is_human=True) is None
+        require(is_closed, "The customer has written meanwhile: you can send it now.")
         held = Message.objects.filter(pk=message.pk, direction=Message.Direction.OUT, state=State.HELD)
-        require(held.update(waits_for_customer=True, reason=verdict.sentence), "This message is not held any more.")
+        require(held.update(waits_for_customer=True, reason=verdict.sentence), NOT_HELD)
         held_replies.refresh(conversation)
         events.messages_updated(conversation, [message.pk], "reason")
         messages.announce(conversation)
@@ -90,10 +97,10 @@ def hold_until_customer_writes(user: User, message: Message) -> Message:
 
 
 def resend(user: User, message: Message, seen: int | None = None) -> Message:
-    """Queue an unsure reply again: the agent has looked, and it did not arrive.
+    """Queue an unsure reply again, after the agent has checked that it did not arrive.
 
-    Raises ReplyError while Desk still finds out by itself, and for an error after which Meta says such messages were
-    delivered (1/1357046): those are never sent again.
+    Raises ReplyError while Desk still looks it up, and for an error after which Meta says such messages were delivered
+    (1/1357046): those are never resent.
     """
     require(
         not delivery_status.is_never_resent(message),
@@ -103,21 +110,22 @@ def resend(user: User, message: Message, seen: int | None = None) -> Message:
         message.state != State.UNSURE or message.retry_after is None,
         "Desk is still asking Facebook whether this message arrived. Try again in a minute.",
     )
-    return _queue_again(user, message, State.UNSURE, "This message is not unsure any more.", seen)
+    return _queue_again(user, message, State.UNSURE, NOT_UNSURE, seen)
 
 
 def mark_arrived(user: User, message: Message) -> Message:
-    """Take the agent's word that an unsure reply arrived. Raises ReplyError when it is not unsure any more."""
+    """Mark an unsure reply as sent, on the agent's word. Raises ReplyError when it is no longer unsure."""
     _require_access(user, message)
     with transaction.atomic():
         conversation = _lock_conversation_of(message)
-        found = Message.objects.filter(pk=message.pk, state=State.UNSURE).first()
-        require(found is not None, "This message is not unsure any more.")
-        found.state, found.reason, found.retry_after = State.SENT, f"Marked as arrived by {user}.", None
-        found.sent_at = found.claimed_at or found.sent_at
-        delivery_status.apply_watermarks(conversation, found)
-        found.save(update_fields=["state", "reason", "retry_after", "sent_at", "delivered_at", "read_at"])
-        events.messages_updated(conversation, [found.pk], "state", "reason", "sent_at")
+        row = Message.objects.filter(pk=message.pk, state=State.UNSURE).first()
+        if row is None:
+            raise not_possible(NOT_UNSURE)
+        row.state, row.reason, row.retry_after = State.SENT, f"Marked as arrived by {user}.", None
+        row.sent_at = row.claimed_at or row.sent_at
+        delivery_status.apply_watermarks(conversation, row)
+        row.save(update_fields=["state", "reason", "retry_after", "sent_at", "delivered_at", "read_at"])
+        events.messages_updated(conversation, [row.pk], "state", "reason", "sent_at")
         messages.announce(conversation)
         enqueue(delivery_status.DRAIN_TASK)
     message.refresh_from_db()
@@ -125,9 +133,9 @@ def mark_arrived(user: User, message: Message) -> Message:
 
 
 def cancel(user: User, message: Message) -> str:
-    """Remove a reply that has not gone out (failed, held, or queued and not yet taken) and return its text.
+    """Delete a reply that was not sent (failed, held, or queued and not claimed) and return its text.
 
-    Raises ReplyError when it is being sent, may have been sent, or was.
+    Raises ReplyError when it is being sent, was sent, or may have been sent.
     """
     _require_access(user, message)
     with transaction.atomic():
@@ -138,19 +146,21 @@ def cancel(user: User, message: Message) -> str:
             kind=Message.Kind.MESSAGE,
             state__in=(State.FAILED, State.HELD, State.QUEUED),
         )
-        found = waiting.first()
-        require(found is not None, "This message is on its way or was sent already; it cannot be discarded.")
-        files = [attachment.file for attachment in found.attachments.all() if attachment.file]
-        found.delete()
-        messages.forget_message(conversation, found)
+        row = waiting.first()
+        if row is None:
+            raise not_possible("This message is being sent or was sent already; it cannot be cancelled.")
+        files = [attachment.file for attachment in row.attachments.all() if attachment.file]
+        row.delete()
+        messages.forget_message(conversation, row)
         events.publish(EventType.MESSAGE_DELETED, conversation, message=message.pk, by=user)
         held_replies.refresh(conversation)
         for file in files:
-            transaction.on_commit(lambda file=file: file.storage.delete(file.name))
+            transaction.on_commit(partial(file.storage.delete, str(file.name)))
     return message.text
 
 
-def _queue_again(user: User, message: Message, state: str, gone: str, seen: int | None) -> Message:
+def _queue_again(user: User, message: Message, state: str, refusal: str, seen: int | None) -> Message:
+    """Queue a reply again that is in `state`. Raises ReplyError with `refusal` when it is no longer."""
     _require_access(user, message)
     verdict = may_send(user, message.conversation)
     if not verdict.allowed:
@@ -160,7 +170,7 @@ def _queue_again(user: User, message: Message, state: str, gone: str, seen: int 
         waiting = Message.objects.filter(
             pk=message.pk, direction=Message.Direction.OUT, state=state, retry_after__isnull=True
         )
-        require(waiting.exists(), gone)
+        require(waiting.exists(), refusal)
         collision.require_seen(user, conversation, max(message.pk, seen or 0))
         requeue.requeue(conversation, waiting)
         held_replies.refresh(conversation)

@@ -1,1 +1,1 @@
-"""What the Page does besides replying: blocks, reactions, typing and seen."""
+"""Actions of the Page other than replies: blocks, reactions, typing and seen."""

@@ -1,7 +1,7 @@
-"""Blocks and unblocks told to Meta. One row per person holds the last wish; the queue is only a nudge.
+"""Block and unblock contacts at Meta. One row per contact holds the last request; the queue only says that it exists.
 
-A claim is committed before its call. While a call is under way a newer wish waits for its end, so that the calls for
-one person never overtake each other: what Meta hears last is what was wished last. In Desk a block holds at once.
+A claim is committed before its call. While a call is under way a newer request waits for its end, so that the calls for
+one contact never overtake each other: the last call carries the last request. In Desk a block takes effect at once.
 """
 
 import logging
@@ -27,23 +27,23 @@ from tickets.services.conversation import messages
 logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.tell_blocks"
-LONGEST_RUN_S = 20
-LIMITED_FOR = timedelta(minutes=5)  # when Meta limits the rate and does not say for how long
+MAX_RUN_S = 20
+RATE_LIMIT_PAUSE = timedelta(minutes=5)  # when Meta limits the rate and does not say for how long
 NOT_PERMITTED = (
     "The Facebook app lacks the permission to block people for this Page. Ask an administrator, or block the person in "
     "the Page's inbox on Facebook."
 )
 GAVE_UP = "Facebook did not answer for a day."
-BROKEN = "Something went wrong in Desk itself; the log says what."
+INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
 
 State = Moderation.State
 
 
 def request(contact: Contact, *, blocked: bool) -> None:
-    """Have Meta told that `contact` is blocked, or no longer; part of the transaction that says so in Desk."""
-    row, _made = Moderation.objects.select_for_update().get_or_create(contact=contact, defaults={"is_blocked": blocked})
+    """Request that Meta block or unblock `contact`, in the transaction that does so in Desk."""
+    row, _new = Moderation.objects.select_for_update().get_or_create(contact=contact, defaults={"is_blocked": blocked})
     row.is_blocked, row.attempts, row.reason = blocked, 0, ""
-    if row.meta_blocks == blocked:  # Meta never heard of the wish that is taken back
+    if row.meta_blocks == blocked:  # the request that is now reversed was never sent to Meta
         row.state, row.due_at = State.TOLD, None
     else:
         row.state, row.due_at = State.WAITING, timezone.now()
@@ -51,8 +51,8 @@ def request(contact: Contact, *, blocked: bool) -> None:
     row.save(update_fields=["is_blocked", "attempts", "reason", "state", "due_at"])
 
 
-def try_again(contact: Contact) -> bool:
-    """Tell Meta once more what it refused; returns whether there was anything to tell."""
+def retry(contact: Contact) -> bool:
+    """Request again what Meta refused; return whether there was anything to request."""
     refused = Moderation.objects.filter(contact=contact, state=State.REFUSED)
     if not refused.update(state=State.WAITING, reason="", attempts=0, due_at=timezone.now()):
         return False
@@ -61,18 +61,18 @@ def try_again(contact: Contact) -> bool:
 
 
 def is_blocked_at_meta(contact: Contact) -> bool | None:
-    """Say whether Meta blocks `contact` by what it last confirmed; None when it has not answered."""
+    """Return whether Meta blocks `contact`, by its last confirmation; None when it has not answered."""
     row = Moderation.objects.filter(contact=contact).first()
     return row.meta_blocks if row else False
 
 
 def lock(contact: Contact) -> Moderation | None:
-    """Lock and return what Meta is told of `contact`: until the end of the transaction no call about them begins."""
+    """Lock and return the row of `contact`: until the end of the transaction no call about them begins."""
     return Moderation.objects.select_for_update().filter(contact=contact).first()
 
 
 def due() -> QuerySet[Moderation, Moderation]:
-    """The wishes Meta can be told of now: no call for them is under way, their Page is connected and not limited."""
+    """Return the requests to send now: not claimed by a running call, their Page connected and not rate limited."""
     now = timezone.now()
     return Moderation.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lte=now),
@@ -85,17 +85,17 @@ def due() -> QuerySet[Moderation, Moderation]:
 
 
 def is_due() -> bool:
-    """Say whether Meta is to be told of anybody."""
+    """Return whether any request waits to be sent."""
     return due().exists()
 
 
 def send_blocks() -> int:
-    """Tell Meta of all that is due; return how many calls were made. Stops after a while, nudging itself."""
+    """Send the requests that are due; return how many calls were made. Enqueues TASK when the time is up."""
     began, count = time.monotonic(), 0
     while row := _claim():
         count += 1
-        _settle(row, _send(row))
-        if time.monotonic() - began > LONGEST_RUN_S:
+        _record(row, _send(row))
+        if time.monotonic() - began > MAX_RUN_S:
             enqueue(TASK)
             break
     return count
@@ -104,12 +104,12 @@ def send_blocks() -> int:
 def _claim() -> Moderation | None:
     now = timezone.now()
     for row in due().select_related("contact__page").order_by("due_at", "pk")[:20]:
-        same = Moderation.objects.filter(
+        unchanged = Moderation.objects.filter(
             pk=row.pk, claimed_by=row.claimed_by, is_blocked=row.is_blocked, due_at=row.due_at
         )
         claim = uuid.uuid4().hex
         until = now + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-        if same.update(claimed_by=claim, claimed_until=until, attempts=F("attempts") + 1, meta_blocks=None):
+        if unchanged.update(claimed_by=claim, claimed_until=until, attempts=F("attempts") + 1, meta_blocks=None):
             row.claimed_by = claim
             row.attempts += 1
             return row
@@ -120,20 +120,20 @@ def _send(row: Moderation) -> Exception | None:
     page, psid = row.contact.page, row.contact.psid
     call = pages.block_user if row.is_blocked else pages.unblock_user
     try:
-        call(page.page_id, psid, page.page_token)
+        call(page.page_id, psid, page.page_token or "")
     except GraphError as error:
-        logger.warning("Meta was not told of the %s: %s", row, error)
+        logger.warning("Meta did not take the %s: %s", row, error)
         return error
     except Exception as error:
-        logger.exception("Meta could not be told of the %s", row)
+        logger.exception("The %s could not be sent to Meta", row)
         return error
     return None
 
 
-def _settle(row: Moderation, error: Exception | None) -> None:
-    """Write what came of the call of a claimed row; a newer wish stays as it is, and is told next."""
+def _record(row: Moderation, error: Exception | None) -> None:
+    """Write the outcome of the call to its claimed row; a newer request stays as it is and is sent next."""
     if isinstance(error, GraphError):
-        _note_trouble(row.contact.page, error)
+        _record_page_error(row.contact.page, error)
     with transaction.atomic():
         current = Moderation.objects.select_for_update().filter(pk=row.pk, claimed_by=row.claimed_by).first()
         if current is None:
@@ -142,7 +142,7 @@ def _settle(row: Moderation, error: Exception | None) -> None:
         if error is None:
             current.meta_blocks = row.is_blocked
         elif isinstance(error, GraphError) and not error.verdict.outcome_unknown:
-            current.meta_blocks = row.meta_blocks  # nothing has happened
+            current.meta_blocks = row.meta_blocks  # the call changed nothing at Meta
         if current.meta_blocks == current.is_blocked:
             current.state, current.reason, current.due_at = State.TOLD, "", None
         elif current.is_blocked == row.is_blocked and error is not None:
@@ -158,7 +158,7 @@ def _next_step(row: Moderation, error: Exception) -> tuple[str, str, datetime | 
     """Return state, reason and the time of the next try after a call that failed."""
     now = timezone.now()
     if not isinstance(error, GraphError):
-        return State.REFUSED, BROKEN, None
+        return State.REFUSED, INTERNAL_ERROR, None
     verdict = error.verdict
     if error.code in TOKEN_CODES or verdict.kind is ErrorKind.RATE_LIMITED:
         return State.WAITING, verdict.sentence, now  # it is due as soon as the Page is
@@ -168,16 +168,19 @@ def _next_step(row: Moderation, error: Exception) -> tuple[str, str, datetime | 
     if verdict.kind in (ErrorKind.REAUTHENTICATE, ErrorKind.APP_MISCONFIGURED):
         return State.REFUSED, NOT_PERMITTED, None
     number = error.code if error.subcode is None else f"{error.code}/{error.subcode}"
-    return State.REFUSED, f"Facebook does not do it (error {number or 'without a number'}).", None
+    return State.REFUSED, f"Facebook refused it (error {number or 'without a number'}).", None
 
 
-def _note_trouble(page: Page, error: GraphError) -> None:
-    """Act on what the error says of the Page. A permission that only blocking needs stops no Page: it is looked at."""
+def _record_page_error(page: Page, error: GraphError) -> None:
+    """Act on an error that concerns the Page.
+
+    A missing permission that only blocking needs does not disconnect the Page: a check of the Page is requested.
+    """
     verdict = error.verdict
-    if error.code in TOKEN_CODES:
+    if error.code in TOKEN_CODES and verdict.reason is not None:
         connection.require_reauth(page, verdict.reason, Page.DetectedBy.CHECK, token=page.page_token)
     elif verdict.kind is ErrorKind.REAUTHENTICATE:
         check_requests.request_check(page.pk)
     elif verdict.kind is ErrorKind.RATE_LIMITED:
-        pause = timedelta(seconds=error.retry_after_s) if error.retry_after_s else LIMITED_FOR
+        pause = timedelta(seconds=error.retry_after_s) if error.retry_after_s else RATE_LIMIT_PAUSE
         connection.limit_rate(page, pause)

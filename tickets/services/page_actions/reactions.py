@@ -1,7 +1,8 @@
-"""The Page's reactions to what customers wrote. One row per message holds the last wish; the queue is only a nudge.
+"""Send the Page's reactions to customers' messages. One row per message holds the last request.
 
-A claim is committed before its call, and while a call is under way a newer wish waits for its end: what Meta hears last
-is what was wished last. A call whose outcome is unknown is made again, since reacting twice is reacting once.
+A claim is committed before its call, and while a call is under way a newer request waits for its end: the last call
+carries the last request. A call whose outcome is unknown is repeated: a second identical reaction changes nothing. The
+queue only says that there are rows.
 """
 
 import logging
@@ -31,35 +32,36 @@ from tickets.services.outgoing.replies import ReplyError
 logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.send_reactions"
-LONGEST_RUN_S = 20
-MOST_TRIES = 5  # a reaction that comes much later says something else
-OWN_KEYS = ("message:", "postback:")  # what stands for a mid that Meta did not give (messenger/events.py)
-BROKEN = "Something went wrong in Desk itself; the log says what."
-NO_ANSWER = "Facebook did not take it. Try it again later."
+MAX_RUN_S = 20
+MAX_ATTEMPTS = 5  # a reaction that arrives much later is misleading
+OWN_KEYS = ("message:", "postback:")  # prefixes of keys in place of a mid that Meta did not send (messenger/events.py)
+INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
+NO_ANSWER = "Facebook did not accept it. Try again later."
 
 State = PageReaction.State
 
 
 def may_be_reacted_to(message: Message) -> bool:
-    """Say whether Meta knows this as a message of the customer that is still there."""
+    """Return whether this is a customer's message that Meta knows and that was not withdrawn."""
     is_theirs = message.direction == Message.Direction.IN and message.kind == Message.Kind.MESSAGE
-    return is_theirs and bool(message.mid) and not message.mid.startswith(OWN_KEYS) and message.withdrawn_at is None
+    has_mid_of_meta = message.mid is not None and message.mid != "" and not message.mid.startswith(OWN_KEYS)
+    return is_theirs and has_mid_of_meta and message.withdrawn_at is None
 
 
-def shown(message: Message) -> str:
+def page_reaction(message: Message) -> str:
     """Return the Page's reaction that the customer sees, or ""."""
-    return next((str(each["emoji"]) for each in message.reactions if each.get("by") == "page"), "")
+    return next((str(reaction["emoji"]) for reaction in message.reactions if reaction.get("by") == "page"), "")
 
 
 def react(user: User, message: Message, emoji: str) -> None:
-    """Wish for `emoji` as the Page's reaction to `message` ("": none). Raises ReplyError.
+    """Request `emoji` as the Page's reaction to `message` ("" removes it). Raises ReplyError.
 
-    The rules of a reply decide: whoever may not answer here may not react either.
+    The rules for a reply apply: whoever may not reply may not react.
     """
     if emoji and not is_emoji(emoji):
-        raise ReplyError(_no("A reaction is one emoji. Choose one from the list."))
+        raise replies.not_possible("A reaction is one emoji. Choose one from the list.")
     if not may_be_reacted_to(message):
-        raise ReplyError(_no("This message cannot be reacted to."))
+        raise replies.not_possible("You cannot react to this message.")
     verdict = replies.may_send(user, message.conversation)
     if not verdict.allowed:
         raise ReplyError(verdict)
@@ -71,8 +73,8 @@ def react(user: User, message: Message, emoji: str) -> None:
         )
         was_waiting = row.state == State.WAITING
         was_tried = was_waiting and (row.attempts > 0 or row.claimed_until is not None)
-        if emoji == shown(message) and (is_new or not was_tried):
-            row.delete()  # the customer sees it so already: Meta has nothing to hear
+        if emoji == page_reaction(message) and (is_new or not was_tried):
+            row.delete()  # the customer sees this reaction already: nothing to send
         else:
             row.author, row.emoji, row.state, row.reason = user, emoji, State.WAITING, ""
             row.attempts, row.due_at = row.attempts if was_waiting else 0, timezone.now()
@@ -82,7 +84,7 @@ def react(user: User, message: Message, emoji: str) -> None:
 
 
 def dismiss(message: Message) -> None:
-    """Forget a wish that was refused."""
+    """Delete a request that was refused."""
     with transaction.atomic():
         messages.lock(message.conversation)
         if PageReaction.objects.filter(message=message, state=State.REFUSED).delete()[0]:
@@ -90,7 +92,7 @@ def dismiss(message: Message) -> None:
 
 
 def due() -> QuerySet[PageReaction, PageReaction]:
-    """Return the wishes Meta can be told of now: no call for them is under way and their Page is not limited."""
+    """Return the requests to send now: not claimed by a running call, and their Page not rate limited."""
     now = timezone.now()
     return PageReaction.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lte=now),
@@ -100,21 +102,21 @@ def due() -> QuerySet[PageReaction, PageReaction]:
 
 
 def is_due() -> bool:
-    """Say whether a reaction waits to be sent."""
+    """Return whether a reaction waits to be sent."""
     return due().exists()
 
 
 def send_reactions() -> int:
-    """Tell Meta of all that is due; return how many rows that were. Stops after a while, nudging itself."""
+    """Send the reactions that are due; return how many rows were tried. Enqueues TASK when the time is up."""
     began, count = time.monotonic(), 0
     while row := _claim():
         count += 1
-        verdict = _ask(row)
+        verdict = _check(row)
         if verdict.allowed:
-            _settle(row, _send(row))
+            _record(row, _send(row))
         else:
             _write(row, State.REFUSED, verdict.sentence)
-        if time.monotonic() - began > LONGEST_RUN_S:
+        if time.monotonic() - began > MAX_RUN_S:
             enqueue(TASK)
             break
     return count
@@ -124,31 +126,33 @@ def _claim() -> PageReaction | None:
     related = ("author", "message__conversation__contact", "message__conversation__channel__page")
     for row in due().select_related(*related).order_by("due_at", "pk")[:20]:
         claim, until = uuid.uuid4().hex, timezone.now() + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-        same = PageReaction.objects.filter(pk=row.pk, claimed_by=row.claimed_by, emoji=row.emoji, due_at=row.due_at)
-        if same.update(claimed_by=claim, claimed_until=until, attempts=F("attempts") + 1):
+        unchanged = PageReaction.objects.filter(
+            pk=row.pk, claimed_by=row.claimed_by, emoji=row.emoji, due_at=row.due_at
+        )
+        if unchanged.update(claimed_by=claim, claimed_until=until, attempts=F("attempts") + 1):
             row.claimed_by = claim
             row.attempts += 1
             return row
     return None
 
 
-def _ask(row: PageReaction) -> Verdict:
-    """Ask once more, just before the call, whether this author may say something here."""
-    facts = replies.facts_of(row.author, row.message.conversation, author_is_human=True, now=timezone.now())
+def _check(row: PageReaction) -> Verdict:
+    """Check again, just before the call, whether the author may write in this conversation."""
+    facts = replies.send_facts(row.author, row.message.conversation, author_is_human=True, now=timezone.now())
     verdict = sending.may_send(facts)
     if verdict.code == Refusal.NOT_ASSOCIATED:
-        return _no(f"{row.author} can no longer reply in this conversation.")
+        return replies.not_possible(f"{row.author} can no longer reply in this conversation.").verdict
     return verdict
 
 
 def _send(row: PageReaction) -> Exception | None:
     conversation = row.message.conversation
-    page, payload = conversation.channel.page, {"message_id": row.message.mid}
+    page, payload = conversation.channel.page, {"message_id": _mid(row)}
     if row.emoji:
         payload["reaction"] = row.emoji
     action = "react" if row.emoji else "unreact"
     try:
-        send_api.sender_action(page.page_token, page.page_id, conversation.contact.psid, action, payload)
+        send_api.sender_action(page.page_token or "", page.page_id, conversation.contact.psid, action, payload)
     except GraphError as error:
         logger.warning("The %s was not sent: %s", row, error)
         return error
@@ -158,12 +162,13 @@ def _send(row: PageReaction) -> Exception | None:
     return None
 
 
-def _settle(row: PageReaction, error: Exception | None) -> None:
+def _record(row: PageReaction, error: Exception | None) -> None:
+    """Write the outcome of a call to its row, and to the Page when the error concerns it."""
     if error is None:
         _write(row, State.TOLD)
         return
     if not isinstance(error, GraphError):
-        _write(row, State.REFUSED, BROKEN)
+        _write(row, State.REFUSED, INTERNAL_ERROR)
         return
     page, verdict = row.message.conversation.channel.page, error.verdict
     pause = sending.retry_pause(row.attempts, settings.DESK_RETRY_BASE_SECONDS)
@@ -171,38 +176,38 @@ def _settle(row: PageReaction, error: Exception | None) -> None:
         connection.limit_rate(page, timedelta(seconds=error.retry_after_s) if error.retry_after_s else pause)
         _write(row, State.WAITING, again_after=timedelta(0))
     elif verdict.retry or verdict.outcome_unknown:
-        if row.attempts < MOST_TRIES:
+        if row.attempts < MAX_ATTEMPTS:
             _write(row, State.WAITING, again_after=pause)
         else:
             _write(row, State.REFUSED, NO_ANSWER)
     else:
-        if verdict.kind is ErrorKind.REAUTHENTICATE:
+        if verdict.reason is not None:
             connection.require_reauth(page, verdict.reason, Page.DetectedBy.SEND, token=page.page_token)
         _write(row, State.REFUSED, verdict.sentence)
 
 
 def _write(row: PageReaction, state: str, reason: str = "", again_after: timedelta | None = None) -> None:
-    """Write what came of a claimed row; a newer wish stays as it is, and is told next."""
+    """Write the outcome to a claimed row; a newer request stays as it is and is sent next."""
     conversation, now = row.message.conversation, timezone.now()
     with transaction.atomic():
         messages.lock(conversation)
         claimed = PageReaction.objects.filter(pk=row.pk, claimed_by=row.claimed_by)
         due_at = None if again_after is None else now + again_after
-        done = claimed.filter(emoji=row.emoji).update(
+        updated = claimed.filter(emoji=row.emoji).update(
             state=state, reason=reason, due_at=due_at, claimed_by="", claimed_until=None
         )
-        if not done and claimed.update(claimed_by="", claimed_until=None):
+        if not updated and claimed.update(claimed_by="", claimed_until=None):
             enqueue(TASK)
         if state == State.TOLD:
-            _show(row)
+            _apply_to_message(row)
         messages.announce(conversation)
 
 
-def _show(row: PageReaction) -> None:
-    """The customer sees it now: the same way as Meta would tell of it, so that what it tells later does no harm."""
+def _apply_to_message(row: PageReaction) -> None:
+    """Store the sent reaction on the message, as Meta's own event would: when that event comes, it changes nothing."""
     message_changes.receive(
         row.message.conversation.channel.page,
-        row.message.mid,
+        _mid(row),
         key=f"desk-reaction:{row.pk}:{row.claimed_by}",
         kind=MessageChange.Kind.REACTION,
         at=timezone.now(),
@@ -211,5 +216,6 @@ def _show(row: PageReaction) -> None:
     )
 
 
-def _no(sentence: str) -> Verdict:
-    return Verdict(False, Refusal.NOT_POSSIBLE, sentence)
+def _mid(row: PageReaction) -> str:
+    """Return the mid of the row's message, which `may_be_reacted_to` required when the row was made."""
+    return row.message.mid or ""

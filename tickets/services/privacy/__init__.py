@@ -1,1 +1,1 @@
-"""A person's data: erased, or exported."""
+"""Erase or export the data of a contact."""

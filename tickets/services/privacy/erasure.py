@@ -1,18 +1,18 @@
-"""Erasing a person: what they said and sent, who they are, and what was written about them; a receipt stays.
+"""Erase a contact: their messages and files, their identity, and what agents wrote about them. A receipt remains.
 
-The contact, their conversations and tickets stay as empty shells with numbers and times; mids stay, so that Meta's late
-repetitions are known and not taken in once more. When the person writes again they are a new contact.
+The contact, their conversations and tickets stay, emptied, with numbers and times. Mids stay, so that Meta's late
+repetitions are recognized and not stored again. When the person writes again they are a new contact.
 
-A block stays at Meta: whoever was kept away is not let in again by asking to be erased. Desk forgets whom it would have
-to name to take the block back, so the receipt says that it is there.
+A block at Meta stays: being erased does not unblock anybody. Afterwards Desk no longer knows the page-scoped id that it
+would need to unblock them, so the receipt says that the block exists.
 """
 
 import logging
 import secrets
 from collections import Counter
-from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import default_storage
 from django.db import transaction
@@ -49,30 +49,30 @@ TASK = "tickets.tasks.delete_erased_files"
 PERMISSION = "tickets.erase_contact"
 SEES_RECEIPTS = "tickets.view_erasure"
 PREVIEW = "Their data was erased"
-KEYS_AT_ONCE = 500
+KEY_BATCH_SIZE = 500
 State = Message.State
 NEVER_SENT = (State.QUEUED, State.HELD, State.FAILED)
 
-BUSY = "Messages from this customer are arriving at this moment. Nothing was erased. Try again in a few seconds."
+RECEIVING = "Messages from this customer are arriving at this moment. Nothing was erased. Try again in a few seconds."
 SENDING = "A reply to this customer is being sent at this moment. Nothing was erased. Try again in a few seconds."
 NOT_ALLOWED = "Only an administrator with the permission “Can erase a person” can do this."
-TELLING = (
+BLOCKING = (
     "A block of this customer is being sent to Facebook at this moment. Nothing was erased. Try again in a minute."
 )
 
 
-def may_erase(user: Any) -> bool:
-    """Erasing is for administrators with the permission of its own."""
+def may_erase(user: User | AnonymousUser) -> bool:
+    """Return whether `user` is an administrator with the permission to erase."""
     return bool(user.is_active and user.is_staff and user.has_perm(PERMISSION))
 
 
-def may_see_receipts(user: Any) -> bool:
-    """Receipts are for administrators who may erase, or have the permission to view them."""
+def may_see_receipts(user: User | AnonymousUser) -> bool:
+    """Return whether `user` is an administrator who may erase or has the permission to view receipts."""
     return may_erase(user) or bool(user.is_active and user.is_staff and user.has_perm(SEES_RECEIPTS))
 
 
 def counts_of(contact: Contact) -> dict[str, int]:
-    """How much there is of a person: conversations, tickets, messages, notes, files, bytes, drafts."""
+    """Return how much is stored about a contact: conversations, tickets, messages, notes, files, bytes, drafts."""
     messages = Message.objects.filter(conversation__contact=contact)
     kinds = dict(messages.order_by().values_list("kind").annotate(Count("pk")))
     files = _attachments(contact).exclude(file="").aggregate(count=Count("pk"), bytes=Sum("size"))
@@ -88,21 +88,21 @@ def counts_of(contact: Contact) -> dict[str, int]:
 
 
 def erase(user: User, contact: Contact) -> Erasure:
-    """Erase the person and return the receipt; of one who was erased already the receipt there is. Raises Refused.
+    """Erase the contact and return the receipt; for one who was erased already, the existing one. Raises Refused.
 
-    All of the database in one transaction; the files are deleted after it, by the worker, from the list in the receipt.
+    The database is changed in one transaction. The worker then deletes the files, from the list in the receipt.
     """
     if not may_erase(user):
         raise Refused(NOT_ALLOWED)
-    found = redaction.search(contact.page.page_id, contact.psid)
+    journal_search = redaction.search(contact.page.page_id, contact.psid)
     try:
         with transaction.atomic():
             person = _lock(contact)
             if person.erased_at is not None:
                 return _receipt_of(person)
-            return _erase(user, person, found)
+            return _erase(user, person, journal_search)
     except redaction.DeliveryBusyError:
-        raise Refused(BUSY) from None
+        raise Refused(RECEIVING) from None
 
 
 def _receipt_of(person: Contact) -> Erasure:
@@ -113,23 +113,23 @@ def _receipt_of(person: Contact) -> Erasure:
 
 
 def _lock(contact: Contact) -> Contact:
-    """Lock the conversations, then the person, as whoever blocks them does; then what came between the two."""
+    """Lock the conversations, then the contact, in the order of blocking; then conversations created meanwhile."""
     conversations = Conversation.objects.select_for_update().filter(contact=contact).order_by("pk")
     list(conversations)
     person = Contact.objects.select_for_update(of=("self",)).select_related("page").get(pk=contact.pk)
-    list(conversations)
+    list(conversations.all())
     return person
 
 
-def _erase(user: User, person: Contact, found: redaction.SearchResult) -> Erasure:
+def _erase(user: User, person: Contact, journal_search: redaction.SearchResult) -> Erasure:
     messages = Message.objects.filter(conversation__contact=person)
     if messages.filter(state=State.SENDING).exists():
         raise Refused(SENDING)
-    told = moderation.lock(person)
-    if told is not None and told.is_under_way:
-        raise Refused(TELLING)
+    block_request = moderation.lock(person)
+    if block_request is not None and block_request.is_under_way:
+        raise Refused(BLOCKING)
     counts = Counter(counts_of(person))
-    redacted = redaction.redact(found)
+    redacted = redaction.redact(journal_search)
     counts["deliveries"], counts["events"] = redacted.deliveries, redacted.events
     files = [name for name in _attachments(person).values_list("file", flat=True) if name]
     files += [person.picture.name] if person.picture else []
@@ -143,11 +143,11 @@ def _erase(user: User, person: Contact, found: redaction.SearchResult) -> Erasur
         meta_blocks=moderation.is_blocked_at_meta(person),
         files_left=files,
     )
-    events.forget(list(Conversation.objects.filter(contact=person).values_list("pk", flat=True)))
+    events.delete_for(list(Conversation.objects.filter(contact=person).values_list("pk", flat=True)))
     _erase_messages(person, messages, redacted.keys)
     _erase_contact(person)
     _erase_history(person)
-    _keep_shells(user, person, receipt)
+    _empty_conversations(user, person, receipt)
     audit_log.record(user, person, audit_log.DELETION, f"Erased. Receipt {receipt.confirmation_code}.")
     enqueue(TASK)
     return receipt
@@ -160,9 +160,9 @@ def _attachments(person: Contact) -> QuerySet[Attachment, Attachment]:
 def _erase_messages(person: Contact, messages: QuerySet[Message, Message], keys: set[str]) -> None:
     changes = MessageChange.objects.filter(page=person.page_id)
     changes.filter(mid__in=messages.exclude(mid=None).values("mid")).delete()
-    listed = sorted(keys)
-    for start in range(0, len(listed), KEYS_AT_ONCE):  # changes of messages that never came
-        changes.filter(key__in=listed[start : start + KEYS_AT_ONCE]).delete()
+    sorted_keys = sorted(keys)
+    for start in range(0, len(sorted_keys), KEY_BATCH_SIZE):  # changes of messages that never arrived
+        changes.filter(key__in=sorted_keys[start : start + KEY_BATCH_SIZE]).delete()
     _attachments(person).delete()
     PageReaction.objects.filter(message__conversation__contact=person).delete()
     messages.filter(kind=Message.Kind.MESSAGE, direction=Message.Direction.OUT, state__in=NEVER_SENT).delete()
@@ -192,14 +192,15 @@ def _erase_contact(person: Contact) -> None:
 
 
 def _erase_history(person: Contact) -> None:
-    """Django's history shows a person by name."""
+    """Remove the contact's name from Django's history, which shows objects by name."""
     kind = ContentType.objects.get_for_model(Contact)
     LogEntry.objects.filter(content_type=kind, object_id=str(person.pk)).update(
         object_repr=str(person)[:200], change_message=""
     )
 
 
-def _keep_shells(user: User, person: Contact, receipt: Erasure) -> None:
+def _empty_conversations(user: User, person: Contact, receipt: Erasure) -> None:
+    """Empty and close the contact's tickets and conversations, and add an event with the receipt."""
     now = receipt.erased_at.replace(microsecond=receipt.erased_at.microsecond // 1000 * 1000)
     tickets = Ticket.objects.filter(conversation__contact=person)
     tickets.update(subject="")
@@ -233,37 +234,38 @@ def _keep_shells(user: User, person: Contact, receipt: Erasure) -> None:
 
 # --- The files --------------------------------------------------------------------------------------------------------
 def delete_files() -> int:
-    """Delete the files of erased people from the storage; return how many. What fails stays listed for the next try."""
+    """Delete the files of erased contacts from the storage; return how many. A failed one stays listed for a retry."""
     count = 0
     for receipt in Erasure.objects.filter(completed_at=None).order_by("pk"):
-        left = []
+        remaining = []
         for name in receipt.files_left:
             try:
                 default_storage.delete(name)
                 count += 1
             except OSError:
                 logger.exception("A file of %s could not be deleted", receipt)
-                left.append(name)
-        receipt.files_left = left
-        receipt.completed_at = None if left else timezone.now()
+                remaining.append(name)
+        receipt.files_left = remaining
+        receipt.completed_at = None if remaining else timezone.now()
         receipt.save(update_fields=["files_left", "completed_at"])
     return count
 
 
 # --- The receipts -----------------------------------------------------------------------------------------------------
 def receipts_of(psid: str) -> Q:
-    """Which receipts are of a page-scoped id, whatever its Page, also under a key that was replaced since."""
+    """Return the condition for receipts of a page-scoped id at any Page, also made with a key that was replaced."""
     pages = Page.objects.filter(erasures__isnull=False).distinct().values_list("page_id", flat=True)
-    return Q(person__in=[name for page_id in pages for name in Erasure.fingerprints(page_id, psid)])
+    fingerprints = [fingerprint for page_id in pages for fingerprint in Erasure.fingerprints(page_id, psid)]
+    return Q(person__in=fingerprints)
 
 
-def is_called(contact: Contact, psid: str) -> bool:
-    """Say whether this is the page-scoped id of `contact`, also when Desk has forgotten it with them."""
+def has_psid(contact: Contact, psid: str) -> bool:
+    """Return whether this is the page-scoped id of `contact`, also when it was erased with them."""
     if contact.erased_at is None:
         return contact.psid == psid
     return receipts_for(contact.page, psid).filter(contact=contact).exists()
 
 
 def receipts_for(page: Page, psid: str) -> QuerySet[Erasure, Erasure]:
-    """Return the receipts of whoever had this page-scoped id at the Page, the newest first."""
+    """Return the receipts of this page-scoped id at the Page, newest first."""
     return Erasure.objects.filter(page=page, person__in=Erasure.fingerprints(page.page_id, psid))

@@ -1,1 +1,1 @@
-"""Webhooks and API tokens for other systems."""
+"""Webhooks to other systems, and the tokens of API clients."""

@@ -1,4 +1,4 @@
-"""Tokens of the API: who may make one for whom. A token stands for its user; its key is shown only when it is made."""
+"""API tokens: who may create one for whom. A token has its user's permissions; its key is shown once, when created."""
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -10,22 +10,22 @@ from desk.models import User
 
 
 def users_for(maker: User) -> QuerySet[User, User]:
-    """Return the people for whom `maker` may make or revoke tokens.
+    """Return the users for whom `maker` may create or revoke tokens.
 
-    Superusers: for everybody active. Other administrators: for agents and for themselves, since a token of somebody who
-    may more than they would let them do it.
+    Superusers: all active users. Other administrators: agents and themselves, since the token of a user with more
+    permissions would give those to them.
     """
-    people = User.objects.filter(is_active=True)
-    return people if maker.is_superuser else people.filter(Q(is_staff=False, is_superuser=False) | Q(pk=maker.pk))
+    users = User.objects.filter(is_active=True)
+    return users if maker.is_superuser else users.filter(Q(is_staff=False, is_superuser=False) | Q(pk=maker.pk))
 
 
-def make(maker: User, user: User) -> str:
-    """Make a token for `user` in place of the one there is, and return its key. Raises Refused."""
+def create(maker: User, user: User) -> str:
+    """Create a token for `user`, replacing an existing one, and return its key. Raises Refused."""
     with transaction.atomic():
         _lock(maker, user)
         replaced, _rows = Token.objects.filter(user=user).delete()
         key = Token.objects.create(user=user).key
-        audit_log.record(maker, user, audit_log.CHANGE, "API token replaced." if replaced else "API token made.")
+        audit_log.record(maker, user, audit_log.CHANGE, "API token replaced." if replaced else "API token created.")
     return key
 
 
@@ -40,5 +40,6 @@ def revoke(maker: User, user: User) -> bool:
 
 
 def _lock(maker: User, user: User) -> None:
+    """Lock the user's row. Raises Refused when `maker` may not create or revoke their token."""
     if not users_for(maker).select_for_update().filter(pk=user.pk).exists():
-        raise Refused(f"You may not make or revoke a token of {user}. Ask somebody who may do everything in Setup.")
+        raise Refused(f"You cannot create or revoke a token of {user}. Ask a superuser.")

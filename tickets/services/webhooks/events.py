@@ -1,7 +1,7 @@
-"""What programs are told of: rows of the outbox of events, written in the transaction of the change they tell of.
+"""Publish webhook events: queue one row for each webhook, in the transaction of the change the event is about.
 
-Nothing is written, and next to nothing asked, while no subscription wants the event. What a row says of a message,
-ticket or conversation is put together when it is first sent (tickets.api.payloads); `event_sending` sends it.
+While no webhook has chosen an event, nothing is written and at most one query made. The body with the message, ticket
+or conversation is rendered when the row is first sent (tickets.api.payloads); `delivery` sends it.
 """
 
 import uuid
@@ -27,10 +27,10 @@ def publish(
     by: User | None = None,
     **facts: Any,
 ) -> None:
-    """Let every program that wants `event` be told of it once this transaction is committed.
+    """Queue `event` for every active webhook that has chosen it; it is sent after this transaction is committed.
 
-    `message` and `ticket` are ids. `by` is who did it, None for the customer and for Desk itself; `facts` are small
-    JSON values that only this moment knows.
+    `message` and `ticket` are ids. `by` is the user who acted, None for the customer and for Desk itself; `facts` are
+    small JSON values that cannot be read from the database later.
     """
     _write(event, conversation, [message], ticket, {"by": by.username if by else None, **facts})
 
@@ -38,31 +38,31 @@ def publish(
 def message_added(
     conversation: Conversation, message: Message, *, opened: int | None = None, reopened: int | None = None
 ) -> None:
-    """Tell of a new message or note, and of the ticket (id) it opened or reopened.
+    """Publish a new message or note, and the ticket (id) it opened or reopened.
 
-    What Desk itself marks in a thread (assigned, closed …) is told by events of its own.
+    The events that Desk itself adds to a thread (assigned, closed …) are published under types of their own.
     """
-    is_mark = message.kind == Message.Kind.EVENT and message.direction == Message.Direction.OUT
+    is_thread_event = message.kind == Message.Kind.EVENT and message.direction == Message.Direction.OUT
     if opened is not None:
         publish(EventType.TICKET_OPENED, conversation, ticket=opened, by=message.author)
     if reopened is not None:
         publish(EventType.TICKET_REOPENED, conversation, ticket=reopened, by=message.author)
-    if not is_mark:
+    if not is_thread_event:
         publish(EventType.MESSAGE_CREATED, conversation, message=message.pk, by=message.author)
 
 
-def wanted_ids(messages: QuerySet[Message, Message]) -> list[int]:
-    """Return the ids of messages that are about to be changed; empty when nobody wants to be told of it."""
-    return list(messages.values_list("pk", flat=True)) if _wanting(EventType.MESSAGE_UPDATED) else []
+def ids_if_subscribed(messages: QuerySet[Message, Message]) -> list[int]:
+    """Return the ids of messages that are about to change; empty when no webhook has chosen message updates."""
+    return list(messages.values_list("pk", flat=True)) if _subscribed_to(EventType.MESSAGE_UPDATED) else []
 
 
 def messages_updated(conversation: Conversation, ids: list[int], *changed: str) -> None:
-    """Tell that these fields of messages changed; the names are those of the API."""
+    """Publish that these fields of messages changed; the names are those of the API."""
     _write(EventType.MESSAGE_UPDATED, conversation, ids, None, {"by": None, "changed": list(changed)})
 
 
-def forget(conversation_ids: list[int]) -> int:
-    """Forget what was and is to be told of these conversations, as when a person is erased; return how many rows."""
+def delete_for(conversation_ids: list[int]) -> int:
+    """Delete sent and queued events of these conversations, as when a contact is erased; return how many rows."""
     return EventDelivery.objects.filter(conversation_id__in=conversation_ids).delete()[0]
 
 
@@ -73,7 +73,7 @@ def _write(
     ticket: int | None,
     facts: dict[str, Any],
 ) -> None:
-    subscriptions = _wanting(event) if messages else []
+    subscriptions = _subscribed_to(event) if messages else []
     if not subscriptions:
         return
     rows = []
@@ -87,21 +87,21 @@ def _write(
 
 
 def _insert(rows: list[EventDelivery]) -> None:
-    """Write rows in their order. Of the same event told twice in one transaction the first stays.
+    """Insert rows in their order. Of the same event published twice in one transaction only the first is kept.
 
-    What was undone alone, in a savepoint of a gathering, tells of what is not there: it is dropped when it is its turn,
-    or, where the next row got the same id, it is that one's event.
+    In a batch, a change whose savepoint was rolled back may leave a row about a message that does not exist. Such a row
+    is dropped when it is sent; where the next message got the same id, it is the event of that message.
     """
-    once: dict[tuple[object, ...], EventDelivery] = {}
+    unique: dict[tuple[object, ...], EventDelivery] = {}
     for row in rows:
         about = (row.conversation_id, row.message_id, row.ticket_id, str(row.facts))
-        once.setdefault((row.subscription_id, row.type, *about), row)
-    EventDelivery.objects.bulk_create(once.values())
+        unique.setdefault((row.subscription_id, row.type, *about), row)
+    EventDelivery.objects.bulk_create(unique.values())
     enqueue(TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
 
 
-def _wanting(event: EventType) -> list[int]:
-    """Return the active subscriptions (ids) that chose this event; asked once for everything that is gathered."""
+def _subscribed_to(event: EventType) -> list[int]:
+    """Return the ids of the active webhooks that have chosen this event; one query for a whole batch."""
     return [pk for pk, events in cached_in_batch("event subscriptions", _active) if event in events]
 
 

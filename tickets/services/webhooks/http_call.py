@@ -1,6 +1,6 @@
-"""One call to a program that is told of an event: where it may go, how it is signed, what came of it.
+"""Make one webhook call: check its address, sign it, and return its result.
 
-Touches no database: it runs in threads.
+Makes no query: calls run in threads.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from desk.safe_http import AddressError, Exchange, Problem, Target, parse_url
 TIMEOUT_S = 10.0
 SENTENCES = {
     Problem.MALFORMED: "The address is malformed. Write it as https://example.com/path.",
-    Problem.USER_NAME: "The address holds a user name. Leave it out: the signature proves that it is Desk.",
+    Problem.USER_NAME: "The address contains a user name. Leave it out: the signature proves that Desk sent the event.",
     Problem.NOT_HTTPS: "Only https addresses are allowed. DESK_EVENT_HOSTS can allow this host by http.",
     Problem.PRIVATE: "The address leads to a private network. Only DESK_EVENT_HOSTS can allow this host.",
 }
@@ -26,25 +26,26 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class CallResult:
-    """What came of a call: the status that was answered, or None; `reason` is empty when it was taken (2xx)."""
+    """The result of a call: the HTTP status, or None without an answer; `reason` is "" when it was accepted (2xx)."""
 
     status: int | None
     reason: str
 
     @property
-    def taken(self) -> bool:
+    def is_accepted(self) -> bool:
+        """Return whether the receiver answered 2xx."""
         return not self.reason
 
     @property
     def is_gone(self) -> bool:
-        """Does the receiver say that it is not there any more, and never will be again?"""
+        """Return whether the receiver answered 410: it no longer exists and will not come back."""
         return self.status == http.client.GONE
 
 
 def webhook_target(url: str) -> Target:
-    """Return where `url` leads; asks no DNS. Raises AddressError.
+    """Return the target of `url`, without a DNS look-up. Raises AddressError.
 
-    https, to any public host; http, and private addresses, only to hosts that DESK_EVENT_HOSTS names.
+    https is allowed to any public host; http and private addresses only to hosts listed in DESK_EVENT_HOSTS.
     """
     if not url.isascii():
         raise AddressError(Problem.MALFORMED)
@@ -52,20 +53,20 @@ def webhook_target(url: str) -> Target:
 
 
 def sentence_for(error: AddressError) -> str:
-    """Return what an administrator reads about an address that is refused."""
+    """Return the sentence that administrators read about a refused address."""
     return SENTENCES[Problem(error.code)]
 
 
 def signature(secrets: Iterable[str], body: bytes, at: int) -> str:
     """Return the value of Desk-Signature for `body` sent at `at` (Unix seconds): one v1 for each secret."""
     signed = str(at).encode() + b"." + body
-    marks = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
-    return ",".join([f"t={at}", *(f"v1={mark}" for mark in marks)])
+    digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    return ",".join([f"t={at}", *(f"v1={digest}" for digest in digests)])
 
 
 @dataclass(frozen=True)
 class WebhookCall:
-    """Everything a thread needs to tell a program of one event."""
+    """Everything a thread needs to send one event to a webhook."""
 
     url: str
     event_id: str
@@ -74,17 +75,17 @@ class WebhookCall:
     secrets: tuple[str, ...] = field(repr=False)
 
     def make(self) -> CallResult:
-        """Send it; never raises what a network or a receiver can do."""
+        """Send the event and return the result. Errors of the network and the receiver are results, not exceptions."""
         try:
             return self._send(time.monotonic() + TIMEOUT_S)
         except AddressError as refused:
             return CallResult(None, sentence_for(refused))
         except ssl.SSLCertVerificationError:
-            return CallResult(None, "The host could not prove who it is: its certificate is not valid.")
+            return CallResult(None, "The certificate of the host is not valid.")
         except TimeoutError:
             return CallResult(None, f"No answer within {TIMEOUT_S:.0f} seconds.")
         except (OSError, http.client.HTTPException, ValueError):
-            return CallResult(None, "The address could not be reached, or broke off.")
+            return CallResult(None, "The address could not be reached, or the connection was closed.")
 
     def _send(self, deadline: float) -> CallResult:
         headers = {

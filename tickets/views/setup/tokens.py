@@ -69,7 +69,7 @@ def revoke(request: HttpRequest, user: int) -> HttpResponse:
 
 def _made(request: HttpRequest, user: User) -> HttpResponse:
     try:
-        key = api_tokens.make(request.user, user)
+        key = api_tokens.create(request.user, user)
     except Refused as refused:
         messages.error(request, str(refused))
         return redirect("programs:tokens")

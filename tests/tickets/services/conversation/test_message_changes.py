@@ -166,4 +166,4 @@ def test_what_waited_for_a_month_is_forgotten(client: Client, fb_page: Page, tim
     time_machine.move_to(NOON)
     deliver(client, reacted(fb_page, "👍"))
     time_machine.shift(timedelta(days=31))
-    assert message_changes.forget_old() == 1
+    assert message_changes.delete_old() == 1

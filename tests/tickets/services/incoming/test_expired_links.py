@@ -111,7 +111,7 @@ def test_without_a_link_that_can_be_this_files_it_is_given_up(
 ) -> None:
     shows(graph, *(host.link(f"{'bill' if sign == 'old' else place}.pdf", sign) for place, sign in enumerate(links)))
     [kept] = send(client, host.link("bill.pdf", "old"))
-    assert (kept.state, kept.reason) == ("failed", attachment_service.GONE)
+    assert (kept.state, kept.reason) == ("failed", attachment_service.LINK_EXPIRED)
 
 
 @pytest.mark.parametrize(("code", "subcode"), [(100, 9000001), (100, 33), (803, None)])
@@ -120,12 +120,12 @@ def test_a_message_that_meta_does_not_show_any_more_ends_as_a_card(
 ) -> None:
     graph.get(MESSAGE, status=400, body=error_answer(code, subcode)[2])
     [kept] = send(client, host.link("bill.pdf", "old"))
-    assert (kept.state, kept.reason, kept.name) == ("failed", attachment_service.GONE, "bill.pdf")
+    assert (kept.state, kept.reason, kept.name) == ("failed", attachment_service.LINK_EXPIRED, "bill.pdf")
 
 
 def test_a_message_without_a_mid_is_not_asked_for(client: Client, host: Host, graph: RequestsMock) -> None:
     [kept] = send(client, host.link("bill.pdf", "old"), mid=None)
-    assert (kept.state, kept.reason) == ("failed", attachment_service.GONE)
+    assert (kept.state, kept.reason) == ("failed", attachment_service.LINK_EXPIRED)
     assert len(graph.calls) == 0
 
 
@@ -180,11 +180,11 @@ def test_links_that_are_dead_again_and_again_are_asked_for_a_bounded_number_of_t
     [kept] = send(client, host.link("bill.pdf", "old"))
     assert (kept.state, kept.reason, kept.refreshes) == (
         "failed",
-        attachment_service.GONE,
-        attachment_service.MOST_REFRESHES,
+        attachment_service.LINK_EXPIRED,
+        attachment_service.MAX_REFRESHES,
     )
-    assert len(graph.calls) == attachment_service.MOST_REFRESHES
-    assert len(host.asked) == attachment_service.MOST_REFRESHES + 1
+    assert len(graph.calls) == attachment_service.MAX_REFRESHES
+    assert len(host.asked) == attachment_service.MAX_REFRESHES + 1
 
 
 def test_a_fresh_link_to_another_host_is_not_followed(client: Client, host: Host, graph: RequestsMock) -> None:

@@ -39,14 +39,14 @@ def echo(
         app_id=app_id,
         **fields,
     )
-    return present(receipts.take_echo(conversation.channel.page, conversation.channel, event))
+    return present(receipts.handle_echo(conversation.channel.page, conversation.channel, event))
 
 
 def read(conversation: Conversation, at: datetime, **fields: Any) -> None:
     event = events.Read(
         page_id="1", psid=conversation.contact.psid, timestamp_ms=ms(at), key="read", watermark_ms=ms(at), **fields
     )
-    receipts.take_read(conversation.channel.page, conversation.channel, event)
+    receipts.handle_read(conversation.channel, event)
 
 
 def deliver(conversation: Conversation, at: datetime | None = None, mids: Iterable[str | None] = ()) -> None:
@@ -58,7 +58,7 @@ def deliver(conversation: Conversation, at: datetime | None = None, mids: Iterab
         watermark_ms=ms(at) if at else None,
         mids=tuple(map(present, mids)),
     )
-    receipts.take_delivery(conversation.channel.page, conversation.channel, event)
+    receipts.handle_delivery(conversation.channel, event)
 
 
 def state_of(message: Message) -> str:
@@ -126,7 +126,7 @@ def test_an_echo_before_any_word_of_the_customer_makes_the_conversation(channel:
         text="Welcome",
         app_id=INBOX,
     )
-    message = present(receipts.take_echo(channel.page, channel, event))
+    message = present(receipts.handle_echo(channel.page, channel, event))
 
     assert message.conversation.contact.psid == "7999"
     assert message.ticket is not None
@@ -264,7 +264,7 @@ def test_receipts_touch_neither_other_customers_nor_other_channels(
 
 def test_a_receipt_of_somebody_unknown_makes_no_conversation(channel: Channel, conversation: Conversation) -> None:
     event = events.Read(page_id="1", psid="unknown", timestamp_ms=ms(NOON), key="read", watermark_ms=ms(NOON))
-    receipts.take_read(channel.page, channel, event)
+    receipts.handle_read(channel, event)
 
     assert channel.conversations.count() == 1
 
@@ -279,7 +279,7 @@ def test_a_deleted_channels_conversation_is_left_alone_by_the_new_one(
     read_in = events.Read(
         page_id="1", psid=conversation.contact.psid, timestamp_ms=ms(NOON), key="read", watermark_ms=ms(NOON)
     )
-    receipts.take_read(anew.page, anew, read_in)
+    receipts.handle_read(anew, read_in)
 
     assert state_of(old) == "sent"
 

@@ -11,7 +11,7 @@ from channels_im.models import Channel
 from desk.models import User
 from tests.factories import make_contact
 from tests.tickets.services.graph import FakeGraph
-from tests.tickets.services.steps import drained, echo_of, take_echo
+from tests.tickets.services.steps import drained, echo_of
 from tickets.models import Conversation, Message
 from tickets.services.conversation import message_changes
 from tickets.services.incoming import receipts
@@ -28,7 +28,7 @@ def test_the_echo_may_come_before_the_answer_is_stored(graph: FakeGraph, queue: 
     def accept_and_echo() -> None:
         body = {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
         sent.update(graph.accept(message.page.page_id, body))
-        take_echo(message, sent)
+        handle_echo(message, sent)
 
     graph.meanwhile(accept_and_echo)
     graph.plan.append((200, {}, '{"recipient_id": "1", "message_id": "m_graph_1"}'))
@@ -47,7 +47,7 @@ def test_an_echo_without_metadata_before_the_answer_is_one_message_all_the_same(
 
     def accept_and_echo() -> None:
         sent = graph.accept(message.page.page_id, {"recipient": {}, "message": {"text": text, "metadata": ""}})
-        take_echo(message, sent, metadata=None)
+        handle_echo(message, sent, metadata=None)
 
     graph.meanwhile(accept_and_echo)
     graph.plan.append((200, {}, '{"recipient_id": "1", "message_id": "m_graph_1"}'))
@@ -66,7 +66,7 @@ def test_the_echo_after_the_answer_brings_metas_time_and_no_second_message(
     message = drained(queue())
     sent = {**graph.accepted[0], "at": timezone.now() - timedelta(milliseconds=200)}
     for _ in range(times):
-        take_echo(message, sent)
+        handle_echo(message, sent)
 
     message.refresh_from_db()
     assert message.sent_at == sent["at"]
@@ -75,7 +75,7 @@ def test_the_echo_after_the_answer_brings_metas_time_and_no_second_message(
 
 def test_an_echo_by_mid_alone_is_known_as_ours(graph: FakeGraph, queue: Callable[..., Message]) -> None:
     message = drained(queue())
-    take_echo(message, graph.accepted[0], metadata=None)
+    handle_echo(message, graph.accepted[0], metadata=None)
 
     assert Message.objects.filter(direction="out").count() == 1
 
@@ -85,9 +85,9 @@ def test_the_mid_of_the_echo_replaces_the_id_of_the_conversation(
 ) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     drained(message)
-    take_echo(message, {**graph.accepted[0], "mid": "m_real"})
+    handle_echo(message, {**graph.accepted[0], "mid": "m_real"})
 
     message.refresh_from_db()
     assert message.mid == "m_real"
@@ -103,8 +103,8 @@ def test_a_second_arrival_after_sending_again_is_shown_because_it_is_true(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
     drained(undelivered.resend(alice, message))
-    take_echo(message, graph.accepted[1])
-    take_echo(message, first)
+    handle_echo(message, graph.accepted[1])
+    handle_echo(message, first)
 
     assert Message.objects.filter(direction="out").count() == 2
     assert Message.objects.get(mid=first["mid"]).source == "this_app"
@@ -129,7 +129,7 @@ def test_a_row_without_a_contact_of_its_own_page_is_not_touched_by_metadata(
     channel = message.conversation.channel
     sent = {"mid": "m_x", "at": timezone.now(), "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     event = echo_of(message, sent)
-    receipts.take_echo(channel.page, channel, type(event)(**{**vars(event), "psid": stranger.psid}))
+    receipts.handle_echo(channel.page, channel, type(event)(**{**vars(event), "psid": stranger.psid}))
 
     message.refresh_from_db()
     assert message.state == "queued"

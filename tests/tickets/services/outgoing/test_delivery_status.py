@@ -15,7 +15,7 @@ from desk.models import User
 from tests.factories import make_conversation, png, receive
 from tests.matching import present
 from tests.tickets.services.graph import FakeGraph, error_answer
-from tests.tickets.services.steps import drained, kill_worker_while_sending, take_echo
+from tests.tickets.services.steps import drained, kill_worker_while_sending
 from tickets.models import Conversation, Message
 from tickets.services.outgoing import delivery_status, outbox, replies
 
@@ -45,7 +45,7 @@ def test_an_unsure_reply_is_not_sent_again_before_it_was_looked_for(
 ) -> None:
     graph.never_answer(accepted=False)
     drained(queue())
-    clock.shift(delivery_status.grace() - timedelta(seconds=1))
+    clock.shift(delivery_status.first_lookup_delay() - timedelta(seconds=1))
     outbox.drain_outbox()
 
     assert (len(graph.calls), graph.looks) == (1, 0)
@@ -115,7 +115,7 @@ def test_the_echo_settles_an_unsure_reply_and_nothing_is_sent_again(
 ) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
-    take_echo(message, graph.accepted[0])
+    handle_echo(message, graph.accepted[0])
     clock.shift(timedelta(hours=1))
 
     assert drained(message).state == "sent"
@@ -130,7 +130,7 @@ def test_the_echo_lets_what_waits_behind_go_out(graph: FakeGraph, queue: Callabl
     first = queue("1")
     queue("2")
     drained(first)
-    take_echo(first, graph.accepted[0])
+    handle_echo(first, graph.accepted[0])
     outbox.drain_outbox()
 
     assert graph.texts() == ["1", "2"]
@@ -142,7 +142,7 @@ def test_the_echo_settles_what_a_killed_worker_was_sending(graph: FakeGraph, que
     sent = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
-    take_echo(message, sent)
+    handle_echo(message, sent)
 
     assert drained(message).state == "sent"
     assert not graph.calls
@@ -155,7 +155,7 @@ def test_an_echo_that_comes_after_the_row_was_queued_again_stops_it(
     sent = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
-    take_echo(message, sent)
+    handle_echo(message, sent)
 
     assert drained(message).state == "sent"
     assert not graph.calls
@@ -168,7 +168,7 @@ def test_an_echo_is_believed_more_than_an_error(graph: FakeGraph, queue: Callabl
     sent = graph.accept(
         message.page.page_id, {"recipient": {}, "message": {"text": "Yes", "metadata": f"desk:{message.pk}"}}
     )
-    take_echo(message, sent)
+    handle_echo(message, sent)
 
     message.refresh_from_db()
     assert (message.state, message.reason, message.error_code) == ("sent", "", None)
@@ -180,7 +180,7 @@ def test_a_reply_found_in_the_conversation_is_sent(
 ) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "sent"
     assert message.mid == graph.accepted[0]["mid"]
@@ -192,7 +192,7 @@ def test_a_reply_that_is_not_there_is_sent_again_once(
 ) -> None:
     graph.never_answer(accepted=False)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "sent"
     assert graph.texts() == ["Yes"]
@@ -204,7 +204,7 @@ def test_a_file_found_in_the_conversation_is_sent(
 ) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue("", files=[SimpleUploadedFile("a.png", png())]))
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "sent"
     assert len(graph.calls) == 1
@@ -216,7 +216,7 @@ def test_the_same_words_sent_before_are_not_taken_for_the_lost_ones(
     drained(queue("Yes"))
     graph.never_answer(accepted=False)
     message = drained(queue("Yes"))
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     drained(message)
 
     assert graph.texts() == ["Yes", "Yes"]
@@ -232,7 +232,7 @@ def test_an_unknown_message_of_the_page_proves_nothing(
         message.page.page_id,
         {"recipient": {"id": conversation.contact.psid}, "message": {"text": "Yes!", "metadata": ""}},
     )
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "unsure"
     assert len(graph.calls) == 1
@@ -248,7 +248,7 @@ def test_after_too_many_newer_messages_the_agent_decides(
     for number in range(20):
         said = {"recipient": {"id": psid}, "message": {"text": f"{number}"}, "from_id": psid}
         graph.accept(message.page.page_id, said)
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "unsure"
     assert message.retry_after is None
@@ -292,7 +292,7 @@ def test_a_look_that_is_refused_for_good_leaves_it_to_the_agent(
 ) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     graph.look_plan.append(error_answer(100, 33))
 
     assert drained(message).state == "unsure"
@@ -304,7 +304,7 @@ def test_an_invalid_token_found_during_the_lookup_marks_the_page(
 ) -> None:
     graph.never_answer(accepted=True)
     message = drained(queue())
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     graph.look_plan.append(error_answer(190, 463))
     drained(message)
 
@@ -323,7 +323,7 @@ def test_a_reply_that_is_never_accepted_fails_after_ten_tries(
         graph.never_answer(accepted=False)
     for _ in range(12):
         drained(message)
-        clock.shift(delivery_status.grace())
+        clock.shift(delivery_status.first_lookup_delay())
 
     assert message.state == "failed"
     assert len(graph.calls) == 10
@@ -342,7 +342,7 @@ def test_a_broken_answer_of_meta_is_never_answered_by_sending_again(
 
     assert len(graph.calls) == 1
     assert message.state == "unsure"
-    assert "write it anew" in message.reason
+    assert "write it again" in message.reason
 
 
 def test_a_broken_answer_of_meta_is_settled_by_what_is_in_the_conversation(
@@ -354,7 +354,7 @@ def test_a_broken_answer_of_meta_is_settled_by_what_is_in_the_conversation(
         message.page.page_id,
         {"recipient": {"id": message.conversation.contact.psid}, "message": {"text": "Yes", "metadata": ""}},
     )
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
 
     assert drained(message).state == "sent"
 
@@ -369,7 +369,7 @@ def test_one_drain_looks_once_per_page(
         graph.never_answer(accepted=True)
         replies.queue_reply(alice, other, text="Yes")
         outbox.drain_outbox()
-    clock.shift(delivery_status.grace())
+    clock.shift(delivery_status.first_lookup_delay())
     outbox.drain_outbox()
 
     assert graph.looks == 1

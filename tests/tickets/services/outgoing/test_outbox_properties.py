@@ -24,7 +24,13 @@ from tickets.services.incoming import receipts
 from tickets.services.outgoing import delivery_status, outbox, replies
 
 OUTCOMES = ["answer", "lost_before", "lost_after", "killed_before", "killed_after", "transient", "limited", "refused"]
-PAUSES = [1, 10, settings.DESK_RETRY_BASE_SECONDS * delivery_status.GRACE_FACTOR, settings.DESK_CLAIM_SECONDS + 1, 3600]
+PAUSES = [
+    1,
+    10,
+    settings.DESK_RETRY_BASE_SECONDS * delivery_status.FIRST_LOOKUP_FACTOR,
+    settings.DESK_CLAIM_SECONDS + 1,
+    3600,
+]
 
 steps = st.one_of(
     st.tuples(st.just("reply"), st.just(0)),
@@ -65,7 +71,7 @@ class Scene:
         """A killed worker has written nothing since its claim."""
         pk = int(call["message"]["metadata"].removeprefix("desk:"))
         Message.objects.filter(pk=pk, state="unsure").update(
-            state="sending", reason="", claimed_by="a dead worker", retry_after=delivery_status.lease()
+            state="sending", reason="", claimed_by="a dead worker", retry_after=delivery_status.lease_end()
         )
 
     def pause(self, seconds: float) -> None:
@@ -89,16 +95,16 @@ class Scene:
                 **fields,
             },
         )
-        receipts.take_echo(self.channel.page, self.channel, event)
+        receipts.handle_echo(self.channel.page, self.channel, event)
 
     def bare_echo(self, number: int) -> None:
         self.echo(number, metadata=None)
 
     def read(self, number: int) -> None:
-        self._receipt(number, events.Read, receipts.take_read)
+        self._receipt(number, events.Read, receipts.handle_read)
 
     def delivery(self, number: int) -> None:
-        self._receipt(number, events.Delivered, receipts.take_delivery)
+        self._receipt(number, events.Delivered, receipts.handle_delivery)
 
     def _receipt(self, number: int, kind: Callable[..., Any], take: Callable[..., object]) -> None:
         if number >= len(self.graph.accepted):

@@ -30,7 +30,7 @@ def sent(graph: FakeGraph) -> list[tuple[str, str | None] | tuple[str, str]]:
 
 def seen_by_customer(message: Message) -> str:
     message.refresh_from_db()
-    return reactions.shown(message)
+    return reactions.page_reaction(message)
 
 
 def refusal(user: User, message: Message, emoji: str = "👍") -> Verdict:
@@ -119,13 +119,13 @@ def test_what_meta_did_not_answer_is_tried_again_and_given_up(
     graph: FakeGraph, alice: User, message: Message, clock: time_machine.Traveller
 ) -> None:
     reactions.react(alice, message, "👍")
-    for _ in range(reactions.MOST_TRIES):
+    for _ in range(reactions.MAX_ATTEMPTS):
         graph.never_answer(accepted=True)
         reactions.send_reactions()
         clock.shift(timedelta(minutes=2))
     row = PageReaction.objects.get()
     assert (row.state, row.reason) == ("refused", reactions.NO_ANSWER)
-    assert len(graph.actions) == reactions.MOST_TRIES
+    assert len(graph.actions) == reactions.MAX_ATTEMPTS
     reactions.react(alice, message, "👍")
     reactions.send_reactions()
     assert seen_by_customer(message) == "👍"
@@ -200,9 +200,9 @@ def test_only_what_the_customer_wrote_and_did_not_take_back_is_reacted_to(
     alice: User, conversation: Conversation, message: Message
 ) -> None:
     for other in (answer(conversation, "ours"), Message(direction="in", kind="message", mid="message:abc")):
-        assert "cannot be reacted to" in refusal(alice, other).sentence
+        assert "cannot react to this message" in refusal(alice, other).sentence
     message.withdrawn_at = timezone.now()
-    assert "cannot be reacted to" in refusal(alice, message).sentence
+    assert "cannot react to this message" in refusal(alice, message).sentence
 
 
 def test_what_meta_tells_of_our_own_reaction_does_no_harm(

@@ -140,9 +140,9 @@ def test_each_state_of_a_reply_is_an_event(crm: EventSubscription, conversation:
     assert event_types() == ["message.created"]
     Message.objects.filter(pk=message.pk).update(state="sending", claimed_by="me")
     at = NOON + timedelta(hours=1)
-    delivery_status.confirm(message.pk, mid="m_out", sent_at=at, proof=delivery_status.Evidence.ANSWER)
+    delivery_status.confirm(message.pk, mid="m_out", sent_at=at, evidence=delivery_status.Evidence.ANSWER)
     assert updates() == [(message.pk, ["state", "mid", "sent_at"])]
-    delivery_status.confirm(message.pk, mid="m_out", sent_at=at, proof=delivery_status.Evidence.ECHO)
+    delivery_status.confirm(message.pk, mid="m_out", sent_at=at, evidence=delivery_status.Evidence.ECHO)
     assert event_types() == []
     contact, channel = conversation.contact, conversation.channel
     for kind in ("delivery", "read"):
@@ -163,7 +163,7 @@ def test_a_refusal_is_an_event_of_the_reply_and_of_those_held_behind_it(
     Message.objects.filter(pk=first.pk).update(state="unsure", retry_after=NOON)
     event_types()
     with transaction.atomic():
-        delivery_status.hold_behind(conversation, first, "Look first.")
+        delivery_status.hold_following(conversation, first, "Look first.")
     assert updates() == [(second.pk, ["state", "reason"])]
     undelivered.cancel(alice, second)
     [row] = EventDelivery.objects.all()

@@ -40,7 +40,7 @@ def test_events_that_no_worker_sends_make_desk_degraded(
     clock.shift(timedelta(minutes=5))
     assert ready() == (200, {"waiting": 1, "oldest_s": 300.0}, [])
     clock.shift(timedelta(seconds=1))
-    sentence = "An event for a program has waited for 301 seconds to be sent."
+    sentence = "A webhook event has waited for 301 seconds to be sent."
     assert ready() == (503, {"waiting": 1, "oldest_s": 301.0}, [sentence])
     tasks.send_events()
     assert ready() == (200, {"waiting": 0, "oldest_s": 0}, [])

@@ -11,6 +11,7 @@ from desk.models import User
 from desk.safe_http import Problem
 from tests import factories
 from tests.factories import NOON
+from tests.matching import present
 from tests.sandbox.receiver import Receiver
 from tests.tickets.services.webhooks.deliveries import bodies, is_signed, states
 from tickets import tasks
@@ -50,7 +51,7 @@ def test_a_message_is_sent_with_its_conversation(
 def test_it_is_signed_with_the_secret_and_for_a_day_with_the_one_before(
     crm: EventSubscription, receiver: Receiver, admin: User, clock: Traveller
 ) -> None:
-    before = crm.secret
+    before = present(crm.secret)
     now = rotate(admin, crm)
     assert before != now
     send_test(admin, crm)

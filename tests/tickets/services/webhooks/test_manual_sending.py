@@ -55,12 +55,12 @@ def test_old_rows_are_forgotten(
     factories.receive(conversation)
     tasks.send_events()
     clock.shift(timedelta(days=6))
-    delivery.tidy()
+    delivery.clean_up()
     assert EventDelivery.objects.count() == 2
     EventDelivery.objects.filter(type="ticket.opened").update(state="failed")
     clock.shift(timedelta(days=2))
-    delivery.tidy()
+    delivery.clean_up()
     assert states() == ["failed"]
     clock.shift(timedelta(days=30))
-    delivery.tidy()
+    delivery.clean_up()
     assert states() == []
