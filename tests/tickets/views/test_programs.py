@@ -159,9 +159,9 @@ def test_a_subscription_is_deleted_after_a_question(setup: Client, crm: EventSub
 def test_the_first_page_of_setup_names_subscriptions_that_fail(setup: Client, crm: EventSubscription):
     assert "CRM" not in text(setup.get("/admin/"))
     EventSubscription.objects.update(failing_since=timezone.now() - timedelta(hours=1))
-    assert "“CRM” does not take the events that Desk sends." in text(setup.get("/admin/"))
+    assert "“CRM” does not accept the events that Desk sends." in text(setup.get("/admin/"))
     EventSubscription.objects.update(is_active=False, disabled_reason="It answered 410: it is gone for good.")
-    assert "“CRM” is told of no events any more. It answered 410" in text(setup.get("/admin/"))
+    assert "“CRM” receives no more events. It answered 410" in text(setup.get("/admin/"))
 
 
 def test_who_may_not_see_all_conversations_reads_no_content(crm: EventSubscription):
@@ -244,7 +244,7 @@ def test_no_administrator_makes_a_token_of_somebody_who_may_more(administrator: 
 
 @pytest.mark.parametrize("chosen", ["", "0", "abc", "٣", "9" * 30])
 def test_a_token_is_for_somebody(setup: Client, chosen: str):
-    assert "Choose whose token" in text(setup.post(f"{TOKENS}make/", {"user": chosen}, follow=True))
+    assert "Choose a user for the token" in text(setup.post(f"{TOKENS}make/", {"user": chosen}, follow=True))
 
 
 def test_tokens_are_for_who_may_make_them():
