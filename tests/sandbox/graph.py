@@ -88,7 +88,7 @@ def answer_of(response: requests.Response) -> dict[str, str]:
 
 def ticked(page: requests.Response) -> list[str]:
     """Return the Pages whose box is ticked in a step of the dialog."""
-    return re.findall(r'name="pages" value="(\d+)" checked', html.unescape(page.text))
+    return re.findall(r'name="pages"\s+value="(\d+)"\s+checked', html.unescape(page.text))
 
 
 def exchange(url: str, code: str, **changes: Any) -> requests.Response:
