@@ -71,7 +71,7 @@ def defaults(env: dict[str, str] | None = None) -> dict[str, Any]:
                 "business_management",
             ]
         },
-        # Clock and lives.
+        # The clock, and how long codes, tokens and links are valid.
         "clock_offset_s": 0,
         "code_life_s": 600,
         "short_token_s": 5400,

@@ -16,7 +16,7 @@ def grant(world: World, person: Doc, pages: list[str] | str, scopes: dict[str, s
     """Store the result of a login.
 
     `pages` replaces the former choice; `scopes` (name -> granted or declined) is merged with the former ones.
-    Tokens of Pages that are no longer ticked become invalid for ever (chatwoot#14729).
+    Tokens of Pages that are no longer ticked become permanently invalid (chatwoot#14729).
     """
     now = int(world.now())
     former = world.store.grants.get(person["id"])

@@ -115,7 +115,7 @@ def invalid_reason(world: World, doc: Doc) -> str | None:
 def invalidate(
     world: World, reason: str, *, person: str | None = None, page: str | None = None, kind: str | None = None
 ) -> int:
-    """Make the tokens that match all filters invalid for ever, and return how many were valid before."""
+    """Make the tokens that match all filters permanently invalid, and return how many were valid before."""
     count = 0
     for token, doc in list(world.store.tokens.items()):
         if person is not None and doc["person"] != person:

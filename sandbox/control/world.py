@@ -70,7 +70,7 @@ def get_world(world: World, request: Request, body: Body) -> Any:
 def person_view(world: World, person: Doc) -> Doc:
     """Return a person with their grant and the number of valid tokens."""
     grant = world.store.grants.get(person["id"])
-    alive = [
+    valid = [
         doc
         for doc in world.store.tokens.values()
         if doc["person"] == person["id"] and not tokens.invalid_reason(world, doc)
@@ -78,7 +78,7 @@ def person_view(world: World, person: Doc) -> Doc:
     return {
         **person,
         "grant": grant,
-        "live_tokens": {kind: sum(doc["kind"] == kind for doc in alive) for kind in ("USER", "PAGE")},
+        "live_tokens": {kind: sum(doc["kind"] == kind for doc in valid) for kind in ("USER", "PAGE")},
     }
 
 

@@ -122,7 +122,7 @@ def check_window(world: World, thread: Doc, messaging_type: str | None, tag: str
                 raise errors.parameter("Stickers can be sent only inside the standard messaging window.")
             return
     elif tag is not None:
-        raise errors.parameter("The parameter tag goes only with messaging_type MESSAGE_TAG.")
+        raise errors.parameter("The parameter tag needs messaging_type MESSAGE_TAG.")
     elif age < DAY_MS:
         return
     raise GraphError(

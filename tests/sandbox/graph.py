@@ -1,4 +1,4 @@
-"""A caller of the Graph API and a person in the login dialog, both over plain HTTP."""
+"""Calls of the Graph API, and a person who uses the login dialog, both over plain HTTP."""
 
 import hashlib
 import hmac
@@ -42,7 +42,7 @@ def message(psid: str, text: str = "Hello", **more: Any) -> dict[str, Any]:
 
 
 class Person:
-    """Somebody with a browser who logs in at the sandbox and walks through the dialog."""
+    """A person with a browser who logs in at the sandbox and goes through the dialog."""
 
     def __init__(self, url: str):
         self.url = url

@@ -1,4 +1,4 @@
-"""The faults panel, by JSON and by form."""
+"""The faults, set as JSON and by form."""
 
 import base64
 import hashlib

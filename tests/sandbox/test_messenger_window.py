@@ -1,4 +1,4 @@
-"""The Messenger window and the panel in a real browser: what a person sees and does."""
+"""The sandbox's pages in a real browser: what a person sees and does."""
 
 import re
 

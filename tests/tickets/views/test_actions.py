@@ -1,4 +1,4 @@
-"""Take, assign, transfer, close, reopen, block: as whole requests."""
+"""Take, assign, transfer, close, reopen and block a conversation, by whole requests."""
 
 import pytest
 from django.db import connection

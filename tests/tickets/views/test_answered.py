@@ -1,4 +1,4 @@
-"""Two agents answer the same customer: whoever did not see the other's answer is asked before theirs goes out."""
+"""Two agents reply to the same customer: who has not seen the other's reply is asked before theirs is sent."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""Work on many conversations at once: each by its own rules, and an honest sentence about the whole."""
+"""Actions on many conversations: each follows its own rules, and one sentence says what was done and what was not."""
 
 import re
 

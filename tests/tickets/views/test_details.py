@@ -1,4 +1,4 @@
-"""The details strip: who the person is, their tickets and files, where they came from, what agents note."""
+"""The details of a conversation: the customer, their tickets and files, how they found the Page, agents' notes."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A conversation as a ZIP: everything that was said, readable without Desk, and nothing in it that runs."""
+"""A conversation as a ZIP: all messages, readable without Desk, and nothing in it that runs."""
 
 import io
 import tracemalloc

@@ -1,4 +1,4 @@
-"""The list says in which conversations a reply did not go out, for as long as that is so: asked for, and pushed."""
+"""The list marks conversations with a reply that was not sent, in requested rows and in live rows."""
 
 import re
 

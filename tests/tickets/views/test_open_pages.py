@@ -1,4 +1,4 @@
-"""What open pages are handed: the same as the list itself would show to each reader, and nothing else."""
+"""The live rows of open pages: the same as the list shows to each reader, and nothing else."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""When the Page's connection was lost and came back stands in the thread, between what was written."""
+"""The thread shows between the messages when the Page's connection was lost and restored."""
 
 import re
 from datetime import datetime, timedelta

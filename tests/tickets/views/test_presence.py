@@ -1,4 +1,4 @@
-"""Who looks at a conversation, who types, who is online, what came in, whom the command bar finds."""
+"""Viewers of a conversation, typing, presence, notifications, and the search of the command bar."""
 
 import re
 from datetime import timedelta

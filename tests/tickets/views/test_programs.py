@@ -1,4 +1,4 @@
-"""Setup for programs: API tokens and event subscriptions; secrets are shown once, everything is kept in history."""
+"""API tokens and webhooks in Setup: secrets are shown once, and the history records every change."""
 
 import re
 from datetime import timedelta
