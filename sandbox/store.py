@@ -42,7 +42,7 @@ class Store:
         self.directory = directory
         self._tables: dict[str, dict[str, Doc]] = {name: {} for name in TABLES}
         self._dirty: dict[tuple[str, str], None] = {}
-        self._files: dict[str, bytes] = {}
+        self._file_bytes: dict[str, bytes] = {}
         self._db: sqlite3.Connection | None = None
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class Store:
         for name, table in self._tables.items():
             for key in list(table):
                 self.drop(name, key)
-        self._files.clear()
+        self._file_bytes.clear()
         if self.directory is not None:
             for path in (self.directory / "files").iterdir():
                 path.unlink()
@@ -116,7 +116,7 @@ class Store:
     def write_file(self, key: str, data: bytes) -> None:
         """Store the bytes of a file; on disk the file appears complete or not at all."""
         if self.directory is None:
-            self._files[key] = data
+            self._file_bytes[key] = data
             return
         target = self.directory / "files" / key
         partial = target.with_suffix(".part")
@@ -126,7 +126,7 @@ class Store:
     def read_file(self, key: str) -> bytes | None:
         """Return the bytes stored under `key`, or None."""
         if self.directory is None:
-            return self._files.get(key)
+            return self._file_bytes.get(key)
         try:
             return (self.directory / "files" / key).read_bytes()
         except FileNotFoundError:

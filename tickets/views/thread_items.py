@@ -156,7 +156,7 @@ def _with_related(messages: Messages) -> Messages:
 def _page(
     conversation: Conversation, messages: Messages, size: int, unread: int, until: datetime | None = None
 ) -> ThreadPage:
-    """Return the newest `size` of these messages. `until` is the begin of the page after it; None: no page after it."""
+    """Return the newest `size` of these messages. `until` is when the next page begins; None: there is none."""
     newest_first = list(_with_related(messages).order_by("-sent_at", "-pk")[: size + 1])
     before = newest_first[size] if len(newest_first) > size else None
     shown = newest_first[:size][::-1]
