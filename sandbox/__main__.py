@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -12,17 +13,17 @@ from sandbox.world import World
 
 
 class Server(uvicorn.Server):
-    """Tells open windows to end, so that stopping does not wait for them."""
+    """End the event streams of open windows first, so that stopping does not wait for them."""
 
     world: World
 
-    def handle_exit(self, sig, frame):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.world.closing = True
         super().handle_exit(sig, frame)
 
 
 def main() -> int:
-    """Serve until interrupted; 1 and one sentence when the port is taken."""
+    """Serve until interrupted, and return the exit status: 1, with a sentence on stderr, when the port is in use."""
     host = os.environ.get("SANDBOX_HOST") or "127.0.0.1"
     port = int(os.environ.get("SANDBOX_PORT") or 8090)
     directory = os.environ.get("SANDBOX_STATE_DIR", "var/sandbox")
@@ -36,7 +37,7 @@ def main() -> int:
     world = World(Path(directory) if directory else None)
     sys.stdout.write(f"Sandbox (plays Meta) on {world.config.public_url}/\n")
     sys.stdout.flush()
-    # The access log would write tokens out of query strings; GET /_sandbox/calls tells without them.
+    # The access log would write the tokens of query strings; GET /_sandbox/calls lists the calls without them.
     config = uvicorn.Config(
         build(world), host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
     )

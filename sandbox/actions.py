@@ -1,4 +1,4 @@
-"""What can happen to people, Pages and the app: each act of the faults panel, called alike by form and by JSON."""
+"""Actions of the faults page: what can happen to people, Pages and the app. The control API has them too."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from sandbox.world import World
 
 @dataclass(frozen=True)
 class Action:
-    """`target` is person, page, both, customer or app; `extra` the other parameters it takes."""
+    """An action: `target` is person, page, both, customer or app; `extra` names its other parameters.
+
+    `run` returns a sentence that says what happened.
+    """
 
     run: Callable[..., str]
     target: str
@@ -21,7 +24,10 @@ class Action:
 
 
 def run(world: World, name: str, params: dict[str, Any]) -> str:
-    """Do an act by name and return a sentence of what happened; ValueError with a sentence when it cannot be done."""
+    """Do the action of this name and return a sentence that says what happened.
+
+    Raise ValueError with a sentence when it cannot be done.
+    """
     action = ACTIONS.get(name)
     if action is None:
         raise ValueError(f"There is no action called {name}. Known: {', '.join(ACTIONS)}.")
@@ -47,27 +53,27 @@ def _find(world: World, table: str, key: Any, word: str) -> Doc:
     return doc
 
 
-def _yes(value: Any) -> bool:
+def _is_true(value: Any) -> bool:
     return str(value).lower() in {"1", "true", "yes", "on"}
 
 
 def expire_user_token(world: World, person: Doc) -> str:
-    count = tokens.kill(world, "expired", person=person["id"], kind="USER")
+    count = tokens.invalidate(world, "expired", person=person["id"], kind="USER")
     return f"{count} user tokens of {person['name']} are expired (190/463). Page tokens made from them live on."
 
 
 def expire_page_token(world: World, page: Doc) -> str:
-    count = tokens.kill(world, "expired", page=page["id"], kind="PAGE")
+    count = tokens.invalidate(world, "expired", page=page["id"], kind="PAGE")
     return f"{count} tokens of {page['name']} are expired (190/463)."
 
 
 def expire_all_tokens(world: World, person: Doc) -> str:
-    count = tokens.kill(world, "expired", person=person["id"])
-    return f"All {count} tokens of {person['name']}, also of the Pages, are expired (190/463)."
+    count = tokens.invalidate(world, "expired", person=person["id"])
+    return f"All {count} tokens of {person['name']}, including those of Pages, are expired (190/463)."
 
 
 def log_out(world: World, person: Doc) -> str:
-    count = tokens.kill(world, "logged_out", person=person["id"])
+    count = tokens.invalidate(world, "logged_out", person=person["id"])
     return f"{person['name']} logged out everywhere: {count} tokens are invalid (190/467)."
 
 
@@ -94,16 +100,17 @@ def untick_page(world: World, person: Doc, page: Doc) -> str:
 def tick_page(world: World, person: Doc, page: Doc) -> str:
     grants.change_pages(world, person, page, True)
     return (
-        f"{page['name']} is ticked in {person['name']}'s grant. The old token stays dead; a new one comes with a login."
+        f"{page['name']} is ticked in {person['name']}'s grant. Its old token stays invalid; the next login gives a new"
+        " one."
     )
 
 
 def remove_app(world: World, person: Doc, callback: Any = True) -> str:
     grants.remove_app(world, person)
-    if _yes(callback):
+    if _is_true(callback):
         callbacks.call_back(world, "deauthorize", person)
     return f"{person['name']} removed the app: tokens answer 190/458." + (
-        " The deauthorize callback was sent." if _yes(callback) else " No callback was sent."
+        " The deauthorize callback was sent." if _is_true(callback) else " No callback was sent."
     )
 
 
@@ -119,13 +126,13 @@ def change_password(world: World, person: Doc, password: str = "") -> str:
     for key, session in list(world.store.sessions.items()):
         if session["person"] == person["id"]:
             world.store.drop("sessions", key)
-    count = tokens.kill(world, "password_changed", person=person["id"])
+    count = tokens.invalidate(world, "password_changed", person=person["id"])
     return f"{person['name']} changed the password: {count} tokens answer 190/460."
 
 
 def _switch(name: str, on: str, off: str) -> Callable[..., str]:
     def change(world: World, person: Doc, value: Any = True) -> str:
-        person[name] = _yes(value)
+        person[name] = _is_true(value)
         world.store.put("people", person["id"], person)
         return f"{person['name']} {on if person[name] else off}."
 
@@ -143,8 +150,8 @@ def lose_role(world: World, person: Doc, page: Doc) -> str:
 def restore_role(world: World, person: Doc, page: Doc, tasks: Any = None) -> str:
     if isinstance(tasks, str):
         tasks = [task.strip().upper() for task in tasks.split(",") if task.strip()]
-    kept = page.get("lost_roles", {}).pop(person["id"], None)
-    page["roles"][person["id"]] = tasks or kept or page["roles"].get(person["id"]) or list(ALL_TASKS)
+    lost = page.get("lost_roles", {}).pop(person["id"], None)
+    page["roles"][person["id"]] = tasks or lost or page["roles"].get(person["id"]) or list(ALL_TASKS)
     world.store.put("pages", page["id"], page)
     return f"{person['name']} has the tasks {', '.join(page['roles'][person['id']])} on {page['name']}."
 
@@ -153,7 +160,7 @@ ALL_TASKS = ["ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", 
 
 
 def restrict_page(world: World, page: Doc, value: Any = True) -> str:
-    page["restricted"] = _yes(value)
+    page["restricted"] = _is_true(value)
     world.store.put("pages", page["id"], page)
     return (
         f"{page['name']} is {'restricted from sending (10/1893063)' if page['restricted'] else 'free to send again'}."
@@ -161,13 +168,13 @@ def restrict_page(world: World, page: Doc, value: Any = True) -> str:
 
 
 def unpublish(world: World, page: Doc, value: Any = True) -> str:
-    page["published"] = not _yes(value)
+    page["published"] = not _is_true(value)
     world.store.put("pages", page["id"], page)
     return f"{page['name']} is {'published' if page['published'] else 'not published: customers cannot write to it'}."
 
 
 def default_app(world: World, page: Doc, value: Any = True) -> str:
-    page["default_app"] = _yes(value)
+    page["default_app"] = _is_true(value)
     world.store.put("pages", page["id"], page)
     return f"{page['name']} has {'this app' if page['default_app'] else 'no app'} as its default app."
 
@@ -190,10 +197,10 @@ def drop_fields(world: World, page: Doc, fields: Any = "message_echoes") -> str:
     subscription = world.store.subscriptions.get(page["id"])
     if subscription is None:
         raise ValueError(f"The app is not subscribed to {page['name']}.")
-    gone = {name.strip() for name in fields.split(",")} if isinstance(fields, str) else set(fields)
-    subscription["fields"] = [name for name in subscription["fields"] if name not in gone]
+    dropped = {name.strip() for name in fields.split(",")} if isinstance(fields, str) else set(fields)
+    subscription["fields"] = [name for name in subscription["fields"] if name not in dropped]
     world.store.put("subscriptions", page["id"], subscription)
-    return f"{page['name']} is no longer subscribed to {', '.join(sorted(gone))}."
+    return f"{page['name']} is no longer subscribed to {', '.join(sorted(dropped))}."
 
 
 def app_mode(world: World, value: Any = "development") -> str:

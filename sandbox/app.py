@@ -1,6 +1,7 @@
-"""Putting the sandbox together: routes, the webhook sender, and writing the state before each answer."""
+"""The ASGI application: routes, the webhook sender, and saving the state before each answer."""
 
 import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox import cdn, control, dialog, messenger_window, panel, seed_history, seed_people
 from sandbox.graph.router import graph
@@ -20,7 +22,7 @@ HERE = Path(__file__).parent
 
 
 def seed_world(world: World) -> None:
-    """Fill an empty world; one that has people is left as it is."""
+    """Fill the world at the first start; do nothing when it has people already."""
     if not world.store.people:
         seed_people.seed(world)
         seed_history.seed(world)
@@ -28,28 +30,28 @@ def seed_world(world: World) -> None:
 
 
 class CommitBeforeAnswer:
-    """Writes the state before an answer starts, so that what a client was told survives a crash."""
+    """Save the state before an answer starts, so that everything a client was answered survives a crash."""
 
-    def __init__(self, app, world: World):
+    def __init__(self, app: ASGIApp, world: World) -> None:
         self.app = app
         self.world = world
 
-    async def __call__(self, scope, receive, send):
-        async def committed(message):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_after_commit(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self.world.store.commit()
             await send(message)
 
-        await self.app(scope, receive, committed if scope["type"] == "http" else send)
+        await self.app(scope, receive, send_after_commit if scope["type"] == "http" else send)
 
 
 class OwnOriginOnly:
-    """Refuses changes that another web site's page sends from the visitor's browser."""
+    """Refuse changes that the page of another web site sends from the visitor's browser."""
 
-    def __init__(self, app):
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
             headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
             origin = headers.get(b"origin")
@@ -67,11 +69,11 @@ async def healthz(request: Request) -> JSONResponse:
 
 
 def build(world: World) -> Starlette:
-    """Return the application around a world."""
+    """Return the application for a world."""
     sender = Sender(world)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette):
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         seed_world(world)
         await sender.start()
         yield

@@ -14,7 +14,7 @@ log = logging.getLogger("sandbox.callbacks")
 
 
 def signed_request_for(world: World, person: Doc, **changes: Any) -> str:
-    """Return a signed_request with the person's app-scoped id; `changes` are laid over the payload."""
+    """Return a signed_request with the person's app-scoped id; `changes` replace keys of the payload."""
     now = int(world.now())
     payload = {
         "algorithm": "HMAC-SHA256",
@@ -27,7 +27,7 @@ def signed_request_for(world: World, person: Doc, **changes: Any) -> str:
 
 
 def call_back(world: World, kind: str, person: Doc) -> Doc:
-    """POST a signed_request to the `deauthorize` or `deletion` address in the background; return its record."""
+    """POST a signed_request in the background and return its record; `kind` is deauthorize or deletion."""
     key = ids.new_number("3")
     record = world.store.put(
         "callbacks",
@@ -41,7 +41,7 @@ def call_back(world: World, kind: str, person: Doc) -> Doc:
     return record
 
 
-_running: set[asyncio.Task] = set()
+_running: set[asyncio.Task[None]] = set()
 
 
 async def _send(world: World, record: Doc, url: str, signed: str) -> None:

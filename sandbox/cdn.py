@@ -1,13 +1,14 @@
-"""The CDN: files and pictures behind links that are signed and end; and how they may be served wrongly."""
+"""The CDN: files and pictures behind signed links that expire, and the faults of downloads."""
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from sandbox import faults, files, pictures
+from sandbox.store import Doc
 from sandbox.world import World
 
 
@@ -15,7 +16,7 @@ async def serve_file(request: Request) -> Response:
     """GET /cdn/{file_id}/{name}?oh=…&oe=…: 403 "URL signature expired" after `oe`."""
     world: World = request.app.state.world
     file = world.store.files.get(request.path_params["file_id"])
-    fault = faults.take_cdn(world)
+    fault = faults.cdn_fault(world)
     refusal = _refusal(
         world,
         request.query_params.get("oe", ""),
@@ -26,7 +27,7 @@ async def serve_file(request: Request) -> Response:
     )
     if refusal:
         return refusal
-    data = world.store.read_blob(file["id"]) if file else None
+    data = world.store.read_file(file["id"]) if file else None
     if file is None or data is None:
         return Response("Not found", 404, media_type="text/plain")
     return await _serve(data, file["content_type"], file["name"], fault)
@@ -36,7 +37,7 @@ async def serve_picture(request: Request) -> Response:
     """GET /cdn/picture/{kind}/{key}?ext=…&hash=…: profile pictures, Page pictures, stickers."""
     world: World = request.app.state.world
     kind, key = request.path_params["kind"], request.path_params["key"]
-    fault = faults.take_cdn(world)
+    fault = faults.cdn_fault(world)
     refusal = _refusal(
         world,
         request.query_params.get("ext", ""),
@@ -52,11 +53,11 @@ async def serve_picture(request: Request) -> Response:
 
 
 async def own_file(request: Request) -> Response:
-    """GET /media/{file_id}: the same file for the sandbox's own pages, without signature."""
+    """GET /media/{file_id}: the same file for the sandbox's own pages, without a signature."""
     world: World = request.app.state.world
     file = world.store.files.get(request.path_params["file_id"])
-    data = world.store.read_blob(file["id"]) if file else None
-    if data is None:
+    data = world.store.read_file(file["id"]) if file else None
+    if file is None or data is None:
         return Response("Not found", 404, media_type="text/plain")
     inline = files.kind_of(file["content_type"]) != "file"
     return Response(
@@ -77,12 +78,18 @@ async def own_picture(request: Request) -> Response:
 
 
 def picture(world: World, kind: str, key: str) -> tuple[bytes, str]:
-    """Return (bytes, content type) of a picture of the world."""
+    """Return (bytes, content type) of a picture: `kind` is person, page, customer or sticker."""
     page = world.store.pages.get(key) if kind == "page" else None
     return pictures.draw(kind, key, page["glyph"] if page else "")
 
 
-def _refusal(world, ends: str, base: int, given: str, sign, fault) -> Response | None:
+def _refusal(
+    world: World, ends: str, base: int, given: str, sign: Callable[[str], str], fault: Doc | None
+) -> Response | None:
+    """Return the error answer for a link, or None when it is valid.
+
+    `ends` is its end in Unix seconds, written to `base`; `sign(ends)` is the right signature, `given` the one in it.
+    """
     if fault and fault["kind"] == "cdn_error":
         return Response("Internal error", 500, media_type="text/plain")
     if fault and fault["kind"] == "cdn_redirect":
@@ -98,12 +105,12 @@ def _refusal(world, ends: str, base: int, given: str, sign, fault) -> Response |
     return None
 
 
-async def _serve(data: bytes, content_type: str, name: str, fault) -> Response:
-    kind = fault["kind"] if fault else None
+async def _serve(data: bytes, content_type: str, name: str, fault: Doc | None) -> Response:
+    kind, params = (fault["kind"], fault["params"]) if fault else (None, {})
     if kind == "cdn_wrong_type":
-        content_type = fault["params"].get("content_type", "application/octet-stream")
+        content_type = params.get("content_type", "application/octet-stream")
     if kind == "cdn_slow":
-        await asyncio.sleep(fault["params"].get("ms", 3000) / 1000)
+        await asyncio.sleep(params.get("ms", 3000) / 1000)
     headers = {"Content-Disposition": _disposition("attachment", name), "Cache-Control": "max-age=1209600"}
     if kind == "cdn_no_length":
         return StreamingResponse(_chunks(data), media_type=content_type, headers=headers)

@@ -1,6 +1,6 @@
-"""What happens in a conversation: the customer's acts and the Page's messages, each with its webhooks.
+"""Events of a conversation: what the customer does and the Page's messages, each with its webhooks.
 
-Times are milliseconds. Every function that a person or a test can call wrongly raises ValueError with a sentence.
+Times are milliseconds. A function that is called with invalid values raises ValueError with a sentence.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ REACTIONS = {
     "like": "👍",
     "dislike": "👎",
 }
-MOST_EDITS = 5
+MAX_EDITS = 5
 
 
 def reaction(name_or_emoji: str) -> dict[str, str]:
@@ -36,19 +36,22 @@ def reaction(name_or_emoji: str) -> dict[str, str]:
 
 
 def owner(world: World, thread: Doc) -> str | None:
-    """Return the app that holds the thread; control ends 24 h after the customer's last act (conversation-routing)."""
+    """Return the app that holds the thread, or None. Control ends 24 h after the customer's last action.
+
+    Source: DOC/conversation-routing.
+    """
     if thread["owner"] is not None and thread["owner_until"] <= world.now():
         thread["owner"] = None
-        world.touch_thread(thread)
+        world.save_thread(thread)
     return thread["owner"]
 
 
 def change_owner(world: World, thread: Doc, app_id: str | None, *, metadata: str = "", emit: bool = True) -> None:
-    """Give the thread to an app (None: to nobody) and send the pass or take event."""
+    """Give the thread to an app (None: to nobody) and, with `emit`, send the pass or take event."""
     previous = owner(world, thread)
     thread["owner"] = app_id
     thread["owner_until"] = int(world.now()) + 24 * 3600
-    world.touch_thread(thread)
+    world.save_thread(thread)
     if not emit:
         return
     key = "take_thread_control" if app_id not in (None, world.config.app_id) else "pass_thread_control"
@@ -59,12 +62,12 @@ def change_owner(world: World, thread: Doc, app_id: str | None, *, metadata: str
 
 
 def request_control(world: World, thread: Doc, app_id: str, metadata: str = "") -> None:
-    """Tell the holder that an app wants the thread."""
+    """Send the app that holds the thread the event that another app requests it."""
     body = {"requested_owner_app_id": app_id, "metadata": metadata}
     webhooks.emit(world, thread, events.from_customer(thread, world.now_ms(), request_thread_control=body))
 
 
-def _thread_for(world: World, customer: Doc, page_id: str) -> Doc:
+def _writable_thread(world: World, customer: Doc, page_id: str) -> Doc:
     page = world.store.pages.get(page_id)
     if page is None:
         raise ValueError(f"There is no Page {page_id}.")
@@ -76,15 +79,15 @@ def _thread_for(world: World, customer: Doc, page_id: str) -> Doc:
     return thread
 
 
-def _acted(world: World, thread: Doc, at: int, *, opens_window: bool = True) -> None:
+def _record_act(world: World, thread: Doc, at: int, *, opens_window: bool = True) -> None:
     if opens_window:
         thread["last_action_at"] = max(thread["last_action_at"], at)
         if thread["owner"] is not None:
             thread["owner_until"] = max(thread["owner_until"], at / 1000 + 24 * 3600)
-    world.touch_thread(thread)
+    world.save_thread(thread)
 
 
-def _own_message(world: World, customer: Doc, mid: str) -> tuple[Doc, Doc]:
+def _message_and_thread(world: World, customer: Doc, mid: str) -> tuple[Doc, Doc]:
     message = world.store.messages.get(mid)
     thread = world.store.threads.get(message["thread"]) if message else None
     if message is None or thread is None or thread["customer"] != customer["id"]:
@@ -129,13 +132,14 @@ def customer_message(
     silent: bool = False,
     force: bool = False,
 ) -> Doc:
-    """The customer writes; `timestamp` in ms moves it in time, `extra` is laid over the webhook's message object.
+    """Store a message of the customer and send its webhook.
 
-    `silent` sends no webhook; `force` sends it although nobody subscribed.
+    `timestamp` (ms) is its time, by default now; `extra` replaces keys of the webhook's message object. `silent` sends
+    no webhook; `force` sends it even when no app is subscribed.
     """
     if not text and not attachments and not extra:
         raise ValueError("A message needs text, a file or a sticker.")
-    thread = _thread_for(world, customer, page_id)
+    thread = _writable_thread(world, customer, page_id)
     if reply_to is not None and world.store.messages.get(reply_to, {}).get("thread") != thread["key"]:
         raise ValueError(f"reply_to is not a message of this conversation: {reply_to}")
     if mid in world.store.messages:
@@ -155,43 +159,43 @@ def customer_message(
         )
     )
     thread["read_watermark"] = max(thread["read_watermark"], ts)
-    _acted(world, thread, ts)
+    _record_act(world, thread, ts)
     if not silent:
         webhooks.emit(world, thread, events.message_item(world, thread, message), mid=message["mid"], force=force)
     return message
 
 
 def edit(world: World, customer: Doc, mid: str, text: str) -> Doc:
-    """The customer edits an own message, at most five times."""
-    message, thread = _own_message(world, customer, mid)
+    """Edit a text message of the customer, at most MAX_EDITS times."""
+    message, thread = _message_and_thread(world, customer, mid)
     if message["from"] != "customer" or message["deleted"] or message["text"] is None:
-        raise ValueError("Only an own text that was not unsent can be edited.")
+        raise ValueError("A customer can edit only a text message of their own that is not unsent.")
     if not text:
         raise ValueError("The edited text is empty.")
-    if message["edits"] >= MOST_EDITS:
-        raise ValueError(f"A message can be edited {MOST_EDITS} times at most.")
+    if message["edits"] >= MAX_EDITS:
+        raise ValueError(f"A message can be edited {MAX_EDITS} times at most.")
     message["text"] = text
     message["edits"] += 1
-    world.touch_message(message)
+    world.save_message(message)
     body = {"mid": mid, "text": text, "num_edit": message["edits"]}
     webhooks.emit(world, thread, events.from_customer(thread, world.now_ms(), message_edit=body))
     return message
 
 
 def unsend(world: World, customer: Doc, mid: str) -> Doc:
-    """The customer takes an own message back; is_deleted is documented for Instagram, see the README."""
-    message, thread = _own_message(world, customer, mid)
+    """Unsend a message of the customer. Meta documents is_deleted for Instagram alone (see the README)."""
+    message, thread = _message_and_thread(world, customer, mid)
     if message["from"] != "customer":
-        raise ValueError("Only an own message can be unsent.")
+        raise ValueError("A customer can unsend only a message of their own.")
     message["deleted"] = True
-    world.touch_message(message)
+    world.save_message(message)
     webhooks.emit(world, thread, events.from_customer(thread, world.now_ms(), message={"mid": mid, "is_deleted": True}))
     return message
 
 
 def react(world: World, customer: Doc, mid: str, name_or_emoji: str | None) -> Doc:
-    """The customer reacts to any message of the conversation; None takes the reaction away. It opens the window."""
-    message, thread = _own_message(world, customer, mid)
+    """Set the customer's reaction to any message of the conversation; None removes it. A reaction opens the window."""
+    message, thread = _message_and_thread(world, customer, mid)
     former = message["reactions"].get("customer")
     now = world.now_ms()
     if name_or_emoji:
@@ -201,9 +205,9 @@ def react(world: World, customer: Doc, mid: str, name_or_emoji: str | None) -> D
         del message["reactions"]["customer"]
         given, action = former, "unreact"
     else:
-        raise ValueError("There is no reaction to take away.")
-    world.touch_message(message)
-    _acted(world, thread, now, opens_window=action == "react")
+        raise ValueError("There is no reaction to remove.")
+    world.save_message(message)
+    _record_act(world, thread, now, opens_window=action == "react")
     body = {"mid": mid, "action": action}
     if action == "react":
         body |= given
@@ -214,29 +218,32 @@ def react(world: World, customer: Doc, mid: str, name_or_emoji: str | None) -> D
 def postback(
     world: World, customer: Doc, page_id: str, title: str, payload: str, referral: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The customer taps Get Started, a menu entry or a button."""
-    thread = _thread_for(world, customer, page_id)
+    """Send the postback of Get Started, a menu item or a button that the customer taps."""
+    thread = _writable_thread(world, customer, page_id)
     now = world.now_ms()
     body: dict[str, Any] = {"mid": ids.new_mid(), "title": title, "payload": payload}
     if referral:
         body["referral"] = referral
     world.add_message(_new_message(thread, "customer", now, body["mid"], text=title, postback=payload))
-    _acted(world, thread, now)
+    _record_act(world, thread, now)
     webhooks.emit(world, thread, events.from_customer(thread, now, postback=body), mid=body["mid"])
     return body
 
 
 def referral(world: World, customer: Doc, page_id: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The customer comes back through an m.me link or an ad (source SHORTLINK or ADS)."""
-    thread = _thread_for(world, customer, page_id)
+    """Send the referral of a customer who comes back through an m.me link or an ad (source SHORTLINK or ADS)."""
+    thread = _writable_thread(world, customer, page_id)
     body = {"source": "SHORTLINK", "type": "OPEN_THREAD", **body}
-    _acted(world, thread, world.now_ms())
+    _record_act(world, thread, world.now_ms())
     webhooks.emit(world, thread, events.from_customer(thread, world.now_ms(), referral=body))
     return body
 
 
 def read(world: World, thread: Doc, at: int | None = None, *, force: bool = False) -> bool:
-    """The customer sees the conversation: a read event when the Page wrote something unseen (or with `force`)."""
+    """Send a read event when the customer has unread messages, or with `force`; return whether one was sent.
+
+    `at` is the watermark in ms, by default now.
+    """
     at = world.now_ms() if at is None else at
     unread = [
         message
@@ -246,7 +253,7 @@ def read(world: World, thread: Doc, at: int | None = None, *, force: bool = Fals
     if not unread and not force:
         return False
     thread["read_watermark"] = max(thread["read_watermark"], at)
-    world.touch_thread(thread)
+    world.save_thread(thread)
     webhooks.emit(world, thread, events.from_customer(thread, world.now_ms(), read={"watermark": at}))
     return True
 
@@ -267,7 +274,10 @@ def page_message(
     mid: str | None = None,
     silent: bool = False,
 ) -> Doc:
-    """The Page writes: stored, echoed, delivered, and read at once where the customer reads automatically."""
+    """Store a message of the Page and send its echo, its delivery receipt and, with `auto_read`, its read receipt.
+
+    `silent` sends no webhook.
+    """
     ts = world.now_ms() if timestamp is None else int(timestamp)
     message = world.add_message(
         _new_message(
@@ -276,27 +286,27 @@ def page_message(
     )
     thread["typing"] = False
     thread["page_seen_at"] = max(thread["page_seen_at"], ts)
-    world.touch_thread(thread)
+    world.save_thread(thread)
     if silent:
         return message
     config = world.config
     webhooks.emit(world, thread, events.message_item(world, thread, message), mid=message["mid"])
     if config.auto_deliver:
         message["delivered_at"] = thread["delivered_watermark"] = world.now_ms()
-        world.touch_message(message)
+        world.save_message(message)
         body = {"mids": [message["mid"]], "watermark": world.now_ms()}
         item = events.from_customer(thread, world.now_ms(), delivery=body)
         webhooks.emit(world, thread, item, delay_ms=int(config.delivery_delay_ms))
     if config.auto_read:
         thread["read_watermark"] = world.now_ms()
-        world.touch_thread(thread)
+        world.save_thread(thread)
         item = events.from_customer(thread, world.now_ms(), read={"watermark": world.now_ms()})
         webhooks.emit(world, thread, item, delay_ms=int(config.read_delay_ms))
     return message
 
 
 def inbox_message(world: World, thread: Doc, content: dict[str, Any], *, author: str | None = None) -> Doc:
-    """A person answers in the Page's own inbox (Business Suite); it takes the thread where a default app is set."""
+    """Store a reply from the Page's own inbox (Business Suite); it takes the thread when the Page has a default app."""
     if world.store.pages[thread["page"]]["default_app"]:
         change_owner(world, thread, INBOX_APP_ID)
     return page_message(world, thread, content, app_id=INBOX_APP_ID, author=author)

@@ -1,4 +1,4 @@
-"""Settings of the sandbox: defaults from the environment, changes at run time on top."""
+"""Settings of the sandbox: defaults from the environment, and changes made at run time."""
 
 import os
 from typing import Any
@@ -71,19 +71,19 @@ def defaults(env: dict[str, str] | None = None) -> dict[str, Any]:
                 "business_management",
             ]
         },
-        # Clock and lives.
+        # The clock, and how long codes, tokens and links are valid.
         "clock_offset_s": 0,
         "code_life_s": 600,
         "short_token_s": 5400,
         "long_token_s": 5184000,
         "data_access_s": 7776000,
         "cdn_life_s": 259200,
-        # How the customer's phone behaves.
+        # What the customer's Messenger does with a message of the Page.
         "auto_deliver": True,
         "auto_read": False,
         "delivery_delay_ms": 120,
         "read_delay_ms": 600,
-        # Webhook sender (Meta: 5 s, a few retries at once, alert at 15 min, off at 1 h).
+        # Webhook sender (Meta: 5 s, a few immediate retries, alert after 15 min, disabled after 1 h).
         "webhook_timeout_s": 5.0,
         "webhook_batch": 1,
         "webhook_immediate_retries": 3,
@@ -99,7 +99,7 @@ def defaults(env: dict[str, str] | None = None) -> dict[str, Any]:
 
 
 class Config:
-    """Defaults from the environment overlaid with what was changed at run time (`overrides`, kept in the store)."""
+    """The settings: defaults from the environment, replaced by the changes made at run time (`overrides`, stored)."""
 
     def __init__(self, overrides: dict[str, Any], env: dict[str, str] | None = None):
         self._defaults = defaults(env)
@@ -114,7 +114,10 @@ class Config:
         return getattr(self, name)
 
     def check(self, changes: dict[str, Any]) -> dict[str, Any]:
-        """Return `changes` with each value brought to the type of its default; ValueError with a sentence otherwise."""
+        """Return `changes` with each value converted to the type of its default.
+
+        Raise ValueError with a sentence for an unknown setting or an invalid value.
+        """
         checked = {}
         for name, value in changes.items():
             if name not in self._defaults:

@@ -1,4 +1,4 @@
-"""The Facebook login dialog: log in, continue as, choose the Pages, permissions one by one, Done or Cancel.
+"""The Facebook login dialog: log in, continue as, choose the Pages, choose the permissions, Done or Cancel.
 
 Source: LOGIN/guides/advanced/manual-flow, LOGIN/facebook-login-for-business.
 """
@@ -6,8 +6,10 @@ Source: LOGIN/guides/advanced/manual-flow, LOGIN/facebook-login-for-business.
 import hmac
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -31,12 +33,12 @@ SCOPE_TEXT = {
     "pages_user_timezone": "See the time zone of people who write to your Page",
     "pages_user_gender": "See the gender of people who write to your Page",
 }
-REAUTHENTICATED_S = 60
+PASSWORD_VALID_S = 60  # with auth_type=reauthenticate, how long a typed password counts
 
 
 @dataclass
-class Ask:
-    """What an app asks of the person: a checked dialog request."""
+class LoginRequest:
+    """A checked request for the dialog; `query` is its query string."""
 
     redirect_uri: str
     state: str
@@ -47,11 +49,11 @@ class Ask:
 
 
 class DialogError(Exception):
-    """A request no person can answer: shown as a page, never redirected."""
+    """The request for the dialog is invalid: an error page says so, and the browser is not redirected to the app."""
 
 
-def read_ask(request: Request, world: World) -> Ask:
-    """Return the checked request; DialogError with Facebook's sentence otherwise."""
+def parse_request(request: Request, world: World) -> LoginRequest:
+    """Return the checked request. Raise DialogError with Facebook's sentence when it is invalid."""
     query = request.query_params
     config = world.config
     if query.get("client_id") != config.app_id:
@@ -82,41 +84,51 @@ def read_ask(request: Request, world: World) -> Ask:
         )
     scopes = list(dict.fromkeys(["public_profile", *scopes]))
     auth_types = {part for part in re.split(r"[\s,]+", query.get("auth_type", "")) if part}
-    return Ask(redirect_uri, query["state"], scopes, auth_types, bool(config_id), request.url.query)
+    return LoginRequest(redirect_uri, query["state"], scopes, auth_types, bool(config_id), request.url.query)
 
 
 async def dialog(request: Request) -> Response:
-    """GET shows the step that is due; POST (step=pages, permissions, done, reconnect, cancel) goes on."""
+    """GET: show the first step. POST: show the next one (step=continue, pages, permissions) or end the dialog.
+
+    The steps that end it are done, reconnect and cancel.
+    """
     world: World = request.app.state.world
     try:
-        ask = read_ask(request, world)
+        login_request = parse_request(request, world)
     except DialogError as error:
         return views.render(request, "dialog_error.html", 400, message=str(error))
-    form = await request.form() if request.method == "POST" else {}
+    form = await request.form() if request.method == "POST" else FormData()
     step = form.get("step", "")
     if step == "cancel":
-        return _back(
-            ask,
+        return _redirect_back(
+            login_request,
             error="access_denied",
             error_code="200",
             error_description="Permissions error",
             error_reason="user_denied",
         )
     person = views.logged_in(request)
-    if person is None or ("reauthenticate" in ask.auth_types and views.session_age_s(request) > REAUTHENTICATED_S):
-        return _login_page(request, str(request.url.path) + "?" + ask.query, person)
+    must_log_in = "reauthenticate" in login_request.auth_types and views.session_age_s(request) > PASSWORD_VALID_S
+    if person is None or must_log_in:
+        return _login_page(request, f"{request.url.path}?{login_request.query}", person)
     if person["checkpoint"] or person["unconfirmed"]:
-        return views.render(request, "dialog_error.html", 403, message=_stuck(person))
+        return views.render(request, "dialog_error.html", 403, message=_cannot_log_in(person))
     former = world.store.grants.get(person["id"])
-    asked = [
+    requested = [
         scope
-        for scope in ask.scopes
-        if "rerequest" in ask.auth_types or former is None or former["scopes"].get(scope) != "declined"
+        for scope in login_request.scopes
+        if "rerequest" in login_request.auth_types or former is None or former["scopes"].get(scope) != "declined"
     ]
-    context = {"ask": ask, "person": person, "former": former, "asked": asked, "scope_text": SCOPE_TEXT}
+    context: dict[str, Any] = {
+        "login_request": login_request,
+        "person": person,
+        "former": former,
+        "requested": requested,
+        "scope_text": SCOPE_TEXT,
+    }
     if step == "reconnect" and former is not None:
-        granted = {scope: "granted" for scope in asked if scope not in former["scopes"]}
-        return _finish(world, ask, person, former["pages"], granted)
+        added = {scope: "granted" for scope in requested if scope not in former["scopes"]}
+        return _finish(world, login_request, person, former["pages"], added)
     pages = grants.person_pages(world, person["id"])
     if step in {"", "continue"} or step not in {"pages", "permissions", "done"}:
         if step == "continue" or form.get("go") == "pages":
@@ -124,29 +136,32 @@ async def dialog(request: Request) -> Response:
             return views.render(request, "dialog_pages.html", pages=pages, ticked=ticked, **context)
         return views.render(request, "dialog_continue.html", pages=pages, **context)
     own = {page["id"] for page in pages}
-    chosen = [key for key in form.getlist("pages") if key in own]
+    chosen = [str(key) for key in form.getlist("pages") if key in own]
     if step == "pages":
         return views.render(request, "dialog_pages.html", pages=pages, ticked=set(chosen), **context)
     if step == "permissions":
         return views.render(request, "dialog_permissions.html", pages=pages, chosen=chosen, **context)
-    wanted = set(asked) if ask.all_or_none else set(form.getlist("scopes")) | {"public_profile"}
-    outcome = {scope: "granted" if scope in wanted else "declined" for scope in asked}
-    return _finish(world, ask, person, chosen, outcome)
+    granted = set(requested) if login_request.all_or_none else {*form.getlist("scopes"), "public_profile"}
+    scopes = {scope: "granted" if scope in granted else "declined" for scope in requested}
+    return _finish(world, login_request, person, chosen, scopes)
 
 
-def _finish(world: World, ask: Ask, person: Doc, pages: list[str] | str, scopes: dict[str, str]) -> Response:
+def _finish(
+    world: World, login_request: LoginRequest, person: Doc, pages: list[str] | str, scopes: dict[str, str]
+) -> Response:
     grants.grant(world, person, pages, scopes)
     world.announce()
-    return _back(ask, code=grants.new_code(world, person, ask.redirect_uri))
+    return _redirect_back(login_request, code=grants.new_code(world, person, login_request.redirect_uri))
 
 
-def _back(ask: Ask, **answer: str) -> Response:
-    joint = "&" if urlsplit(ask.redirect_uri).query else "?"
-    # Facebook appends #_=_ to the way back.
-    return RedirectResponse(f"{ask.redirect_uri}{joint}{urlencode({**answer, 'state': ask.state})}#_=_", 302)
+def _redirect_back(login_request: LoginRequest, **answer: str) -> Response:
+    separator = "&" if urlsplit(login_request.redirect_uri).query else "?"
+    query = urlencode({**answer, "state": login_request.state})
+    # Facebook appends #_=_ to the redirect URI.
+    return RedirectResponse(f"{login_request.redirect_uri}{separator}{query}#_=_", 302)
 
 
-def _stuck(person: Doc) -> str:
+def _cannot_log_in(person: Doc) -> str:
     if person["checkpoint"]:
         return (
             f"{person['name']}, we noticed unusual activity: confirm that it is you on facebook.com first. (In the"
@@ -155,40 +170,41 @@ def _stuck(person: Doc) -> str:
     return f"{person['name']}, confirm your account first. (In the sandbox: switch it off on the faults page.)"
 
 
-def _login_page(request: Request, goal: str, person: Doc | None, problem: str = "", email: str = "") -> Response:
+def _login_page(request: Request, target: str, person: Doc | None, problem: str = "", email: str = "") -> Response:
     return views.render(
         request,
         "login.html",
         200 if not problem else 401,
-        goal=goal,
+        target=target,
         problem=problem,
         email=email or (person["email"] if person else ""),
     )
 
 
 async def login(request: Request) -> Response:
-    """POST /login: e-mail address (or id) and password, then back to `next` on this host."""
+    """POST /login: log in with email address (or id) and password, and redirect to the path `next`."""
     world: World = request.app.state.world
     form = await request.form()
-    goal = str(form.get("next") or "/")
-    # Only paths of this host: no scheme, no //host, no backslash.
-    if not goal.startswith("/") or goal.startswith("//") or "\\" in goal:
-        goal = "/"
+    target = _local_path(form)
     name, password = str(form.get("email", "")).strip().lower(), str(form.get("pass", ""))
     person = next(
         (person for person in world.store.people.values() if name in {person["email"].lower(), person["id"]}), None
     )
     if person is None or not hmac.compare_digest(person["password"].encode(), password.encode()):
-        return _login_page(request, goal, None, "The password that you've entered is incorrect.", name)
-    response = RedirectResponse(goal, 303)
+        return _login_page(request, target, None, "The password that you've entered is incorrect.", name)
+    response = RedirectResponse(target, 303)
     views.start_session(request, response, person)
     return response
 
 
 async def logout(request: Request) -> Response:
-    """POST /logout: out of "Facebook", and back to `next`."""
-    form = await request.form()
-    goal = str(form.get("next") or "/")
-    response = RedirectResponse(goal if goal.startswith("/") and not goal.startswith("//") else "/", 303)
+    """POST /logout: log out of "Facebook", and redirect to the path `next`."""
+    response = RedirectResponse(_local_path(await request.form()), 303)
     views.end_session(request, response)
     return response
+
+
+def _local_path(form: FormData) -> str:
+    """Return the field `next` when it is a path of this host (no scheme, no //host, no backslash), else "/"."""
+    path = str(form.get("next") or "/")
+    return "/" if not path.startswith("/") or path.startswith("//") or "\\" in path else path

@@ -6,7 +6,7 @@ from sandbox import ids
 
 
 class GraphError(Exception):
-    """An error answer: `code`, `subcode` (or None), `message`, `type` and the HTTP `status`."""
+    """An error answer of the Graph API: `code`, `subcode` (or None), `message`, `kind` (its type), HTTP `status`."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ def no_token() -> GraphError:
     )
 
 
-def bad_token() -> GraphError:
+def unknown_token() -> GraphError:
     return GraphError(190, "Invalid OAuth access token - Cannot parse access token", status=401)
 
 
@@ -76,8 +76,8 @@ def not_granted(name: str) -> GraphError:
     )
 
 
-# Why a token died: name -> (subcode, message). Meta's table of 190 sub-codes.
-DEAD_TOKENS: dict[str, tuple[int | None, str]] = {
+# Why a token is invalid: name -> (subcode, message). Meta's table of the subcodes of 190.
+INVALID_TOKENS: dict[str, tuple[int | None, str]] = {
     "app_removed": (
         458,
         "Error validating access token: The user has not authorized application {app_id}.",
@@ -110,7 +110,7 @@ DEAD_TOKENS: dict[str, tuple[int | None, str]] = {
 }
 
 
-def dead_token(reason: str, **details: str) -> GraphError:
-    """Return the 190 answer for a token that died of `reason` (a key of DEAD_TOKENS)."""
-    subcode, message = DEAD_TOKENS[reason]
+def invalid_token(reason: str, **details: str) -> GraphError:
+    """Return the 190 answer for a token that is invalid for `reason` (a key of INVALID_TOKENS)."""
+    subcode, message = INVALID_TOKENS[reason]
     return GraphError(190, message.format_map(details), subcode, status=401 if subcode else 400)

@@ -29,7 +29,7 @@ FIELD_OF_KEY = {
     "messaging_customer_information": "messaging_customer_information",
     "order": "send_cart",
 }
-# What reaches an app that does not hold the thread (DOC/webhooks/webhook-events/standby).
+# The events that an app receives on standby while it does not hold the thread (DOC/webhooks/webhook-events/standby).
 STANDBY_KEYS = {"message", "read", "delivery", "postback", "reaction", "message_edit", "referral"}
 
 

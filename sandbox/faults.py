@@ -1,7 +1,8 @@
-"""Faults that last for the next N calls or until switched off: of the Graph API, the webhooks and the CDN."""
+"""Faults of the Graph API, the webhooks and the CDN, for the next calls or until switched off."""
 
 import asyncio
 import json
+from collections.abc import Collection
 from typing import Any
 
 from sandbox import ids
@@ -11,15 +12,15 @@ from sandbox.world import World
 
 GRAPH_KINDS = {
     "http_500": "The call answers HTTP 500 with an HTML page; nothing is done.",
-    "timeout_before": "The call is not accepted and no answer comes (hold_s seconds, default 30).",
-    "timeout_after": "The call IS accepted (the message goes out) but no answer comes.",
+    "timeout_before": "The call is not accepted and not answered (for hold_s seconds, default 30).",
+    "timeout_after": "The call IS accepted (the message is sent) but not answered.",
     "rate_limit": "Refused with a rate-limit code (613, 4, 32, 80001 or 80006) and the minutes to wait in the header.",
     "error": "Refused with the code and subcode you choose.",
-    "slow": "Answered rightly, but late (ms).",
+    "slow": "Answered correctly, but late (ms).",
 }
 WEBHOOK_KINDS = {
     "webhook_duplicate": "Each event is delivered `copies` more times.",
-    "webhook_reorder": "Events are held until `size` of them wait (or 3 s pass), then delivered in reverse.",
+    "webhook_reorder": "Events are held until there are `size` of them (or 3 s pass), then delivered in reverse.",
     "webhook_delay": "Each event is delivered `ms` late.",
 }
 CDN_KINDS = {
@@ -52,9 +53,9 @@ RATE_CODES = {4, 17, 32, 341, 613, 80001, 80006}
 def add(
     world: World, kind: str, *, count: Any = 1, page: str | None = None, endpoint: str = "any", **params: Any
 ) -> Doc:
-    """Set a fault: `count` calls (None, "" or 0: until switched off), on one Page or all, on one endpoint or any.
+    """Set a fault for `count` calls (None, "" or 0: until switched off), on one Page or all, on one endpoint or any.
 
-    ValueError with a sentence for an unknown kind, endpoint or Page or a number that is none.
+    Raise ValueError with a sentence for an unknown kind, endpoint or Page, or an invalid number.
     """
     if kind not in KINDS:
         raise ValueError(f"There is no fault called {kind}. Known: {', '.join(KINDS)}.")
@@ -75,7 +76,7 @@ def add(
     if kind == "rate_limit" and clean.setdefault("code", 613) not in RATE_CODES:
         raise ValueError(f"{clean['code']} is no rate-limit code. Known: {', '.join(map(str, sorted(RATE_CODES)))}.")
     if kind == "error" and "code" not in clean:
-        raise ValueError("Say which code the error has.")
+        raise ValueError("Give the code of the error.")
     remaining = None if count in (None, "", 0, "0") else int(_number("count", count))
     key = ids.new_number("6")
     return world.store.put(
@@ -99,7 +100,8 @@ def clear(world: World, key: str | None = None) -> None:
         world.store.drop("faults", known)
 
 
-def _take(world: World, kinds: Any, page_id: str | None, endpoint: str | None = None) -> Doc | None:
+def _use_first(world: World, kinds: Collection[str], page_id: str | None, endpoint: str | None = None) -> Doc | None:
+    """Return the first fault of these kinds that is set for the Page and endpoint, and count it as used once."""
     for fault in list(world.store.faults.values()):
         if fault["kind"] not in kinds or (fault["page"] and fault["page"] != page_id):
             continue
@@ -123,9 +125,9 @@ def _use(world: World, fault: Doc) -> None:
 # Graph API -----------------------------------------------------------------------------------------------------
 
 
-def take_graph(world: World, endpoint: str, page_id: str | None) -> Doc | None:
-    """Return the fault that hits this call, used up by one, or None."""
-    return _take(world, GRAPH_KINDS, page_id, endpoint)
+def graph_fault(world: World, endpoint: str, page_id: str | None) -> Doc | None:
+    """Return the fault for this call, and count it as used once; None when there is none."""
+    return _use_first(world, GRAPH_KINDS, page_id, endpoint)
 
 
 def graph_error(fault: Doc, page_id: str | None) -> GraphError:
@@ -153,7 +155,7 @@ def graph_error(fault: Doc, page_id: str | None) -> GraphError:
         headers["X-App-Usage"] = json.dumps({"call_count": 100, "total_time": 25, "total_cputime": 25})
     return GraphError(
         code,
-        message or f"(#{code}) An error set in the sandbox's fault panel",
+        message or f"(#{code}) An error set on the sandbox's faults page",
         params.get("subcode"),
         status=int(params.get("status", 400)),
         transient=params.get("transient"),
@@ -162,7 +164,7 @@ def graph_error(fault: Doc, page_id: str | None) -> GraphError:
 
 
 async def hold(world: World, fault: Doc) -> None:
-    """Wait as long as the fault says, which is longer than any client waits."""
+    """Wait for the seconds the fault sets (`hold_s`), by default longer than any client waits."""
     await asyncio.sleep(float(fault["params"].get("hold_s", world.config.hold_s)))
 
 
@@ -170,24 +172,24 @@ async def hold(world: World, fault: Doc) -> None:
 
 
 def webhook_delay_ms(world: World, page_id: str) -> int:
-    """Return how late the next event is to be delivered, in ms."""
-    fault = _take(world, {"webhook_delay"}, page_id)
+    """Return the delay of the next event, in ms."""
+    fault = _use_first(world, {"webhook_delay"}, page_id)
     return int(fault["params"].get("ms", 2000)) if fault else 0
 
 
 def webhook_copies(world: World, page_id: str) -> int:
-    """Return how many copies the next event gets besides itself."""
-    fault = _take(world, {"webhook_duplicate"}, page_id)
+    """Return the number of additional copies of the next event."""
+    fault = _use_first(world, {"webhook_duplicate"}, page_id)
     return int(fault["params"].get("copies", 1)) if fault else 0
 
 
 def maybe_reorder(world: World, page_id: str) -> None:
-    """Hold back the newest queued event of the Page while a reorder fault collects; let all go in reverse when full."""
+    """With a reorder fault, hold the newest queued event of the Page; release all in reverse when there are `size`."""
     for fault in list(world.store.faults.values()):
         if fault["kind"] != "webhook_reorder" or (fault["page"] and fault["page"] != page_id):
             continue
-        waiting = world.store.deliveries
-        rows = [row for row in waiting.values() if row["page"] == page_id and row["attempts"] == 0]
+        deliveries = world.store.deliveries.values()
+        rows = [row for row in deliveries if row["page"] == page_id and row["attempts"] == 0]
         held = [row for row in rows if row.get("held")]
         newest = rows[-1]
         newest["held"] = True
@@ -195,7 +197,7 @@ def maybe_reorder(world: World, page_id: str) -> None:
         held.append(newest)
         if len(held) >= int(fault["params"].get("size", 2)):
             now = world.now()
-            for age, row in enumerate(held):  # all are due at once, the newest first: an event queued next comes after
+            for age, row in enumerate(held):  # all are due now, the newest first; an event queued later is due later
                 row["held"] = False
                 row["due_at"] = now - age * 0.001
             _use(world, fault)
@@ -207,6 +209,6 @@ def maybe_reorder(world: World, page_id: str) -> None:
 # CDN -----------------------------------------------------------------------------------------------------------
 
 
-def take_cdn(world: World) -> Doc | None:
-    """Return the fault that hits this download, used up by one, or None."""
-    return _take(world, CDN_KINDS, None)
+def cdn_fault(world: World) -> Doc | None:
+    """Return the fault for this download, and count it as used once; None when there is none."""
+    return _use_first(world, CDN_KINDS, None)

@@ -1,4 +1,4 @@
-"""Files people and Pages send, the signed links to them, and what the bytes really are."""
+"""Files that customers and Pages send, the signed links to them, and the types that their bytes show."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ MAGIC = [
 
 
 def sniff(data: bytes) -> str | None:
-    """Return the type the first bytes tell of, or None."""
+    """Return the content type that the first bytes show, or None."""
     for magic, content_type in MAGIC:
         if data.startswith(magic):
             return content_type
@@ -39,10 +39,10 @@ def kind_of(content_type: str) -> str:
 
 
 def add(world: World, name: str, data: bytes, content_type: str | None = None, *, key: str | None = None) -> Doc:
-    """Keep a file and return its document; the type is the given one, else what bytes or name tell."""
+    """Store a file and return its document; the type is the given one, else that of the bytes or of the name."""
     key = key or ids.new_number("4")
     content_type = content_type or sniff(data) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    world.store.write_blob(key, data)
+    world.store.write_file(key, data)
     return world.store.put(
         "files",
         key,
@@ -51,16 +51,13 @@ def add(world: World, name: str, data: bytes, content_type: str | None = None, *
 
 
 def cdn_url(world: World, file: Doc, life_s: float | None = None) -> str:
-    """Return a link as Meta's CDN signs it: `oe` is the hex Unix time of its end, `oh` the signature."""
-    ends = int(world.now() + (world.config.cdn_life_s if life_s is None else life_s))
-    expiry = f"{ends:08X}"
-    proof = signature(world, file["id"], expiry)
-    url = f"{world.config.public_url}/cdn/{file['id']}/{quote(file['name'])}?_nc_cat=1&oh={proof}&oe={expiry}"
+    """Return a link as Meta's CDN signs it: `oe` is the Unix time of its end in hex, `oh` the signature."""
+    ends = f"{int(world.now() + (world.config.cdn_life_s if life_s is None else life_s)):08X}"
+    proof = signature(world, file["id"], ends)
+    url = f"{world.config.public_url}/cdn/{file['id']}/{quote(file['name'])}?_nc_cat=1&oh={proof}&oe={ends}"
     return url + "&dl=1" if kind_of(file["content_type"]) == "file" else url
 
 
-def signature(world: World, file_id: str, expiry: str) -> str:
-    """Return the signature of a CDN link."""
-    return hmac.new(world.config.app_secret.encode(), f"cdn:{file_id}:{expiry}".encode(), hashlib.sha256).hexdigest()[
-        :40
-    ]
+def signature(world: World, file_id: str, ends: str) -> str:
+    """Return the signature of a CDN link that expires at `ends`."""
+    return hmac.new(world.config.app_secret.encode(), f"cdn:{file_id}:{ends}".encode(), hashlib.sha256).hexdigest()[:40]

@@ -1,4 +1,4 @@
-"""What a person allowed the app: permissions and Pages, given in the dialog and taken away again."""
+"""Grants: the permissions and Pages that a person gave the app in the dialog, and how they are withdrawn."""
 
 from typing import Any
 
@@ -13,8 +13,10 @@ def person_pages(world: World, person_id: str) -> list[Doc]:
 
 
 def grant(world: World, person: Doc, pages: list[str] | str, scopes: dict[str, str]) -> Doc:
-    """Record the outcome of a login: `pages` replaces the former choice, `scopes` (name -> granted or declined) is
-    laid over the former ones. Tokens of Pages that were un-ticked die for good (chatwoot#14729).
+    """Store the result of a login.
+
+    `pages` replaces the former choice; `scopes` (name -> granted or declined) is merged with the former ones.
+    Tokens of Pages that are no longer ticked become permanently invalid (chatwoot#14729).
     """
     now = int(world.now())
     former = world.store.grants.get(person["id"])
@@ -37,12 +39,12 @@ def grant(world: World, person: Doc, pages: list[str] | str, scopes: dict[str, s
     if former is not None:
         for page in person_pages(world, person["id"]):
             if tokens.covers(former, page["id"]) and not tokens.covers(doc, page["id"]):
-                tokens.kill(world, "page_deselected", person=person["id"], page=page["id"], kind="PAGE")
+                tokens.invalidate(world, "page_deselected", person=person["id"], page=page["id"], kind="PAGE")
     return doc
 
 
 def change_pages(world: World, person: Doc, page: Doc, ticked: bool) -> None:
-    """Tick or un-tick one Page in the person's grant; ValueError when the app is not installed."""
+    """Tick or untick one Page in the person's grant. Raise ValueError when the person has not linked the app."""
     doc = world.store.grants.get(person["id"])
     if doc is None:
         raise ValueError(f"{person['name']} has not linked the app, so there is no Page to tick or untick.")
@@ -52,7 +54,7 @@ def change_pages(world: World, person: Doc, page: Doc, ticked: bool) -> None:
 
 
 def revoke_permission(world: World, person: Doc, scope: str) -> None:
-    """Withdraw one permission; the tokens live on without it."""
+    """Withdraw one permission; the tokens stay valid without it."""
     doc = world.store.grants.get(person["id"])
     if doc is None:
         raise ValueError(f"{person['name']} has not linked the app, so there is no permission to revoke.")
@@ -61,8 +63,8 @@ def revoke_permission(world: World, person: Doc, scope: str) -> None:
 
 
 def remove_app(world: World, person: Doc) -> None:
-    """Remove the app from the person's Facebook settings: every token dies with 190/458."""
-    tokens.kill(world, "app_removed", person=person["id"])
+    """Remove the app from the person's Facebook settings: every token answers 190/458."""
+    tokens.invalidate(world, "app_removed", person=person["id"])
     world.store.drop("grants", person["id"])
     for page in person_pages(world, person["id"]):
         others = [
@@ -75,7 +77,7 @@ def remove_app(world: World, person: Doc) -> None:
 
 
 def new_code(world: World, person: Doc, redirect_uri: str) -> str:
-    """Make a one-time OAuth code bound to the redirect URI."""
+    """Make an OAuth code that works once, and only with this redirect URI."""
     code = ids.new_code()
     world.store.put(
         "codes",

@@ -25,12 +25,12 @@ def new_mid() -> str:
 
 
 def stable_mid(name: str) -> str:
-    """Return the message id that belongs to `name`, the same at every start."""
+    """Return the message id for `name`, the same at every start."""
     return "m_" + base64.urlsafe_b64encode(hashlib.sha384(name.encode()).digest()).decode().rstrip("=")
 
 
 def psid_for(customer_id: str, page_id: str) -> str:
-    """Return the page-scoped id of a customer: another one for each Page, the same at every start."""
+    """Return the page-scoped id of a customer: different for each Page, the same at every start."""
     number = int.from_bytes(hashlib.sha256(f"psid:{customer_id}:{page_id}".encode()).digest()[:8], "big")
     return str(7_000_000_000_000_000 + number % 1_000_000_000_000_000)
 

@@ -1,8 +1,8 @@
-"""The Messenger window: a person plays the customer, and sees what the Page sends, live."""
+"""The Messenger window, in which a person plays the customer and sees at once what the Page sends."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,33 +11,33 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from sandbox import chat, events, pictures, seed_people, views, webhooks
-from sandbox.control import door
 from sandbox.control.customers import take_attachments
+from sandbox.control.endpoint import read_body
 from sandbox.store import Doc
 from sandbox.world import World
 
 DAY_MS = 24 * 3600 * 1000
 GROUP_MS = 3 * 60 * 1000
+TYPING_LASTS_MS = 20_000
 
 
-def chosen(request: Request, world: World, given: Any = None) -> tuple[Doc, Doc]:
-    """Return (customer, page) of the request, the first of each where nothing or something unknown is named."""
-    given = request.query_params if given is None else given
+def selection(world: World, params: Mapping[str, Any]) -> tuple[Doc, Doc]:
+    """Return the customer `as` and the Page `page`; the first one where none or an unknown one is given."""
     customers, pages = world.store.customers, world.store.pages
-    customer = customers.get(str(given.get("as", ""))) or next(iter(customers.values()))
-    page = pages.get(str(given.get("page", ""))) or next(iter(pages.values()))
+    customer = customers.get(str(params.get("as", ""))) or next(iter(customers.values()))
+    page = pages.get(str(params.get("page", ""))) or next(iter(pages.values()))
     return customer, page
 
 
 def address(customer: Doc, page: Doc) -> str:
-    """Return the address of a conversation in the window."""
+    """Return the address of the window with a conversation."""
     return "/messenger/?" + urlencode({"as": customer["id"], "page": page["id"]})
 
 
 async def window(request: Request) -> Response:
-    """GET /messenger/?as=&page=."""
+    """GET /messenger/?as=&page=: the window with this conversation."""
     world: World = request.app.state.world
-    customer, page = chosen(request, world)
+    customer, page = selection(world, request.query_params)
     return views.render(
         request,
         "messenger.html",
@@ -53,16 +53,16 @@ async def window(request: Request) -> Response:
 
 
 async def thread(request: Request) -> Response:
-    """GET /messenger/thread?as=&page=: the conversation alone, as the live page fetches it."""
+    """GET /messenger/thread?as=&page=: the conversation alone, for an open window."""
     world: World = request.app.state.world
-    customer, page = chosen(request, world)
+    customer, page = selection(world, request.query_params)
     return views.render(request, "_thread.html", customer=customer, page=page, **thread_context(world, customer, page))
 
 
 async def people(request: Request) -> Response:
-    """GET /messenger/people?as=&page=: the list of customers alone."""
+    """GET /messenger/people?as=&page=: the list of customers alone, for an open window."""
     world: World = request.app.state.world
-    customer, page = chosen(request, world)
+    customer, page = selection(world, request.query_params)
     return views.render(
         request, "_people.html", customer=customer, page=page, rows=people_rows(world, page), address=address
     )
@@ -72,18 +72,18 @@ def people_rows(world: World, page: Doc) -> list[Doc]:
     """Return the customers with their last message on the Page, newest first."""
     rows = []
     for customer in world.store.customers.values():
-        found = world.find_thread(page["id"], customer["id"])
-        messages = world.thread_messages(found["key"]) if found else []
+        known = world.find_thread(page["id"], customer["id"])
+        messages = world.thread_messages(known["key"]) if known else []
         last = messages[-1] if messages else None
-        unread = found is not None and any(
-            row["from"] == "page" and row["ts"] > found["read_watermark"] for row in messages[-20:]
+        unread = known is not None and any(
+            row["from"] == "page" and row["ts"] > known["read_watermark"] for row in messages[-20:]
         )
         rows.append({"customer": customer, "last": last, "unread": unread, "snippet": snippet(last)})
     return sorted(rows, key=lambda row: -(row["last"]["ts"] if row["last"] else 0))
 
 
 def snippet(message: Doc | None) -> str:
-    """Return one line that stands for a message."""
+    """Return a message in one line."""
     if message is None:
         return "No messages yet"
     if message["deleted"]:
@@ -96,9 +96,9 @@ def snippet(message: Doc | None) -> str:
 
 
 def thread_context(world: World, customer: Doc, page: Doc) -> dict[str, Any]:
-    """Return what the conversation's template needs."""
-    found = world.find_thread(page["id"], customer["id"])
-    messages = world.thread_messages(found["key"])[-200:] if found else []
+    """Return the context of `_thread.html`, with the newest 200 messages."""
+    known = world.find_thread(page["id"], customer["id"])
+    messages = world.thread_messages(known["key"])[-200:] if known else []
     rows = []
     waiting = {row["mid"]: row for row in world.store.deliveries.values() if row["mid"]}
     for place, message in enumerate(messages):
@@ -115,22 +115,24 @@ def thread_context(world: World, customer: Doc, page: Doc) -> dict[str, Any]:
                 "waiting": waiting.get(message["mid"]),
             }
         )
+    last = messages[-1] if messages else None
     last_page = next((row for row in reversed(messages) if row["from"] == "page"), None)
     return {
-        "thread": found,
+        "thread": known,
         "rows_of_thread": rows,
-        "unread": bool(found and last_page and last_page["ts"] > found["read_watermark"]),
-        "typing": bool(found and found["typing"] and world.now_ms() - found["typing"] < 20_000),
+        "unread": bool(known and last_page and last_page["ts"] > known["read_watermark"]),
+        "seen": bool(last and last["from"] == "customer" and known and known["page_seen_at"] >= last["ts"]),
+        "typing": bool(known and known["typing"] and world.now_ms() - known["typing"] < TYPING_LASTS_MS),
         "subscribed": webhooks.subscribed_fields(world, page["id"]),
-        "window_age": world.now_ms() - found["last_action_at"] if found and found["last_action_at"] else None,
-        "owner": chat.owner(world, found) if found else None,
+        "window_age": world.now_ms() - known["last_action_at"] if known and known["last_action_at"] else None,
+        "owner": chat.owner(world, known) if known else None,
         "snippet": snippet,
         "DAY_MS": DAY_MS,
     }
 
 
 def shown_attachment(world: World, item: Doc) -> Doc:
-    """Return an attachment as the template shows it."""
+    """Return an attachment for the template."""
     if item.get("file"):
         return {"type": item["type"], "file": world.store.files[item["file"]]}
     if item["type"] == "template":
@@ -141,7 +143,7 @@ def shown_attachment(world: World, item: Doc) -> Doc:
 
 
 async def stream(request: Request) -> Response:
-    """GET /messenger/stream: server-sent events, one number at each change."""
+    """GET /messenger/stream: server-sent events with the world's revision, one after each change."""
     world: World = request.app.state.world
 
     async def numbers() -> AsyncIterator[str]:
@@ -166,48 +168,32 @@ async def stream(request: Request) -> Response:
 
 
 async def act(request: Request) -> Response:
-    """POST /messenger/act: everything a customer does (act=send, react, edit, unsend, postback, referral, read,
-    new_customer, inbox, event). Answers JSON to a script (Accept: application/json), else goes back to the window.
+    """POST /messenger/act: do what the customer does, or answer in the Page's own inbox.
+
+    `act` is send, react, edit, unsend, postback, referral, read, new_customer, inbox or event. Answers JSON to a script
+    (Accept: application/json), else redirects to the window.
     """
     world: World = request.app.state.world
-    problem, goal, result = None, "/messenger/", {}
+    problem, target, result = None, "/messenger/", {}
     try:
-        body = await door.read_body(request)
-        customer, page = chosen(request, world, body)
-        goal = address(customer, page)
-        result = do(world, customer, page, body)
+        body = await read_body(request)
+        customer, page = selection(world, body)
+        target = address(customer, page)
+        result = run_act(world, customer, page, body)
         if "customer" in result:
-            goal = address(world.store.customers[result["customer"]], page)
+            target = address(world.store.customers[result["customer"]], page)
     except (ValueError, KeyError) as error:
         problem = str(error)
     if "application/json" in request.headers.get("accept", ""):
-        return JSONResponse(
-            {"error": problem} if problem else {"ok": True, "goal": goal, **result}, 400 if problem else 200
-        )
-    return RedirectResponse(goal + ("&" + urlencode({"problem": problem}) if problem else ""), 303)
+        return JSONResponse({"error": problem} if problem else {"ok": True, **result}, 400 if problem else 200)
+    return RedirectResponse(target + ("&" + urlencode({"problem": problem}) if problem else ""), 303)
 
 
-def do(world: World, customer: Doc, page: Doc, body: Doc) -> Doc:
-    """Do one act of the window; ValueError with a sentence."""
+def run_act(world: World, customer: Doc, page: Doc, body: Doc) -> Doc:
+    """Do one `act` of the window. Raise ValueError with a sentence when it cannot be done."""
     name, mid = body.get("act"), str(body.get("mid") or "")
     if name in {"send", "inbox"}:
-        content = {"text": (body.get("text") or "").strip() or None, "attachments": take_attachments(world, body)}
-        if not content["text"] and not content["attachments"]:
-            raise ValueError("Write something or choose a file.")
-        if name == "inbox":
-            thread_doc = world.find_thread(page["id"], customer["id"])
-            if thread_doc is None:
-                raise ValueError("A Page cannot write first: send a message as the customer.")
-            return {"mid": chat.inbox_message(world, thread_doc, content)["mid"]}
-        reply_to, quick_reply = body.get("reply_to") or None, body.get("quick_reply") or None
-        # Messenger sends text and each file as messages of their own.
-        parts = [{"text": content["text"]}] if content["text"] else []
-        parts += [{"attachments": [item]} for item in content["attachments"]]
-        for part in parts:
-            sent = chat.customer_message(
-                world, customer, page["id"], reply_to=reply_to, quick_reply=quick_reply, **part
-            )
-        return {"mid": sent["mid"]}
+        return _send(world, customer, page, body, from_inbox=name == "inbox")
     if name == "react":
         chat.react(world, customer, mid, body.get("reaction") or None)
     elif name == "edit":
@@ -231,12 +217,37 @@ def do(world: World, customer: Doc, page: Doc, body: Doc) -> Doc:
     elif name == "event":
         return raw_event(world, customer, page, str(body.get("item") or ""))
     else:
-        raise ValueError(f"There is nothing called {name} to do.")
+        raise ValueError(f"There is no act called {name}.")
     return {}
 
 
+def _send(world: World, customer: Doc, page: Doc, body: Doc, *, from_inbox: bool) -> Doc:
+    text, files = (body.get("text") or "").strip() or None, take_attachments(world, body)
+    if not text and not files:
+        raise ValueError("Write something or choose a file.")
+    if from_inbox:
+        known = world.find_thread(page["id"], customer["id"])
+        if known is None:
+            raise ValueError("A Page cannot write first: send a message as the customer.")
+        return {"mid": chat.inbox_message(world, known, {"text": text, "attachments": files})["mid"]}
+    # Messenger sends the text and each file as separate messages.
+    parts: list[tuple[str | None, list[Doc] | None]] = [(text, None)] if text else []
+    parts += [(None, [item]) for item in files]
+    for part_text, attachments in parts:
+        sent = chat.customer_message(
+            world,
+            customer,
+            page["id"],
+            text=part_text,
+            attachments=attachments,
+            reply_to=body.get("reply_to") or None,
+            quick_reply=body.get("quick_reply") or None,
+        )
+    return {"mid": sent["mid"]}
+
+
 def raw_event(world: World, customer: Doc, page: Doc, text: str) -> Doc:
-    """Send a webhook item typed by hand; sender, recipient and timestamp are filled in where they are missing."""
+    """Send a webhook item that was typed in the window, with sender, recipient and timestamp added if missing."""
     try:
         item = json.loads(text)
     except ValueError as error:
@@ -247,7 +258,7 @@ def raw_event(world: World, customer: Doc, page: Doc, text: str) -> Doc:
     item = {**events.from_customer(thread_doc, world.now_ms()), **item}
     key = webhooks.emit(world, thread_doc, item)
     if key is None:
-        raise ValueError(f"Nobody is subscribed to {events.field_of(item)} of {page['name']}, so nothing was sent.")
+        raise ValueError(f"No app is subscribed to {events.field_of(item)} of {page['name']}, so nothing was sent.")
     return {"id": key}
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's own pages: home, faults, traffic. Each form does what the control API does."""
+"""The sandbox's own pages: home, faults, traffic. Their forms do the same as the control API."""
 
 from urllib.parse import urlencode
 
@@ -7,18 +7,26 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox import actions, faults, grants, tokens, views, webhooks
-from sandbox.control import door
 from sandbox.control import traffic as control_traffic
 from sandbox.control import world as control_world
+from sandbox.control.endpoint import read_body
 from sandbox.graph import pages
 from sandbox.store import Doc
 from sandbox.world import World
 
-MANY = 12  # a person with more Pages gets them folded
+MAX_OPEN_PAGES = 12  # the Pages of a person with more are folded
+# Settings with a button on the faults page, and its words.
+SWITCHES = [
+    ("human_agent", "Human Agent feature"),
+    ("profile_access", "User profile access"),
+    ("require_appsecret_proof", "appsecret_proof required"),
+    ("auto_read", "Customers read at once"),
+    ("auto_deliver", "Delivery receipts"),
+]
 
 
 def person_rows(world: World) -> list[Doc]:
-    """Return the people with their Pages, grant and living tokens."""
+    """Return the people with their Pages, grant, number of valid tokens, and Pages on which they lost their role."""
     rows = []
     for person in world.store.people.values():
         own = grants.person_pages(world, person["id"])
@@ -47,28 +55,28 @@ async def home(request: Request) -> Response:
         queued=len(world.store.deliveries),
         customers=list(world.store.customers.values()),
         first_page=next(iter(world.store.pages)),
-        MANY=MANY,
+        max_open_pages=MAX_OPEN_PAGES,
     )
 
 
 async def faults_page(request: Request) -> Response:
-    """GET /faults/: what can go wrong, by person and Page; POST does it and comes back."""
+    """GET /faults/: show the faults, and the actions by person and Page. POST: do one and redirect back."""
     world: World = request.app.state.world
     if request.method == "POST":
         try:
-            body = await door.read_body(request)
+            body = await read_body(request)
             if body.get("clear"):
                 faults.clear(world, None if body["clear"] == "all" else str(body["clear"]))
-                said = {"did": "Switched off."}
+                result = {"did": "Switched off."}
             elif body.get("config"):
                 name = str(body["config"])
                 world.configure({name: body.get("value", "")})
-                said = {"did": f"{name} is now {getattr(world.config, name)}."}
+                result = {"did": f"{name} is now {getattr(world.config, name)}."}
             else:
-                said = {"did": control_traffic.do_fault(world, body)["did"]}
+                result = {"did": control_traffic.do_fault(world, body)["did"]}
         except (ValueError, KeyError) as error:
-            said = {"problem": str(error)}
-        return RedirectResponse(f"/faults/?{urlencode(said)}", 303)
+            result = {"problem": str(error)}
+        return RedirectResponse(f"/faults/?{urlencode(result)}", 303)
     return views.render(
         request,
         "faults.html",
@@ -81,7 +89,8 @@ async def faults_page(request: Request) -> Response:
         endpoints=faults.ENDPOINTS,
         scopes=[scope for scope in tokens.KNOWN_SCOPES if scope != "public_profile"],
         availability=actions.AVAILABILITY,
-        MANY=MANY,
+        switches=SWITCHES,
+        max_open_pages=MAX_OPEN_PAGES,
     )
 
 
@@ -101,7 +110,7 @@ async def traffic(request: Request) -> Response:
 
 
 async def retry(request: Request) -> Response:
-    """POST /traffic/: deliver at once what waits."""
+    """POST /traffic/: send all queued webhooks now."""
     control_traffic.retry_now(request.app.state.world, request, {})
     return RedirectResponse("/traffic/", 303)
 

@@ -1,4 +1,4 @@
-"""Pictures drawn by code: portraits of people, signs of Pages, stickers; and their links, which end after 30 days."""
+"""Pictures drawn by code (portraits, pictures of Pages, stickers) and their links, which expire after 30 days."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ BACKGROUNDS = ["#fde2e4", "#e2ece9", "#dfe7fd", "#fff1c9", "#e8dff5", "#d7f0f7",
 SKINS = ["#f6d3bd", "#e8b48f", "#c98d62", "#9a6441", "#6f452b"]
 HAIRS = ["#2b1d14", "#5b3a21", "#8a5a2b", "#c99a4b", "#7a2e1d", "#555b66"]
 SHIRTS = ["#3566c4", "#c2453f", "#2f8f6b", "#7b4fb5", "#d98324", "#33424f", "#1d8aa5"]
-# Skin, hair, long hair, glasses, beard of the people of the first start; everybody else looks as chance will have it.
+# Skin, hair, long hair, glasses, beard of the people of the first start; everybody else looks random.
 LOOKS = {
     "anna": (0, 3, True, True, False),
     "omar": (2, 0, False, False, True),
@@ -39,14 +39,14 @@ STICKERS = {THUMBS_UP_STICKER: "thumb", "1001": "heart", "1002": "smile", "1003"
 
 
 def signed_url(world: World, kind: str, key: str, *, psid: str = "") -> str:
-    """Return a link to a picture as Meta signs it: `ext` is the Unix time 30 days ahead, `hash` the signature."""
+    """Return a link to a picture as Meta signs it: `ext` is the Unix time of its end, `hash` the signature."""
     ends = int(world.now()) + LIFE_S
     proof = files.signature(world, f"picture:{kind}:{key}", str(ends))
     return f"{world.config.public_url}/cdn/picture/{kind}/{key}?psid={psid}&width={SIZE}&ext={ends}&hash={proof}"
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """Return width and height of an image in pixels, (0, 0) when the bytes are none."""
+    """Return width and height of an image in pixels, or (0, 0) when the bytes are not an image."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.size

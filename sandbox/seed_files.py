@@ -1,4 +1,4 @@
-"""The two files of the demo history, made by code: a photo of a bike and an invoice as pdf."""
+"""The two files of the demo history, made by code: a photo of a bike and an invoice as PDF."""
 
 import io
 
@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 
 def bike_photo() -> bytes:
-    """Return a JPEG of a bicycle leaning at a wall, 960 x 720."""
+    """Return a JPEG of a bicycle in front of a wall, 960 x 720 pixels."""
     image = Image.new("RGB", (1920, 1440), "#d9c7ad")
     pen = ImageDraw.Draw(image)
     for row in range(0, 1020, 85):
@@ -35,7 +35,7 @@ def bike_photo() -> bytes:
 
 
 def invoice_pdf() -> bytes:
-    """Return a small valid one-page pdf."""
+    """Return a small valid PDF of one page."""
     lines = [
         ("F2", 20, 760, "Berg Bikes"),
         ("F1", 11, 742, "Gartenstrasse 12, 10115 Berlin"),

@@ -1,4 +1,6 @@
-"""A believable past week of Berg Bikes, told backwards from the first start."""
+"""The demo history: ten conversations of Berg Bikes in the ten days before the first start."""
+
+from typing import Any
 
 from sandbox import chat, files, ids
 from sandbox.seed_files import bike_photo, invoice_pdf
@@ -7,9 +9,9 @@ from sandbox.world import World
 PAGE = "101000000000001"
 HOUR = 60
 DAY = 24 * 60
-# Per customer: (minutes before the first start, who, text or file, options). `alice` and `bob` write for the Page,
-# `inbox` is somebody in the Page's own inbox, everybody else is the customer.
-HISTORY: dict[str, list[tuple]] = {
+# By customer: (minutes before the first start, author, text or file, options). `alice` and `bob` write for the Page,
+# `inbox` is somebody in the Page's own inbox, any other author is the customer.
+HISTORY: dict[str, list[tuple[Any, ...]]] = {
     "lena": [
         (3 * HOUR + 12, "lena", "Hi! Is the Tura 50 in petrol still available in 54 cm?"),
         (3 * HOUR + 5, "alice", "Hello Lena, yes, we have two of them in the shop. Would you like to try one?"),
@@ -82,7 +84,7 @@ HISTORY: dict[str, list[tuple]] = {
 
 
 def seed(world: World) -> None:
-    """Write the history; no webhook is sent for it. Message ids are stable, times count from now."""
+    """Add the history, without webhooks. Message ids are the same at every start; times count back from now."""
     photo = files.add(world, "chain.jpg", bike_photo(), "image/jpeg", key="4000000000000001")
     invoice = files.add(world, "invoice-2026-1187.pdf", invoice_pdf(), "application/pdf", key="4000000000000002")
     shared = {"photo": {"type": "image", "file": photo["id"]}, "invoice": {"type": "file", "file": invoice["id"]}}
@@ -90,30 +92,30 @@ def seed(world: World) -> None:
     for customer_id, lines in HISTORY.items():
         customer = world.store.customers[customer_id]
         mids = [ids.stable_mid(f"{customer_id}:{number}") for number in range(len(lines))]
-        for number, (minutes, who, what, *options) in enumerate(lines):
-            options = options[0] if options else {}
-            content = {"text": what} if isinstance(what, str) else {"attachments": [shared[what["file"]]]}
-            timing = {"timestamp": start - minutes * 60_000, "mid": mids[number], "silent": True}
-            # reply_to counts lines from the first of the conversation.
+        thread = world.open_thread(PAGE, customer_id)
+        for number, (minutes, author, text_or_file, *more) in enumerate(lines):
+            options: dict[str, Any] = more[0] if more else {}
+            text = text_or_file if isinstance(text_or_file, str) else None
+            content: dict[str, Any] = {"text": text} if text else {"attachments": [shared[text_or_file["file"]]]}
+            timing: dict[str, Any] = {"timestamp": start - minutes * 60_000, "mid": mids[number], "silent": True}
+            # reply_to is the index of a line of the same conversation.
             reply_to = mids[options["reply_to"]] if "reply_to" in options else None
-            if who == customer_id:
+            if author == customer_id:
                 message = chat.customer_message(world, customer, PAGE, reply_to=reply_to, **content, **timing)
             else:
-                thread = world.open_thread(PAGE, customer_id)
-                by_inbox = who == "inbox"
+                by_inbox = author == "inbox"
                 message = chat.page_message(
                     world,
                     thread,
                     content,
                     app_id=chat.INBOX_APP_ID if by_inbox else world.config.app_id,
-                    author=None if by_inbox else who,
+                    author=None if by_inbox else author,
                     reply_to=reply_to,
                     **timing,
                 )
                 message["delivered_at"] = message["ts"] + 400
             if "reaction" in options:
                 message["reactions"]["customer"] = chat.reaction(options["reaction"])
-        thread = world.find_thread(PAGE, customer_id)
         last = world.thread_messages(thread["key"])[-1]["ts"]
         thread["read_watermark"] = thread["delivered_watermark"] = last
-        world.touch_thread(thread)
+        world.save_thread(thread)

@@ -1,4 +1,4 @@
-"""The world at first start: people with passwords, their Pages, and customers. Ids never change."""
+"""The people with passwords, their Pages, and the customers of the first start. Their ids never change."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ def seed(world: World) -> None:
 
 
 def add_person(world: World, key: str, name: str, *, asid: str, email: str, password: str) -> dict[str, Any]:
-    """Add someone who can log in and own Pages; `asid` is the app-scoped id Facebook Login gives."""
+    """Add somebody who can log in and manage Pages; `asid` is the app-scoped id that Facebook Login gives."""
     return world.store.put(
         "people",
         key,
@@ -97,7 +97,7 @@ def add_page(
     business: str | None = None,
     hide_token: bool = False,
 ) -> dict[str, Any]:
-    """Add a Page; `roles` maps people to their tasks, `hide_token` lists it without an access_token."""
+    """Add a Page; `roles` maps people to their tasks. With `hide_token` it is listed without an access_token."""
     return world.store.put(
         "pages",
         key,
@@ -134,7 +134,7 @@ def add_customer(
     profile: str = "full",
     app_role: bool = False,
 ) -> dict[str, Any]:
-    """Add someone who writes to Pages; `profile` is full, name_only, empty or error (what the profile call answers)."""
+    """Add somebody who writes to Pages. `profile` is full, name_only, empty or error: what the profile call answers."""
     return world.store.put(
         "customers",
         key,
@@ -155,7 +155,7 @@ def add_customer(
 
 
 def new_customer(world: World) -> dict[str, Any]:
-    """Add the next believable customer."""
+    """Add the next made-up customer."""
     for round_number in range(1, 1000):
         for first, last in NEW_NAMES:
             key = f"{first}-{last}".lower().encode("ascii", "ignore").decode() + (
@@ -163,4 +163,4 @@ def new_customer(world: World) -> dict[str, Any]:
             )
             if key not in world.store.customers:
                 return add_customer(world, key, first, last if round_number == 1 else f"{last} {round_number}")
-    raise ValueError("There are customers enough.")
+    raise ValueError("There are no more names for customers.")

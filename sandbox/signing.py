@@ -1,4 +1,4 @@
-"""What Meta signs with the app secret: webhook bodies and signed_request."""
+"""Signatures that Meta makes with the app secret: of webhook bodies and of signed_request."""
 
 import base64
 import hashlib
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def encode_body(body: dict[str, Any]) -> bytes:
-    """Return the bytes as Meta sends them: ASCII only, \\uXXXX with lower-case hex, slashes escaped (DOC/webhooks)."""
+    """Return the JSON as Meta sends it: ASCII only, \\uXXXX with lower-case hex, slashes escaped (DOC/webhooks)."""
     return json.dumps(body, ensure_ascii=True, separators=(",", ":")).replace("/", "\\/").encode("ascii")
 
 
 def signature_headers(secret: str, raw: bytes) -> dict[str, str]:
-    """Return both signature headers over the raw bytes: the SHA-256 one that counts and the legacy SHA-1 one."""
+    """Return both signature headers of the raw bytes: with SHA-256, and the legacy one with SHA-1."""
     return {
         "X-Hub-Signature": "sha1=" + hmac.new(secret.encode(), raw, hashlib.sha1).hexdigest(),
         "X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest(),

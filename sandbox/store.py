@@ -1,4 +1,4 @@
-"""Memory first, SQLite behind: named tables of JSON documents that survive a restart."""
+"""The state of the sandbox: tables of JSON documents in memory, saved to SQLite so that they survive a restart."""
 
 import json
 import os
@@ -32,17 +32,17 @@ Doc = dict[str, Any]
 
 
 class Store:
-    """Dictionaries of documents, one per table; `put` and `drop` are written through at the next `commit`.
+    """Dictionaries of documents, one per table, as attributes; the next `commit` saves what `put` and `drop` changed.
 
-    `directory` None keeps everything in memory. Documents are plain JSON values. A document changed in place must
-    be `put` again, otherwise the change is lost at the next start.
+    Without a `directory`, everything stays in memory. Documents are plain JSON values. After changing a document in
+    place, `put` it again; otherwise the change is lost at the next start.
     """
 
     def __init__(self, directory: Path | None):
         self.directory = directory
         self._tables: dict[str, dict[str, Doc]] = {name: {} for name in TABLES}
         self._dirty: dict[tuple[str, str], None] = {}
-        self._blobs: dict[str, bytes] = {}
+        self._file_bytes: dict[str, bytes] = {}
         self._db: sqlite3.Connection | None = None
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ class Store:
         return doc
 
     def drop(self, table: str, key: str) -> None:
-        """Remove the document; an absent one is no error."""
+        """Remove the document, if there is one."""
         self._tables[table].pop(key, None)
         self._dirty[(table, key)] = None
 
@@ -103,31 +103,30 @@ class Store:
             raise
         self._db.execute("COMMIT")
 
-    def clear(self, keep: tuple[str, ...] = ()) -> None:
-        """Empty every table but those in `keep`, and forget all files."""
+    def clear(self) -> None:
+        """Remove all documents and files."""
         for name, table in self._tables.items():
-            if name not in keep:
-                for key in list(table):
-                    self.drop(name, key)
-        self._blobs.clear()
+            for key in list(table):
+                self.drop(name, key)
+        self._file_bytes.clear()
         if self.directory is not None:
             for path in (self.directory / "files").iterdir():
                 path.unlink()
 
-    def write_blob(self, key: str, data: bytes) -> None:
-        """Keep the bytes of a file; on disk they appear whole or not at all."""
+    def write_file(self, key: str, data: bytes) -> None:
+        """Store the bytes of a file; on disk the file appears complete or not at all."""
         if self.directory is None:
-            self._blobs[key] = data
+            self._file_bytes[key] = data
             return
         target = self.directory / "files" / key
         partial = target.with_suffix(".part")
         partial.write_bytes(data)
         partial.replace(target)
 
-    def read_blob(self, key: str) -> bytes | None:
-        """Return the bytes kept under `key`, or None."""
+    def read_file(self, key: str) -> bytes | None:
+        """Return the bytes stored under `key`, or None."""
         if self.directory is None:
-            return self._blobs.get(key)
+            return self._file_bytes.get(key)
         try:
             return (self.directory / "files" / key).read_bytes()
         except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Access tokens: making them, judging them, and what each may do.
+"""Access tokens: making and invalidating them, and finding the caller behind one.
 
-Sources: LOGIN/guides/access-tokens, GRAPH/reference/debug_token, and section 5.5 of the contract for how tokens die.
+Sources: LOGIN/guides/access-tokens, GRAPH/reference/debug_token, and Meta's table of the subcodes of error 190.
 """
 
 import hashlib
@@ -30,7 +30,10 @@ KNOWN_SCOPES = ["public_profile", "email", "business_management", *PAGE_SCOPES]
 
 @dataclass
 class Caller:
-    """Who a token speaks for: `kind` is USER, PAGE or APP; `person` and `page` are documents or None."""
+    """The owner of an access token. `kind` is USER, PAGE or APP.
+
+    `doc` and `person` are None for an app token; `page` is None for all but a Page token.
+    """
 
     kind: str
     token: str
@@ -40,7 +43,7 @@ class Caller:
 
 
 def issue(world: World, kind: str, person: Doc, *, long_lived: bool, page: Doc | None = None) -> Doc:
-    """Make a token. A page token made from a long-lived user token has no expiry (expires_at 0)."""
+    """Make a token. A Page token made from a long-lived user token does not expire (expires_at 0)."""
     now = int(world.now())
     if kind == "PAGE":
         expires_at = 0 if long_lived else now + world.config.short_token_s
@@ -64,9 +67,9 @@ def issue(world: World, kind: str, person: Doc, *, long_lived: bool, page: Doc |
 
 
 def page_token(world: World, person: Doc, page: Doc, *, parent: Doc) -> str:
-    """Return the page token a user token gives: the same string again while it lives, as Meta does.
+    """Return the Page token that belongs to a user token: the same string as long as it is valid, as Meta does.
 
-    It inherits the parent's life: without expiry from a long-lived user token, else the parent's end.
+    From a long-lived user token it does not expire; from another one it expires together with the user token.
     """
     for doc in world.store.tokens.values():
         if (
@@ -84,8 +87,8 @@ def page_token(world: World, person: Doc, page: Doc, *, parent: Doc) -> str:
     return doc["token"]
 
 
-def death(world: World, doc: Doc) -> str | None:
-    """Return why the token is dead (a key of errors.DEAD_TOKENS), or None while it lives."""
+def invalid_reason(world: World, doc: Doc) -> str | None:
+    """Return why the token is invalid (a key of errors.INVALID_TOKENS), or None when it is valid."""
     person = world.store.people.get(doc["person"])
     grant = world.store.grants.get(doc["person"])
     if person is None:
@@ -109,10 +112,10 @@ def death(world: World, doc: Doc) -> str | None:
     return None
 
 
-def kill(
+def invalidate(
     world: World, reason: str, *, person: str | None = None, page: str | None = None, kind: str | None = None
 ) -> int:
-    """Mark living tokens dead for good; the filters are joined by *and*. Return how many."""
+    """Make the tokens that match all filters permanently invalid, and return how many were valid before."""
     count = 0
     for token, doc in list(world.store.tokens.items()):
         if person is not None and doc["person"] != person:
@@ -130,7 +133,7 @@ def kill(
 
 
 def covers(grant: Doc | None, page_id: str) -> bool:
-    """Return whether the person's grant reaches the Page."""
+    """Return whether the person's grant includes the Page."""
     return grant is not None and (grant["pages"] == "all" or page_id in grant["pages"])
 
 
@@ -140,19 +143,19 @@ def has_scope(world: World, person_id: str, scope: str) -> bool:
     return grant is not None and grant["scopes"].get(scope) == "granted"
 
 
-def dead_error(world: World, doc: Doc, reason: str) -> errors.GraphError:
-    """Return Meta's answer for a dead token."""
+def invalid_error(world: World, doc: Doc, reason: str) -> errors.GraphError:
+    """Return Meta's answer for an invalid token."""
 
     def stamp(seconds: float) -> str:
         return time.strftime("%A, %d-%b-%y %H:%M:%S UTC", time.gmtime(seconds))
 
-    return errors.dead_token(
+    return errors.invalid_token(
         reason, app_id=world.config.app_id, expired=stamp(doc["expires_at"] or world.now()), now=stamp(world.now())
     )
 
 
 def authenticate(world: World, token: str | None) -> Caller:
-    """Return the caller behind an access token; GraphError 2500 without one, 190 with a bad or dead one."""
+    """Return the caller behind an access token. Raise GraphError 2500 without one, 190 for an invalid one."""
     if not token:
         raise errors.no_token()
     if "|" in token:
@@ -162,16 +165,19 @@ def authenticate(world: World, token: str | None) -> Caller:
         return Caller("APP", token)
     doc = world.store.tokens.get(token)
     if doc is None:
-        raise errors.bad_token()
-    reason = death(world, doc)
+        raise errors.unknown_token()
+    reason = invalid_reason(world, doc)
     if reason is not None:
-        raise dead_error(world, doc, reason)
+        raise invalid_error(world, doc, reason)
     page = world.store.pages[doc["page"]] if doc["page"] else None
     return Caller(doc["kind"], token, doc, world.store.people[doc["person"]], page)
 
 
 def check_proof(world: World, caller: Caller, proof: str | None, proof_time: str | None) -> None:
-    """Check appsecret_proof in its plain and its time-stamped form (LOGIN/security; the latter lives 5 minutes)."""
+    """Check appsecret_proof in its plain form and with a timestamp, which is valid for 5 minutes (LOGIN/security).
+
+    Raise GraphError 100 for a wrong one, or a missing one where it is required.
+    """
     if not proof:
         if world.config.require_appsecret_proof and caller.kind != "APP":
             raise errors.GraphError(
@@ -185,8 +191,8 @@ def check_proof(world: World, caller: Caller, proof: str | None, proof_time: str
     if proof_time:
         message = f"{caller.token}|{proof_time}"
         fresh = proof_time.isdigit() and abs(time.time() - int(proof_time)) <= 300
-    wanted = hmac.new(world.config.app_secret.encode(), message.encode(), hashlib.sha256).hexdigest()
-    if not fresh or not hmac.compare_digest(wanted.encode(), proof.encode()):
+    expected = hmac.new(world.config.app_secret.encode(), message.encode(), hashlib.sha256).hexdigest()
+    if not fresh or not hmac.compare_digest(expected.encode(), proof.encode()):
         raise errors.GraphError(
             100, "Invalid appsecret_proof provided in the API argument", kind="GraphMethodException"
         )

@@ -1,4 +1,4 @@
-"""What the pages of the sandbox share: templates and the session of a person who logged in to "Facebook"."""
+"""What the sandbox's pages share: templates, and the session of a person who is logged in to "Facebook"."""
 
 import secrets
 import time
@@ -13,6 +13,7 @@ from sandbox.store import Doc
 from sandbox.world import World
 
 COOKIE = "sandbox_session"
+SANDBOX_PAGES = [("/", "Home"), ("/messenger/", "Messenger"), ("/faults/", "Faults"), ("/traffic/", "Traffic")]
 templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 
 
@@ -32,11 +33,12 @@ def _ago(seconds: float) -> str:
 
 
 templates.env.filters |= {"clock": _clock, "filesize": _size, "ago": _ago}
+templates.env.globals["sandbox_pages"] = SANDBOX_PAGES
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 
 
 def render(request: Request, name: str, status: int = 200, **context: Any) -> Response:
-    """Answer with a template; `world` and the logged-in person `me` are always there."""
+    """Answer with a template; its context always has `world` and the logged-in person `me`."""
     world: World = request.app.state.world
     return templates.TemplateResponse(
         request, name, {"world": world, "me": logged_in(request), **context}, status_code=status
@@ -44,7 +46,7 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> Re
 
 
 def logged_in(request: Request) -> Doc | None:
-    """Return the person whose session the cookie names."""
+    """Return the person who is logged in, or None."""
     world: World = request.app.state.world
     session = world.store.sessions.get(request.cookies.get(COOKIE, ""))
     return world.store.people.get(session["person"]) if session else None
@@ -59,7 +61,7 @@ def start_session(request: Request, response: Response, person: Doc) -> None:
 
 
 def session_age_s(request: Request) -> float:
-    """Return how long ago the person gave the password, in seconds."""
+    """Return how long ago the person typed the password, in seconds; infinity without a session."""
     world: World = request.app.state.world
     session = world.store.sessions.get(request.cookies.get(COOKIE, ""))
     return world.now() - session["at"] if session else float("inf")

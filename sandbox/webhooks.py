@@ -1,4 +1,4 @@
-"""The webhook sender: a durable queue, one lane per Page, retries, and the 15 min and 1 h rules.
+"""The webhook sender: a durable queue, one task per Page, retries, and the 15-minute and 1-hour rules.
 
 Sources: DOC/webhooks (5 s, "Webhooks Delivery Retry"), GRAPH/webhooks/getting-started (envelope).
 """
@@ -15,26 +15,27 @@ from sandbox.store import Doc
 from sandbox.world import World
 
 log = logging.getLogger("sandbox.webhooks")
-LOG_LENGTH = 1000
+MAX_LOGGED_POSTS = 1000
 
 
 def subscribed_fields(world: World, page_id: str) -> set[str]:
-    """Return the fields that reach us: those of the Page's subscription which the app also subscribed."""
+    """Return the fields that are sent for a Page: those to which both the Page and the app are subscribed."""
     subscription = world.store.subscriptions.get(page_id)
     if subscription is None:
         return set()
     app_level = world.store.app_subscriptions.get("page")
-    wanted = app_level["fields"] if app_level else world.config.webhook_fields
-    return set(subscription["fields"]) & set(wanted)
+    app_fields = app_level["fields"] if app_level else world.config.webhook_fields
+    return set(subscription["fields"]) & set(app_fields)
 
 
 def emit(
     world: World, thread: Doc, item: dict[str, Any], *, delay_ms: int = 0, mid: str | None = None, force: bool = False
 ) -> str | None:
-    """Queue an item of a thread for the Page's subscribers; None when it goes to nobody.
+    """Queue an item of a thread and return its id, or None when it is not sent.
 
-    It becomes a standby item while another app holds the thread, and goes nowhere while the app is in development
-    mode and the customer has no role in it. `mid` is the message to tick when the receiver acknowledges.
+    It is sent on standby while another app holds the thread. It is not sent when the app is not subscribed (except with
+    `force`), or is in development mode and the customer has no role in it. `mid` is the message to mark as received
+    when the receiver answers 200.
     """
     customer = world.store.customers[thread["customer"]]
     if not world.config.app_live and not customer["app_role"]:
@@ -58,7 +59,10 @@ def enqueue(
     mid: str | None = None,
     force: bool = False,
 ) -> str | None:
-    """Queue one item (`slot` messaging, standby or changes); None when nobody subscribed, unless `force`."""
+    """Queue one item and return its id; None when the app is not subscribed to `field`, except with `force`.
+
+    `slot` is the key of the entry that holds it: messaging, standby or changes.
+    """
     if not force and field not in subscribed_fields(world, page_id):
         return None
     delay_ms += faults.webhook_delay_ms(world, page_id)
@@ -89,13 +93,13 @@ def enqueue(
 
 
 class Sender:
-    """Drains the queue: one task per Page keeps the order, a failure is tried again later and lets others pass."""
+    """Send what is queued. One task per Page keeps the order; a failed item is retried later and lets others pass."""
 
     def __init__(self, world: World):
         self.world = world
         self._wake = asyncio.Event()
-        self._lanes: dict[str, asyncio.Task] = {}
-        self._main: asyncio.Task | None = None
+        self._page_tasks: dict[str, asyncio.Task[None]] = {}
+        self._main: asyncio.Task[None] | None = None
         world.wake_webhooks = self._wake.set
 
     async def start(self) -> None:
@@ -103,7 +107,7 @@ class Sender:
         self._wake.set()
 
     async def stop(self) -> None:
-        tasks = [*self._lanes.values(), *([self._main] if self._main else [])]
+        tasks = [*self._page_tasks.values(), *([self._main] if self._main else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -115,9 +119,9 @@ class Sender:
             next_due = None
             for row in self.world.store.deliveries.values():
                 if row["due_at"] <= now:
-                    lane = self._lanes.get(row["page"])
-                    if lane is None or lane.done():
-                        self._lanes[row["page"]] = asyncio.create_task(self._lane(row["page"]))
+                    task = self._page_tasks.get(row["page"])
+                    if task is None or task.done():
+                        self._page_tasks[row["page"]] = asyncio.create_task(self._send_for_page(row["page"]))
                 else:
                     next_due = min(next_due or row["due_at"], row["due_at"])
             wait = 1.0 if next_due is None else min(1.0, max(0.005, next_due - now))
@@ -132,17 +136,17 @@ class Sender:
         rows.sort(key=lambda row: row["due_at"])
         return rows[: max(1, self.world.config.webhook_batch)]
 
-    async def _lane(self, page_id: str) -> None:
+    async def _send_for_page(self, page_id: str) -> None:
         while rows := self._due(page_id):
             try:
                 await self._deliver(page_id, rows)
             except Exception:
-                log.exception("webhook lane of page %s", page_id)
+                log.exception("Webhooks of Page %s could not be sent", page_id)
                 await asyncio.sleep(1)
 
     async def _deliver(self, page_id: str, rows: list[Doc]) -> None:
         world = self.world
-        # What is sent must be on disk first: after a crash it is sent again, never lost.
+        # Save the items before sending them: after a crash they are sent again, never lost.
         world.store.commit()
         entries = [{"id": page_id, "time": world.now_ms(), row["slot"]: [row["item"]]} for row in rows]
         raw = signing.encode_body({"object": "page", "entry": entries})
@@ -153,7 +157,7 @@ class Sender:
         )
         world.posts_under_way -= 1
         took_ms = round((time.monotonic() - started) * 1000)
-        # A reset or an unsubscription meanwhile has taken rows away: they must not come back.
+        # Rows that a reset or an unsubscription has removed meanwhile must not come back.
         rows = [row for row in rows if row["id"] in world.store.deliveries]
         for row in rows:
             row["attempts"] += 1
@@ -182,7 +186,7 @@ class Sender:
                 "item": row["item"],
             }
         )
-        del self.world.webhook_log[:-LOG_LENGTH]
+        del self.world.webhook_log[:-MAX_LOGGED_POSTS]
 
     def _acknowledged(self, page_id: str, rows: list[Doc]) -> None:
         world = self.world
@@ -191,7 +195,7 @@ class Sender:
             message = world.store.messages.get(row["mid"] or "")
             if message is not None and not message.get("acked_at"):
                 message["acked_at"] = world.now_ms()
-                world.touch_message(message)
+                world.save_message(message)
         page = world.store.pages.get(page_id)
         if page and page["webhook"].get("failing_since"):
             page["webhook"] = {"failing_since": None, "alert": None}
@@ -228,7 +232,7 @@ class Sender:
 
 
 def callback_url(world: World) -> str:
-    """Return the address webhooks go to: that of the app-level subscription, else the configured one."""
+    """Return the callback URL of the app's subscription, else the configured one."""
     app_level = world.store.app_subscriptions.get("page")
     return app_level["callback_url"] if app_level else world.config.webhook_url
 
@@ -236,9 +240,9 @@ def callback_url(world: World) -> str:
 def post_signed(
     url: str, secret: str, raw: bytes, timeout_s: float, signature: str = "valid"
 ) -> tuple[int | None, str | None]:
-    """POST the raw bytes with signature headers; return (status, None) or (None, what went wrong). Blocking.
+    """POST the raw bytes with signature headers; return (status, None) or (None, name of the error). Blocking.
 
-    `signature`: valid, none, wrong, or sha1 (only the legacy header).
+    `signature` is valid, none, wrong, or sha1 (only the legacy header).
     """
     headers = {"Content-Type": "application/json", "User-Agent": "facebookexternalua"}
     signed = signing.signature_headers(secret if signature != "wrong" else secret + "-wrong", raw)

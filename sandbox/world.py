@@ -1,7 +1,12 @@
-"""The world the sandbox plays: one object that holds state, clock, webhooks and live updates."""
+"""The world: one object for all state of the sandbox and what its parts share.
+
+It holds people, Pages, customers, messages and tokens (`store`), settings, the clock, the logs of calls and webhooks,
+and the windows that wait for changes.
+"""
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +14,15 @@ from sandbox import ids
 from sandbox.config import Config
 from sandbox.store import Doc, Store
 
-INBOX_APP_ID = "263902037430900"  # Meta's Page inbox; DOC/conversation-routing
+INBOX_APP_ID = "263902037430900"  # Meta's own Page inbox (DOC/conversation-routing)
 THUMBS_UP_STICKER = "369239263222822"
 
 
 class World:
-    """State (`store`), settings (`config`), the clock, and who is watching which thread."""
+    """The state (`store`), settings (`config`), clock, logs and watchers of one sandbox.
+
+    Without a `directory`, everything stays in memory. `env` replaces the process environment.
+    """
 
     def __init__(self, directory: Path | None = None, env: dict[str, str] | None = None):
         self.store = Store(directory)
@@ -27,13 +35,13 @@ class World:
         self.posts_under_way = 0
         self._watchers: set[asyncio.Event] = set()
         self._by_thread: dict[str, list[str]] = {}
-        self.wake_webhooks = lambda: None
+        self.wake_webhooks: Callable[[], None] = lambda: None  # replaced by the webhook sender
         self.reindex()
 
     # Clock -----------------------------------------------------------------------------------------------------
 
     def now(self) -> float:
-        """Return the sandbox's time in Unix seconds (moved by clock_offset_s)."""
+        """Return the sandbox's time in Unix seconds (clock_offset_s ahead of the real time)."""
         return time.time() + self.config.clock_offset_s
 
     def now_ms(self) -> int:
@@ -43,7 +51,7 @@ class World:
     # Settings --------------------------------------------------------------------------------------------------
 
     def configure(self, changes: dict[str, Any]) -> None:
-        """Change settings at run time; ValueError names what is wrong and nothing is changed."""
+        """Change settings at run time. Raise ValueError with a sentence, and change nothing, when one is invalid."""
         changes = self.config.check(changes)
         self.config.overrides.update(changes)
         self.store.put("config", "overrides", self.config.overrides)
@@ -67,7 +75,7 @@ class World:
         return set(self._by_thread.get(key, [])[-count:])
 
     def add_message(self, message: Doc) -> Doc:
-        """Store a message (its `thread` and `ts` in ms are set) and tell who watches."""
+        """Store a new message, which has its `thread` and its `ts` in ms, and wake the watchers."""
         mids = self._by_thread.setdefault(message["thread"], [])
         messages = self.store.messages
         out_of_order = bool(mids) and messages[mids[-1]]["ts"] > message["ts"]
@@ -77,30 +85,30 @@ class World:
             mids.sort(key=lambda mid: messages[mid]["ts"])
         thread = self.store.threads[message["thread"]]
         thread["updated_at"] = max(thread["updated_at"], message["ts"])
-        self.touch_thread(thread)
+        self.save_thread(thread)
         return message
 
-    def touch_message(self, message: Doc) -> None:
-        """Store a message that was changed in place."""
+    def save_message(self, message: Doc) -> None:
+        """Store a message that was changed in place, and wake the watchers."""
         self.store.put("messages", message["mid"], message)
         self.announce()
 
-    def touch_thread(self, thread: Doc) -> None:
-        """Store a thread that was changed in place."""
+    def save_thread(self, thread: Doc) -> None:
+        """Store a thread that was changed in place, and wake the watchers."""
         self.store.put("threads", thread["key"], thread)
         self.announce()
 
     # Look-ups --------------------------------------------------------------------------------------------------
 
     def psid(self, customer_id: str, page_id: str) -> str:
-        """Return the customer's PSID on the Page and remember it, so that the Page may use it from now on."""
+        """Return the customer's PSID on the Page, and store it, so that the Graph API knows it from now on."""
         psid = ids.psid_for(customer_id, page_id)
         if psid not in self.store.psids:
             self.store.put("psids", psid, {"customer": customer_id, "page": page_id})
         return psid
 
     def open_thread(self, page_id: str, customer_id: str) -> Doc:
-        """Return the thread of customer and Page, made when there is none."""
+        """Return the thread of a customer and a Page; make it when there is none."""
         psid = self.psid(customer_id, page_id)
         key = f"{page_id}:{psid}"
         thread = self.store.threads.get(key)
@@ -122,7 +130,7 @@ class World:
                 "read_watermark": 0,
                 "delivered_watermark": 0,
             }
-            self.touch_thread(thread)
+            self.save_thread(thread)
         return thread
 
     def find_customer(self, key: str) -> Doc | None:
@@ -146,7 +154,7 @@ class World:
     # Live updates ----------------------------------------------------------------------------------------------
 
     def announce(self) -> None:
-        """Wake every open window."""
+        """Wake the watchers: something has changed."""
         self.revision += 1
         for event in self._watchers:
             event.set()
@@ -158,4 +166,5 @@ class World:
         return event
 
     def unwatch(self, event: asyncio.Event) -> None:
+        """Stop setting the event of `watch`."""
         self._watchers.discard(event)

@@ -1,7 +1,7 @@
-"""The import rules of docs/architecture.md, kept by reading the imports of every file.
+"""The import rules of docs/architecture.md, checked against the imports of every file.
 
-Rules about layers and rooms look at each import by itself. "Pure" is asked of everything a module loads, directly or by
-way of others: by following the imports in the files, and once more by importing each module in a Python of its own.
+Rules about layers and rooms apply to each import by itself. A pure module is checked with everything that it loads,
+directly or through other modules: by following the imports in the files, and by importing it in a separate process.
 """
 
 import ast
@@ -19,9 +19,16 @@ NAMES_ALL_APPS = {"desk.settings", "desk.urls", "desk.asgi", "desk.wsgi"}
 SANDBOX = "sandbox"
 
 # Inside an app, from the top down: a layer may import its own and those below it.
-DOORS = {"views", "admin", "tasks", "api", "webhook", "setup", "adapters", "urls", "forms", "management", "demo"}
-LAYERS = [("door", DOORS), ("service", {"services"}), ("model", {"models", "migrations"}), ("client", {"messenger"})]
-# Rooms: what each folder of services may import besides itself. Whatever is not listed is refused.
+ENTRY_POINTS = {
+    "views", "admin", "tasks", "api", "webhook", "setup", "adapters", "urls", "forms", "management", "demo",
+}  # fmt: skip
+LAYERS = [
+    ("entry point", ENTRY_POINTS),
+    ("service", {"services"}),
+    ("model", {"models", "migrations"}),
+    ("client", {"messenger"}),
+]
+# Rooms: the folders of services that each folder may import besides itself.
 ROOMS = {
     "channels_im.services": {
         "facebook": set(),
@@ -37,7 +44,7 @@ ROOMS = {
         "inbox": {"conversation", "outgoing", "page_actions", "webhooks"},
     },
 }
-# Pure: neither Django nor requests nor a model, also not by way of other modules.
+# Pure modules load neither Django nor requests nor a model, also not through other modules.
 PURE = re.compile(
     r"tickets\.rules(\..+)?|desk\.errors"
     r"|channels_im\.messenger\.(signature|errors|error_table|verdicts|events|event_types|values|cards|attachments"
@@ -47,9 +54,9 @@ IMPURE = {"django", "requests", "rest_framework", "allauth", "django_q"}
 
 
 def imports(source: str, module: str, *, is_package: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield (line, dotted name) of everything the source imports, relative names made whole.
+    """Yield (line, dotted name) of everything the source imports, with relative names made absolute.
 
-    `from a.b import c` yields a.b.c: c may be a module or a name in a.b, and either is judged by its beginning.
+    `from a.b import c` yields a.b.c: c may be a module or a name in a.b, and the rules look at the beginning.
     """
     package = module.split(".") if is_package else module.split(".")[:-1]
     for node in ast.walk(ast.parse(source)):
@@ -77,7 +84,7 @@ def within(name: str, package: str) -> bool:
 
 
 def layer(name: str) -> int | None:
-    """Return the place of a module of an app in LAYERS, or None when it belongs to none."""
+    """Return the index in LAYERS of a module of an app, or None when it belongs to no layer."""
     parts = name.split(".")
     for place, (_, rooms) in enumerate(LAYERS):
         if len(parts) > 1 and parts[1] in rooms:
@@ -85,7 +92,7 @@ def layer(name: str) -> int | None:
     return None
 
 
-def offences(module: str, source: str, *, is_package: bool = False) -> list[str]:
+def violations(module: str, source: str, *, is_package: bool = False) -> list[str]:
     """Return a sentence for each import of `module` that the rules forbid."""
     return [
         f"{module}:{line} imports {name}: {reason}"
@@ -120,7 +127,7 @@ def forbidden_by_room(module: str, name: str) -> str | None:
 
 
 def loaded_by(module: str, sources: dict[str, str], packages: set[str]) -> dict[str, str]:
-    """Return everything that `module` loads, directly or by way of others: dotted name → who imports it."""
+    """Return everything that `module` loads, directly or through others: dotted name → the module that imports it."""
     found: dict[str, str] = {}
     waiting = [module]
     while waiting:
@@ -159,7 +166,7 @@ def test_every_import_in_the_house_follows_the_rules() -> None:
     found = [
         sentence
         for module, path in files()
-        for sentence in offences(module, path.read_text(), is_package=path.name == "__init__.py")
+        for sentence in violations(module, path.read_text(), is_package=path.name == "__init__.py")
     ]
     assert not found, "\n".join(found)
 
@@ -185,7 +192,7 @@ def pure_modules() -> list[str]:
 def test_pure_modules_import_nothing_impure_even_by_way_of_others() -> None:
     sources, packages = read_all()
     found = [
-        f"{module} loads {name} by way of {by}"
+        f"{module} loads {name} through {by}"
         for module in pure_modules()
         for name, by in loaded_by(module, sources, packages).items()
         if name in IMPURE or ".models" in name
@@ -242,7 +249,7 @@ def test_the_files_of_all_apps_are_read() -> None:
     ],
 )
 def test_a_forbidden_import_is_found(module: str, source: str) -> None:
-    assert offences(module, source)
+    assert violations(module, source)
 
 
 @pytest.mark.parametrize(
@@ -268,4 +275,4 @@ def test_a_forbidden_import_is_found(module: str, source: str) -> None:
     ],
 )
 def test_an_import_that_follows_the_rules_is_let_through(module: str, source: str) -> None:
-    assert not offences(module, source)
+    assert not violations(module, source)

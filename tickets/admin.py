@@ -1,4 +1,4 @@
-"""Canned replies in Setup, the people who wrote, erasing one of them, and the receipts of those who were erased."""
+"""Canned replies in Setup, the customers, erasing a customer, and the receipts of erasures."""
 
 from typing import Any
 
@@ -27,16 +27,16 @@ class CannedReplyAdmin(SetupModelAdmin):
     fields = ["shortcut", "title", "text", "department"]
 
     def save_model(self, request: HttpRequest, obj: CannedReply, form: Any, change: bool) -> None:
-        if not change:
+        if not change and not request.user.is_anonymous:
             obj.created_by = request.user
         super().save_model(request, obj, form, change)
 
 
 @admin.register(Contact)
-class PersonAdmin(ReadOnlyAdmin):
-    """Whoever wrote to a Page, also to a channel that was deleted since: the way to their history, and its end."""
+class ContactAdmin(ReadOnlyAdmin):
+    """Everybody who wrote to a Page, also to a deleted channel, with links to their conversations and their erasure."""
 
-    list_display = ["display_name", "page", "page_scoped_id", "first_seen_at", "history", "end"]
+    list_display = ["display_name", "page", "page_scoped_id", "first_seen_at", "conversation_links", "erasure_link"]
     list_display_links = None
     list_filter = ["page", "first_seen_at"]
     list_select_related = ["page", "erasure"]
@@ -47,44 +47,44 @@ class PersonAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).prefetch_related("conversations__channel")
 
     def get_urls(self) -> list[URLPattern]:
-        mine = path("<int:pk>/erase/", self.admin_site.admin_view(self.erase), name="tickets_contact_erase")
-        return [mine, *super().get_urls()]
+        erase = path("<int:pk>/erase/", self.admin_site.admin_view(self.erase), name="tickets_contact_erase")
+        return [erase, *super().get_urls()]
 
     @admin.display(description="Name", ordering="name")
-    def display_name(self, person: Contact) -> str:
-        return person.display_name
+    def display_name(self, contact: Contact) -> str:
+        return contact.display_name
 
     @admin.display(description="Page-scoped id")
-    def page_scoped_id(self, person: Contact) -> str:
-        return "—" if person.erased_at else person.psid
+    def page_scoped_id(self, contact: Contact) -> str:
+        return "—" if contact.erased_at else contact.psid
 
     @admin.display(description="Conversation")
-    def history(self, person: Contact) -> str:
-        lines = [(reverse("conversation", args=[one.pk]), one.channel) for one in person.conversations.all()]
+    def conversation_links(self, contact: Contact) -> str:
+        lines = [(reverse("conversation", args=[row.pk]), row.channel) for row in contact.conversations.all()]
         return format_html_join(" · ", '<a href="{}">{}</a>', lines) or "—"
 
     @admin.display(description="Data")
-    def end(self, person: Contact) -> str:
-        if hasattr(person, "erasure"):
-            return format_html('<a href="{}">Receipt</a>', receipt_url(person.erasure))
-        return format_html('<a href="{}">Erase…</a>', reverse("admin:tickets_contact_erase", args=[person.pk]))
+    def erasure_link(self, contact: Contact) -> str:
+        if hasattr(contact, "erasure"):
+            return format_html('<a href="{}">Receipt</a>', receipt_url(contact.erasure))
+        return format_html('<a href="{}">Erase…</a>', reverse("admin:tickets_contact_erase", args=[contact.pk]))
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """There is no page of a person besides their conversation."""
+        """Redirect to the list: a customer has no page of their own in Setup."""
         return redirect(f"{reverse('admin:tickets_contact_changelist')}?q={object_id}")
 
     def erase(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say what goes and what stays (GET); erase when that was ticked (POST)."""
-        if not erasure.may_erase(request.user):
+        """GET: show what is deleted and what is kept. POST: erase the customer when `understood` is "yes"."""
+        if request.user.is_anonymous or not erasure.may_erase(request.user):
             raise PermissionDenied(erasure.NOT_ALLOWED)
-        person = get_object_or_404(Contact.objects.select_related("page", "erasure"), pk=pk)
-        if hasattr(person, "erasure"):
-            return redirect(receipt_url(person.erasure))
+        contact = get_object_or_404(Contact.objects.select_related("page", "erasure"), pk=pk)
+        if hasattr(contact, "erasure"):
+            return redirect(receipt_url(contact.erasure))
         refusal = ""
         if request.method == "POST":
             if request.POST.get("understood") == "yes":
                 try:
-                    receipt = erasure.erase(request.user, person)
+                    receipt = erasure.erase(request.user, contact)
                 except Refused as refused:
                     refusal = str(refused)
                 else:
@@ -94,11 +94,11 @@ class PersonAdmin(ReadOnlyAdmin):
                 refusal = "Tick that you have understood. Nothing was erased."
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Erase {person.display_name}",
-            "person": person,
-            "counts": erasure.counts_of(person),
-            "meta_blocks": moderation.is_blocked_at_meta(person),
-            "conversation": person.conversations.order_by("-last_message_at").first(),
+            "title": f"Erase {contact.display_name}",
+            "person": contact,
+            "counts": erasure.counts_of(contact),
+            "meta_blocks": moderation.is_blocked_at_meta(contact),
+            "conversation": contact.conversations.order_by("-last_message_at").first(),
             "refusal": refusal,
         }
         return render(request, "tickets/setup/erase.html", context, status=422 if refusal else 200)
@@ -106,7 +106,7 @@ class PersonAdmin(ReadOnlyAdmin):
 
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
-    """The receipts. Searching for a page-scoped id finds the receipt of its person: only the id can tell."""
+    """The receipts of erasures. A search for a page-scoped id finds the receipt of that customer; nothing else can."""
 
     list_title = "Erasure log"
     list_display = ["confirmation_code", "page", "erased_at", "erased_by", "how_much", "state"]
@@ -121,9 +121,9 @@ class ErasureAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Erasure], search_term: str
     ) -> tuple[QuerySet[Erasure], bool]:
-        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        by_code, may_repeat = super().get_search_results(request, queryset, search_term)
         psid = search_term.strip()
-        return (found | queryset.filter(erasure.receipts_of(psid)) if psid else found), may_repeat
+        return (by_code | queryset.filter(erasure.receipts_of(psid)) if psid else by_code), may_repeat
 
     @admin.display(description="Erased")
     def how_much(self, receipt: Erasure) -> str:
@@ -134,7 +134,7 @@ class ErasureAdmin(ReadOnlyAdmin):
         return "Completed" if receipt.completed_at else "Files are being deleted"
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The receipt, to be printed; with `?download` as a page of its own, to be kept."""
+        """Show the receipt for printing; with `?download`, send it as an HTML file."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         receipt = self.get_object(request, object_id)

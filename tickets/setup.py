@@ -1,10 +1,13 @@
-"""What tickets add to Setup: a line of the menu, replies that could not be sent, what goes on in a channel and why a
-department or an agent is still needed."""
+"""What tickets add to Setup.
+
+These are menu items, warnings about replies that could not be sent, the open work of a channel, reasons to keep a
+department or an agent, and the preview of the threading intermission.
+"""
 
 from collections.abc import Iterable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
@@ -12,7 +15,7 @@ from django.utils import timezone
 from channels_im.models import Channel
 from channels_im.services import channels, preferences
 from desk import deletion_checks, site
-from desk.models import Agent, Department
+from desk.models import Agent, Department, User
 from tickets.models import Conversation, Message, Ticket
 
 PREVIEW_DAYS = 30
@@ -20,7 +23,7 @@ RECENT = timedelta(days=7)
 
 
 def register() -> None:
-    """Called from `AppConfig.ready()`."""
+    """Add all of it to Setup. Called from `AppConfig.ready()`."""
     permissions = ("tickets.view_cannedreply", "tickets.change_cannedreply")
     url_name = "admin:tickets_cannedreply_changelist"
     site.register_menu(site.MenuItem("Canned replies", url_name, permissions, section="Content", order=60))
@@ -33,12 +36,12 @@ def register() -> None:
     site.register_attention(attention)
     channels.register_work_reporter(work_of)
     preferences.register_previewer(preview)
-    deletion_checks.register(Department, used_department)
-    deletion_checks.register(Agent, busy_agent)
+    deletion_checks.register(Department, reason_to_keep_department)
+    deletion_checks.register(Agent, reason_to_keep_agent)
 
 
-def attention(user: Any) -> list[site.Attention]:
-    """Return replies of the last week that could not be sent, and those whose outcome is unknown."""
+def attention(user: User | AnonymousUser) -> list[site.Attention]:
+    """Return warnings about replies of the last week that could not be sent, or whose outcome is unknown."""
     if not (user.is_superuser or user.has_perm("tickets.view_conversation")):
         return []
     recent = Message.objects.filter(direction=Message.Direction.OUT, received_at__gte=timezone.now() - RECENT)
@@ -54,7 +57,7 @@ def attention(user: Any) -> list[site.Attention]:
 
 
 def work_of(channel: Channel) -> list[str]:
-    """Return how many conversations have an open ticket and how many replies wait to be sent."""
+    """Return sentences about the channel's open work: conversations with an open ticket, replies waiting to be sent."""
     still_open = Conversation.objects.filter(channel=channel, current_ticket__status=Ticket.Status.OPEN).count()
     queued = (Message.State.QUEUED, Message.State.SENDING)
     waiting = Message.objects.filter(conversation__channel=channel, state__in=queued).count()
@@ -64,7 +67,8 @@ def work_of(channel: Channel) -> list[str]:
     return sentences
 
 
-def used_department(department: Department) -> str:
+def reason_to_keep_department(department: Department) -> str:
+    """Return why the department cannot be deleted: its conversations and tickets. "" when it has none."""
     if (
         Conversation.objects.filter(department=department).exists()
         or Ticket.objects.filter(department=department).exists()
@@ -73,32 +77,34 @@ def used_department(department: Department) -> str:
     return ""
 
 
-def busy_agent(agent: Agent) -> str:
-    """Guard: an agent with open work stays until somebody else has it."""
-    busy = Conversation.objects.filter(Q(current_ticket__status=Ticket.Status.OPEN), assignee=agent.user).count()
-    if not busy:
+def reason_to_keep_agent(agent: Agent) -> str:
+    """Return why the agent cannot be deleted: conversations with an open ticket. "" when there are none."""
+    count = Conversation.objects.filter(Q(current_ticket__status=Ticket.Status.OPEN), assignee=agent.user).count()
+    if not count:
         return ""
-    words = "conversation with an open ticket" if busy == 1 else "conversations with open tickets"
-    return f"{agent} still has {busy} {words}. Assign them to somebody else first."
+    words = "conversation with an open ticket" if count == 1 else "conversations with open tickets"
+    return f"{agent} still has {count} {words}. Assign them to somebody else first."
 
 
 def preview(department: Department, minutes: Iterable[int]) -> list[preferences.Preview]:
-    """Return how many tickets each intermission would have made of the department's last 30 days.
+    """Return how many tickets each intermission (in minutes) would have made of the department's last 30 days.
 
-    A customer's message opens a ticket when the gap to the message before it, in either direction, is longer.
+    A customer's message opens a ticket when the gap to the message before it, in either direction, is longer. The
+    first message of a conversation within these days counts as a ticket too.
     """
-    minutes = sorted(minutes)
+    limits = sorted(minutes)
     counted = Q(kind=Message.Kind.MESSAGE, conversation__department=department)
     rows = Message.objects.filter(counted, sent_at__gte=timezone.now() - timedelta(days=PREVIEW_DAYS))
-    tickets = dict.fromkeys(minutes, 0)
-    conversation, before = None, None
+    tickets = dict.fromkeys(limits, 0)
+    current: int | None = None
+    previous: datetime | None = None  # of the current conversation
     values = rows.order_by("conversation_id", "sent_at", "id").values_list("conversation_id", "sent_at", "direction")
     for conversation_id, sent_at, direction in values.iterator():
-        first = conversation_id != conversation
-        if first or direction == Message.Direction.IN:
-            gap = None if first else sent_at - before
-            for limit in minutes:
-                if gap is None or gap > timedelta(minutes=limit):
+        if conversation_id != current:
+            current, previous = conversation_id, None
+        if previous is None or direction == Message.Direction.IN:
+            for limit in limits:
+                if previous is None or sent_at - previous > timedelta(minutes=limit):
                     tickets[limit] += 1
-        conversation, before = conversation_id, sent_at
+        previous = sent_at
     return [preferences.Preview(limit, count) for limit, count in tickets.items()]

@@ -1,4 +1,4 @@
-"""Addresses of the agent's workspace."""
+"""URLs of the agent's workspace."""
 
 from django.urls import path
 
@@ -22,7 +22,7 @@ urlpatterns = [
     path("inbox/<int:conversation_id>/reply/", compose.reply, name="conversation_reply"),
     path("inbox/<int:conversation_id>/draft/", compose.draft, name="conversation_draft"),
     path("inbox/<int:conversation_id>/read/", inbox.read, name="conversation_read"),
-    path("inbox/<int:conversation_id>/onlookers/", presence.onlookers, name="conversation_onlookers"),
+    path("inbox/<int:conversation_id>/onlookers/", presence.conversation_viewers, name="conversation_onlookers"),
     path("inbox/<int:conversation_id>/picture/", files.contact_picture, name="contact_picture"),
     path("inbox/<int:conversation_id>/files/<int:attachment_id>/", files.attachment, name="attachment"),
     path("inbox/<int:conversation_id>/files/<int:attachment_id>/again/", files.try_again, name="attachment_again"),

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from desk.models import User
+from desk.requests import UserRequest
 
 VIEW_CHANNEL = "channels_im.view_channel"
 ADD_CHANNEL = "channels_im.add_channel"
@@ -29,12 +30,6 @@ SEE_CHANNELS = (VIEW_CHANNEL, ADD_CHANNEL, CHANGE_CHANNEL, DELETE_CHANNEL)
 P = ParamSpec("P")
 
 
-class SetupRequest(HttpRequest):
-    """A request that `setup_view` let through: its user is an administrator."""
-
-    user: User
-
-
 def may(user: User | AnonymousUser, *permissions: str) -> bool:
     """Return whether `user` may enter Setup and has any one of the permissions."""
     return user.is_active and user.is_staff and any(user.has_perm(permission) for permission in permissions)
@@ -43,7 +38,7 @@ def may(user: User | AnonymousUser, *permissions: str) -> bool:
 def setup_view(
     *permissions: str,
 ) -> Callable[
-    [Callable[Concatenate[SetupRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
+    [Callable[Concatenate[UserRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
 ]:
     """Make a view a page of Setup for administrators with any one of the permissions.
 
@@ -51,13 +46,13 @@ def setup_view(
     """
 
     def decorate(
-        view: Callable[Concatenate[SetupRequest, P], HttpResponse],
+        view: Callable[Concatenate[UserRequest, P], HttpResponse],
     ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @wraps(view)
         def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not may(request.user, *permissions):
                 raise PermissionDenied("You lack the permission for this part of Setup. Ask an administrator for it.")
-            return view(cast(SetupRequest, request), *args, **kwargs)  # `may` is False for an AnonymousUser
+            return view(cast(UserRequest, request), *args, **kwargs)  # `may` is False for an AnonymousUser
 
         return admin.site.admin_view(checked)
 

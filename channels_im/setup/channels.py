@@ -17,25 +17,25 @@ from channels_im.setup.access import (
     CHANGE_CHANNEL,
     DELETE_CHANNEL,
     SEE_CHANNELS,
-    SetupRequest,
     may,
     page,
     setup_view,
 )
 from desk import audit_log
 from desk.models import Department
+from desk.requests import UserRequest
 
 
 @setup_view(*SEE_CHANNELS)
 @require_safe
-def kinds(request: SetupRequest) -> HttpResponse:
+def kinds(request: UserRequest) -> HttpResponse:
     """Show a card with *Configure* for each kind of channel."""
     return page(request, "kinds.html", "Instant Messaging", channel_count=Channel.objects.existing().count())
 
 
 @setup_view(*SEE_CHANNELS)
 @require_safe
-def list_channels(request: SetupRequest) -> HttpResponse:
+def list_channels(request: UserRequest) -> HttpResponse:
     """Show a card for each channel."""
     rows = list(presenters.channels())
     return page(
@@ -51,7 +51,7 @@ def list_channels(request: SetupRequest) -> HttpResponse:
 
 
 @setup_view(ADD_CHANNEL)
-def add(request: SetupRequest) -> HttpResponse:
+def add(request: UserRequest) -> HttpResponse:
     """Show Add Channel, and create the channel (POST). What was typed is kept in a draft."""
     draft = drafts.find(request.user, None)
     limit = service.limit_reached()
@@ -78,14 +78,14 @@ def add(request: SetupRequest) -> HttpResponse:
 
 @setup_view(ADD_CHANNEL)
 @require_POST
-def start_again(request: SetupRequest) -> HttpResponse:
+def start_again(request: UserRequest) -> HttpResponse:
     """Delete the draft of Add Channel."""
     drafts.drop(request.user, None)
     return redirect("setup:messenger_add")
 
 
 @setup_view(*SEE_CHANNELS)
-def edit(request: SetupRequest, pk: int) -> HttpResponse:
+def edit(request: UserRequest, pk: int) -> HttpResponse:
     """Show Edit Channel, and change the channel (POST). What was typed is kept in a draft."""
     channel = get_object_or_404(presenters.channels(), pk=pk)
     draft = drafts.find(request.user, channel)
@@ -116,7 +116,7 @@ def edit(request: SetupRequest, pk: int) -> HttpResponse:
 
 @setup_view(*SEE_CHANNELS)
 @require_safe
-def checks(request: SetupRequest, pk: int) -> HttpResponse:
+def checks(request: UserRequest, pk: int) -> HttpResponse:
     """Return only the list of ticks; Edit Channel requests it again while the check is running."""
     channel = get_object_or_404(presenters.channels(), pk=pk)
     return render(request, "channels_im/_checks.html", _check_context(channel) | _permissions(request))
@@ -124,7 +124,7 @@ def checks(request: SetupRequest, pk: int) -> HttpResponse:
 
 @setup_view(CHANGE_CHANNEL)
 @require_POST
-def check_now(request: SetupRequest, pk: int) -> HttpResponse:
+def check_now(request: UserRequest, pk: int) -> HttpResponse:
     """Request a check of the channel's Page."""
     channel = get_object_or_404(presenters.channels(), pk=pk)
     subscriptions.request_check(channel.page_id)
@@ -132,7 +132,7 @@ def check_now(request: SetupRequest, pk: int) -> HttpResponse:
 
 
 def _form_page(
-    request: SetupRequest,
+    request: UserRequest,
     form: forms.ChannelForm,
     *,
     channel: Channel | None = None,
@@ -179,7 +179,7 @@ def _initial(channel: Channel) -> dict[str, object]:
     }
 
 
-def _permissions(request: SetupRequest) -> dict[str, bool]:
+def _permissions(request: UserRequest) -> dict[str, bool]:
     return {
         "may_add": may(request.user, ADD_CHANNEL),
         "may_change": may(request.user, CHANGE_CHANNEL),

@@ -3,8 +3,8 @@
 from channels_im.models import Channel, ChannelDraft
 from channels_im.services.channels import SWITCHES, switch_values
 from channels_im.services.icons import CheckedIcon, IconError, check_icon
-from channels_im.setup.access import SetupRequest
 from desk.models import User
+from desk.requests import UserRequest
 
 TEXT_FIELDS = ("name", "page", "department")
 
@@ -14,7 +14,7 @@ def find(user: User, channel: Channel | None) -> ChannelDraft | None:
     return ChannelDraft.objects.filter(user=user, channel=channel).first()
 
 
-def keep(request: SetupRequest, channel: Channel | None) -> tuple[ChannelDraft, str]:
+def keep(request: UserRequest, channel: Channel | None) -> tuple[ChannelDraft, str]:
     """Save what was posted; return the draft, and why an uploaded icon could not be kept or ""."""
     draft, _created = ChannelDraft.objects.get_or_create(user=request.user, channel=channel)
     draft.fields = {name: request.POST[name].replace("\0", "")[:500] for name in TEXT_FIELDS if name in request.POST}

@@ -7,12 +7,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.services.facebook import daily_check
 from channels_im.setup import presenters
-from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, SetupRequest, may, page, setup_view
+from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
+from desk.requests import UserRequest
 
 
 @setup_view(*SEE_CHANNELS)
 @require_safe
-def show(request: SetupRequest) -> HttpResponse:
+def show(request: UserRequest) -> HttpResponse:
     """Show the last check of every Page with a channel."""
     rows = [
         {
@@ -37,7 +38,7 @@ def show(request: SetupRequest) -> HttpResponse:
 
 @setup_view(CHANGE_CHANNEL)
 @require_POST
-def check_all(request: SetupRequest) -> HttpResponse:
+def check_all(request: UserRequest) -> HttpResponse:
     """Request a check of every Page and Facebook login."""
     daily_check.check_all()
     messages.success(request, "Desk is checking every Page with Facebook.")

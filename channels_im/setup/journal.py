@@ -17,8 +17,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import store
-from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, SetupRequest, may, page, setup_view
+from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, page, setup_view
 from desk import audit_log
+from desk.requests import UserRequest
 
 PER_PAGE = 50
 State = WebhookDelivery.State
@@ -75,7 +76,7 @@ def _row(delivery: WebhookDelivery) -> DeliveryRow:
 
 @setup_view(VIEW_JOURNAL)
 @require_safe
-def list_deliveries(request: SetupRequest) -> HttpResponse:
+def list_deliveries(request: UserRequest) -> HttpResponse:
     """List the deliveries, all or those in one state."""
     state = request.GET.get("state", "")
     deliveries = WebhookDelivery.objects.defer("body", "progress")
@@ -99,7 +100,7 @@ def list_deliveries(request: SetupRequest) -> HttpResponse:
 
 @setup_view(VIEW_JOURNAL)
 @require_safe
-def show(request: SetupRequest, pk: int) -> HttpResponse:
+def show(request: UserRequest, pk: int) -> HttpResponse:
     """Show one delivery with its content and progress."""
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
     return page(
@@ -117,7 +118,7 @@ def show(request: SetupRequest, pk: int) -> HttpResponse:
 
 @setup_view(REPLAY_JOURNAL)
 @require_POST
-def replay_one(request: SetupRequest, pk: int) -> HttpResponse:
+def replay_one(request: UserRequest, pk: int) -> HttpResponse:
     """Replay one delivery."""
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
     if store.replay([delivery.pk]):
@@ -130,7 +131,7 @@ def replay_one(request: SetupRequest, pk: int) -> HttpResponse:
 
 @setup_view(REPLAY_JOURNAL)
 @require_POST
-def replay_failed(request: SetupRequest) -> HttpResponse:
+def replay_failed(request: UserRequest) -> HttpResponse:
     """Replay every failed delivery received since a local time that the administrator enters."""
     since = _parse_local_time(request.POST.get("since", ""))
     if since is None:

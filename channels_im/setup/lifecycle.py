@@ -10,12 +10,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from channels_im.models import Channel
 from channels_im.services import channels as service
 from channels_im.services.journal import store
-from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, SetupRequest, page, setup_view, wants_fragment
+from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, page, setup_view, wants_fragment
 from desk.models import User
+from desk.requests import UserRequest
 
 
 @setup_view(CHANGE_CHANNEL)
-def deactivate(request: SetupRequest, pk: int) -> HttpResponse:
+def deactivate(request: UserRequest, pk: int) -> HttpResponse:
     """Confirm, then deactivate a channel (POST)."""
     return _confirm(
         request,
@@ -40,7 +41,7 @@ def deactivate(request: SetupRequest, pk: int) -> HttpResponse:
 
 
 @setup_view(CHANGE_CHANNEL)
-def activate(request: SetupRequest, pk: int) -> HttpResponse:
+def activate(request: UserRequest, pk: int) -> HttpResponse:
     """Confirm, then activate a channel (POST)."""
     return _confirm(
         request,
@@ -57,7 +58,7 @@ def activate(request: SetupRequest, pk: int) -> HttpResponse:
 
 
 @setup_view(DELETE_CHANNEL)
-def delete(request: SetupRequest, pk: int) -> HttpResponse:
+def delete(request: UserRequest, pk: int) -> HttpResponse:
     """Confirm, then delete a channel (POST)."""
     return _confirm(
         request,
@@ -82,7 +83,7 @@ def delete(request: SetupRequest, pk: int) -> HttpResponse:
 
 
 @setup_view(CHANGE_CHANNEL)
-def take_in(request: SetupRequest, pk: int) -> HttpResponse:
+def take_in(request: UserRequest, pk: int) -> HttpResponse:
     """Import what arrived while the channel was off (POST)."""
     channel = get_object_or_404(Channel.objects.existing(), pk=pk)
     if request.method == "POST" and channel.is_active:
@@ -92,7 +93,7 @@ def take_in(request: SetupRequest, pk: int) -> HttpResponse:
 
 
 def _confirm(
-    request: SetupRequest,
+    request: UserRequest,
     pk: int,
     *,
     act: Callable[[User, Channel], bool],

@@ -14,12 +14,13 @@ from django.views.decorators.http import require_POST
 from channels_im.models import Channel, Page, PendingLink
 from channels_im.services.facebook import linking as service
 from channels_im.setup import drafts
-from channels_im.setup.access import ADD_CHANNEL, CHANGE_CHANNEL, LINK_FACEBOOK, SetupRequest, may, page, setup_view
+from channels_im.setup.access import ADD_CHANNEL, CHANGE_CHANNEL, LINK_FACEBOOK, may, page, setup_view
+from desk.requests import UserRequest
 
 
 @setup_view(*LINK_FACEBOOK)
 @require_POST
-def start(request: SetupRequest) -> HttpResponse:
+def start(request: UserRequest) -> HttpResponse:
     """Save what was typed as a draft and go to Facebook's dialog.
 
     Add Channel posts to it, and Edit Channel with the parameter `channel`.
@@ -58,7 +59,7 @@ def to_facebook(request: HttpRequest, channel: Channel | None) -> HttpResponse:
 
 
 @setup_view(*LINK_FACEBOOK)
-def decide(request: SetupRequest) -> HttpResponse:
+def decide(request: UserRequest) -> HttpResponse:
     """Show what a login would stop, and save it only after *Continue anyway*."""
     pending = PendingLink.objects.filter(user=request.user).first()
     if pending is None:
@@ -144,7 +145,7 @@ def failed(
 
 
 @setup_view(*LINK_FACEBOOK)
-def by_allauth_address(request: SetupRequest) -> HttpResponse:
+def by_allauth_address(request: UserRequest) -> HttpResponse:
     """Serve allauth's own URL of the Facebook login: it links an account for an administrator and never logs in."""
     if request.method == "POST" and request.POST.get("process") == "connect":
         return start(request)

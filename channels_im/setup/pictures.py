@@ -5,25 +5,26 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 
 from channels_im.models import Channel, ChannelDraft, Page
-from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_PREFERENCES, SetupRequest, setup_view
+from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_PREFERENCES, setup_view
+from desk.requests import UserRequest
 
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg"}
 
 
 @setup_view(*SEE_CHANNELS, VIEW_PREFERENCES, CHANGE_PREFERENCES)
-def channel_icon(request: SetupRequest, pk: int) -> HttpResponse:
+def channel_icon(request: UserRequest, pk: int) -> HttpResponse:
     """Serve the icon of a channel."""
     return _serve(get_object_or_404(Channel, pk=pk).icon)
 
 
 @setup_view(*SEE_CHANNELS)
-def page_picture(request: SetupRequest, pk: int) -> HttpResponse:
+def page_picture(request: UserRequest, pk: int) -> HttpResponse:
     """Serve the picture of a Page."""
     return _serve(get_object_or_404(Page, pk=pk).picture)
 
 
 @setup_view(*SEE_CHANNELS)
-def draft_icon(request: SetupRequest, pk: int) -> HttpResponse:
+def draft_icon(request: UserRequest, pk: int) -> HttpResponse:
     """Serve the icon of the user's own draft."""
     return _serve(get_object_or_404(ChannelDraft, pk=pk, user=request.user).icon)
 

@@ -15,7 +15,6 @@ from channels_im.services import preferences as service
 from channels_im.setup.access import (
     CHANGE_PREFERENCES,
     VIEW_PREFERENCES,
-    SetupRequest,
     may,
     page,
     setup_view,
@@ -23,12 +22,13 @@ from channels_im.setup.access import (
 )
 from channels_im.setup.forms import PreferencesForm
 from desk.models import Agent, Department
+from desk.requests import UserRequest
 
 PREVIEW_MINUTES = (60, 120, 240, 480, 720, 1440)
 
 
 @setup_view(VIEW_PREFERENCES, CHANGE_PREFERENCES)
-def show(request: SetupRequest) -> HttpResponse:
+def show(request: UserRequest) -> HttpResponse:
     """Show the preferences of a department, and save its intermission (POST)."""
     departments = list(Department.objects.all())
     if not departments:
@@ -60,7 +60,7 @@ def show(request: SetupRequest) -> HttpResponse:
 
 
 @setup_view(CHANGE_PREFERENCES)
-def associate(request: SetupRequest, department: int, agent: int) -> HttpResponse:
+def associate(request: UserRequest, department: int, agent: int) -> HttpResponse:
     """Show the channels of a department with those of an agent ticked, and save the ticks (POST)."""
     place = get_object_or_404(Department, pk=department)
     person = get_object_or_404(Agent.objects.select_related("user"), pk=agent, departments=place)
@@ -88,7 +88,7 @@ def associate(request: SetupRequest, department: int, agent: int) -> HttpRespons
     return page(request, "associate.html", f"Associate channels with {person}", **context)
 
 
-def _page(request: SetupRequest, department: Department, form: PreferencesForm | None = None) -> HttpResponse:
+def _page(request: UserRequest, department: Department, form: PreferencesForm | None = None) -> HttpResponse:
     own_channels = Channel.objects.existing().filter(department=department)
     agents = (
         Agent.objects.filter(departments=department)

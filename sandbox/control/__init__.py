@@ -1,15 +1,16 @@
-"""The control API under /_sandbox/: everything the pages do, as JSON, for tests and for seeding.
+"""The control API under /_sandbox/: everything that the sandbox's pages do, as JSON, for tests and for seeding.
 
-Every answer is JSON. A request that cannot be done answers 400 {"error": sentence}.
+Every answer is JSON. A request that cannot be fulfilled gets 400 {"error": sentence}.
 """
 
 from starlette.routing import Route
 
-from sandbox.control import customers, door, traffic, world
+from sandbox.control import customers, traffic, world
+from sandbox.control.endpoint import Handler, json_endpoint
 
 
-def _route(path: str, method: str, handler: door.Handler) -> Route:
-    return Route(f"/_sandbox/{path}", door.endpoint(handler), methods=[method])
+def _route(path: str, method: str, handler: Handler) -> Route:
+    return Route(f"/_sandbox/{path}", json_endpoint(handler), methods=[method])
 
 
 routes = [

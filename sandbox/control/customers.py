@@ -1,4 +1,4 @@
-"""Control API: what customers do, what the Page's own inbox does, and what reached the customers."""
+"""Control API: what customers do, replies from the Page's own inbox, and the messages that reached customers."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 
 from sandbox import chat, files
-from sandbox.control.door import Body
+from sandbox.control.endpoint import Body
 from sandbox.control.world import message_view
 from sandbox.store import Doc
 from sandbox.world import World
@@ -20,17 +20,17 @@ def _customer(world: World, request: Request) -> Doc:
 
 
 def take_attachments(world: World, body: Body) -> list[Doc]:
-    """Return stored attachments of a request: uploads, `file` (a known file id), `sticker`, or raw `attachments`."""
+    """Store and return the attachments of a request: uploads, `file` (a file id), `sticker`, or raw `attachments`."""
     stored: list[Doc] = []
     for upload in body.get("uploads", []):
         content_type = upload["content_type"] or None
         file = files.add(world, upload["name"], upload["data"], content_type)
         stored.append({"type": files.kind_of(file["content_type"]), "file": file["id"]})
     if body.get("file"):
-        file = world.store.files.get(str(body["file"]))
-        if file is None:
+        known = world.store.files.get(str(body["file"]))
+        if known is None:
             raise ValueError(f"There is no file {body['file']}.")
-        stored.append({"type": body.get("file_type") or files.kind_of(file["content_type"]), "file": file["id"]})
+        stored.append({"type": body.get("file_type") or files.kind_of(known["content_type"]), "file": known["id"]})
     if body.get("sticker"):
         number = str(body["sticker"])
         if not number.isdigit():
@@ -77,7 +77,7 @@ def post_unsend(world: World, request: Request, body: Body) -> Any:
 
 
 def post_reaction(world: World, request: Request, body: Body) -> Any:
-    """POST customers/{id}/reactions {mid, reaction: name or emoji; empty takes it away}."""
+    """POST customers/{id}/reactions {mid, reaction: name or emoji; empty removes it}."""
     message = chat.react(world, _customer(world, request), str(body["mid"]), body.get("reaction") or None)
     return {"mid": message["mid"], "reactions": message["reactions"]}
 
@@ -108,7 +108,7 @@ def post_read(world: World, request: Request, body: Body) -> Any:
 
 
 def post_inbox(world: World, request: Request, body: Body) -> Any:
-    """POST pages/{page}/inbox {psid or customer, text?, file?, …}: a person answers in the Page's own inbox."""
+    """POST pages/{page}/inbox {psid or customer, text?, file?, …}: a person replies in the Page's own inbox."""
     page_id = request.path_params["page"]
     customer = world.find_customer(str(body.get("psid") or body["customer"]))
     if customer is None or page_id not in world.store.pages:
@@ -121,7 +121,7 @@ def post_inbox(world: World, request: Request, body: Body) -> Any:
 
 
 def post_thread_owner(world: World, request: Request, body: Body) -> Any:
-    """POST pages/{page}/owner {psid or customer, app_id (empty: nobody), emit?}: hand the thread to another app."""
+    """POST pages/{page}/owner {psid or customer, app_id (empty: nobody), emit?}: give the thread to another app."""
     thread = world.find_thread(request.path_params["page"], str(body.get("psid") or body["customer"]))
     if thread is None:
         raise ValueError("There is no such conversation.")
@@ -130,14 +130,14 @@ def post_thread_owner(world: World, request: Request, body: Body) -> Any:
 
 
 def get_sent(world: World, request: Request, body: Body) -> Any:
-    """GET sent[?page_id][&psid]: what reached customers from Pages, oldest first (a customer id works as psid)."""
+    """GET sent[?page_id][&psid]: the Pages' messages that reached customers, oldest first; psid or customer id."""
     page_id, psid = request.query_params.get("page_id"), request.query_params.get("psid")
     customer = world.find_customer(psid) if psid else None
-    found = [
+    sent = [
         {**message_view(world, message), "page_id": thread["page"], "psid": thread["psid"]}
         for thread in world.store.threads.values()
         if page_id in (None, thread["page"]) and (psid is None or (customer and thread["customer"] == customer["id"]))
         for message in world.thread_messages(thread["key"])
         if message["from"] == "page"
     ]
-    return {"data": sorted(found, key=lambda message: message["ts"])}
+    return {"data": sorted(sent, key=lambda message: message["ts"])}

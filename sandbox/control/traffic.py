@@ -7,12 +7,12 @@ from typing import Any
 from starlette.requests import Request
 
 from sandbox import actions, callbacks, events, faults, signing, webhooks
-from sandbox.control.door import Body
+from sandbox.control.endpoint import Body
 from sandbox.world import World
 
 
 def post_events(world: World, request: Request, body: Body) -> Any:
-    """POST events {page_id, item, slot? (messaging, standby, changes), field?, force?, delay_ms?}: a raw item."""
+    """POST events {page_id, item, slot? (messaging, standby, changes), field?, force?, delay_ms?}: send a raw item."""
     item = body["item"]
     if isinstance(item, str):
         item = json.loads(item)
@@ -35,7 +35,7 @@ def post_events(world: World, request: Request, body: Body) -> Any:
 
 
 async def post_raw_webhook(world: World, request: Request, body: Body) -> Any:
-    """POST webhooks/raw {body: text or JSON, signature: valid|none|wrong|sha1}: one POST now, answers its status."""
+    """POST webhooks/raw {body: text or JSON, signature: valid|none|wrong|sha1}: POST it now, answer {status, error}."""
     content = body["body"]
     raw = content.encode() if isinstance(content, str) else signing.encode_body(content)
     status, error = await asyncio.to_thread(
@@ -50,7 +50,7 @@ async def post_raw_webhook(world: World, request: Request, body: Body) -> Any:
 
 
 def get_webhooks(world: World, request: Request, body: Body) -> Any:
-    """GET webhooks[?page_id][&field]: attempts, oldest first, and what still waits."""
+    """GET webhooks[?page_id][&field]: attempts, oldest first, webhooks still queued, and callbacks."""
     page_id, field = request.query_params.get("page_id"), request.query_params.get("field")
     waiting = [row for row in world.store.deliveries.values() if page_id in (None, row["page"])]
     return {
@@ -66,7 +66,7 @@ def get_webhooks(world: World, request: Request, body: Body) -> Any:
 
 
 def retry_now(world: World, request: Request, body: Body) -> Any:
-    """POST webhooks/retry: everything that waits is due at once."""
+    """POST webhooks/retry: send all queued webhooks now."""
     for row in world.store.deliveries.values():
         row["due_at"] = world.now()
         world.store.put("deliveries", row["id"], row)
@@ -84,20 +84,21 @@ def get_calls(world: World, request: Request, body: Body) -> Any:
 
 
 def clear_calls(world: World, request: Request, body: Body) -> Any:
-    """DELETE calls: forget the log."""
+    """DELETE calls: empty the log."""
     world.calls.clear()
     return {"ok": True}
 
 
 def post_faults(world: World, request: Request, body: Body) -> Any:
-    """POST faults: {action: name, person?, page?, …} does an act at once; {kind: name, count?, page?, endpoint?, …}
-    sets a fault for the next `count` calls (0 or null: until switched off).
+    """POST faults: do an action now, or set a fault for the next calls.
+
+    {action: name, person?, page?, …}, or {kind: name, count? (0 or null: until switched off), page?, endpoint?, …}
     """
     return do_fault(world, body)
 
 
 def do_fault(world: World, body: Body) -> Body:
-    """Do an act or set a fault; the form of the panel comes here too."""
+    """Do an action or set a fault; the form of the faults page calls this too."""
     body = {key: value for key, value in body.items() if value != ""}
     if "action" in body:
         return {"did": actions.run(world, str(body.pop("action")), body)}
@@ -107,10 +108,11 @@ def do_fault(world: World, body: Body) -> Body:
         fault = faults.add(world, kind, count=body.pop("count", 1), page=page, endpoint=target, **body)
         world.announce()
         return {"fault": fault, "did": f"Set: {faults.KINDS[kind]}"}
-    raise ValueError("Say action (what happens now) or kind (a fault for the next calls).")
+    raise ValueError("Give an action (to do now) or a kind (of fault for the next calls).")
 
 
 def get_faults(world: World, request: Request, body: Body) -> Any:
+    """GET faults: the faults that are set, and all kinds, endpoints and actions."""
     return {
         "data": list(world.store.faults.values()),
         "kinds": faults.KINDS,
@@ -126,6 +128,6 @@ def delete_faults(world: World, request: Request, body: Body) -> Any:
 
 
 def signed_request(world: World, request: Request, body: Body) -> Any:
-    """POST signed-request {person, changes?}: a signed_request as the callbacks get it, to be sent by hand."""
+    """POST signed-request {person, changes?}: make a signed_request as in the callbacks, for a test to send."""
     person = world.store.people[str(body["person"])]
     return {"signed_request": callbacks.signed_request_for(world, person, **(body.get("changes") or {}))}

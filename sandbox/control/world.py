@@ -1,4 +1,4 @@
-"""Control API: the world, its settings, people, Pages, grants and files."""
+"""Control API: the world (all state of the sandbox), settings, people, Pages, grants and files."""
 
 import asyncio
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 
 from sandbox import actions, files, grants, ids, seed_history, seed_people, tokens
-from sandbox.control.door import Body
+from sandbox.control.endpoint import Body
 from sandbox.graph import pages
 from sandbox.store import Doc
 from sandbox.world import World
@@ -22,9 +22,9 @@ LINK_SCOPES = [
 
 
 async def reset(world: World, request: Request, body: Body) -> Any:
-    """POST reset {history: true, config: {…}}: everything as at first start; run-time settings are forgotten.
+    """POST reset {history: true, config: {…}}: restore the state of the first start and remove run-time settings.
 
-    Waits for webhooks that are on their way, so that none of the old world arrives in the new one.
+    It waits for webhook POSTs that are under way, so that none arrives after the reset.
     """
     world.store.clear()
     while world.posts_under_way:
@@ -44,10 +44,12 @@ async def reset(world: World, request: Request, body: Body) -> Any:
 
 
 def get_config(world: World, request: Request, body: Body) -> Any:
+    """GET config: all settings, without secrets."""
     return world.config.public()
 
 
 def patch_config(world: World, request: Request, body: Body) -> Any:
+    """PATCH config {setting: value, …}: change settings at run time."""
     world.configure(body)
     return world.config.public()
 
@@ -66,22 +68,27 @@ def get_world(world: World, request: Request, body: Body) -> Any:
 
 
 def person_view(world: World, person: Doc) -> Doc:
+    """Return a person with their grant and the number of valid tokens."""
     grant = world.store.grants.get(person["id"])
-    alive = [
-        doc for doc in world.store.tokens.values() if doc["person"] == person["id"] and not tokens.death(world, doc)
+    valid = [
+        doc
+        for doc in world.store.tokens.values()
+        if doc["person"] == person["id"] and not tokens.invalid_reason(world, doc)
     ]
     return {
         **person,
         "grant": grant,
-        "live_tokens": {kind: sum(doc["kind"] == kind for doc in alive) for kind in ("USER", "PAGE")},
+        "live_tokens": {kind: sum(doc["kind"] == kind for doc in valid) for kind in ("USER", "PAGE")},
     }
 
 
 def customer_view(world: World, customer: Doc) -> Doc:
+    """Return a customer with their PSID on each Page."""
     return {**customer, "psids": {page: ids.psid_for(customer["id"], page) for page in world.store.pages}}
 
 
 def conversation_view(world: World, thread: Doc, history: bool = True) -> Doc:
+    """Return a conversation, with its messages when `history` is true."""
     view = {
         key: thread[key]
         for key in ("id", "page", "psid", "customer", "last_action_at", "updated_at", "owner", "blocked", "spam")
@@ -97,7 +104,7 @@ def conversation_view(world: World, thread: Doc, history: bool = True) -> Doc:
 
 
 def message_view(world: World, message: Doc) -> Doc:
-    """A message as the control API shows it: timestamps in ms, attachments with a plain link that never ends."""
+    """Return a message for the control API: timestamps in ms, attachments with an unsigned link that never expires."""
     view = {key: value for key, value in message.items() if key not in {"thread", "attachments"}}
     view["attachments"] = []
     for item in message["attachments"]:
@@ -142,7 +149,7 @@ def post_pages(world: World, request: Request, body: Body) -> Any:
 
 
 def post_customers(world: World, request: Request, body: Body) -> Any:
-    """POST customers {first_name?, last_name?, id?, profile?, app_role?}; without names the next believable one."""
+    """POST customers {first_name?, last_name?, id?, profile?, app_role?}; without names, the next made-up customer."""
     if "first_name" not in body:
         return customer_view(world, seed_people.new_customer(world))
     first, last = str(body["first_name"]), str(body.get("last_name") or "")
@@ -156,8 +163,8 @@ def post_customers(world: World, request: Request, body: Body) -> Any:
 def post_grants(world: World, request: Request, body: Body) -> Any:
     """POST grants {person, pages?: [ids] or "all", scopes?: [names], declined?: [names], long_lived?: true}.
 
-    What the login dialog and the token exchange do, without a browser. `pages` left out: all the person has now;
-    "all": also future ones. Answers {user_token, expires_at, asid, pages: [{id, name, access_token, tasks}]}.
+    It does what the login dialog and the token exchange do, without a browser. Without `pages`: all Pages the person
+    has now; "all": also future ones. Answers {user_token, expires_at, asid, pages: [{id, name, access_token, tasks}]}.
     """
     person = world.store.people.get(str(body["person"]))
     if person is None:
@@ -167,12 +174,12 @@ def post_grants(world: World, request: Request, body: Body) -> Any:
     chosen = list(own) if chosen is None else chosen
     if chosen != "all" and not set(chosen) <= set(own):
         raise ValueError(f"{person['name']} has no role on: {', '.join(sorted(set(chosen) - set(own)))}.")
-    outcome = dict.fromkeys(body.get("scopes") or LINK_SCOPES, "granted")
-    outcome |= dict.fromkeys(body.get("declined") or [], "declined")
-    unknown = set(outcome) - set(tokens.KNOWN_SCOPES)
+    scopes = dict.fromkeys(body.get("scopes") or LINK_SCOPES, "granted")
+    scopes |= dict.fromkeys(body.get("declined") or [], "declined")
+    unknown = set(scopes) - set(tokens.KNOWN_SCOPES)
     if unknown:
         raise ValueError(f"Unknown permissions: {', '.join(sorted(unknown))}.")
-    grant = grants.grant(world, person, chosen, outcome)
+    grant = grants.grant(world, person, chosen, scopes)
     user = tokens.issue(world, "USER", person, long_lived=bool(body.get("long_lived", True)))
     world.announce()
     listed = [page for page in own.values() if tokens.covers(grant, page["id"])]
@@ -194,9 +201,9 @@ def post_grants(world: World, request: Request, body: Body) -> Any:
 
 
 def post_files(world: World, request: Request, body: Body) -> Any:
-    """POST files (multipart): keep a file; `content_type` in the form overrides it, also wrongly on purpose.
+    """POST files (multipart): store a file; `content_type` replaces its type, also by a wrong one on purpose.
 
-    Answers {id, name, content_type, size, url (CDN, signed)}; `life_s` gives the link another life, negative: expired.
+    Answers {id, name, content_type, size, url (CDN, signed)}. `life_s` is the life of the link; negative: expired.
     """
     uploads = body.get("uploads")
     if not uploads:
@@ -208,7 +215,7 @@ def post_files(world: World, request: Request, body: Body) -> Any:
 
 
 def post_subscriptions(world: World, request: Request, body: Body) -> Any:
-    """POST pages/{page}/subscription {fields?}: install the app on a Page as subscribed_apps would (all by default)."""
+    """POST pages/{page}/subscription {fields?}: subscribe the app to a Page, by default with all fields."""
     page = world.store.pages[request.path_params["page"]]
     pages.subscribe(world, page, body.get("fields") or world.config.webhook_fields)
     return {"subscribed_fields": world.store.subscriptions[page["id"]]["fields"]}

@@ -1,4 +1,4 @@
-"""OAuth's token end-point, debug_token and the app's own subscriptions."""
+"""OAuth's token endpoint, debug_token, and the app's own webhook subscriptions."""
 
 import asyncio
 import hmac
@@ -29,7 +29,7 @@ def access_token(call: Call) -> dict[str, Any]:
         return {"access_token": f"{config.app_id}|{config.app_secret}", "token_type": "bearer"}
     if grant_type == "fb_exchange_token":
         caller = tokens.authenticate(world, call.text("fb_exchange_token"))
-        if caller.kind != "USER":
+        if caller.kind != "USER" or caller.person is None:
             raise GraphError(190, "Only a user access token can be exchanged.")
         doc = tokens.issue(world, "USER", caller.person, long_lived=True)
         return _answer(call, doc)
@@ -64,7 +64,7 @@ def _answer(call: Call, doc: dict[str, Any]) -> dict[str, Any]:
 
 
 def debug_token(call: Call) -> dict[str, Any]:
-    """GET /debug_token: what Meta knows of a token; a dead one has is_valid false and the error inside data."""
+    """GET /debug_token: the data of a token; for an invalid one, is_valid is false and data has the error."""
     world, config = call.world, call.world.config
     token = call.text("input_token")
     if token is None:
@@ -81,8 +81,8 @@ def debug_token(call: Call) -> dict[str, Any]:
         }
     doc = world.store.tokens.get(token)
     if doc is None:
-        error = {"code": 190, "message": "Invalid OAuth access token - Cannot parse access token"}
-        return {"data": {"error": error, "is_valid": False, "scopes": []}}
+        unknown = {"code": 190, "message": "Invalid OAuth access token - Cannot parse access token"}
+        return {"data": {"error": unknown, "is_valid": False, "scopes": []}}
     person = world.store.people[doc["person"]]
     grant = world.store.grants.get(doc["person"])
     data: dict[str, Any] = {
@@ -99,9 +99,9 @@ def debug_token(call: Call) -> dict[str, Any]:
     }
     if doc["kind"] == "PAGE":
         data["profile_id"] = doc["page"]
-    reason = tokens.death(world, doc)
+    reason = tokens.invalid_reason(world, doc)
     if reason is not None:
-        error = tokens.dead_error(world, doc, reason)
+        error = tokens.invalid_error(world, doc, reason)
         data["is_valid"] = False
         data["error"] = {"code": error.code, "message": error.message}
         if error.subcode is not None:
@@ -126,7 +126,7 @@ def get_subscriptions(call: Call) -> dict[str, Any]:
 
 
 async def post_subscriptions(call: Call) -> dict[str, Any]:
-    """POST /{app-id}/subscriptions: asks the callback with hub.challenge before it keeps anything (DOC/webhooks)."""
+    """POST /{app-id}/subscriptions: verify the callback by hub.challenge, then store it (DOC/webhooks)."""
     _app_only(call)
     if call.text("object") != "page":
         raise errors.parameter("The sandbox plays only object=page.")
@@ -152,7 +152,7 @@ def delete_subscriptions(call: Call) -> dict[str, Any]:
 
 
 def verify_callback(url: str, verify_token: str) -> str | None:
-    """Do the hub.challenge GET; return None when the answer is right, else what was wrong. Blocking."""
+    """Send the hub.challenge GET; return None when the answer is right, else what is wrong with it. Blocking."""
     challenge = ids.new_number("1")[:10]
     query = urlencode({"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token})
     try:
@@ -169,5 +169,5 @@ def verify_callback(url: str, verify_token: str) -> str | None:
 
 
 def _app_only(call: Call) -> None:
-    if call.caller is None or call.caller.kind != "APP":
+    if call.authenticated is None or call.authenticated.kind != "APP":
         raise GraphError(15, "(#15) This method must be called with an app access_token.")

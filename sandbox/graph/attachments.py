@@ -1,4 +1,4 @@
-"""Attachments of the Send API: by upload (filedata), by id, by URL; and the Attachment Upload API.
+"""Attachments of the Send API (by upload, by id or by URL) and the Attachment Upload API.
 
 Source: DOC/send-messages/saving-assets. 25 MB in general, 8 MB for images by URL.
 """
@@ -22,22 +22,25 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 async def post_message_attachments(call: Call) -> dict[str, Any]:
-    """POST /{page-id}/message_attachments: keep a file for later; answers {attachment_id}, good for 90 days."""
-    page = call.page_caller(call.node)
-    call.need("pages_messaging", as_error_10=True)
-    call.need_task(page, "MESSAGING")
+    """POST /{page-id}/message_attachments: store a file; answers {attachment_id}, valid for 90 days."""
+    page = call.require_page_token(call.node)
+    call.require_permission("pages_messaging", as_error_10=True)
+    call.require_task(page, "MESSAGING")
     message = call.json("message")
     attachment = message.get("attachment") if isinstance(message, dict) else None
     if not isinstance(attachment, dict):
         raise errors.parameter("The parameter message[attachment] is required.")
-    stored, _ = await take(call, page, attachment)
+    stored, _ = await store(call, page, attachment)
     if "file" not in stored:
         raise errors.parameter("Upload attachment failure.", 2018047)
-    return {"attachment_id": keep(call, page, stored)}
+    return {"attachment_id": make_reusable(call, page, stored)}
 
 
-async def take(call: Call, page: Doc, attachment: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Return the stored attachment and, when payload.is_reusable was set, its id."""
+async def store(call: Call, page: Doc, attachment: dict[str, Any]) -> tuple[Doc, str | None]:
+    """Store an attachment of a message; return it and, when payload.is_reusable is set, its id.
+
+    Raise GraphError 100 when it is invalid, too large, or of another type than it says.
+    """
     kind, payload = attachment.get("type"), attachment.get("payload") or {}
     if kind == "template":
         return _template(payload), None
@@ -47,10 +50,10 @@ async def take(call: Call, page: Doc, attachment: dict[str, Any]) -> tuple[dict[
             f" - got value: {kind}"
         )
     if payload.get("attachment_id"):
-        upload = call.world.store.uploads.get(str(payload["attachment_id"]))
-        if upload is None or upload["page"] != page["id"] or upload["expires_at"] <= call.world.now():
+        earlier = call.world.store.uploads.get(str(payload["attachment_id"]))
+        if earlier is None or earlier["page"] != page["id"] or earlier["expires_at"] <= call.world.now():
             raise errors.parameter("Invalid attachment ID.", 2018074)
-        return {"type": upload["type"], "file": upload["file"]}, None
+        return {"type": earlier["type"], "file": earlier["file"]}, None
     if payload.get("url"):
         name, content_type, data = await _fetch(str(payload["url"]), kind)
     elif "filedata" in call.uploads:
@@ -66,11 +69,11 @@ async def take(call: Call, page: Doc, attachment: dict[str, Any]) -> tuple[dict[
     stored_type = files.sniff(data) or _plain(content_type) or mimetypes.guess_type(name)[0]
     file = files.add(call.world, name, data, stored_type)
     stored = {"type": kind, "file": file["id"]}
-    return stored, keep(call, page, stored) if payload.get("is_reusable") else None
+    return stored, make_reusable(call, page, stored) if payload.get("is_reusable") else None
 
 
-def keep(call: Call, page: Doc, stored: dict[str, Any]) -> str:
-    """Give a stored attachment an id that belongs to the Page and lives 90 days."""
+def make_reusable(call: Call, page: Doc, stored: Doc) -> str:
+    """Return a new id of a stored attachment, which the Page may use for 90 days."""
     key = ids.new_number("8")
     call.world.store.put(
         "uploads",
@@ -104,18 +107,20 @@ def _plain(content_type: str | None) -> str | None:
 def _check_type(kind: str, name: str, content_type: str | None, data: bytes) -> None:
     if kind == "file":
         return
-    said = _plain(content_type) or mimetypes.guess_type(name)[0] or ""
-    found = files.sniff(data)
-    fits = said.startswith(f"{kind}/") and (found is None or files.kind_of(found) == kind or _media_pair(kind, found))
+    declared = _plain(content_type) or mimetypes.guess_type(name)[0] or ""
+    actual = files.sniff(data)
+    fits = declared.startswith(f"{kind}/") and (
+        actual is None or files.kind_of(actual) == kind or _audio_or_video(kind, actual)
+    )
     if kind == "image":
-        fits = fits and found is not None
+        fits = fits and actual is not None
     if not fits:
         raise errors.parameter("Upload attachment failure. The file type does not match the attachment type.", 2018047)
 
 
-def _media_pair(kind: str, found: str) -> bool:
-    # mp4 and ogg hold either sound or pictures, and an mp3 may begin with frames that look like nothing.
-    return kind in {"audio", "video"} and found in {"video/mp4", "video/quicktime", "audio/ogg", "audio/mpeg"}
+def _audio_or_video(kind: str, actual: str) -> bool:
+    # mp4 and ogg contain audio or video, and the first bytes do not show which.
+    return kind in {"audio", "video"} and actual in {"video/mp4", "video/quicktime", "audio/ogg", "audio/mpeg"}
 
 
 async def _fetch(url: str, kind: str) -> tuple[str, str | None, bytes]:

@@ -7,23 +7,24 @@ from typing import Any
 from sandbox import chat, errors, files, pictures
 from sandbox.errors import GraphError
 from sandbox.graph.call import Call, paged
-from sandbox.graph.fields import Wanted, parse
+from sandbox.graph.fields import RequestedField, parse
 from sandbox.store import Doc
 
-NEWEST = 20  # details only for the newest 20 messages of a conversation
-_recent: dict[str, deque] = defaultdict(deque)
+WITH_DETAILS = 20  # Meta gives details only of the newest 20 messages of a conversation
+_recent: dict[str, deque[float]] = defaultdict(deque)  # when each Page was read within the last second
 
 
 def iso(milliseconds: int) -> str:
-    """Return Meta's time format, one-second precision: 2026-07-12T19:11:07+0000."""
+    """Return a time in Meta's format, to the second: 2026-07-12T19:11:07+0000."""
     return time.strftime("%Y-%m-%dT%H:%M:%S+0000", time.gmtime(milliseconds / 1000))
 
 
-def _may_read(call: Call, page: Doc) -> None:
-    call.page_caller(page)
+def _require_access(call: Call, page: Doc) -> None:
+    """Raise GraphError unless the caller may read the Page's conversations now."""
+    call.require_page_token(page)
     for scope in ("pages_messaging", "pages_manage_metadata", "pages_read_engagement"):
-        call.need(scope)
-    call.need_task(page, "MESSAGING", "MODERATE")
+        call.require_permission(scope)
+    call.require_task(page, "MESSAGING", "MODERATE")
     allowed = call.world.config.conversations_per_second
     if allowed:
         now, recent = time.monotonic(), _recent[page["id"]]
@@ -37,8 +38,8 @@ def _may_read(call: Call, page: Doc) -> None:
 def list_conversations(call: Call) -> dict[str, Any]:
     """GET /{page-id}/conversations?platform=messenger[&user_id=PSID]: newest first."""
     page = call.node
-    _may_read(call, page)
-    if call.text("platform", "messenger").lower() != "messenger":
+    _require_access(call, page)
+    if (call.text("platform") or "messenger").lower() != "messenger":
         return {"data": []}
     user, folder = call.text("user_id"), call.text("folder", "inbox")
     threads = [
@@ -53,41 +54,41 @@ def list_conversations(call: Call) -> dict[str, Any]:
     answer = paged(
         call, threads, lambda row: row["id"], call.limit(), f"{page['id']}/conversations", call.text("after")
     )
-    wanted = call.fields() or parse("id,link,updated_time")
-    answer["data"] = [_conversation(call, thread, wanted) for thread in answer["data"]]
+    fields = call.fields() or parse("id,link,updated_time")
+    answer["data"] = [_conversation(call, thread, fields) for thread in answer["data"]]
     return answer
 
 
 def get_conversation(call: Call) -> dict[str, Any]:
     """GET /{conversation-id}?fields=…"""
     thread = call.node
-    _may_read(call, call.world.store.pages[thread["page"]])
+    _require_access(call, call.world.store.pages[thread["page"]])
     return _conversation(call, thread, call.fields() or parse("id,link,updated_time"))
 
 
 def list_messages(call: Call) -> dict[str, Any]:
     """GET /{conversation-id}/messages: newest first."""
     thread = call.node
-    _may_read(call, call.world.store.pages[thread["page"]])
+    _require_access(call, call.world.store.pages[thread["page"]])
     return _messages(call, thread, call.fields(), call.limit(), call.text("after"))
 
 
 def get_message(call: Call) -> dict[str, Any]:
-    """GET /{message-id}: only the newest 20 of a conversation; older ones answer as if deleted."""
+    """GET /{message-id}: one of the newest 20 messages of a conversation; older ones answer as if deleted."""
     message = call.node
     thread = call.world.store.threads[message["thread"]]
-    _may_read(call, call.world.store.pages[thread["page"]])
-    if message["deleted"] or message["mid"] not in call.world.newest_mids(thread["key"], NEWEST):
+    _require_access(call, call.world.store.pages[thread["page"]])
+    if message["deleted"] or message["mid"] not in call.world.newest_mids(thread["key"], WITH_DETAILS):
         raise GraphError(100, "(#100) The message was deleted by the user or the business.", 9000001)
     return _message(call, thread, message, call.fields() or parse("id,created_time"))
 
 
-def _conversation(call: Call, thread: Doc, wanted: dict[str, Wanted]) -> dict[str, Any]:
+def _conversation(call: Call, thread: Doc, fields: dict[str, RequestedField]) -> dict[str, Any]:
     world = call.world
     messages = world.thread_messages(thread["key"])
     page, customer = world.store.pages[thread["page"]], world.store.customers[thread["customer"]]
     answer: dict[str, Any] = {}
-    for name, want in wanted.items():
+    for name, field in fields.items():
         if name == "updated_time":
             answer[name] = iso(thread["updated_at"])
         elif name == "link":
@@ -113,8 +114,8 @@ def _conversation(call: Call, thread: Doc, wanted: dict[str, Wanted]) -> dict[st
         elif name == "folder":
             answer[name] = "spam" if thread["spam"] else "inbox"
         elif name == "messages":
-            limit = int(want.args.get("limit", 25))
-            answer[name] = _messages(call, thread, want.inner, limit, want.args.get("after"))
+            limit = int(field.args.get("limit", 25))
+            answer[name] = _messages(call, thread, field.inner, limit, field.args.get("after"))
     answer["id"] = thread["id"]
     return answer
 
@@ -123,25 +124,27 @@ def _person(key: str, name: str) -> dict[str, str]:
     return {"name": name, "email": f"{key}@facebook.com", "id": key}
 
 
-def _messages(call: Call, thread: Doc, wanted: dict[str, Wanted], limit: int, after: str | None) -> dict[str, Any]:
+def _messages(
+    call: Call, thread: Doc, fields: dict[str, RequestedField], limit: int, after: str | None
+) -> dict[str, Any]:
     rows = [row for row in reversed(call.world.thread_messages(thread["key"])) if not row["deleted"]]
     answer = paged(call, rows, lambda row: row["mid"], limit, f"{thread['id']}/messages", after)
-    newest = call.world.newest_mids(thread["key"], NEWEST)
+    newest = call.world.newest_mids(thread["key"], WITH_DETAILS)
     brief = parse("id,created_time")
     answer["data"] = [
-        _message(call, thread, row, (wanted or brief) if row["mid"] in newest else brief) for row in answer["data"]
+        _message(call, thread, row, (fields or brief) if row["mid"] in newest else brief) for row in answer["data"]
     ]
     return answer
 
 
-def _message(call: Call, thread: Doc, message: Doc, wanted: dict[str, Wanted]) -> dict[str, Any]:
+def _message(call: Call, thread: Doc, message: Doc, fields: dict[str, RequestedField]) -> dict[str, Any]:
     world = call.world
     page, customer = world.store.pages[thread["page"]], world.store.customers[thread["customer"]]
     sides = [_person(thread["psid"], customer["name"]), _person(page["id"], page["name"])]
     if message["from"] == "page":
         sides.reverse()
     answer: dict[str, Any] = {}
-    for name in wanted:
+    for name in fields:
         if name == "created_time":
             answer[name] = iso(message["ts"])
         elif name == "message":
@@ -177,7 +180,7 @@ def _attachment(call: Call, item: Doc) -> dict[str, Any] | None:
         "size": file["size"],
     }
     if item["type"] == "image":
-        width, height = pictures.measure(call.world.store.read_blob(file["id"]) or b"")
+        width, height = pictures.measure(call.world.store.read_file(file["id"]) or b"")
         answer["image_data"] = {
             "width": width,
             "height": height,
@@ -196,21 +199,21 @@ def _attachment(call: Call, item: Doc) -> dict[str, Any] | None:
 
 
 def get_profile(call: Call) -> dict[str, Any]:
-    """GET /{psid}?fields=…: {} without the feature or for some people, an error for others."""
+    """GET /{psid}?fields=…: the profile; {} without the feature and for some customers, an error for others."""
     known, world = call.node, call.world
-    page = call.page_caller()
+    page = call.require_page_token()
     if known["page"] != page["id"] or f"{page['id']}:{known['psid']}" not in world.store.threads:
         raise errors.missing_object(known["psid"])
-    call.need("pages_messaging", as_error_10=True)
+    call.require_permission("pages_messaging", as_error_10=True)
     customer = world.store.customers[known["customer"]]
     mode = customer["profile"] if world.config.profile_access else "empty"
     if mode == "empty":
         return {}
     if mode == "error":
         raise GraphError(100, "(#100) No profile available for this user.", 2018218)
-    wanted = call.fields() or parse("first_name,last_name,profile_pic")
+    fields = call.fields() or parse("first_name,last_name,profile_pic")
     answer: dict[str, Any] = {}
-    for name in wanted:
+    for name in fields:
         if name == "name":
             answer[name] = customer["name"]
         elif mode == "name_only":
@@ -221,7 +224,7 @@ def get_profile(call: Call) -> dict[str, Any]:
             answer[name] = pictures.signed_url(world, "customer", customer["id"], psid=known["psid"])
         elif name in {"locale", "timezone", "gender"}:
             scope = f"pages_user_{name}"
-            if not call.caller.person or scope not in world.store.grants[call.caller.person["id"]]["scopes"]:
+            if scope not in world.store.grants[call.person["id"]]["scopes"]:
                 raise GraphError(100, f"(#100) Insufficient permission to access user profile field {name}.", 2018247)
             answer[name] = customer[name]
     answer["id"] = known["psid"]

@@ -6,31 +6,33 @@ from sandbox.errors import GraphError
 
 
 @dataclass
-class Wanted:
-    """One wanted field: its arguments (``limit`` -> ``5``) and the fields inside it (empty: the default ones)."""
+class RequestedField:
+    """One field of a request: its arguments (``limit`` -> ``5``) and the fields inside it (empty: the default ones)."""
 
     args: dict[str, str] = field(default_factory=dict)
-    inner: dict[str, "Wanted"] = field(default_factory=dict)
+    inner: dict[str, "RequestedField"] = field(default_factory=dict)
 
 
-def parse(text: str | None) -> dict[str, Wanted]:
-    """Return name -> Wanted in the order asked; GraphError 2500 when the brackets do not close."""
-    wanted, rest = _list((text or "").strip(), 0)
-    if rest != len((text or "").strip()):
+def parse(text: str | None) -> dict[str, RequestedField]:
+    """Return the fields by name, in the order of the request. Raise GraphError 2500 when the brackets do not match."""
+    text = (text or "").strip()
+    fields, end = _parse_list(text, 0)
+    if end != len(text):
         raise GraphError(
-            2500, f"Syntax error \"Expected end of string instead of '{text[rest]}'.\" at character {rest}: {text}"
+            2500, f"Syntax error \"Expected end of string instead of '{text[end]}'.\" at character {end}: {text}"
         )
-    return wanted
+    return fields
 
 
-def _list(text: str, at: int) -> tuple[dict[str, Wanted], int]:
-    found: dict[str, Wanted] = {}
+def _parse_list(text: str, at: int) -> tuple[dict[str, RequestedField], int]:
+    """Parse the fields from the position `at`; return them and the position after them."""
+    fields: dict[str, RequestedField] = {}
     while at < len(text) and text[at] not in "})":
         start = at
         while at < len(text) and text[at] not in ",.{}()":
             at += 1
         name = text[start:at].strip()
-        entry = Wanted()
+        entry = RequestedField()
         while at < len(text) and text[at] == ".":
             start = at + 1
             at = text.find("(", start)
@@ -40,14 +42,14 @@ def _list(text: str, at: int) -> tuple[dict[str, Wanted], int]:
             entry.args[text[start:at]] = text[at + 1 : end]
             at = end + 1
         if at < len(text) and text[at] == "{":
-            entry.inner, at = _list(text, at + 1)
+            entry.inner, at = _parse_list(text, at + 1)
             if at >= len(text) or text[at] != "}":
                 raise GraphError(2500, f"Syntax error \"Expected '}}'\" in fields: {text}")
             at += 1
         if name:
-            found[name] = entry
+            fields[name] = entry
         if at < len(text) and text[at] == ",":
             at += 1
         elif at < len(text) and text[at] not in "})":
             break
-    return found, at
+    return fields, at

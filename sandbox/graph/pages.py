@@ -5,7 +5,7 @@ from typing import Any
 from sandbox import errors, pictures, tokens, webhooks
 from sandbox.config import ALL_FIELDS
 from sandbox.graph.call import Call
-from sandbox.graph.fields import Wanted, parse
+from sandbox.graph.fields import RequestedField, parse
 from sandbox.store import Doc
 from sandbox.world import World
 
@@ -22,13 +22,15 @@ def picture_node(world: World, kind: str, key: str) -> dict[str, Any]:
     }
 
 
-def render(call: Call, page: Doc, wanted: dict[str, Wanted]) -> dict[str, Any]:
-    """Return the fields of a Page that this caller may see. The token comes only to a person with a role whose
-    grant covers the Page; Pages marked `hide_token` are listed without one, as some business Pages are.
+def render(call: Call, page: Doc, fields: dict[str, RequestedField]) -> dict[str, Any]:
+    """Return the fields of a Page that this caller may see, by default id and name.
+
+    Only a person with a role, whose grant includes the Page, gets its token. Pages marked `hide_token` are listed
+    without one, as some business Pages are.
     """
     world, caller = call.world, call.caller
     answer: dict[str, Any] = {}
-    for name, want in (wanted or parse("id,name")).items():
+    for name, field in (fields or parse("id,name")).items():
         if name in {"id", "name", "category", "username", "about"}:
             answer[name] = page[name]
         elif name == "category_list":
@@ -46,8 +48,8 @@ def render(call: Call, page: Doc, wanted: dict[str, Wanted]) -> dict[str, Any]:
             answer[name] = {"id": business["id"], "name": business["name"]}
         elif name == "picture":
             answer[name] = picture_node(world, "page", page["id"])
-            if want is not None and want.inner:
-                answer[name]["data"] = {k: v for k, v in answer[name]["data"].items() if k in want.inner}
+            if field.inner:
+                answer[name]["data"] = {k: v for k, v in answer[name]["data"].items() if k in field.inner}
         elif name == "tasks" and caller.person is not None:
             answer[name] = list(page["roles"].get(caller.person["id"], []))
         elif name == "access_token":
@@ -62,9 +64,11 @@ def render(call: Call, page: Doc, wanted: dict[str, Wanted]) -> dict[str, Any]:
 
 def _token_for(call: Call, page: Doc) -> str | None:
     world, caller = call.world, call.caller
-    if caller.kind == "PAGE":
+    if caller.page is not None:
         return caller.token if caller.page["id"] == page["id"] else None
-    if caller.kind != "USER" or page["hide_token"] or caller.person["id"] not in page["roles"]:
+    if caller.person is None or caller.doc is None:
+        return None
+    if page["hide_token"] or caller.person["id"] not in page["roles"]:
         return None
     if not tokens.covers(world.store.grants.get(caller.person["id"]), page["id"]):
         return None
@@ -74,21 +78,20 @@ def _token_for(call: Call, page: Doc) -> str | None:
 
 
 def get_page(call: Call) -> dict[str, Any]:
-    """GET /{page-id}, GET /me with a page token. A person sees only Pages in the grant (100/33 otherwise)."""
+    """GET /{page-id}, and GET /me with a Page token. A person sees only Pages of their grant (100/33 otherwise)."""
     page, caller = call.node, call.caller
     if caller.kind == "USER" and not (
-        caller.person["id"] in page["roles"]
-        and tokens.covers(call.world.store.grants.get(caller.person["id"]), page["id"])
+        call.user["id"] in page["roles"] and tokens.covers(call.world.store.grants.get(call.user["id"]), page["id"])
     ):
         raise errors.missing_object(page["id"])
-    if caller.kind == "PAGE" and caller.page["id"] != page["id"]:
+    if caller.page is not None and caller.page["id"] != page["id"]:
         raise errors.missing_object(page["id"])
     return render(call, page, call.fields())
 
 
 def get_subscribed_apps(call: Call) -> dict[str, Any]:
     """GET /{page-id}/subscribed_apps: our app with its fields, or an empty list."""
-    _may_subscribe(call)
+    _require_access(call)
     subscription = call.world.store.subscriptions.get(call.node["id"])
     if subscription is None:
         return {"data": []}
@@ -107,10 +110,11 @@ def get_subscribed_apps(call: Call) -> dict[str, Any]:
 
 
 def post_subscribed_apps(call: Call) -> dict[str, Any]:
-    """POST /{page-id}/subscribed_apps: replaces the fields. Needs pages_manage_metadata, for messages also
-    pages_messaging, and the MODERATE task.
+    """POST /{page-id}/subscribed_apps: replace the fields.
+
+    This needs pages_manage_metadata, the task MODERATE, and for messages also pages_messaging.
     """
-    _may_subscribe(call)
+    _require_access(call)
     value = call.params.get("subscribed_fields")
     if isinstance(value, str) and value.strip().startswith("["):
         value = call.json("subscribed_fields")
@@ -124,7 +128,7 @@ def post_subscribed_apps(call: Call) -> dict[str, Any]:
             f" - got value(s): {', '.join(unknown)}"
         )
     if any(name.startswith("messag") or name == "standby" for name in names) and not tokens.has_scope(
-        call.world, call.caller.person["id"], "pages_messaging"
+        call.world, call.person["id"], "pages_messaging"
     ):
         raise errors.GraphError(
             200,
@@ -136,28 +140,28 @@ def post_subscribed_apps(call: Call) -> dict[str, Any]:
 
 
 def subscribe(world: World, page: Doc, names: list[str]) -> None:
-    """Install the app on the Page with these fields (they replace the former) and clear its webhook alert."""
+    """Subscribe the app to these fields of the Page, instead of earlier ones, and clear the Page's webhook alert."""
     world.store.put("subscriptions", page["id"], {"page": page["id"], "fields": list(dict.fromkeys(names))})
     page["webhook"] = {"failing_since": None, "alert": None}
     world.store.put("pages", page["id"], page)
 
 
 def delete_subscribed_apps(call: Call) -> dict[str, Any]:
-    """DELETE /{page-id}/subscribed_apps: with the page token or the app token (restfb#1209)."""
+    """DELETE /{page-id}/subscribed_apps: with the Page token or the app token (restfb#1209)."""
     if call.caller.kind != "APP":
-        _may_subscribe(call)
+        _require_access(call)
     call.world.store.drop("subscriptions", call.node["id"])
     return {"success": True}
 
 
-def _may_subscribe(call: Call) -> None:
-    call.page_caller(call.node)
-    call.need("pages_manage_metadata")
-    call.need_task(call.node, "MODERATE")
+def _require_access(call: Call) -> None:
+    call.require_page_token(call.node)
+    call.require_permission("pages_manage_metadata")
+    call.require_task(call.node, "MODERATE")
 
 
 def page_state(world: World, page: Doc) -> dict[str, Any]:
-    """Return what the panel and the control API say of a Page."""
+    """Return what the sandbox's pages and the control API show of a Page."""
     subscription = world.store.subscriptions.get(page["id"])
     return {
         **page,

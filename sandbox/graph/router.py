@@ -1,4 +1,4 @@
-"""The door of the Graph API: reads a request, checks token and proof, finds the handler, logs the call."""
+"""The entry point of the Graph API: read a request, find its handler, check token and proof, log the call."""
 
 import base64
 import inspect
@@ -16,12 +16,13 @@ from sandbox import errors, faults, ids, pictures, tokens
 from sandbox.errors import GraphError
 from sandbox.graph import access, attachments, conversations, pages, send, threads, users
 from sandbox.graph.call import Call, Upload
+from sandbox.store import Doc
 from sandbox.world import World
 
 VERSION = re.compile(r"v(\d+)\.(\d+)")
-NEWEST_VERSION = 26  # v26.0 of 29 Jul 2026 is the latest; a retired one is served by the oldest that lives
+NEWEST_VERSION = 26  # v26.0 of 29 Jul 2026; calls of a retired version are answered as the oldest available one
 OLDEST_VERSION = 21
-KEPT_CALLS = 1000
+MAX_LOGGED_CALLS = 1000
 CONTROL_EDGES = [
     "pass_thread_control",
     "take_thread_control",
@@ -76,7 +77,7 @@ async def graph(request: Request) -> Response:
         parts = call.path.split("/")
         handler, endpoint = find(call, parts)
         page_id = _page_of(call)
-        fault = faults.take_graph(world, endpoint, page_id)
+        fault = faults.graph_fault(world, endpoint, page_id)
         answer = await _answer(call, handler, endpoint, fault, page_id)
     except GraphError as raised:
         error = raised
@@ -103,15 +104,14 @@ async def _answer(call: Call, handler: Handler, endpoint: str, fault: Any, page_
         return Response("", 504)
     elif kind in {"error", "rate_limit"}:
         raise faults.graph_error(fault, page_id)
-    if endpoint not in {"oauth"}:
-        authorize(call, optional=False)
-        if call.node is None:
-            call.node = _me(call)
+    if endpoint != "oauth":
+        authenticate(call)
+        call.node = call.node or _me(call)
     body = handler(call)
     if inspect.isawaitable(body):
         body = await body
     if kind == "timeout_after":
-        # What was done must be kept although nobody hears of it.
+        # Save what was done, although the client gets no answer.
         world.store.commit()
         await faults.hold(world, fault)
         return Response("", 504)
@@ -119,7 +119,10 @@ async def _answer(call: Call, handler: Handler, endpoint: str, fault: Any, page_
 
 
 async def read_call(request: Request, world: World) -> Call:
-    """Read path, query and body (JSON, form or multipart) into a Call; GraphError for a version that does not exist."""
+    """Return the Call for a request: its path, query and body (JSON, form or multipart).
+
+    Raise GraphError for a version that does not exist, or a body that is not a JSON object.
+    """
     path = request.path_params["path"].strip("/")
     version = f"v{NEWEST_VERSION}.0"
     first, _, rest = path.partition("/")
@@ -160,7 +163,7 @@ async def read_call(request: Request, world: World) -> Call:
 
 
 def _basic(params: dict[str, Any], encoded: str) -> None:
-    """Take the client's id and secret from HTTP Basic, as OAuth libraries send them (RFC 6749, 2.3.1)."""
+    """Read the client's id and secret from HTTP Basic, as OAuth libraries send them (RFC 6749, 2.3.1)."""
     try:
         name, _, secret = base64.b64decode(encoded).decode().partition(":")
     except ValueError:
@@ -177,7 +180,10 @@ def _put(params: dict[str, Any], name: str, value: str) -> None:
 
 
 def find(call: Call, parts: list[str]) -> tuple[Handler, str]:
-    """Return the handler of a path and the endpoint's name; sets `call.node` except for /me."""
+    """Return the handler of a path and the name of its endpoint, and set `call.node` except for /me.
+
+    Raise GraphError for a path that does not exist.
+    """
     if parts == ["oauth", "access_token"]:
         return access.access_token, "oauth"
     if parts == ["debug_token"]:
@@ -193,17 +199,18 @@ def find(call: Call, parts: list[str]) -> tuple[Handler, str]:
         return lambda inner: _picture(inner, kind), "page"
     if edge == "permissions" and len(parts) == 3 and kind == "person" and call.method == "DELETE":
         return lambda inner: users.delete_permissions(inner, parts[2]), "permissions"
-    found = ROUTES.get((kind, edge, call.method))
-    if found is None or len(parts) > 2:
+    route = ROUTES.get((kind, edge, call.method))
+    if route is None or len(parts) > 2:
         if not call.text("access_token"):
             raise errors.no_token()
         if kind and len(parts) > 1 and call.method == "GET":
             raise errors.parameter(f"Tried accessing nonexisting field ({edge}) on node type ({kind.title()})")
         raise errors.missing_object(name, call.method.lower())
-    return found
+    return route
 
 
-def _node(world: World, name: str) -> tuple[str, Any]:
+def _node(world: World, name: str) -> tuple[str, Doc]:
+    """Return the kind and the document of the object with this id; ("", {}) when there is none."""
     store = world.store
     if name in {"app", world.config.app_id}:
         return "app", {"id": world.config.app_id}
@@ -221,19 +228,16 @@ def _node(world: World, name: str) -> tuple[str, Any]:
         thread = next((thread for thread in store.threads.values() if thread["id"] == name), None)
         if thread:
             return "thread", thread
-    return "", None
+    return "", {}
 
 
-def _me(call: Call) -> Any:
-    return call.caller.person if call.caller.kind == "USER" else call.caller.page
+def _me(call: Call) -> Doc:
+    return call.caller.page or call.caller.person or {}
 
 
-def authorize(call: Call, *, optional: bool) -> None:
-    """Find the caller behind the token and check appsecret_proof."""
-    token = call.text("access_token")
-    if token is None and optional:
-        return
-    call.caller = tokens.authenticate(call.world, token)
+def authenticate(call: Call) -> None:
+    """Set the caller behind the access token, and check appsecret_proof. Raise GraphError when one is invalid."""
+    call.authenticated = tokens.authenticate(call.world, call.text("access_token"))
     tokens.check_proof(call.world, call.caller, call.text("appsecret_proof"), call.text("appsecret_time"))
 
 
@@ -244,14 +248,13 @@ def _picture(call: Call, kind: str) -> Any:
 
 
 def _page_of(call: Call) -> str | None:
-    if call.caller and call.caller.page:
-        return call.caller.page["id"]
     doc = call.world.store.tokens.get(call.text("access_token") or "")
     return doc["page"] if doc else None
 
 
 def _usage(call: Call, answer: Response) -> None:
-    if call.caller and call.caller.kind == "PAGE":
+    caller = call.authenticated
+    if caller and caller.page:
         row = {
             "type": "messenger",
             "call_count": 1,
@@ -259,8 +262,8 @@ def _usage(call: Call, answer: Response) -> None:
             "total_time": 1,
             "estimated_time_to_regain_access": 0,
         }
-        answer.headers["X-Business-Use-Case-Usage"] = json.dumps({call.caller.page["id"]: [row]})
-    elif call.caller:
+        answer.headers["X-Business-Use-Case-Usage"] = json.dumps({caller.page["id"]: [row]})
+    elif caller:
         answer.headers["X-App-Usage"] = json.dumps({"call_count": 1, "total_time": 1, "total_cputime": 1})
 
 
@@ -274,7 +277,7 @@ def _log(
     error: GraphError | None,
     took_ms: int,
 ) -> None:
-    """Keep the call for GET /_sandbox/calls: names of parameters, never a value that could be a secret."""
+    """Log the call for GET /_sandbox/calls, with the names of its parameters but no value that could be a secret."""
     world.calls.append(
         {
             "at": world.now(),
@@ -290,4 +293,4 @@ def _log(
             "ms": took_ms,
         }
     )
-    del world.calls[:-KEPT_CALLS]
+    del world.calls[:-MAX_LOGGED_CALLS]

@@ -17,8 +17,8 @@ RETIRED_TAGS = {"ACCOUNT_UPDATE", "CONFIRMED_EVENT_UPDATE", "POST_PURCHASE_UPDAT
 
 async def post_messages(call: Call) -> dict[str, Any]:
     """Send a message or a sender action; answers {recipient_id, message_id[, attachment_id]}."""
-    page = call.page_caller(call.node)
-    may_message(call, page)
+    page = call.require_page_token(call.node)
+    require_messaging(call, page)
     thread = recipient_thread(call, page)
     action = call.text("sender_action")
     message = call.json("message")
@@ -51,10 +51,10 @@ async def post_messages(call: Call) -> dict[str, Any]:
     return answer
 
 
-def may_message(call: Call, page: Doc) -> None:
-    """Permission, task and Page restrictions that stop every message of the Page."""
-    call.need("pages_messaging", as_error_10=True)
-    call.need_task(page, "MESSAGING")
+def require_messaging(call: Call, page: Doc) -> None:
+    """Raise GraphError when permission, task or a restriction of the Page stops every message of the Page."""
+    call.require_permission("pages_messaging", as_error_10=True)
+    call.require_task(page, "MESSAGING")
     if page["restricted"]:
         raise GraphError(
             10, "(#10) The Page is temporarily restricted from sending messages because of policy violations.", 1893063
@@ -62,7 +62,7 @@ def may_message(call: Call, page: Doc) -> None:
 
 
 def recipient_thread(call: Call, page: Doc) -> Doc:
-    """Return the thread of `recipient.id`; 100/2018001 for a PSID the Page does not know."""
+    """Return the thread of `recipient.id`. Raise GraphError 100/2018001 for a PSID that the Page does not know."""
     recipient = call.json("recipient")
     if not isinstance(recipient, dict) or not recipient:
         raise errors.parameter("The parameter recipient is required.")
@@ -83,7 +83,7 @@ def recipient_thread(call: Call, page: Doc) -> Doc:
 
 
 def check_recipient(world: World, thread: Doc) -> None:
-    """Refuse what cannot reach the person: 551/1545041, 10/2018108."""
+    """Raise GraphError 551/1545041 or 10/2018108 when the customer cannot be reached."""
     state = world.store.customers[thread["customer"]]["availability"]
     if state == "deactivated" or (state == "blocked_page" or thread["page"] in _blocked(world, thread)):
         raise GraphError(551, "(#551) This person isn't available right now.", 1545041)
@@ -96,14 +96,17 @@ def _blocked(world: World, thread: Doc) -> list[str]:
 
 
 def check_window(world: World, thread: Doc, messaging_type: str | None, tag: str | None, message: Doc) -> None:
-    """Standard window 24 h, HUMAN_AGENT 7 days from the person's last act; 10/2018278 outside (DOC/send-messages)."""
+    """Raise GraphError 10/2018278 outside the window: 24 h from the customer's last action, 7 days with HUMAN_AGENT.
+
+    Source: DOC/send-messages.
+    """
     kind = messaging_type or ("MESSAGE_TAG" if tag else "RESPONSE")
     if kind not in {"RESPONSE", "UPDATE", "MESSAGE_TAG", "UTILITY"}:
         raise errors.parameter(
             "Param messaging_type must be one of {RESPONSE, UPDATE, MESSAGE_TAG, UTILITY} - got value: " + kind
         )
     if kind == "UTILITY":
-        raise errors.parameter("The sandbox plays no utility messages.")
+        raise errors.parameter("The sandbox does not play utility messages.")
     age = world.now_ms() - thread["last_action_at"]
     if kind == "MESSAGE_TAG":
         if tag is None:
@@ -119,7 +122,7 @@ def check_window(world: World, thread: Doc, messaging_type: str | None, tag: str
                 raise errors.parameter("Stickers can be sent only inside the standard messaging window.")
             return
     elif tag is not None:
-        raise errors.parameter("The parameter tag goes only with messaging_type MESSAGE_TAG.")
+        raise errors.parameter("The parameter tag needs messaging_type MESSAGE_TAG.")
     elif age < DAY_MS:
         return
     raise GraphError(
@@ -131,7 +134,7 @@ def check_window(world: World, thread: Doc, messaging_type: str | None, tag: str
 
 
 def check_owner(world: World, thread: Doc) -> None:
-    """Refuse while another app holds the thread: (#10) with 2018300 (chatwoot's wording)."""
+    """Raise GraphError 10/2018300 while another app holds the thread (in the words that chatwoot quotes)."""
     if chat.owner(world, thread) not in (None, world.config.app_id):
         raise GraphError(10, "(#10) Message not sent: another app is controlling this thread now.", 2018300)
 
@@ -148,7 +151,7 @@ def _reply_to(call: Call, thread: Doc) -> str | None:
 
 
 def sender_action(call: Call, thread: Doc, action: str) -> dict[str, Any]:
-    """typing_on, typing_off, mark_seen, react and unreact; the answer has only recipient_id."""
+    """Do typing_on, typing_off, mark_seen, react or unreact; the answer has only recipient_id."""
     if action not in ACTIONS:
         raise errors.parameter(
             f"Param sender_action must be one of {{{', '.join(sorted(ACTIONS))}}} - got value: {action}"
@@ -163,18 +166,18 @@ def sender_action(call: Call, thread: Doc, action: str) -> dict[str, Any]:
             message["reactions"]["page"] = chat.reaction(str(payload.get("reaction") or "love"))
         else:
             message["reactions"].pop("page", None)
-        call.world.touch_message(message)
+        call.world.save_message(message)
     elif action == "mark_seen":
         thread["page_seen_at"] = call.world.now_ms()
-        call.world.touch_thread(thread)
+        call.world.save_thread(thread)
     else:
         thread["typing"] = call.world.now_ms() if action == "typing_on" else False
-        call.world.touch_thread(thread)
+        call.world.save_thread(thread)
     return {"recipient_id": thread["psid"]}
 
 
 async def message_content(call: Call, page: Doc, message: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Return what is to be stored of `message`, and the attachment id when is_reusable was set."""
+    """Return the content of `message` to store, and the attachment id when is_reusable is set."""
     text = message.get("text")
     several = message.get("attachments")
     single = message.get("attachment")
@@ -207,9 +210,8 @@ async def message_content(call: Call, page: Doc, message: dict[str, Any]) -> tup
             or any(not isinstance(item, dict) or item.get("type") != "image" for item in several)
         ):
             raise errors.parameter("Param message[attachments] must be a list of at most 30 images.")
-        stored = [(await attachments.take(call, page, item))[0] for item in several]
-        return {**content, "attachments": stored}, None
+        return {**content, "attachments": [(await attachments.store(call, page, item))[0] for item in several]}, None
     if not isinstance(single, dict):
         raise errors.parameter("Param message[attachment] must be an object.")
-    stored, attachment_id = await attachments.take(call, page, single)
+    stored, attachment_id = await attachments.store(call, page, single)
     return {**content, "attachments": [stored]}, attachment_id

@@ -1,45 +1,44 @@
-"""The person: /me, accounts, permissions, businesses (GRAPH/reference/user)."""
+"""The person: /me, accounts, permissions and businesses (GRAPH/reference/user)."""
 
 from typing import Any
 
 from sandbox import errors, grants, tokens
 from sandbox.graph import pages
 from sandbox.graph.call import Call, paged
-from sandbox.graph.fields import parse
+from sandbox.graph.fields import RequestedField, parse
 from sandbox.store import Doc
 
 
 def get_user(call: Call) -> dict[str, Any]:
-    """GET /me with a user token, GET /{user-id}: id and name, or the fields asked for."""
+    """GET /me with a user token, and GET /{user-id}: id and name, or the requested fields."""
     person = call.node
-    if call.caller.kind == "USER" and call.caller.person["id"] != person["id"]:
+    if call.caller.kind == "USER" and call.user["id"] != person["id"]:
         raise errors.missing_object(person["asid"])
     first, _, last = person["name"].partition(" ")
     known = {"id": person["asid"], "name": person["name"], "first_name": first, "last_name": last}
     if tokens.has_scope(call.world, person["id"], "email"):
         known["email"] = person["email"]
-    wanted = call.fields() or {"id": None, "name": None}
     answer: dict[str, Any] = {"id": person["asid"]}
-    for name, want in wanted.items():
+    for name, field in (call.fields() or parse("id,name")).items():
         if name in known:
             answer[name] = known[name]
         elif name == "picture":
             answer["picture"] = pages.picture_node(call.world, "person", person["id"])
         elif name == "accounts" and call.caller.kind == "USER":
-            answer["accounts"] = accounts(call, fields=want.inner, limit=int(want.args.get("limit", 25)))
+            answer["accounts"] = accounts(call, fields=field.inner, limit=int(field.args.get("limit", 25)))
         elif name == "permissions":
             answer["permissions"] = get_permissions(call)
     return answer
 
 
 def get_accounts(call: Call) -> dict[str, Any]:
-    """GET /me/accounts: the Pages in the person's grant, each with its token and tasks, by cursor."""
-    own(call)
+    """GET /me/accounts: the Pages of the person's grant, each with its token and tasks, by cursor."""
+    require_own_node(call)
     return accounts(call, fields=call.fields(), limit=call.limit(), after=call.text("after"))
 
 
-def accounts(call: Call, *, fields: dict, limit: int, after: str | None = None) -> dict[str, Any]:
-    """Return one page of the list. Empty under granular scopes for those people the sandbox is told so of."""
+def accounts(call: Call, *, fields: dict[str, RequestedField], limit: int, after: str | None = None) -> dict[str, Any]:
+    """Return one page of the list, which is empty for people with the switch `empty_accounts`."""
     world, person = call.world, call.user
     if person["empty_accounts"] or not tokens.has_scope(world, person["id"], "pages_show_list"):
         return {"data": []}
@@ -50,15 +49,15 @@ def accounts(call: Call, *, fields: dict, limit: int, after: str | None = None) 
         for page in grants.person_pages(world, person["id"])
         if tokens.covers(grant, page["id"]) and (sees_business or not page["business"])
     ]
-    wanted = fields or parse("access_token,category,category_list,name,id,tasks")
+    fields = fields or parse("access_token,category,category_list,name,id,tasks")
     answer = paged(call, rows, lambda row: row["id"], limit, f"{person['asid']}/accounts", after)
-    answer["data"] = [pages.render(call, page, wanted) for page in answer["data"]]
+    answer["data"] = [pages.render(call, page, fields) for page in answer["data"]]
     return answer
 
 
 def get_permissions(call: Call) -> dict[str, Any]:
-    """GET /me/permissions: each permission asked for, granted or declined."""
-    own(call)
+    """GET /me/permissions: each requested permission, granted or declined."""
+    require_own_node(call)
     grant = call.world.store.grants.get(call.node["id"], {"scopes": {}})
     rows = [{"permission": name, "status": status} for name, status in grant["scopes"].items()]
     only = call.text("permission")
@@ -67,7 +66,7 @@ def get_permissions(call: Call) -> dict[str, Any]:
 
 def delete_permissions(call: Call, name: str | None = None) -> dict[str, Any]:
     """DELETE /{user-id}/permissions[/{name}]: withdraw one permission, or remove the app."""
-    own(call, app_too=True)
+    require_own_node(call, app_too=True)
     name = name or call.text("permission")
     if name is None:
         grants.remove_app(call.world, call.node)
@@ -79,9 +78,9 @@ def delete_permissions(call: Call, name: str | None = None) -> dict[str, Any]:
 
 
 def get_businesses(call: Call) -> dict[str, Any]:
-    """GET /me/businesses: business portfolios; needs business_management."""
-    own(call)
-    call.need("business_management")
+    """GET /me/businesses: the person's business portfolios; needs business_management."""
+    require_own_node(call)
+    call.require_permission("business_management")
     rows = [doc for doc in call.world.store.businesses.values() if call.node["id"] in doc["people"]]
     answer = paged(
         call, rows, lambda row: row["id"], call.limit(), f"{call.node['asid']}/businesses", call.text("after")
@@ -92,13 +91,13 @@ def get_businesses(call: Call) -> dict[str, Any]:
 
 def get_business(call: Call) -> dict[str, Any]:
     """GET /{business-id}."""
-    call.need("business_management")
+    call.require_permission("business_management")
     return {"id": call.node["id"], "name": call.node["name"]}
 
 
 def business_pages(call: Call, edge: str) -> dict[str, Any]:
     """GET /{business-id}/owned_pages and /client_pages."""
-    call.need("business_management")
+    call.require_permission("business_management")
     person = call.user
     if person["id"] not in call.node["people"]:
         raise errors.missing_object(call.node["id"])
@@ -108,13 +107,13 @@ def business_pages(call: Call, edge: str) -> dict[str, Any]:
         if (page["business"] if edge == "owned_pages" else page.get("client_of")) == call.node["id"]
     ]
     answer = paged(call, rows, lambda row: row["id"], call.limit(), f"{call.node['id']}/{edge}", call.text("after"))
-    wanted = call.fields() or parse("id,name")
-    answer["data"] = [pages.render(call, page, wanted) for page in answer["data"]]
+    fields = call.fields() or parse("id,name")
+    answer["data"] = [pages.render(call, page, fields) for page in answer["data"]]
     return answer
 
 
-def own(call: Call, *, app_too: bool = False) -> None:
-    """Demand a user token of the person in the path (or, where allowed, the app token)."""
+def require_own_node(call: Call, *, app_too: bool = False) -> None:
+    """Raise GraphError unless the token is a user token of the person in the path or, with `app_too`, the app token."""
     if app_too and call.caller.kind == "APP":
         return
     if call.user["id"] != call.node["id"]:

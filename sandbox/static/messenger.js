@@ -1,4 +1,4 @@
-// The Messenger window: sends without reload, shows what arrives, keeps the place in the thread.
+// The Messenger window: sends without reload, shows new messages, keeps the scroll position of the thread.
 const main = document.querySelector(".messenger-main");
 const thread = document.getElementById("thread");
 const composer = document.getElementById("composer");
@@ -6,14 +6,17 @@ const text = document.getElementById("text");
 const problem = document.getElementById("problem");
 const file = document.getElementById("file");
 const reads = document.getElementById("reads");
-const who = { as: main.dataset.as, page: main.dataset.page };
-const query = new URLSearchParams(who);
+const selected = { as: main.dataset.as, page: main.dataset.page };
+const query = new URLSearchParams(selected);
 const atBottom = () => thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
-const toBottom = () => (thread.scrollTop = thread.scrollHeight);
+const toBottom = () => {
+  thread.scrollTop = thread.scrollHeight;
+};
 
 async function act(fields) {
   const body = fields instanceof FormData ? fields : new FormData();
-  if (!(fields instanceof FormData)) for (const [key, value] of Object.entries({ ...who, ...fields })) body.set(key, value);
+  if (!(fields instanceof FormData))
+    for (const [key, value] of Object.entries({ ...selected, ...fields })) body.set(key, value);
   const answer = await fetch("/messenger/act", { method: "POST", body, headers: { Accept: "application/json" } });
   const result = await answer.json().catch(() => ({ error: "The sandbox did not answer." }));
   problem.hidden = !result.error;
@@ -32,11 +35,12 @@ async function refresh() {
     const stick = atBottom();
     thread.innerHTML = shown = conversation;
     if (stick) toBottom();
-    thread.querySelectorAll("img").forEach((image) => image.addEventListener("load", () => stick && toBottom(), { once: true }));
+    if (stick)
+      for (const image of thread.querySelectorAll("img")) image.addEventListener("load", toBottom, { once: true });
   }
   markRead();
   clearTimeout(dotsEnd);
-  if (thread.querySelector(".dots")) dotsEnd = setTimeout(refreshSoon, 20_500); // nothing tells that they are over
+  if (thread.querySelector(".dots")) dotsEnd = setTimeout(refreshSoon, 20_500); // no event says that typing ended
 }
 let dotsEnd = null;
 
@@ -45,37 +49,61 @@ function markRead() {
   if (unread && reads.checked && document.visibilityState === "visible") act({ act: "read" });
 }
 
-let refreshing = false, again = false;
+let refreshing = false;
+let again = false;
 async function refreshSoon() {
-  if (refreshing) { again = true; return; }
+  if (refreshing) {
+    again = true;
+    return;
+  }
   refreshing = true;
-  try { await refresh(); } catch { /* the stream reconnects and asks again */ }
+  try {
+    await refresh();
+  } catch {
+    /* the stream reconnects, and its first event refreshes again */
+  }
   refreshing = false;
-  if (again) { again = false; refreshSoon(); }
+  if (again) {
+    again = false;
+    refreshSoon();
+  }
 }
 
 new EventSource("/messenger/stream").onmessage = refreshSoon;
 document.addEventListener("visibilitychange", markRead);
 reads.checked = localStorage.getItem("sandbox-reads") !== "off";
-reads.addEventListener("change", () => { localStorage.setItem("sandbox-reads", reads.checked ? "on" : "off"); markRead(); });
+reads.addEventListener("change", () => {
+  localStorage.setItem("sandbox-reads", reads.checked ? "on" : "off");
+  markRead();
+});
 toBottom();
 
 // Composer
-const grow = () => { text.style.height = "auto"; text.style.height = `${text.scrollHeight + 2}px`; };
+const grow = () => {
+  text.style.height = "auto";
+  text.style.height = `${text.scrollHeight + 2}px`;
+};
 text.addEventListener("input", grow);
 text.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); composer.requestSubmit(); }
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    composer.requestSubmit();
+  }
 });
 function leaveReply() {
   composer.reply_to.value = composer.mid.value = "";
   composer.act.value = "send";
   document.getElementById("reply-bar").hidden = true;
 }
-document.getElementById("reply-off").addEventListener("click", () => { if (composer.act.value === "edit") text.value = ""; leaveReply(); grow(); });
+document.getElementById("reply-off").addEventListener("click", () => {
+  if (composer.act.value === "edit") text.value = "";
+  leaveReply();
+  grow();
+});
 function showFiles() {
   const bar = document.getElementById("file-bar");
   bar.hidden = !file.files.length;
-  bar.textContent = [...file.files].map((one) => one.name).join(", ");
+  bar.textContent = [...file.files].map((chosen) => chosen.name).join(", ");
 }
 file.addEventListener("change", showFiles);
 composer.addEventListener("submit", async (event) => {
@@ -95,7 +123,11 @@ composer.addEventListener("submit", async (event) => {
   refreshSoon();
 });
 thread.addEventListener("dragover", (event) => event.preventDefault());
-thread.addEventListener("drop", (event) => { event.preventDefault(); file.files = event.dataTransfer.files; showFiles(); });
+thread.addEventListener("drop", (event) => {
+  event.preventDefault();
+  file.files = event.dataTransfer.files;
+  showFiles();
+});
 document.getElementById("plus").addEventListener("click", (event) => {
   const tray = document.getElementById("tray");
   const stick = atBottom();
@@ -104,22 +136,35 @@ document.getElementById("plus").addEventListener("click", (event) => {
   event.currentTarget.setAttribute("aria-expanded", String(!tray.hidden));
 });
 document.getElementById("page-picker").addEventListener("change", (event) => event.target.form.submit());
-document.getElementById("raw").addEventListener("submit", (event) => { event.preventDefault(); act({ act: "event", item: event.target.item.value }); });
+document.getElementById("raw").addEventListener("submit", (event) => {
+  event.preventDefault();
+  act({ act: "event", item: event.target.item.value });
+});
 
-// Buttons that do one thing, also inside messages
+// Buttons with one action, also inside messages
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if (button.dataset.sticker) act({ act: "send", sticker: button.dataset.sticker });
   else if (button.dataset.do) act(JSON.parse(button.dataset.do));
-  else if (button.dataset.postback !== undefined) act({ act: "postback", title: button.dataset.title, payload: button.dataset.postback });
-  else if (button.dataset.quick !== undefined) act({ act: "send", text: button.dataset.title, quick_reply: button.dataset.quick });
+  else if (button.dataset.postback !== undefined)
+    act({ act: "postback", title: button.dataset.title, payload: button.dataset.postback });
+  else if (button.dataset.quick !== undefined)
+    act({ act: "send", text: button.dataset.title, quick_reply: button.dataset.quick });
   else if (button.classList.contains("more")) openMenu(button);
-  else if (button.dataset.reaction) { menu.hidePopover(); act({ act: "react", mid: target.mid, reaction: button.dataset.reaction }); }
-  else if (button.dataset.menu) { menu.hidePopover(); menuDo(button.dataset.menu); }
+  else if (button.dataset.reaction) {
+    menu.hidePopover();
+    act({ act: "react", mid: target.mid, reaction: button.dataset.reaction });
+  } else if (button.dataset.menu) {
+    menu.hidePopover();
+    runMenuItem(button.dataset.menu);
+  }
 });
 thread.addEventListener("submit", (event) => {
-  if (event.target.matches("[data-act]")) { event.preventDefault(); act(new FormData(event.target)); }
+  if (event.target.matches("[data-act]")) {
+    event.preventDefault();
+    act(new FormData(event.target));
+  }
 });
 
 const menu = document.getElementById("menu");
@@ -132,11 +177,12 @@ function openMenu(button) {
   menu.querySelector("[data-menu=unreact]").hidden = target.reacted !== "1";
   menu.showPopover();
   const place = button.getBoundingClientRect();
-  const width = menu.offsetWidth, height = menu.offsetHeight;
+  const width = menu.offsetWidth;
+  const height = menu.offsetHeight;
   menu.style.left = `${Math.max(8, Math.min(place.left - (own ? width - 30 : 0), innerWidth - width - 8))}px`;
   menu.style.top = `${place.top - height - 4 > 8 ? place.top - height - 4 : place.bottom + 4}px`;
 }
-function menuDo(name) {
+function runMenuItem(name) {
   if (name === "unreact") act({ act: "react", mid: target.mid, reaction: "" });
   if (name === "unsend") act({ act: "unsend", mid: target.mid });
   if (name !== "reply" && name !== "edit") return;

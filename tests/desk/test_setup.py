@@ -1,4 +1,4 @@
-"""Setup itself: its first page, departments, agents, users, and what stays out of it."""
+"""Setup itself: its first page, departments, agents, users, and what it does not show."""
 
 import re
 from datetime import timedelta

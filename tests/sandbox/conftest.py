@@ -1,4 +1,4 @@
-"""One sandbox process and one receiver for all tests of a worker, set back before each."""
+"""One sandbox process and one receiver for all tests of a worker, reset before each test."""
 
 from collections.abc import Iterator
 
@@ -35,14 +35,14 @@ def addresses(receiver: Receiver) -> dict[str, str]:
 
 @pytest.fixture
 def receiver(_receiver: Receiver) -> Receiver:
-    """A web server that takes the webhooks, empty."""
+    """The web server that receives the webhooks, with an empty log."""
     _receiver.forget()
     return _receiver
 
 
 @pytest.fixture
 def sandbox(_process: SandboxProcess, receiver: Receiver) -> SandboxProcess:
-    """The sandbox as at first start, without the demo history, with retries in milliseconds."""
+    """The sandbox as after its first start, without the demo history, with retries after milliseconds."""
     _process.reset(
         webhook_immediate_delay_s=0.02,
         webhook_backoff_base_s=0.05,
@@ -56,7 +56,7 @@ def sandbox(_process: SandboxProcess, receiver: Receiver) -> SandboxProcess:
 
 @pytest.fixture
 def token(sandbox: SandboxProcess) -> str:
-    """The token of Berg Bikes, granted by Anna for this Page alone and subscribed with all fields."""
+    """The token of Berg Bikes, from Anna's grant of this Page alone; the app is subscribed to all fields."""
     granted = sandbox.grant("anna", [BERG_BIKES])
     sandbox.subscribe(BERG_BIKES)
     return granted["pages"][0]["access_token"]

@@ -1,4 +1,4 @@
-"""A caller of the Graph API and a person in the login dialog, both over plain HTTP."""
+"""Calls of the Graph API, and a person who uses the login dialog, both over plain HTTP."""
 
 import hashlib
 import hmac
@@ -42,7 +42,7 @@ def message(psid: str, text: str = "Hello", **more: Any) -> dict[str, Any]:
 
 
 class Person:
-    """Somebody with a browser who logs in at the sandbox and walks through the dialog."""
+    """A person with a browser who logs in at the sandbox and goes through the dialog."""
 
     def __init__(self, url: str):
         self.url = url
@@ -88,7 +88,7 @@ def answer_of(response: requests.Response) -> dict[str, str]:
 
 def ticked(page: requests.Response) -> list[str]:
     """Return the Pages whose box is ticked in a step of the dialog."""
-    return re.findall(r'name="pages" value="(\d+)" checked', html.unescape(page.text))
+    return re.findall(r'name="pages"\s+value="(\d+)"\s+checked', html.unescape(page.text))
 
 
 def exchange(url: str, code: str, **changes: Any) -> requests.Response:

@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 class SandboxProcess:
-    """One sandbox process on 127.0.0.1:`port` (None: a free one); `env` is laid over the environment.
+    """One sandbox process on 127.0.0.1:`port` (None: a free one); `env` is added to the environment.
 
     State is in memory unless `env` sets SANDBOX_STATE_DIR. Usable as a context manager.
     """
@@ -48,7 +48,7 @@ class SandboxProcess:
         self._http.trust_env = False
 
     def start(self) -> "SandboxProcess":
-        """Start and wait until it answers; RuntimeError with its output when it does not within 20 s."""
+        """Start it and wait until it answers. Raise RuntimeError with its output when it does not within 20 s."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sandbox"],
             cwd=ROOT,
@@ -70,7 +70,7 @@ class SandboxProcess:
         raise RuntimeError(f"The sandbox did not start: {errors.decode(errors='replace')}")
 
     def stop(self, *, kill: bool = False) -> str:
-        """Stop it (`kill` gives it no chance to tidy up) and return what it wrote to stderr."""
+        """Stop it (with `kill`, by SIGKILL) and return what it wrote to stderr."""
         if self._process is None:
             return ""
         if kill:
@@ -95,13 +95,13 @@ class SandboxProcess:
     # Control API -----------------------------------------------------------------------------------------------
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> Any:
-        """Call /_sandbox/`path` and return its JSON; AssertionError with the sentence when it was refused."""
+        """Call /_sandbox/`path` and return its JSON. Raise AssertionError with the sentence of an error answer."""
         answer = self._http.request(method, f"{self.url}/_sandbox/{path}", json=body, timeout=10, **options)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
     def reset(self, *, history: bool = False, **config: Any) -> None:
-        """Back to the first start (by default without the demo history), with these settings."""
+        """Restore the state of the first start, by default without the demo history, and set these settings."""
         self.control("POST", "reset", {"history": history, "config": config})
 
     def configure(self, **changes: Any) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class SandboxProcess:
         return self.control("POST", "grants", {"person": person, "pages": pages, **options})
 
     def subscribe(self, page_id: str, fields: list[str] | None = None) -> None:
-        """Install the app on a Page (all fields by default) without the Graph API."""
+        """Subscribe the app to a Page, by default with all fields, without the Graph API."""
         self.control("POST", f"pages/{page_id}/subscription", {"fields": fields})
 
     def add_customer(self, first_name: str, last_name: str = "", **options: Any) -> dict[str, Any]:
@@ -127,13 +127,13 @@ class SandboxProcess:
         return found["psids"][page_id]
 
     def customer_writes(self, customer: str, page_id: str, text: str | None = None, **options: Any) -> dict[str, Any]:
-        """The customer sends a message: {mid, psid, timestamp}. Options as in POST customers/{id}/messages."""
+        """Send a message as the customer: {mid, psid, timestamp}. Options as in POST customers/{id}/messages."""
         return self.control("POST", f"customers/{customer}/messages", {"page_id": page_id, "text": text, **options})
 
     def customer_sends_file(
         self, customer: str, page_id: str, name: str, data: bytes, content_type: str
     ) -> dict[str, Any]:
-        """The customer sends a file."""
+        """Send a file as the customer."""
         answer = self._http.post(
             f"{self.url}/_sandbox/customers/{customer}/messages",
             data={"page_id": page_id},
@@ -154,7 +154,7 @@ class SandboxProcess:
         return self.control("POST", "events", {"page_id": page_id, "item": item, **options})
 
     def act(self, action: str, **params: Any) -> str:
-        """Do an act of the faults panel at once, e.g. act("remove_app", person="anna"); returns its sentence."""
+        """Do an action of the faults page, such as act("remove_app", person="anna"); return its sentence."""
         return self.control("POST", "faults", {"action": action, **params})["did"]
 
     def fault(self, kind: str, count: int | None = 1, **params: Any) -> dict[str, Any]:
@@ -174,5 +174,5 @@ class SandboxProcess:
         return self.control("GET", f"calls?endpoint={endpoint}" if endpoint else "calls")["data"]
 
     def deliveries(self) -> dict[str, Any]:
-        """Return {"data": attempts so far, "queued": what still waits, "callbacks": deauthorize and deletion}."""
+        """Return {"data": attempts, "queued": webhooks not sent yet, "callbacks": deauthorize and deletion}."""
         return self.control("GET", "webhooks")

@@ -1,4 +1,4 @@
-"""A web server that plays Desk: takes webhooks and callbacks, and answers what a test tells it to."""
+"""A web server in place of Desk: it receives webhooks and callbacks, and answers with the statuses a test sets."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class Received:
-    """One POST: its path, headers, raw body and when it came (monotonic seconds)."""
+    """One POST: its path, headers, raw body and time (monotonic seconds)."""
 
     path: str
     headers: Any
@@ -61,7 +61,7 @@ class Receiver:
                     self.end_headers()
                     self.wfile.write(body)
                 except (BrokenPipeError, ConnectionResetError):
-                    pass  # the sandbox waits no longer than its limit
+                    pass  # the sandbox has closed the connection after its timeout
 
             def log_message(self, *args):
                 pass
@@ -78,7 +78,7 @@ class Receiver:
         self.thread.join()
 
     def forget(self) -> None:
-        """Back to an empty log and 200 for everything."""
+        """Empty the log, and answer 200 to everything."""
         self.posts.clear()
         self.gets.clear()
         self.answers.clear()
@@ -99,5 +99,5 @@ class Receiver:
         raise AssertionError(f"nothing came within {limit_s} s; posts: {[post.raw[:300] for post in self.posts]}")
 
     def wait_items(self, key: str, count: int = 1, limit_s: float = 30) -> list[dict[str, Any]]:
-        """Wait until `count` items with `key` came, and return them."""
+        """Wait until `count` items with `key` are received, and return them."""
         return self.wait(lambda: len(self.items(key)) >= count and self.items(key), limit_s)

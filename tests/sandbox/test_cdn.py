@@ -1,4 +1,4 @@
-"""Links to files: signed, ending, and sometimes served wrongly."""
+"""Links to files: signed, expiring, and with faults."""
 
 import pytest
 import requests

@@ -1,4 +1,4 @@
-"""Clients of Meta's APIs that nobody here wrote, pointed at the sandbox: they cannot tell it from Meta."""
+"""Libraries by others for Meta's APIs, used with the sandbox: they work as with Meta."""
 
 import io
 import json

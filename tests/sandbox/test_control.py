@@ -1,4 +1,4 @@
-"""The control API, the state on disk, and what the sandbox keeps to itself."""
+"""The control API, the state on disk, and the secrets that the sandbox never shows."""
 
 import subprocess
 import sys

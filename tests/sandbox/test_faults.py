@@ -1,4 +1,4 @@
-"""The faults panel, by JSON and by form."""
+"""The faults, set as JSON and by form."""
 
 import base64
 import hashlib
@@ -192,10 +192,10 @@ def test_a_fault_is_set_and_switched_off_by_form(sandbox, kind):
         ({"action": "explode"}, "no action called explode"),
         ({"action": "remove_app", "person": "nobody"}, "no person 'nobody'"),
         ({"action": "untick_page", "person": "omar", "page": "101000000000003"}, "has not linked the app"),
-        ({"kind": "error"}, "Say which code"),
+        ({"kind": "error"}, "Give the code"),
         ({"kind": "slow", "ms": "soon"}, "must be a number"),
         ({"kind": "rate_limit", "code": 5}, "no rate-limit code"),
-        ({}, "Say action"),
+        ({}, "Give an action"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(sandbox, body, sentence):

@@ -1,4 +1,4 @@
-"""Facebook Login: the dialog and the code it gives."""
+"""Facebook Login: the dialog, and the code that it returns."""
 
 import pytest
 

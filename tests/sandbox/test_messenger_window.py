@@ -1,4 +1,4 @@
-"""The Messenger window and the panel in a real browser: what a person sees and does."""
+"""The sandbox's pages in a real browser: what a person sees and does."""
 
 import re
 
@@ -129,7 +129,7 @@ def test_get_started_referral_and_any_event_from_the_tray(window, receiver):
 def test_the_pages_own_inbox_can_answer(window, receiver):
     write(window, "Hi")
     window.get_by_role("button", name="More", exact=True).click()
-    window.get_by_label("Answer in the Page's own inbox").check()
+    window.get_by_label("Reply in the Page's own inbox").check()
     write(window, "From Business Suite")
     expect(window.get_by_role("log")).to_contain_text("Page inbox")
     assert receiver.wait_items("message", 2)[1]["message"]["app_id"] == 263902037430900

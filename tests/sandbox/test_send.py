@@ -1,4 +1,4 @@
-"""The Send API: what goes out, and every refusal with its code."""
+"""The Send API: what is sent, and every error with its code."""
 
 import json
 import time

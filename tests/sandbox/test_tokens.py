@@ -1,4 +1,4 @@
-"""How tokens live and die, and what debug_token says of them."""
+"""When tokens become invalid, and what debug_token answers for them."""
 
 import hashlib
 import hmac

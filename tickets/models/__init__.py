@@ -1,16 +1,15 @@
 """Contacts, conversations, tickets, messages and their files."""
 
-from tickets.models.message_change import MessageChange
-from tickets.models.sender_actions import PageReaction, SenderAction
-from tickets.models.viewer import Viewer
-
 from .contact import Contact
 from .conversation import Conversation, Draft, Ticket
 from .erasure import Erasure
 from .events import EventDelivery, EventSubscription, EventType
 from .message import Attachment, Message
+from .message_change import MessageChange
 from .moderation import Moderation
 from .replies import CannedReply
+from .sender_actions import PageReaction, SenderAction
+from .viewer import Viewer
 
 __all__ = [
     "Attachment",

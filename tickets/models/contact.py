@@ -1,4 +1,4 @@
-"""The customer as a Page knows them."""
+"""The contact: a customer as one Page knows them."""
 
 from django.conf import settings
 from django.db import models
@@ -8,7 +8,7 @@ from channels_im.models import Page
 
 
 class Contact(models.Model):
-    """A person who writes to a Page. Name and picture are our own copies and may be missing for ever."""
+    """Somebody who writes to a Page. Name and picture are our own copies; Meta may never give them."""
 
     class ProfileState(models.TextChoices):
         PENDING = "pending", "To be fetched"
@@ -30,9 +30,9 @@ class Contact(models.Model):
     first_seen_at = models.DateTimeField(default=timezone.now)
     email = models.EmailField("e-mail", blank=True)
     phone = models.CharField(max_length=40, blank=True)
-    about = models.TextField(blank=True, help_text="What agents know of this person; never sent to Facebook")
+    about = models.TextField(blank=True, help_text="What agents know about this customer; never sent to Facebook")
     erased_at = models.DateTimeField(
-        null=True, blank=True, help_text="Their data is gone; when they write again, that is a new contact"
+        null=True, blank=True, help_text="When their data was erased; if they write again, that is a new contact"
     )
 
     class Meta:
@@ -49,7 +49,7 @@ class Contact(models.Model):
 
     @property
     def display_name(self) -> str:
-        """The name, or one that is honest about not knowing it ("Messenger user 4821")."""
+        """The name, or "Messenger user" with the last four digits of the PSID when Desk does not know it."""
         if self.erased_at:
             return "Erased person"
         return self.name or f"Messenger user {self.psid[-4:]}"

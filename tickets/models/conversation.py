@@ -1,4 +1,4 @@
-"""The endless Messenger thread with one customer, and the tickets it is cut into."""
+"""The Messenger thread with one customer, which has no end, and the tickets that divide it."""
 
 from django.conf import settings
 from django.db import models
@@ -12,7 +12,7 @@ from .contact import Contact
 
 
 class Conversation(models.Model):
-    """All that was said between one contact and one channel. Counters and times are kept here: lists count nothing."""
+    """All messages between one contact and one channel. Counters and times are stored here: lists count nothing."""
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="conversations")
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="conversations")
@@ -29,14 +29,16 @@ class Conversation(models.Model):
         null=True, blank=True, help_text="Meta's time of the newest message, either way"
     )
     last_customer_message_at = models.DateTimeField(null=True, blank=True, help_text="Opens the messaging window")
-    waiting_since = models.DateTimeField(null=True, blank=True, help_text="First customer message not yet answered")
+    waiting_since = models.DateTimeField(
+        null=True, blank=True, help_text="Time of the first customer message without a reply"
+    )
     preview = models.CharField(max_length=200, blank=True)
     preview_is_ours = models.BooleanField(default=False)
     delivered_watermark = models.DateTimeField(
-        null=True, blank=True, help_text="What went out at or before this (Meta's time) was delivered"
+        null=True, blank=True, help_text="Messages sent at or before this (Meta's time) were delivered"
     )
     read_watermark = models.DateTimeField(
-        null=True, blank=True, help_text="What went out at or before this (Meta's time) was read"
+        null=True, blank=True, help_text="Messages sent at or before this (Meta's time) were read"
     )
     holds_reply = models.BooleanField(default=False, help_text="A reply is held until the customer writes")
     thread_owner_app_id = models.CharField(max_length=64, blank=True, help_text="Another app that holds the thread")
@@ -64,7 +66,7 @@ class Conversation(models.Model):
 
 
 class Ticket(models.Model):
-    """A stretch of a conversation, cut by the department's threading intermission. Its number is its id."""
+    """A part of a conversation, divided by the department's threading intermission. Its number is its id."""
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"
@@ -102,7 +104,7 @@ class Ticket(models.Model):
 
 
 class Draft(models.Model):
-    """What an agent has typed and not sent: per agent and conversation."""
+    """The text that an agent has typed in a conversation and not sent."""
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="drafts")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="drafts")

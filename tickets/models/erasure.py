@@ -1,6 +1,4 @@
-"""The receipt that a person was erased."""
-
-from typing import Any
+"""The receipt that a customer's data was erased."""
 
 from django.conf import settings
 from django.db import models
@@ -15,9 +13,9 @@ SALT = "tickets.erasure"
 
 
 class Erasure(models.Model):
-    """Who was erased, by whom and when, and how much that was: of the person only a fingerprint is left.
+    """Record that a contact was erased: by whom, when and how much. Only a fingerprint of the contact is left.
 
-    The database is done when the row is there; `files_left` are the names in the storage still to be deleted.
+    The row is created together with the erasure in the database; `files_left` are the files still to be deleted.
     """
 
     confirmation_code = models.CharField(max_length=40, unique=True)
@@ -32,9 +30,9 @@ class Erasure(models.Model):
     erased_at = models.DateTimeField(default=timezone.now)
     counts = models.JSONField(default=dict, help_text="How much of each was erased: messages, files, bytes, …")
     meta_blocks = models.BooleanField(
-        null=True, default=False, help_text="Does Meta go on blocking them? Unknown when Meta has not answered"
+        null=True, default=False, help_text="Whether Meta still blocks them; unknown when Meta has not answered"
     )
-    files_left = models.JSONField(default=list, blank=True, help_text="Names in the storage, made by us")
+    files_left = models.JSONField(default=list, blank=True, help_text="Names in the storage, chosen by Desk")
     completed_at = models.DateTimeField(null=True, blank=True, help_text="When the last file was deleted")
 
     class Meta:
@@ -47,11 +45,14 @@ class Erasure(models.Model):
         return f"Receipt {self.confirmation_code}"
 
     @staticmethod
-    def fingerprint(page_id: str, psid: str, key: Any = None) -> str:
-        """What a receipt keeps of the person: only who has the id and this installation's key can tell it again."""
+    def fingerprint(page_id: str, psid: str, key: str | bytes | None = None) -> str:
+        """Return the HMAC that a receipt stores for a contact; making it needs the PSID and this installation's key.
+
+        `key` is a secret key; None means SECRET_KEY.
+        """
         return salted_hmac(SALT, f"{page_id}:{psid}", secret=key, algorithm="sha256").hexdigest()
 
     @classmethod
     def fingerprints(cls, page_id: str, psid: str) -> list[str]:
-        """Return how a receipt may name this person: with the key of today, and with those that were replaced."""
+        """Return the contact's fingerprints with SECRET_KEY and with each of SECRET_KEY_FALLBACKS."""
         return [cls.fingerprint(page_id, psid, key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]

@@ -1,4 +1,4 @@
-"""Programs that are told what happens: an address with a secret, and what is or was to be told."""
+"""Webhooks to other systems: the address that receives events, and the events sent to it."""
 
 import uuid
 
@@ -10,35 +10,35 @@ from desk.encryption import EncryptedTokenField
 
 
 class EventType(models.TextChoices):
-    """What a program can be told; the names are those of the API (docs/api.md)."""
+    """The events that a webhook can receive, by their names in the API (docs/api.md)."""
 
-    MESSAGE_CREATED = "message.created", "A message or note was written or came in"
-    MESSAGE_UPDATED = "message.updated", "A message changed: state, text, reactions, files, taken back"
+    MESSAGE_CREATED = "message.created", "A message or note was written or received"
+    MESSAGE_UPDATED = "message.updated", "A message changed: state, text, reactions, files, unsent"
     MESSAGE_DELETED = "message.deleted", "A reply was discarded before it was sent"
     TICKET_OPENED = "ticket.opened", "A ticket was opened"
     TICKET_CLOSED = "ticket.closed", "A ticket was closed"
     TICKET_REOPENED = "ticket.reopened", "A ticket was reopened"
     CONVERSATION_ASSIGNED = "conversation.assigned", "A conversation was assigned to somebody, or to nobody"
     CONVERSATION_TRANSFERRED = "conversation.transferred", "A conversation was transferred to a department"
-    CONTACT_BLOCKED = "contact.blocked", "A person was blocked"
-    CONTACT_UNBLOCKED = "contact.unblocked", "A person was unblocked"
+    CONTACT_BLOCKED = "contact.blocked", "A customer was blocked"
+    CONTACT_UNBLOCKED = "contact.unblocked", "A customer was unblocked"
 
 
-#: Sent by hand from Setup; nobody subscribes to it.
+#: Sent manually from Setup; no webhook subscribes to it.
 TEST_EVENT = "test"
 
 
 class EventSubscription(models.Model):
-    """A program that is told of events: its address, which events, and how it has been answering."""
+    """A webhook to another system: its address, its events, and whether the last calls succeeded."""
 
     name = models.CharField(max_length=100)
     url = models.CharField("address", max_length=2000)
     secret = EncryptedTokenField(null=True, blank=True, help_text="Signs what is sent")
-    previous_secret = EncryptedTokenField(null=True, blank=True, help_text="Signs too for a day after a rotation")
+    previous_secret = EncryptedTokenField(null=True, blank=True, help_text="Also signs for a day after a rotation")
     rotated_at = models.DateTimeField(null=True, blank=True)
     events = models.JSONField(default=list, help_text="names of EventType")
     is_active = models.BooleanField(default=True)
-    disabled_reason = models.TextField(blank=True, help_text="Why Desk turned it off by itself")
+    disabled_reason = models.TextField(blank=True, help_text="Why Desk disabled it")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -56,9 +56,9 @@ class EventSubscription(models.Model):
 
 
 class EventDelivery(models.Model):
-    """One event for one subscription: a row of the outbox of events, written with the change it tells of.
+    """One event for one webhook, written in the transaction of the change that it announces.
 
-    Ids and no foreign keys: the event outlives what it tells of.
+    It holds ids instead of foreign keys, because the event may outlive the rows it is about.
     """
 
     class State(models.TextChoices):
@@ -74,8 +74,8 @@ class EventDelivery(models.Model):
     conversation_id = models.BigIntegerField(null=True, blank=True)
     message_id = models.BigIntegerField(null=True, blank=True)
     ticket_id = models.BigIntegerField(null=True, blank=True)
-    facts = models.JSONField(default=dict, blank=True, help_text="What only the moment knew: who did it, what changed")
-    body = models.TextField(blank=True, help_text="What is sent, as it was first sent")
+    facts = models.JSONField(default=dict, blank=True, help_text="What no other row records: who did it, what changed")
+    body = models.TextField(blank=True, help_text="The body of the first call; later calls send the same")
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=9, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""What was said. An outgoing row is the outbox too: its state is the truth, the queue is only a nudge."""
+"""Messages and their files. Outgoing rows are also the outbox: their state decides what is sent, not the task queue."""
 
 from django.conf import settings
 from django.db import models
@@ -11,7 +11,7 @@ from .conversation import Conversation, Ticket
 
 
 class Message(models.Model):
-    """One part as Messenger knows it: a text, a file, a note, or an event shown between them."""
+    """One message in the sense of Messenger (a text or a file), an internal note, or an event shown between them."""
 
     class Direction(models.TextChoices):
         IN = "in", "In"
@@ -50,7 +50,7 @@ class Message(models.Model):
         max_length=255,
         null=True,
         blank=True,
-        help_text="Meta's message id; a key of our own making where Meta gave none",
+        help_text="Meta's message id, or a key made by Desk when Meta gave none",
     )
     direction = models.CharField(max_length=3, choices=Direction)
     kind = models.CharField(max_length=7, choices=Kind, default=Kind.MESSAGE)
@@ -63,20 +63,20 @@ class Message(models.Model):
     reply_to_mid = models.CharField(max_length=255, blank=True)
     reactions = models.JSONField(default=list, blank=True, help_text="[{by: customer or page, emoji, at}]")
     edited_at = models.DateTimeField(null=True, blank=True)
-    edit_number = models.PositiveSmallIntegerField(default=0, help_text="num_edit of the newest edit taken in")
+    edit_number = models.PositiveSmallIntegerField(default=0, help_text="num_edit of the newest edit processed")
     withdrawn_at = models.DateTimeField(null=True, blank=True)
-    is_standby = models.BooleanField(default=False, help_text="Came while another app held the thread")
+    is_standby = models.BooleanField(default=False, help_text="Received while another app held the thread")
 
     sent_at = models.DateTimeField(
-        help_text="Meta's time (ms); for a reply of ours the time it was written until Meta took it"
+        help_text="Meta's time (ms); of a reply, the time it was written until Meta accepts it"
     )
     received_at = models.DateTimeField(default=timezone.now)
-    original_timestamp = models.CharField(max_length=64, blank=True, help_text="What Meta sent when it made no sense")
+    original_timestamp = models.CharField(max_length=64, blank=True, help_text="Meta's timestamp when it was not valid")
 
     state = models.CharField(max_length=9, choices=State)
-    reason = models.TextField(blank=True, help_text="Why it failed, is held or unsure, in words for the agent")
+    reason = models.TextField(blank=True, help_text="Why it failed, is held or unsure; shown to agents")
     waits_for_customer = models.BooleanField(
-        default=False, help_text="Held until the customer writes; any other held reply goes out after a click"
+        default=False, help_text="Held until the customer writes; an agent must release any other held reply"
     )
     error_code = models.IntegerField(null=True, blank=True)
     error_subcode = models.IntegerField(null=True, blank=True)
@@ -88,7 +88,7 @@ class Message(models.Model):
     delivered_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
     client_key = models.CharField(
-        max_length=64, null=True, blank=True, help_text="Made by the composer: the same send twice is one message"
+        max_length=64, null=True, blank=True, help_text="Made by the composer, so that sending twice makes one message"
     )
 
     class Meta:
@@ -107,7 +107,7 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["conversation", "-sent_at", "-id"], name="message_thread"),
             models.Index(fields=["-sent_at", "-id"], name="message_newest"),
-            # Not partial: SQLite uses a partial index only when its condition stands in the query without parameters.
+            # Not partial: SQLite uses a partial index only when the query has its condition without parameters.
             models.Index(fields=["state", "retry_after", "id"], name="message_outbox"),
             models.Index(fields=["conversation", "state", "id"], name="message_outbox_order"),
         ]
@@ -117,7 +117,7 @@ class Message(models.Model):
 
 
 class Attachment(models.Model):
-    """A file of a message: stored, or a card that says which file it was and why it is not here."""
+    """A file of a message: stored, or a card that names the file and says why it is not stored."""
 
     class Kind(models.TextChoices):
         IMAGE = "image", "Image"
@@ -137,15 +137,15 @@ class Attachment(models.Model):
     kind = models.CharField(max_length=8, choices=Kind)
     name = models.CharField(max_length=255, blank=True)
     file = models.FileField(upload_to="attachments/%Y/%m/", blank=True, max_length=255)
-    content_type = models.CharField(max_length=100, blank=True, help_text="As found in the bytes")
+    content_type = models.CharField(max_length=100, blank=True, help_text="As the bytes show it")
     size = models.PositiveBigIntegerField(null=True, blank=True, help_text="bytes")
     width = models.PositiveIntegerField(null=True, blank=True, help_text="pixels")
     height = models.PositiveIntegerField(null=True, blank=True, help_text="pixels")
     state = models.CharField(max_length=7, choices=State, default=State.PENDING)
     reason = models.TextField(blank=True)
-    source_url = models.TextField(blank=True, help_text="Meta's link; it expires, kept only as a note")
+    source_url = models.TextField(blank=True, help_text="Meta's link; it expires")
     attempts = models.PositiveSmallIntegerField(default=0)
-    refreshes = models.PositiveSmallIntegerField(default=0, help_text="How often Meta was asked for a fresh link")
+    refreshes = models.PositiveSmallIntegerField(default=0, help_text="How often a new link was requested from Meta")
     retry_after = models.DateTimeField(null=True, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
     claimed_by = models.CharField(max_length=64, blank=True)

@@ -1,4 +1,4 @@
-"""Changes to messages that are not here yet."""
+"""Changes to messages that have not been received yet."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,9 +7,9 @@ from channels_im.models import Page
 
 
 class MessageChange(models.Model):
-    """An edit, a reaction or a withdrawal that Meta delivered before its message: kept until the message comes.
+    """An edit, a reaction or a withdrawal that Meta delivered before its message; stored until the message arrives.
 
-    A reaction that was taken back is kept too, applied: the reaction itself may still arrive after it.
+    The removal of a reaction is stored too, as applied, because the reaction itself may still arrive after it.
     """
 
     class Kind(models.TextChoices):
@@ -19,10 +19,10 @@ class MessageChange(models.Model):
 
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="message_changes")
     mid = models.CharField(max_length=255)
-    key = models.CharField(max_length=255, help_text="The event's own key: the same change twice is one")
+    key = models.CharField(max_length=255, help_text="The event's key: the same change twice is stored once")
     kind = models.CharField(max_length=10, choices=Kind)
     at = models.DateTimeField(help_text="Meta's time (ms)")
-    content = models.JSONField(default=dict, help_text="edit: text, number; reaction: by, emoji (empty: taken back)")
+    content = models.JSONField(default=dict, help_text="edit: text, number; reaction: by, emoji (empty: removed)")
     applied_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 

@@ -1,4 +1,4 @@
-"""What Meta is told of a person who is blocked or unblocked in Desk."""
+"""Blocks and unblocks that Desk passes on to Meta."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,24 +7,24 @@ from .contact import Contact
 
 
 class Moderation(models.Model):
-    """The last wish for one person and what became of it; made with the first block, kept for the next ones.
+    """The last block or unblock of a contact and whether Meta accepted it. The first block creates the row.
 
-    The row is the truth, the queue only a nudge. In Desk a block holds whatever Meta answers (Contact.blocked_at).
+    The row decides what is sent, not the task queue. In Desk a block holds whatever Meta answers (Contact.blocked_at).
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Meta is being told"
-        TOLD = "told", "Meta was told"
-        REFUSED = "refused", "Meta refused"
+        WAITING = "waiting", "Waiting to be sent to Meta"
+        TOLD = "told", "Accepted by Meta"
+        REFUSED = "refused", "Refused by Meta"
 
     contact = models.OneToOneField(Contact, on_delete=models.CASCADE, related_name="moderation")
-    is_blocked = models.BooleanField(help_text="What is wished")
+    is_blocked = models.BooleanField(help_text="Whether Desk blocks the contact")
     meta_blocks = models.BooleanField(
-        null=True, default=False, help_text="What Meta last confirmed; unknown from before a call until its answer"
+        null=True, default=False, help_text="What Meta last confirmed; unknown while a call is under way"
     )
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)
-    reason = models.TextField(blank=True, help_text="Why Meta refused, in words for the agent")
-    due_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When Meta is to be told next")
+    reason = models.TextField(blank=True, help_text="Why Meta refused; shown to agents")
+    due_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When the next call to Meta is due")
     attempts = models.PositiveSmallIntegerField(default=0)
     claimed_by = models.CharField(max_length=64, blank=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
@@ -34,5 +34,5 @@ class Moderation(models.Model):
 
     @property
     def is_under_way(self) -> bool:
-        """Say whether a worker is telling Meta at this moment."""
+        """Whether a worker is calling Meta now."""
         return self.claimed_until is not None and self.claimed_until > timezone.now()

@@ -1,4 +1,4 @@
-"""Ready-made answers."""
+"""Canned replies."""
 
 from django.conf import settings
 from django.db import models
@@ -8,7 +8,7 @@ from desk.models import Department
 
 
 class CannedReply(models.Model):
-    """A text an agent inserts with `/shortcut`; {{name}} and the like are filled in by the composer."""
+    """A text that an agent inserts with `/shortcut`; the composer replaces {{name}} and other placeholders."""
 
     shortcut = models.SlugField(max_length=40, unique=True)
     title = models.CharField(max_length=100)

@@ -9,22 +9,22 @@ from .message import Message
 
 
 class PageReaction(models.Model):
-    """The Page's reaction to a message as an agent wants it to be. Setting it twice is setting it once.
+    """The last reaction that an agent set for the Page on a message. Setting the same one twice has no further effect.
 
-    The row stays, with the last wish; what the customer really sees stands in `Message.reactions`.
+    What the customer sees is in `Message.reactions`.
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Meta is being told"
-        TOLD = "told", "Meta was told"
-        REFUSED = "refused", "Meta or Desk refused"
+        WAITING = "waiting", "Waiting to be sent to Meta"
+        TOLD = "told", "Accepted by Meta"
+        REFUSED = "refused", "Refused by Meta or Desk"
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="page_reaction")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    emoji = models.CharField(max_length=32, blank=True, help_text="Empty: the reaction is taken back")
+    emoji = models.CharField(max_length=32, blank=True, help_text="Empty: the reaction is removed")
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)
-    reason = models.TextField(blank=True, help_text="Why it was refused, in words for the agent")
-    due_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When Meta is to be told next")
+    reason = models.TextField(blank=True, help_text="Why it was refused; shown to agents")
+    due_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When the next call to Meta is due")
     attempts = models.PositiveSmallIntegerField(default=0)
     claimed_by = models.CharField(max_length=64, blank=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
@@ -34,7 +34,7 @@ class PageReaction(models.Model):
 
 
 class SenderAction(models.Model):
-    """That an agent is typing, or has read: shown to the customer now or not at all. One row of each a conversation."""
+    """That an agent is typing or has read: sent to the customer in time or never. One row per conversation and kind."""
 
     class Kind(models.TextChoices):
         TYPING = "typing", "Typing"
@@ -42,12 +42,12 @@ class SenderAction(models.Model):
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="sender_actions")
     kind = models.CharField(max_length=6, choices=Kind)
-    is_on = models.BooleanField(default=True, help_text="Typing: begun, or stopped")
+    is_on = models.BooleanField(default=True, help_text="Typing: started, or stopped")
     wanted_at = models.DateTimeField(default=timezone.now)
-    is_waiting = models.BooleanField(default=True, help_text="Not yet taken by the sender")
+    is_waiting = models.BooleanField(default=True, help_text="Not yet claimed by the worker")
 
     class Meta:
-        db_table = "tickets_pagesignal"  # the name of the first release stays
+        db_table = "tickets_pagesignal"  # the name it had in the first release
         constraints = [models.UniqueConstraint(fields=["conversation", "kind"], name="page_signal_once")]
         indexes = [models.Index(fields=["is_waiting", "wanted_at"], name="page_signal_due")]
 

@@ -16,7 +16,7 @@ class Viewer(models.Model):
     typing_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        db_table = "tickets_looking"  # the name of the first release stays
+        db_table = "tickets_looking"  # the name it had in the first release
         constraints = [models.UniqueConstraint(fields=["user", "page_key"], name="page_looks_at_one_conversation")]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""How times, names, sizes, links and icons are written on the pages."""
+"""Tags and filters that format times, names, sizes, links and icons."""
 
 import re
 import zlib
@@ -22,15 +22,15 @@ register = template.Library()
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HUES = 8
-END_OF_ALL = 10**18 - 1  # behind every id
+AFTER_EVERY_ID = 10**18 - 1
 _URL = re.compile(r"https?://[^\s<>\"'“”]+", re.IGNORECASE)
 _TRAILING = ".,;:!?)]}»’"
 
 
 @register.simple_tag
-@lru_cache(maxsize=256)  # a page draws a hundred of them
+@lru_cache(maxsize=256)  # a page has a hundred of them
 def icon(name: str, small: bool = False) -> SafeString:
-    """A drawing of the sprite, for eyes only: the button or text around it has the words."""
+    """Return an icon of the sprite, hidden from screen readers: the button or text around it has the words."""
     size = " icon--small" if small else ""
     return format_html(
         '<svg class="icon{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
@@ -42,7 +42,7 @@ def icon(name: str, small: bool = False) -> SafeString:
 
 @register.filter
 def ago(moment: datetime | None) -> str:
-    """How long ago, short: now, 5 min, 3 h, then the day. static/desk/js/clock.js keeps the first three going."""
+    """Return how long ago this was: now, 5 min, 3 h, then the day. static/desk/js/clock.js updates the first three."""
     if moment is None:
         return ""
     gone = timezone.now() - moment
@@ -57,18 +57,19 @@ def ago(moment: datetime | None) -> str:
 
 @register.filter
 def day(moment: datetime) -> str:
-    """The day in words: Today, Yesterday, Tuesday, 4 March, 4 March 2025."""
+    """Return the day in words: Today, Yesterday, Tuesday, 4 March, 4 March 2025."""
     return day_name(moment, short=False)
 
 
 @register.filter
 def day_within(moment: datetime) -> str:
-    """The day within a sentence: today, yesterday, Tuesday, 4 March."""
+    """Return the day for the middle of a sentence: today, yesterday, Tuesday, 4 March."""
     name = day_name(moment, short=False)
     return name.lower() if name in ("Today", "Yesterday") else name
 
 
 def day_name(moment: datetime, *, short: bool) -> str:
+    """Return the day in words; `short` cuts the names of days and months."""
     local, today = timezone.localtime(moment), timezone.localtime()
     days = (today.date() - local.date()).days
     if days == 0:
@@ -83,38 +84,38 @@ def day_name(moment: datetime, *, short: bool) -> str:
 
 @register.filter
 def clock(moment: datetime) -> str:
-    """The time of day: 09:41."""
+    """Return the time of day: 09:41."""
     return date_format(timezone.localtime(moment), "H:i")
 
 
 @register.filter
 def full_time(moment: datetime | None) -> str:
-    """Day and time, written out: Wednesday 4 March 2026, 09:41."""
+    """Return day and time in full: Wednesday 4 March 2026, 09:41."""
     return date_format(timezone.localtime(moment), "l j F Y, H:i") if moment else ""
 
 
 @register.filter
 def exact_time(moment: datetime | None) -> str:
-    """For records: 2026-03-04 09:41:07 +01:00."""
+    """Return the time for records: 2026-03-04 09:41:07 +01:00."""
     text = timezone.localtime(moment).isoformat(" ", "seconds") if moment else ""
     return f"{text[:19]} {text[19:]}".strip()
 
 
 @register.filter
 def long_day(moment: datetime) -> str:
-    """The day, whenever it is read: Wednesday 4 March 2026."""
+    """Return the day in full, for pages that are read later: Wednesday 4 March 2026."""
     return date_format(timezone.localtime(moment), "l j F Y")
 
 
 @register.filter
 def iso(moment: datetime | None) -> str:
-    """For <time datetime>: ISO 8601 with the offset."""
+    """Return the time for <time datetime>: ISO 8601 with the offset."""
     return moment.isoformat(timespec="seconds") if moment else ""
 
 
 @register.filter
 def duration(length: timedelta | None) -> str:
-    """A length of time in its two largest units: 2 d 3 h, 5 h 12 m, 9 m, 40 s."""
+    """Return a length of time in at most two units: 2 d 3 h, 5 h 12 m, 9 m, 40 s."""
     if length is None:
         return ""
     seconds = max(0, int(length.total_seconds()))
@@ -132,7 +133,7 @@ def duration(length: timedelta | None) -> str:
 
 @register.filter
 def initials(name: Any) -> str:
-    """One or two letters that stand for a person without a picture."""
+    """Return one or two letters to show for a person without a picture."""
     words = [word for word in str(name).split() if word[0].isalnum()]
     letters = [word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
     return "".join(letters).upper() or "?"
@@ -140,34 +141,34 @@ def initials(name: Any) -> str:
 
 @register.filter
 def end_of(ticket: Ticket) -> str:
-    """The cursor just after a ticket's last message, for browsers without scripts."""
-    return write_cursor(ticket.last_message_at, END_OF_ALL)
+    """Return the cursor just after a ticket's last message, for browsers without scripts."""
+    return write_cursor(ticket.last_message_at, AFTER_EVERY_ID)
 
 
 @register.filter
 def may_try_again(attachment: Attachment, conversation: Conversation) -> bool:
-    """Is there a button to fetch this file of the conversation once more?"""
+    """Return whether this file of the conversation can be fetched again."""
     return attachments.may_retry(attachment, conversation.channel)
 
 
 @register.simple_tag
-def box(width: int | None, height: int | None, most_wide: int, most_high: int) -> dict[str, int]:
-    """The size in pixels at which an image is shown: its own, or smaller to fit; unknown images get 4:3."""
+def box(width: int | None, height: int | None, max_width: int, max_height: int) -> dict[str, int]:
+    """Return the pixels at which to show an image: its own size, or smaller to fit; 4:3 when its size is unknown."""
     if not width or not height:
-        return {"width": most_wide, "height": most_wide * 3 // 4}
-    scale = min(1, most_wide / width, most_high / height)
+        return {"width": max_width, "height": max_width * 3 // 4}
+    scale = min(1, max_width / width, max_height / height)
     return {"width": max(24, round(width * scale)), "height": max(24, round(height * scale))}
 
 
 @register.filter
 def hue(key: Any) -> int:
-    """A colour number (0 to 7) that stays the same for the same key."""
+    """Return a colour number (0 to 7), always the same for the same key."""
     return zlib.crc32(str(key).encode("utf-8", "replace")) % HUES
 
 
 @register.filter
 def badge(number: int | None) -> str:
-    """A count for a badge: nothing for none, 99+ from 100 on."""
+    """Return a count for a badge: "" for zero, 99+ from 100 on."""
     if not number:
         return ""
     return "99+" if number > 99 else str(number)
@@ -175,28 +176,28 @@ def badge(number: int | None) -> str:
 
 @register.filter
 def linkify(text: str) -> SafeString:
-    """The text escaped, its http(s) addresses as links that tell the other side nothing of us."""
+    """Escape the text and make its http(s) addresses links, which send no referrer."""
     parts, end = [], 0
-    for found in _URL.finditer(text):
-        address = found.group().rstrip(_TRAILING)
-        parts.append(escape(text[end : found.start()]))
+    for match in _URL.finditer(text):
+        address = match.group().rstrip(_TRAILING)
+        parts.append(escape(text[end : match.start()]))
         parts.append(
             format_html('<a href="{}" target="_blank" rel="noopener noreferrer nofollow">{}</a>', address, address)
         )
-        end = found.start() + len(address)
+        end = match.start() + len(address)
     parts.append(escape(text[end:]))
     return mark_safe("".join(parts))  # noqa: S308 - every part was escaped above
 
 
 @register.filter
 def answered_by(message: Message, reader: Any) -> str:
-    """Who answered with this message, when that was not the reader."""
+    """Return who wrote this reply, or "" when it was the reader."""
     own = message.author_id is not None and message.author_id == getattr(reader, "pk", None)
     return "" if own else author_in_words(message)
 
 
 @register.filter
 def web_url(address: Any) -> str:
-    """The address when it is http or https, otherwise nothing: javascript: and data: never become a link."""
+    """Return the address when it is http or https, else "": javascript: and data: never become a link."""
     text = address if isinstance(address, str) else ""
     return text if _URL.fullmatch(text) else ""

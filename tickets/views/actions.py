@@ -1,8 +1,7 @@
-"""Work on a conversation: take, assign, transfer, close, reopen, block. A POST each; the answer is the fresh state."""
+"""Actions on one conversation, each a POST: take, assign, transfer, close, reopen, block."""
 
 from collections.abc import Callable
 
-from django.contrib import messages as flash
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -13,8 +12,7 @@ from tickets.models import Conversation
 from tickets.services.conversation import access
 from tickets.services.inbox import actions
 from tickets.views import pages, thread_items
-from tickets.views.base import AgentRequest, agent_page, wants_part
-from tickets.views.inbox import found_address
+from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, refuse, wants_part
 
 
 def _take(request: AgentRequest, conversation: Conversation) -> None:
@@ -22,32 +20,30 @@ def _take(request: AgentRequest, conversation: Conversation) -> None:
 
 
 def _assign(request: AgentRequest, conversation: Conversation) -> None:
-    chosen = request.POST.get("assignee", "")
-    actions.assign(request.user, conversation, _colleague(chosen) if chosen else None)
+    colleague_id = request.POST.get("assignee", "")
+    actions.assign(request.user, conversation, get_colleague(colleague_id) if colleague_id else None)
 
 
 def _transfer(request: AgentRequest, conversation: Conversation) -> None:
     kind, _, number = request.POST.get("to", "").partition("-")
     note = request.POST.get("note", "")
     if kind == "colleague":
-        actions.assign_with_note(request.user, conversation, _colleague(number), note)
+        actions.assign_with_note(request.user, conversation, get_colleague(number), note)
         return
-    department = Department.objects.filter(pk=_number(number)).first() if kind == "department" else None
+    department_id = parse_id(number) if kind == "department" else None
+    department = Department.objects.filter(pk=department_id).first() if department_id is not None else None
     if department is None:
         raise Refused("Choose the department or colleague to transfer this conversation to.")
     actions.transfer(request.user, conversation, department, note)
 
 
-def _colleague(number: str) -> User:
-    found = User.objects.filter(pk=_number(number)).first()
-    if found is None:
+def get_colleague(number: str) -> User:
+    """Return the user with the id that `number` spells. Raise Refused when there is none."""
+    user_id = parse_id(number)
+    colleague = User.objects.filter(pk=user_id).first() if user_id is not None else None
+    if colleague is None:
         raise Refused("This colleague does not exist any more. Choose another one.")
-    return found
-
-
-def _number(text: str) -> int | None:
-    """A primary key; None for what is none, and for what is more than the database has numbers."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None
+    return colleague
 
 
 ACTIONS: dict[str, Callable[[AgentRequest, Conversation], None]] = {
@@ -65,22 +61,20 @@ ACTIONS: dict[str, Callable[[AgentRequest, Conversation], None]] = {
 @require_POST
 @agent_page
 def act(request: AgentRequest, conversation_id: int, action: str) -> HttpResponse:
-    """Do it, then show the conversation; or the list, when it is none of the user's business any more."""
+    """Do the action, then show the conversation, or the list when the user may not see the conversation any more."""
     if action not in ACTIONS:
         raise Http404("There is no such action.")
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     try:
         ACTIONS[action](request, conversation)
     except Refused as refused:
-        if wants_part(request):
-            return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
-        flash.error(request, str(refused))
-        return redirect(found_address(conversation.pk))
+        return refuse(request, str(refused), conversation_url(conversation.pk))
     try:
+        # without the facts: the action may have changed them
         fresh = access.get_conversation(request.user, conversation_id)
     except Http404:
         return HttpResponse(status=204, headers={"X-Gone": "yes"}) if wants_part(request) else redirect("inbox")
     if not wants_part(request):
-        return redirect(found_address(conversation.pk))
+        return redirect(conversation_url(conversation.pk))
     context = {**pages.state_context(request, fresh), "page": thread_items.newest_page(fresh)}
     return render(request, "tickets/_changed_thread.html", context)

@@ -1,47 +1,51 @@
-"""What every page of the workspace does first: who asks, what may they see, in which time zone do they read."""
+"""What the pages of the workspace share: the check before each view, refusals, and numbers out of a request."""
 
 import zoneinfo
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, Concatenate
+from typing import Any, Concatenate, cast
 
 from django.conf import settings
+from django.contrib import messages as flash
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
-from desk.models import User
+from desk.requests import UserRequest
 from tickets.services.conversation.access import UserFacts, facts_for
 
-ZONE_COOKIE = "desk_zone"  # written by static/desk/js/clock.js
+TIME_ZONE_COOKIE = "desk_zone"  # written by static/desk/js/clock.js
+MAX_ID_DIGITS = 18  # any number this long fits into the database's 64 bits
 
 
-class AgentRequest(HttpRequest):
-    """A request of somebody who is logged in; `facts` say what they may see."""
+class AgentRequest(UserRequest):
+    """The request of an agent page; `facts` decide which conversations the user may see."""
 
-    user: User
     facts: UserFacts
 
 
 def agent_page(
     view: Callable[Concatenate[AgentRequest, ...], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, ...], HttpResponseBase]:
-    """Only for people who are logged in; times in the zone of their browser; kept by no shared cache.
+    """Make a view a page of the workspace: for logged-in users, with times in the zone of their browser.
 
-    A part of a page asked for by a script after the session ended gets 401 and the login's address, not the login page.
+    Anybody else is redirected to the login page, or gets 401 with the address of the login page in `HX-Redirect` when a
+    script requested a part of a page. Unless the view sets Cache-Control, the response is `private, no-cache`.
     """
 
     @wraps(view)
-    def wrapped(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             if wants_part(request):
                 return HttpResponse(status=401, headers={"HX-Redirect": resolve_url(settings.LOGIN_URL)})
             return redirect_to_login(request.get_full_path())
-        request.facts = facts_for(request.user)
-        with timezone.override(zone_of(request.COOKIES)):
-            response = view(request, *args, **kwargs)
+        agent_request = cast(AgentRequest, request)  # Django made it; the lines around make it what the type says
+        agent_request.facts = facts_for(agent_request.user)
+        with timezone.override(time_zone_of(request.COOKIES)):
+            response = view(agent_request, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-cache")
         patch_vary_headers(response, ["HX-Request", "Cookie"])
         return response
@@ -50,15 +54,38 @@ def agent_page(
 
 
 def wants_part(request: HttpRequest) -> bool:
-    """Was this asked for by a script that puts the answer into an open page?"""
+    """Return whether a script requested this, to put the response into an open page."""
     return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers
 
 
-def zone_of(cookies: Mapping[str, str]) -> zoneinfo.ZoneInfo:
-    """The browser's time zone as its cookie says, the installation's when that is missing or no zone."""
-    name = cookies.get(ZONE_COOKIE, "")
+def refuse(request: HttpRequest, sentence: str, to: str) -> HttpResponse:
+    """Answer with the reason why nothing was done: 422 for a script, else a message on the page `to` (URL or name)."""
+    if wants_part(request):
+        return render(request, "tickets/_refusal.html", {"sentence": sentence}, status=422)
+    flash.error(request, sentence)
+    return redirect(to)
+
+
+def conversation_url(conversation_id: int) -> str:
+    """Return the address of a conversation in the inbox."""
+    return reverse("conversation", args=[conversation_id])
+
+
+def parse_id(text: str) -> int | None:
+    """Return the primary key that `text` spells, or None when it is no number or too long for the database."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS else None
+
+
+def parse_ids(texts: list[str]) -> list[int]:
+    """Return the primary keys that `texts` spell, without those that are none."""
+    return [pk for text in texts if (pk := parse_id(text)) is not None]
+
+
+def time_zone_of(cookies: Mapping[str, str]) -> zoneinfo.ZoneInfo:
+    """Return the time zone that the browser's cookie names, or TIME_ZONE when it names none that exists."""
+    name = cookies.get(TIME_ZONE_COOKIE, "")
     try:
         return zoneinfo.ZoneInfo(name) if name else zoneinfo.ZoneInfo(settings.TIME_ZONE)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        # a name with a folder or odd characters in it gives the last two
+        # ValueError and OSError: a name that is a path or has odd characters
         return zoneinfo.ZoneInfo(settings.TIME_ZONE)

@@ -1,4 +1,4 @@
-"""Work on the rows that were selected in the list: who may be chosen for it, and doing it."""
+"""Actions on the conversations selected in the list, and the colleagues they can be assigned to."""
 
 from collections.abc import Callable
 from urllib.parse import urlencode
@@ -15,23 +15,22 @@ from tickets.models import Conversation
 from tickets.services.conversation import access
 from tickets.services.inbox import actions, bulk_actions, listing
 from tickets.views import pages
-from tickets.views.base import AgentRequest, agent_page, wants_part
+from tickets.views.actions import get_colleague
+from tickets.views.base import AgentRequest, agent_page, parse_ids, refuse, wants_part
 
-Act = Callable[[Conversation], object]
+ConversationAction = Callable[[Conversation], object]
 
 
-def _assign(request: AgentRequest) -> tuple[str, Act]:
-    chosen = request.POST.get("assignee", "")
-    if chosen == "":
+def _assign(request: AgentRequest) -> tuple[str, ConversationAction]:
+    colleague_id = request.POST.get("assignee", "")
+    if colleague_id == "":
         return "unassigned", lambda row: actions.assign(request.user, row, None)
-    colleague = User.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
-    if colleague is None:
-        raise Refused("This colleague does not exist any more. Choose another one.")
+    colleague = get_colleague(colleague_id)
     return f"assigned to {colleague}", lambda row: actions.assign(request.user, row, colleague)
 
 
-# What is asked for: how the result calls it, and what is done to each conversation.
-ACTS: dict[str, Callable[[AgentRequest], tuple[str, Act]]] = {
+# Action → the word for it in the result, and the function for each conversation.
+BULK_ACTIONS: dict[str, Callable[[AgentRequest], tuple[str, ConversationAction]]] = {
     "take": lambda request: ("assigned to you", lambda row: actions.assign(request.user, row, request.user)),
     "assign": _assign,
     "close": lambda request: ("closed", lambda row: actions.close(request.user, row)),
@@ -44,20 +43,17 @@ ACTS: dict[str, Callable[[AgentRequest], tuple[str, Act]]] = {
 @require_POST
 @agent_page
 def act(request: AgentRequest) -> HttpResponse:
-    """Do `do` to each `id`; answers the fresh rows and a sentence that says what was done and what was not."""
-    if (chosen := request.POST.get("do", "")) not in ACTS:
+    """Do the action `do` to each `id`; answer the new rows and a sentence that says what was done and what was not."""
+    if (name := request.POST.get("do", "")) not in BULK_ACTIONS:
         raise Http404("There is no such action.")
     query = pages.list_query(request)
-    ids = [int(pk) for pk in request.POST.getlist("id") if pk.isascii() and pk.isdecimal() and len(pk) < 19]
+    ids = parse_ids(request.POST.getlist("id"))
     try:
-        word, act_on = ACTS[chosen](request)
-        outcome = bulk_actions.run(request.user, ids, act_on)
+        word, action = BULK_ACTIONS[name](request)
+        result = bulk_actions.run(request.user, ids, action)
     except Refused as refused:
-        if wants_part(request):
-            return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
-        flash.error(request, str(refused))
-        return redirect("inbox")
-    sentence = outcome.sentence(word)
+        return refuse(request, str(refused), "inbox")
+    sentence = result.sentence(word)
     if wants_part(request):
         context = pages.fresh_rows_context(request, query, ids)
         return render(request, "tickets/_changed_rows.html", {**context, "sentence": sentence})
@@ -68,9 +64,12 @@ def act(request: AgentRequest) -> HttpResponse:
 @require_GET
 @agent_page
 def colleagues(request: AgentRequest) -> HttpResponse:
-    """Who may be given conversations of the channels this agent sees; whether this one is asked per conversation."""
+    """List the agents of the channels this user sees and of their departments, without the user.
+
+    Whether one of them can be given a certain conversation is checked for each conversation when it is assigned.
+    """
     channels = access.channels_for(request.user, request.facts)
     agents = User.objects.filter(is_active=True, agent__isnull=False).exclude(pk=request.user.pk)
     here = agents.filter(agent__channels__in=channels) | agents.filter(agent__departments__channels__in=channels)
-    found = here.distinct().select_related("agent").order_by("first_name", "username")[: pages.MOST_COLLEAGUES]
-    return render(request, "tickets/_bulk_colleagues.html", {"colleagues": found})
+    listed = here.distinct().select_related("agent").order_by("first_name", "username")[: pages.MAX_COLLEAGUES]
+    return render(request, "tickets/_bulk_colleagues.html", {"colleagues": listed})

@@ -1,8 +1,7 @@
-"""What an agent writes (replies with files, notes, drafts), and what they do with a reply that did not go out."""
+"""What an agent writes (replies with files, notes, drafts), and what they do with a reply that was not sent."""
 
 from collections.abc import Callable
 
-from django.contrib import messages as flash
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -10,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from channels_im.messenger.files import FileError, check_outgoing_head
 from desk.errors import Refused
+from desk.models import User
 from tickets.models import Conversation, Message
 from tickets.rules.sending import clean_text, is_blank
 from tickets.services.conversation import access
@@ -18,39 +18,40 @@ from tickets.services.outgoing import replies, undelivered
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
 from tickets.services.outgoing.replies import ReplyError
 from tickets.views import pages, thread_items
-from tickets.views.base import AgentRequest, agent_page, wants_part
-from tickets.views.inbox import found_address, show_conversation
+from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, refuse, wants_part
+from tickets.views.inbox import show_conversation
 
 HEAD_BYTES = 65_536  # static/desk/js/files.js sends as many
-PLAIN = "text/plain; charset=utf-8"
+PLAIN_TEXT = "text/plain; charset=utf-8"
 CAME_BEFORE = "Your first attempt was delivered: “{}”. Your later edits were not sent."
 
 
 @require_POST
 @agent_page
 def check_file(request: AgentRequest) -> HttpResponse:
-    """Say of a file that was just chosen whether it can be sent: 204, or 422 with the reason.
+    """Check whether a file that was just chosen can be sent: 204, or 422 with the reason.
 
-    `head`: its first bytes (at most HEAD_BYTES are looked at), `name`, `size` in bytes. Nothing is kept.
+    `head` holds its first bytes (at most HEAD_BYTES are read), `name` its name, `size` its bytes. Nothing is stored.
     """
     head, size = request.FILES.get("head"), request.POST.get("size", "")
     if head is None or not (size.isascii() and size.isdecimal() and len(size) < 16):
-        return HttpResponse("Name the file, its size and its first bytes.", status=400, content_type=PLAIN)
+        return HttpResponse("Name the file, its size and its first bytes.", status=400, content_type=PLAIN_TEXT)
     try:
         check_outgoing_head(head.read(HEAD_BYTES), int(size), request.POST.get("name", ""))
     except FileError as refused:
-        return HttpResponse(refused.sentence, status=422, content_type=PLAIN)
+        return HttpResponse(refused.sentence, status=422, content_type=PLAIN_TEXT)
     return HttpResponse(status=204)
 
 
 @require_POST
 @agent_page
 def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
-    """Queue a reply: `text`, `files`, `reply_to_mid`, and `client_key`, which makes the same send twice one message.
+    """Queue a reply: `text`, `files`, `reply_to_mid`. The same `client_key` twice makes one message.
 
-    With `hold`, what must wait for the customer's next message is held until then; with `close` the ticket is closed.
-    422 with the reason when it is refused: nothing was queued and everything typed is still in the composer. `seen` is
-    the id of the newest message the page shows: 409 when somebody else answered after it, to be read first.
+    With `hold`, a reply that has to wait for the customer's next message is held until then; with `close`, the ticket
+    is closed. With `kind` "note", add an internal note instead. 422 with the reason when the reply is refused: nothing
+    was queued, and the composer still has everything that was typed. `seen` is the id of the newest message that the
+    page shows: 409 when somebody else answered after it, so that the agent can read that answer first.
     """
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     text = request.POST.get("text", "")
@@ -66,7 +67,7 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
                 reply_to_mid=request.POST.get("reply_to_mid", ""),
                 client_key=request.POST.get("client_key") or None,
                 hold="hold" in request.POST,
-                seen=_seen(request),
+                seen=_newest_seen(request),
             )
             if not is_blank(text) and parts[0].text != clean_text(text):
                 return _refused(request, conversation, CAME_BEFORE.format(parts[0].text[:200]), text)
@@ -80,30 +81,29 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     return show_fresh(request, conversation)
 
 
-def _seen(request: AgentRequest) -> int | None:
-    seen = request.POST.get("seen", "")
-    return int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 19 else None
+def _newest_seen(request: AgentRequest) -> int | None:
+    return parse_id(request.POST.get("seen", ""))
 
 
 def _ask_first(request: AgentRequest, conversation: Conversation, answer: Message, text: str) -> HttpResponse:
-    """Nothing was sent: somebody answered. The page shows that now, so that sending again is a decision."""
+    """Show the answer of somebody else instead of sending; the agent then decides whether to send."""
     context = {"answer": answer, "who": author_in_words(answer)}
     if wants_part(request):
         return render(request, "tickets/_reply_collision.html", context, status=409)
     sentence = render_to_string("tickets/_reply_collision_sentence.html", context).strip()
-    return _shown_again(request, conversation, sentence, text, status=409)
+    return _show_again(request, conversation, sentence, text, status=409)
 
 
 def _refused(request: AgentRequest, conversation: Conversation, sentence: str, text: str) -> HttpResponse:
     if wants_part(request):
         return render(request, "tickets/_refusal.html", {"sentence": sentence}, status=422)
-    return _shown_again(request, conversation, sentence, text, status=422)
+    return _show_again(request, conversation, sentence, text, status=422)
 
 
-def _shown_again(
+def _show_again(
     request: AgentRequest, conversation: Conversation, sentence: str, text: str, status: int
 ) -> HttpResponse:
-    """The whole page with what was typed, for browsers without scripts."""
+    """Show the whole page with what was typed, for browsers without scripts."""
     drafts.save(request.user, conversation, text)
     query = pages.list_query(request)
     context = {**pages.conversation_context(request, conversation, query), "refusal": sentence, "draft": text}
@@ -111,9 +111,9 @@ def _shown_again(
 
 
 def show_fresh(request: AgentRequest, conversation: Conversation) -> HttpResponse:
-    """What was asked for is done: the fresh state for an open page, the page itself for a browser without scripts."""
+    """Show the conversation after a change: its new state for an open page, else a redirect to the page itself."""
     if not wants_part(request):
-        return redirect(found_address(conversation.pk))
+        return redirect(conversation_url(conversation.pk))
     fresh = access.get_conversation(request.user, conversation.pk, request.facts)
     context = {**pages.state_context(request, fresh), "page": thread_items.newest_page(fresh)}
     return render(request, "tickets/_changed_thread.html", context)
@@ -122,20 +122,20 @@ def show_fresh(request: AgentRequest, conversation: Conversation) -> HttpRespons
 @require_http_methods(["GET", "POST"])
 @agent_page
 def draft(request: AgentRequest, conversation_id: int) -> HttpResponse:
-    """POST: keep what was typed so far. GET: the user's draft as plain text."""
+    """POST: save what was typed so far. GET: return the user's draft as plain text."""
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     if request.method == "GET":
-        return HttpResponse(drafts.read(request.user, conversation), content_type="text/plain; charset=utf-8")
+        return HttpResponse(drafts.read(request.user, conversation), content_type=PLAIN_TEXT)
     drafts.save(request.user, conversation, request.POST.get("text", ""))
     return HttpResponse(status=204)
 
 
-SENDS: dict[str, Callable] = {
+SENDS: dict[str, Callable[[User, Message, int | None], Message]] = {
     "retry": undelivered.retry,
     "release": undelivered.release,
     "send-again": undelivered.resend,
 }
-CHOICES: dict[str, Callable] = {
+CHOICES: dict[str, Callable[[User, Message], object]] = {
     "wait": undelivered.hold_until_customer_writes,
     "discard": undelivered.cancel,
     "cancel": undelivered.cancel,
@@ -146,9 +146,10 @@ CHOICES: dict[str, Callable] = {
 @require_POST
 @agent_page
 def settle(request: AgentRequest, conversation_id: int, message_id: int, choice: str) -> HttpResponse:
-    """What the agent chose for a reply that failed, is held or unsure. The text of a discarded one joins the draft.
+    """Do what the agent chose for a reply that failed, is held or unsure; add the text of a discarded one to the draft.
 
-    409 when it would go out and somebody else answered after it was written: to be asked again with that as `seen`.
+    409 when the choice sends the reply and somebody else answered after it was written; the page asks the agent, and
+    requests this again with the id of that answer as `seen`.
     """
     if choice not in SENDS and choice not in CHOICES:
         raise Http404("There is no such choice.")
@@ -159,16 +160,13 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
         raise Http404("There is no such reply in this conversation.")
     try:
         if choice in SENDS:
-            SENDS[choice](request.user, message, _seen(request))
+            SENDS[choice](request.user, message, _newest_seen(request))
         else:
             CHOICES[choice](request.user, message)
     except AnsweredMeanwhileError as meanwhile:
         return _ask_again(request, conversation, message, choice, meanwhile.message)
     except ReplyError as refused:
-        if wants_part(request):
-            return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
-        flash.error(request, str(refused))
-        return redirect(found_address(conversation.pk))
+        return refuse(request, str(refused), conversation_url(conversation.pk))
     if choice == "discard":
         typed = drafts.read(request.user, conversation)
         drafts.save(request.user, conversation, f"{typed.rstrip()}\n\n{message.text}" if typed else message.text)
@@ -178,7 +176,7 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
 def _ask_again(
     request: AgentRequest, conversation: Conversation, message: Message, choice: str, answer: Message
 ) -> HttpResponse:
-    """Nothing was sent: somebody answered since it was written. Whether it still fits, the agent says."""
+    """Show the answer given since the reply was written instead of sending; the agent decides whether it still fits."""
     asked = {"message": message, "choice": choice, "answer": answer, "who": author_in_words(answer)}
     if wants_part(request):
         return render(request, "tickets/_reply_collision_question.html", {"asked": asked}, status=409)

@@ -1,31 +1,47 @@
-"""A file in blocks, for the two kinds of server: threads (WSGI) and an event loop (ASGI)."""
+"""Responses that stream a part of a file, on both kinds of server: WSGI (threads) and ASGI (an event loop)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import IO
+from typing import IO, TypeAlias
 
 from django.core.files.base import File
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
-BLOCK = 262_144  # bytes
+BLOCK_SIZE = 262_144  # bytes
+BinaryFile: TypeAlias = "File[bytes] | IO[bytes]"
 
 
-def blocks(file: File | IO[bytes], start: int, length: int) -> Iterator[bytes]:
-    """`length` bytes from `start`, then the file is closed."""
+class FilePartResponse(StreamingHttpResponse):
+    """Stream `length` bytes of an open file from `start`; close the file at the end or when the browser goes away."""
+
+    def __init__(
+        self, request: HttpRequest, file: BinaryFile, start: int, length: int, content_type: str | None = None
+    ) -> None:
+        stream = _read_async if isinstance(request, ASGIRequest) else _read
+        super().__init__(stream(file, start, length), content_type=content_type)
+        self._file = file
+        self.headers["Content-Length"] = str(length)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _read(file: BinaryFile, start: int, length: int) -> Iterator[bytes]:
     with file:
         file.seek(start)
-        while length > 0 and (block := file.read(min(BLOCK, length))):
+        while length > 0 and (block := file.read(min(BLOCK_SIZE, length))):
             length -= len(block)
             yield block
 
 
-async def blocks_async(file: File | IO[bytes], start: int, length: int) -> AsyncIterator[bytes]:
-    """The same for an event loop, which a slow disk must not hold up."""
+async def _read_async(file: BinaryFile, start: int, length: int) -> AsyncIterator[bytes]:
+    """Do the same in an event loop, which must not wait for a slow disk."""
     try:
         await asyncio.to_thread(file.seek, start)
-        while length > 0 and (block := await asyncio.to_thread(file.read, min(BLOCK, length))):
+        while length > 0 and (block := await asyncio.to_thread(file.read, min(BLOCK_SIZE, length))):
             length -= len(block)
             yield block
     finally:
@@ -33,13 +49,9 @@ async def blocks_async(file: File | IO[bytes], start: int, length: int) -> Async
 
 
 def download(request: HttpRequest, file: IO[bytes], name: str, content_type: str) -> StreamingHttpResponse:
-    """A file made for this one request, to be saved as `name`; it is closed after its last byte."""
-    length = file.seek(0, 2)
-    stream = blocks_async if isinstance(request, ASGIRequest) else blocks
-    response = StreamingHttpResponse(stream(file, 0, length), content_type=content_type)
-    response._resource_closers.append(file.close)
-    response.headers["Content-Length"] = str(length)
-    response.headers["Content-Disposition"] = content_disposition_header(True, name)
+    """Return a response that lets the browser save `file`, made for this one request, as `name`."""
+    response = FilePartResponse(request, file, 0, file.seek(0, 2), content_type)
+    response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     return response

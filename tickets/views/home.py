@@ -1,4 +1,4 @@
-"""The front door."""
+"""The page at `/`."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """Agents to their inbox, administrators who are no agents to Setup."""
+    """Redirect agents to their inbox, and administrators who are not agents to Setup."""
     if request.user.is_staff and not hasattr(request.user, "agent"):
         return redirect("admin:index")
     return redirect("inbox")

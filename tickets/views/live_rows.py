@@ -1,7 +1,7 @@
-"""What a change looks like on open pages: read and rendered once for all of them, handed out by `desk.live.sse`.
+"""List rows and counts for open pages after a change, read and rendered once for all pages; `desk.live.sse` sends them.
 
-A page that asked for each change by itself would cost a request per page and change; here two hundred pages cost a few
-queries and one rendering per row. Who may see what is asked anew in each reading.
+If each page requested each change itself, that would cost a request per page and change. Here two hundred pages cost a
+few queries and one rendering per row. Each read checks again who may see what.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,13 +23,13 @@ from tickets.services.inbox.counts import MINE
 from tickets.services.inbox.listing import ORDERS, sort_key
 from tickets.services.outgoing import undelivered
 from tickets.templatetags.desk import badge
-from tickets.views.base import zone_of
+from tickets.views.base import time_zone_of
 from tickets.views.rows import Row, clock_of
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Whose page it is, and the time zone it shows: pages alike in both are handed the same."""
+    """The user of an open page and its time zone. Pages that are alike in both get the same events."""
 
     facts: access.UserFacts
     zone: ZoneInfo
@@ -40,67 +40,69 @@ class Reader:
 
 
 def reader_of(user: User, cookies: Mapping[str, str]) -> Reader:
-    return Reader(access.facts_for(user), zone_of(cookies))
+    """Return the reader for a page of `user` with these cookies."""
+    return Reader(access.facts_for(user), time_zone_of(cookies))
 
 
 def visible(reader: Reader, payload: Payload) -> bool:
-    """May this reader be told of a live event? Asks no database."""
+    """Return whether this reader may receive a live event. Makes no query."""
     return access.visible(reader.facts, payload)
 
 
 def read(payloads: Collection[Payload], readers: Collection[Reader]) -> dict[Reader, list[Payload]]:
-    """What these events about conversations mean for each reader's page; a constant number of queries.
+    """Return the events that update each reader's page after changes to conversations, in a constant number of queries.
 
-    `row`: {conversation, views (names of those it stands in; [] when it is none of the reader's business), channel,
-    department (ids), sort (number by order), html, news (as `news.told`, or null)}. `counts`: {views (name: badge),
-    unread}. A reader who may see something else than a moment ago is left out: the stream notices and says `sync`.
+    `row`: {conversation, views (names of the views it belongs to; [] when the reader may not see it), channel,
+    department (ids), sort (number by order), html, news (as `notifications.notification_of`, or null)}. `counts`:
+    {views (name: badge), unread}. A reader whose permissions changed since `reader_of` is left out: the stream notices
+    the change and sends `sync`.
     """
     now = timezone.now()
     ids = {payload["conversation"] for payload in payloads}
     current = access.facts_for_users(reader.user_id for reader in readers)
     readers = [reader for reader in readers if current.get(reader.user_id) == reader.facts]
-    painter = _Painter(ids, readers, now)
+    renderer = _RowRenderer(ids, readers, now)
     counts = inbox_counts.counts_for_users({reader.facts for reader in readers}, now)
-    found = {}
+    events = {}
     for reader in readers:
-        told = {payload["conversation"] for payload in payloads if visible(reader, payload)}
-        rows = painter.rows_for(reader, told)
+        changed = {payload["conversation"] for payload in payloads if visible(reader, payload)}
+        rows = renderer.rows_for(reader, changed)
         if rows and reader.user_id in counts:
-            found[reader] = [*rows, _badges(counts[reader.user_id])]
-    return found
+            events[reader] = [*rows, _counts_event(counts[reader.user_id])]
+    return events
 
 
-class _Painter:
-    """The rows of some conversations, each drawn once for all whose page shows the same."""
+class _RowRenderer:
+    """The rows of some conversations, each rendered once for all readers who see the same."""
 
     def __init__(self, ids: Collection[int], readers: Collection[Reader], now: datetime) -> None:
         self._now = now
-        self._found = inbox_counts.with_views(ids, now)
+        self._conversations = inbox_counts.with_views(ids, now)
         self._drafts = drafts.texts_of({reader.user_id for reader in readers}, ids)
-        self._news = notifications.newest_in(ids)
+        self._notifications = notifications.newest_in(ids)
         self._unsent = undelivered.undelivered_states(ids)
-        self._about = {conversation.pk: self._for_all(conversation, views) for conversation, views in self._found}
-        self._html = cache(self._draw)
+        self._common = {row.pk: self._common_fields(row, views) for row, views in self._conversations}
+        self._html = cache(self._render)
 
-    def rows_for(self, reader: Reader, told: Collection[int]) -> list[Payload]:
-        """What this reader sees of them, and for those of `told` that they may not see, that these left."""
-        seen = [each for each in self._found if access.visible(reader.facts, access.ids_of(each[0]))]
-        gone = set(told) - {conversation.pk for conversation, _views in seen}
-        return [self._row(reader, *each) for each in seen] + [_removed(pk) for pk in sorted(gone)]
+    def rows_for(self, reader: Reader, changed: Collection[int]) -> list[Payload]:
+        """Return an event for each conversation the reader sees, and for each of `changed` that they do not see."""
+        seen = [(row, views) for row, views in self._conversations if access.visible(reader.facts, access.ids_of(row))]
+        gone = set(changed) - {row.pk for row, _views in seen}
+        return [self._row(reader, row, views) for row, views in seen] + [_removed(pk) for pk in sorted(gone)]
 
     def _row(self, reader: Reader, conversation: Conversation, views: frozenset[str]) -> Payload:
         is_mine = conversation.assignee_id == reader.user_id
         draft = self._drafts.get((reader.user_id, conversation.pk), "")
-        is_news = is_mine or conversation.assignee_id is None
-        message = self._news.get(conversation.pk) if is_news else None
+        notifies = is_mine or conversation.assignee_id is None
+        message = self._notifications.get(conversation.pk) if notifies else None
         return {
-            **self._about[conversation.pk],
+            **self._common[conversation.pk],
             "views": sorted(views if is_mine else views - {MINE}),
             "html": self._html(conversation, is_mine, draft, reader.zone),
             "news": notifications.notification_of(message, reader.user_id) if message else None,
         }
 
-    def _for_all(self, conversation: Conversation, views: frozenset[str]) -> Payload:
+    def _common_fields(self, conversation: Conversation, views: frozenset[str]) -> Payload:
         return {
             "kind": "row",
             "conversation": conversation.pk,
@@ -109,7 +111,7 @@ class _Painter:
             "sort": {order: sort_key(conversation, order, self._now) for order in ORDERS} if views else {},
         }
 
-    def _draw(self, conversation: Conversation, is_mine: bool, draft: str, zone: ZoneInfo) -> str:
+    def _render(self, conversation: Conversation, is_mine: bool, draft: str, zone: ZoneInfo) -> str:
         mark = self._unsent.get(conversation.pk)
         row = Row(conversation, clock_of(conversation, self._now), draft, sort_key=0, is_mine=is_mine, unsent=mark)
         with timezone.override(zone):
@@ -120,6 +122,6 @@ def _removed(conversation_id: int) -> Payload:
     return {"kind": "row", "conversation": conversation_id, "views": []}
 
 
-def _badges(counts: inbox_counts.Counts) -> Payload:
+def _counts_event(counts: inbox_counts.Counts) -> Payload:
     views = {name: badge(number) for name, number in counts.items() if name != "unread"}
     return {"kind": "counts", "views": views, "unread": counts["unread"]}

@@ -1,4 +1,4 @@
-"""What the templates of the workspace are given: the list strip, and one conversation with its thread and details."""
+"""Contexts of the workspace's templates: the list strip, and one conversation with its thread and details."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -21,42 +21,44 @@ from tickets.views.base import AgentRequest
 from tickets.views.details import details_context
 from tickets.views.rows import clock_of, rows_of
 
-MOST_COLLEAGUES = 200
-MOST_CANNED = 300
-MOST_ROWS_AT_ONCE = 100
+MAX_COLLEAGUES = 200
+MAX_CANNED_REPLIES = 300
+MAX_FRESH_ROWS = 100
 MAIN_VIEWS = 3  # the others are behind *More* (_views.html)
 
+Context = dict[str, Any]
 
-def list_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> dict:
-    """For `_list.html` and `_rows.html`: one page of rows and the address of the next."""
-    in_list, found = listing.searched(listing.in_list(request.facts, request.user, query), query)
+
+def list_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> Context:
+    """Return the context of `_list.html` and `_rows.html`: one page of rows and the query string of the next page."""
+    in_list, hits = listing.searched(listing.in_list(request.facts, request.user, query), query)
     page, next_cursor = listing.page_of(in_list, query.order, cursor)
     parameters = query.parameters()
     return {
         "query": query,
-        "found": found,
-        "rows": rows_of(request, page, query, selected, found),
+        "found": hits,
+        "rows": rows_of(request, page, query, selected, hits),
         "next_page": urlencode({**parameters, "before": next_cursor}) if next_cursor else "",
         "list_query": urlencode(parameters),
         "order": ORDERS[query.order],
     }
 
 
-def fresh_rows_context(request: AgentRequest, query: ListQuery, ids: list[int]) -> dict:
-    """For `_changed_rows.html`: those of these conversations that belong to the list, and the counts."""
-    asked = listing.in_list(request.facts, request.user, query).filter(pk__in=ids[:MOST_ROWS_AT_ONCE])
-    in_list, found = listing.searched(asked, query)
-    page, _next = listing.page_of(in_list, query.order, size=MOST_ROWS_AT_ONCE)
+def fresh_rows_context(request: AgentRequest, query: ListQuery, ids: list[int]) -> Context:
+    """Return the context of `_changed_rows.html`: which of these conversations belong to the list, and the counts."""
+    requested = listing.in_list(request.facts, request.user, query).filter(pk__in=ids[:MAX_FRESH_ROWS])
+    in_list, hits = listing.searched(requested, query)
+    page, _next = listing.page_of(in_list, query.order, size=MAX_FRESH_ROWS)
     return {
         "query": query,
-        "rows": rows_of(request, page, query, found=found),
+        "rows": rows_of(request, page, query, hits=hits),
         "list_query": urlencode(query.parameters()),
         **counts_context(query, inbox_counts.counts(request.facts)),
     }
 
 
-def strip_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> dict:
-    """For the whole list strip: the rows, the views with their counts, orders and filters."""
+def strip_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> Context:
+    """Return the context of the whole list strip: rows, views with their counts, orders and filters."""
     counts = inbox_counts.counts(request.facts)
     channels = access.channels_for(request.user, request.facts).order_by("name")
     return {
@@ -68,8 +70,9 @@ def strip_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", 
     }
 
 
-def counts_context(query: ListQuery, counts: dict[str, int]) -> dict:
-    views = [
+def counts_context(query: ListQuery, counts: dict[str, int]) -> Context:
+    """Return the context of `_views.html`: each view with its count and its query string."""
+    views: list[Context] = [
         {
             "view": view,
             "count": counts.get(view.name, 0),
@@ -78,13 +81,13 @@ def counts_context(query: ListQuery, counts: dict[str, int]) -> dict:
         }
         for view in VIEWS.values()
     ]
-    other = next((one for one in views[MAIN_VIEWS:] if one["is_current"]), None)
+    other = next((view for view in views[MAIN_VIEWS:] if view["is_current"]), None)
     in_all = urlencode(query.parameters(view=VIEWS["all"]))
     return {"views": views, "other_view": other, "all_address": in_all, "unread_total": counts.get("unread", 0)}
 
 
-def conversation_context(request: AgentRequest, conversation: Conversation, query: ListQuery) -> dict[str, Any]:
-    """For `_conversation.html`: thread, composer and details of one conversation."""
+def conversation_context(request: AgentRequest, conversation: Conversation, query: ListQuery) -> Context:
+    """Return the context of `_conversation.html`: thread, composer and details of one conversation."""
     return {
         **state_context(request, conversation),
         "page": thread_items.newest_page(conversation, mark_unread=True),
@@ -99,8 +102,8 @@ def conversation_context(request: AgentRequest, conversation: Conversation, quer
     }
 
 
-def state_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:
-    """For what stands around the thread and changes with it: header, composer or the reason against it, details."""
+def state_context(request: AgentRequest, conversation: Conversation) -> Context:
+    """Return the context of what changes with the thread: header, composer (or why there is none), details."""
     return {
         "conversation": conversation,
         "contact": conversation.contact,
@@ -115,22 +118,25 @@ def state_context(request: AgentRequest, conversation: Conversation) -> dict[str
 
 
 def colleagues_of(conversation: Conversation) -> list[User]:
-    """Who may be given this conversation: the agents of its channel and of its department, who is online first."""
+    """Return the agents of the conversation's channel and of its department, those online first."""
     agents = User.objects.filter(is_active=True, agent__isnull=False)
-    here = agents.filter(agent__channels=conversation.channel_id)
-    there = agents.filter(agent__departments=conversation.department_id)
-    found = (here | there).distinct().select_related("agent").order_by("first_name", "username")
-    return sorted(found[:MOST_COLLEAGUES], key=lambda user: Agent.Presence.values.index(user.agent.presence))
+    of_channel = agents.filter(agent__channels=conversation.channel_id)
+    of_department = agents.filter(agent__departments=conversation.department_id)
+    both = (of_channel | of_department).distinct().select_related("agent").order_by("first_name", "username")
+    return sorted(both[:MAX_COLLEAGUES], key=lambda user: Agent.Presence.values.index(user.agent.presence))
 
 
 def canned_replies(conversation: Conversation) -> list[dict[str, str]]:
-    """The ready-made answers of everybody and of this department."""
-    here = CannedReply.objects.filter(Q(department=None) | Q(department_id=conversation.department_id))
-    return list(here.values("shortcut", "title", "text")[:MOST_CANNED])
+    """Return the canned replies of all departments and of the conversation's own: {shortcut, title, text}."""
+    usable = CannedReply.objects.filter(Q(department=None) | Q(department_id=conversation.department_id))
+    return [
+        {"shortcut": canned.shortcut, "title": canned.title, "text": canned.text}
+        for canned in usable.only("shortcut", "title", "text")[:MAX_CANNED_REPLIES]
+    ]
 
 
 def canned_facts(user: User, conversation: Conversation) -> dict[str, str]:
-    """What {{name}}, {{first_name}}, {{agent}} and {{page}} stand for in a ready-made answer."""
+    """Return the values of {{name}}, {{first_name}}, {{agent}} and {{page}} in a canned reply."""
     name = conversation.contact.name
     return {
         "name": name,
@@ -141,13 +147,16 @@ def canned_facts(user: User, conversation: Conversation) -> dict[str, str]:
 
 
 def composer_rules() -> dict[str, Any]:
-    """What the composer tells at once and the server checks again: limits in bytes by file name ending."""
-    limits = {ending: limit for found, limit in OUTGOING_LIMITS.items() for ending in found.extensions}
+    """Return the limits that the composer checks and the server checks again.
+
+    {text: characters, files: {ending of the file name: bytes}}
+    """
+    limits = {ending: limit for file_type, limit in OUTGOING_LIMITS.items() for ending in file_type.extensions}
     return {"text": MAX_TEXT_CHARACTERS, "files": limits}
 
 
 def list_query(request: AgentRequest) -> ListQuery:
-    """The list a request is about: from its own query string, or, in a POST, from the field `list`."""
+    """Return the list query of a request, from its query string or, in a POST, from the field `list`."""
     if request.method == "POST":
         return ListQuery.parse(QueryDict(request.POST.get("list", "")[:2000]))
     return ListQuery.parse(request.GET)

@@ -1,4 +1,4 @@
-"""Who is here: the agent's own presence, who looks at a conversation, what came in for this agent, whom to jump to."""
+"""The agent's own presence, the viewers of a conversation, new messages to notify of, and the command bar's search."""
 
 import re
 
@@ -10,17 +10,17 @@ from desk.models import Agent, User
 from tickets.services.conversation import access
 from tickets.services.inbox import listing, notifications, presence, viewers
 from tickets.services.inbox.listing import ListQuery
-from tickets.views.base import AgentRequest, agent_page, wants_part
+from tickets.views.base import AgentRequest, agent_page, parse_id, wants_part
 
 PAGE_KEY = re.compile(r"[0-9a-f]{32}")
-MOST_NAMED = 3
-MOST_FOUND = 6
+MAX_NAMES = 3
+MAX_RESULTS = 6
 
 
 @require_POST
 @agent_page
 def me(request: AgentRequest) -> HttpResponse:
-    """The agent's own presence and whether Enter sends; each alone or both."""
+    """Save the agent's own presence (`presence`), whether Enter sends (`sends_with_enter`), or both."""
     agent = Agent.objects.filter(user=request.user).first()
     if agent is None:
         return redirect("inbox")
@@ -33,12 +33,12 @@ def me(request: AgentRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @agent_page
-def onlookers(request: AgentRequest, conversation_id: int) -> HttpResponse:
-    """Who else has the conversation open. A POST says first that this page does, or no longer (`gone`).
+def conversation_viewers(request: AgentRequest, conversation_id: int) -> HttpResponse:
+    """Show the other viewers of the conversation. A POST first adds this page to them, or with `gone` removes it.
 
-    `page` is the page's own key, `typing` is yes while a reply is being typed.
+    `page` is the key of the open page; `typing` is "yes" while the agent types a reply.
     """
-    # a heartbeat of every open page: without all that a page shows of the conversation
+    # every open page requests this every few seconds: the conversation is read without its related rows
     conversation = get_object_or_404(access.conversations_for(request.user, request.facts), pk=conversation_id)
     if request.method == "POST":
         page_key = request.POST.get("page", "")
@@ -48,40 +48,43 @@ def onlookers(request: AgentRequest, conversation_id: int) -> HttpResponse:
             viewers.close_page(request.user, conversation, page_key)
             return HttpResponse(status=204)
         viewers.open_page(request.user, conversation, page_key, typing=request.POST.get("typing") == "yes")
-    here = viewers.viewers_of(conversation, other_than=request.user)
-    typing = [one.user for one in here if one.is_typing]
-    watching = [one.user for one in here if not one.is_typing]
-    context = {"onlookers": here[:MOST_NAMED], "typing": _names(typing), "watching": _names(watching)}
-    context |= {"several_type": len(typing) > 1, "several_watch": len(watching) > 1}
+    others = viewers.viewers_of(conversation, other_than=request.user)
+    typing = [viewer.user for viewer in others if viewer.is_typing]
+    watching = [viewer.user for viewer in others if not viewer.is_typing]
+    context = {
+        "onlookers": others[:MAX_NAMES],
+        "typing": _names(typing),
+        "watching": _names(watching),
+        "several_type": len(typing) > 1,
+        "several_watch": len(watching) > 1,
+    }
     return render(request, "tickets/_viewers.html", context)
 
 
 def _names(users: list[User]) -> str:
-    """Ann · Ann and Ben · Ann, Ben and 2 others."""
+    """Return the names in a phrase: "Ann", "Ann and Ben", "Ann, Ben and 2 others"."""
     names = [str(user) for user in users]
-    if len(names) > MOST_NAMED:
-        names[MOST_NAMED - 1 :] = [f"{len(names) - MOST_NAMED + 1} others"]
+    if len(names) > MAX_NAMES:
+        names[MAX_NAMES - 1 :] = [f"{len(names) - MAX_NAMES + 1} others"]
     return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 @require_GET
 @agent_page
 def newest(request: AgentRequest) -> JsonResponse:
-    """What customers wrote after message `since` in conversations of this agent or of nobody, for notifications."""
-    since = request.GET.get("since", "")
-    told = notifications.since(
-        request.user, request.facts, int(since) if since.isascii() and since.isdecimal() else None
-    )
-    return JsonResponse({"newest": told.newest, "messages": told.messages})
+    """Return the customer messages to notify of: after message `since`, in this agent's or unassigned conversations."""
+    since = parse_id(request.GET.get("since", ""))
+    new = notifications.since(request.user, request.facts, since)
+    return JsonResponse({"newest": new.newest, "messages": new.messages})
 
 
 @require_GET
 @agent_page
 def find(request: AgentRequest) -> HttpResponse:
-    """People and tickets for the command bar: the conversations a search for `q` finds, newest first."""
+    """Show the conversations that a search for `q` finds, newest first, in the command bar."""
     query = ListQuery.parse({"q": request.GET.get("q", "")})
-    found = []
+    results = []
     if query.search:
-        rows = listing.matching(request.facts, request.user, query)
-        found = listing.page_of(rows, query.order)[0][:MOST_FOUND]
-    return render(request, "tickets/_command_results.html", {"found": found})
+        matching = listing.matching(request.facts, request.user, query)
+        results = listing.page_of(matching, query.order)[0][:MAX_RESULTS]
+    return render(request, "tickets/_command_results.html", {"found": results})

@@ -1,24 +1,21 @@
 """What an agent shows the customer besides messages: a reaction, and that they are typing."""
 
-from django.contrib import messages as flash
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from tickets.services.conversation import access
 from tickets.services.outgoing.replies import ReplyError
 from tickets.services.page_actions import reactions, sender_actions
-from tickets.views.base import AgentRequest, agent_page, wants_part
+from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
 from tickets.views.compose import show_fresh
-from tickets.views.inbox import found_address
 
 
 @require_POST
 @agent_page
 def react(request: AgentRequest, conversation_id: int, message_id: int) -> HttpResponse:
-    """Wish for `emoji` as the Page's reaction to a message; empty takes it back. 422 with the reason when refused.
+    """Set the Page's reaction to a message to `emoji`; empty removes it. 422 with the reason when it is refused.
 
-    With `dismiss` the word that a wish was refused goes away.
+    With `dismiss`, remove the notice that a reaction was refused.
     """
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     message = conversation.messages.filter(pk=message_id).first()
@@ -31,17 +28,14 @@ def react(request: AgentRequest, conversation_id: int, message_id: int) -> HttpR
         else:
             reactions.react(request.user, message, request.POST.get("emoji", ""))
     except ReplyError as refused:
-        if wants_part(request):
-            return render(request, "tickets/_refusal.html", {"sentence": str(refused)}, status=422)
-        flash.error(request, str(refused))
-        return redirect(found_address(conversation.pk))
+        return refuse(request, str(refused), conversation_url(conversation.pk))
     return show_fresh(request, conversation)
 
 
 @require_POST
 @agent_page
 def typing(request: AgentRequest, conversation_id: int) -> HttpResponse:
-    """The agent is typing a reply, or (`off`) has stopped: the customer is shown it where the channel says so."""
+    """Show the customer that the agent is typing, or with `off` has stopped, where the channel shows this."""
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     sender_actions.typing(request.user, conversation, is_on="off" not in request.POST)
     return HttpResponse(status=204)

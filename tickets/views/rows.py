@@ -21,7 +21,7 @@ SHOW_BELOW = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Clock:
-    """What is left of the messaging window. `urgency`: calm, soon, now, closed, or unknown (never written)."""
+    """The time left in the messaging window. `urgency`: calm, soon, now, closed, or unknown (no message yet)."""
 
     window: Window
     left: timedelta
@@ -29,24 +29,27 @@ class Clock:
 
     @property
     def in_list(self) -> bool:
-        """Said in the list only when it matters there: on its last day, or over."""
+        """Whether a row of the list shows the clock: on the window's last day, and after it has closed."""
         return self.urgency == "closed" or (self.window.is_open and self.left < SHOW_BELOW)
 
 
 @dataclass(frozen=True)
 class Row:
+    """A row of the conversation list."""
+
     conversation: Conversation
     clock: Clock
     draft: str
     sort_key: int
     is_mine: bool = False
     is_selected: bool = False
-    name: Pieces | None = None  # with what was looked for marked; None: nothing was
+    name: Pieces | None = None  # with the search words marked; None without a search
     snippet: search.Snippet | None = None
     unsent: UndeliveredState | None = None
 
 
 def clock_of(conversation: Conversation, now: datetime | None = None) -> Clock:
+    """Return the clock of a conversation's messaging window at `now`, by default the present."""
     now = now or timezone.now()
     current = replies.window_of(conversation, now)
     if current.closes_at is None:
@@ -62,22 +65,22 @@ def rows_of(
     conversations: list[Conversation],
     query: ListQuery,
     selected: int | None = None,
-    found: search.SearchHits | None = None,
+    hits: search.SearchHits | None = None,
 ) -> list[Row]:
-    """The rows for these conversations in their order.
+    """Return the rows for these conversations, in their order.
 
-    One query for the user's drafts, one for the marks of what did not go out, two for what was found.
+    Makes one query for the user's drafts, one for the marks of unsent replies, and two for the snippets of a search.
     """
     user_id, ids, now = request.user.pk, [row.pk for row in conversations], timezone.now()
-    kept = drafts.texts_of([user_id], ids)
-    terms = found.terms if found else ()
+    texts = drafts.texts_of([user_id], ids)
+    terms = hits.terms if hits else ()
     marks = undelivered_states(ids)
-    snippets = search.snippets(found, ids) if found and terms else {}
+    snippets = search.snippets(hits, ids) if hits and terms else {}
     return [
         Row(
             conversation,
             clock_of(conversation, now),
-            kept.get((user_id, conversation.pk), ""),
+            texts.get((user_id, conversation.pk), ""),
             sort_key(conversation, query.order, now),
             conversation.assignee_id == user_id,
             conversation.pk == selected,

@@ -1,10 +1,10 @@
-"""The thread as the template shows it: messages in groups, between them days, tickets and the line of the unread."""
+"""The thread as the template shows it: groups of messages, with days, tickets and the "unread" line between them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from channels_im.services.facebook import outages
@@ -13,21 +13,25 @@ from tickets.services.inbox.listing import after_cursor, read_cursor, write_curs
 from tickets.services.page_actions.reactions import may_be_reacted_to
 
 ITEMS_PER_PAGE = 40
-MOST_ITEMS = 200  # opened at the first unread message; no page of a thread is longer
-MOST_IN_VIEW = 100  # more do not fit on a screen
+MAX_ITEMS = 200  # messages; the limit of every page of a thread, also of one that begins at the first unread message
+READ_ABOVE_UNREAD = 10  # messages shown above the first unread one
+MAX_IN_VIEW = 100  # messages; more do not fit on a screen
 GROUP_GAP = timedelta(minutes=3)
-LONG_TEXT = 1000  # characters; longer ones are folded
+LONG_TEXT = 1000  # characters; a longer text is folded
 LONG_LINES = 18
 CARDS = frozenset({"ad", "referral", "policy"})  # events that are more than a line (channels_im.messenger.cards)
-RESTLESS = frozenset({Message.State.QUEUED, Message.State.SENDING})
-TROUBLED = frozenset({Message.State.FAILED, Message.State.UNSURE, Message.State.HELD})
+SENDING_STATES = frozenset({Message.State.QUEUED, Message.State.SENDING})
+PROBLEM_STATES = frozenset({Message.State.FAILED, Message.State.UNSURE, Message.State.HELD})
+
+Messages = QuerySet[Message, Message]
 
 
 @dataclass
 class Item:
-    """One element of the thread. `key` is stable: the open page replaces, adds and removes elements by it.
+    """One element of the thread. `key` is stable: an open page replaces, adds and removes elements by it.
 
-    `type` is day, ticket, unread, message, note, event or turn; only the fields of its type are set.
+    `type` is day, ticket, unread, message, note, event or turn (the Page's connection was lost or restored); only the
+    fields of that type are set.
     """
 
     type: str
@@ -48,22 +52,23 @@ class Item:
 
     @property
     def shows_meta(self) -> bool:
-        """Time and receipt stand under the last bubble of a group, and under each that did not simply go out."""
+        """Whether time and receipt are shown: for the last message of a group, and for each that is not sent."""
         state = self.message.state if self.message else ""
-        return self.ends_group or state in RESTLESS or state in TROUBLED
+        return self.ends_group or state in SENDING_STATES or state in PROBLEM_STATES
 
     @property
     def shows_card(self) -> bool:
-        return self.message is not None and bool(self.message.card) and self.message.card.get("kind") in CARDS
+        card = self.message.card if self.message else None
+        return card is not None and card.get("kind") in CARDS
 
     @property
     def is_troubled(self) -> bool:
-        return self.message is not None and self.message.state in TROUBLED
+        return self.message is not None and self.message.state in PROBLEM_STATES
 
 
 @dataclass(frozen=True)
 class Reaction:
-    """One reaction; `note` says that it is on its way ("being sent", "being taken back")."""
+    """One reaction; `note` says that a change is not at Meta yet ("being sent", "being taken back")."""
 
     emoji: str
     who: str
@@ -73,51 +78,53 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Quote:
-    """The message that is answered; `message` is None when we do not have it."""
+    """The message that a message replies to; `message` is None when it is not in the database."""
 
     message: Message | None
 
 
 @dataclass(frozen=True)
 class ThreadPage:
+    """One page of the thread."""
+
     items: list[Item]
     older: str  # cursor of the page before; empty at the beginning of the conversation
     newest: str  # cursor of the newest message shown; empty when there is none
 
     @property
     def seen(self) -> int:
-        """The largest id of the messages shown: what came in later has a larger one."""
+        """The largest id of the messages shown; every later message has a larger one."""
         return max((item.message.pk for item in self.items if item.message), default=0)
 
 
 def newest_page(conversation: Conversation, *, mark_unread: bool = False) -> ThreadPage:
-    """The end of the thread; with `mark_unread` from before the first unread message on, with the line above it."""
-    unread = min(conversation.unread_count, MOST_ITEMS - 10) if mark_unread else 0
-    return _page(conversation, _messages(conversation), max(ITEMS_PER_PAGE, unread + 10), unread)
+    """Return the end of the thread. With `mark_unread`, include all unread messages and the line above the first."""
+    unread = min(conversation.unread_count, MAX_ITEMS - READ_ABOVE_UNREAD) if mark_unread else 0
+    return _page(conversation, _messages(conversation), max(ITEMS_PER_PAGE, unread + READ_ABOVE_UNREAD), unread)
 
 
 def older_page(conversation: Conversation, cursor: str, size: int = ITEMS_PER_PAGE) -> ThreadPage:
-    """The page that ends just before `cursor`; a cursor that is none gives the end of the thread."""
+    """Return the page that ends just before `cursor`, or the end of the thread when the cursor is invalid."""
     before = read_cursor(cursor)
     messages = _messages(conversation)
     if before:
         messages = messages.filter(after_cursor("sent_at", before, descending=True))
-    return _page(conversation, messages, min(size, MOST_ITEMS), 0, until=before and before[0])
+    return _page(conversation, messages, min(size, MAX_ITEMS), 0, until=before and before[0])
 
 
-def stretch(conversation: Conversation, first: str, last: str) -> list[Item]:
-    """What stands from one cursor to another, both included: the messages alone, at most MOST_IN_VIEW of them."""
+def items_between(conversation: Conversation, first: str, last: str) -> list[Item]:
+    """Return the messages from the cursor `first` to the cursor `last`, both included; at most MAX_IN_VIEW."""
     begin, end = read_cursor(first), read_cursor(last)
     if begin is None or end is None:
         return []
-    messages = _with_all_shown(
+    messages = _with_related(
         _messages(conversation).filter(after_cursor("sent_at", end, descending=True, inclusive=True))
     )
     inside = messages.filter(after_cursor("sent_at", begin, descending=False, inclusive=True))
-    shown = list(inside.order_by("sent_at", "pk")[:MOST_IN_VIEW])
-    # The one before and the one after decide whether the first and the last begin and end a group.
+    shown = list(inside.order_by("sent_at", "pk")[:MAX_IN_VIEW])
+    # The message before and the message after decide whether the first begins a group and the last ends one.
     before = messages.filter(after_cursor("sent_at", begin, descending=True)).order_by("-sent_at", "-pk").first()
-    later = _with_all_shown(_messages(conversation))
+    later = _with_related(_messages(conversation))
     after = later.filter(after_cursor("sent_at", end, descending=False)).order_by("sent_at", "pk").first()
     around = [message for message in (before, *shown, after) if message is not None]
     ids = {message.pk for message in shown}
@@ -125,63 +132,65 @@ def stretch(conversation: Conversation, first: str, last: str) -> list[Item]:
     return [item for item in items if item.message is not None and item.message.pk in ids]
 
 
-def page_back_to(conversation: Conversation, cursor: str) -> ThreadPage:
-    """Everything from `cursor` to the end, for a page that was away; at most MOST_ITEMS, the newest of them."""
+def page_since(conversation: Conversation, cursor: str) -> ThreadPage:
+    """Return everything from `cursor` to the end, for a page that was offline; of more than MAX_ITEMS the newest."""
     since = read_cursor(cursor)
     messages = _messages(conversation)
     if since is None:
         return newest_page(conversation)
-    here = messages.filter(after_cursor("sent_at", since, descending=False, inclusive=True))
-    wanted = here.order_by("-sent_at", "-pk").values("pk")[:MOST_ITEMS].count()
-    return _page(conversation, messages, max(ITEMS_PER_PAGE, wanted), 0)
+    missed = messages.filter(after_cursor("sent_at", since, descending=False, inclusive=True))
+    size = missed.order_by("-sent_at", "-pk").values("pk")[:MAX_ITEMS].count()
+    return _page(conversation, messages, max(ITEMS_PER_PAGE, size), 0)
 
 
-def _messages(conversation: Conversation) -> Any:
-    """What is shown of a thread: of a person who was erased only that they were."""
+def _messages(conversation: Conversation) -> Messages:
+    """Return the messages that may be shown. For an erased customer, that is only the event that says so."""
     messages = conversation.messages.all()
     if conversation.contact.erased_at is None:
         return messages
     return messages.filter(kind=Message.Kind.EVENT, card__isnull=False)
 
 
-def _with_all_shown(messages: Any) -> Any:
+def _with_related(messages: Messages) -> Messages:
     return messages.select_related("author", "ticket", "page_reaction").prefetch_related("attachments")
 
 
 def _page(
-    conversation: Conversation, messages: Any, size: int, unread: int, until: datetime | None = None
+    conversation: Conversation, messages: Messages, size: int, unread: int, until: datetime | None = None
 ) -> ThreadPage:
-    """The newest `size` of these messages; `until` is when the page after it begins, None for the end of the thread."""
-    found = list(_with_all_shown(messages).order_by("-sent_at", "-pk")[: size + 1])
-    before = found[size] if len(found) > size else None
-    shown = found[:size][::-1]
-    turns = _turns(conversation, shown, until)
-    items = _items(shown, before, _quotes(conversation, shown), _first_unread(shown, unread), turns)
+    """Return the newest `size` of these messages. `until` is when the next page begins; None: there is none."""
+    newest_first = list(_with_related(messages).order_by("-sent_at", "-pk")[: size + 1])
+    before = newest_first[size] if len(newest_first) > size else None
+    shown = newest_first[:size][::-1]
+    outage_events = _outage_events(conversation, shown, until)
+    items = _items(shown, before, _quotes(conversation, shown), _first_unread(shown, unread), outage_events)
     older = write_cursor(shown[0].sent_at, shown[0].pk) if before else ""
     newest = write_cursor(shown[-1].sent_at, shown[-1].pk) if shown else ""
     return ThreadPage(items, older, newest)
 
 
-def _turns(conversation: Conversation, shown: list[Message], until: datetime | None) -> list[outages.OutageEvent]:
-    """When the Page's connection was lost and came back, from the first of these messages until the next page's."""
+def _outage_events(
+    conversation: Conversation, shown: list[Message], until: datetime | None
+) -> list[outages.OutageEvent]:
+    """Return when the Page's connection was lost and restored, from the first of these messages to the next page."""
     if not shown or conversation.contact.erased_at is not None:
         return []
     return outages.events_between(conversation.contact.page_id, shown[0].sent_at, until)
 
 
 def _quotes(conversation: Conversation, shown: list[Message]) -> dict[str, Message]:
-    """The answered messages by mid: from the page itself, the rest in one query."""
-    here = {message.mid: message for message in shown if message.mid}
-    wanted = {message.reply_to_mid for message in shown if message.reply_to_mid} - here.keys()
-    if wanted:
-        others = Message.objects.filter(page_id=conversation.contact.page_id, mid__in=wanted)
+    """Return the messages that are replied to, by mid: those on the page itself, the others in one query."""
+    by_mid = {message.mid: message for message in shown if message.mid}
+    missing = {message.reply_to_mid for message in shown if message.reply_to_mid} - by_mid.keys()
+    if missing:
+        others = Message.objects.filter(page_id=conversation.contact.page_id, mid__in=missing)
         others = others.filter(conversation=conversation).select_related("author").prefetch_related("attachments")
-        here.update({message.mid: message for message in others if message.mid})
-    return here
+        by_mid.update({message.mid: message for message in others if message.mid})
+    return by_mid
 
 
 def _first_unread(shown: list[Message], unread: int) -> int | None:
-    """The id of the first of the newest `unread` customer messages."""
+    """Return the id of the first of the newest `unread` customer messages."""
     incoming = [m.pk for m in shown if m.direction == Message.Direction.IN and m.kind == Message.Kind.MESSAGE]
     return incoming[-unread:][0] if unread and incoming else None
 
@@ -191,38 +200,38 @@ def _items(
     before: Message | None,
     quotes: dict[str, Message],
     first_unread: int | None,
-    turns: Sequence[outages.OutageEvent] = (),
+    outage_events: Sequence[outages.OutageEvent] = (),
 ) -> list[Item]:
     items: list[Item] = []
-    begun: set[int] = {before.ticket_id} if before and before.ticket_id else set()
-    last, day, waiting = before, "", list(turns)
+    tickets: set[int] = {before.ticket_id} if before and before.ticket_id else set()
+    last, day, events = before, "", list(outage_events)
     for message in shown:
-        while waiting and waiting[0].moment < message.sent_at:
-            day = _turn_items(items, waiting.pop(0), day)
-        # The first day of a page is said even when the page before has it too: the open page drops the second one.
-        day = _day_item(items, message.sent_at, day)
-        if message.ticket and message.ticket_id not in begun:
-            begun.add(message.ticket.pk)
+        while events and events[0].moment < message.sent_at:
+            day = _add_outage_event(items, events.pop(0), day)
+        # A page begins with its day even when the page before has it too: the open page removes the second one.
+        day = _add_day(items, message.sent_at, day)
+        if message.ticket and message.ticket_id not in tickets:
+            tickets.add(message.ticket.pk)
             gap = message.sent_at - last.sent_at if last else None
             items.append(Item("ticket", f"ticket-{message.ticket_id}", message.sent_at, ticket=message.ticket, gap=gap))
         if message.pk == first_unread:
             items.append(Item("unread", "unread", message.sent_at))
         items.append(_message_item(message, quotes))
         last = message
-    for turn in waiting:
-        day = _turn_items(items, turn, day)
+    for event in events:
+        day = _add_outage_event(items, event, day)
     _group(items)
     return items
 
 
-def _turn_items(items: list[Item], turn: outages.OutageEvent, day: str) -> str:
-    day = _day_item(items, turn.moment, day)
-    items.append(Item("turn", turn.key, turn.moment, sentence=turn.sentence))
+def _add_outage_event(items: list[Item], event: outages.OutageEvent, day: str) -> str:
+    day = _add_day(items, event.moment, day)
+    items.append(Item("turn", event.key, event.moment, sentence=event.sentence))
     return day
 
 
-def _day_item(items: list[Item], moment: datetime, day: str) -> str:
-    """Begin a new day when `moment` is on another one than `day`; return its day."""
+def _add_day(items: list[Item], moment: datetime, day: str) -> str:
+    """Add a day item when `moment` is not on `day`; return the day of `moment`."""
     today = timezone.localtime(moment).date().isoformat()
     if today != day:
         items.append(Item("day", f"day-{today}", moment))
@@ -230,8 +239,9 @@ def _day_item(items: list[Item], moment: datetime, day: str) -> str:
 
 
 def _message_item(message: Message, quotes: dict[str, Message]) -> Item:
-    types = {Message.Kind.NOTE: "note", Message.Kind.EVENT: "event"}
-    wish: PageReaction | None = getattr(message, "page_reaction", None)
+    types: dict[str, str] = {Message.Kind.NOTE: "note", Message.Kind.EVENT: "event"}
+    page_reaction: PageReaction | None = getattr(message, "page_reaction", None)
+    is_refused = page_reaction is not None and page_reaction.state == PageReaction.State.REFUSED
     return Item(
         types.get(message.kind, "message"),
         f"message-{message.pk}",
@@ -240,33 +250,35 @@ def _message_item(message: Message, quotes: dict[str, Message]) -> Item:
         quoted=Quote(quotes.get(message.reply_to_mid)) if message.reply_to_mid else None,
         is_long=len(message.text) > LONG_TEXT or message.text.count("\n") > LONG_LINES,
         cursor=write_cursor(message.sent_at, message.pk),
-        reactions=_reactions(message, wish),
-        failed_reaction=wish if wish and wish.state == PageReaction.State.REFUSED else None,
+        reactions=_reactions(message, page_reaction),
+        failed_reaction=page_reaction if is_refused else None,
         may_be_reacted_to=may_be_reacted_to(message),
     )
 
 
-def _reactions(message: Message, wish: PageReaction | None) -> list[Reaction]:
-    """What stands on the bubble's corner; anything that is no reaction is left out."""
+def _reactions(message: Message, page_reaction: PageReaction | None) -> list[Reaction]:
+    """Return the reactions shown at a message, the Page's as it will be; leave out rows that are no reaction."""
     names = {"customer": "the customer", "page": "the Page"}
     raw = message.reactions if isinstance(message.reactions, list) else []
-    waits = wish is not None and wish.state == PageReaction.State.WAITING
-    found = []
-    for one in raw:
-        if not isinstance(one, dict) or not one.get("emoji"):
+    # The emoji that is not at Meta yet: "" removes the Page's reaction, None is no change.
+    pending = page_reaction.emoji if page_reaction and page_reaction.state == PageReaction.State.WAITING else None
+    reactions = []
+    for row in raw:
+        if not isinstance(row, dict) or not row.get("emoji"):
             continue
-        is_ours = one.get("by") == "page"
-        if is_ours and waits and wish.emoji:
-            continue  # the wish takes its place
-        who = names.get(str(one.get("by")), "someone")
-        found.append(Reaction(str(one["emoji"]), who, is_ours, "being taken back" if is_ours and waits else ""))
-    if waits and wish.emoji:
-        found.append(Reaction(wish.emoji, "the Page", True, "being sent"))
-    return found
+        is_ours = row.get("by") == "page"
+        if is_ours and pending:
+            continue  # the pending one replaces it
+        who = names.get(str(row.get("by")), "someone")
+        note = "being taken back" if is_ours and pending is not None else ""
+        reactions.append(Reaction(str(row["emoji"]), who, is_ours, note))
+    if pending:
+        reactions.append(Reaction(pending, "the Page", True, "being sent"))
+    return reactions
 
 
 def _group(items: Iterable[Item]) -> None:
-    """Bubbles of one sender within three minutes belong together, unless something stands between them."""
+    """Group messages of one sender that are at most GROUP_GAP apart and have nothing between them."""
     last: Item | None = None
     for item in items:
         if item.type != "message" or item.message is None:
@@ -279,6 +291,6 @@ def _group(items: Iterable[Item]) -> None:
         last = item
 
 
-def _sender(item: Item) -> tuple[Any, ...]:
+def _sender(item: Item) -> tuple[str | int | None, ...]:
     message = item.message
     return (message.direction, message.source, message.author_id) if message else ()

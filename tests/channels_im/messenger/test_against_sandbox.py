@@ -1,4 +1,4 @@
-"""The whole package against the sandbox as a real process: an independent witness of what Meta sends and takes."""
+"""The whole package against the sandbox as a real process, which was written independently of it."""
 
 import io
 import time

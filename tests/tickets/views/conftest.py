@@ -1,4 +1,4 @@
-"""alice and bob answer one channel each; charlie is an agent of nothing; root is an administrator without an agent."""
+"""Agents and channels: alice and bob have one channel each, charlie has none, root is an administrator and no agent."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Take, assign, transfer, close, reopen, block: as whole requests."""
+"""Take, assign, transfer, close, reopen and block a conversation, by whole requests."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Replies, notes, drafts, and what can be done with a reply that did not go out; as whole requests."""
+"""Replies, notes, drafts, and what can be done with a reply that was not sent, by whole requests."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Files as they are served: headers that let nothing run, ranges for players."""
+"""Files as they are served: headers that stop anything in them from running, ranges for players."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The orders of the list: page by page each conversation comes exactly once, in the order its name promises."""
+"""The orders of the list: the pages show each conversation exactly once, in the right order."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

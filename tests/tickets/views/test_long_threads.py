@@ -1,4 +1,4 @@
-"""Long threads: what opening and refreshing them costs, and that what is shown further up is refreshed too."""
+"""Long threads: the cost of opening and refreshing them, and refreshing the messages shown further up."""
 
 import re
 from collections.abc import Callable

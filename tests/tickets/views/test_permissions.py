@@ -1,4 +1,4 @@
-"""alice answers the channel, bob another one, charlie none: every address of the workspace, by each of them."""
+"""Every URL of the workspace, requested by alice (of the channel), bob (of another one) and charlie (of none)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Reactions and typing from the workspace: whole requests, who may, and what an open page is shown."""
+"""Reactions and typing in the workspace, by whole requests: permissions, and what an open page shows."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Search in the list, by whole requests: what is found, what must not be, and by what means."""
+"""Search in the list, by whole requests: what it finds, what it must not find, and with which queries."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The thread of a conversation, as whole pages and fragments."""
+"""The thread of a conversation, as whole pages and as parts."""
 
 import re
 from collections.abc import Callable

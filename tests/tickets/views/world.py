@@ -1,4 +1,4 @@
-"""A small help desk for these tests: alice and bob answer a channel each, charlie is an agent of none."""
+"""A small help desk for these tests: alice and bob have a channel each, charlie has none."""
 
 import itertools
 from dataclasses import dataclass, field

@@ -1,1 +1,1 @@
-"""Pages of Setup for programs: API tokens, and who is told of events."""
+"""Pages of Setup for other systems: API tokens and webhooks."""

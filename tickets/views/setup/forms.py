@@ -1,8 +1,7 @@
-"""The form of an event subscription."""
-
-from typing import Any
+"""The form of a webhook."""
 
 from django import forms
+from django.http import QueryDict
 
 from tickets.models import EventSubscription, EventType
 from tickets.services.webhooks import subscriptions
@@ -19,7 +18,7 @@ class SubscriptionForm(forms.Form):
     url = forms.CharField(
         max_length=EventSubscription._meta.get_field("url").max_length,
         widget=forms.URLInput({**FIELD, "aria-describedby": "url-error", "placeholder": "https://"}),
-        error_messages={"required": "Enter the address at which the program takes events."},
+        error_messages={"required": "Enter the address that receives the events."},
     )
     events = forms.MultipleChoiceField(
         choices=EventType.choices,
@@ -33,6 +32,7 @@ class SubscriptionForm(forms.Form):
         return self.cleaned_data["url"]
 
     @classmethod
-    def of(cls, subscription: EventSubscription, *args: Any) -> "SubscriptionForm":
-        values = ("name", "url", "events", "is_active")
-        return cls(*args, initial={field: getattr(subscription, field) for field in values})
+    def of(cls, subscription: EventSubscription, data: QueryDict | None = None) -> "SubscriptionForm":
+        """Return the form of an existing webhook, bound to `data` when there is some."""
+        fields = ("name", "url", "events", "is_active")
+        return cls(data, initial={field: getattr(subscription, field) for field in fields})

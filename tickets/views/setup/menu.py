@@ -1,41 +1,42 @@
-"""What programs add to Setup: two lines of the menu, and subscriptions that fail."""
+"""What API tokens and webhooks add to Setup: two menu items, and warnings about webhooks that fail."""
 
 from datetime import timedelta
-from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.setup.access import may
 from desk import site
+from desk.models import User
 from tickets.models import EventSubscription
 
-SEE_TOKENS = ("authtoken.view_token", "authtoken.add_token", "authtoken.delete_token")
+VIEW_TOKENS = ("authtoken.view_token", "authtoken.add_token", "authtoken.delete_token")
 ADD_EVENTS = "tickets.add_eventsubscription"
 CHANGE_EVENTS = "tickets.change_eventsubscription"
 DELETE_EVENTS = "tickets.delete_eventsubscription"
-SEE_EVENTS = ("tickets.view_eventsubscription", ADD_EVENTS, CHANGE_EVENTS, DELETE_EVENTS)
-TROUBLE_AFTER = timedelta(minutes=30)
+VIEW_EVENTS = ("tickets.view_eventsubscription", ADD_EVENTS, CHANGE_EVENTS, DELETE_EVENTS)
+WARN_AFTER = timedelta(minutes=30)
 
 
 def register() -> None:
-    """Called from `AppConfig.ready()`."""
-    site.register_menu(site.MenuItem("API tokens", "programs:tokens", SEE_TOKENS, section="Integrations", order=70))
-    site.register_menu(site.MenuItem("Webhooks", "programs:events", SEE_EVENTS, "Integrations", order=71))
+    """Add the menu items and the warnings to Setup. Called from `AppConfig.ready()`."""
+    site.register_menu(site.MenuItem("API tokens", "programs:tokens", VIEW_TOKENS, section="Integrations", order=70))
+    site.register_menu(site.MenuItem("Webhooks", "programs:events", VIEW_EVENTS, "Integrations", order=71))
     site.register_attention(attention)
 
 
-def attention(user: Any) -> list[site.Attention]:
-    """Return subscriptions that Desk turned off, and those that have been failing for a while."""
-    if not may(user, *SEE_EVENTS):
+def attention(user: User | AnonymousUser) -> list[site.Attention]:
+    """Return warnings about webhooks that Desk disabled, and those that have been failing for WARN_AFTER."""
+    if not may(user, *VIEW_EVENTS):
         return []
-    failing = Q(is_active=True, failing_since__lt=timezone.now() - TROUBLE_AFTER)
-    found = EventSubscription.objects.filter(failing | (Q(is_active=False) & ~Q(disabled_reason="")))
-    return [_trouble(subscription) for subscription in found]
+    failing = Q(is_active=True, failing_since__lt=timezone.now() - WARN_AFTER)
+    disabled = Q(is_active=False) & ~Q(disabled_reason="")
+    return [_warning(subscription) for subscription in EventSubscription.objects.filter(failing | disabled)]
 
 
-def _trouble(subscription: EventSubscription) -> site.Attention:
+def _warning(subscription: EventSubscription) -> site.Attention:
     if subscription.is_active:
         sentence, level = f"Deliveries to the webhook “{subscription.name}” fail.", "warning"
     else:

@@ -1,4 +1,4 @@
-"""What every page of this part of Setup shows around its content, and the one that shows a secret once."""
+"""The frame of every page of this part of Setup, and the page that shows a secret once."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ def page(request: HttpRequest, template: str, title: str, status: int = 200, **c
 
 
 def show_once(request: HttpRequest, title: str, **context: Any) -> HttpResponse:
-    """Show a secret that was just made: in the answer to the POST that made it, kept nowhere, not even by the browser.
+    """Show a new secret in the response to the POST that made it. Nothing stores that page, not even a browser cache.
 
-    `secret`, `label`, `explanation`, `back` (an address) are what `secret.html` shows.
+    `secret.html` shows `secret`, `label`, `explanation`, and a link to `back` (a URL) with the text `back_label`.
     """
     response = page(request, "secret.html", title, **context)
     response.headers["Cache-Control"] = "no-store"

@@ -1,11 +1,14 @@
-"""Setup → Event subscriptions: programs that are told of events, what they were told, and sending it again."""
+"""Setup → Webhooks: other systems that receive events, what was sent to each, and sending it again."""
 
 import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Case, Count, Value, When
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -13,52 +16,81 @@ from django.views.decorators.http import require_POST, require_safe
 from channels_im.setup.access import may, setup_view
 from desk import audit_log
 from desk.errors import Refused
+from desk.requests import UserRequest
 from tickets.models import EventDelivery, EventSubscription
 from tickets.services.conversation.access import SEES_ALL
 from tickets.services.webhooks import subscriptions as service
 
 from .forms import SubscriptionForm
-from .menu import ADD_EVENTS, CHANGE_EVENTS, DELETE_EVENTS, SEE_EVENTS
+from .menu import ADD_EVENTS, CHANGE_EVENTS, DELETE_EVENTS, VIEW_EVENTS
 from .pages import page, show_once
 
 PER_PAGE = 30
-States = EventDelivery.State
-LEVELS = {States.DELIVERED: "success", States.FAILED: "danger", States.SENDING: "accent", States.PENDING: "warning"}
-UNDER_WAY = Q(deliveries__state__in=(States.PENDING, States.SENDING))
+State = EventDelivery.State
+UNFINISHED = (State.PENDING, State.SENDING)
+LEVELS: dict[str, str] = {
+    State.DELIVERED: "success",
+    State.FAILED: "danger",
+    State.SENDING: "accent",
+    State.PENDING: "warning",
+}
 
 
-@setup_view(*SEE_EVENTS)
+class Chip(NamedTuple):
+    """The state of a webhook in a word or two; `level` is success, warning, danger or ""."""
+
+    text: str
+    level: str
+
+
+@dataclass(frozen=True)
+class SubscriptionRow:
+    """A row of the list; `waiting` counts the events that are not sent yet."""
+
+    pk: int
+    name: str
+    url: str
+    chip: Chip
+    waiting: int
+    last_success_at: datetime | None
+
+
+@setup_view(*VIEW_EVENTS)
 @require_safe
-def list_subscriptions(request: HttpRequest) -> HttpResponse:
-    rows = list(EventSubscription.objects.defer("secret", "previous_secret"))
-    waiting = EventSubscription.objects.filter(UNDER_WAY).annotate(count=Count("deliveries"))
-    counts = dict(waiting.order_by().values_list("pk", "count"))
-    for row in rows:
-        row.chip, row.waiting = chip(row), counts.get(row.pk, 0)
+def list_subscriptions(request: UserRequest) -> HttpResponse:
+    """List the webhooks with their state and the number of events that wait."""
+    subscriptions = EventSubscription.objects.filter(deliveries__state__in=UNFINISHED)
+    counts = dict(subscriptions.annotate(count=Count("deliveries")).order_by().values_list("pk", "count"))
+    rows = [
+        SubscriptionRow(row.pk, row.name, row.url, chip(row), counts.get(row.pk, 0), row.last_success_at)
+        for row in EventSubscription.objects.defer("secret", "previous_secret")
+    ]
     return page(request, "webhooks.html", "Webhooks", rows=rows, may_add=may(request.user, ADD_EVENTS))
 
 
-def chip(subscription: EventSubscription) -> dict[str, str]:
-    """What stands beside a subscription: a word or two, and how bad it is."""
+def chip(subscription: EventSubscription) -> Chip:
+    """Return the state of a webhook, for a chip beside its name."""
     if not subscription.is_active:
-        return {"text": "Turned off", "level": "danger" if subscription.disabled_reason else ""}
+        return Chip("Turned off", "danger" if subscription.disabled_reason else "")
     if subscription.failing_since:
-        return {"text": "Failing", "level": "warning"}
-    return {"text": "Active", "level": "success"}
+        return Chip("Failing", "warning")
+    return Chip("Active", "success")
 
 
 @setup_view(ADD_EVENTS)
-def add(request: HttpRequest) -> HttpResponse:
+def add(request: UserRequest) -> HttpResponse:
+    """Add a webhook, and show its secret."""
     form = SubscriptionForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return page(request, "webhook_form.html", "Add webhook", form=form)
     values = form.cleaned_data
     made = service.create(request.user, name=values["name"], url=values["url"], events=values["events"])
-    return _show_secret(request, made, made.secret, "Added. This is the secret with which it verifies what it is told.")
+    return _show_secret(request, made, made.secret, "Added. Your system verifies with this secret what Desk sends.")
 
 
-@setup_view(*SEE_EVENTS)
-def edit(request: HttpRequest, pk: int) -> HttpResponse:
+@setup_view(*VIEW_EVENTS)
+def edit(request: UserRequest, pk: int) -> HttpResponse:
+    """Show a webhook and what was sent to it; a POST changes it."""
     subscription = get_object_or_404(EventSubscription, pk=pk)
     may_change = may(request.user, CHANGE_EVENTS)
     form = SubscriptionForm.of(subscription)
@@ -87,29 +119,29 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def _deliveries(request: HttpRequest, subscription: EventSubscription) -> dict[str, object]:
-    """One page of what the subscription was told, newest first, with how many there are in each state."""
+def _deliveries(request: UserRequest, subscription: EventSubscription) -> dict[str, Any]:
+    """Return the context of one page of the events sent, newest first, with their number in each state."""
     state = request.GET.get("state", "")
     rows = subscription.deliveries.defer("body")
     counts = dict(rows.order_by().values_list("state").annotate(Count("pk")))
-    if state in States.values:
+    if state in State.values:
         rows = rows.filter(state=state)
-    listed = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    for row in listed:
-        row.level = LEVELS.get(row.state, "")
-    states = [{"value": s.value, "label": s.label, "count": counts.get(s.value, 0)} for s in States if s in counts]
+    level = Case(*(When(state=name, then=Value(level)) for name, level in LEVELS.items()), default=Value(""))
+    listed = Paginator(rows.annotate(level=level), PER_PAGE).get_page(request.GET.get("page"))
+    states = [{"value": s.value, "label": s.label, "count": counts.get(s.value, 0)} for s in State if s in counts]
     return {"listed": listed, "state": state, "states": states, "total": sum(counts.values())}
 
 
 @setup_view(CHANGE_EVENTS)
 @require_POST
-def rotate(request: HttpRequest, pk: int) -> HttpResponse:
+def rotate(request: UserRequest, pk: int) -> HttpResponse:
+    """Give the webhook a new secret, and show it."""
     subscription = get_object_or_404(EventSubscription, pk=pk)
     secret = service.rotate(request.user, subscription)
-    return _show_secret(request, subscription, secret, "For one day Desk signs with the secret before this one too.")
+    return _show_secret(request, subscription, secret, "For one day, Desk also signs with the previous secret.")
 
 
-def _show_secret(request: HttpRequest, subscription: EventSubscription, secret: str, sentence: str) -> HttpResponse:
+def _show_secret(request: UserRequest, subscription: EventSubscription, secret: str, sentence: str) -> HttpResponse:
     return show_once(
         request,
         f"The secret of {subscription.name}",
@@ -123,27 +155,30 @@ def _show_secret(request: HttpRequest, subscription: EventSubscription, secret: 
 
 @setup_view(CHANGE_EVENTS)
 @require_POST
-def test(request: HttpRequest, pk: int) -> HttpResponse:
+def test(request: UserRequest, pk: int) -> HttpResponse:
+    """Send a test event, and show its delivery."""
     delivery = service.send_test(request.user, get_object_or_404(EventSubscription, pk=pk))
     return redirect("programs:event_delivery", pk=delivery.pk)
 
 
 @setup_view(DELETE_EVENTS)
-def delete(request: HttpRequest, pk: int) -> HttpResponse:
+def delete(request: UserRequest, pk: int) -> HttpResponse:
+    """Ask whether to delete the webhook; a POST deletes it."""
     subscription = get_object_or_404(EventSubscription, pk=pk)
     if request.method == "POST":
         service.delete(request.user, subscription)
-        messages.success(request, f"“{subscription.name}” is deleted. It is told of nothing any more.")
+        messages.success(request, f"“{subscription.name}” is deleted. Desk sends it no more events.")
         return redirect("programs:events")
-    waiting = subscription.deliveries.filter(state__in=(States.PENDING, States.SENDING)).count()
+    waiting = subscription.deliveries.filter(state__in=UNFINISHED).count()
     return page(
         request, "webhook_delete.html", f"Delete {subscription.name}?", subscription=subscription, waiting=waiting
     )
 
 
-@setup_view(*SEE_EVENTS)
+@setup_view(*VIEW_EVENTS)
 @require_safe
-def delivery(request: HttpRequest, pk: int) -> HttpResponse:
+def delivery(request: UserRequest, pk: int) -> HttpResponse:
+    """Show one event sent to a webhook; its body only to users who may see every conversation."""
     row = get_object_or_404(EventDelivery.objects.select_related("subscription"), pk=pk)
     may_read = may(request.user, SEES_ALL)
     return page(
@@ -152,20 +187,21 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
         row.type,
         delivery=row,
         level=LEVELS.get(row.state, ""),
-        is_under_way=row.state in (States.PENDING, States.SENDING),
-        body=readable(row.body) if may_read else "",
+        is_under_way=row.state in UNFINISHED,
+        body=_indented(row.body) if may_read else "",
         may_read=may_read,
-        may_change=may(request.user, CHANGE_EVENTS) and row.state != States.SENDING,
+        may_change=may(request.user, CHANGE_EVENTS) and row.state != State.SENDING,
     )
 
 
-def readable(body: str) -> str:
+def _indented(body: str) -> str:
     return json.dumps(json.loads(body), indent=2, ensure_ascii=False) if body else ""
 
 
 @setup_view(CHANGE_EVENTS)
 @require_POST
-def send_again(request: HttpRequest, pk: int) -> HttpResponse:
+def resend(request: UserRequest, pk: int) -> HttpResponse:
+    """Send an event again."""
     try:
         service.resend(request.user, get_object_or_404(EventDelivery, pk=pk))
     except Refused as refused:

@@ -1,4 +1,4 @@
-"""Addresses below /admin/programs/."""
+"""URLs below /admin/programs/."""
 
 from django.urls import path
 
@@ -17,5 +17,5 @@ urlpatterns = [
     path("events/<int:pk>/test/", subscriptions.test, name="event_test"),
     path("events/<int:pk>/delete/", subscriptions.delete, name="event_delete"),
     path("events/deliveries/<int:pk>/", subscriptions.delivery, name="event_delivery"),
-    path("events/deliveries/<int:pk>/again/", subscriptions.send_again, name="event_again"),
+    path("events/deliveries/<int:pk>/again/", subscriptions.resend, name="event_again"),
 ]

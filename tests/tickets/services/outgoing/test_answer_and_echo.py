@@ -11,7 +11,7 @@ from channels_im.models import Channel
 from desk.models import User
 from tests.factories import make_contact
 from tests.tickets.services.graph import FakeGraph
-from tests.tickets.services.steps import drained, echo_of
+from tests.tickets.services.steps import drained, echo_of, handle_echo
 from tickets.models import Conversation, Message
 from tickets.services.conversation import message_changes
 from tickets.services.incoming import receipts

@@ -15,7 +15,7 @@ from desk.models import User
 from tests.factories import make_conversation, png, receive
 from tests.matching import present
 from tests.tickets.services.graph import FakeGraph, error_answer
-from tests.tickets.services.steps import drained, kill_worker_while_sending
+from tests.tickets.services.steps import drained, handle_echo, kill_worker_while_sending
 from tickets.models import Conversation, Message
 from tickets.services.outgoing import delivery_status, outbox, replies
 

@@ -1,4 +1,4 @@
-"""The door of the control API: bodies in, JSON out, refusals as sentences."""
+"""Endpoints of the control API: read the body of a request, answer JSON, and answer errors as sentences."""
 
 import asyncio
 import json
@@ -15,7 +15,10 @@ Handler = Callable[[World, Request, Body], Any]
 
 
 async def read_body(request: Request) -> Body:
-    """Return a JSON object, or the fields of a form with each upload as {"name", "content_type", "data"}."""
+    """Return the JSON object of the body, or the fields of a form; {} for GET.
+
+    Uploaded files are in the list "uploads", each as {"name", "content_type", "data"}. Raise ValueError for other JSON.
+    """
     if request.method in {"GET", "HEAD"}:
         return {}
     kind = request.headers.get("content-type", "")
@@ -41,8 +44,8 @@ async def read_body(request: Request) -> Body:
     return parsed
 
 
-def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Wrap a handler: body in, JSON out, ValueError and missing keys as 400."""
+def json_endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Make a handler an endpoint: its result is answered as JSON, ValueError and missing keys as 400."""
 
     async def answer(request: Request) -> Response:
         world: World = request.app.state.world
