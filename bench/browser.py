@@ -10,8 +10,8 @@ from playwright.sync_api import sync_playwright
 from bench import bodies, live, load
 from bench.measures import PAGE_ID
 from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
-from tests.e2e.screens import log_in
-from tests.e2e.stage import Desk
+from tests.e2e.page_objects import log_in
+from tests.e2e.processes import RunningDesk
 
 # Notes, with the page's own clock, when a text of ours first stands in the thread.
 WATCH = """
@@ -25,7 +25,7 @@ WATCH = """
 """
 
 
-def to_the_page(desk: Desk, database: str, *, samples: int, per_second: float) -> list[float] | None:
+def to_the_page(desk: RunningDesk, database: str, *, samples: int, per_second: float) -> list[float] | None:
     """Return the seconds from POST to page of `samples` messages; None where there is no Chromium.
 
     One message each second is for the open page, the others are for other customers, `per_second` in all.

@@ -1,4 +1,4 @@
-"""The measures. Each takes a running Desk (tests.e2e.stage) and gives plain numbers."""
+"""The measures. Each takes a running Desk (tests.e2e.processes) and gives plain numbers."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bench import bodies, live, load, tables
-from tests.e2e.stage import Desk
+from tests.e2e.processes import RunningDesk
 
 PAGE_ID = "101000000000001"  # the Page of the demo channel
 CONNECTIONS = 32
@@ -41,7 +41,7 @@ def webhook(target: Target, database: str, table: str, *, seconds: float) -> flo
     return result.per_second
 
 
-def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float:
+def worker(desk: RunningDesk, database: str, *, messages: int, customers: int) -> float:
     """Return how many stored messages per second one worker process makes of a journal that is waiting.
 
     The clock runs from the first stored message to the last.
@@ -69,7 +69,7 @@ def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float
     return (messages - first) / (now - first_at) if stored > first else float("inf")
 
 
-def to_the_page(desk: Desk, database: str, *, seconds: float, per_second: float, pages: int) -> list[float]:
+def to_the_page(desk: RunningDesk, database: str, *, seconds: float, per_second: float, pages: int) -> list[float]:
     """Return, for each message, the seconds from its POST until it stands in a page that was open on it.
 
     `pages` open pages, one conversation each, take turns. A page is the live stream and what it makes us fetch.
