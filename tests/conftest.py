@@ -1,5 +1,6 @@
 """What all tests share: the effort of property tests, a real browser, and skips that say why."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 expect.set_options(timeout=30_000)  # ms; how fast a page is, is for the benchmark to say
 
 NO_CHROMIUM = "no Chromium was found: install it (Debian: apt-get install chromium) to run the browser tests"
+_numbers = itertools.count(1)
 NO_POSTGRESQL = "needs PostgreSQL: DATABASE_URL=postgres://…"
 
 
@@ -68,7 +70,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True)
 def _own_files_and_cache(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
     """No test sees the files, the cached answers or the used-up login attempts of another."""
-    settings.MEDIA_ROOT = tmp_path_factory.mktemp("media")
+    settings.MEDIA_ROOT = tmp_path_factory.getbasetemp() / "media" / str(next(_numbers))  # made by who stores a file
     cache.clear()
 
 

@@ -1,5 +1,6 @@
 """Real processes for the tests of this folder: one running Desk for each pytest worker, and others where needed."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,11 +30,22 @@ def services(*, shared: bool = False, copy_of: str = "") -> Iterator[dict[str, s
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
-    """A Desk that is never started: its tables and static files are made once, and copied by all others."""
+    """A Desk that is never started: its tables and static files are copied by all others.
+
+    In SQLite they are made once for all workers of a run, on PostgreSQL once for each worker.
+    """
+    folder = tmp_path_factory.getbasetemp()
     with services() as settings:
-        desk = RunningDesk(tmp_path_factory.mktemp("prepared"), **settings)
-        desk.prepare()
-        desk.stop()  # what ends its commands when we are killed, ends
+        if "DATABASE_URL" not in settings and "PYTEST_XDIST_WORKER" in os.environ:
+            folder = folder.parent
+        with (folder / "prepared.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+            done = folder / "prepared.done"
+            desk = RunningDesk(folder / "prepared", **settings)
+            desk.is_prepared = done.exists()
+            desk.prepare()
+            desk.stop()  # what ends its commands when we are killed, ends
+            done.touch()
         yield desk
 
 
