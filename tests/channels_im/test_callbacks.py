@@ -13,13 +13,13 @@ import time_machine
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
 from django.core import mail
-from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
 from channels_im.models import DataRequest, FacebookAccount, Page, PendingLink
 from channels_im.services import connection
 from desk import history
+from tests import database_faults
 from tests.factories import NOON, make_admin, make_channel, make_conversation, make_page, receive
 from tickets.models import Message
 
@@ -182,13 +182,9 @@ def test_without_an_app_secret_everything_is_refused(path, settings):
 
 
 @BOTH
-def test_while_the_database_is_away_meta_is_asked_to_come_again(path, monkeypatch):
-    def away(*args, **kwargs):
-        raise DatabaseError("away")
-
-    monkeypatch.setattr(DataRequest.objects, "get_or_create", away)
-
-    assert post(path).status_code == 503
+def test_while_the_database_is_away_meta_is_asked_to_come_again(path):
+    with database_faults.failing():
+        assert post(path).status_code == 503
 
 
 # --- Carried out ------------------------------------------------------------------------------------------------------

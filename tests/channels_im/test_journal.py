@@ -57,7 +57,7 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch):
     desk = Desk()
-    monkeypatch.setattr(journal, "_registered", [])
+    monkeypatch.setattr(journal, "_registered", [])  # only our receiver: that of the tickets has tests of its own
     journal.register_receiver(desk.receive)
     return desk
 

@@ -1,10 +1,13 @@
 """desk.stream without a server: what a subscriber is told, and what hearing the database survives."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from contextlib import aclosing
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.backends.signals import connection_created
 
 from desk import hearing, live
 from desk.models import LiveEvent
@@ -195,33 +198,47 @@ def test_what_was_gathered_is_not_written_when_the_transaction_fails():
     assert LiveEvent.objects.count() == 0
 
 
-def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_back(monkeypatch):
-    """The rows come from a stand-in for the table, which fails in the middle."""
-    tables = [[], [(1, event(1))], OperationalError("gone"), [], [(2, event(2))]]
+@pytest.fixture
+def away() -> Iterator[threading.Event]:
+    """While this is set, the database refuses the statements of every thread that connects from now on."""
+    away = threading.Event()
 
-    class Rows:
-        def __getattr__(self, name):
-            return lambda *args, **kwargs: self
+    def execute(execute, sql, *rest):
+        if away.is_set():
+            raise OperationalError("gone")
+        return execute(sql, *rest)
 
-        def first(self):
-            return 0
+    def watch(connection, **_kwargs) -> None:
+        if threading.current_thread().name == "live-poller":
+            connection.execute_wrappers.append(execute)
 
-        def __getitem__(self, _slice):
-            found = tables.pop(0) if tables else []
-            if isinstance(found, Exception):
-                raise found
-            return found
+    connection_created.connect(watch)
+    yield away
+    connection_created.disconnect(watch)
 
-    monkeypatch.setattr(hearing, "LiveEvent", type("Table", (), {"objects": Rows()}))
-    monkeypatch.setattr(hearing, "POLL_EVERY_S", 0.01)
-    monkeypatch.setattr(hearing, "RETRY_S", (0.01,))
 
+def announce(number: int) -> None:
+    LiveEvent.objects.create(payload=event(number))
+    connection.close()  # of this thread alone
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_back(away, caplog):
     async def go():
         seen = []
         async with aclosing(hearing.polling()) as heard:
             async for payload in heard:
                 seen.append(payload)
-                if payload == event(2):
+                if seen == [SYNC]:
+                    await asyncio.to_thread(announce, 1)
+                elif seen == [SYNC, event(1)]:
+                    away.set()
+                    while "Not hearing the database: gone" not in caplog.text:
+                        await asyncio.sleep(0.01)
+                    away.clear()
+                elif seen == [SYNC, event(1), SYNC]:
+                    await asyncio.to_thread(announce, 2)
+                elif len(seen) == 4:
                     return seen
         return seen
 

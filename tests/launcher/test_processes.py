@@ -86,7 +86,7 @@ def test_stopping_leaves_no_child_of_a_child(processes, out):
 
 
 def test_who_does_not_end_when_asked_is_killed(processes, out, monkeypatch):
-    monkeypatch.setattr(module, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.2)  # a limit, lowered: the test would take 12 seconds
     process = processes.start("web", python(STUBBORN))
     wait_until(lambda: "up" in out.getvalue())
     processes.stop()

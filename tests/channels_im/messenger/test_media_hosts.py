@@ -133,7 +133,7 @@ def test_public_addresses_are_known(address: str) -> None:
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
     infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in found]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: infos)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: infos)  # the edge: DNS
 
 
 BELOW = Target("https", "scontent.fbcdn.net", 443, "/", trusted=False)

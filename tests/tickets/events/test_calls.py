@@ -1,5 +1,6 @@
 """What a program is sent: signed, whole, and to no place where nothing may be sent."""
 
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -142,6 +143,7 @@ def test_a_host_of_ones_own_network_is_allowed_by_the_setting(url: str, allowed:
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd00::1"]])
 def test_a_name_that_leads_to_a_private_address_is_not_called(addresses: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(event_calls, "resolve", lambda host, port: addresses)
+    infos = [(socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: infos)  # the edge: DNS
     outcome = event_calls.Call("https://rebind.example.com/", "id", "test", b"{}", ("secret",)).make()
     assert outcome == event_calls.Outcome(None, event_calls.PRIVATE)

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from channels_im.models import ChannelAgent
+from tests import database_faults
 from tests.factories import answer, deliver, delivery, item, png, text_item
 from tests.tickets.services.steps import drained
 from tickets.models import Message
@@ -175,9 +176,9 @@ def test_when_the_last_is_cancelled_the_conversation_knows(alice, hold, conversa
     assert not conversation.holds_reply
 
 
-def test_it_goes_out_at_once_when_the_customer_wrote_while_it_was_asked(graph, hold, customer, monkeypatch):
-    monkeypatch.setattr(replies, "_check_reply_to", lambda conversation, mid: customer("I was faster"))
-    message = hold()
+def test_it_goes_out_at_once_when_the_customer_wrote_while_it_was_asked(graph, hold, customer):
+    with database_faults.before_first("SAVEPOINT", lambda: customer("I was faster")):  # before the lock is taken
+        message = hold()
     assert (message.state, message.waits_for_customer) == ("queued", False)
     assert drained(message).state == "sent"
 

@@ -213,7 +213,7 @@ def make_long(conversation, count: int) -> None:
 
 
 def test_a_long_thread_is_complete_and_in_order(desk, alice, conversation, monkeypatch):
-    monkeypatch.setattr(exporting, "CHUNK", 7)
+    monkeypatch.setattr(exporting, "CHUNK", 7)  # a limit, lowered: a hundred messages are many pieces
     make_long(conversation, 100)
     page = page_of(download(alice, conversation))
     places = [page.index(f"message number {number}<") for number in range(100)]

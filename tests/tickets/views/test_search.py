@@ -200,7 +200,7 @@ def test_nothing_of_a_colleagues_channel_is_found(desk, as_user, typed):
 
 
 def test_many_hits_of_others_do_not_crowd_out_ones_own(alice, desk, monkeypatch):
-    monkeypatch.setattr(search, "MOST_HITS", 3)
+    monkeypatch.setattr(search, "MOST_HITS", 3)  # a limit, lowered: five conversations pass it
     mine = world.make_conversation(desk.shop)
     world.say(mine, "parcel")
     for _ in range(5):
@@ -210,7 +210,7 @@ def test_many_hits_of_others_do_not_crowd_out_ones_own(alice, desk, monkeypatch)
 
 
 def test_more_hits_than_are_looked_at_are_owned_up_to(alice, desk, monkeypatch):
-    monkeypatch.setattr(search, "MOST_HITS", 3)
+    monkeypatch.setattr(search, "MOST_HITS", 3)  # a limit, lowered: five conversations pass it
     made = [world.make_conversation(desk.shop, at=world.NOON + timedelta(minutes=n)) for n in range(5)]
     for each in made:
         world.say(each, "parcel")
