@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import F, Min
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
@@ -162,6 +162,25 @@ def add_earlier_lines(conversation: int, lines: list[str], minutes_between: floa
         for number, text in enumerate(lines):
             at = first - timedelta(minutes=minutes_between * (len(lines) - number))
             threads.add_message(found, text=text, mid=f"m_{conversation}_{number}", sent_at=at, **FROM_CUSTOMER)
+
+
+def add_long_history(conversation: int, lines: list[str], minutes_between: float) -> None:
+    """Store these lines of the customer before all that is there, at once and in the current ticket."""
+    found = Conversation.objects.get(pk=conversation)
+    first = found.messages.aggregate(at=Min("sent_at"))["at"]
+    Message.objects.bulk_create(
+        Message(
+            conversation=found,
+            ticket=found.current_ticket,
+            page=found.channel.page,
+            mid=f"m_{conversation}_{number}",
+            text=text,
+            sent_at=first - timedelta(minutes=minutes_between * (len(lines) - number)),
+            **FROM_CUSTOMER,
+        )
+        for number, text in enumerate(lines)
+    )
+    Conversation.objects.filter(pk=conversation).update(message_count=F("message_count") + len(lines))
 
 
 def assign(conversation: int, username: str) -> None:

@@ -20,7 +20,7 @@ def test_a_found_message_far_up_is_shown_with_all_between_drawn_once(
     agent: Page, demo: RunningDesk, customer: Customer
 ):
     lines = [f"Line {number}." + " Needle" * (number == 17) for number in range(1000)]
-    demo.call(data.add_earlier_lines, customer.conversation, lines, minutes_between=10)
+    demo.call(data.add_long_history, customer.conversation, lines, minutes_between=10)
     agent.keyboard.press("/")
     agent.keyboard.type(customer.name)
     expect(agent.locator(".row-item")).to_have_count(1, timeout=SOON_MS)
