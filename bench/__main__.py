@@ -13,14 +13,14 @@ import psycopg
 from bench import browser, crowd, measures, report, tables
 from launcher.ports import free_port
 from tests.e2e.databases import new_postgresql
-from tests.e2e.stage import Desk
+from tests.e2e.processes import RunningDesk
 
 POSTGRESQL = "postgres://postgres@127.0.0.1:5432/postgres"
 QUEUES = (measures.JOURNAL, "django_q_ormq", "django_q_task")
 
 
 @contextmanager
-def running(kind: str, server: str) -> Iterator[tuple[Desk, str]]:
+def running(kind: str, server: str) -> Iterator[tuple[RunningDesk, str]]:
     """Yield a Desk with demo data, web and sandbox, and its database as bench.tables takes it."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desk-bench-")))
@@ -28,7 +28,7 @@ def running(kind: str, server: str) -> Iterator[tuple[Desk, str]]:
         database = str(directory / "desk.sqlite3")
         if kind == "PostgreSQL":
             database = settings["DATABASE_URL"] = stack.enter_context(new_postgresql(server))
-        desk = Desk(directory, **settings)
+        desk = RunningDesk(directory, **settings)
         stack.callback(desk.stop)
         desk.prepare()
         desk.start("sandbox")
@@ -38,7 +38,7 @@ def running(kind: str, server: str) -> Iterator[tuple[Desk, str]]:
 
 
 @contextmanager
-def yardstick(desk: Desk, database: str) -> Iterator[measures.Target]:
+def yardstick(desk: RunningDesk, database: str) -> Iterator[measures.Target]:
     """Yield the yardstick, under the same server and on the same kind of database."""
     target = measures.Target(free_port(), desk.environment["META_APP_SECRET"])
     own = database if database.startswith("postgres") else f"{database}.yardstick"

@@ -10,8 +10,8 @@ from playwright.sync_api import sync_playwright
 from bench import bodies, live, load
 from bench.measures import PAGE_ID
 from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
-from tests.e2e.screens import log_in
-from tests.e2e.stage import Desk
+from tests.e2e.page_objects import log_in
+from tests.e2e.processes import RunningDesk
 
 # Record, by the clock of the page, when the thread first shows each text.
 WATCH = """
@@ -25,7 +25,7 @@ WATCH = """
 """
 
 
-def to_the_page(desk: Desk, database: str, *, samples: int, per_second: float) -> list[float] | None:
+def to_the_page(desk: RunningDesk, database: str, *, samples: int, per_second: float) -> list[float] | None:
     """Return the seconds from POST to page of `samples` messages, or None without Chromium.
 
     One message a second is for the open page; the rest of `per_second` comes from other customers.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench import bodies, live, load
-from tests.e2e.stage import Desk
+from tests.e2e.processes import RunningDesk
 
 SESSION = re.compile(r"session (\w{32})\b")
 NEWCOMERS = """
@@ -43,7 +43,7 @@ class Seen:
 class Page:
     """An open list, as in `static/desk/js/live.js`."""
 
-    def __init__(self, desk: Desk, cookie: str, seen: Seen) -> None:
+    def __init__(self, desk: RunningDesk, cookie: str, seen: Seen) -> None:
         self.desk, self.cookie, self.seen = desk, cookie, seen
         self.synced = asyncio.Event()
         self.counted = 0
@@ -80,7 +80,7 @@ class Page:
 
 
 def announced_and_shown(
-    desk: Desk, database: str, page_id: str, *, pages: int, per_second: float, seconds: float
+    desk: RunningDesk, database: str, page_id: str, *, pages: int, per_second: float, seconds: float
 ) -> tuple[list[float], list[float]]:
     """Return the seconds from each POST until a list got its announcement, and until it had the row, for each page.
 
@@ -94,7 +94,7 @@ def announced_and_shown(
 
 
 async def _run(
-    desk: Desk, page_id: str, targets: list[tuple[str, int]], cookies: list[str], *, per_second: float
+    desk: RunningDesk, page_id: str, targets: list[tuple[str, int]], cookies: list[str], *, per_second: float
 ) -> tuple[list[float], list[float]]:
     seen, pages = Seen(), len(cookies)
     crowd = [Page(desk, cookie, seen) for cookie in cookies]
@@ -116,7 +116,7 @@ async def _run(
     return waits(seen.announced), waits(seen.shown)
 
 
-async def _post(desk: Desk, page_id: str, targets: list[tuple[str, int]], per_second: float) -> dict[int, float]:
+async def _post(desk: RunningDesk, page_id: str, targets: list[tuple[str, int]], per_second: float) -> dict[int, float]:
     """Send one message from each customer at an even pace; return the times by conversation."""
     connection = await load.Connection.open(desk.port)
     secret, host = desk.environment["META_APP_SECRET"], f"localhost:{desk.port}"

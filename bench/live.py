@@ -8,7 +8,7 @@ import time
 import requests
 
 from bench import bodies, load, tables
-from tests.e2e.stage import Desk
+from tests.e2e.processes import RunningDesk
 
 TEXT = re.compile(r"bench \d+ \d+")
 
@@ -16,7 +16,7 @@ TEXT = re.compile(r"bench \d+ \d+")
 class OpenPage:
     """An open conversation of an agent. `seen` has the time (perf_counter) at which each text first appeared."""
 
-    def __init__(self, desk: Desk, psid: str, conversation_id: int) -> None:
+    def __init__(self, desk: RunningDesk, psid: str, conversation_id: int) -> None:
         self.psid, self.conversation_id = psid, conversation_id
         self.url = desk.url.replace("localhost", "127.0.0.1")
         self.seen: dict[str, float] = {}
@@ -67,7 +67,7 @@ class OpenPage:
         self._stream.close()
 
 
-def log_in(desk: Desk, username: str = "alice", password: str = "desk-demo") -> requests.Session:
+def log_in(desk: RunningDesk, username: str = "alice", password: str = "desk-demo") -> requests.Session:
     """Log in through the login page and return the session."""
     session = requests.Session()
     session.trust_env = False
@@ -90,7 +90,7 @@ def log_in_again(session: requests.Session) -> requests.Session:
     return other
 
 
-def new_conversations(desk: Desk, database: str, page_id: str, number: int) -> dict[str, int]:
+def new_conversations(desk: RunningDesk, database: str, page_id: str, number: int) -> dict[str, int]:
     """Send a message from that many new customers; return the conversation ids by PSID."""
     psids = bodies.customers(number)
     secret, host = desk.environment["META_APP_SECRET"], f"localhost:{desk.port}"
@@ -110,7 +110,7 @@ def new_conversations(desk: Desk, database: str, page_id: str, number: int) -> d
     return desk.wait_for(found, "the new customers have conversations")
 
 
-def open_pages(desk: Desk, database: str, page_id: str, number: int) -> list[OpenPage]:
+def open_pages(desk: RunningDesk, database: str, page_id: str, number: int) -> list[OpenPage]:
     """Open that many pages, each on the conversation of a new customer."""
     conversations = new_conversations(desk, database, page_id, number)
     return [OpenPage(desk, psid, conversation_id) for psid, conversation_id in conversations.items()]

@@ -1,4 +1,4 @@
-"""Take the measures: each uses a running Desk (tests.e2e.stage) and returns numbers."""
+"""Take the measures: each uses a running Desk (tests.e2e.processes) and returns numbers."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bench import bodies, live, load, tables
-from tests.e2e.stage import Desk
+from tests.e2e.processes import RunningDesk
 
 PAGE_ID = "101000000000001"  # the Page of the demo channel
 CONNECTIONS = 32
@@ -41,7 +41,7 @@ def webhook(target: Target, database: str, table: str, *, seconds: float) -> flo
     return result.per_second
 
 
-def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float:
+def worker(desk: RunningDesk, database: str, *, messages: int, customers: int) -> float:
     """Return how many messages per second one worker process stores from a full journal.
 
     The clock runs from the first stored message to the last.
@@ -69,7 +69,7 @@ def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float
     return (messages - first) / (now - first_at) if stored > first else float("inf")
 
 
-def to_the_page(desk: Desk, database: str, *, seconds: float, per_second: float, pages: int) -> list[float]:
+def to_the_page(desk: RunningDesk, database: str, *, seconds: float, per_second: float, pages: int) -> list[float]:
     """Return, for each message, the seconds from its POST until an open page shows it.
 
     `pages` pages are open, each on its own conversation, and get the messages in turn (bench.live.OpenPage).

@@ -1,7 +1,9 @@
 """What all tests share: the effort of property tests, a real browser, and skips that say why."""
 
+import itertools
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -20,28 +22,42 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 expect.set_options(timeout=30_000)  # ms; how fast a page is, is for the benchmark to say
 
 NO_CHROMIUM = "no Chromium was found: install it (Debian: apt-get install chromium) to run the browser tests"
+_numbers = itertools.count(1)
 NO_POSTGRESQL = "needs PostgreSQL: DATABASE_URL=postgres://…"
 
 
-def not_before(item: pytest.Item) -> int:
-    """Return the place of a test's kind in the run."""
+def place(item: pytest.Item) -> int:
+    """Return the place of a test's kind in the run.
+
+    Browser tests come last: while Playwright has its loop, Django's models and asyncio refuse to work in its thread.
+    Among the tests with real processes those that take longest come first, so that all workers end together.
+    """
     if "e2e" in item.path.parts:
-        return 1
-    return 2 if item.get_closest_marker("browser") else 0
+        return 2 if "demo" in getattr(item, "fixturenames", ()) else 1
+    return 3 if item.get_closest_marker("browser") else 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, with the reason; in CI a missing browser is an error (see `browser`).
+    """Order the tests, and skip what cannot run here, with the reason.
 
-    Browser tests come last: while Playwright has its loop, Django's models and asyncio refuse to work in its thread.
-    Those with many processes come before: pytest-xdist keeps the order (--no-loadscope-reorder) and a file together.
+    pytest-xdist keeps the order with --no-loadscope-reorder. A missing browser is an error in CI (see `browser`).
     """
-    items.sort(key=not_before)
+    items.sort(key=place)
     for item in items:
         if item.get_closest_marker("browser") and CHROMIUM is None and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
         if item.get_closest_marker("postgresql") and "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
             item.add_marker(pytest.mark.skip(reason=NO_POSTGRESQL))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return our own scheduler for --dist loadfile."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.scheduling import Scheduling
+
+    return Scheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -54,7 +70,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True)
 def _own_files_and_cache(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
     """No test sees the files, the cached answers or the used-up login attempts of another."""
-    settings.MEDIA_ROOT = tmp_path_factory.mktemp("media")
+    settings.MEDIA_ROOT = tmp_path_factory.getbasetemp() / "media" / str(next(_numbers))  # made by who stores a file
     cache.clear()
 
 

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sandbox.pictures import draw
 from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
-from tests.e2e.screens import Inbox, MessengerWindow, Setup, log_in
-from tests.e2e.stage import Desk
+from tests.e2e.page_objects import Inbox, MessengerWindow, Setup, log_in
+from tests.e2e.processes import RunningDesk
 
 FOLDER = Path(__file__).resolve().parent
 BERG_BIKES, CUSTOMER = "101000000000001", "Sara Lindqvist"
@@ -25,10 +25,10 @@ ANSWER = "Saturday at 10 is perfect, thank you!"
 
 
 @contextmanager
-def demo() -> Iterator[Desk]:
+def demo() -> Iterator[RunningDesk]:
     """Yield a running Desk with demo data, whose state is thrown away afterwards."""
     with tempfile.TemporaryDirectory(prefix="desk-pictures-") as directory:
-        desk = Desk(Path(directory))
+        desk = RunningDesk(Path(directory))
         try:
             desk.start_all(demo_data=True)
             yield desk
@@ -37,7 +37,7 @@ def demo() -> Iterator[Desk]:
 
 
 @contextmanager
-def person(browser: Browser, desk: Desk, username: str, **options: object) -> Iterator[Page]:
+def person(browser: Browser, desk: RunningDesk, username: str, **options: object) -> Iterator[Page]:
     """Yield the page of somebody who has logged in; "" is somebody in the sandbox."""
     context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", "locale": "en-GB", **options})
     page = context.new_page()
@@ -60,7 +60,7 @@ def save(page: Page, name: str) -> None:
         raise SystemExit(f"{path.name} is larger than {LARGEST // 1024} kB.")
 
 
-def talk(agent: Page, customer: Page, desk: Desk) -> None:
+def talk(agent: Page, customer: Page, desk: RunningDesk) -> None:
     """Let the agent note and answer something, and the customer answer that."""
     inbox, window = Inbox(agent, desk), MessengerWindow(customer, desk)
     inbox.open()
@@ -77,7 +77,7 @@ def talk(agent: Page, customer: Page, desk: Desk) -> None:
     expect(inbox.bubble(ANSWER)).to_be_visible()
 
 
-def open_thread(agent: Page, desk: Desk) -> None:
+def open_thread(agent: Page, desk: RunningDesk) -> None:
     """Show the conversation afresh: a thread opens at its end, and nothing is selected or written."""
     inbox = Inbox(agent, desk)
     inbox.open()
@@ -85,7 +85,7 @@ def open_thread(agent: Page, desk: Desk) -> None:
     expect(inbox.bubble(ANSWER)).to_be_in_viewport()
 
 
-def make_second_channel(admin: Page, desk: Desk, folder: str) -> None:
+def make_second_channel(admin: Page, desk: RunningDesk, folder: str) -> None:
     icon = Path(folder) / "icon.jpg"
     icon.write_bytes(draw("page", "bakery", "bread")[0])
     admin.goto(f"{desk.url}/admin/instant-messaging/messenger/add/")
@@ -96,7 +96,7 @@ def make_second_channel(admin: Page, desk: Desk, folder: str) -> None:
     Setup(admin, desk).associate("Sales", "Alice", "Berg Bakery")
 
 
-def take(browser: Browser, desk: Desk, folder: str) -> None:
+def take(browser: Browser, desk: RunningDesk, folder: str) -> None:
     """Take all pictures."""
     with person(browser, desk, "alice") as alice, person(browser, desk, "") as sara:
         talk(alice, sara, desk)

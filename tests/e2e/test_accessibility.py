@@ -1,24 +1,25 @@
 """What WCAG 2.1 asks for at levels A and AA, light and dark, as far as axe-core can judge; the rest by keyboard."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.one_of_each import CUSTOMER, LAST_WORDS
-from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow, log_in
-from tests.e2e.stage import Desk
+from tests.e2e import data, sample_messages
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import DESKTOP, PHONE, SOON_MS, Inbox, log_in, report_errors
+from tests.e2e.processes import RunningDesk
+from tests.e2e.sample_messages import LAST_WORDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-BERG_BIKES = "101000000000001"
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
 COLOURS = {
     "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
     "resultTypes": ["violations"],
 }
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 # Colours that are on their way to others are not judged.
 SETTLED = """async () => {
@@ -39,37 +40,68 @@ FOCUS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def furnished(demo: Desk, browser: Browser) -> Desk:
-    """A Desk in which one of everything can be seen."""
-    demo.manage("shell", "--command", "from tests.e2e import one_of_each; one_of_each.make()")
-    context = browser.new_context()
-    customer = MessengerWindow(context.new_page(), demo)
-    customer.open("lena", BERG_BIKES)
-    customer.write("So that the journal has a line")
-    context.close()
-    demo.wait_until_drained()
-    return demo
+@dataclass
+class Furnished:
+    """A Desk with a customer whose conversation has a message of each kind."""
+
+    desk: RunningDesk
+    customer: Customer
+
+
+@pytest.fixture
+def furnished(demo: RunningDesk) -> Furnished:
+    """The shared Desk, furnished by the first test here."""
+
+    def furnish() -> Customer:
+        customer = Customer(demo)
+        customer.writes("So that the journal has a line")
+        demo.call(sample_messages.make, customer.conversation)
+        return customer
+
+    return Furnished(demo, demo.once("a message of each kind", furnish))
+
+
+@pytest.fixture
+def ids(furnished: Furnished) -> Iterator[dict[str, int]]:
+    """Ids for the addresses of Setup. A webhook and an API token are there during the test."""
+    made = furnished.desk.call(data.furnish_setup, furnished.customer.conversation)
+    yield made
+    furnished.desk.call(data.unfurnish_setup, made)
 
 
 @pytest.fixture(scope="module")
-def people(browser: Browser, furnished: Desk) -> Iterator[Callable[..., Page]]:
-    """Return a function that gives the page of a user, logged in once, at a desk or on a phone; "" is nobody."""
-    contexts: dict[tuple[str, bool], BrowserContext] = {}
+def opened(browser: Browser) -> Iterator[tuple[dict[Hashable, Page], list[str]]]:
+    """Pages that stay open from test to test, and what went wrong on them."""
+    pages: dict[Hashable, Page] = {}
+    yield pages, []
+    for page in pages.values():
+        page.context.close()
+
+
+@pytest.fixture
+def people(
+    browser: Browser, demo: RunningDesk, opened: tuple[dict[Hashable, Page], list[str]]
+) -> Iterator[Callable[..., Page]]:
+    """Return a function that gives the page of a user, logged in once, at a desk or on a phone; "" is nobody.
+
+    A violation of the content security policy or an error of a script fails the test during which it happened.
+    """
+    pages, errors = opened
 
     def page_of(username: str, *, on_a_phone: bool = False) -> Page:
-        key = (username, on_a_phone)
-        if key not in contexts:
+        key = (demo, username, on_a_phone)
+        if key not in pages:
             size = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if on_a_phone else {"viewport": DESKTOP}
-            contexts[key] = browser.new_context(**size, reduced_motion="reduce")
-            page = contexts[key].new_page()
+            pages[key] = browser.new_context(**size, reduced_motion="reduce").new_page()
+            report_errors(pages[key], errors, of_evaluated_code=False)  # axe-core sets styles
             if username:
-                log_in(page, furnished, username)
-        return contexts[key].pages[0]
+                log_in(pages[key], demo, username)
+        return pages[key]
 
     yield page_of
-    for context in contexts.values():
-        context.close()
+    found = list(errors)
+    errors.clear()
+    assert not found, found
 
 
 def violations(page: Page, options: dict[str, Any], part: str) -> list[str]:
@@ -99,11 +131,10 @@ def assert_fits(page: Page) -> None:
     page.wait_for_function(FITS)
 
 
-def open_thread(page: Page, desk: Desk) -> None:
-    inbox = Inbox(page, desk)
-    inbox.open()
-    inbox.choose(CUSTOMER)
-    expect(inbox.bubble(LAST_WORDS)).to_be_visible(timeout=SOON_MS)
+def open_thread(page: Page, furnished: Furnished) -> None:
+    page.goto(f"{furnished.desk.url}/inbox/{furnished.customer.conversation}/")
+    expect(page.locator("#composer")).to_be_visible(timeout=SOON_MS)
+    expect(Inbox(page, furnished.desk).bubble(LAST_WORDS)).to_be_visible(timeout=SOON_MS)
 
 
 # --- The workspace: each state is reached from the open thread, and says which part of the page it is about -----------
@@ -196,23 +227,25 @@ STATES = [
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_workspace(people: Callable[..., Page], furnished: Desk, state: Callable[[Page], str]):
+def test_the_workspace(people: Callable[..., Page], furnished: Furnished, state: Callable[[Page], str]):
     page = people("alice")
     open_thread(page, furnished)
     assert_accessible(page, state(page))
 
 
-def test_the_inbox_with_nothing_chosen(people: Callable[..., Page], furnished: Desk):
+def test_the_inbox_with_nothing_chosen(people: Callable[..., Page], furnished: Furnished):
     page = people("alice")
-    Inbox(page, furnished).open()
+    Inbox(page, furnished.desk).open()
     expect(page.locator(".row-item").first).to_be_visible()
     assert_accessible(page)
 
 
 @pytest.mark.parametrize("state", [None, thread, composer_with_errors, emoji])
-def test_the_workspace_on_a_phone(people: Callable[..., Page], furnished: Desk, state: Callable[[Page], str] | None):
+def test_the_workspace_on_a_phone(
+    people: Callable[..., Page], furnished: Furnished, state: Callable[[Page], str] | None
+):
     page = people("alice", on_a_phone=True)
-    Inbox(page, furnished).open()
+    Inbox(page, furnished.desk).open()
     part = "html"
     if state:
         open_thread(page, furnished)
@@ -224,19 +257,21 @@ def test_the_workspace_on_a_phone(people: Callable[..., Page], furnished: Desk, 
 # --- Setup and the sandbox --------------------------------------------------------------------------------------------
 IM, PROGRAMS = "/admin/instant-messaging/", "/admin/programs/"
 SETUP = [
-    "/admin/", f"{IM}messenger/", f"{IM}messenger/add/", f"{IM}messenger/1/", f"{IM}messenger/1/deactivate/",
-    f"{IM}messenger/1/delete/", f"{IM}preferences/", f"{IM}preferences/1/agents/1/", f"{IM}health/", f"{IM}journal/",
-    f"{IM}journal/1/", f"{PROGRAMS}events/", f"{PROGRAMS}events/1/", f"{PROGRAMS}tokens/", "/admin/tickets/contact/",
-    "/admin/tickets/contact/1/erase/", "/admin/desk/department/", "/admin/desk/department/2/delete/",
-    "/admin/desk/agent/1/change/", "/admin/desk/user/1/change/", "/admin/auth/group/add/",
+    "/admin/", f"{IM}messenger/", f"{IM}messenger/add/", f"{IM}messenger/{{channel}}/",
+    f"{IM}messenger/{{channel}}/deactivate/", f"{IM}messenger/{{channel}}/delete/", f"{IM}preferences/",
+    f"{IM}preferences/{{department}}/agents/{{agent}}/", f"{IM}health/", f"{IM}journal/", f"{IM}journal/{{delivery}}/",
+    f"{PROGRAMS}events/", f"{PROGRAMS}events/{{subscription}}/", f"{PROGRAMS}tokens/", "/admin/tickets/contact/",
+    "/admin/tickets/contact/{contact}/erase/", "/admin/desk/department/",
+    "/admin/desk/department/{other_department}/delete/", "/admin/desk/agent/{agent}/change/",
+    "/admin/desk/user/{user}/change/", "/admin/auth/group/add/",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("address", SETUP)
-def test_setup(people: Callable[..., Page], furnished: Desk, address: str):
+def test_setup(people: Callable[..., Page], furnished: Furnished, ids: dict[str, int], address: str):
     page = people("admin")
     page.set_viewport_size(DESKTOP)
-    answer = page.goto(f"{furnished.url}{address}")
+    answer = page.goto(furnished.desk.url + address.format(**ids))
     assert answer.ok
     assert_accessible(page)
     page.set_viewport_size(PHONE)
@@ -244,18 +279,18 @@ def test_setup(people: Callable[..., Page], furnished: Desk, address: str):
 
 
 @pytest.mark.parametrize("address", ["/", "/messenger/?as=tom&page=101000000000001", "/faults/", "/traffic/"])
-def test_the_sandbox(people: Callable[..., Page], furnished: Desk, address: str):
+def test_the_sandbox(people: Callable[..., Page], furnished: Furnished, address: str):
     page = people("")
     page.set_viewport_size(DESKTOP)
-    assert page.goto(f"{furnished.sandbox_url}{address}").ok
+    assert page.goto(f"{furnished.desk.sandbox_url}{address}").ok
     assert_accessible(page)
     page.set_viewport_size(PHONE)
     assert_fits(page)
 
 
-def test_the_login_page_that_refused(people: Callable[..., Page], furnished: Desk):
+def test_the_login_page_that_refused(people: Callable[..., Page], furnished: Furnished):
     page = people("")
-    page.goto(f"{furnished.url}/accounts/login/")
+    page.goto(f"{furnished.desk.url}/accounts/login/")
     page.get_by_label("Username").fill("nobody")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
@@ -264,7 +299,7 @@ def test_the_login_page_that_refused(people: Callable[..., Page], furnished: Des
 
 
 # --- What axe-core cannot see -----------------------------------------------------------------------------------------
-def test_the_parts_of_the_workspace_have_names(people: Callable[..., Page], furnished: Desk):
+def test_the_parts_of_the_workspace_have_names(people: Callable[..., Page], furnished: Furnished):
     page = people("alice")
     open_thread(page, furnished)
     for role, name in (
@@ -273,7 +308,7 @@ def test_the_parts_of_the_workspace_have_names(people: Callable[..., Page], furn
         ("search", None),
         ("navigation", "Views"),
         ("list", "All"),
-        ("main", f"Conversation with {CUSTOMER}"),
+        ("main", f"Conversation with {furnished.customer.name}"),
         ("complementary", "Details"),
     ):
         expect(page.get_by_role(role, name=name, exact=True)).to_be_visible()
@@ -283,11 +318,10 @@ def test_the_parts_of_the_workspace_have_names(people: Callable[..., Page], furn
 
 
 def test_the_focus_can_be_seen_everywhere_and_reaches_the_composer_and_the_details(
-    people: Callable[..., Page], furnished: Desk
+    people: Callable[..., Page], furnished: Furnished
 ):
     page = people("alice")
-    page.goto(f"{furnished.url}/inbox/")
-    page.goto(page.locator(".row-item").filter(has_text=CUSTOMER).locator("a.row").evaluate("link => link.href"))
+    page.goto(f"{furnished.desk.url}/inbox/{furnished.customer.conversation}/")
     expect(page.locator("#composer")).to_be_visible()
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Tab")
@@ -315,7 +349,7 @@ def test_the_focus_can_be_seen_everywhere_and_reaches_the_composer_and_the_detai
         assert part in visited, part
 
 
-def test_what_opens_takes_the_focus_keeps_it_and_gives_it_back(people: Callable[..., Page], furnished: Desk):
+def test_what_opens_takes_the_focus_keeps_it_and_gives_it_back(people: Callable[..., Page], furnished: Furnished):
     page = people("alice")
     open_thread(page, furnished)
     for opener, name in (
@@ -336,7 +370,7 @@ def test_what_opens_takes_the_focus_keeps_it_and_gives_it_back(people: Callable[
 
 
 def test_what_is_open_beside_the_rest_closes_with_escape_or_when_the_focus_goes_on(
-    people: Callable[..., Page], furnished: Desk
+    people: Callable[..., Page], furnished: Furnished
 ):
     page = people("alice")
     open_thread(page, furnished)
@@ -358,10 +392,10 @@ def test_what_is_open_beside_the_rest_closes_with_escape_or_when_the_focus_goes_
     expect(page.locator("#composer :focus")).to_have_count(1)
 
 
-def test_a_menu_of_setup_closes_with_escape_and_behind_a_dialog(people: Callable[..., Page], furnished: Desk):
+def test_a_menu_of_setup_closes_with_escape_and_behind_a_dialog(people: Callable[..., Page], furnished: Furnished):
     page = people("admin")
     page.set_viewport_size(DESKTOP)
-    page.goto(f"{furnished.url}{IM}messenger/")
+    page.goto(f"{furnished.desk.url}{IM}messenger/")
     menu, inside = page.locator("details.dots > summary").first, page.get_by_role("link", name="Delete Channel").first
     menu.click()
     expect(inside).to_be_visible()

@@ -2,18 +2,20 @@
 
 import io
 import os
+from collections.abc import Callable, Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.channels_im.messenger import samples
-from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow
-from tests.e2e.stage import Desk
+from tests.e2e import data
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS, Inbox, MessengerWindow
+from tests.e2e.processes import RunningDesk
+from tests.sandbox.process import BERG_BIKES
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-BERG_BIKES = "101000000000001"
-SHOW_SIGNS = "from channels_im.models import Channel; Channel.objects.update(shows_typing=True, shows_seen=True)"
 FAMILY = "👨‍👩‍👧‍👦"  # seven code points
 
 
@@ -21,13 +23,30 @@ def ours(page: Page, text: str):
     return page.locator(".message--out:not(.message--sending)").filter(has_text=text)
 
 
-def test_a_reply_is_held_edited_and_goes_out_when_the_customer_writes(agent: Page, demo: Desk, browser: Browser):
-    inbox = Inbox(agent, demo)
-    inbox.row("Inés García").get_by_role("link").click()
+@pytest.fixture
+def typing_and_seen_are_shown(demo: RunningDesk) -> Iterator[None]:
+    """The channel shows its customers that the Page types and has seen what they wrote."""
+    demo.call(data.show_typing_and_seen, True)
+    yield
+    demo.call(data.show_typing_and_seen, False)
+
+
+@pytest.fixture
+def opened(agent: Page, demo: RunningDesk, customer: Customer) -> Customer:
+    """The customer whose conversation is open on the agent's page."""
+    Inbox(agent, demo).choose(customer.name)
+    return customer
+
+
+def test_a_reply_is_held_edited_and_goes_out_when_the_customer_writes(
+    agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer], new_page: Callable[..., Page]
+):
+    customer = new_customer("I will think about it", hours_ago=8 * 24)
+    agent.goto(f"{demo.url}/inbox/{customer.conversation}/")
     expect(agent.locator("#gate")).to_contain_text("window closed")
     expect(agent.locator("#composer")).to_be_hidden()
     agent.get_by_role("button", name="Write a reply to send later").click()
-    expect(agent.get_by_placeholder("Sent when Inés García writes")).to_be_focused()
+    expect(agent.get_by_placeholder(f"Sent when {customer.name} writes")).to_be_focused()
     agent.keyboard.type("Dear Ines, ")
     agent.get_by_role("button", name="Emoji", exact=True).click()
     agent.keyboard.type("bicycle")
@@ -42,22 +61,23 @@ def test_a_reply_is_held_edited_and_goes_out_when_the_customer_writes(agent: Pag
     agent.keyboard.type("!")
     agent.get_by_role("button", name="Hold until the customer writes").click()
     expect(ours(agent, "Dear Ines, 🚲 is back!")).to_contain_text("Held until the customer writes", timeout=SOON_MS)
-    messenger = MessengerWindow(browser.new_context().new_page(), demo)
-    messenger.open("ines", BERG_BIKES)
+    messenger = MessengerWindow(new_page(), demo)
+    messenger.open(customer.id, BERG_BIKES)
     messenger.write("Is it still there?")
     messenger.expect_text("Dear Ines, 🚲 is back!")
     expect(ours(agent, "Dear Ines, 🚲 is back!")).to_have_attribute("data-state", "read", timeout=SOON_MS)
     expect(agent.locator("#gate")).to_be_hidden()
     expect(agent.get_by_role("button", name="Send", exact=True)).to_be_visible()
-    messenger.page.context.close()
 
 
-def test_typing_is_told_and_the_customer_sees_who_has_read_and_a_reaction(agent: Page, demo: Desk, browser: Browser):
-    demo.manage("shell", "-c", SHOW_SIGNS)
-    messenger = MessengerWindow(browser.new_context().new_page(), demo)
-    messenger.open("sara", BERG_BIKES)
+@pytest.mark.usefixtures("typing_and_seen_are_shown")
+def test_typing_is_told_and_the_customer_sees_who_has_read_and_a_reaction(
+    agent: Page, demo: RunningDesk, customer: Customer, new_page: Callable[..., Page]
+):
+    messenger = MessengerWindow(new_page(), demo)
+    messenger.open(customer.id, BERG_BIKES)
     messenger.write("Thank you for everything!")
-    Inbox(agent, demo).choose("Sara Lindqvist")
+    Inbox(agent, demo).choose(customer.name)
     theirs = agent.locator(".message--in").filter(has_text="Thank you for everything!")
     expect(theirs).to_be_visible(timeout=SOON_MS)
     expect(messenger.thread).to_contain_text("Seen by Berg Bikes", timeout=SOON_MS)
@@ -76,11 +96,9 @@ def test_typing_is_told_and_the_customer_sees_who_has_read_and_a_reaction(agent:
     taken_back.click()
     expect(messenger.thread.get_by_title("Berg Bikes reacted")).to_have_count(0, timeout=SOON_MS)
     expect(agent.locator("#composer-text")).to_have_value("You are welcome")
-    messenger.page.context.close()
 
 
-def test_an_image_that_is_too_big_is_made_smaller_and_goes_out(agent: Page, demo: Desk):
-    Inbox(agent, demo).choose("Sara Lindqvist")
+def test_an_image_that_is_too_big_is_made_smaller_and_goes_out(agent: Page, opened: Customer):
     noise = io.BytesIO()
     Image.frombytes("RGB", (1700, 1700), os.urandom(3 * 1700 * 1700)).save(noise, "PNG", compress_level=0)
     agent.locator("#composer-files").set_input_files(
@@ -95,9 +113,7 @@ def test_an_image_that_is_too_big_is_made_smaller_and_goes_out(agent: Page, demo
     expect(agent.locator(".message--out img[alt*='noise.png']")).to_be_visible(timeout=2 * SOON_MS)
 
 
-def test_when_the_network_goes_all_stays_and_the_next_try_sends_it_once(agent: Page, demo: Desk):
-    inbox = Inbox(agent, demo)
-    inbox.choose("Sara Lindqvist")
+def test_when_the_network_goes_all_stays_and_the_next_try_sends_it_once(agent: Page, opened: Customer):
     picture = io.BytesIO()
     Image.new("RGB", (40, 40), "teal").save(picture, "PNG")
     send, text = agent.locator("#composer-send"), agent.locator("#composer-text")
@@ -138,33 +154,29 @@ def test_when_the_network_goes_all_stays_and_the_next_try_sends_it_once(agent: P
     ],
     ids=["accents", "an accent too many", "families", "a letter too many", "blanks around"],
 )
-def test_the_browser_counts_as_the_server_does(agent: Page, demo: Desk, words: str, fits: bool):
-    Inbox(agent, demo).choose("Sara Lindqvist")
+def test_the_browser_counts_as_the_server_does(agent: Page, opened: Customer, words: str, fits: bool):
     agent.locator("#composer-text").fill(words)
     expect(agent.locator("#composer-send")).to_be_enabled(enabled=fits)
     expect(agent.locator("#composer-split")).to_be_visible(visible=not fits)
-    agent.locator("#composer-text").fill("")
 
 
-def test_what_was_typed_stays_in_sight_when_nobody_may_answer_any_more(agent: Page, demo: Desk):
-    Inbox(agent, demo).choose("Tom Becker")
+def test_what_was_typed_stays_in_sight_when_nobody_may_answer_any_more(
+    agent: Page, demo: RunningDesk, opened: Customer
+):
     agent.locator("#composer-text").fill("مرحبا, half a sentence")
     expect(agent.locator("#composer-text")).to_have_attribute("dir", "auto")
-    change = "from tickets.models import Contact; from django.utils import timezone; "
-    block = "Contact.objects.filter(name='Tom Becker').update(blocked_at={})"
-    demo.manage("shell", "-c", change + block.format("timezone.now()"))
+    demo.call(data.set_blocked, opened.conversation, True)
     agent.locator("#composer-send").click()
     expect(agent.locator("#gate")).to_contain_text("blocked", timeout=SOON_MS)
     expect(agent.locator("#composer-text")).to_be_visible()
     expect(agent.locator("#composer-text")).to_have_value("مرحبا, half a sentence")
     expect(agent.locator("#composer-send")).to_be_disabled()
-    demo.manage("shell", "-c", change + block.format("None"))
+    demo.call(data.set_blocked, opened.conversation, False)
     agent.reload()
     expect(agent.locator("#composer-text")).to_have_value("مرحبا, half a sentence")
 
 
-def test_what_is_typed_and_chosen_while_files_are_on_their_way_stays(agent: Page, demo: Desk):
-    Inbox(agent, demo).choose("João Almeida")
+def test_what_is_typed_and_chosen_while_files_are_on_their_way_stays(agent: Page, opened: Customer):
     text, files = agent.locator("#composer-text"), agent.locator("#composer-files")
     held: list[Route] = []
     agent.route("**/reply/", lambda route: held.append(route), times=1)
@@ -187,10 +199,9 @@ def test_what_is_typed_and_chosen_while_files_are_on_their_way_stays(agent: Page
     expect(text).to_have_value("And the next sentence")
 
 
-def test_an_upload_that_stands_still_ends_and_says_so(agent: Page, demo: Desk):
-    agent.clock.install()
-    agent.reload()
-    Inbox(agent, demo).choose("João Almeida")
+def test_an_upload_that_stands_still_ends_and_says_so(agent_with_clock: Page, demo: RunningDesk, customer: Customer):
+    agent = agent_with_clock
+    agent.goto(f"{demo.url}/inbox/{customer.conversation}/")
     agent.route("**/reply/", lambda route: None, times=1)  # no answer, no error: the cable is out
     agent.locator("#composer-text").fill("Into nothing")
     agent.locator("#composer-files").set_input_files(
@@ -204,8 +215,7 @@ def test_an_upload_that_stands_still_ends_and_says_so(agent: Page, demo: Desk):
     expect(agent.locator(".tile")).to_contain_text("three.pdf")
 
 
-def test_many_files_leave_the_text_and_send_in_sight(agent: Page, demo: Desk):
-    Inbox(agent, demo).choose("João Almeida")
+def test_many_files_leave_the_text_and_send_in_sight(agent: Page, opened: Customer):
     agent.locator("#composer-files").set_input_files(
         [{"name": f"{number}.exe", "mimeType": "application/x-msdownload", "buffer": b"MZ"} for number in range(15)]
     )
@@ -214,8 +224,7 @@ def test_many_files_leave_the_text_and_send_in_sight(agent: Page, demo: Desk):
         expect(agent.locator(part)).to_be_in_viewport(ratio=1)
 
 
-def test_after_a_click_on_send_one_types_on_in_the_composer(agent: Page, demo: Desk):
-    Inbox(agent, demo).choose("João Almeida")
+def test_after_a_click_on_send_one_types_on_in_the_composer(agent: Page, opened: Customer):
     agent.locator("#composer-text").fill("First half,")
     agent.locator("#composer-send").click()
     expect(ours(agent, "First half,")).to_have_count(1, timeout=SOON_MS)

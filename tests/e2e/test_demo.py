@@ -5,46 +5,61 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stage import Desk
+from sandbox.seed_history import HISTORY
+from tests.e2e import data
+from tests.e2e.processes import RunningDesk
+from tests.sandbox.process import BERG_BIKES
 
 pytestmark = pytest.mark.processes
-BERG_BIKES = "101000000000001"
 
 
-@pytest.fixture(scope="module")
-def messages(demo: Desk) -> dict[str, dict[str, Any]]:
-    """The messages of the demo channel as the API shows them to alice, by mid, when all files are fetched."""
-    headers = {"Authorization": f"Token {demo.token('alice')}"}
+def all_messages(demo: RunningDesk, psids: set[str]) -> list[dict[str, Any]]:
+    """Return the messages of these customers as the API shows them to alice."""
+    headers = {"Authorization": f"Token {demo.call(data.api_token, 'alice')}"}
+    rows, url = [], f"{demo.url}/api/v1/messages/?page_size=200"
+    while url:
+        answer = demo.http.get(url, headers=headers, timeout=10).json()
+        rows += answer["results"]
+        url = answer["next"]
+    return [row for row in rows if row["psid"] in psids]
+
+
+@pytest.fixture
+def in_sandbox(demo: RunningDesk) -> dict[str, dict[str, Any]]:
+    """The messages of the demo's customers on the demo's Page as the sandbox has them, by mid."""
+    conversations = [
+        each
+        for each in demo.sandbox.world()["conversations"]
+        if each["page"] == BERG_BIKES and each["customer"] in HISTORY
+    ]
+    return {line["mid"]: {**line, "psid": one["psid"]} for one in conversations for line in one["messages"]}
+
+
+@pytest.fixture
+def messages(demo: RunningDesk, in_sandbox: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The messages of the same customers in Desk, by mid, when all files are fetched."""
+    psids = {line["psid"] for line in in_sandbox.values()}
 
     def fetched() -> list[dict[str, Any]] | None:
-        answer = demo.http.get(f"{demo.url}/api/v1/messages/?page_size=200", headers=headers, timeout=10)
-        rows = answer.json()["results"]
+        rows = all_messages(demo, psids)
         return None if any(file["state"] == "pending" for row in rows for file in row["attachments"]) else rows
 
     rows = demo.wait_for(fetched, "the files of the demo are fetched")
     return {row["mid"]: row for row in rows if row["mid"]}
 
 
-@pytest.fixture(scope="module")
-def told(demo: Desk) -> dict[str, dict[str, Any]]:
-    """The same as the sandbox has it, by mid."""
-    world = demo.http.get(f"{demo.sandbox_url}/_sandbox/world", timeout=10).json()
-    ours = [conversation for conversation in world["conversations"] if conversation["page"] == BERG_BIKES]
-    return {line["mid"]: {**line, "psid": one["psid"]} for one in ours for line in one["messages"]}
-
-
-def test_both_sides_have_the_same_messages_of_the_same_people_at_the_same_time(messages, told):
-    assert set(messages) == set(told)
+def test_both_sides_have_the_same_messages_of_the_same_people_at_the_same_time(messages, in_sandbox):
+    assert set(messages) == set(in_sandbox)
     assert len(messages) > 40
-    for mid, line in told.items():
+    for mid, line in in_sandbox.items():
         sent_at = datetime.fromtimestamp(line["ts"] / 1000, UTC).isoformat(timespec="milliseconds")
         seen = messages[mid]
         assert (seen["psid"], seen["text"]) == (line["psid"], line["text"] or "")
         assert seen["sent_at"] == sent_at.replace("+00:00", "Z")
 
 
-def test_what_agents_said_is_theirs(messages, told):
-    authors = {mid: line["author"] for mid, line in told.items() if line["author"]}
+def test_replies_have_the_same_authors(messages, in_sandbox):
+    authors = {mid: line["author"] for mid, line in in_sandbox.items() if line["author"]}
     assert set(authors.values()) == {"alice", "bob"}
     assert {mid: messages[mid]["author"] for mid in authors} == authors
 
@@ -62,6 +77,5 @@ def test_there_are_a_picture_a_pdf_a_reaction_and_a_quoted_message(messages):
 def test_a_second_run_adds_nothing(demo, messages):
     demo.manage("demo_data")
     assert "The demo data already exist." in demo.log.getvalue()
-    headers = {"Authorization": f"Token {demo.token('alice')}"}
-    again = demo.http.get(f"{demo.url}/api/v1/messages/?page_size=200", headers=headers, timeout=10).json()["results"]
+    again = all_messages(demo, {row["psid"] for row in messages.values()})
     assert {row["mid"] for row in again if row["mid"]} == set(messages)

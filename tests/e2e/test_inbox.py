@@ -1,15 +1,17 @@
 """The agent's workspace in a real browser: what only scripts can break."""
 
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.screens import SOON_MS, Inbox, log_in
-from tests.e2e.stage import Desk
+from tests.e2e import data
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import PHONE, SOON_MS, Inbox, log_in
+from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-BERG_BIKES = "101000000000001"
 NOTES = """
 window.notes = [];
 window.Notification = class {
@@ -25,21 +27,14 @@ window.Notification = class {
 };
 document.hasFocus = () => false;
 """
-SAY_MEANWHILE = """
-from django.utils import timezone
-from tickets.models import Conversation
-from tickets.services import threads
-tom = Conversation.objects.get(contact__name="Tom Becker")
-threads.add_message(tom, direction="in", source="customer", state="received", sent_at=timezone.now(),
-                    mid="m_meanwhile", text="Written while nobody could hear")
-"""
 GAP = "(s => s.scrollHeight - s.scrollTop - s.clientHeight)(document.getElementById('thread-scroll'))"
 
 
 @pytest.fixture
-def inbox(agent: Page, demo: Desk) -> Inbox:
+def inbox(agent: Page, demo: RunningDesk, customer: Customer) -> Inbox:
+    """alice's inbox with the customer's conversation open."""
     inbox = Inbox(agent, demo)
-    inbox.choose("Tom Becker")
+    inbox.choose(customer.name)
     return inbox
 
 
@@ -54,7 +49,11 @@ def test_pressing_enter_twice_sends_one_message(agent: Page, inbox: Inbox):
     expect(inbox.bubble("Pressed twice")).to_have_count(1)
 
 
-def test_a_thread_opens_at_its_newest_message(agent: Page, inbox: Inbox):
+def test_a_thread_opens_at_its_newest_message(agent: Page, inbox: Inbox, demo: RunningDesk, customer: Customer):
+    for number in range(30):
+        demo.call(data.add_message, customer.conversation, f"Line {number}", data.FROM_PAGE_INBOX)
+    agent.goto(f"{demo.url}/inbox/{customer.conversation}/")
+    expect(agent.locator("#items [data-cursor]").last).to_contain_text("Line 29")
     expect(agent.locator("#items [data-cursor]").last).to_be_in_viewport()
     assert agent.evaluate(GAP) < 2
 
@@ -75,7 +74,6 @@ def test_what_was_typed_is_there_again_after_a_reload_and_never_becomes_a_note(a
     agent.keyboard.press("Enter")
     expect(agent.locator(".note").filter(has_text="Only for us")).to_have_count(1, timeout=SOON_MS)
     expect(agent.locator("#composer-text")).to_have_value("Half a sentence")
-    agent.locator("#composer-text").fill("")
 
 
 def test_the_counter_counts_an_emoji_once_and_offers_to_split(agent: Page, inbox: Inbox):
@@ -85,7 +83,6 @@ def test_the_counter_counts_an_emoji_once_and_offers_to_split(agent: Page, inbox
     text.fill("😀" * 1601)
     expect(agent.locator("#composer-send")).to_be_disabled()
     expect(agent.locator("#composer-split")).to_have_text("Send as 2 messages")
-    text.fill("")
 
 
 def test_a_file_that_cannot_be_sent_is_named_at_once(agent: Page, inbox: Inbox):
@@ -102,7 +99,8 @@ def test_a_file_that_cannot_be_sent_is_named_at_once(agent: Page, inbox: Inbox):
     expect(agent.locator("#composer-send")).to_be_disabled()
 
 
-def test_the_keyboard_leads_through_the_list_and_back(agent: Page, inbox: Inbox):
+def test_the_keyboard_leads_through_the_list_and_back(agent: Page, new_customer: Callable[..., Customer], inbox: Inbox):
+    new_customer()
     agent.keyboard.press("Escape")
     expect(agent).to_have_url(f"{inbox.desk.url}/inbox/")
     first, second = (agent.locator(".row-item").nth(index).get_attribute("data-id") for index in (0, 1))
@@ -116,13 +114,16 @@ def test_the_keyboard_leads_through_the_list_and_back(agent: Page, inbox: Inbox)
     expect(agent.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
-def test_the_command_bar_leads_to_a_person_and_acts_on_the_conversation(agent: Page, inbox: Inbox):
+def test_the_command_bar_leads_to_a_person_and_acts_on_the_conversation(
+    agent: Page, inbox: Inbox, new_customer: Callable[..., Customer]
+):
+    other = new_customer()
     agent.keyboard.press("Control+k")
     bar = agent.get_by_role("combobox", name="Find an action")
-    bar.fill("lena fi")
-    expect(agent.locator("#command-list [aria-selected=true]")).to_contain_text("Lena Fischer", timeout=SOON_MS)
+    bar.fill(other.name.lower())
+    expect(agent.locator("#command-list [aria-selected=true]")).to_contain_text(other.name, timeout=SOON_MS)
     agent.keyboard.press("Enter")
-    expect(agent.locator("#thread-head")).to_contain_text("Lena Fischer", timeout=SOON_MS)
+    expect(agent.locator("#thread-head")).to_contain_text(other.name, timeout=SOON_MS)
     agent.keyboard.press("Control+k")
     bar.fill("internal note")
     agent.keyboard.press("Enter")
@@ -131,14 +132,13 @@ def test_the_command_bar_leads_to_a_person_and_acts_on_the_conversation(agent: P
 
 
 def test_two_agents_see_each_other_and_the_second_reads_before_answering_too(
-    agent: Page, inbox: Inbox, browser: Browser, demo: Desk
+    agent: Page, inbox: Inbox, new_page: Callable[..., Page], demo: RunningDesk, customer: Customer
 ):
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    colleague = context.new_page()
+    colleague = new_page()
     log_in(colleague, demo, "bob")
     theirs = Inbox(colleague, demo)
     theirs.open()
-    theirs.choose("Tom Becker")
+    theirs.choose(customer.name)
     here = agent.locator("#onlookers")
     expect(here).to_contain_text("Bob Lindgren is viewing too", timeout=SOON_MS)
     colleague.locator("#composer-text").fill("Bob says yes")
@@ -157,54 +157,34 @@ def test_two_agents_see_each_other_and_the_second_reads_before_answering_too(
     expect(notice).to_be_hidden()
     colleague.close(run_before_unload=True)
     expect(here).to_have_text("", timeout=SOON_MS)
-    context.close()
 
 
-def test_a_notification_is_asked_for_shown_once_and_leads_to_the_conversation(browser: Browser, demo: Desk):
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.add_init_script(NOTES)
-    page = context.new_page()
-    log_in(page, demo, "alice")
+def test_a_notification_is_asked_for_shown_once_and_leads_to_the_conversation(
+    new_page: Callable[..., Page], demo: RunningDesk, customer: Customer
+):
+    demo.call(data.make_agent, "nora", department="Customer Care")
+    page = new_page()
+    page.add_init_script(NOTES)
+    log_in(page, demo, "nora")
     Inbox(page, demo).open()
     assert page.evaluate("Notification.permission") == "default"
     page.locator(".rail__avatar").click()
     with page.expect_response("**/inbox/news/"):
         page.get_by_label("For mine and unassigned").check()
-    body = {"page_id": BERG_BIKES, "text": "Anybody there?"}
-    demo.http.post(f"{demo.sandbox_url}/_sandbox/customers/lena/messages", json=body, timeout=10).raise_for_status()
-    expect(page.locator("html")).to_have_attribute("data-notes", "Lena Fischer: Anybody there?", timeout=SOON_MS)
+    customer.writes("Anybody there?")
+    expect(page.locator("html")).to_have_attribute("data-notes", f"{customer.name}: Anybody there?", timeout=SOON_MS)
     expect(page).to_have_title(re.compile(r"^\(\d+\) Inbox"), timeout=SOON_MS)
     page.evaluate("window.lastNote.click()")
-    expect(page.locator("#thread-head")).to_contain_text("Lena Fischer", timeout=SOON_MS)
-    context.close()
+    expect(page.locator("#thread-head")).to_contain_text(customer.name, timeout=SOON_MS)
 
 
-def test_on_a_phone_one_strip_is_shown_at_a_time(browser: Browser, demo: Desk):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = context.new_page()
+def test_on_a_phone_one_strip_is_shown_at_a_time(new_page: Callable[..., Page], demo: RunningDesk, customer: Customer):
+    page = new_page(viewport=PHONE, has_touch=True, is_mobile=True)
     log_in(page, demo, "alice")
     inbox = Inbox(page, demo)
     inbox.open()
-    inbox.choose("Tom Becker")
+    inbox.choose(customer.name)
     expect(page.locator("#strip")).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.get_by_role("link", name="Back to the list").click()
     expect(page.locator("#strip")).to_be_visible()
-    context.close()
-
-
-def test_while_the_server_is_away_it_says_so_and_then_catches_up(agent: Page, inbox: Inbox, demo: Desk):
-    inbox.never_reloads()
-    demo.processes.stop_one("web")
-    expect(agent.locator("#connection")).to_contain_text("Reconnecting", timeout=10_000)
-    agent.locator("#composer-text").fill("Sent into the void")
-    agent.keyboard.press("Enter")
-    expect(agent.locator("#composer-error")).to_contain_text("cannot be reached", timeout=SOON_MS)
-    expect(agent.locator("#composer-text")).to_have_value("Sent into the void")
-    demo.manage("shell", "--command", SAY_MEANWHILE)
-    demo.start("web")
-    expect(agent.locator("#connection")).to_be_hidden(timeout=30_000)
-    expect(inbox.bubble("Written while nobody could hear")).to_have_count(1, timeout=SOON_MS)
-    agent.locator("#composer-send").click()
-    expect(inbox.bubble("Sent into the void")).to_have_count(1, timeout=SOON_MS)
-    inbox.expect_not_reloaded()

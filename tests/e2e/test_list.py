@@ -1,13 +1,16 @@
 """The list of conversations in a real browser: rows under the pointer keep still, and many are worked on at once."""
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from collections.abc import Callable
 
-from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow
-from tests.e2e.stage import Desk
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e import data
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS, Inbox
+from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-BERG_BIKES = "101000000000001"
 CLOSE = """id => fetch(`/inbox/${id}/close/`, {method: "POST", headers: {
     "HX-Request": "true", "X-CSRFToken": JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"]}})"""
 
@@ -20,22 +23,21 @@ def away(page: Page) -> None:
     page.mouse.move(1000, 500)
 
 
-def test_rows_keep_still_under_the_pointer(agent: Page, demo: Desk, browser: Browser):
+def test_rows_keep_still_under_the_pointer(agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer]):
     inbox = Inbox(agent, demo)
+    writing, mine, _third = new_customer(), new_customer(), new_customer()
+    demo.call(data.assign, mine.conversation, "alice")
+    agent.reload()
     expect(agent.locator(".row-item").nth(2)).to_be_visible(timeout=SOON_MS)
     before = order(agent)
     agent.locator(".row-item").first.hover()
-    context = browser.new_context()
-    customer = MessengerWindow(context.new_page(), demo)
-    customer.open("yusuf", BERG_BIKES)
-    customer.write("Still there?")
+    writing.writes("Still there?")
     expect(agent.locator("#fresh-rows")).to_contain_text("1 new", timeout=SOON_MS)
     expect(inbox.row("Still there?")).to_have_count(1)
     assert order(agent) == before
     away(agent)
     expect(agent.locator(".row-item").first).to_contain_text("Still there?")
     expect(agent.locator("#fresh-rows")).to_be_hidden()
-    context.close()
 
     agent.locator('[data-view="mine"]').click()
     expect(agent.locator('[data-view="mine"]')).to_have_attribute("aria-current", "true", timeout=SOON_MS)
@@ -48,7 +50,10 @@ def test_rows_keep_still_under_the_pointer(agent: Page, demo: Desk, browser: Bro
     expect(agent.locator(f"#row-{leaving}")).to_have_count(0)
 
 
-def test_rows_are_selected_with_keys_and_mouse_and_closed_together(agent: Page):
+def test_rows_are_selected_with_keys_and_mouse_and_closed_together(agent: Page, new_customer: Callable[..., Customer]):
+    for _ in range(4):
+        new_customer()
+    agent.reload()
     items, bar = agent.locator(".row-item"), agent.get_by_role("toolbar", name="Selected conversations")
     expect(items.nth(3)).to_be_visible(timeout=SOON_MS)
     items.first.locator("a.row").focus()
@@ -76,12 +81,15 @@ def test_rows_are_selected_with_keys_and_mouse_and_closed_together(agent: Page):
     expect(agent.locator("#toasts")).to_contain_text("1 reopened.", timeout=SOON_MS)
 
 
-def test_what_was_found_is_marked_and_leads_to_its_message(agent: Page, demo: Desk):
+def test_what_was_found_is_marked_and_leads_to_its_message(agent: Page, new_customer: Callable[..., Customer]):
+    customer = new_customer("The barometer does not move since Monday")
+    for number in range(30):
+        customer.desk.call(data.add_message, customer.conversation, f"Line {number}", data.FROM_CUSTOMER)
     agent.keyboard.press("/")
-    agent.keyboard.type("tracking")
+    agent.keyboard.type("barometer")
     row = agent.locator(".row-item:has(mark)")
     expect(row).to_have_count(1, timeout=SOON_MS)
-    expect(row.locator("mark")).to_have_text("tracking")
+    expect(row.locator("mark")).to_have_text("barometer")
     message = row.locator("a.row").get_attribute("data-message")
     row.locator("a.row").click()
     expect(agent.locator(f"#message-{message}")).to_be_in_viewport(timeout=SOON_MS)

@@ -1,13 +1,13 @@
 """How the list follows: handed over the live stream, and read by the page where nothing is handed."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow
-from tests.e2e.stage import Desk
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS, Inbox
+from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-BERG_BIKES = "101000000000001"
 ROWS = "**/inbox/rows/?*id=*"
 UNHEARD = """
     const hear = EventSource.prototype.addEventListener;
@@ -15,15 +15,6 @@ UNHEARD = """
         if (kind !== "row") hear.call(this, kind, ...rest);
     };
 """
-
-
-def write(browser: Browser, demo: Desk, customer: str, text: str) -> None:
-    context = browser.new_context()
-    window = MessengerWindow(context.new_page(), demo)
-    window.open(customer, BERG_BIKES)
-    window.write(text)
-    window.expect_text(text)
-    context.close()
 
 
 def unread(page: Page) -> int:
@@ -36,12 +27,12 @@ def synced(page: Page) -> None:
         page.reload()
 
 
-def test_rows_and_counts_come_with_the_stream_and_no_page_asks_for_them(agent: Page, demo: Desk, browser: Browser):
-    inbox = Inbox(agent, demo)
+def test_rows_and_counts_come_with_the_stream_and_no_page_asks_for_them(agent: Page, demo: RunningDesk):
+    inbox, customer = Inbox(agent, demo), Customer(demo)
     synced(agent)
     agent.route(ROWS, lambda route: route.abort())
     before = unread(agent)
-    write(browser, demo, "anouk", "Handed over the stream")
+    customer.writes("Handed over the stream")
     expect(agent.locator(".row-item").first).to_contain_text("Handed over the stream", timeout=SOON_MS)
     expect(agent.locator("#views")).to_have_attribute("data-unread", str(before + 1), timeout=SOON_MS)
     expect(agent).to_have_title(f"({before + 1}) Inbox")
@@ -51,7 +42,7 @@ def test_rows_and_counts_come_with_the_stream_and_no_page_asks_for_them(agent: P
     row = inbox.row("Handed over the stream")
     expect(row).to_have_count(1)
     assert row.locator("a.row").get_attribute("href").endswith("?view=waiting")
-    write(browser, demo, "anouk", "And in this view")
+    customer.writes("And in this view")
     row = inbox.row("And in this view")
     expect(row).to_have_count(1, timeout=SOON_MS)
     assert row.locator("a.row").get_attribute("href").endswith("?view=waiting")
@@ -62,24 +53,24 @@ def test_rows_and_counts_come_with_the_stream_and_no_page_asks_for_them(agent: P
     expect(agent.locator(".row-item").filter(has_text="Here you are")).to_have_count(0)
 
 
-def test_a_list_that_is_searched_is_asked_for(agent: Page, demo: Desk, browser: Browser):
+def test_a_list_that_is_searched_is_asked_for(agent: Page, customer: Customer):
     agent.keyboard.press("/")
     agent.keyboard.type("lighthouse")
     expect(agent.locator("#rows-empty")).to_contain_text("Nothing found", timeout=SOON_MS)
-    write(browser, demo, "yusuf", "Near the lighthouse")
+    customer.writes("Near the lighthouse")
     expect(agent.locator(".row-item mark")).to_have_text("lighthouse", timeout=SOON_MS)
 
 
-def test_a_row_that_is_not_handed_is_read_by_the_page(agent: Page, demo: Desk, browser: Browser):
+def test_a_row_that_is_not_handed_is_read_by_the_page(agent: Page, customer: Customer):
     agent.add_init_script(UNHEARD)
     synced(agent)
-    write(browser, demo, "yusuf", "Nobody handed this")
+    customer.writes("Nobody handed this")
     expect(agent.locator(".row-item").first).to_contain_text("Nobody handed this", timeout=SOON_MS)
 
 
-def test_a_stream_that_went_silent_is_noticed_and_begun_anew(agent: Page, demo: Desk):
+def test_a_stream_that_went_silent_is_noticed_and_begun_anew(agent_with_clock: Page):
     """A cable that is out or a machine that slept breaks the connection without telling anybody."""
-    agent.clock.install()
+    agent = agent_with_clock
     synced(agent)
     expect(agent.locator("#connection")).to_be_hidden()
     agent.evaluate("() => { window.EventSource = class { addEventListener() {} close() {} }; }")  # never answered
@@ -94,6 +85,6 @@ LINES_OF_VIEWS = """() => {
 }"""
 
 
-def test_the_views_keep_to_one_line_and_the_bar_takes_no_click(agent: Page, demo: Desk):
+def test_the_views_keep_to_one_line_and_the_bar_takes_no_click(agent: Page):
     assert agent.evaluate(LINES_OF_VIEWS) == [4, 1]
     expect(agent.locator("#connection")).to_have_css("pointer-events", "none")

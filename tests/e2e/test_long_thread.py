@@ -3,24 +3,12 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.screens import SOON_MS
-from tests.e2e.stage import Desk
+from tests.e2e import data
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS
+from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-WRITE = """
-from datetime import timedelta
-from django.db import transaction
-from django.utils import timezone
-from tickets.models import Conversation
-from tickets.services import threads
-found = Conversation.objects.get(contact__name="Tom Becker")
-fields = dict(direction="in", source="customer", state="received")
-with transaction.atomic():
-    for number in range(1000):
-        at = timezone.now() - timedelta(minutes=10 * (1001 - number))
-        text = f"Line {number}." + " Needle" * (number == 17)
-        threads.add_message(found, mid=f"m_long_{number}", text=text, sent_at=at, **fields)
-"""
 WATCH = """() => {
     window.drawn = 0;
     new MutationObserver((records) => (window.drawn += records.filter((one) => one.addedNodes.length > 1).length))
@@ -28,10 +16,13 @@ WATCH = """() => {
 }"""
 
 
-def test_a_found_message_far_up_is_shown_with_all_between_drawn_once(agent: Page, demo: Desk):
-    demo.manage("shell", "-c", WRITE)
+def test_a_found_message_far_up_is_shown_with_all_between_drawn_once(
+    agent: Page, demo: RunningDesk, customer: Customer
+):
+    lines = [f"Line {number}." + " Needle" * (number == 17) for number in range(1000)]
+    demo.call(data.add_long_history, customer.conversation, lines, minutes_between=10)
     agent.keyboard.press("/")
-    agent.keyboard.type("Tom Becker")
+    agent.keyboard.type(customer.name)
     expect(agent.locator(".row-item")).to_have_count(1, timeout=SOON_MS)
     agent.locator(".row-item a.row").click()
     expect(agent.locator("#items").get_by_text("Line 999.", exact=True)).to_be_attached(timeout=SOON_MS)

@@ -7,8 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.channels_im.messenger import samples
-from tests.e2e.screens import SOON_MS, Inbox
-from tests.e2e.stage import Desk
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS, Inbox
+from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -28,8 +29,8 @@ def send(page: Page, name: str, content: bytes) -> None:
     expect(page.locator(".tile")).to_have_count(0, timeout=SOON_MS)
 
 
-def test_a_file_that_the_browser_cannot_play_is_a_card_to_download(agent: Page, demo: Desk):
-    Inbox(agent, demo).choose("Sara Lindqvist")
+def test_a_file_that_the_browser_cannot_play_is_a_card_to_download(agent: Page, demo: RunningDesk, customer: Customer):
+    Inbox(agent, demo).choose(customer.name)
     send(agent, "voice.amr", samples.AMR)
     card = agent.get_by_role("link", name="voice.amr").first
     expect(card).to_contain_text("your browser cannot play it", timeout=SOON_MS)
@@ -41,9 +42,9 @@ def test_a_file_that_the_browser_cannot_play_is_a_card_to_download(agent: Page, 
     assert saved.value.suggested_filename == "voice.amr"
 
 
-def test_what_plays_goes_on_when_its_message_is_drawn_anew(agent: Page, demo: Desk):
+def test_what_plays_goes_on_when_its_message_is_drawn_anew(agent: Page, demo: RunningDesk, customer: Customer):
     agent.route("**/files/*/", lambda route: route.fulfill(body=silence(600), content_type="audio/wav"))
-    Inbox(agent, demo).choose("Tom Becker")
+    Inbox(agent, demo).choose(customer.name)
     send(agent, "song.mp3", samples.MP3)
     player = agent.get_by_label("song.mp3", exact=True)
     message = agent.locator(".message--out").filter(has=player)

@@ -88,7 +88,7 @@ def test_stopping_also_stops_the_children_of_children(processes: Processes, out:
 def test_a_process_that_ignores_sigterm_is_killed(
     processes: Processes, out: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.2)  # a limit, lowered: the test would take 12 seconds
     process = processes.start("web", python(STUBBORN))
     wait_until(lambda: "up" in out.getvalue())
     processes.stop()

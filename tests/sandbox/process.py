@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
@@ -46,6 +46,13 @@ class SandboxProcess:
         self._process: subprocess.Popen | None = None
         self._http = requests.Session()
         self._http.trust_env = False
+
+    @classmethod
+    def running_at(cls, url: str) -> "SandboxProcess":
+        """Return the control API of a sandbox that somebody else started and ends."""
+        sandbox = cls(port=urlsplit(url).port)
+        sandbox.url = url
+        return sandbox
 
     def start(self) -> "SandboxProcess":
         """Start it and wait until it answers. Raise RuntimeError with its output when it does not within 20 s."""

@@ -37,7 +37,7 @@ FIELDS = ["messages", "message_echoes", "message_deliveries", "message_reads", "
 @pytest.fixture
 def sdk(sandbox, monkeypatch):
     """Return a function that makes an API object of Meta's SDK for a token."""
-    monkeypatch.setattr(FacebookSession, "GRAPH", sandbox.url)
+    monkeypatch.setattr(FacebookSession, "GRAPH", sandbox.url)  # Meta's SDK has no setting for its address
 
     def api(token: str) -> FacebookAdsApi:
         session = FacebookSession(APP_ID, APP_SECRET, token, timeout=10)

@@ -117,7 +117,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]]) -> l
         asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in names[host]]
 
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)  # the edge: DNS
     return asked
 
 
@@ -139,7 +139,7 @@ def test_the_checked_address_is_the_one_connected_to_with_the_hosts_own_name(
         connected.append(address)
         return real(("127.0.0.1", started.port), *args, **kwargs)
 
-    monkeypatch.setattr(socket, "create_connection", create_connection)
+    monkeypatch.setattr(socket, "create_connection", create_connection)  # the edge: TCP
     monkeypatch.setenv("SSL_CERT_FILE", str(cert_file))
     safe_http.tls_context.cache_clear()
     try:
@@ -176,7 +176,7 @@ def test_the_next_address_is_tried_when_the_first_is_closed(
             raise ConnectionRefusedError
         return real(address, *args, **kwargs)
 
-    monkeypatch.setattr(socket, "create_connection", create_connection)
+    monkeypatch.setattr(socket, "create_connection", create_connection)  # the edge: TCP
     found = fetched(f"http://media.test:{started.port}/a")
     assert found.file.read() == b"found"
     found.close()
@@ -188,7 +188,7 @@ def test_a_name_that_does_not_exist_is_tried_again_later(monkeypatch: pytest.Mon
     def getaddrinfo(*_args: Any, **_kwargs: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)  # the edge: DNS
     assert refusal("https://scontent.fbcdn.net/a").transient
 
 

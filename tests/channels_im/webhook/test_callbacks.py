@@ -14,7 +14,6 @@ import time_machine
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
 from django.core import mail
-from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -24,6 +23,7 @@ from channels_im.models import Channel, DataRequest, FacebookAccount, Page, Pend
 from channels_im.services.facebook import connection
 from desk import audit_log
 from desk.models import User
+from tests import database_faults
 from tests.factories import NOON, make_admin, make_channel, make_conversation, make_page, receive
 from tests.http import Response
 from tickets.models import Message
@@ -189,13 +189,9 @@ def test_without_an_app_secret_everything_is_refused(path: str, settings: Settin
 
 
 @BOTH
-def test_while_the_database_is_away_meta_is_asked_to_come_again(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*args: object, **kwargs: object) -> None:
-        raise DatabaseError("away")
-
-    monkeypatch.setattr(DataRequest.objects, "get_or_create", away)
-
-    assert post(path).status_code == 503
+def test_while_the_database_is_away_meta_is_asked_to_come_again(path: str) -> None:
+    with database_faults.failing():
+        assert post(path).status_code == 503
 
 
 # --- Carried out ------------------------------------------------------------------------------------------------------

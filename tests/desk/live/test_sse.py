@@ -1,12 +1,14 @@
 """desk.live.sse without a server: what a subscriber gets, and which database failures the listener survives."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Iterator
 from contextlib import aclosing
 from typing import Any, TypeVar
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.backends.signals import connection_created
 
 from desk.live import listener, publish
 from desk.live.sse import MOST_PENDING, SYNC, Broadcaster, Subscriber
@@ -200,42 +202,50 @@ def test_what_was_gathered_is_not_written_when_the_transaction_fails() -> None:
     assert LiveEvent.objects.count() == 0
 
 
+@pytest.fixture
+def away() -> Iterator[threading.Event]:
+    """While this is set, the database refuses the statements of every thread that connects from now on."""
+    away = threading.Event()
+
+    def execute(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if away.is_set():
+            raise OperationalError("gone")
+        return execute(sql, *rest)
+
+    def watch(connection: Any, **_kwargs: Any) -> None:
+        if threading.current_thread().name == "live-poller":
+            connection.execute_wrappers.append(execute)
+
+    connection_created.connect(watch)
+    yield away
+    connection_created.disconnect(watch)
+
+
+def announce(number: int) -> None:
+    LiveEvent.objects.create(payload=event(number))
+    connection.close()  # of this thread alone
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_back(
-    monkeypatch: pytest.MonkeyPatch,
+    away: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The rows come from a stand-in for the table, which fails in the middle."""
-    tables: list[Exception | list[tuple[int, Event]]] = [
-        [],
-        [(1, event(1))],
-        OperationalError("gone"),
-        [],
-        [(2, event(2))],
-    ]
-
-    class Rows:
-        def __getattr__(self, name: str) -> Callable[..., "Rows"]:
-            return lambda *args, **kwargs: self
-
-        def first(self) -> int:
-            return 0
-
-        def __getitem__(self, _slice: slice) -> list[tuple[int, Event]]:
-            found = tables.pop(0) if tables else []
-            if isinstance(found, Exception):
-                raise found
-            return found
-
-    monkeypatch.setattr(listener, "LiveEvent", type("Table", (), {"objects": Rows()}))
-    monkeypatch.setattr(listener, "POLL_EVERY_S", 0.01)
-    monkeypatch.setattr(listener, "RETRY_S", (0.01,))
-
     async def go() -> list[Event]:
         seen = []
         poller: Any = listener.poll_sqlite()  # a generator, which can be closed
         async with aclosing(poller) as heard:
             async for payload in heard:
                 seen.append(payload)
-                if payload == event(2):
+                if seen == [SYNC]:
+                    await asyncio.to_thread(announce, 1)
+                elif seen == [SYNC, event(1)]:
+                    away.set()
+                    while "Not hearing the database: gone" not in caplog.text:
+                        await asyncio.sleep(0.01)
+                    away.clear()
+                elif seen == [SYNC, event(1), SYNC]:
+                    await asyncio.to_thread(announce, 2)
+                elif len(seen) == 4:
                     return seen
         return seen
 

@@ -234,7 +234,7 @@ def make_long(conversation: Conversation, count: int) -> None:
 def test_a_long_thread_is_complete_and_in_order(
     desk: world.Desk, alice: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "CHUNK_SIZE", 7)
+    monkeypatch.setattr(export, "CHUNK_SIZE", 7)  # a limit, lowered: a hundred messages are many pieces
     make_long(conversation, 100)
     page = page_of(download(alice, conversation))
     places = [page.index(f"message number {number}<") for number in range(100)]

@@ -211,7 +211,7 @@ def test_nothing_of_a_colleagues_channel_is_found(
 def test_many_hits_of_others_do_not_crowd_out_ones_own(
     alice: Client, desk: world.Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MAX_HITS", 3)
+    monkeypatch.setattr(search, "MAX_HITS", 3)  # a limit, lowered: five conversations pass it
     mine = world.make_conversation(desk.shop)
     world.say(mine, "parcel")
     for _ in range(5):
@@ -223,7 +223,7 @@ def test_many_hits_of_others_do_not_crowd_out_ones_own(
 def test_more_hits_than_are_looked_at_are_owned_up_to(
     alice: Client, desk: world.Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MAX_HITS", 3)
+    monkeypatch.setattr(search, "MAX_HITS", 3)  # a limit, lowered: five conversations pass it
     made = [world.make_conversation(desk.shop, at=world.NOON + timedelta(minutes=n)) for n in range(5)]
     for each in made:
         world.say(each, "parcel")

@@ -66,7 +66,7 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
-    monkeypatch.setattr(store, "_registered", [])
+    monkeypatch.setattr(store, "_registered", [])  # only our receiver: that of the tickets has tests of its own
     store.register_receiver(desk.receive)
     return desk
 

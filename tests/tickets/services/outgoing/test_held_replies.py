@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from channels_im.models import ChannelAgent
 from desk.models import User
+from tests import database_faults
 from tests.factories import answer, deliver, delivery, item, png, text_item
 from tests.tickets.services.graph import FakeGraph
 from tests.tickets.services.steps import drained
@@ -210,10 +211,10 @@ def test_when_the_last_is_cancelled_the_conversation_knows(
 
 
 def test_it_goes_out_at_once_when_the_customer_wrote_while_it_was_asked(
-    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    graph: FakeGraph, hold: Callable[..., Message], customer: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(replies, "_check_reply_to", lambda conversation, mid: customer("I was faster"))
-    message = hold()
+    with database_faults.before_first("SAVEPOINT", lambda: customer("I was faster")):  # before the lock is taken
+        message = hold()
     assert (message.state, message.waits_for_customer) == ("queued", False)
     assert drained(message).state == "sent"
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
+from django.contrib.admin.models import LogEntry
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 from django.db import DatabaseError
@@ -15,8 +16,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from channels_im import tasks as channel_tasks
 from channels_im.models import Channel, WebhookDelivery
-from desk import audit_log
 from desk.models import User
+from tests import database_faults
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, post_webhook, text_item
 from tests.matching import present
@@ -75,17 +76,10 @@ def test_the_files_go_from_the_disk_and_the_receipt_says_when(setup: Client, con
     assert (receipt.files_left, receipt.completed_at is None) == ([], False)
 
 
-def test_an_erasure_that_is_rolled_back_takes_nothing_with_it(
-    conversation: Conversation, admin: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_erasure_that_is_rolled_back_takes_nothing_with_it(conversation: Conversation, admin: User) -> None:
     names = [present(Attachment.objects.get().file.name), present(Contact.objects.get(psid=PSID).picture.name)]
     before = everything()
-
-    def stumble(*_args: object, **_kwargs: object) -> None:
-        raise DatabaseError("the disk is full")
-
-    monkeypatch.setattr(audit_log, "record", stumble)
-    with pytest.raises(DatabaseError):
+    with database_faults.failing(f'INSERT INTO "{LogEntry._meta.db_table}"'), pytest.raises(DatabaseError):
         erasure.erase(admin, conversation.contact)
     tasks.delete_erased_files()
     assert everything() == before
@@ -96,7 +90,7 @@ def test_a_file_that_cannot_be_deleted_stays_listed_and_goes_the_next_time(
     setup: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     erase(setup, conversation)
-    with monkeypatch.context() as broken:
+    with monkeypatch.context() as broken:  # the edge: Django's storage of files
         broken.setattr(storages["default"].__class__, "delete", lambda *_: (_ for _ in ()).throw(OSError("busy")))
         assert tasks.delete_erased_files() == 0
     assert len(Erasure.objects.get().files_left) == 2

@@ -1,12 +1,12 @@
 """The HTTP call of a webhook: content, signature, and which addresses are allowed."""
 
+import socket
 from datetime import timedelta
 
 import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 from time_machine import Traveller
 
-from desk import safe_http
 from desk.models import User
 from desk.safe_http import Problem
 from tests import factories
@@ -154,6 +154,7 @@ def test_a_host_of_ones_own_network_is_allowed_by_the_setting(url: str, allowed:
 def test_a_name_that_leads_to_a_private_address_is_not_called(
     addresses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(safe_http, "resolve", lambda host, port: addresses)
+    infos = [(socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: infos)  # the edge: DNS
     outcome = http_call.WebhookCall("https://rebind.example.com/", "id", "test", b"{}", ("secret",)).make()
     assert outcome == http_call.CallResult(None, http_call.SENTENCES[Problem.PRIVATE])

@@ -1,75 +1,47 @@
-"""A reply that did not go out is sent after all, in a real browser: asked first, and where it stands then."""
+"""Resend a failed reply in a real browser: the question before it, and the place of the reply afterwards."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.screens import SOON_MS, Inbox, MessengerWindow, log_in
-from tests.e2e.stage import Desk
+from tests.e2e import data
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS, Inbox, log_in
+from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-BERG_BIKES = "101000000000001"
 LATE, SINCE = "It is ready, come by", "Probably tomorrow at noon"
 NEWS = "Any news?"
-# Tom asked, and Alice's answer was refused. When he has asked again, hours later, somebody answers from the Page.
-BEFORE = f"""
-from datetime import timedelta
-from django.utils import timezone
-from desk.models import User
-from tickets.models import Conversation
-from tickets.services import threads
-
-tom = Conversation.objects.get(contact__name="Tom Becker")
-tom.messages.filter(text__in=["{LATE}", "{NEWS}", "{SINCE}"]).delete()
-at = timezone.now() - timedelta(hours=5)
-threads.add_message(tom, text="{LATE}", direction="out", source="agent", author=User.objects.get(username="alice"),
-                    state="failed", reason="Facebook refused it.", sent_at=at)
-"""
-AFTER = f"""
-from django.utils import timezone
-from tickets.models import Conversation
-from tickets.services import threads
-
-tom = Conversation.objects.get(contact__name="Tom Becker")
-threads.add_message(tom, text="{SINCE}", direction="out", source="page_inbox", state="sent", sent_at=timezone.now(),
-                    mid=f"m_{{timezone.now()}}")
-"""
-REFUSED = f"""
-from django.utils import timezone
-from desk.models import User
-from tickets.models import Conversation
-from tickets.services import threads
-
-lena = Conversation.objects.get(contact__name="Lena Fischer")
-threads.add_message(lena, text="{LATE}", direction="out", source="agent", author=User.objects.get(username="alice"),
-                    state="failed", reason="Facebook refused it.", sent_at=timezone.now())
-"""
 
 
 @pytest.fixture
-def inbox(agent: Page, demo: Desk, browser: Browser) -> Inbox:
-    demo.manage("shell", "--command", BEFORE)
-    messenger = MessengerWindow(browser.new_context().new_page(), demo)
-    messenger.open("tom", BERG_BIKES)
-    messenger.write(NEWS)
-    messenger.page.context.close()
+def customer(demo: RunningDesk) -> Customer:
+    """A customer to whom alice's reply failed, and who has asked again hours later."""
+    customer = Customer(demo)
+    customer.wrote("When will it be ready?", hours_ago=6)
+    demo.call(data.add_message, customer.conversation, LATE, data.FAILED, author="alice", hours_ago=5)
+    customer.writes(NEWS)
+    return customer
+
+
+@pytest.fixture
+def inbox(agent: Page, demo: RunningDesk, customer: Customer) -> Inbox:
+    """alice's inbox with the customer's conversation, in which somebody has answered from the Page in the meantime."""
     inbox = Inbox(agent, demo)
-    inbox.choose("Tom Becker")
+    inbox.choose(customer.name)
     expect(inbox.bubble(NEWS)).to_be_visible(timeout=SOON_MS)
-    demo.manage("shell", "--command", AFTER)
+    demo.call(data.add_message, customer.conversation, SINCE, data.FROM_PAGE_INBOX)
     expect(inbox.bubble(SINCE)).to_be_visible(timeout=SOON_MS)
     return inbox
 
 
 @pytest.fixture
-def without_scripts(browser: Browser, demo: Desk) -> Iterator[Page]:
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
-    page = context.new_page()
+def without_scripts(new_page: Callable[..., Page], demo: RunningDesk) -> Page:
+    page = new_page(java_script_enabled=False)
     log_in(page, demo, "alice")
-    yield page
-    context.close()
+    return page
 
 
 def order(page: Page) -> list[str]:
@@ -110,11 +82,11 @@ def test_without_scripts_it_asks_above_the_composer(without_scripts: Page, inbox
     expect_sent_at_the_end(inbox.page, inbox.bubble(LATE))
 
 
-def test_menus_close_behind_a_dialog(agent: Page, inbox: Inbox):
+def test_menus_close_behind_a_dialog(agent: Page, inbox: Inbox, customer: Customer):
     menu, block = agent.locator("#more-menu > summary"), agent.get_by_role("button", name="Block", exact=True)
     menu.click()
     block.click()
-    expect(agent.get_by_role("dialog")).to_contain_text("Block Tom Becker?")
+    expect(agent.get_by_role("dialog")).to_contain_text(f"Block {customer.name}?")
     expect(agent.locator("details.popover[open]")).to_have_count(0)
     agent.keyboard.press("Escape")
     expect(agent.get_by_role("dialog")).to_have_count(0)
@@ -137,13 +109,16 @@ def test_menus_close_behind_a_dialog(agent: Page, inbox: Inbox):
         expect(canned).to_be_hidden()
 
 
-def test_the_list_says_that_a_reply_did_not_go_out_for_as_long_as_that_is_so(agent: Page, demo: Desk):
+def test_the_list_says_that_a_reply_did_not_go_out_for_as_long_as_that_is_so(
+    agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer]
+):
+    customer = new_customer()
     inbox = Inbox(agent, demo)
-    row = inbox.row("Lena Fischer")
+    row = inbox.row(customer.name)
     expect(row).to_be_visible(timeout=SOON_MS)
-    demo.manage("shell", "--command", REFUSED)
+    demo.call(data.add_message, customer.conversation, LATE, data.FAILED, author="alice")
     expect(row).to_contain_text("Not sent", timeout=SOON_MS)
     agent.mouse.move(700, 500)
-    inbox.choose("Lena Fischer")
+    inbox.choose(customer.name)
     inbox.bubble(LATE).get_by_role("button", name="Retry").click()
     expect(row).not_to_contain_text("Not sent", timeout=SOON_MS)

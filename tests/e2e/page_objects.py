@@ -1,16 +1,17 @@
-"""The screens as a person uses them: what is on them by name, not by how the page is built."""
+"""Page objects: what a person sees and does on a page, by name and not by how the page is built."""
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-from tests.e2e.stage import Desk
+from tests.e2e.processes import RunningDesk
 
 PASSWORD = "desk-demo"
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SOON_MS = 30_000  # how fast it is, is for the benchmark to say
 
 
-def log_in(page: Page, desk: Desk, username: str) -> None:
+def log_in(page: Page, desk: RunningDesk, username: str) -> None:
     """Log in through the login page; later pages of the same user go on with the first one's session."""
     if username in desk.sessions:
         page.context.add_cookies(desk.sessions[username])
@@ -23,10 +24,24 @@ def log_in(page: Page, desk: Desk, username: str) -> None:
     desk.sessions[username] = page.context.cookies(desk.url)
 
 
+def report_errors(page: Page, errors: list[str], *, of_evaluated_code: bool = True) -> None:
+    """Add to `errors` what goes wrong on the page: errors of scripts, violations of the content security policy.
+
+    Without `of_evaluated_code` violations of what the test itself evaluates on the page do not count.
+    """
+
+    def read_console(line: ConsoleMessage) -> None:
+        if "Content Security Policy" in line.text and (of_evaluated_code or line.location["url"]):
+            errors.append(f"{line.text} {line.location}")
+
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", read_console)
+
+
 class MessengerWindow:
     """The sandbox's window in which a person plays the customer."""
 
-    def __init__(self, page: Page, desk: Desk) -> None:
+    def __init__(self, page: Page, desk: RunningDesk) -> None:
         self.page, self.desk = page, desk
 
     def open(self, customer: str, facebook_page: str) -> None:
@@ -55,7 +70,7 @@ class MessengerWindow:
 class Inbox:
     """The agent's workspace."""
 
-    def __init__(self, page: Page, desk: Desk) -> None:
+    def __init__(self, page: Page, desk: RunningDesk) -> None:
         self.page, self.desk = page, desk
 
     def open(self) -> None:
@@ -113,9 +128,9 @@ class FacebookDialog:
 
 
 class Setup:
-    """The administrator's pages of Instant Messaging, reached as the seed describes."""
+    """The administrator's pages of Instant Messaging, reached the way an administrator goes."""
 
-    def __init__(self, page: Page, desk: Desk) -> None:
+    def __init__(self, page: Page, desk: RunningDesk) -> None:
         self.page, self.desk = page, desk
 
     def go_to_messenger(self) -> None:

@@ -3,9 +3,12 @@
 import io
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,17 @@ import requests
 from launcher import environment as environments
 from launcher.ports import free_port
 from launcher.processes import Processes, read_procfile
+from tests.e2e.functions import FunctionProcess
+from tests.sandbox.process import SandboxProcess
 
 WAIT_SECONDS = 60
 DATABASE = "desk.sqlite3"
 
 
-class Desk:
+class RunningDesk:
     """The processes of `make run`, each of which a test can end, kill and start again.
 
-    `directory` holds all state; `settings` are variables of the environment on top of the demo's. Times in seconds.
+    `directory` holds all state; `settings` are environment variables laid over those of the demo. Times in seconds.
     """
 
     is_prepared = False
@@ -38,15 +43,35 @@ class Desk:
         given.pop("REDIS_URL", None)
         self.environment = environments.demo({**given, **settings}, port=self.port, sandbox_port=self.sandbox_port)
         self.sessions: dict[str, Any] = {}  # cookies of a browser in which the user is logged in, by username
+        self.customers = 0  # how many tests have made (tests.e2e.customers)
         self.log = io.StringIO()
         self.processes = Processes(self.environment, out=self.log)
         self.commands = read_procfile(self.environment)
         self.http = requests.Session()
         self.http.trust_env = False
+        self._functions: FunctionProcess | None = None
+        self._made: dict[str, Any] = {}
+
+    @cached_property
+    def sandbox(self) -> SandboxProcess:
+        """The control API of the sandbox that runs beside Desk."""
+        return SandboxProcess.running_at(self.sandbox_url)
 
     def manage(self, *command: str) -> None:
         """Run a management command to its end."""
         self.processes.run(command[0], [sys.executable, "manage.py", *command])
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Run a function at Desk's database with its settings; arguments and result go through JSON."""
+        if self._functions is None:
+            self._functions = FunctionProcess(self.environment, self.directory / "functions.log")
+        return self._functions.call(function, *arguments, **named)
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return `make()`, called the first time only: what several tests of this Desk use."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     def prepare(self) -> None:
         """Make the tables and collect the static files, unless that is done."""
@@ -55,8 +80,8 @@ class Desk:
             self.manage("collectstatic", "--noinput", "--verbosity", "0")
             self.is_prepared = True
 
-    def prepare_like(self, other: "Desk") -> None:
-        """Take the static files, and tables in SQLite, of one that is prepared and was never started."""
+    def prepare_like(self, other: "RunningDesk") -> None:
+        """Copy the static files, and the tables in SQLite, of a Desk that is prepared and was never started."""
         shutil.copytree(other.directory / "static", self.directory / "static", dirs_exist_ok=True)
         if "DATABASE_URL" not in other.environment:
             shutil.copy(other.directory / DATABASE, self.directory / DATABASE)
@@ -77,25 +102,26 @@ class Desk:
             self.manage("demo_data")
         self.start("web", "worker")
 
-    def token(self, username: str) -> str:
-        """Return an API token of the user."""
-        self.manage("drf_create_token", username)
-        return self.log.getvalue().rsplit("Generated token ", 1)[1].split()[0]
-
     def stop(self) -> None:
-        """End all processes."""
+        """Kill all processes: their state is thrown away, and a web process that ends in good order takes seconds."""
+        if self._functions is not None:
+            self._functions.stop()
+            self._functions = None
+        for process in self.processes.running.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         self.processes.stop()
         self.http.close()
 
     def readiness(self) -> dict[str, Any]:
-        """Return what /readyz says, or {} while nobody answers."""
+        """Return the answer of /readyz, or {} while there is none."""
         try:
             return self.http.get(f"{self.url}/readyz", timeout=5).json()
         except (requests.RequestException, ValueError):
             return {}
 
     def wait_until_drained(self) -> dict[str, Any]:
-        """Wait until no delivery and no reply waits; return what /readyz says then."""
+        """Wait until no delivery and no reply waits; return the answer of /readyz at that time."""
 
         def drained() -> dict[str, Any] | None:
             state = self.readiness()
@@ -110,11 +136,13 @@ class Desk:
         while not (answer := ready()):
             exited = self.processes.exited()
             if exited or time.monotonic() > deadline:
-                raise AssertionError(
-                    f"{exited or f'After {seconds} s still not: {what}.'}\n{self.log.getvalue()[-6000:]}"
-                )
+                raise AssertionError(f"{exited or f'After {seconds} s still not: {what}.'}\n{self.end_of_log()}")
             time.sleep(0.05)
         return answer
+
+    def end_of_log(self) -> str:
+        """Return what the processes wrote last."""
+        return self.log.getvalue()[-6000:]
 
     def _wait_for_web(self) -> None:
         self.wait_for(lambda: self._answers(f"{self.url}/healthz"), "the web process answers")

@@ -1,4 +1,4 @@
-"""From the POST to the open page with real processes: the ASGI doors, the live stream, and a worker that is killed."""
+"""From the webhook to the open page with real processes: answers, the live stream, and workers that compete or die."""
 
 import http.client
 import json
@@ -16,38 +16,19 @@ import pytest
 import requests
 
 from tests import factories as make
-from tests.e2e.stage import Desk
+from tests.e2e import data
+from tests.e2e.processes import RunningDesk
 
 pytestmark = pytest.mark.processes
 
-TOKEN = "0123456789abcdef0123456789abcdef01234567"
 SECRET = "sandbox-app-secret"
 WEBHOOK = "/webhooks/messenger/"
-SETUP = f"""
-from rest_framework.authtoken.models import Token
-from tests import factories as make
-for number in (1, 2):
-    channel = make.make_channel(make.make_page(f"page{{number}}"))
-    make.make_agent(f"agent{{number}}", channels=(channel,))
-Token.objects.create(user=make.make_admin(), key="{TOKEN}")
-"""
-LOG_IN = """
-from datetime import timedelta
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.models import Session
-from django.utils import timezone
-from desk.models import User
-for user in User.objects.all():
-    data = {SESSION_KEY: str(user.pk), HASH_SESSION_KEY: user.get_session_auth_hash()}
-    data[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    Session.objects.save(user.username * 4, data, timezone.now() + timedelta(days=1))
-"""
 
 
 class Meta:
     """Posts to the webhook as Meta does, without the sandbox: the test decides on each byte."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: RunningDesk) -> None:
         self.desk = desk
 
     def post(self, data: object, **headers: str) -> requests.Response:
@@ -63,25 +44,24 @@ class Meta:
         return {"object": "page", "entry": [{"id": page, "time": at, "messaging": [item]}]}
 
 
-def messages(desk: Desk) -> list[dict]:
+def messages(desk: RunningDesk) -> list[dict]:
     """Return all messages in the order they were stored, through the API."""
     found, url = [], f"{desk.url}/api/v1/messages/?ordering=id"
     while url:
-        answer = desk.http.get(url, headers={"Authorization": f"Token {TOKEN}"}, timeout=20).json()
+        answer = desk.http.get(url, timeout=20).json()
         found += answer["results"]
         url = answer["next"]
     return found
 
 
-def newest(desk: Desk) -> int:
+def newest(desk: RunningDesk) -> int:
     """Return the id of the message stored last."""
-    headers = {"Authorization": f"Token {TOKEN}"}
-    answer = desk.http.get(f"{desk.url}/api/v1/messages/?ordering=-id", headers=headers, timeout=20)
+    answer = desk.http.get(f"{desk.url}/api/v1/messages/?ordering=-id", timeout=20)
     return max((message["id"] for message in answer.json()["results"]), default=0)
 
 
 @contextmanager
-def open_page(desk: Desk, username: str) -> Iterator[Callable[..., list[tuple[str, dict]]]]:
+def open_page(desk: RunningDesk, username: str) -> Iterator[Callable[..., list[tuple[str, dict]]]]:
     """Hold a live stream open as this user; yields a function that waits for events and returns all so far.
 
     Of the stream only what was announced: what is handed to the page with it, and that it lives, come when they come.
@@ -89,7 +69,7 @@ def open_page(desk: Desk, username: str) -> Iterator[Callable[..., list[tuple[st
     events: list[tuple[str, dict]] = []
     arrived = threading.Condition()
     connection = http.client.HTTPConnection("localhost", desk.port, timeout=30)
-    connection.request("GET", "/live/", headers={"Cookie": f"sessionid={username * 4}"})
+    connection.request("GET", "/live/", headers={"Cookie": f"sessionid={desk.call(data.session, username)}"})
     stream = connection.sock
     answer = connection.getresponse()
     assert answer.status == 200
@@ -124,20 +104,20 @@ def open_page(desk: Desk, username: str) -> Iterator[Callable[..., list[tuple[st
 
 
 @pytest.fixture(scope="module")
-def desk(new_desk: Callable[..., Desk]) -> Desk:
+def desk(new_desk: Callable[..., RunningDesk]) -> RunningDesk:
     desk = new_desk(DESK_RETRY_BASE_SECONDS="0.1", DESK_CLAIM_SECONDS="2", DESK_SWEEP_SECONDS="1")
-    desk.manage("shell", "-c", SETUP)
-    desk.manage("shell", "-c", LOG_IN)
+    desk.call(data.make_two_channels)
     desk.start("web", "worker")
+    desk.http.headers["Authorization"] = f"Token {desk.call(data.api_token, 'admin')}"
     return desk
 
 
 @pytest.fixture
-def meta(desk: Desk) -> Meta:
+def meta(desk: RunningDesk) -> Meta:
     return Meta(desk)
 
 
-# --- The door's answers -----------------------------------------------------------------------------------------------
+# --- Answers of the webhook -------------------------------------------------------------------------------------------
 BODY = b'{"object":"page","entry":[]}'
 
 
@@ -157,11 +137,11 @@ BODY = b'{"object":"page","entry":[]}'
     ],
     ids=["fine", "no json", "list", "deep", "unsigned", "wrong", "other body", "sha1", "instagram", "2 MB"],
 )
-def test_the_door_answers_as_the_view_does(meta: Meta, body: bytes, headers: dict, status: int):
+def test_the_webhook_answers(meta: Meta, body: bytes, headers: dict, status: int):
     assert meta.post(body, **headers).status_code == status
 
 
-def test_a_body_sent_in_chunks_without_a_length_is_cut_off_at_one_megabyte(desk: Desk):
+def test_a_body_sent_in_chunks_without_a_length_is_cut_off_at_one_megabyte(desk: RunningDesk):
     def chunks() -> Iterator[bytes]:
         for _ in range(40):
             yield b"x" * 50_000
@@ -173,14 +153,14 @@ def test_a_body_sent_in_chunks_without_a_length_is_cut_off_at_one_megabyte(desk:
     assert answer.status_code == 413
 
 
-def test_the_challenge_goes_through_the_same_address(desk: Desk):
+def test_the_challenge_goes_through_the_same_address(desk: RunningDesk):
     query = {"hub.mode": "subscribe", "hub.verify_token": "sandbox-verify-token", "hub.challenge": "123"}
     answer = desk.http.get(desk.url + WEBHOOK, params=query, timeout=20)
     assert (answer.status_code, answer.text) == (200, "123")
 
 
 # --- Live -------------------------------------------------------------------------------------------------------------
-def test_a_message_is_told_to_an_open_page_and_only_to_who_may_see_it(desk: Desk, meta: Meta):
+def test_a_message_is_told_to_an_open_page_and_only_to_who_may_see_it(desk: RunningDesk, meta: Meta):
     with open_page(desk, "agent1") as one, open_page(desk, "agent2") as two, open_page(desk, "admin") as admin:
         assert one(len)[0] == ("sync", {})
         meta.post(meta.says("warm up", page="page1"))
@@ -198,12 +178,12 @@ def test_a_message_is_told_to_an_open_page_and_only_to_who_may_see_it(desk: Desk
 
 
 @pytest.mark.parametrize("cookies", [{}, {"sessionid": "forged"}])
-def test_a_stranger_gets_no_stream(desk: Desk, cookies: dict):
+def test_a_stranger_gets_no_stream(desk: RunningDesk, cookies: dict):
     answer = requests.get(f"{desk.url}/live/", cookies=cookies, timeout=10, proxies={"http": ""})
     assert answer.status_code == 403
 
 
-def test_thirty_open_pages_hold_no_thread_each(desk: Desk, meta: Meta):
+def test_thirty_open_pages_hold_no_thread_each(desk: RunningDesk, meta: Meta):
     web = desk.processes.running["web"].pid
     before = len(list(Path(f"/proc/{web}/task").iterdir()))
     with ThreadPoolExecutor(30) as pool:
@@ -218,7 +198,7 @@ def test_thirty_open_pages_hold_no_thread_each(desk: Desk, meta: Meta):
 
 
 @pytest.mark.postgresql
-def test_a_stream_outlives_the_loss_of_all_database_connections(desk: Desk, meta: Meta):
+def test_a_stream_outlives_the_loss_of_all_database_connections(desk: RunningDesk, meta: Meta):
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
     with open_page(desk, "admin") as admin:
         with psycopg.connect(desk.environment["DATABASE_URL"], autocommit=True) as database:
@@ -229,7 +209,7 @@ def test_a_stream_outlives_the_loss_of_all_database_connections(desk: Desk, meta
 
 
 # --- Once, whatever happens -------------------------------------------------------------------------------------------
-def test_the_same_event_at_the_same_moment_is_one_message(desk: Desk, meta: Meta):
+def test_the_same_event_at_the_same_moment_is_one_message(desk: RunningDesk, meta: Meta):
     deliveries = [meta.says(f"five times {number}", psid="same") for number in range(20) for _ in range(5)]
     with ThreadPoolExecutor(10) as pool:
         assert {answer.status_code for answer in pool.map(meta.post, deliveries)} == {200}
@@ -238,14 +218,14 @@ def test_the_same_event_at_the_same_moment_is_one_message(desk: Desk, meta: Meta
     assert sorted(texts) == sorted({f"five times {number}" for number in range(20)})
 
 
-def test_two_processes_that_drain_the_same_events_make_one_message_each(desk: Desk, meta: Meta, tmp_path: Path):
+def test_two_processes_that_drain_the_same_events_make_one_message_each(desk: RunningDesk, meta: Meta, tmp_path: Path):
     desk.processes.stop_one("worker")
     for number in range(30):
         for _ in range(4):
             assert meta.post(meta.says(f"twin {number}", psid=f"twin{number % 3}", second=number)).status_code == 200
     code = (
         "import os, pathlib, time\n"
-        "from channels_im.services.journal import drain\n"
+        "from channels_im.services.journal.store import drain\n"
         "drain.BATCH_SIZE = 7\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
         "(folder / f'ready{os.getpid()}').touch()\n"
@@ -266,7 +246,7 @@ def test_two_processes_that_drain_the_same_events_make_one_message_each(desk: De
     assert desk.readiness()["journal"]["failed"] <= 3  # the senseless bodies above
 
 
-def test_a_worker_killed_in_the_middle_of_a_drain_loses_nothing_and_doubles_nothing(desk: Desk, meta: Meta):
+def test_a_worker_killed_in_the_middle_of_a_drain_loses_nothing_and_doubles_nothing(desk: RunningDesk, meta: Meta):
     desk.processes.stop_one("worker")
     count = 150
     for number in range(count):
@@ -284,7 +264,7 @@ def test_a_worker_killed_in_the_middle_of_a_drain_loses_nothing_and_doubles_noth
 
 
 # --- Health -----------------------------------------------------------------------------------------------------------
-def test_ready_says_what_waits_and_turns_degraded_without_a_worker(desk: Desk):
+def test_ready_says_what_waits_and_turns_degraded_without_a_worker(desk: RunningDesk):
     state = desk.wait_until_drained()
     assert state["status"] == "ok"
     assert state["worker"]["heartbeat_age_s"] < 30

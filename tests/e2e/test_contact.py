@@ -1,36 +1,33 @@
-"""The person behind a conversation, in a real browser: an earlier ticket far up, a note, an export, an erasure."""
+"""The contact of a conversation in a real browser: an earlier ticket far up, notes, an export, an erasure."""
 
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.screens import SOON_MS, Inbox, log_in
-from tests.e2e.stage import Desk
+from tests.e2e import data
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS, Inbox, log_in
+from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 SENT = re.compile("sent|delivered|read")
-LONG_AGO = """
-from datetime import timedelta
-from tickets.models import Conversation, Message
-from tickets.services import threads
-tom = Conversation.objects.get(contact__name="Tom Becker")
-first = tom.messages.order_by("sent_at").first().sent_at
-for number in range(130):
-    threads.add_message(tom, direction="in", source="customer", state="received", mid=f"m_long_ago_{number}",
-                        text=f"long ago {number}", sent_at=first - timedelta(days=9, seconds=130 - number))
-"""
 
 
-def test_details_export_and_erasure_of_one_person(page: Page, demo: Desk, tmp_path: Path) -> None:
-    demo.manage("shell", "--command", LONG_AGO)
+def test_details_export_and_erasure_of_one_person(
+    new_page: Callable[..., Page], demo: RunningDesk, customer: Customer, tmp_path: Path
+) -> None:
+    lines = [f"long ago {number}" for number in range(130)]
+    demo.call(data.add_earlier_lines, customer.conversation, lines, minutes_between=1 / 60, days_before=9)
+    page = new_page()
     log_in(page, demo, "admin")
     inbox = Inbox(page, demo)
     inbox.open()
-    inbox.choose("Tom Becker")
+    inbox.choose(customer.name)
     inbox.never_reloads()
 
     earlier = inbox.details().get_by_role("region", name="Earlier tickets")
@@ -46,7 +43,7 @@ def test_details_export_and_erasure_of_one_person(page: Page, demo: Desk, tmp_pa
     inbox.details().get_by_text("Export this conversation").click()
     with page.expect_download() as download:
         inbox.details().get_by_role("button", name="Download").click()
-    assert re.fullmatch(r"Tom Becker \d{4}-\d\d-\d\d\.zip", download.value.suggested_filename)
+    assert re.fullmatch(rf"{customer.name} \d{{4}}-\d\d-\d\d\.zip", download.value.suggested_filename)
     download.value.save_as(tmp_path / "export.zip")
     assert "long ago 129" in zipfile.ZipFile(tmp_path / "export.zip").read("conversation.html").decode()
     inbox.expect_not_reloaded()
@@ -57,12 +54,15 @@ def test_details_export_and_erasure_of_one_person(page: Page, demo: Desk, tmp_pa
     expect(page.get_by_role("heading", name="Receipt: a customer was erased")).to_be_visible(timeout=SOON_MS)
     inbox.open()
     expect(page.get_by_text("Their data was erased")).to_be_visible(timeout=SOON_MS)
-    expect(page.get_by_text("Tom Becker")).to_have_count(0)
+    expect(page.get_by_text(customer.name)).to_have_count(0)
 
 
-def test_what_is_typed_in_the_details_stays_until_it_is_kept(agent: Page, demo: Desk) -> None:
+def test_what_is_typed_in_the_details_stays_until_it_is_kept(
+    agent: Page, demo: RunningDesk, customer: Customer
+) -> None:
+    demo.call(data.assign, customer.conversation, "alice")
     inbox = Inbox(agent, demo)
-    inbox.choose("Sara Lindqvist")
+    inbox.choose(customer.name)
     inbox.never_reloads()
     details, thread = inbox.details(), agent.get_by_role("log")
     assigned = agent.get_by_label("Assign: Alice Moreau")
@@ -93,16 +93,17 @@ def test_what_is_typed_in_the_details_stays_until_it_is_kept(agent: Page, demo: 
     inbox.expect_not_reloaded()
 
 
-def test_a_double_click_is_one_and_a_question_it_opens_stays(agent: Page, demo: Desk) -> None:
-    inbox = Inbox(agent, demo)
-    inbox.choose("João Almeida")
+def test_a_double_click_is_one_and_a_question_it_opens_stays(
+    agent: Page, demo: RunningDesk, customer: Customer
+) -> None:
+    Inbox(agent, demo).choose(customer.name)
     agent.get_by_role("button", name="Close ticket").dblclick()
     expect(agent.get_by_role("log").get_by_text("closed ticket")).to_have_count(1, timeout=SOON_MS)
     expect(agent.get_by_role("button", name="Reopen ticket")).to_be_visible(timeout=SOON_MS)
     agent.locator("#more-menu summary").click()
     agent.locator("#more-menu").get_by_role("button", name="Block").dblclick()
     question = agent.get_by_role("dialog")
-    expect(question).to_contain_text("Block João Almeida?")
+    expect(question).to_contain_text(f"Block {customer.name}?")
     question.get_by_role("button", name="Block").dblclick()
     expect(agent.get_by_role("log").get_by_text("blocked this customer")).to_have_count(1, timeout=SOON_MS)
     expect(agent.locator("#gate").get_by_role("button", name="Unblock")).to_be_visible(timeout=SOON_MS)

@@ -1,25 +1,17 @@
 """Open pages on what is not theirs any more: a conversation that was transferred away, a channel that was deleted."""
 
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.screens import SOON_MS, Inbox, log_in
-from tests.e2e.stage import Desk
+from tests.e2e import data
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS, Inbox, log_in
+from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-
-CHARLIE = """
-from desk.models import Agent, Department, User
-charlie = User.objects.create_user("charlie", password="desk-demo")
-Agent.objects.create(user=charlie).departments.add(Department.objects.get(name="Workshop"))
-"""
-DELETED = """
-from django.utils import timezone
-from channels_im.models import Channel
-Channel.objects.update(is_active=False, deleted_at=timezone.now())
-"""
 
 
 def transfer(page: Page, inbox: Inbox, department: str) -> None:
@@ -30,45 +22,47 @@ def transfer(page: Page, inbox: Inbox, department: str) -> None:
 
 
 def test_what_is_transferred_away_leaves_the_page_unless_something_is_typed(
-    agent: Page, browser: Browser, demo: Desk
+    agent: Page, new_page: Callable[..., Page], demo: RunningDesk, customer: Customer
 ) -> None:
-    demo.manage("shell", "--command", CHARLIE)
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    other = context.new_page()
+    demo.call(data.make_agent, "charlie", department="Workshop", answers_demo_channel=False)
+    other = new_page()
     log_in(other, demo, "charlie")
     theirs, ours = Inbox(other, demo), Inbox(agent, demo)
     theirs.open()
     theirs.never_reloads()
 
-    ours.choose("Tom Becker")
+    ours.choose(customer.name)
     transfer(agent, ours, "Workshop")
-    theirs.choose("Tom Becker")
+    theirs.choose(customer.name)
     other.mouse.move(700, 300)  # a row stays while the pointer is in the list
     transfer(agent, ours, "Sales")
     expect(other.get_by_text("Select a conversation")).to_be_visible(timeout=SOON_MS)
-    expect(theirs.row("Tom Becker")).to_have_count(0, timeout=SOON_MS)
+    expect(theirs.row(customer.name)).to_have_count(0, timeout=SOON_MS)
 
     transfer(agent, ours, "Workshop")
-    theirs.choose("Tom Becker")
+    theirs.choose(customer.name)
     other.mouse.move(700, 300)
     other.locator("#composer-text").fill("Half a sentence")
     transfer(agent, ours, "Sales")
     expect(other.get_by_text("Copy what you need from your text")).to_be_visible(timeout=SOON_MS)
     expect(other.locator("#composer-text")).to_have_value("Half a sentence")
-    expect(theirs.row("Tom Becker")).to_have_count(0, timeout=SOON_MS)
+    expect(theirs.row(customer.name)).to_have_count(0, timeout=SOON_MS)
     theirs.expect_not_reloaded()
-    context.close()
 
 
-def test_a_page_that_hears_nothing_works_on_and_learns_from_a_refusal(agent: Page, demo: Desk) -> None:
+def test_a_page_that_hears_nothing_works_on_and_learns_from_a_refusal(agent: Page, demo: RunningDesk) -> None:
+    channel = demo.call(data.make_channel, "Berg Outlet", agent="alice")
+    conversation = demo.call(data.make_conversation, "7000000000000", "Nina Holm", channel=channel)
+    demo.call(data.add_message, conversation, "Is it open?", data.FROM_CUSTOMER)
+    demo.call(data.assign, conversation, "alice")
     agent.route(re.compile("/live/"), lambda route: route.abort())
     inbox = Inbox(agent, demo)
     inbox.open()
-    inbox.choose("Sara Lindqvist")
+    inbox.choose("Nina Holm")
     expect(agent.get_by_text("Reconnecting…")).to_be_visible(timeout=SOON_MS)
-    demo.manage("shell", "--command", DELETED)
+    demo.call(data.delete_channel, channel)
     agent.locator("#assign-menu summary").click()
     agent.get_by_role("button", name="Unassign").click()
     expect(agent.get_by_text("can be read, but not assigned")).to_be_visible(timeout=SOON_MS)
-    expect(agent.get_by_text("The channel Berg Bikes was deleted on")).to_be_visible(timeout=SOON_MS)
+    expect(agent.get_by_text("The channel Berg Outlet was deleted on")).to_be_visible(timeout=SOON_MS)
     expect(agent.locator("#assign-menu")).to_have_count(0)

@@ -5,84 +5,109 @@ The tests share one Desk and come in an order: each leaves the channels working 
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.screens import SOON_MS, FacebookDialog, Inbox, Setup, log_in
-from tests.e2e.stage import Desk
+from tests.e2e.page_objects import (
+    DESKTOP,
+    PHONE,
+    SOON_MS,
+    FacebookDialog,
+    Inbox,
+    MessengerWindow,
+    Setup,
+    log_in,
+    report_errors,
+)
+from tests.e2e.processes import RunningDesk
+from tests.sandbox.process import BERG_BIKES, HADDAD_TRAVEL
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-BERG_BIKES, CHANNEL, CUSTOMER = "101000000000001", "Berg Bikes", "Tom Becker"
+CHANNEL, CUSTOMER = "Berg Bikes", "Tom Becker"
+SENT = re.compile("sent|delivered|read")
 
 
-class Facebook:
-    """The sandbox from behind: what customers and the owners of Pages do."""
+class Meta:
+    """Meta from behind: what the customer and the owners of Pages do there, and what arrived."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        method = "GET" if body is None else "POST"
-        answer = self.desk.http.request(method, f"{self.desk.sandbox_url}/_sandbox/{path}", json=body, timeout=10)
-        assert answer.ok, answer.text
-        return answer.json()
-
-    def act(self, action: str, **target: Any) -> None:
-        self.ask("faults", {"action": action, **target})
+    def __init__(self, desk: RunningDesk) -> None:
+        self.sandbox = desk.sandbox
 
     def write(self, text: str, *, force: bool = False) -> None:
         """Let the customer write; `force` delivers it also when the Page is not subscribed."""
-        self.ask("customers/tom/messages", {"page_id": BERG_BIKES, "text": text, "force": force})
+        self.sandbox.customer_writes("tom", BERG_BIKES, text, force=force)
 
     def reached_customer(self, text: str) -> int:
-        return sum(message["text"] == text for message in self.ask("sent?psid=tom")["data"])
+        psid = self.sandbox.psid("tom", BERG_BIKES)
+        return sum(message["text"] == text for message in self.sandbox.sent(BERG_BIKES, psid))
 
     def is_subscribed(self) -> bool:
-        pages = self.ask("world?history=0")["pages"]
+        pages = self.sandbox.control("GET", "world?history=0")["pages"]
         return bool(next(page for page in pages if page["id"] == BERG_BIKES)["subscribed_fields"])
 
 
 @pytest.fixture(scope="module")
-def facebook(demo: Desk) -> Facebook:
-    return Facebook(demo)
-
-
-@pytest.fixture(scope="module")
-def people(browser: Browser, demo: Desk) -> Iterator[Callable[[str], Page]]:
-    """Return a function that gives the open page of a user, logged in once for all tests of the module."""
-    contexts: dict[str, BrowserContext] = {}
-    wrong: list[str] = []
-
-    def page_of(username: str) -> Page:
-        if username not in contexts:
-            contexts[username] = browser.new_context(viewport={"width": 1440, "height": 900})
-            page = contexts[username].new_page()
-            page.on("pageerror", lambda error: wrong.append(str(error)))
-            page.on("console", lambda line: wrong.append(line.text) if "Content Security" in line.text else None)
-            log_in(page, demo, username)
-        return contexts[username].pages[0]
-
-    yield page_of
-    for context in contexts.values():
-        context.close()
-    assert not wrong, wrong
+def desk(new_desk: Callable[..., RunningDesk]) -> RunningDesk:
+    """Desk with demo data: one of its own, because these tests change the channel that others share."""
+    desk = new_desk()
+    desk.start_all(demo_data=True)
+    return desk
 
 
 @pytest.fixture
-def admin(people: Callable[[str], Page], demo: Desk) -> Page:
+def meta(desk: RunningDesk) -> Meta:
+    return Meta(desk)
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser) -> Iterator[tuple[dict[str, Page], list[str]]]:
+    """Pages that stay open from test to test, and what went wrong on them."""
+    pages: dict[str, Page] = {}
+    yield pages, []
+    for page in pages.values():
+        page.context.close()
+
+
+@pytest.fixture
+def people(
+    browser: Browser, desk: RunningDesk, opened: tuple[dict[str, Page], list[str]]
+) -> Iterator[Callable[[str], Page]]:
+    """Return a function that gives the open page of a user, logged in once for all tests of the module.
+
+    A violation of the content security policy or an error of a script fails the test during which it happened.
+    """
+    pages, errors = opened
+
+    def page_of(username: str) -> Page:
+        if username not in pages:
+            pages[username] = browser.new_context(viewport=DESKTOP).new_page()
+            report_errors(pages[username], errors)
+            log_in(pages[username], desk, username)
+        return pages[username]
+
+    yield page_of
+    found = list(errors)
+    errors.clear()
+    assert not found, found
+
+
+@pytest.fixture
+def admin(people: Callable[[str], Page], desk: RunningDesk) -> Page:
     page = people("admin")
-    page.goto(f"{demo.url}/admin/instant-messaging/messenger/")
+    page.goto(f"{desk.url}/admin/instant-messaging/messenger/")
     return page
 
 
 @pytest.fixture
-def inbox(people: Callable[[str], Page], demo: Desk) -> Inbox:
+def inbox(people: Callable[[str], Page], desk: RunningDesk) -> Inbox:
     """alice's inbox with the customer's conversation open."""
-    inbox = Inbox(people("alice"), demo)
+    inbox = Inbox(people("alice"), desk)
     inbox.open()
     inbox.row(CUSTOMER).first.get_by_role("link").click()
+    inbox.page.mouse.move(1000, 450)  # rows do not move under the pointer
     expect(inbox.page.locator("#thread")).to_be_visible(timeout=SOON_MS)
     inbox.never_reloads()
     return inbox
@@ -110,17 +135,17 @@ def choose_pages(admin: Page, *, bikes: bool) -> None:
 
 
 def test_a_revoked_permission_is_told_to_everyone_and_healing_it_lets_the_held_reply_go_out(
-    admin: Page, inbox: Inbox, facebook: Facebook, demo: Desk
+    admin: Page, inbox: Inbox, meta: Meta, desk: RunningDesk
 ):
-    facebook.act("revoke_permission", person="anna", scope="pages_messaging")
+    meta.sandbox.act("revoke_permission", person="anna", scope="pages_messaging")
     inbox.answer("Ready on Friday")
     reply = inbox.bubble("Ready on Friday")
     expect(reply).to_have_attribute("data-state", "held", timeout=SOON_MS)
     expect(inbox.page.locator(".gate")).to_contain_text("A page permission was revoked")
-    facebook.write("Still there?")
+    meta.write("Still there?")
     expect(inbox.bubble("Still there?")).to_be_visible(timeout=SOON_MS)
 
-    admin.goto(f"{demo.url}/admin/")
+    admin.goto(f"{desk.url}/admin/")
     expect(admin.locator(".attention")).to_contain_text("cannot send: a page permission was revoked")
     admin.get_by_role("link", name="Re-authenticate").click()
     expect(admin.locator(".channel-form")).to_contain_text("Log in to the Facebook account that owns the Page")
@@ -131,10 +156,10 @@ def test_a_revoked_permission_is_told_to_everyone_and_healing_it_lets_the_held_r
 
     expect(inbox.page.locator("#composer-text")).to_be_visible(timeout=SOON_MS)
     expect(reply).to_have_attribute("data-state", "held")
-    assert facebook.reached_customer("Ready on Friday") == 0
+    assert meta.reached_customer("Ready on Friday") == 0
     reply.get_by_role("button", name="Send now").click()
-    expect(reply).to_have_attribute("data-state", re.compile("sent|delivered|read"), timeout=SOON_MS)
-    assert facebook.reached_customer("Ready on Friday") == 1
+    expect(reply).to_have_attribute("data-state", SENT, timeout=SOON_MS)
+    assert meta.reached_customer("Ready on Friday") == 1
     inbox.expect_not_reloaded()
 
 
@@ -148,7 +173,9 @@ def test_a_login_that_would_stop_a_channel_asks_first_and_going_back_saves_it(ad
     expect(admin.locator(".pill").first).to_have_text("Connected")
 
 
-def test_continuing_anyway_stops_that_channel_until_its_page_is_ticked_again(admin: Page, inbox: Inbox, demo: Desk):
+def test_continuing_anyway_stops_that_channel_until_its_page_is_ticked_again(
+    admin: Page, inbox: Inbox, desk: RunningDesk
+):
     reauthenticate(admin)
     choose_pages(admin, bikes=False)
     expect(inbox.page.locator(".gate")).to_have_count(0)
@@ -156,23 +183,56 @@ def test_continuing_anyway_stops_that_channel_until_its_page_is_ticked_again(adm
     expect(admin.locator(".channel-form")).to_contain_text("Re-authenticate with the Page ticked.")
     expect(inbox.page.locator(".gate")).to_contain_text("was not ticked", timeout=SOON_MS)
     edit = admin.url
-    admin.set_viewport_size({"width": 390, "height": 844})
-    for address in (f"{demo.url}/admin/", f"{demo.url}/admin/instant-messaging/health/", edit):
+    admin.set_viewport_size(PHONE)
+    for address in (f"{desk.url}/admin/", f"{desk.url}/admin/instant-messaging/health/", edit):
         admin.goto(address)
         assert admin.evaluate("document.documentElement.scrollWidth") == 390
-    admin.set_viewport_size({"width": 1440, "height": 900})
+    admin.set_viewport_size(DESKTOP)
     admin.get_by_role("button", name="Re-authenticate").click()
     choose_pages(admin, bikes=True)
     expect(inbox.page.locator("#composer-text")).to_be_visible(timeout=SOON_MS)
     inbox.expect_not_reloaded()
 
 
-def test_an_association_counts_at_once_for_the_list_that_is_open(admin: Page, inbox: Inbox, demo: Desk):
-    setup = Setup(admin, demo)
+def test_an_administrator_connects_the_second_persons_page_and_its_ticket_lands_in_the_right_department(
+    desk: RunningDesk, inbox: Inbox, new_page: Callable[..., Page], tmp_path: Path
+):
+    admin = new_page()
+    log_in(admin, desk, "admin")
+    picture = tmp_path / "icon.png"
+    Image.new("RGB", (320, 240), "#44403c").save(picture)
+    setup = Setup(admin, desk)
+    setup.go_to_messenger()
+    admin.get_by_role("link", name="Create Channel").click()
+    admin.get_by_role("button", name="Re-authenticate").click()
+    dialog = FacebookDialog(admin)
+    dialog.log_in("omar@example.com", "omar")
+    dialog.grant_all_pages()
+    expect(admin.get_by_text("successfully linked")).to_be_visible()
+
+    setup.create_channel(icon=str(picture), name="Travel desk", facebook_page="Haddad Travel", department="Sales")
+    setup.go_to_messenger()
+    expect(admin.get_by_role("article", name="Travel desk")).to_contain_text("Sales")
+    setup.associate("Sales", "Alice Moreau", "Travel desk")
+
+    messenger = MessengerWindow(new_page(), desk)
+    messenger.open("chloe", HADDAD_TRAVEL)
+    messenger.write("A weekend in Lisbon for two, please")
+    expect(inbox.row("A weekend in Lisbon for two, please")).to_be_visible(timeout=SOON_MS)
+    inbox.expect_not_reloaded()
+
+    inbox.row("A weekend in Lisbon for two, please").get_by_role("link").click()
+    details = inbox.page.get_by_role("complementary", name="Details")
+    expect(details).to_contain_text("Travel desk")
+    expect(details).to_contain_text("Sales")
+
+
+def test_an_association_counts_at_once_for_the_list_that_is_open(admin: Page, inbox: Inbox, desk: RunningDesk):
+    setup = Setup(admin, desk)
     mine = inbox.row("Sara Lindqvist").first
     bobs = inbox.row(CUSTOMER).first
     expect(bobs).to_be_visible()
-    admin.goto(f"{demo.url}/admin/instant-messaging/preferences/")
+    admin.goto(f"{desk.url}/admin/instant-messaging/preferences/")
     admin.get_by_role("row").filter(has_text="Alice Moreau").get_by_text("Associate Channel").click()
     admin.get_by_label(CHANNEL).uncheck()
     admin.get_by_role("button", name="Save").last.click()
@@ -185,7 +245,7 @@ def test_an_association_counts_at_once_for_the_list_that_is_open(admin: Page, in
 
 
 def test_a_deactivated_channel_parks_what_arrives_and_activating_it_takes_it_in(
-    admin: Page, inbox: Inbox, facebook: Facebook, demo: Desk
+    admin: Page, inbox: Inbox, meta: Meta, desk: RunningDesk
 ):
     card(admin).get_by_role("switch").click()
     dialog = admin.get_by_role("dialog")
@@ -193,28 +253,30 @@ def test_a_deactivated_channel_parks_what_arrives_and_activating_it_takes_it_in(
     dialog.get_by_role("button", name="Deactivate").dblclick()
     expect(card(admin).locator(".pill")).to_have_text("Deactivated")
     expect(inbox.page.locator(".gate")).to_contain_text("deactivated", timeout=SOON_MS)
-    demo.wait_for(lambda: not facebook.is_subscribed(), "the page is unsubscribed")
-    facebook.write("Anybody there?", force=True)
-    demo.wait_for(lambda: demo.readiness() and _parked(admin, demo), "the delivery is parked")
+    desk.wait_for(lambda: not meta.is_subscribed(), "the page is unsubscribed")
+    meta.write("Anybody there?", force=True)
+    desk.wait_for(lambda: desk.readiness() and _parked(admin, desk), "the delivery is parked")
     expect(inbox.bubble("Anybody there?")).to_have_count(0)
 
-    admin.goto(f"{demo.url}/admin/instant-messaging/messenger/")
+    admin.goto(f"{desk.url}/admin/instant-messaging/messenger/")
     card(admin).get_by_role("switch").click()
     admin.get_by_role("dialog").get_by_role("button", name="Activate").click()
     expect(admin.get_by_text("1 delivery arrived while this channel was deactivated.")).to_be_visible()
     admin.get_by_role("button", name="Import messages").click()
     expect(inbox.bubble("Anybody there?")).to_be_visible(timeout=SOON_MS)
     expect(inbox.page.locator("#composer-text")).to_be_visible()
-    demo.wait_for(facebook.is_subscribed, "the page is subscribed again")
+    desk.wait_for(meta.is_subscribed, "the page is subscribed again")
     inbox.expect_not_reloaded()
 
 
-def _parked(admin: Page, demo: Desk) -> bool:
-    admin.goto(f"{demo.url}/admin/instant-messaging/journal/?state=parked")
+def _parked(admin: Page, desk: RunningDesk) -> bool:
+    admin.goto(f"{desk.url}/admin/instant-messaging/journal/?state=parked")
     return admin.locator(".journal").count() > 0
 
 
-def test_a_deleted_channel_leaves_a_history_that_can_only_be_read(admin: Page, inbox: Inbox, demo: Desk):
+def test_a_deleted_channel_leaves_a_history_that_can_only_be_read(admin: Page, inbox: Inbox, desk: RunningDesk):
+    inbox.answer("Said before it was deleted")
+    expect(inbox.bubble("Said before it was deleted")).to_have_attribute("data-state", SENT, timeout=SOON_MS)
     inbox.page.locator("#composer-text").fill("Too late")
     card(admin).get_by_label(f"More for {CHANNEL}").click()
     card(admin).get_by_role("link", name="Delete Channel").click()
@@ -225,7 +287,7 @@ def test_a_deleted_channel_leaves_a_history_that_can_only_be_read(admin: Page, i
     expect(inbox.page.locator("#composer-send")).to_be_disabled()
     expect(inbox.page.locator("#composer-text")).to_have_value("Too late")  # it can be copied
     expect(inbox.bubble("Too late")).to_have_count(0)
-    expect(inbox.bubble("Ready on Friday")).to_be_visible()
+    expect(inbox.bubble("Said before it was deleted")).to_be_visible()
     inbox.expect_not_reloaded()
-    admin.goto(f"{demo.url}/admin/instant-messaging/messenger/add/")
+    admin.goto(f"{desk.url}/admin/instant-messaging/messenger/add/")
     expect(admin.get_by_label(CHANNEL)).to_be_enabled()

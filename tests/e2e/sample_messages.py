@@ -1,4 +1,4 @@
-"""One of everything that can be shown: run inside a Desk with demo data, where a test wants to look at all of it."""
+"""A message of each kind, for tests that look at all of them. `RunningDesk.call` runs `make` at Desk's database."""
 
 import io
 import mimetypes
@@ -10,22 +10,19 @@ from django.utils import timezone
 from PIL import Image
 
 from desk.models import User
-from tickets.models import Attachment, Conversation, EventType, Message
+from tickets.models import Attachment, Conversation, Message
 from tickets.services.conversation import messages as message_service
-from tickets.services.webhooks import api_tokens, subscriptions
 
-CUSTOMER = "Tom Becker"
 LAST_WORDS = "Nearly my last words"
 IN = {"direction": "in", "source": "customer", "state": "received"}
 OUT = {"direction": "out", "source": "agent", "state": "sent"}
-LATER = ("edited_at", "withdrawn_at", "reactions", "retry_after")  # what becomes of a message afterwards
+LATER = ("edited_at", "withdrawn_at", "reactions", "retry_after")  # set after a message was stored
 
 
-def make() -> None:
-    """Give the customer's conversation a message of each kind; make a token and an event subscription."""
-    admin, alice = User.objects.get(username="admin"), User.objects.get(username="alice")
-    conversation = Conversation.objects.get(contact__name=CUSTOMER)
-    lines = messages(alice)
+def make(conversation_id: int) -> None:
+    """Add a message of each kind to a conversation, some of them written by alice."""
+    conversation = Conversation.objects.get(pk=conversation_id)
+    lines = messages(User.objects.get(username="alice"))
     began = timezone.now() - timedelta(minutes=len(lines))
     for number, line in enumerate(lines):
         later = {name: line.pop(name) for name in LATER if name in line}
@@ -33,17 +30,10 @@ def make() -> None:
         message, _ = message_service.add_message(conversation, **{"mid": f"m_each_{number}", "sent_at": sent_at} | line)
         if later:
             Message.objects.filter(pk=message.pk).update(**later)
-    api_tokens.create(admin, alice)
-    subscriptions.create(
-        admin,
-        name="Shop",
-        url="https://shop.example.com/events/",
-        events=[EventType.MESSAGE_CREATED, EventType.TICKET_CLOSED],
-    )
 
 
 def messages(author: User) -> list[dict[str, Any]]:
-    """Return a line of each kind, as threads.add_message takes it."""
+    """Return the arguments of threads.add_message for a message of each kind."""
     now = timezone.now()
     tomorrow = now + timedelta(days=1)
     refused = {"state": "refused", "reason": "This channel takes no videos."}

@@ -1,0 +1,194 @@
+"""What tests put into a running Desk, and ask it. `RunningDesk.call` runs these functions at Desk's own database."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import transaction
+from django.db.models import F, Min
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from channels_im.models import Channel, WebhookDelivery
+from desk.models import Agent, Department, User
+from tests import factories as make
+from tests.sandbox.process import BERG_BIKES
+from tickets.models import Contact, Conversation, EventSubscription, EventType, Message
+from tickets.services.conversation import contacts, messages
+from tickets.services.webhooks import api_tokens, subscriptions
+
+FROM_CUSTOMER = {"direction": "in", "source": "customer", "state": "received"}
+FROM_PAGE_INBOX = {"direction": "out", "source": "page_inbox", "state": "sent"}
+FAILED = {"direction": "out", "source": "agent", "state": "failed", "reason": "Facebook refused it."}
+
+
+# --- People -----------------------------------------------------------------------------------------------------------
+def make_agent(username: str, department: str, *, answers_demo_channel: bool = True) -> None:
+    """Make an agent of a department who logs in with the demo's password."""
+    channels = (demo_channel(),) if answers_demo_channel else ()
+    make.make_agent(username, departments=(Department.objects.get(name=department),), channels=channels)
+
+
+def api_token(username: str) -> str:
+    """Return an API token of the user."""
+    token, _created = Token.objects.get_or_create(user=User.objects.get(username=username))
+    return token.key
+
+
+def session(username: str) -> str:
+    """Log a user in; return the key of the session."""
+    user = User.objects.get(username=username)
+    made = SessionStore()
+    made.update(
+        {
+            SESSION_KEY: str(user.pk),
+            HASH_SESSION_KEY: user.get_session_auth_hash(),
+            BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend",
+        }
+    )
+    made.create()
+    return made.session_key
+
+
+# --- Channels ---------------------------------------------------------------------------------------------------------
+def demo_channel() -> Channel:
+    return Channel.objects.get(page__page_id=BERG_BIKES, deleted_at=None)
+
+
+def make_two_channels() -> None:
+    """Make two channels (Pages page1 and page2), an agent of each (agent1 and agent2) and an administrator."""
+    for number in (1, 2):
+        channel = make.make_channel(make.make_page(f"page{number}"))
+        make.make_agent(f"agent{number}", channels=(channel,))
+    make.make_admin()
+
+
+def show_typing_and_seen(shown: bool) -> None:
+    """Let the customers of the demo's channel see, or not, that the Page types and has seen what they wrote."""
+    Channel.objects.filter(page__page_id=BERG_BIKES).update(shows_typing=shown, shows_seen=shown)
+
+
+def make_channel(name: str, agent: str) -> int:
+    """Make a channel that Meta knows nothing of, associated with an agent; return its id."""
+    channel = make.make_channel(name=name)
+    member = Agent.objects.get(user__username=agent)
+    member.departments.add(channel.department)
+    member.channels.add(channel)
+    return channel.pk
+
+
+def delete_channel(pk: int) -> None:
+    """Mark a channel as deleted, without telling open pages."""
+    Channel.objects.filter(pk=pk).update(is_active=False, deleted_at=timezone.now())
+
+
+def furnish_setup(conversation: int) -> dict[str, int]:
+    """Make an API token and a webhook; return their ids, and ids for the addresses of the pages of Setup."""
+    admin, alice = User.objects.get(username="admin"), User.objects.get(username="alice")
+    api_tokens.create(admin, alice)
+    subscription = subscriptions.create(
+        admin,
+        name="Shop",
+        url="https://shop.example.com/events/",
+        events=[EventType.MESSAGE_CREATED, EventType.TICKET_CLOSED],
+    )
+    channel = demo_channel()
+    return {
+        "subscription": subscription.pk,
+        "channel": channel.pk,
+        "department": channel.department_id,
+        "other_department": Department.objects.get(name="Sales").pk,
+        "agent": alice.agent.pk,
+        "user": admin.pk,
+        "contact": Conversation.objects.get(pk=conversation).contact_id,
+        "delivery": WebhookDelivery.objects.latest("pk").pk,
+    }
+
+
+def unfurnish_setup(made: dict[str, int]) -> None:
+    """Delete what `furnish_setup` made, so that no later event is sent to it."""
+    EventSubscription.objects.filter(pk=made["subscription"]).delete()
+    Token.objects.filter(user__username="alice").delete()
+
+
+def subscribe(url: str) -> int:
+    """Make a webhook for all events and queue a test event for it; return its id."""
+    admin = User.objects.get(username="admin")
+    subscription = subscriptions.create(admin, name="CRM", url=url, events=EventType.values)
+    subscriptions.send_test(admin, subscription)
+    return subscription.pk
+
+
+def unsubscribe(pk: int) -> None:
+    """Delete a webhook."""
+    EventSubscription.objects.filter(pk=pk).delete()
+
+
+# --- Conversations ----------------------------------------------------------------------------------------------------
+def make_conversation(psid: str, name: str, channel: int | None = None) -> int:
+    """Make an empty conversation of a contact whose name is known; return its id."""
+    channel = Channel.objects.get(pk=channel) if channel else demo_channel()
+    with transaction.atomic():  # the worker never sees a contact whose profile is to be fetched
+        conversation = contacts.conversation_for(channel.page, channel, psid)
+        Contact.objects.filter(pk=conversation.contact_id).update(name=name, profile_state=Contact.ProfileState.FETCHED)
+    return conversation.pk
+
+
+def has_message(mid: str) -> bool:
+    """Return whether a message with this id of Meta is stored."""
+    return Message.objects.filter(mid=mid).exists()
+
+
+def add_message(conversation: int, text: str, fields: dict[str, Any], author: str = "", hours_ago: float = 0) -> int:
+    """Put a message into a conversation; return its id."""
+    at = timezone.now() - timedelta(hours=hours_ago)
+    if "mid" not in fields and fields["state"] != "failed":
+        fields = fields | {"mid": f"m_{conversation}_{at.timestamp()}"}
+    message, _created = messages.add_message(
+        Conversation.objects.get(pk=conversation),
+        text=text,
+        sent_at=at,
+        author=User.objects.get(username=author) if author else None,
+        **fields,
+    )
+    return message.pk
+
+
+def add_earlier_lines(conversation: int, lines: list[str], minutes_between: float, days_before: float = 0) -> None:
+    """Let the customer have written these lines before all that is there, the last of them `days_before`."""
+    found = Conversation.objects.get(pk=conversation)
+    first = found.messages.aggregate(at=Min("sent_at"))["at"] - timedelta(days=days_before)
+    with transaction.atomic():
+        for number, text in enumerate(lines):
+            at = first - timedelta(minutes=minutes_between * (len(lines) - number))
+            messages.add_message(found, text=text, mid=f"m_{conversation}_{number}", sent_at=at, **FROM_CUSTOMER)
+
+
+def add_long_history(conversation: int, lines: list[str], minutes_between: float) -> None:
+    """Store these lines of the customer before all that is there, at once and in the current ticket."""
+    found = Conversation.objects.get(pk=conversation)
+    first = found.messages.aggregate(at=Min("sent_at"))["at"]
+    Message.objects.bulk_create(
+        Message(
+            conversation=found,
+            ticket=found.current_ticket,
+            page=found.channel.page,
+            mid=f"m_{conversation}_{number}",
+            text=text,
+            sent_at=first - timedelta(minutes=minutes_between * (len(lines) - number)),
+            **FROM_CUSTOMER,
+        )
+        for number, text in enumerate(lines)
+    )
+    Conversation.objects.filter(pk=conversation).update(message_count=F("message_count") + len(lines))
+
+
+def assign(conversation: int, username: str) -> None:
+    """Assign a conversation, without telling open pages."""
+    Conversation.objects.filter(pk=conversation).update(assignee=User.objects.get(username=username))
+
+
+def set_blocked(conversation: int, blocked: bool) -> None:
+    """Block or unblock the contact of a conversation, without telling open pages."""
+    Contact.objects.filter(conversations=conversation).update(blocked_at=timezone.now() if blocked else None)

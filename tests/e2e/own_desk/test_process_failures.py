@@ -1,0 +1,123 @@
+"""Processes that are killed or away: nothing is lost, nothing is sent twice, and open pages catch up."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e import data
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import SOON_MS, Inbox, log_in
+from tests.e2e.processes import RunningDesk
+from tests.sandbox.process import BERG_BIKES, SandboxProcess
+from tests.sandbox.receiver import Receiver
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    """A web server that takes webhook events."""
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture(scope="module")
+def desk(new_desk: Callable[..., RunningDesk], receiver: Receiver) -> RunningDesk:
+    """Desk with demo data that soon tries again what a dead worker had begun."""
+    desk = new_desk(
+        DESK_RETRY_BASE_SECONDS="0.1",
+        DESK_CLAIM_SECONDS="2",
+        DESK_SWEEP_SECONDS="0.5",
+        META_TIMEOUT_SECONDS="20",
+        DESK_EVENT_HOSTS=receiver.url.removeprefix("http://"),
+    )
+    desk.start_all(demo_data=True)
+    desk.http.headers["Authorization"] = f"Token {desk.call(data.api_token, 'alice')}"
+    return desk
+
+
+@pytest.fixture
+def sandbox(desk: RunningDesk) -> SandboxProcess:
+    desk.sandbox.clear_faults()
+    return desk.sandbox
+
+
+def api(desk: RunningDesk, method: str, path: str, **options: object) -> dict:
+    answer = desk.http.request(method, f"{desk.url}/api/v1/{path}", timeout=10, **options)
+    assert answer.ok, answer.text
+    return answer.json()
+
+
+def arrivals(sandbox: SandboxProcess, text: str) -> int:
+    return sum(row["text"] == text for row in sandbox.sent(BERG_BIKES))
+
+
+@pytest.mark.parametrize("fault", ["timeout_after", "timeout_before"])
+def test_a_worker_killed_while_sending_leaves_one_reply_with_the_customer(
+    desk: RunningDesk, sandbox: SandboxProcess, fault: str
+):
+    text = f"Sent while the worker dies ({fault})"
+    customer = Customer(desk)
+    customer.writes("Are you there?")
+    sandbox.fault(fault, endpoint="messages", hold_s=60)
+    (message,) = api(desk, "POST", "messages/", json={"conversation": customer.conversation, "text": text})["results"]
+    desk.wait_for(lambda: not sandbox.control("GET", "faults")["data"], "Meta is called")
+
+    desk.processes.kill("worker")
+    # What was accepted has an echo, which may have been taken in before the kill.
+    known = {"timeout_before": ("sending",), "timeout_after": ("sending", "sent", "delivered", "read")}
+    assert api(desk, "GET", f"messages/{message['id']}/")["state"] in known[fault]
+    desk.start("worker")
+
+    def settled() -> str | None:
+        state = api(desk, "GET", f"messages/{message['id']}/")["state"]
+        return state if state in ("sent", "delivered", "read") else None
+
+    desk.wait_for(settled, "the reply is known as sent")
+    desk.wait_until_drained()
+    assert arrivals(sandbox, text) == 1
+
+
+def test_a_worker_killed_while_sending_a_webhook_event_sends_it_again_with_the_same_id(
+    desk: RunningDesk, receiver: Receiver
+):
+    receiver.delay_s = 30  # the answer comes when nobody waits for it any more
+    subscription = desk.call(data.subscribe, receiver.url)
+    desk.wait_for(lambda: receiver.posts, "the event is sent")
+
+    desk.processes.kill("worker")
+    sent_before = len(receiver.posts)
+    receiver.delay_s = 0
+    desk.start("worker")
+
+    desk.wait_for(lambda: len(receiver.posts) > sent_before, "it is sent again")
+    assert len({post.headers["Desk-Event-Id"] for post in receiver.posts}) == 1
+    assert len({post.raw for post in receiver.posts}) == 1
+    desk.call(data.unsubscribe, subscription)
+
+
+@pytest.mark.browser
+def test_while_the_server_is_away_it_says_so_and_then_catches_up(desk: RunningDesk, new_page: Callable[..., Page]):
+    customer = Customer(desk)
+    customer.writes("Hello")
+    agent = new_page()
+    log_in(agent, desk, "alice")
+    inbox = Inbox(agent, desk)
+    inbox.open()
+    inbox.choose(customer.name)
+    inbox.never_reloads()
+    desk.processes.stop_one("web")
+    expect(agent.locator("#connection")).to_contain_text("Reconnecting", timeout=10_000)
+    agent.locator("#composer-text").fill("Sent into the void")
+    agent.keyboard.press("Enter")
+    expect(agent.locator("#composer-error")).to_contain_text("cannot be reached", timeout=SOON_MS)
+    expect(agent.locator("#composer-text")).to_have_value("Sent into the void")
+    desk.call(data.add_message, customer.conversation, "Written while nobody could hear", data.FROM_CUSTOMER)
+    desk.start("web")
+    expect(agent.locator("#connection")).to_be_hidden(timeout=30_000)
+    expect(inbox.bubble("Written while nobody could hear")).to_have_count(1, timeout=SOON_MS)
+    agent.locator("#composer-send").click()
+    expect(inbox.bubble("Sent into the void")).to_have_count(1, timeout=SOON_MS)
+    inbox.expect_not_reloaded()
