@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from desk.live import listener, publish
-from desk.live.sse import MOST_PENDING, SYNC, Broadcaster, Subscriber
+from desk.live.sse import MAX_PENDING, SYNC, Broadcaster, Subscriber
 from desk.models import LiveEvent
 
 
@@ -43,7 +43,7 @@ def test_nothing_pending_ends_the_wait_so_that_a_ping_can_be_sent():
 def test_a_reader_that_is_too_slow_is_told_to_read_all_again():
     async def go():
         subscriber = Subscriber()
-        for number in range(MOST_PENDING + 5):
+        for number in range(MAX_PENDING + 5):
             subscriber.put(event(number))
         return await subscriber.take(1)
 
@@ -214,7 +214,7 @@ def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_
 
     monkeypatch.setattr(listener, "LiveEvent", type("Table", (), {"objects": Rows()}))
     monkeypatch.setattr(listener, "POLL_EVERY_S", 0.01)
-    monkeypatch.setattr(listener, "RETRY_S", (0.01,))
+    monkeypatch.setattr(listener, "RETRY_DELAYS_S", (0.01,))
 
     async def go():
         seen = []
