@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from channels_im.messenger.client import GraphClient
 from channels_im.messenger.errors import GraphOutcomeUnknown, Verdict, classify
-from channels_im.messenger.oauth.scopes import REQUIRED_SCOPES
+from channels_im.messenger.scopes import REQUIRED_SCOPES
 from channels_im.messenger.values import as_account_id, as_dict, as_int, as_list, as_text
 
 
