@@ -1,11 +1,12 @@
 #!/usr/bin/env python
-"""Django's command line for Desk."""
+"""Run Django's management commands for Desk."""
 
 import os
 import sys
 
 
 def main() -> None:
+    """Run the command, or exit with the reason when a required setting is missing."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
@@ -14,7 +15,7 @@ def main() -> None:
     try:
         _ = settings.INSTALLED_APPS
     except ImproperlyConfigured as error:
-        # Django would go on without its apps, and some commands end in an error that names another cause.
+        # Django would continue without its apps, and some commands would fail with a misleading error.
         sys.exit(str(error))
     execute_from_command_line(sys.argv)
 

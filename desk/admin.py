@@ -1,4 +1,4 @@
-"""Departments, agents, users and the history in Setup."""
+"""Departments, agents, users and History in Setup."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from desk.models import Agent, Department
 
 
 class SetupModelAdmin(admin.ModelAdmin):
-    """A list is headed by what it lists."""
+    """Title a list with the plural name of its model."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = capfirst(self.opts.verbose_name_plural)
@@ -24,7 +24,7 @@ class SetupModelAdmin(admin.ModelAdmin):
 
 
 class ReadOnlyAdmin(SetupModelAdmin):
-    """For looking only."""
+    """Show rows without allowing anyone to add, change or delete them."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -37,14 +37,14 @@ class ReadOnlyAdmin(SetupModelAdmin):
 
 
 class GuardedAdmin(SetupModelAdmin):
-    """Deleting is refused with a sentence while something still needs the object (desk.deletion_checks)."""
+    """Refuse to delete an object, with the reason, while something still needs it (desk.deletion_checks)."""
 
     delete_confirmation_template = "admin/guarded_delete.html"
     delete_selected_confirmation_template = "admin/guarded_delete_selected.html"
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple:
         if request.method == "POST":
-            # We are in the admin's transaction: nobody may begin to use them between this question and the deletion.
+            # The admin has a transaction open. The locks keep others from using the objects before they are deleted.
             list(self.model.objects.select_for_update().order_by("pk"))
         to_delete, counts, missing, protected = super().get_deleted_objects(objs, request)
         reasons = [sentence for obj in objs for sentence in deletion_checks.reasons_to_keep(obj)]
@@ -83,7 +83,7 @@ class AgentAdmin(GuardedAdmin):
 
 @admin.register(get_user_model())
 class UserAdmin(SetupModelAdmin, DjangoUserAdmin):
-    """People are deactivated, not deleted: what they wrote and did keeps their name."""
+    """Users. They are deactivated, not deleted, so that what they wrote and did keeps their name."""
 
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
     readonly_fields = ["last_login", "date_joined"]
@@ -94,7 +94,7 @@ class UserAdmin(SetupModelAdmin, DjangoUserAdmin):
 
 @admin.register(LogEntry)
 class HistoryAdmin(ReadOnlyAdmin):
-    """Who did what in Setup, and when."""
+    """History: who did what in Setup, and when."""
 
     list_display = ["action_time", "user", "content_type", "object_repr", "what"]
     list_filter = ["action_time", "action_flag", ("content_type", admin.RelatedOnlyFieldListFilter)]

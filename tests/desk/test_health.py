@@ -24,7 +24,7 @@ def test_the_process_answers_healthz_without_the_database(client, django_assert_
 
 
 def test_ready_is_ok_with_a_living_worker_and_empty_queues(client, noon):
-    health.beat()
+    health.record_heartbeat()
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.json() == {
@@ -46,7 +46,7 @@ def test_ready_is_degraded_while_the_worker_never_ran(client):
 
 @pytest.mark.parametrize(("age", "status"), [(health.LATE_AFTER_S, 200), (health.LATE_AFTER_S + 1, 503)])
 def test_ready_is_degraded_when_the_last_sign_of_life_is_too_old(client, noon, age, status):
-    health.beat()
+    health.record_heartbeat()
     noon.shift(timedelta(seconds=age))
     response = client.get("/readyz")
     assert response.status_code == status
@@ -54,7 +54,7 @@ def test_ready_is_degraded_when_the_last_sign_of_life_is_too_old(client, noon, a
 
 
 def test_ready_is_degraded_when_deliveries_wait_too_long(client, noon):
-    health.beat()
+    health.record_heartbeat()
     WebhookDelivery.objects.create(body=b"{}", received_at=NOON - timedelta(minutes=5))
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -62,16 +62,16 @@ def test_ready_is_degraded_when_deliveries_wait_too_long(client, noon):
 
 
 def test_a_failed_delivery_is_counted_and_is_no_reason_to_be_degraded(client, noon):
-    health.beat()
+    health.record_heartbeat()
     WebhookDelivery.objects.create(body=b"{}", state="failed")
     response = client.get("/readyz")
     assert (response.status_code, response.json()["journal"]["failed"]) == (200, 1)
 
 
 def test_a_beat_replaces_the_one_before(noon):
-    health.beat()
+    health.record_heartbeat()
     noon.shift(timedelta(seconds=5))
-    health.beat()
+    health.record_heartbeat()
     assert Heartbeat.objects.get().beat_at == NOON + timedelta(seconds=5)
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from channels_im.models import Channel, Page
 from channels_im.services.facebook import check_requests, outages
 from desk.live import publish
-from desk.mail import tell_administrators
+from desk.mail import send_to_administrators
 from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
@@ -217,7 +217,7 @@ def _mail(pages: list[Page]) -> int:
     if len(pages) > 1:
         subject = f"Re-authenticate {len(pages)} pages: {', '.join(page.name for page in pages)}"
     lines = [line for page in pages for line in _about(page)]
-    return tell_administrators(subject, [*lines, WHAT_GOES_ON])
+    return send_to_administrators(subject, [*lines, WHAT_GOES_ON])
 
 
 def _about(page: Page) -> list[str]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.facebook.connection import SETUP_PATH
-from desk.mail import tell_administrators
+from desk.mail import send_to_administrators
 
 logger = logging.getLogger(__name__)
 
@@ -72,4 +72,4 @@ def _mail(account: FacebookAccount, channels: list[Channel], now: datetime) -> i
         *(f"{settings.PUBLIC_URL}{SETUP_PATH}{channel.pk}/" for channel in channels),
     ]
     when = "has ended" if is_over else f"ends on {account.expires_at:%-d %B}"
-    return tell_administrators(f"The Facebook login of {account} {when}", lines)
+    return send_to_administrators(f"The Facebook login of {account} {when}", lines)

@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from desk.health import Report, seconds
-from desk.mail import tell_administrators
+from desk.mail import send_to_administrators
 from desk.queue import enqueue
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
@@ -280,6 +280,6 @@ def _mail(subscription: EventSubscription, reason: str) -> None:
         "What happened since then is not told to it. Look at it in Setup → Event subscriptions and turn it on again.",
     ]
     try:
-        tell_administrators(f"Event subscription {subscription.name} was turned off", lines)
+        send_to_administrators(f"Event subscription {subscription.name} was turned off", lines)
     except (SMTPException, OSError):
         logger.exception("Administrators could not be told of event subscription %s", subscription.pk)
