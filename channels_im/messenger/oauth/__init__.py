@@ -1,4 +1,4 @@
-"""Facebook Login after the redirect: tokens, permissions and the person behind them."""
+"""Facebook Login after the redirect: tokens, permissions and the person who linked Facebook."""
 
 from channels_im.messenger.oauth.identity import me, permissions
 from channels_im.messenger.oauth.tokens import LongLivedToken, TokenInfo, debug_token, exchange_long_lived
