@@ -1,4 +1,4 @@
-"""The Facebook people who linked their account, and the Pages they gave us."""
+"""The people who linked their Facebook account, and the Pages to which they gave access."""
 
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
@@ -38,7 +38,7 @@ class FacebookAccount(models.Model):
 
 
 class Page(models.Model):
-    """A Facebook Page that someone granted to us, with what Meta last said of it."""
+    """A Facebook Page to which someone gave Desk access, with its last known state at Meta."""
 
     class Connection(models.TextChoices):
         CONNECTED = "connected", "Connected"
@@ -127,7 +127,7 @@ class Page(models.Model):
 
 
 class PageOutage(models.Model):
-    """A stretch of time in which a Page waited for re-authentication; `ended_at` is empty while it does."""
+    """A period in which a Page waited for re-authentication; `ended_at` is empty while it waits."""
 
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="outages")
     reason = models.CharField(max_length=20, choices=Page.Reason)
@@ -145,7 +145,7 @@ class PageOutage(models.Model):
 
 
 class PendingLink(models.Model):
-    """A Facebook login that would stop a channel: kept, and nothing changed, until the administrator has chosen."""
+    """A Facebook login that would stop a channel. Nothing changes until the administrator has decided."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="pending_link")
     facebook_user_id = models.CharField(max_length=64)

@@ -1,4 +1,4 @@
-"""The journal: every webhook POST that was answered 200, and what became of it."""
+"""The journal: every webhook POST that was answered 200, and its state."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,7 +7,7 @@ from .accounts import Page
 
 
 class WebhookDelivery(models.Model):
-    """One signed POST of Meta. The raw bytes are the truth; everything else can be made from them again."""
+    """One signed POST of Meta. The raw bytes are the source; everything else can be derived from them again."""
 
     class State(models.TextChoices):
         PENDING = "pending", "Waiting"
@@ -45,7 +45,7 @@ class WebhookDelivery(models.Model):
 
 
 class ParkedDelivery(models.Model):
-    """A delivery that waits for the channel of this Page to be activated again."""
+    """A delivery that waits until the channel of this Page is activated again."""
 
     delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="parked_for")
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="parked_deliveries")
@@ -58,7 +58,7 @@ class ParkedDelivery(models.Model):
 
 
 class DataRequest(models.Model):
-    """A deauthorize or data-deletion callback, and what was done about it."""
+    """A deauthorize or data-deletion callback, and how it was handled."""
 
     class Kind(models.TextChoices):
         DEAUTHORIZE = "deauthorize", "App removed"
