@@ -34,7 +34,7 @@ NO_ANSWER = "Facebook could not be reached to finish the login. Nothing has been
 
 
 class LinkAdapter(DefaultSocialAccountAdapter):
-    """Link Facebook with the person and the short-lived token that allauth has obtained."""
+    """Take over from allauth once it knows the person and the short-lived token."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: object) -> bool:
         return False

@@ -7,7 +7,7 @@ from desk.admin import ReadOnlyAdmin
 
 
 @admin.register(DataRequest)
-class DataRequestAdmin(ReadOnlyAdmin):
+class DataRequestAdmin(ReadOnlyAdmin[DataRequest]):
     """Deauthorize and data-deletion callbacks with their state."""
 
     list_display = ["received_at", "kind", "facebook_user_id", "state", "completed_at"]

@@ -7,18 +7,22 @@ administrator's attention, `register_step` for the checklist of a new installati
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 @dataclass(frozen=True)
@@ -112,20 +116,20 @@ class DeskAdminSite(AdminSite):
         here = request.path == url or (url != reverse("admin:index") and request.path.startswith(url))
         return {"label": item.label, "url": url, "here": here or any(c["here"] for c in children), "children": children}
 
-    def admin_view(self, view: Callable, cacheable: bool = False) -> Callable:
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Answer 403 to a logged-in user who is no administrator, instead of asking them to log in again."""
         inner = super().admin_view(view, cacheable)
 
         @wraps(view)
-        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             is_logout = request.path == reverse("admin:logout")
             if request.user.is_authenticated and not self.has_permission(request) and not is_logout:
                 raise PermissionDenied("Setup is for administrators.")
             return inner(request, *args, **kwargs)
 
-        return checked
+        return cast(View, checked)  # a wrapper of any signature; Python cannot write the view's own
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show what needs attention; in a new installation, the checklist instead."""
         steps = [
             {"title": s.title, "text": s.text, "url": reverse(s.url_name), "action": s.action, "done": s.done()}
@@ -153,7 +157,10 @@ class DeskAdminSite(AdminSite):
             raise PermissionDenied("Setup is for administrators.")
         return redirect_to_login(target, resolve_url("account_login"))
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def logout(  # type: ignore[override]  # Django's logout shows a page; this one redirects to the login
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Log out and redirect to the common login page."""
         if request.method == "POST":
             logout(request)
         return redirect("account_login")

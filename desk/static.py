@@ -33,5 +33,5 @@ class StaticStorage(CompressedManifestStaticFilesStorage):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         _every_script, imports = self._js_module_import_aggregation_patterns
-        self.patterns = (*self.patterns, ("desk/js/*.js", imports))
+        self.patterns = (*super().patterns, ("desk/js/*.js", imports))
         super().__init__(*args, **kwargs)

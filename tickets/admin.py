@@ -19,7 +19,7 @@ from tickets.services.privacy import erasure
 
 
 @admin.register(CannedReply)
-class CannedReplyAdmin(SetupModelAdmin):
+class CannedReplyAdmin(SetupModelAdmin[CannedReply]):
     list_display = ["shortcut", "title", "department", "created_by"]
     list_filter = ["department"]
     list_select_related = ["department", "created_by"]
@@ -33,7 +33,7 @@ class CannedReplyAdmin(SetupModelAdmin):
 
 
 @admin.register(Contact)
-class PersonAdmin(ReadOnlyAdmin):
+class PersonAdmin(ReadOnlyAdmin[Contact]):
     """Whoever wrote to a Page, also to a channel that was deleted since: the way to their history, and its end."""
 
     list_display = ["display_name", "page", "page_scoped_id", "first_seen_at", "history", "end"]
@@ -105,7 +105,7 @@ class PersonAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Erasure)
-class ErasureAdmin(ReadOnlyAdmin):
+class ErasureAdmin(ReadOnlyAdmin[Erasure]):
     """The receipts. Searching for a page-scoped id finds the receipt of its person: only the id can tell."""
 
     list_display = ["confirmation_code", "page", "erased_at", "erased_by", "how_much", "state"]

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Generic, TypeVar
 
 from django.db import close_old_connections, connections
 
@@ -14,7 +14,8 @@ from desk.live.publish import Payload
 
 logger = logging.getLogger(__name__)
 
-Read = Callable[[Collection[Payload], Collection[Hashable]], Mapping[Any, list[Payload]]]
+Reader = TypeVar("Reader", bound=Hashable)  # who reads a stream, and what they may see
+Read = Callable[[Collection[Payload], Collection[Reader]], Mapping[Reader, list[Payload]]]
 """From events and readers to the payloads for each reader; called in a thread."""
 
 BATCH_DELAY_S = 0.05  # a burst of changes becomes one read
@@ -22,7 +23,7 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.15, 2
 BATCH_SIZE = 50  # events; the others are in the next read
 
 
-class Fanout:
+class Fanout(Generic[Reader]):
     """Collect events, read what changed, deliver it to the readers of the streams.
 
     Never two reads at once; after each a pause as long as the read took. `readers()` returns who has a stream open,
@@ -32,9 +33,9 @@ class Fanout:
 
     def __init__(
         self,
-        read: Read,
-        readers: Callable[[], Collection[Hashable]],
-        deliver: Callable[[Mapping[Any, list[Payload]]], None],
+        read: Read[Reader],
+        readers: Callable[[], Collection[Reader]],
+        deliver: Callable[[Mapping[Reader, list[Payload]]], None],
     ) -> None:
         self._read, self._readers, self._deliver = read, readers, deliver
         self._pending: dict[str, Payload] = {}
@@ -71,7 +72,7 @@ class Fanout:
             self._arrived.clear()
         return payloads
 
-    def _read_in_thread(self, payloads: list[Payload], readers: set[Hashable]) -> Mapping[Any, list[Payload]]:
+    def _read_in_thread(self, payloads: list[Payload], readers: set[Reader]) -> Mapping[Reader, list[Payload]]:
         close_old_connections()
         try:
             return self._read(payloads, readers)

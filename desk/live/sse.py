@@ -10,9 +10,9 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Generic
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -20,7 +20,7 @@ from django.contrib.auth import get_user
 from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, parse_cookie
 
-from desk.live.fanout import Fanout, Read
+from desk.live.fanout import Fanout, Read, Reader
 from desk.live.listener import Payloads, listen
 from desk.live.publish import SYNC, Payload
 from desk.models import User
@@ -40,10 +40,10 @@ FANOUT_KIND = "conversation"  # Fanout reads for all streams what changed
 READER_KINDS = frozenset({"row", "counts"})  # made by Fanout for one reader: the newest replaces an older one
 
 
-class Subscriber:
+class Subscriber(Generic[Reader]):
     """The pending events of one stream, without duplicates. Too many become one `sync`: the page reads all again."""
 
-    def __init__(self, reader: Hashable = None) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self._pending: dict[str, Payload] = {}
         self._arrived = asyncio.Event()
@@ -71,18 +71,18 @@ def _key(payload: Payload) -> str:
     return json.dumps(payload, sort_keys=True)
 
 
-class Broadcaster:
+class Broadcaster(Generic[Reader]):
     """Pass announcements, and the rows that Fanout read for them, to all streams. Listens only while there are any."""
 
-    def __init__(self, read: Read, listen: Callable[[], Payloads] = listen) -> None:
+    def __init__(self, read: Read[Reader], listen: Callable[[], Payloads] = listen) -> None:
         self._read = read
         self._listen = listen
-        self._subscribers: set[Subscriber] = set()
+        self._subscribers: set[Subscriber[Reader]] = set()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def subscribed(self, reader: Hashable = None) -> AsyncIterator[Subscriber]:
+    async def subscribed(self, reader: Reader) -> AsyncIterator[Subscriber[Reader]]:
         """Yield a new subscriber. Its first event is `sync`; everything announced after that reaches it."""
         subscriber = Subscriber(reader)
         self._subscribers.add(subscriber)
@@ -122,7 +122,7 @@ class Broadcaster:
         finally:
             fanout_task.cancel()
 
-    def _broadcast(self, payload: Payload, fanout: Fanout) -> None:
+    def _broadcast(self, payload: Payload, fanout: Fanout[Reader]) -> None:
         if payload["kind"] == "sync":
             self._ready.set()
         for subscriber in self._subscribers:
@@ -130,16 +130,16 @@ class Broadcaster:
         if payload["kind"] == FANOUT_KIND:
             fanout.add(payload)
 
-    def _readers(self) -> set[Hashable]:
+    def _readers(self) -> set[Reader]:
         return {subscriber.reader for subscriber in self._subscribers}
 
-    def _deliver(self, payloads_by_reader: Mapping[Any, list[Payload]]) -> None:
+    def _deliver(self, payloads_by_reader: Mapping[Reader, list[Payload]]) -> None:
         for subscriber in self._subscribers:
             for payload in payloads_by_reader.get(subscriber.reader, ()):
                 subscriber.put(payload)
 
 
-class LiveStream:
+class LiveStream(Generic[Reader]):
     """The ASGI application behind `/live/`.
 
     `reader_of(user, cookies)` loads from the database who reads and what they may see, `visible(reader, payload)`
@@ -149,14 +149,14 @@ class LiveStream:
 
     def __init__(
         self,
-        reader_of: Callable[[User, Mapping[str, str]], Hashable],
-        visible: Callable[[Any, Payload], bool],
-        read: Read,
+        reader_of: Callable[[User, Mapping[str, str]], Reader],
+        visible: Callable[[Reader, Payload], bool],
+        read: Read[Reader],
     ) -> None:
         self._reader_of = reader_of
         self._visible = visible
         self._read = read
-        self._broadcasters: dict[asyncio.AbstractEventLoop, Broadcaster] = {}
+        self._broadcasters: dict[asyncio.AbstractEventLoop, Broadcaster[Reader]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream to a logged-in user. Answer 403 to others, 405 to methods other than GET, 503 without a database."""
@@ -179,7 +179,7 @@ class LiveStream:
             await asyncio.gather(stream, disconnect, return_exceptions=True)
         return None
 
-    async def _stream(self, cookies: dict[str, str], reader: Hashable, send: Send) -> None:
+    async def _stream(self, cookies: dict[str, str], reader: Reader, send: Send) -> None:
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-store"),
@@ -195,9 +195,10 @@ class LiveStream:
                 changes_access = any(payload["kind"] == ACCESS_KIND for payload in payloads)
                 if changes_access or time.monotonic() - checked_at >= PING_EVERY_S:
                     checked_at = time.monotonic()
-                    reader = await self._reload_reader(cookies, reader)
-                    if reader is None:
+                    reloaded = await self._reload_reader(cookies, reader)
+                    if reloaded is None:
                         break  # logged out or deactivated; the page's next attempt is answered 403
+                    reader = reloaded
                     if reader != subscriber.reader:
                         subscriber.reader = reader
                         payloads = [SYNC]  # other conversations than before: the page reads all again
@@ -209,26 +210,26 @@ class LiveStream:
                 await _send_text(send, "".join(map(_format, events)) or _format(PING))
         await send({"type": "http.response.body", "body": b""})
 
-    def _may_see(self, reader: Hashable, payload: Payload) -> bool:
+    def _may_see(self, reader: Reader, payload: Payload) -> bool:
         return payload["kind"] == "sync" or payload["kind"] in READER_KINDS or self._visible(reader, payload)
 
-    def _broadcaster(self) -> Broadcaster:
+    def _broadcaster(self) -> Broadcaster[Reader]:
         loop = asyncio.get_running_loop()
         for closed_loop in [known for known in self._broadcasters if known.is_closed()]:
             del self._broadcasters[closed_loop]
         return self._broadcasters.setdefault(loop, Broadcaster(self._read))
 
-    async def _load_reader(self, cookies: dict[str, str]) -> Hashable:
+    async def _load_reader(self, cookies: dict[str, str]) -> Reader | None:
         return await sync_to_async(self._load_reader_sync)(cookies)
 
-    async def _reload_reader(self, cookies: dict[str, str], reader: Hashable) -> Hashable:
+    async def _reload_reader(self, cookies: dict[str, str], reader: Reader) -> Reader | None:
         """Return the reader as the database knows them now; while it is away, the one from before."""
         try:
             return await self._load_reader(cookies)
         except DatabaseError:
             return reader
 
-    def _load_reader_sync(self, cookies: dict[str, str]) -> Hashable:
+    def _load_reader_sync(self, cookies: dict[str, str]) -> Reader | None:
         """Return who reads, None when nobody is logged in."""
         close_old_connections()
         try:

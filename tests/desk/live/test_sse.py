@@ -25,7 +25,7 @@ def event(number: int) -> dict:
 
 def test_a_subscriber_gets_events_in_order_and_each_once():
     async def go():
-        subscriber = Subscriber()
+        subscriber = Subscriber("ana")
         for number in (1, 2, 1):
             subscriber.put(event(number))
         return await subscriber.take(1)
@@ -35,14 +35,14 @@ def test_a_subscriber_gets_events_in_order_and_each_once():
 
 def test_nothing_pending_ends_the_wait_so_that_a_ping_can_be_sent():
     async def go():
-        return await Subscriber().take(0.01)
+        return await Subscriber("ana").take(0.01)
 
     assert run(go()) == []
 
 
 def test_a_reader_that_is_too_slow_is_told_to_read_all_again():
     async def go():
-        subscriber = Subscriber()
+        subscriber = Subscriber("ana")
         for number in range(MAX_PENDING + 5):
             subscriber.put(event(number))
         return await subscriber.take(1)
@@ -65,7 +65,7 @@ def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again():
     async def go():
         seen = []
         broadcaster = Broadcaster(nothing, hear)
-        async with broadcaster.subscribed() as subscriber:
+        async with broadcaster.subscribed("ana") as subscriber:
             while event(2) not in seen:
                 seen += await subscriber.take(5)
         return seen
@@ -87,7 +87,7 @@ def test_one_hearing_serves_all_subscribers():
 
     async def go():
         broadcaster = Broadcaster(nothing, hear)
-        async with broadcaster.subscribed() as one, broadcaster.subscribed() as two:
+        async with broadcaster.subscribed("ana") as one, broadcaster.subscribed("ana") as two:
             seen = {1: [], 2: []}
             while event(1) not in seen[1] or event(1) not in seen[2]:
                 seen[1] += await one.take(0.2)
@@ -99,7 +99,7 @@ def test_one_hearing_serves_all_subscribers():
 
 def test_of_what_was_handed_out_the_newest_replaces_what_was_not_taken_yet():
     async def go():
-        subscriber = Subscriber()
+        subscriber = Subscriber("ana")
         for number in (1, 2):
             subscriber.put({"kind": "row", "conversation": 7, "number": number})
             subscriber.put({"kind": "counts", "unread": number})
