@@ -1,15 +1,15 @@
 """Record who did what in Setup, in Django's LogEntry. Every action of Setup calls `record`."""
 
-from typing import Any
-
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
+from desk.models import User
+
 __all__ = ["ADDITION", "CHANGE", "DELETION", "entries_of", "record"]
 
 
-def record(user: Any, obj: Model, flag: int, message: str) -> LogEntry:
+def record(user: User, obj: Model, flag: int, message: str) -> LogEntry:
     """Create and return one history entry.
 
     `message` is a sentence without secrets, `flag` ADDITION, CHANGE or DELETION. Call it inside the transaction of the

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import logout
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +22,8 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
+
+from desk.models import User
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -36,7 +39,8 @@ class MenuItem:
     order: int = 50
     children: tuple["MenuItem", ...] = ()
 
-    def is_for(self, user: Any) -> bool:
+    def is_for(self, user: User | AnonymousUser) -> bool:
+        """Return whether this user sees the item."""
         return not self.permissions or any(user.has_perm(permission) for permission in self.permissions)
 
 
@@ -63,7 +67,7 @@ class Step:
 
 
 _menu: list[MenuItem] = []
-_attention: list[Callable[[Any], list[Attention]]] = []
+_attention: list[Callable[[User | AnonymousUser], list[Attention]]] = []
 _steps: list[Step] = []
 
 
@@ -74,7 +78,7 @@ def register_menu(item: MenuItem) -> None:
         _menu.sort(key=lambda item: item.order)
 
 
-def register_attention(report: Callable[[Any], list[Attention]]) -> None:
+def register_attention(report: Callable[[User | AnonymousUser], list[Attention]]) -> None:
     """Add `report(user)`, which returns what needs attention, to the first page."""
     if report not in _attention:
         _attention.append(report)
