@@ -32,7 +32,7 @@ class Channel(models.Model):
     agents = models.ManyToManyField(Agent, through="ChannelAgent", related_name="channels")
     is_active = models.BooleanField(default=True)
     receive_audio_video = models.BooleanField(
-        default=False, help_text="Fetch audio and video that customers send. Off: they become a card that says so."
+        default=False, help_text="Fetch audio and video that customers send. When off, a card says that they were sent."
     )
     shows_typing = models.BooleanField(default=False, help_text="Show customers when an agent is typing.")
     shows_seen = models.BooleanField(default=False, help_text="Show customers when an agent has read their message.")

@@ -20,7 +20,7 @@ class WebhookDelivery(models.Model):
     body = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each try")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each attempt")
     retry_after = models.DateTimeField(null=True, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
     claimed_by = models.CharField(max_length=64, blank=True)
@@ -28,9 +28,9 @@ class WebhookDelivery(models.Model):
     progress = models.JSONField(
         default=dict,
         blank=True,
-        help_text="Per event of the delivery: done, or tries and error, so that one cannot stop the rest",
+        help_text="Per event: done, or tries and error, so that one failure does not stop the others",
     )
-    error = models.TextField(blank=True, help_text="The reason in words, with the traceback when there is one")
+    error = models.TextField(blank=True, help_text="The reason as a sentence, with the traceback if there is one")
 
     class Meta:
         verbose_name_plural = "webhook deliveries"
