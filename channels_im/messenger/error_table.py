@@ -63,8 +63,8 @@ _OTHER_APP = Verdict(
 _RESTRICTED = Verdict(
     ErrorKind.PAGE_RESTRICTED,
     None,
-    "Facebook has temporarily stopped this Page from sending. An administrator should check Page quality on Facebook; "
-    "try again later.",
+    "Facebook has temporarily restricted this Page from sending. An administrator should check Page quality on "
+    "Facebook; try again later.",
 )
 _MARKETING = _permanent("Facebook's limit for marketing messages refused this. Send it as a normal reply.")
 _PHONE = _permanent("Facebook found nobody with this phone number. Reply in a conversation that the customer started.")

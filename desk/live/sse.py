@@ -100,7 +100,7 @@ class Broadcaster(Generic[Reader]):
 
     @property
     def pace_ms(self) -> int:
-        """How long an open page should wait between two requests, so that all of them together do not fill a core."""
+        """Return the pause (ms) of an open page between two requests, so that all pages together do not fill a core."""
         return PACE_PER_STREAM_MS * len(self._subscribers)
 
     def _stop_if_idle(self) -> None:

@@ -22,7 +22,7 @@ def test_a_permanent_error_fails_with_the_reason_and_its_numbers(graph, queue):
     message = drained(queue())
 
     assert message.state == "failed"
-    assert "knows no such person" in message.reason
+    assert "does not know this customer" in message.reason
     assert (message.error_code, message.error_subcode, message.fbtrace_id) == (100, 2018001, "Atrace")
 
 
