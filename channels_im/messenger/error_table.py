@@ -4,7 +4,7 @@ Sources: Meta, "Messenger Platform error codes", "Handling errors", "Rate limits
 but does not document. A refusal of one message never requires re-authentication: that would stop the whole Page.
 """
 
-from channels_im.messenger.verdicts import ErrorKind, ReauthReason, Verdict
+from channels_im.messenger.verdicts import RETRY_PROMISE, ErrorKind, ReauthReason, Verdict
 
 
 def _permanent(sentence: str) -> Verdict:
@@ -19,7 +19,7 @@ def _reauthenticate(reason: ReauthReason, sentence: str) -> Verdict:
     return Verdict(ErrorKind.REAUTHENTICATE, reason, sentence)
 
 
-UNREACHABLE = _transient("Facebook could not be reached. Desk will try again.")
+UNREACHABLE = _transient(f"Facebook could not be reached. {RETRY_PROMISE}")
 UNKNOWN_OUTCOME = _transient(
     "Facebook did not confirm. Desk checks whether it was sent before it tries again.", outcome_unknown=True
 )
@@ -131,8 +131,8 @@ ANY_POSITION: dict[int | None, Verdict] = {
     2018336: _permanent("Facebook refused this change to the conversation's menu. Nothing was changed."),
     2018300: _OTHER_APP,
     2534037: _OTHER_APP,
-    2018321: _transient("The customer is still answering the automated questions of an ad. Desk will try again."),
-    2018008: _transient("Facebook could not fetch the file. Desk will try again."),
+    2018321: _transient(f"The customer is still answering the automated questions of an ad. {RETRY_PROMISE}"),
+    2018008: _transient(f"Facebook could not fetch the file. {RETRY_PROMISE}"),
     2018294: _permanent("Facebook could not accept the video: it is damaged or too slow to fetch. Send it again."),
     2018047: _permanent(
         "Facebook could not accept the file: the upload failed or its type does not match. Try another."
@@ -158,8 +158,8 @@ ANY_POSITION: dict[int | None, Verdict] = {
 }
 
 BY_CODE: dict[int | None, Verdict] = {
-    1: _transient("Facebook reported an unknown error. Desk will try again.", outcome_unknown=True),
-    2: _transient("Facebook's service is not available now. Desk will try again."),
+    1: _transient(f"Facebook reported an unknown error. {RETRY_PROMISE}", outcome_unknown=True),
+    2: _transient(f"Facebook's service is not available now. {RETRY_PROMISE}"),
     3: Verdict(
         ErrorKind.APP_MISCONFIGURED,
         None,
@@ -178,7 +178,7 @@ BY_CODE: dict[int | None, Verdict] = {
     100: REFUSED,
     368: _RESTRICTED,
     551: _PERSON,
-    1200: _transient("Facebook could not send this just now. Desk will try again."),
+    1200: _transient(f"Facebook could not send this just now. {RETRY_PROMISE}"),
     2022: _permanent(
         "Facebook has turned off commerce messages for this Page. An administrator should check the Page."
     ),

@@ -8,7 +8,7 @@ sends all of these. The name decides only where the available bytes cannot.
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 # Boxes read per file: a crafted file must not cost seconds.
 MAX_BOXES = 4096
@@ -62,7 +62,7 @@ _SOUND_BRANDS = frozenset({b"M4A ", b"M4B "})
 _OLD_QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
 
-def detect(data: bytes | BinaryIO, name: str = "") -> FileType | None:
+def detect(data: bytes | IO[bytes], name: str = "") -> FileType | None:
     """Return the type of `data` (the first bytes of a file, or a whole seekable file), or None when it is unknown.
 
     The position of a file does not change. `name` decides only between sound and video of an MP4 whose track list is
@@ -80,7 +80,7 @@ def detect(data: bytes | BinaryIO, name: str = "") -> FileType | None:
 class _Source:
     """The bytes to examine. `whole`: they are the whole file, so nothing follows them."""
 
-    def __init__(self, file: BinaryIO, *, whole: bool) -> None:
+    def __init__(self, file: IO[bytes], *, whole: bool) -> None:
         self.file = file
         self.whole = whole
         self.boxes_left = MAX_BOXES

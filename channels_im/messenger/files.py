@@ -10,7 +10,7 @@ import re
 import unicodedata
 import uuid
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from PIL import Image
 
@@ -115,7 +115,7 @@ class IncomingFile(File):
     convert: bool
 
 
-def check_outgoing(file: BinaryIO, name: str) -> OutgoingFile:
+def check_outgoing(file: IO[bytes], name: str) -> OutgoingFile:
     """Return the file to send, or raise FileError. `file` is seekable and is left at its beginning."""
     size, file_type = _size_and_type(file, name)
     return _check_outgoing(file_type, size, name)
@@ -153,7 +153,7 @@ def _check_outgoing(file_type: FileType | None, size: int, name: str) -> Outgoin
     return OutgoingFile(shown, size, file_type)
 
 
-def check_incoming(file: BinaryIO, name: str = "", *, limit: int = INCOMING_LIMIT) -> IncomingFile:
+def check_incoming(file: IO[bytes], name: str = "", *, limit: int = INCOMING_LIMIT) -> IncomingFile:
     """Return how to store a received file, or raise FileError. `file` is seekable and is left at its beginning."""
     size, file_type = _size_and_type(file, name)
     shown = safe_name(name)
@@ -180,7 +180,7 @@ def incoming_too_big(name: str, size: int | None, limit: int = INCOMING_LIMIT) -
     )
 
 
-def to_png_first_frame(file: BinaryIO) -> io.BytesIO:
+def to_png_first_frame(file: IO[bytes]) -> io.BytesIO:
     """Return the first frame of a GIF or WebP as PNG, at its beginning. Raises FileError when it cannot be read."""
     file.seek(0)
     try:
@@ -232,7 +232,7 @@ def stored_name(type: FileType) -> str:
     return uuid.uuid4().hex + type.extension
 
 
-def _size_and_type(file: BinaryIO, name: str) -> tuple[int, FileType | None]:
+def _size_and_type(file: IO[bytes], name: str) -> tuple[int, FileType | None]:
     file.seek(0, os.SEEK_END)
     size = file.tell()
     file.seek(0)

@@ -6,7 +6,7 @@ The Send API has no idempotency key. After GraphOutcomeUnknown, the echo shows w
 
 import json
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
@@ -50,7 +50,7 @@ def send_file(
     page_id: str,
     psid: str,
     *,
-    file: BinaryIO,
+    file: IO[bytes],
     filename: str,
     content_type: str,
     attachment_type: str,

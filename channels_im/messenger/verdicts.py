@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Last sentence of a verdict when the queue repeats the call.
+RETRY_PROMISE = "Desk will try again."
+
 
 class ErrorKind(StrEnum):
     """What an error means for Desk."""
@@ -44,6 +47,11 @@ class Verdict:
     retry: bool = False
     outcome_unknown: bool = False
     never_resend: bool = False
+
+    @property
+    def final_sentence(self) -> str:
+        """Return the sentence for an error after the last retry: without the promise of another one."""
+        return self.sentence.removesuffix(f" {RETRY_PROMISE}")
 
     @property
     def is_temporary(self) -> bool:

@@ -96,7 +96,7 @@ def test_after_ten_tries_a_transient_error_is_final(graph, queue, clock):
         clock.shift(3600)
 
     assert message.state == "failed"
-    assert "tried again" not in message.reason
+    assert message.reason.endswith("not available now. Try it again later.")
 
 
 def test_without_a_connection_a_reply_waits_as_long_as_it_takes(graph, queue, clock):

@@ -153,7 +153,7 @@ def _refused(call: SendCall, error: GraphError, verdict: Verdict) -> None:
     elif verdict.kind == ErrorKind.TRANSIENT:
         # Without a connection it is not Meta that refuses: that may last, and the window ends it.
         if message.attempts >= sending.MAX_ATTEMPTS and not isinstance(error, GraphUnreachable):
-            _fail_or_hold(message, State.FAILED, f"{_never_possible(verdict.sentence)} Try it again later.", **numbers)
+            _fail_or_hold(message, State.FAILED, f"{verdict.final_sentence} Try it again later.", **numbers)
         else:
             _retry_later(message, verdict.sentence, _pause(message), **numbers)
     elif verdict.kind == ErrorKind.REAUTHENTICATE and _has_another_token(page, call.token):
@@ -166,10 +166,6 @@ def _refused(call: SendCall, error: GraphError, verdict: Verdict) -> None:
         _fail_or_hold(message, State.HELD, verdict.sentence, **numbers)
     else:
         _fail_or_hold(message, State.FAILED, verdict.sentence, **numbers)
-
-
-def _never_possible(sentence: str) -> str:
-    return sentence.replace(" It will be tried again.", "")
 
 
 def _has_another_token(page: Page, token: str) -> bool:
