@@ -1,48 +1,61 @@
-# make run: everything, with demo data and the sandbox. make serve: a real installation (docs/operations.md).
+# make run: everything on this machine, with demo data and the sandbox. make serve: a real installation.
 PYTHON ?= python3
 VENV ?= .venv
-.PHONY: help run serve test bench pictures lint format
+.PHONY: help run serve test bench pictures lint format lock
 
 IN := $(VENV)/bin/python
 define BOOTSTRAP
-@command -v "$(PYTHON)" >/dev/null || { echo "There is no $(PYTHON) on this machine. Desk needs Python 3.11 or newer; say which: make $@ PYTHON=/path/to/python3.11" >&2; exit 1; }
+@command -v "$(PYTHON)" >/dev/null || { echo "There is no $(PYTHON) on this machine. Desk needs Python 3.11 or newer; choose one with: make $@ PYTHON=/path/to/python3.11" >&2; exit 1; }
 @"$(PYTHON)" launcher/bootstrap.py "$(VENV)"
 endef
+# For every Python and platform at once, from PyPI or a mirror of it (UV_DEFAULT_INDEX), without other package sources.
+LOCK = @env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_CONSTRAINT -u UV_OVERRIDE \
+	"$(IN)" -m uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock"
 
 help:
-	@echo "make run       everything on this machine, with demo data and the sandbox that plays Meta"
-	@echo "make serve     a real installation: web and worker, settings from the environment"
-	@echo "make test      the whole test suite"
-	@echo "make bench     the benchmark"
-	@echo "make pictures  the pictures of the README, taken anew"
-	@echo "make lint      lint and format check"
+	@echo "make run       start Desk on this machine, with demo data and the sandbox that stands in for Meta"
+	@echo "make serve     start a real installation: web and worker, settings from the environment"
+	@echo "make test      run the whole test suite"
+	@echo "make bench     run the benchmark"
+	@echo "make pictures  take the README's pictures again"
+	@echo "make lint      check style and formatting"
+	@echo "make format    correct style and formatting"
+	@echo "make lock      write the lock files after a change in requirements*.txt; ARGS=--upgrade takes newer packages"
 
 run:
-	$(BOOTSTRAP) requirements.txt $@
+	$(BOOTSTRAP) requirements.lock $@
 	@"$(IN)" -m launcher run
 
 serve:
-	$(BOOTSTRAP) requirements.txt $@
+	$(BOOTSTRAP) requirements.lock $@
 	@"$(IN)" -m launcher serve
 
 test:
-	$(BOOTSTRAP) requirements-dev.txt $@
+	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench:
-	$(BOOTSTRAP) requirements-dev.txt $@
+	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m bench $(ARGS)
 
 pictures:
-	$(BOOTSTRAP) requirements-dev.txt $@
+	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m docs.pictures.take
 
 lint:
-	$(BOOTSTRAP) requirements-dev.txt $@
+	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m ruff check .
 	@"$(IN)" -m ruff format --check .
+	@"$(VENV)/bin/djangofmt" --check templates && "$(VENV)/bin/djangofmt" check templates && "$(VENV)/bin/biome" check --error-on-warnings
 
 format:
-	$(BOOTSTRAP) requirements-dev.txt $@
+	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m ruff check --fix .
 	@"$(IN)" -m ruff format .
+	@"$(VENV)/bin/djangofmt" check --fix templates && "$(VENV)/bin/djangofmt" templates && "$(VENV)/bin/biome" check --write
+
+lock:
+	$(BOOTSTRAP) requirements-dev.lock $@
+	$(LOCK) $(ARGS) requirements.txt -o requirements.lock
+	$(LOCK) $(ARGS) requirements-dev.txt -c requirements.lock -o requirements-dev.lock

@@ -1,1 +1,1 @@
-"""`make bench`: how fast messages come in, with real processes, beside a yardstick. Results: docs/benchmarks.md."""
+"""Measure how fast messages come in, with real processes, beside a yardstick. Results: docs/benchmarks.md."""

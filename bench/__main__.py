@@ -1,4 +1,4 @@
-"""`python -m bench`: all measures on SQLite and PostgreSQL, medians of several rounds."""
+"""Run all measures on SQLite and PostgreSQL and print the medians of several rounds."""
 
 import argparse
 import os
@@ -16,12 +16,12 @@ from tests.e2e.databases import new_postgresql
 from tests.e2e.stage import Desk
 
 POSTGRESQL = "postgres://postgres@127.0.0.1:5432/postgres"
-LEFT_BEHIND = (measures.JOURNAL, "django_q_ormq", "django_q_task")
+QUEUES = (measures.JOURNAL, "django_q_ormq", "django_q_task")
 
 
 @contextmanager
 def running(kind: str, server: str) -> Iterator[tuple[Desk, str]]:
-    """Yield a Desk with demo data, web and sandbox running, and its database as bench.tables names it."""
+    """Yield a Desk with demo data, web and sandbox, and its database as bench.tables takes it."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desk-bench-")))
         settings = {"DESK_WORKERS": "1", "DESK_LOG_LEVEL": "WARNING"}
@@ -39,7 +39,7 @@ def running(kind: str, server: str) -> Iterator[tuple[Desk, str]]:
 
 @contextmanager
 def yardstick(desk: Desk, database: str) -> Iterator[measures.Target]:
-    """Yield the yardstick, running under the same server on the same kind of database."""
+    """Yield the yardstick, under the same server and on the same kind of database."""
     target = measures.Target(free_port(), desk.environment["META_APP_SECRET"])
     own = database if database.startswith("postgres") else f"{database}.yardstick"
     desk.processes.environment["YARDSTICK_DATABASE"] = own
@@ -73,15 +73,15 @@ def measure(kind: str, server: str, rounds: int, seconds: float) -> report.Resul
                 results.yardstick.append(measures.webhook(bare, rows, "yardstick", seconds=seconds))
                 results.round_trips += measures.round_trips(bare, seconds=seconds, per_second=20)
             results.webhook.append(measures.webhook(own, database, measures.JOURNAL, seconds=seconds))
-            tables.empty(database, *LEFT_BEHIND)
+            tables.empty(database, *QUEUES)
             results.worker.append(measures.worker(desk, database, messages=3000, customers=300))
-            tables.empty(database, *LEFT_BEHIND)
+            tables.empty(database, *QUEUES)
             desk.start("worker")
             times = measures.to_the_page(desk, database, seconds=max(seconds, 10), per_second=20, pages=4)
             results.to_page.append(times)
             if number == rounds:
                 results.browser = browser.to_the_page(desk, database, samples=20, per_second=20)
-                results.crowd = crowd.told_and_shown(
+                results.crowd = crowd.announced_and_shown(
                     desk, database, measures.PAGE_ID, pages=200, per_second=2, seconds=max(seconds, 10)
                 )
             desk.processes.stop_one("worker")
@@ -105,14 +105,14 @@ def has_postgresql(server: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8, help="of each measure")
+    parser.add_argument("--seconds", type=float, default=8, help="length of each measure")
     parser.add_argument("--only", choices=["SQLite", "PostgreSQL"])
-    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
     options = parser.parse_args()
     server = os.environ.get("DATABASE_URL") or POSTGRESQL
     kinds = [options.only] if options.only else ["SQLite", "PostgreSQL"]
     if "PostgreSQL" in kinds and not has_postgresql(server):
-        print("NOTICE: no PostgreSQL answers (DATABASE_URL, or 127.0.0.1:5432); it is left out.")
+        print("NOTICE: no PostgreSQL answers (DATABASE_URL, or 127.0.0.1:5432); skipping it.")
         kinds.remove("PostgreSQL")
     results = [measure(kind, server, options.rounds, options.seconds) for kind in kinds]
     text = f"{report.machine()}; medians of {options.rounds} rounds.\n\n{report.table(results)}\n"

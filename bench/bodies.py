@@ -1,4 +1,4 @@
-"""Webhook deliveries as Meta signs them, made before the clock runs."""
+"""Build webhook deliveries, signed as Meta signs them, before the clock starts."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ _numbers = count(1)
 
 
 def delivery(page_id: str, psid: str, text: str) -> bytes:
-    """Return the body of a text message that was sent just now; every one has a mid of its own."""
+    """Return the body of a text message sent now, with a new mid."""
     now = int(time.time() * 1000)
     message = {"mid": f"m_bench_{time.time_ns()}_{next(_numbers)}", "text": text}
     item = {"sender": {"id": psid}, "recipient": {"id": page_id}, "timestamp": now, "message": message}
@@ -21,7 +21,7 @@ def delivery(page_id: str, psid: str, text: str) -> bytes:
 
 
 def request(body: bytes, secret: str, host: str) -> bytes:
-    """Return the whole HTTP request for a keep-alive connection."""
+    """Return the complete HTTP request for a keep-alive connection."""
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
@@ -31,13 +31,13 @@ def request(body: bytes, secret: str, host: str) -> bytes:
 
 
 def customers(number: int) -> list[str]:
-    """Return that many PSIDs that nobody has had before."""
+    """Return that many unused PSIDs."""
     base = time.time_ns()
     return [str(base + index) for index in range(number)]
 
 
 def requests(page_id: str, psids: list[str], secret: str, host: str) -> Iterator[bytes]:
-    """Yield requests without end, from one customer after the other."""
+    """Yield an endless series of requests, from each customer in turn."""
     for number in count():
         body = delivery(page_id, psids[number % len(psids)], f"Message {number}: is the bike still available?")
         yield request(body, secret, host)

@@ -1,4 +1,4 @@
-"""The same way once in a real Chromium: from the POST until the text stands in the page."""
+"""Measure in a real Chromium the time from the POST until the page shows the text."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
 from tests.e2e.screens import log_in
 from tests.e2e.stage import Desk
 
-# Notes, with the page's own clock, when a text of ours first stands in the thread.
+# Record, by the clock of the page, when the thread first shows each text.
 WATCH = """
 () => {
   window.seen = {};
@@ -26,9 +26,9 @@ WATCH = """
 
 
 def to_the_page(desk: Desk, database: str, *, samples: int, per_second: float) -> list[float] | None:
-    """Return the seconds from POST to page of `samples` messages; None where there is no Chromium.
+    """Return the seconds from POST to page of `samples` messages, or None without Chromium.
 
-    One message each second is for the open page, the others are for other customers, `per_second` in all.
+    One message a second is for the open page; the rest of `per_second` comes from other customers.
     """
     if CHROMIUM is None:
         return None
@@ -44,12 +44,12 @@ def to_the_page(desk: Desk, database: str, *, samples: int, per_second: float) -
             if ending.is_set():
                 break
             text = f"bench {number} {time.time_ns()}"
-            is_ours = number % int(per_second) == 0 and len(posted) < samples
-            target = psid if is_ours else others[number % len(others)][0]
+            is_sample = number % int(per_second) == 0 and len(posted) < samples
+            target = psid if is_sample else others[number % len(others)][0]
             request = bodies.request(
                 bodies.delivery(PAGE_ID, target, text), desk.environment["META_APP_SECRET"], f"localhost:{desk.port}"
             )
-            if is_ours:
+            if is_sample:
                 posted[text] = time.time()
             await connection.send(request)
         await connection.close()
@@ -65,10 +65,10 @@ def to_the_page(desk: Desk, database: str, *, samples: int, per_second: float) -
         poster.start()
         try:
             deadline = time.monotonic() + samples + 30
-            # the list beside the thread shows the others' texts too
+            # The list beside the thread also shows texts of the other customers.
             while len(posted.keys() & (seen := page.evaluate("window.seen")).keys()) < samples:
                 if time.monotonic() > deadline:
-                    raise AssertionError(f"after {samples + 30} s not all of {samples} messages came to the page")
+                    raise AssertionError(f"after {samples + 30} s not all of {samples} messages reached the page")
                 page.wait_for_timeout(100)
         finally:
             ending.set()

@@ -1,4 +1,4 @@
-"""Many open lists, each of another agent: they hold the live stream, which names what changed and hands the rows."""
+"""Measure many open lists, each of another agent, that follow the live stream."""
 
 import asyncio
 import json
@@ -34,14 +34,14 @@ for number in range({pages}):
 
 @dataclass
 class Seen:
-    """For each conversation, when (perf_counter) each page was told that it changed, and when it had its row."""
+    """For each conversation, when (perf_counter) each page got its announcement, and when its row."""
 
-    told: dict[int, list[float]] = field(default_factory=dict)
+    announced: dict[int, list[float]] = field(default_factory=dict)
     shown: dict[int, list[float]] = field(default_factory=dict)
 
 
 class Page:
-    """An open list (`static/desk/js/live.js`)."""
+    """An open list, as in `static/desk/js/live.js`."""
 
     def __init__(self, desk: Desk, cookie: str, seen: Seen) -> None:
         self.desk, self.cookie, self.seen = desk, cookie, seen
@@ -49,43 +49,43 @@ class Page:
         self.counted = 0
 
     async def listen(self) -> None:
-        """Read the stream for ever."""
+        """Read the stream until cancelled."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.desk.port, limit=2**20)
         head = f"Host: 127.0.0.1:{self.desk.port}\r\nCookie: sessionid={self.cookie}"
         writer.write(f"GET /live/ HTTP/1.1\r\n{head}\r\n\r\n".encode())
         kind = ""
         try:
             while (await reader.readline()).strip():
-                pass  # the head of the answer
+                pass  # the header of the response
             while raw := await reader.readline():
                 line = raw.decode().strip()
                 if line.startswith("event:"):
                     kind = line.removeprefix("event:").strip()
                 elif line.startswith("data:"):
-                    self._heard(kind, line.removeprefix("data:"))
+                    self._receive(kind, line.removeprefix("data:"))
         finally:
             writer.close()
 
-    def _heard(self, kind: str, data: str) -> None:
+    def _receive(self, kind: str, data: str) -> None:
         if kind == "sync":
             self.synced.set()
         elif kind == "counts":
             self.counted += 1
         elif kind == "conversation":
-            self.seen.told.setdefault(json.loads(data)["conversation"], []).append(time.perf_counter())
+            self.seen.announced.setdefault(json.loads(data)["conversation"], []).append(time.perf_counter())
         elif kind == "row":
             row = json.loads(data)
             if "bench" in row["html"]:
                 self.seen.shown.setdefault(row["conversation"], []).append(time.perf_counter())
 
 
-def told_and_shown(
+def announced_and_shown(
     desk: Desk, database: str, page_id: str, *, pages: int, per_second: float, seconds: float
 ) -> tuple[list[float], list[float]]:
-    """Return the seconds from a POST until an open list was told, and until it had the row; one for each page.
+    """Return the seconds from each POST until a list got its announcement, and until it had the row, for each page.
 
-    `pages` lists are open at once, each of another agent, and every message concerns all of them. Each comes from
-    another customer, so that no two are mistaken for one another.
+    `pages` lists are open at once, each of another agent, and every message concerns all of them. Each message comes
+    from another customer, so that rows cannot be confused.
     """
     targets = list(live.new_conversations(desk, database, page_id, int(seconds * per_second)).items())
     desk.manage("shell", "--verbosity", "0", "-c", NEWCOMERS.format(page_id=page_id, pages=pages))
@@ -104,7 +104,7 @@ async def _run(
         posted = await _post(desk, page_id, targets, per_second)
         await _until(lambda: all(len(seen.shown.get(one, ())) >= pages for one in posted), tasks)
         if not all(page.counted for page in crowd):
-            raise AssertionError("not every list was told its counts")
+            raise AssertionError("not every list received its counts")
     finally:
         for task in tasks:
             task.cancel()
@@ -113,11 +113,11 @@ async def _run(
     def waits(found: dict[int, list[float]]) -> list[float]:
         return [moment - at for conversation, at in posted.items() for moment in found[conversation][:pages]]
 
-    return waits(seen.told), waits(seen.shown)
+    return waits(seen.announced), waits(seen.shown)
 
 
 async def _post(desk: Desk, page_id: str, targets: list[tuple[str, int]], per_second: float) -> dict[int, float]:
-    """Let each of these customers write once, at an even pace; return when, by conversation."""
+    """Send one message from each customer at an even pace; return the times by conversation."""
     connection = await load.Connection.open(desk.port)
     secret, host = desk.environment["META_APP_SECRET"], f"localhost:{desk.port}"
     posted = {}
@@ -139,5 +139,5 @@ async def _until(ready: Callable[[], bool], tasks: list["asyncio.Task[None]"], s
             if task.done():
                 task.result()
         if time.monotonic() > deadline:
-            raise AssertionError(f"not every open page had everything after {seconds} s")
+            raise AssertionError(f"an open page was incomplete after {seconds} s")
         await asyncio.sleep(0.05)

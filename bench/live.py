@@ -1,4 +1,4 @@
-"""An open page without a browser: the live stream, and the fragment that the page fetches when the stream says so."""
+"""Imitate an open page without a browser: follow the live stream and fetch the fragment when it announces a change."""
 
 import json
 import re
@@ -14,7 +14,7 @@ TEXT = re.compile(r"bench \d+ \d+")
 
 
 class OpenPage:
-    """A page on which an agent has a conversation open. `seen` is when each text first stood in it (perf_counter)."""
+    """An open conversation of an agent. `seen` has the time (perf_counter) at which each text first appeared."""
 
     def __init__(self, desk: Desk, psid: str, conversation_id: int) -> None:
         self.psid, self.conversation_id = psid, conversation_id
@@ -28,7 +28,7 @@ class OpenPage:
         for thread in self._threads:
             thread.start()
         if not self._synced.wait(20):
-            raise AssertionError("the live stream does not begin")
+            raise AssertionError("the live stream did not start")
 
     def _listen(self) -> None:
         kind = ""
@@ -61,17 +61,17 @@ class OpenPage:
                 self.seen.setdefault(text, now)
 
     def close(self) -> None:
-        """Close the page."""
+        """Stop both threads and close the stream."""
         self._closing.set()
         self._threads[1].join(30)
         self._stream.close()
 
 
 def log_in(desk: Desk, username: str = "alice", password: str = "desk-demo") -> requests.Session:
-    """Return a session of an agent, logged in through the login page."""
+    """Log in through the login page and return the session."""
     session = requests.Session()
     session.trust_env = False
-    # by number: `localhost` may be tried as ::1 first, which would count as our delay
+    # 127.0.0.1, because `localhost` may be tried as ::1 first, and that delay would be measured too.
     address = f"{desk.url.replace('localhost', '127.0.0.1')}/accounts/login/"
     session.get(address, timeout=30).raise_for_status()
     form = {"login": username, "password": password, "csrfmiddlewaretoken": session.cookies["csrftoken"]}
@@ -83,7 +83,7 @@ def log_in(desk: Desk, username: str = "alice", password: str = "desk-demo") -> 
 
 
 def log_in_again(session: requests.Session) -> requests.Session:
-    """Return another session with the same cookies, for another thread."""
+    """Return a second session with the same cookies, for another thread."""
     other = requests.Session()
     other.trust_env = False
     other.cookies.update(session.cookies)
@@ -91,7 +91,7 @@ def log_in_again(session: requests.Session) -> requests.Session:
 
 
 def new_conversations(desk: Desk, database: str, page_id: str, number: int) -> dict[str, int]:
-    """Let that many new customers write, and return their conversations' ids by PSID."""
+    """Send a message from that many new customers; return the conversation ids by PSID."""
     psids = bodies.customers(number)
     secret, host = desk.environment["META_APP_SECRET"], f"localhost:{desk.port}"
     hello = [bodies.request(bodies.delivery(page_id, psid, "Hello"), secret, host) for psid in psids]

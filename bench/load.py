@@ -1,4 +1,4 @@
-"""A load generator that costs little: keep-alive connections, requests made beforehand, answers only counted."""
+"""Generate load at little cost: keep-alive connections, prepared requests, answers only counted."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class Load:
-    """What came back: how many answers of 200, how many others, in how many seconds, and each round trip in s."""
+    """The answers with 200 and the others, the time in seconds, and each round trip in seconds."""
 
     accepted: int = 0
     refused: int = 0
@@ -32,7 +32,7 @@ class Connection:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def send(self, request: bytes) -> bool:
-        """Send a request, read its answer whole and say whether it was 200."""
+        """Send a request, read the whole answer and return whether it was 200."""
         self.writer.write(request)
         head = await self.reader.readuntil(b"\r\n\r\n")
         lower = head.lower()
@@ -48,17 +48,17 @@ class Connection:
 
 
 def run(measure: Coroutine[Any, Any, Load]) -> Load:
-    """Run one of the functions below to its end."""
+    """Run one of the coroutines below."""
     return asyncio.run(measure)
 
 
 async def flood(port: int, requests: Iterator[bytes], *, seconds: float, connections: int) -> Load:
-    """Send as fast as answers come, over that many connections, for that many seconds."""
+    """Send as fast as answers arrive, over `connections` connections, for `seconds` seconds."""
     return await _send(port, requests, connections=connections, seconds=seconds)
 
 
 async def send_all(port: int, requests: list[bytes], *, connections: int) -> Load:
-    """Send these requests over that many connections, as fast as answers come."""
+    """Send these requests over `connections` connections, as fast as answers arrive."""
     return await _send(port, iter(requests), connections=connections, seconds=float("inf"))
 
 
@@ -83,7 +83,7 @@ async def _send(port: int, requests: Iterator[bytes], *, connections: int, secon
 
 
 async def paced(port: int, requests: list[bytes], *, per_second: float) -> Load:
-    """Send these requests over one connection at an even pace and keep every round trip."""
+    """Send these requests over one connection at an even pace and record each round trip."""
     connection = await Connection.open(port)
     load = Load()
     began = time.perf_counter()

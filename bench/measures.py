@@ -1,4 +1,4 @@
-"""The measures. Each takes a running Desk (tests.e2e.stage) and gives plain numbers."""
+"""Take the measures: each uses a running Desk (tests.e2e.stage) and returns numbers."""
 
 import asyncio
 import time
@@ -12,12 +12,12 @@ PAGE_ID = "101000000000001"  # the Page of the demo channel
 CONNECTIONS = 32
 JOURNAL = "channels_im_webhookdelivery"
 SETTLE_SECONDS = 120
-MOST_PER_SECOND = 12_000  # requests are made beforehand; more than this the load generator cannot send
+MOST_PER_SECOND = 12_000  # requests are prepared; the load generator cannot send more than this
 
 
 @dataclass(frozen=True)
 class Target:
-    """A process that takes deliveries: Desk's web process, or the yardstick."""
+    """A process that accepts deliveries: Desk's web process or the yardstick."""
 
     port: int
     secret: str
@@ -28,7 +28,7 @@ class Target:
 
 
 def webhook(target: Target, database: str, table: str, *, seconds: float) -> float:
-    """Return how many deliveries per second were answered 200; fails unless each of them is a row."""
+    """Return how many deliveries per second were answered 200. Raise AssertionError unless each is a row."""
     before = tables.count(database, table)
     requests = bodies.requests(PAGE_ID, bodies.customers(500), target.secret, target.host)
     prepared = iter(list(islice(requests, int((seconds + 1) * MOST_PER_SECOND))))
@@ -42,7 +42,7 @@ def webhook(target: Target, database: str, table: str, *, seconds: float) -> flo
 
 
 def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float:
-    """Return how many stored messages per second one worker process makes of a journal that is waiting.
+    """Return how many messages per second one worker process stores from a full journal.
 
     The clock runs from the first stored message to the last.
     """
@@ -53,12 +53,12 @@ def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float
         raise AssertionError(f"only {sent.accepted} of {messages} deliveries were answered 200")
     before = tables.count(database, "tickets_message")
     desk.start("worker")
-    first = first_at = None
+    first, first_at = 0, 0.0
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         stored = tables.count(database, "tickets_message") - before
         now = time.perf_counter()
-        if stored and first is None:
+        if stored and not first:
             first, first_at = stored, now
         if stored >= messages:
             break
@@ -70,9 +70,9 @@ def worker(desk: Desk, database: str, *, messages: int, customers: int) -> float
 
 
 def to_the_page(desk: Desk, database: str, *, seconds: float, per_second: float, pages: int) -> list[float]:
-    """Return, for each message, the seconds from its POST until it stands in a page that was open on it.
+    """Return, for each message, the seconds from its POST until an open page shows it.
 
-    `pages` open pages, one conversation each, take turns. A page is the live stream and what it makes us fetch.
+    `pages` pages are open, each on its own conversation, and get the messages in turn (bench.live.OpenPage).
     """
     target = Target(desk.port, desk.environment["META_APP_SECRET"])
     watchers = live.open_pages(desk, database, PAGE_ID, pages)
@@ -100,12 +100,12 @@ def to_the_page(desk: Desk, database: str, *, seconds: float, per_second: float,
             watcher.close()
     seen = {text: at for watcher in watchers for text, at in watcher.seen.items()}
     if lost := [text for text in texts if text not in seen]:
-        raise AssertionError(f"{len(lost)} of {len(texts)} messages never came to an open page")
+        raise AssertionError(f"{len(lost)} of {len(texts)} messages never reached an open page")
     return [seen[text] - posted[text] for text in texts]
 
 
 def round_trips(target: Target, *, seconds: float, per_second: float) -> list[float]:
-    """Return the seconds from POST to 200, at an even pace: the least that any way to the screen can take."""
+    """Return the seconds from POST to 200 at an even pace: a lower bound for the time to the screen."""
     requests = bodies.requests(PAGE_ID, bodies.customers(4), target.secret, target.host)
     prepared = list(islice(requests, int(seconds * per_second)))
     return load.run(load.paced(target.port, prepared, per_second=per_second)).round_trips

@@ -1,4 +1,4 @@
-"""Numbers into a table that a person reads."""
+"""Turn the numbers into a Markdown table."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ TARGETS = {"webhook": 0.4, "worker": 150.0, "p95": 1.0}
 
 @dataclass
 class Results:
-    """All rounds on one database; rates per second, times in seconds."""
+    """The results of all rounds on one database: rates per second, times in seconds."""
 
     database: str
     yardstick: list[float] = field(default_factory=list)
@@ -32,7 +32,7 @@ def percentile(values: list[float], percent: int) -> float:
 
 
 def rows(results: Results) -> list[tuple[str, str, str, str]]:
-    """Return (what, measured, beside the yardstick, target) for each measure."""
+    """Return (measure, median, relative to the yardstick, target) for each measure."""
     name = results.database
     yardstick, webhook = statistics.median(results.yardstick), statistics.median(results.webhook)
     worker = statistics.median(results.worker)
@@ -77,9 +77,9 @@ def rows(results: Results) -> list[tuple[str, str, str, str]]:
             )
         )
     if results.crowd:
-        for times, what in zip(results.crowd, ("told", "row there"), strict=True):
-            p50, p95 = milliseconds(times, 50), milliseconds(times, 95)
-            lines.append((f"{name}: 200 open lists, 2 messages/s: {what}, p50 / p95", f"{p50} / {p95} ms", "", ""))
+        for times, what in zip(results.crowd, ("announced", "row shown"), strict=True):
+            measured = f"{milliseconds(times, 50)} / {milliseconds(times, 95)} ms"
+            lines.append((f"{name}: 200 open lists, 2 messages/s: {what}, p50 / p95", measured, "", ""))
     return lines
 
 
@@ -94,17 +94,17 @@ def verdict(reached: bool, target: str) -> str:
 
 def table(all_results: list[Results]) -> str:
     """Return the table in Markdown."""
-    head = [("measure", "median", "beside the yardstick", "target"), ("---", "---:", "---:", "---")]
+    head = [("measure", "median", "relative to yardstick", "target"), ("---", "---:", "---:", "---")]
     return "\n".join("| " + " | ".join(row) + " |" for row in [*head, *(row for r in all_results for row in rows(r))])
 
 
 def machine() -> str:
-    """Return what the numbers were measured on."""
+    """Return a description of this machine."""
     return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
 
 
 def write(text: str) -> None:
-    """Put the results into docs/benchmarks.md, in place of the former ones."""
+    """Replace the results in docs/benchmarks.md."""
     before, _, rest = DOCUMENT.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     DOCUMENT.write_text(f"{before}{BEGIN}\n{text}{END}{after}")

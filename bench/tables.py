@@ -1,4 +1,4 @@
-"""The tables of the Desk under measurement, looked at from outside."""
+"""Read and empty tables of the measured Desk, outside of Django."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import psycopg
 @contextmanager
 def connect(database: str) -> Iterator[Any]:
     """Yield a connection that commits each statement; `database` is a PostgreSQL URL or the path of a SQLite file."""
+    connection: Any
     if database.startswith("postgres"):
         connection = psycopg.connect(database.replace("postgres://", "postgresql://", 1), autocommit=True)
     else:

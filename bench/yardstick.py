@@ -1,7 +1,7 @@
-"""The yardstick: a bare ASGI handler that checks the signature and commits one row, and nothing else.
+"""Serve the yardstick: a bare ASGI handler that checks the signature, commits one row and does nothing else.
 
-Same server, same database settings as Desk's own. SQLite: one connection, one commit for each request (more writers
-would only wait for each other). PostgreSQL: a few connections, so that commits may overlap.
+It runs under the same server and with the same database settings as Desk. SQLite: one connection and one commit for
+each request, because more writers would only wait for each other. PostgreSQL: a few connections, whose commits overlap.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ async def application(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    """Answer every POST: 200 when signed and kept, 403 when not signed."""
+    """Answer every POST: 200 when it is signed and stored, 403 when it is not signed."""
     if scope["type"] == "lifespan":
         await receive()
         await ROWS.open()

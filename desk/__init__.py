@@ -1,0 +1,3 @@
+"""The project package and base app of Desk."""
+
+__version__ = "1.0.0"

@@ -32,11 +32,18 @@ else:
 
 
 class SetupModelAdmin(_ModelAdmin[M]):
-    """Title a list with the plural name of its model."""
+    """Title a list with `list_title`, or with the plural name of its model."""
+
+    list_title = ""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = capfirst(self.opts.verbose_name_plural)
+        title = self.list_title or capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        return super().render_change_form(request, {**context, "list_title": self.list_title}, *args, **kwargs)
 
 
 class ReadOnlyAdmin(SetupModelAdmin[M]):
@@ -120,6 +127,7 @@ class UserAdmin(SetupModelAdmin[User], _UserAdmin):
 class HistoryAdmin(ReadOnlyAdmin[LogEntry]):
     """History: who did what in Setup, and when."""
 
+    list_title = "History"
     list_display = ["action_time", "user", "content_type", "object_repr", "what"]
     list_filter = ["action_time", "action_flag", ("content_type", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["user", "content_type"]

@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from desk import __version__
 from desk.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -74,9 +75,9 @@ def seconds(span: timedelta) -> float:
 
 @never_cache
 @require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
+def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 200: this process accepts requests. Checks nothing else."""
-    return HttpResponse("ok", content_type="text/plain")
+    return JsonResponse({"status": "ok", "version": __version__})
 
 
 @never_cache

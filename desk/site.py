@@ -23,6 +23,7 @@ from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
+from desk import __version__
 from desk.models import User
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -92,7 +93,7 @@ def register_step(step: Step) -> None:
 
 
 STYLES = tuple(
-    f"setup/{part}.css" for part in ("admin", "frame", "setup", "channels", "channel-form", "rooms", "programs")
+    f"setup/{part}.css" for part in ("admin", "layout", "setup", "channels", "channel-form", "dialogs", "integrations")
 )
 
 
@@ -104,7 +105,12 @@ class DeskAdminSite(AdminSite):
     enable_nav_sidebar = False
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {**super().each_context(request), "setup_menu": self.menu(request), "setup_styles": STYLES}
+        return {
+            **super().each_context(request),
+            "setup_menu": self.menu(request),
+            "setup_styles": STYLES,
+            "desk_version": __version__,
+        }
 
     def menu(self, request: HttpRequest) -> list[dict[str, Any]]:
         """Return the menu of this user by section; `here` marks the current page."""

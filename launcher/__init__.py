@@ -1,1 +1,1 @@
-"""What stands behind `make run` and `make serve`: the virtual environment, the settings, the processes."""
+"""Start Desk for `make run` and `make serve`: virtual environment, settings, processes."""

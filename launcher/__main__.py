@@ -1,4 +1,4 @@
-"""`python -m launcher run` and `python -m launcher serve`, as the Makefile calls them."""
+"""Run `python -m launcher run` or `python -m launcher serve`; the Makefile calls both."""
 
 import http.client
 import json
@@ -9,17 +9,19 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from desk import __version__
 from launcher import environment as environments
 from launcher import ports
+from launcher.errors import CannotStart, Stopped
 from launcher.processes import Processes, read_procfile
-from launcher.sentences import CannotStart, Ended
 
 START_SECONDS = 90
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to ask at, not to listen on
+# Where to reach a server that listens on every interface.
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen on
 
 
 def run() -> None:
-    """The demo: sandbox, demo data, web and worker."""
+    """Run the demo: sandbox, demo data, web and worker."""
     port = ports.read_port(os.environ, "PORT", environments.WEB_PORT)
     sandbox_port = ports.read_port(os.environ, "SANDBOX_PORT", environments.SANDBOX_PORT)
     if port == sandbox_port:
@@ -32,7 +34,7 @@ def run() -> None:
 
 
 def start_demo(processes: Processes, commands: dict[str, list[str]], port: int, sandbox_port: int) -> None:
-    """Bring the demo up and print where it is."""
+    """Start the demo and print its addresses."""
     prepare(processes)
     processes.start("sandbox", commands["sandbox"])
     wait_for(processes, lambda: fetch(processes, sandbox_port, "/_sandbox/healthz") is not None, "The sandbox")
@@ -41,22 +43,22 @@ def start_demo(processes: Processes, commands: dict[str, list[str]], port: int, 
     desk, sandbox = f"http://localhost:{port}", f"http://localhost:{sandbox_port}"
     for line in (
         "",
-        "Desk is running. Ctrl-C ends it; what you did is kept for the next time.",
+        f"Desk {__version__} is running. Press Ctrl-C to stop it; your data is kept for the next start.",
         "",
         f"  Inbox             {desk}/inbox/",
         f"  Setup             {desk}/admin/",
-        f"  Messenger window  {sandbox}/messenger/   (here you play the customers)",
+        f"  Messenger window  {sandbox}/messenger/   (write as a customer)",
         "",
         "  Log in as alice or bob (agents) or admin (administrator), password desk-demo.",
-        "  Facebook people of the sandbox: anna@example.com (password anna, linked already),",
-        f"  omar@example.com (password omar, Pages still to be linked); more on {sandbox}/",
+        "  Facebook accounts in the sandbox: anna@example.com (password anna, already linked),",
+        f"  omar@example.com (password omar, not linked yet); more at {sandbox}/",
         "",
     ):
         processes.say(line)
 
 
 def serve() -> None:
-    """A real installation: web and worker, everything from the environment."""
+    """Run a real installation: web and worker, with all settings from the environment."""
     port = ports.read_port(os.environ, "PORT", environments.WEB_PORT)
     environment = environments.serve(os.environ, port=port)
     ports.check_free(environment["DESK_BIND"], port, "PORT", "serve")
@@ -65,19 +67,19 @@ def serve() -> None:
     def start(processes: Processes) -> None:
         prepare(processes)
         start_product(processes, commands, port)
-        processes.say(f"Desk is running at {environment['DESK_PUBLIC_URL']} (port {port} here).")
+        processes.say(f"Desk {__version__} is running at {environment['DESK_PUBLIC_URL']} (local port {port}).")
 
     with_processes(environment, start)
 
 
 def prepare(processes: Processes) -> None:
-    """Bring the database to the newest form and collect the static files."""
+    """Migrate the database and collect the static files."""
     processes.run("migrate", [sys.executable, "manage.py", "migrate", "--verbosity", "0"])
     processes.run("static", [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"])
 
 
 def start_product(processes: Processes, commands: dict[str, list[str]], port: int) -> None:
-    """Start web and worker and wait until both are there."""
+    """Start web and worker and wait until both answer."""
     began = time.monotonic()
     processes.start("web", commands["web"])
     processes.start("worker", commands["worker"])
@@ -86,7 +88,7 @@ def start_product(processes: Processes, commands: dict[str, list[str]], port: in
 
 
 def worker_age(processes: Processes, port: int) -> float:
-    """Return the age in seconds of the worker's last sign of life; endless when there was none."""
+    """Return the age in seconds of the worker's last heartbeat; infinity when there is none."""
     try:
         age = json.loads(fetch(processes, port, "/readyz") or "{}")["worker"]["heartbeat_age_s"]
     except (ValueError, KeyError, TypeError):
@@ -95,9 +97,9 @@ def worker_age(processes: Processes, port: int) -> float:
 
 
 def fetch(processes: Processes, port: int, path: str) -> bytes | None:
-    """Return what a process of ours answers, or None while it does not."""
+    """Return the body that one of the processes answers, or None when none answers."""
     environment = processes.environment
-    host = EVERYWHERE.get(environment["DESK_BIND"], environment["DESK_BIND"])
+    host = LOOPBACK.get(environment["DESK_BIND"], environment["DESK_BIND"])
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", path, headers={"Host": urlsplit(environment["DESK_PUBLIC_URL"]).netloc})
@@ -109,34 +111,34 @@ def fetch(processes: Processes, port: int, path: str) -> bytes | None:
 
 
 def wait_for(processes: Processes, ready: Callable[[], bool], who: str) -> None:
-    """Wait until `ready`. Raises CannotStart when a process ends meanwhile or it takes too long."""
+    """Wait until `ready`. Raise CannotStart when a process exits first or it takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not ready():
-        if sentence := processes.ended():
-            raise CannotStart(f"{sentence} Its own words stand above.")
+        if sentence := processes.exited():
+            raise CannotStart(f"{sentence} Its output is above.")
         if time.monotonic() > deadline:
-            raise CannotStart(f"{who} does not answer after {START_SECONDS} seconds.")
+            raise CannotStart(f"{who} did not answer within {START_SECONDS} seconds.")
         processes.pause(0.1)
 
 
 def with_processes(environment: dict[str, str], start: Callable[[Processes], None]) -> None:
-    """Start, then wait until someone ends us or one process ends; in every case end all the others."""
+    """Start, then wait for a signal or for a process that exits; stop all processes in either case."""
     processes = Processes(environment)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: processes.end_wanted.set())
+        signal.signal(number, lambda number, frame: processes.stop_requested.set())
     try:
         start(processes)
-        while (sentence := processes.ended()) is None:
+        while (sentence := processes.exited()) is None:
             processes.pause(0.2)
-        raise CannotStart(f"{sentence} So the others are ended too.")
-    except Ended:
-        processes.say("Ending …")
+        raise CannotStart(f"{sentence} The other processes are stopped.")
+    except Stopped:
+        processes.say("Stopping …")
     finally:
         processes.stop()
 
 
 def main() -> int:
-    """Return the exit code: 0 when it was ended by a person, 1 when something was missing or has ended by itself."""
+    """Return the exit code: 0 after a signal, 1 when Desk could not start or a process exited by itself."""
     try:
         {"run": run, "serve": serve}[sys.argv[1]]()
     except CannotStart as sentence:

@@ -1,4 +1,4 @@
-"""The environment of the processes: chosen for the demo, only checked for a real installation."""
+"""Build the environment of the processes: chosen for the demo, checked for a real installation."""
 
 import os
 import secrets
@@ -7,28 +7,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from launcher.sentences import CannotStart
+from launcher.errors import CannotStart
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB_PORT, SANDBOX_PORT = 8000, 8090
 
-# The sandbox's own app (sandbox/README.md).
+# The app that the sandbox knows (sandbox/README.md).
 DEMO_APP = {
     "META_APP_ID": "100000000000001",
     "META_APP_SECRET": "sandbox-app-secret",
     "META_VERIFY_TOKEN": "sandbox-verify-token",
 }
 NEEDED_TO_SERVE = {
-    "DESK_SECRET_KEY": "a long random text that signs sessions and encrypts the Facebook tokens",
-    "DESK_PUBLIC_URL": "the address under which people and Meta reach Desk, such as https://desk.example.com",
+    "DESK_SECRET_KEY": "a long random text; it signs sessions and encrypts Facebook tokens",
+    "DESK_PUBLIC_URL": "the address at which people and Meta reach Desk, such as https://desk.example.com",
     "META_APP_ID": "the id of your Meta app",
     "META_APP_SECRET": "the secret of your Meta app",
-    "META_VERIFY_TOKEN": "the text you also type into the webhook form of your Meta app",
+    "META_VERIFY_TOKEN": "the verify token that you enter in your Meta app's webhook settings",
 }
 
 
 def common(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return a copy with what every process needs: the packages' programs first on the path, unbuffered output."""
+    """Return a copy with what every process needs: the environment's programs first on PATH, unbuffered output."""
     programs = Path(sys.executable).parent
     return {
         "DESK_BIND": "127.0.0.1",
@@ -40,19 +40,19 @@ def common(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def data_dir(environment: Mapping[str, str]) -> Path:
-    """Return the folder of all state, made when it is not there. Raises CannotStart when that fails."""
+    """Return the data folder, created when missing. Raise CannotStart when that fails."""
     folder = Path(environment.get("DESK_DATA_DIR") or ROOT / "var").resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotStart(
-            f"The data folder {folder} cannot be made ({error.strerror}). Name another one: DESK_DATA_DIR=…"
+            f"The data folder {folder} cannot be created ({error.strerror}). Choose another one: DESK_DATA_DIR=…"
         ) from None
     return folder
 
 
 def secret_key(folder: Path) -> str:
-    """Return the demo's secret key, made once and kept in `folder` for its owner's eyes only."""
+    """Return the demo's secret key, created once in `folder` and readable only by its owner."""
     path = folder / "secret-key"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -68,10 +68,9 @@ def secret_key(folder: Path) -> str:
 
 
 def demo(environment: Mapping[str, str], *, port: int, sandbox_port: int) -> dict[str, str]:
-    """Return the environment of `make run`: the product with its settings pointed at the sandbox.
+    """Return the environment of `make run`, with the sandbox in place of Meta.
 
-    Database, Redis and the like may be given and are kept. Whatever is set for Meta is not: the demo must never
-    reach a real Page.
+    Keep other settings, such as DATABASE_URL, but no META_ variable: the demo must never reach a real Page.
     """
     folder = data_dir(environment)
     desk, sandbox = f"http://localhost:{port}", f"http://localhost:{sandbox_port}"
@@ -80,7 +79,7 @@ def demo(environment: Mapping[str, str], *, port: int, sandbox_port: int) -> dic
         **kept,
         **DEMO_APP,
         "PORT": str(port),
-        "DESK_BIND": "127.0.0.1",  # its passwords and secrets are known to everybody
+        "DESK_BIND": "127.0.0.1",  # its passwords and secrets are public
         "DESK_DATA_DIR": str(folder),
         "DESK_SECRET_KEY": secret_key(folder),
         "DESK_PUBLIC_URL": desk,
@@ -100,13 +99,13 @@ def demo(environment: Mapping[str, str], *, port: int, sandbox_port: int) -> dic
 
 
 def serve(environment: Mapping[str, str], *, port: int) -> dict[str, str]:
-    """Return the environment of `make serve`: as given, and complete. Raises CannotStart with all that is missing."""
+    """Return the environment of `make serve`. Raise CannotStart with the names of all missing settings."""
     missing = [f"{name} ({meaning})" for name, meaning in NEEDED_TO_SERVE.items() if not environment.get(name)]
     if missing:
         raise CannotStart(
-            "make serve takes its settings from the environment, and these are not set: "
+            "make serve reads its settings from the environment. Not set: "
             + "; ".join(missing)
-            + ". All settings are described in docs/operations.md. To try Desk without a Meta app: make run"
+            + ". docs/operations.md describes all settings. To try Desk without a Meta app: make run"
         )
     address = urlsplit(environment["DESK_PUBLIC_URL"])
     if address.scheme not in {"http", "https"} or not address.hostname:

@@ -1,7 +1,7 @@
-"""Ends the processes of a launcher that was killed: `python launcher/guard.py`, told on standard input what runs.
+"""Stop the processes of a launcher that was killed.
 
-A line "+<pid>" is a process (leader of a group of its own) to look after, "-<pid>" one that has ended. The end of the
-input is the end of the launcher, however it came.
+The launcher starts `python launcher/guard.py` and writes to its standard input: "+<pid>" for each process that it
+starts (the leader of a process group), "-<pid>" for each that exited. The input ends when the launcher exits.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ GRACE_SECONDS = 8
 
 
 def main() -> None:
-    """Listen until the launcher is gone, then end whatever it has left."""
+    """Read until the launcher exits, then stop the processes that it left running."""
     left: set[int] = set()
     for line in sys.stdin:
         (left.add if line[0] == "+" else left.discard)(int(line[1:]))
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def alive(pid: int) -> bool:
-    """Say whether the process still runs (its launcher is gone, so nobody else's number has it in these seconds)."""
+    """Return whether the process still runs. (A pid is not reused within these few seconds.)"""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Several processes as one: started together, ended together, nothing left running."""
+"""Start several processes, and stop all of them with their children."""
 
 import os
 import shlex
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from launcher.environment import ROOT
-from launcher.sentences import CannotStart, Ended
+from launcher.errors import CannotStart, Stopped
 
 GRACE_SECONDS = 12
 
@@ -29,35 +29,36 @@ def read_procfile(environment: Mapping[str, str], path: Path = ROOT / "Procfile"
 
 
 class Processes:
-    """Child processes, each leader of a group of its own: a Ctrl-C reaches only us, and we end them in order.
+    """Child processes with names. Their output goes to `out`, each line after the name of its process.
 
-    Their output goes to `out`, each line with the name of its process before it.
+    Each is the leader of a process group: Ctrl-C reaches only the launcher, which then stops them in order.
     """
 
     def __init__(self, environment: Mapping[str, str], *, cwd: Path = ROOT, out: TextIO | None = None) -> None:
         self.environment = dict(environment)
         self.cwd = cwd
         self.out = out or sys.stdout
-        self.end_wanted = threading.Event()
-        self.running: dict[str, subprocess.Popen] = {}
+        self.stop_requested = threading.Event()
+        self.running: dict[str, subprocess.Popen[str]] = {}
         self._readers: dict[str, threading.Thread] = {}
         self._writing = threading.Lock()
-        self._guard: subprocess.Popen | None = None
+        self._guard: subprocess.Popen[str] | None = None
 
     def pause(self, seconds: float) -> None:
-        """Sleep. Raises Ended as soon as `end_wanted` is set: the one place where an end is noticed, so that it
-        never comes between starting a process and remembering it.
+        """Sleep. Raise Stopped as soon as `stop_requested` is set.
+
+        Nothing else reads it, so that a stop never comes between starting a process and recording it.
         """
-        if self.end_wanted.wait(seconds):
-            raise Ended
+        if self.stop_requested.wait(seconds):
+            raise Stopped
 
     def say(self, text: str, name: str = "desk") -> None:
         """Print a line."""
         with self._writing:
             print(f"{name:>8} | {text}", file=self.out, flush=True)
 
-    def start(self, name: str, command: list[str]) -> subprocess.Popen:
-        """Start a process under `name`. Raises CannotStart when the program is not there."""
+    def start(self, name: str, command: list[str]) -> subprocess.Popen[str]:
+        """Start a process as `name`. Raise CannotStart when the program does not exist."""
         try:
             process = subprocess.Popen(
                 command,
@@ -73,94 +74,97 @@ class Processes:
         except OSError as error:
             raise CannotStart(f"{name} cannot be started: {command[0]}: {error.strerror}.") from None
         self.running[name] = process
-        self._tell_guard(f"+{process.pid}")
+        self._notify_guard(f"+{process.pid}")
         reader = threading.Thread(target=self._read, args=(name, process), daemon=True)
         reader.start()
         self._readers[name] = reader
         return process
 
     def run(self, name: str, command: list[str]) -> None:
-        """Run a command to its end. Raises CannotStart when it fails, Ended when someone does not want to wait."""
+        """Run a command and wait for it. Raise CannotStart when it fails, Stopped when a stop is requested."""
         process = self.start(name, command)
         while (code := process.poll()) is None:
             self.pause(0.05)
         self._readers.pop(name).join(2)
-        self._tell_guard(f"-{self.running.pop(name).pid}")
+        self._notify_guard(f"-{self.running.pop(name).pid}")
         if code != 0:
-            raise CannotStart(f"{name} failed: {_ending(code)}. Its own words stand above.")
+            raise CannotStart(f"{name} failed: {_reason(code)}. Its output is above.")
 
-    def ended(self) -> str | None:
-        """Return a sentence about a process that has ended by itself, or None."""
+    def exited(self) -> str | None:
+        """Return a sentence about a process that exited by itself, or None."""
         for name, process in self.running.items():
             code = process.poll()
             if code is not None:
-                return f"{name} has ended: {_ending(code)}."
+                return f"{name} exited: {_reason(code)}."
         return None
 
     def kill(self, name: str) -> None:
-        """Kill a process and all its children at once, as a power cut would."""
+        """Kill a process and its children with SIGKILL."""
         process = self.running.pop(name)
         _signal_group(process, signal.SIGKILL)
         process.wait()
-        self._tell_guard(f"-{process.pid}")
+        self._notify_guard(f"-{process.pid}")
 
     def stop_one(self, name: str) -> None:
-        """End one process in good order."""
+        """Stop one process with SIGTERM."""
         self._stop({name: self.running.pop(name)})
 
     def stop(self) -> None:
-        """End all, the last started first in line; who does not end within the grace is killed with its children."""
-        ending, self.running = dict(reversed(self.running.items())), {}
-        self._stop(ending)
+        """Stop all processes, the last started first; after GRACE_SECONDS kill those that remain."""
+        stopping, self.running = dict(reversed(self.running.items())), {}
+        self._stop(stopping)
         if self._guard is not None:
             self._guard.communicate()
             self._guard = None
 
-    def _stop(self, ending: dict[str, subprocess.Popen]) -> None:
-        for process in ending.values():
+    def _stop(self, stopping: dict[str, subprocess.Popen[str]]) -> None:
+        for process in stopping.values():
             if process.poll() is None:
                 process.terminate()
         deadline = time.monotonic() + GRACE_SECONDS
         try:
-            for name, process in ending.items():
+            for name, process in stopping.items():
                 try:
                     process.wait(max(0.0, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
-                    self.say(f"{name} does not end; it is killed.")
+                    self.say(f"{name} did not stop in time; killing it.")
         finally:
-            for process in ending.values():
-                # also the children of a leader that has gone
+            for process in stopping.values():
+                # Children may remain after the leader has exited.
                 _signal_group(process, signal.SIGKILL)
                 process.wait()
-                self._tell_guard(f"-{process.pid}")
-            for name in ending:
+                self._notify_guard(f"-{process.pid}")
+            for name in stopping:
                 self._readers.pop(name).join(2)
 
-    def _tell_guard(self, line: str) -> None:
-        """Keep the guard informed, who ends what we leave when we are killed ourselves; started when first needed."""
+    def _notify_guard(self, line: str) -> None:
+        """Tell the guard what runs, so that it can stop it if the launcher is killed. Start the guard if needed."""
         if self._guard is None:
             command = [sys.executable, str(ROOT / "launcher" / "guard.py")]
             self._guard = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+        pipe = self._guard.stdin
+        assert pipe is not None  # noqa: S101 - started with a pipe
         try:
-            self._guard.stdin.write(line + "\n")
-            self._guard.stdin.flush()
+            pipe.write(line + "\n")
+            pipe.flush()
         except BrokenPipeError:
-            return  # somebody killed the guard: the processes run all the same
+            return  # the guard was killed; the processes run without it
 
-    def _read(self, name: str, process: subprocess.Popen) -> None:
+    def _read(self, name: str, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101 - started with a pipe
         with process.stdout as lines:
             for line in lines:
                 self.say(line.rstrip("\n"), name)
 
 
-def _signal_group(process: subprocess.Popen, number: int) -> None:
+def _signal_group(process: subprocess.Popen[str], number: int) -> None:
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
         return
 
 
-def _ending(code: int) -> str:
+def _reason(code: int) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"

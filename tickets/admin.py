@@ -88,7 +88,7 @@ class PersonAdmin(ReadOnlyAdmin[Contact]):
                 except Refused as refused:
                     refusal = str(refused)
                 else:
-                    messages.success(request, "The person was erased. This is the receipt.")
+                    messages.success(request, "The customer was erased. This is the receipt.")
                     return redirect(receipt_url(receipt))
             else:
                 refusal = "Tick that you have understood. Nothing was erased."
@@ -108,11 +108,12 @@ class PersonAdmin(ReadOnlyAdmin[Contact]):
 class ErasureAdmin(ReadOnlyAdmin[Erasure]):
     """The receipts. Searching for a page-scoped id finds the receipt of its person: only the id can tell."""
 
+    list_title = "Erasure log"
     list_display = ["confirmation_code", "page", "erased_at", "erased_by", "how_much", "state"]
     list_filter = ["erased_at", "page"]
     list_select_related = ["page", "erased_by"]
     search_fields = ["confirmation_code"]
-    search_help_text = "A confirmation code, or the page-scoped id of the person"
+    search_help_text = "A confirmation code, or the Page-scoped id of the customer"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return erasure.may_see_receipts(request.user)

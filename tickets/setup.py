@@ -26,8 +26,8 @@ def register() -> None:
     site.register_menu(site.MenuItem("Canned replies", url_name, permissions, section="Content", order=60))
     for label, url_name, permission, order in (
         ("Customers", "admin:tickets_contact_changelist", "tickets.view_contact", 70),
-        ("Erased people", "admin:tickets_erasure_changelist", "tickets.view_erasure", 71),
-        ("Facebook's requests", "admin:channels_im_datarequest_changelist", "channels_im.view_datarequest", 72),
+        ("Erasure log", "admin:tickets_erasure_changelist", "tickets.view_erasure", 71),
+        ("Data requests from Facebook", "admin:channels_im_datarequest_changelist", "channels_im.view_datarequest", 72),
     ):
         site.register_menu(site.MenuItem(label, url_name, (permission,), section="Privacy", order=order))
     site.register_attention(attention)

@@ -56,15 +56,17 @@ def list_pages(user_token: str) -> list[PageInfo]:
     """Return all Pages to which the token gives access, without duplicates.
 
     They come from `/me/accounts`. Pages that the person selected but that are missing there (granular permissions,
-    business-owned Pages) are read one by one by the ids from `debug_token`; if there are none either, from the
-    businesses. A Page that Meta refuses is left out, but a temporary failure is raised: a Page that is missing because
-    of it would look deselected.
+    business-owned Pages) are read one by one by the ids from `debug_token`, and so are Pages that are listed without a
+    token; if there are none at all, they come from the businesses. A Page that Meta refuses is left out, but a
+    temporary failure is raised: a Page that is missing because of it would look deselected.
     """
     client = GraphClient(user_token)
     pages = {page.page_id: page for page in _parse(client.paged("me/accounts", fields=_PAGE_FIELDS, limit=100))}
-    for page_id in sorted(_granted_page_ids(user_token) - pages.keys()):
+    without_token = {page.page_id for page in pages.values() if not page.access_token}
+    for page_id in sorted((_granted_page_ids(user_token) - pages.keys()) | without_token):
         for page in _parse(_get_page(client, page_id)):
-            pages.setdefault(page.page_id, page)
+            if page.access_token or page.page_id not in pages:
+                pages[page.page_id] = page
     if not pages:
         pages = {page.page_id: page for page in _business_pages(client)}
     return list(pages.values())

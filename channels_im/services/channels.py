@@ -56,11 +56,11 @@ def page_obstacle(page: Page, user: Any) -> str:
         return f"Must be re-authenticated: {page.get_reauth_reason_display().lower()}."
     missing = [task for task in NEEDED_TASKS if task not in page.tasks]
     if not page.page_token and not (page.tasks and missing):
-        return "Facebook gave no access to this page. Re-authenticate and make sure that the page is ticked."
+        return "Facebook gave no access to this Page. Re-authenticate and make sure that the Page is ticked."
+    if "MESSAGING" in missing:
+        return "You can't message from this Page. Ask a Page admin for Messages access."
     if missing:
-        return (
-            f"Your role on this page lacks the task {' and '.join(missing)}. An admin of the page can give it to you."
-        )
+        return "You can't block people on this Page. Ask a Page admin for Community activity access."
     return ""
 
 
@@ -85,17 +85,17 @@ def create_channel(user: Any, *, name: str, icon: File, page: Page, department: 
                 raise ChannelError(sentence)
             channel.page = _lock_page(page)
             if sentence := page_obstacle(channel.page, user):
-                raise ChannelError(f"This page cannot be chosen. {sentence}", field="page")
+                raise ChannelError(f"This Page cannot be chosen. {sentence}", field="page")
             channel.save()
             audit_log.record(
-                user, channel, audit_log.ADDITION, f"Created for the page “{channel.page}” in {department}."
+                user, channel, audit_log.ADDITION, f"Created for the Page “{channel.page}” in {department}."
             )
             subscriptions.request_check(channel.page_id)
             publish.announce("channel", channel=channel.pk)
     except BaseException as error:
         _forget_icon(channel)
         if isinstance(error, IntegrityError):
-            raise ChannelError("This page has just been taken by another channel.", field="page") from error
+            raise ChannelError("This Page has just been taken by another channel.", field="page") from error
         raise
     return channel
 
@@ -221,7 +221,7 @@ def _lock_departments(department: Department) -> Department:
 def _lock_page(page: Page) -> Page:
     locked = Page.objects.select_for_update().filter(pk=page.pk).first()
     if locked is None:
-        raise ChannelError("This page is not linked any more. Choose another one.", field="page")
+        raise ChannelError("This Page is not linked any more. Choose another one.", field="page")
     return locked
 
 

@@ -69,7 +69,7 @@ def _open(content: bytes) -> Image.Image:
                 )
             image.load()
     except UnidentifiedImageError:
-        raise IconError(f"This file is not a JPEG or PNG picture, whatever its name says. {ALLOWED}") from None
+        raise IconError(f"This file is not a JPEG or PNG picture. {ALLOWED}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise IconError(f"This picture has far too many pixels; the limit is {LIMIT_IN_WORDS}.") from None
     except (OSError, SyntaxError, ValueError, EOFError):

@@ -25,8 +25,8 @@ class ChannelForm(forms.Form):
     page = forms.ModelChoiceField(
         queryset=Page.objects.none(),
         error_messages={
-            "required": "Select a Facebook page. If there is none yet, link your Facebook account first.",
-            "invalid_choice": "This page is not among your linked pages. Select one from the list.",
+            "required": "Select a Facebook Page. If there is none yet, link your Facebook account first.",
+            "invalid_choice": "This Page is not among your linked Pages. Select one from the list.",
         },
     )
     department = forms.ModelChoiceField(

@@ -38,5 +38,5 @@ def show(request: HttpRequest) -> HttpResponse:
 @require_POST
 def check_all(request: HttpRequest) -> HttpResponse:
     daily_check.check_all()
-    messages.success(request, "Desk is asking Facebook about every page.")
+    messages.success(request, "Desk is asking Facebook about every Page.")
     return redirect("setup:health")

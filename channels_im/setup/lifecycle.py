@@ -22,11 +22,14 @@ def deactivate(request: HttpRequest, pk: int) -> HttpResponse:
         already="The channel “{}” was deactivated already.",
         context={
             "title": "Deactivate channel",
-            "stops": ["Messages of customers are not taken in.", "Agents cannot reply, and waiting replies are held."],
+            "stops": [
+                "Messages from customers are not received.",
+                "Agents cannot reply, and waiting replies are held.",
+            ],
             "stays": [
                 "All conversations and tickets stay, and can be read and searched.",
-                "Agents, department and page stay as they are.",
-                "You can activate the channel again at any time, and then take in what arrived meanwhile.",
+                "Agents, department and Page stay as they are.",
+                "You can activate the channel again at any time, and then import the messages that arrived meanwhile.",
             ],
             "button": "Deactivate",
         },
@@ -61,11 +64,11 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
             "title": "Delete channel",
             "stops": [
                 "No message is sent or received any more. This cannot be undone.",
-                "Its conversations can no longer be answered, transferred, assigned or blocked.",
+                "Nobody can reply in its conversations, or transfer, assign or block them.",
             ],
             "stays": [
                 "All conversations and tickets stay readable and searchable.",
-                "The page is free for a new channel.",
+                "The Page is free for a new channel.",
             ],
             "button": "Yes, Delete",
             "is_deletion": True,

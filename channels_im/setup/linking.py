@@ -68,7 +68,7 @@ def decide(request: HttpRequest) -> HttpResponse:
             service.discard(pending)
             messages.info(
                 request,
-                "The Facebook login was dropped, nothing of it was saved. Desk asks Facebook which pages still work.",
+                "The Facebook login was dropped, nothing of it was saved. Desk asks Facebook which Pages still work.",
             )
             return redirect(pending.next_url or "setup:messenger")
         try:
@@ -103,7 +103,7 @@ def tell(request: HttpRequest, result: service.LinkResult) -> None:
     count = len(result.pages)
     messages.success(
         request,
-        f"You have successfully linked your Facebook account: {count} {'page' if count == 1 else 'pages'}.",
+        f"You have successfully linked your Facebook account: {count} {'Page' if count == 1 else 'Pages'}.",
     )
     if result.healed:
         messages.success(request, f"Connected again: {_names(result.healed)}.")

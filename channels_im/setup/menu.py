@@ -135,7 +135,7 @@ def steps() -> list[site.Step]:
         ),
         site.Step(
             "Link your Facebook account",
-            "Log in to Facebook and select the pages you want to manage here.",
+            "Log in to Facebook and select the Pages you want to manage here.",
             "setup:messenger_add",
             "Link Facebook",
             done=lambda: Page.objects.exists(),
@@ -143,7 +143,7 @@ def steps() -> list[site.Step]:
         ),
         site.Step(
             "Create a channel",
-            "Give a page an icon, a name and a department.",
+            "Give a Page an icon, a name and a department.",
             "setup:messenger_add",
             "Create Channel",
             done=lambda: Channel.objects.exists(),
@@ -159,7 +159,7 @@ def steps() -> list[site.Step]:
         ),
         site.Step(
             "Associate channels with your agents",
-            "Agents see and answer the channels you choose for them.",
+            "Agents see and reply in the channels you choose for them.",
             "setup:preferences",
             "Open preferences",
             done=lambda: ChannelAgent.objects.exists(),
@@ -167,7 +167,7 @@ def steps() -> list[site.Step]:
         ),
         site.Step(
             "Send a test",
-            "Write to your page in Messenger and see the ticket arrive.",
+            "Write to your Page in Messenger and see the ticket arrive.",
             "setup:health",
             "Watch for it",
             done=lambda: Page.objects.filter(last_event_at__isnull=False).exists(),

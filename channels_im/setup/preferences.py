@@ -55,12 +55,12 @@ def associate(request: HttpRequest, department: int, agent: int) -> HttpResponse
         try:
             if len(chosen) != len(set(request.POST.getlist("channels"))):
                 raise ValidationError("A channel that you chose has been deleted or moved meanwhile. Choose again.")
-            came, went = service.associate(request.user, person, place, chosen)
+            service.associate(request.user, person, place, chosen)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         else:
-            changed = f"{came} associated, {went} taken away." if came or went else "Nothing was changed."
-            messages.success(request, f"Channels of {person} in {place}: {changed}")
+            count = f"{len(chosen)} channel{'' if len(chosen) == 1 else 's'}"
+            messages.success(request, f"{person} now has {count} in {place}.")
         return redirect(_url(place))
     context = {
         "department": place,

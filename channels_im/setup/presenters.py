@@ -80,27 +80,27 @@ def ticks(page: Page) -> list[Tick]:
     waiting = page.subscription_due_at is not None and page.subscription_attempts <= 1 and not page.subscription_error
     error = page.subscription_error
     if waiting:
-        titles = ("Facebook accepts the access to this page", "The page reports to Desk", "All message events are on")
+        titles = ("Facebook accepts the access to this Page", "The Page reports to Desk", "All message events are on")
         return [Tick(title, "waiting", "Being checked …") for title in titles]
     missing = sorted(set(pages.SUBSCRIBED_FIELDS) - set(page.subscribed_fields))
     subscribed = page.subscription in (Page.Subscription.SUBSCRIBED, Page.Subscription.INCOMPLETE)
     token_ok = page.is_connected and page.checked_at is not None
     if page.reauth_reason == Page.Reason.APP_REMOVED:
         return [
-            Tick("Facebook accepts the access to this page", "wrong", healing(page)),
-            Tick("The page reports to Desk", "wrong", "Facebook stops sending when the app is removed."),
-            Tick("All message events are on", "waiting", "Checked when the page is re-authenticated."),
+            Tick("Facebook accepts the access to this Page", "wrong", healing(page)),
+            Tick("The Page reports to Desk", "wrong", "Facebook stops sending when the app is removed."),
+            Tick("All message events are on", "waiting", "Checked when the Page is re-authenticated."),
         ]
     return [
         Tick(
-            "Facebook accepts the access to this page",
+            "Facebook accepts the access to this Page",
             "ok" if token_ok else "wrong",
             _ends(page) if token_ok else healing(page) or error or "Not checked yet.",
         ),
         Tick(
-            "The page reports to Desk",
+            "The Page reports to Desk",
             "ok" if subscribed and not error else "wrong",
-            error if error else ("" if subscribed else "Facebook does not send this page's messages."),
+            error if error else ("" if subscribed else "Facebook does not send this Page's messages."),
         ),
         Tick(
             "All message events are on",
@@ -143,11 +143,11 @@ def in_days(days: int) -> str:
 
 
 def login_end(account: FacebookAccount | None, now: datetime | None = None) -> str:
-    """Return "has no end", "ends in 3 days" or "ended on 4 May 2026"."""
+    """Return "does not expire", "ends in 3 days" or "ended on 4 May 2026"."""
     now = now or timezone.now()
     left = days_left(account, now)
     if account is None or left is None:
-        return "has no end"
+        return "does not expire"
     return f"ended on {account.expires_at:%-d %B %Y}" if account.expires_at <= now else f"ends {in_days(left)}"
 
 
@@ -156,5 +156,9 @@ def lower_first(text: str) -> str:
 
 
 def _ends(page: Page) -> str:
-    page_token = "has no end" if page.token_expires_at is None else f"ends on {page.token_expires_at:%-d %B %Y}"
-    return f"The page's access {page_token}; the Facebook login {login_end(page.facebook_account)}."
+    expires = page.token_expires_at
+    access = "Page access does not expire." if expires is None else f"Page access expires on {expires:%-d %B %Y}."
+    left = days_left(page.facebook_account)
+    if not left:
+        return f"{access} The Facebook login {login_end(page.facebook_account)}."
+    return f"{access} Facebook login: {left} day{'' if left == 1 else 's'} left."

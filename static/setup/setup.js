@@ -1,12 +1,13 @@
-/* Small helps of Setup. Every page works without them. */
+/* Scripts of Setup. Every page works without them. */
 document.documentElement.classList.add("scripted");
 
 // Facebook adds #_=_ to the address it returns to.
-if (window.location.hash === "#_=_") window.history.replaceState(null, "", window.location.pathname + window.location.search);
+if (window.location.hash === "#_=_")
+  window.history.replaceState(null, "", window.location.pathname + window.location.search);
 
 const MEGABYTE = 1048576;
 
-// --- One press is one press: a form that was sent is not sent again; a page that comes back may be used anew.
+// --- A form is sent once; after Back it can be sent again.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("[data-once]") || event.defaultPrevented) return;
@@ -20,7 +21,7 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
 });
 
-// --- What cannot be taken back is asked for first.
+// --- Ask before what cannot be undone.
 document.addEventListener(
   "submit",
   (event) => {
@@ -30,7 +31,7 @@ document.addEventListener(
   true,
 );
 
-// --- A secret is copied with one press.
+// --- Copy a secret with one click.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
@@ -44,7 +45,7 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// --- Dialogs: the page behind a link, over this page.
+// --- Dialogs: show the page behind a link over this page.
 document.addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-dialog]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || typeof HTMLDialogElement === "undefined") return;
@@ -79,7 +80,7 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// --- Menus close when something else is pressed, with Escape, and behind a dialog.
+// --- Close menus on a click elsewhere, on Escape and behind a dialog.
 function closeMenus(except = null) {
   for (const open of document.querySelectorAll("details.dots[open], details.me[open]")) {
     if (open.contains(except)) continue;
@@ -92,7 +93,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !document.querySelector("dialog[open]")) closeMenus();
 });
 
-// --- The icon: shown as it will look, and refused at once when the server would.
+// --- The icon: preview it, and refuse at once what the server would refuse.
 async function problemOf(file) {
   if (!/\.(jpe?g|png)$/i.test(file.name)) return `“${file.name}” is not a .jpg, .jpeg or .png file.`;
   if (file.size === 0) return "This file is empty.";
@@ -102,7 +103,7 @@ async function problemOf(file) {
   const bytes = new Uint8Array(await file.slice(0, 8).arrayBuffer());
   const isPng = bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47;
   const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
-  if (!isPng && !isJpeg) return "This file is not a JPEG or PNG picture, whatever its name says.";
+  if (!isPng && !isJpeg) return "This file is not a JPEG or PNG picture.";
   if (isPng !== /\.png$/i.test(file.name)) {
     return `“${file.name}” holds a ${isPng ? "PNG" : "JPEG"} picture: give it a name that ends in ${isPng ? ".png" : ".jpg"}.`;
   }
@@ -144,7 +145,7 @@ for (const field of document.querySelectorAll("[data-icon-field]")) {
   }
 }
 
-// --- The end-to-end check: asked for again until Facebook has answered.
+// --- The end-to-end check: ask again until Facebook has answered.
 function followChecks(checks) {
   if (!checks?.dataset.refresh) return;
   setTimeout(async () => {
@@ -166,7 +167,7 @@ followChecks(document.getElementById("checks"));
 const reloading = document.querySelector("[data-reload]");
 if (reloading) setTimeout(() => window.location.reload(), Number(reloading.dataset.reload) * 1000);
 
-// --- Preferences: slider and number say the same, the department opens at once.
+// --- Preferences: keep slider and number in step; show another department at once.
 function inHours(minutes) {
   const hours = Math.floor(minutes / 60);
   const rest = minutes % 60;
@@ -192,13 +193,14 @@ for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
 
-// --- Django's picker of groups and permissions names its filter by a picture: a name needs a role. It is made on load too,
-// by a script before this one.
+// --- Django's picker of groups and permissions labels its filter with a picture, which needs a role to have a name.
+// Django's own script creates it on load, before this.
 window.addEventListener("load", () => {
-  for (const picture of document.querySelectorAll(".search-label-icon[aria-label]")) picture.setAttribute("role", "img");
+  for (const picture of document.querySelectorAll(".search-label-icon[aria-label]"))
+    picture.setAttribute("role", "img");
 });
 
-// --- Receipts: printing needs a script, so the button is not there without one.
+// --- Receipts: printing needs a script, so the button is hidden without one.
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());

@@ -274,7 +274,7 @@ def test_a_removed_app_keeps_the_name_for_the_same_account_must_come_back(accoun
 
 
 def test_deletion_leaves_nothing_that_says_who_the_person_is(account, channel, administrator):
-    audit_log.record(administrator, account, audit_log.CHANGE, "Linked with 2 pages.")
+    audit_log.record(administrator, account, audit_log.CHANGE, "Linked with 2 Pages.")
     audit_log.record(
         administrator, channel, audit_log.CHANGE, "Re-authenticated with the Facebook account of Anna Berg."
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from channels_im.models import WebhookDelivery
-from desk import health
+from desk import __version__, health
 from desk.models import Heartbeat
 from tests.factories import NOON
 
@@ -20,7 +20,9 @@ def noon(time_machine):
 
 def test_the_process_answers_healthz_without_the_database(client, django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert client.get("/healthz").status_code == 200
+        response = client.get("/healthz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok", "version": __version__}
 
 
 def test_ready_is_ok_with_a_living_worker_and_empty_queues(client, noon):
@@ -45,7 +47,7 @@ def test_ready_is_degraded_while_the_worker_never_ran(client):
 
 
 @pytest.mark.parametrize(("age", "status"), [(health.LATE_AFTER_S, 200), (health.LATE_AFTER_S + 1, 503)])
-def test_ready_is_degraded_when_the_last_sign_of_life_is_too_old(client, noon, age, status):
+def test_ready_is_degraded_when_the_last_heartbeat_is_too_old(client, noon, age, status):
     health.record_heartbeat()
     noon.shift(timedelta(seconds=age))
     response = client.get("/readyz")

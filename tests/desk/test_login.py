@@ -5,12 +5,13 @@ from django.test import Client
 
 from desk.models import User
 from tests.factories import PASSWORD, make_admin, make_agent
+from tests.pages import html_of
 
 LOGIN = "/accounts/login/"
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def log_in(client, username, password=PASSWORD, **fields):
@@ -64,7 +65,7 @@ def test_a_deactivated_person_does_not_get_in(client):
 
 @pytest.mark.django_db
 def test_nobody_signs_up(client):
-    assert "Nobody signs up here" in text(client.get("/accounts/signup/"))
+    assert "No sign-up" in text(client.get("/accounts/signup/"))
     client.post("/accounts/signup/", {"username": "me", "password1": "a-long-password-1"})
     assert not User.objects.exists()
 

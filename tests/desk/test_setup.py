@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from channels_im.models import ChannelAgent, WebhookDelivery
+from desk import __version__
 from desk.models import Agent, Department
 from tests.factories import (
     answer,
@@ -22,6 +23,7 @@ from tests.factories import (
     make_page,
     receive,
 )
+from tests.pages import html_of
 
 
 @pytest.fixture
@@ -37,13 +39,25 @@ def setup(administrator):
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
+
+
+@pytest.mark.parametrize(
+    "url", ["/admin/", "/admin/desk/user/", "/admin/instant-messaging/", "/admin/programs/tokens/"]
+)
+def test_every_page_shows_the_version(setup, url):
+    page = text(setup.get(url, follow=True))
+    assert re.search(rf'<footer id="footer">\s*Desk {re.escape(__version__)}\s*</footer>', page)
+
+
+def test_a_page_for_strangers_shows_no_version(client, db):
+    assert __version__ not in text(client.get("/admin/", follow=True))
 
 
 # --- The first page
 def test_a_new_installation_sees_the_checklist(setup):
     page = text(setup.get("/admin/"))
-    assert "From here to the first ticket" in page
+    assert "Your first steps" in page
     assert "Create department" in page
 
 
@@ -58,8 +72,8 @@ def test_when_everything_works_there_is_one_quiet_line(setup):
     channel = make_channel(make_page(last_event_at=timezone.now()))
     make_agent(channels=(channel,))
     page = text(setup.get("/admin/"))
-    assert "Everything works. Nothing needs a hand." in page
-    assert "From here to the first ticket" not in page
+    assert "All channels are working." in page
+    assert "Your first steps" not in page
 
 
 def test_what_needs_a_hand_comes_first(setup):

@@ -108,10 +108,10 @@ class Desk:
         """Wait until `ready()` is true and return its answer; fail with the processes' output after `seconds`."""
         deadline = time.monotonic() + seconds
         while not (answer := ready()):
-            ended = self.processes.ended()
-            if ended or time.monotonic() > deadline:
+            exited = self.processes.exited()
+            if exited or time.monotonic() > deadline:
                 raise AssertionError(
-                    f"{ended or f'After {seconds} s still not: {what}.'}\n{self.log.getvalue()[-6000:]}"
+                    f"{exited or f'After {seconds} s still not: {what}.'}\n{self.log.getvalue()[-6000:]}"
                 )
             time.sleep(0.05)
         return answer

@@ -140,7 +140,7 @@ def test_two_agents_see_each_other_and_the_second_reads_before_answering_too(
     theirs.open()
     theirs.choose("Tom Becker")
     here = agent.locator("#onlookers")
-    expect(here).to_contain_text("Bob Lindgren is looking too", timeout=SOON_MS)
+    expect(here).to_contain_text("Bob Lindgren is viewing too", timeout=SOON_MS)
     colleague.locator("#composer-text").fill("Bob says yes")
     expect(here).to_contain_text("Bob Lindgren is typing a reply", timeout=SOON_MS)
 
@@ -169,7 +169,7 @@ def test_a_notification_is_asked_for_shown_once_and_leads_to_the_conversation(br
     assert page.evaluate("Notification.permission") == "default"
     page.locator(".rail__avatar").click()
     with page.expect_response("**/inbox/news/"):
-        page.get_by_label("For mine and unassigned ones").check()
+        page.get_by_label("For mine and unassigned").check()
     body = {"page_id": BERG_BIKES, "text": "Anybody there?"}
     demo.http.post(f"{demo.sandbox_url}/_sandbox/customers/lena/messages", json=body, timeout=10).raise_for_status()
     expect(page.locator("html")).to_have_attribute("data-notes", "Lena Fischer: Anybody there?", timeout=SOON_MS)

@@ -67,7 +67,7 @@ def test_rows_are_selected_with_keys_and_mouse_and_closed_together(agent: Page):
     expect(agent.locator("#toasts")).to_contain_text("2 closed.", timeout=SOON_MS)
     expect(bar).to_be_hidden()
     for pk in chosen:
-        expect(agent.locator(f"#row-{pk}")).to_contain_text("Ended")
+        expect(agent.locator(f"#row-{pk}")).to_contain_text("Closed")
     agent.get_by_role("button", name="Select conversations").click()
     agent.locator(f"#row-{chosen[0]} a.row").click()
     expect(bar).to_contain_text("1 selected")

@@ -47,7 +47,7 @@ def test_rows_and_counts_come_with_the_stream_and_no_page_asks_for_them(agent: P
     expect(agent).to_have_title(f"({before + 1}) Inbox")
 
     agent.locator('[data-view="waiting"]').first.evaluate("link => link.click()")
-    expect(agent.locator("#rows")).to_have_attribute("aria-label", "Yet to respond", timeout=SOON_MS)
+    expect(agent.locator("#rows")).to_have_attribute("aria-label", "Waiting for reply", timeout=SOON_MS)
     row = inbox.row("Handed over the stream")
     expect(row).to_have_count(1)
     assert row.locator("a.row").get_attribute("href").endswith("?view=waiting")

@@ -1,4 +1,4 @@
-"""`make run` as a newcomer meets it: one command, one Ctrl-C."""
+"""`make run` from the first start to Ctrl-C."""
 
 import os
 import re
@@ -130,7 +130,7 @@ def test_when_one_process_dies_the_others_end_and_it_says_which(make_run):
     run.wait_until_it_says("Log in as alice or bob")
     os.kill(run.pids_of("sandbox")[0], signal.SIGKILL)
     assert run.process.wait(30) != 0
-    assert "sandbox has ended: killed by SIGKILL. So the others are ended too." in run.said
+    assert "sandbox exited: killed by SIGKILL. The other processes are stopped." in run.said
     assert not run.left_running()
 
 
@@ -144,7 +144,7 @@ def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run):
         META_VERIFY_TOKEN="token",
         WEB_CONCURRENCY="2",
     )
-    run.wait_until_it_says("Desk is running at https://desk.example.com")
+    run.wait_until_it_says("is running at https://desk.example.com")
     assert len(run.pids_of("multiprocessing")) >= 2
     assert not run.pids_of("sandbox")
     session = requests.Session()

@@ -32,7 +32,7 @@ def test_a_file_that_the_browser_cannot_play_is_a_card_to_download(agent: Page, 
     Inbox(agent, demo).choose("Sara Lindqvist")
     send(agent, "voice.amr", samples.AMR)
     card = agent.get_by_role("link", name="voice.amr").first
-    expect(card).to_contain_text("this browser cannot play it", timeout=SOON_MS)
+    expect(card).to_contain_text("your browser cannot play it", timeout=SOON_MS)
     expect(agent.get_by_label("voice.amr", exact=True)).to_be_hidden()
     agent.reload()
     expect(card).to_be_visible(timeout=SOON_MS)

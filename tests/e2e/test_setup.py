@@ -144,7 +144,7 @@ def test_a_login_that_would_stop_a_channel_asks_first_and_going_back_saves_it(ad
     expect(admin.get_by_role("region", name="Stops")).to_contain_text("was not ticked")
     admin.get_by_role("button", name="Go back to Facebook").click()
     choose_pages(admin, bikes=True)
-    expect(admin.get_by_text("You have successfully linked your Facebook account: 2 pages.")).to_be_visible()
+    expect(admin.get_by_text("You have successfully linked your Facebook account: 2 Pages.")).to_be_visible()
     expect(admin.locator(".pill").first).to_have_text("Connected")
 
 
@@ -152,7 +152,7 @@ def test_continuing_anyway_stops_that_channel_until_its_page_is_ticked_again(adm
     reauthenticate(admin)
     choose_pages(admin, bikes=False)
     expect(inbox.page.locator(".gate")).to_have_count(0)
-    admin.get_by_role("button", name="Continue anyway, and let it stop").click()
+    admin.get_by_role("button", name="Continue and stop this channel").click()
     expect(admin.locator(".channel-form")).to_contain_text("Re-authenticate with the Page ticked.")
     expect(inbox.page.locator(".gate")).to_contain_text("was not ticked", timeout=SOON_MS)
     edit = admin.url
@@ -202,7 +202,7 @@ def test_a_deactivated_channel_parks_what_arrives_and_activating_it_takes_it_in(
     card(admin).get_by_role("switch").click()
     admin.get_by_role("dialog").get_by_role("button", name="Activate").click()
     expect(admin.get_by_text("1 delivery arrived while this channel was deactivated.")).to_be_visible()
-    admin.get_by_role("button", name="Take in").click()
+    admin.get_by_role("button", name="Import messages").click()
     expect(inbox.bubble("Anybody there?")).to_be_visible(timeout=SOON_MS)
     expect(inbox.page.locator("#composer-text")).to_be_visible()
     demo.wait_for(facebook.is_subscribed, "the page is subscribed again")

@@ -45,7 +45,7 @@ def test_what_is_transferred_away_leaves_the_page_unless_something_is_typed(
     theirs.choose("Tom Becker")
     other.mouse.move(700, 300)  # a row stays while the pointer is in the list
     transfer(agent, ours, "Sales")
-    expect(other.get_by_text("No conversation chosen")).to_be_visible(timeout=SOON_MS)
+    expect(other.get_by_text("Select a conversation")).to_be_visible(timeout=SOON_MS)
     expect(theirs.row("Tom Becker")).to_have_count(0, timeout=SOON_MS)
 
     transfer(agent, ours, "Workshop")

@@ -87,14 +87,14 @@ def test_it_asks_before_it_is_sent_again_and_then_stands_at_the_end(agent: Page,
     expect(late).to_have_attribute("data-state", "failed")
     assert order(agent) == [LATE, SINCE]
     late.get_by_role("button", name="Retry").click()
-    expect(dialog).to_contain_text("Somebody in the Page inbox answered today at")
+    expect(dialog).to_contain_text("Somebody in the Page inbox replied today at")
     expect(dialog).to_contain_text(SINCE)
     agent.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(late).to_have_attribute("data-state", "failed")
 
     late.get_by_role("button", name="Retry").click()
-    dialog.get_by_role("button", name="Send all the same").click()
+    dialog.get_by_role("button", name="Send anyway").click()
     expect_sent_at_the_end(agent, late)
     agent.reload()
     expect_sent_at_the_end(agent, late)
@@ -104,9 +104,9 @@ def test_without_scripts_it_asks_above_the_composer(without_scripts: Page, inbox
     page = without_scripts
     page.goto(inbox.page.url)
     page.locator(".message").filter(has_text=LATE).get_by_role("button", name="Retry").click()
-    notice = page.get_by_role("alert").filter(has_text="Does it still fit?")
+    notice = page.get_by_role("alert").filter(has_text="Send it anyway?")
     expect(notice).to_contain_text(SINCE)
-    notice.get_by_role("button", name="Send all the same").click()
+    notice.get_by_role("button", name="Send anyway").click()
     expect_sent_at_the_end(inbox.page, inbox.bubble(LATE))
 
 

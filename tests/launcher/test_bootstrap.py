@@ -1,4 +1,4 @@
-"""From a bare Python to an environment with all packages, or to one sentence about what is missing."""
+"""The virtual environment and its packages, or one sentence about what is missing."""
 
 import ast
 import os
@@ -21,7 +21,7 @@ def script(path: Path, text: str) -> Path:
 
 @pytest.fixture
 def old_python(tmp_path: Path) -> Path:
-    """A Python that says it is 3.9."""
+    """A Python that reports version 3.9."""
     pretend = "import sys, runpy; sys.version_info = (3, 9, 2); sys.argv = sys.argv[1:]; "
     run = "runpy.run_path(sys.argv[0], run_name='__main__')"
     return script(tmp_path / "old" / "python3", f'exec "{sys.executable}" -c "{pretend}{run}" "$@"')
@@ -29,20 +29,20 @@ def old_python(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """An environment whose Python only writes down what it was asked to do."""
+    """An environment whose Python only records its arguments."""
     folder = tmp_path / "venv"
     script(folder / "bin" / "python", f'echo "$@" >> "{folder}/calls"')
     return folder
 
 
 @pytest.fixture
-def requirements(tmp_path: Path) -> Path:
-    path = tmp_path / "requirements.txt"
-    path.write_text("django\n")
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "requirements.lock"
+    path.write_text("django==5.2.19 --hash=sha256:0\n")
     return path
 
 
-def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", *map(str, arguments)],
@@ -54,7 +54,7 @@ def make(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-def bootstrap(python: object, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
+def bootstrap(python: object, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(python), str(BOOTSTRAP), *map(str, arguments)],
         env={**os.environ, **environment},
@@ -68,7 +68,7 @@ def installs(venv: Path) -> int:
     return (venv / "calls").read_text().count("pip install")
 
 
-def test_an_old_python_is_named_with_the_one_that_is_needed(tmp_path, old_python):
+def test_a_python_that_is_too_old_is_refused_with_the_version_that_is_needed(tmp_path: Path, old_python: Path) -> None:
     result = make("run", f"PYTHON={old_python}", f"VENV={tmp_path / 'none'}")
     assert result.returncode != 0
     assert "Python 3.9 is too old: Desk needs Python 3.11 or newer." in result.stderr
@@ -76,20 +76,24 @@ def test_an_old_python_is_named_with_the_one_that_is_needed(tmp_path, old_python
     assert "Traceback" not in result.stderr
 
 
-def test_an_old_python_is_told_of_a_newer_one_on_the_machine(tmp_path, old_python):
+def test_the_sentence_for_an_old_python_names_a_newer_one_on_the_machine(tmp_path: Path, old_python: Path) -> None:
     script(tmp_path / "new" / "python3.11", f'exec "{sys.executable}" "$@"')
     result = bootstrap(
-        old_python, tmp_path / "none", ROOT / "requirements.txt", "run", PATH=f"{tmp_path / 'new'}:{os.environ['PATH']}"
+        old_python,
+        tmp_path / "none",
+        ROOT / "requirements.lock",
+        "run",
+        PATH=f"{tmp_path / 'new'}:{os.environ['PATH']}",
     )
     assert "make run PYTHON=python3.11" in result.stderr
 
 
-def test_an_old_python_will_do_when_the_environment_has_a_new_one(old_python, venv, requirements):
-    result = bootstrap(old_python, venv, requirements, "run")
+def test_an_old_python_can_start_an_environment_that_has_a_new_one(old_python: Path, venv: Path, lock: Path) -> None:
+    result = bootstrap(old_python, venv, lock, "run")
     assert result.returncode == 0, result.stderr
 
 
-def test_an_old_python_can_read_the_file_that_tells_it_so():
+def test_an_old_python_can_parse_the_file() -> None:
     source = BOOTSTRAP.read_bytes()
     source.decode("ascii")
     tree = ast.parse(source, feature_version=(3, 7))
@@ -97,16 +101,16 @@ def test_an_old_python_can_read_the_file_that_tells_it_so():
     assert not [node for node in ast.walk(tree) if isinstance(node, newer)]
 
 
-def test_no_python_at_all_is_one_sentence():
+def test_no_python_at_all_is_one_sentence() -> None:
     result = make("run", "PYTHON=no-such-python")
     assert result.returncode != 0
     assert "There is no no-such-python on this machine" in result.stderr
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
-def test_a_python_without_venv_is_told_the_package_of_debian(tmp_path, module):
+def test_a_python_without_venv_is_refused_with_the_package_of_debian(tmp_path: Path, module: str) -> None:
     (tmp_path / f"{module}.py").write_text("raise ImportError\n")
-    result = bootstrap(sys.executable, tmp_path / "none", ROOT / "requirements.txt", "run", PYTHONPATH=str(tmp_path))
+    result = bootstrap(sys.executable, tmp_path / "none", ROOT / "requirements.lock", "run", PYTHONPATH=str(tmp_path))
     assert result.returncode == 1
     assert f"Python's {module} module is missing" in result.stderr
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -114,20 +118,21 @@ def test_a_python_without_venv_is_told_the_package_of_debian(tmp_path, module):
     assert "Traceback" not in result.stderr
 
 
-def test_packages_are_installed_once_and_again_when_the_list_has_changed(venv, requirements):
+def test_packages_are_installed_once_and_again_when_the_lock_file_changes(venv: Path, lock: Path) -> None:
     for _ in range(2):
-        assert bootstrap(sys.executable, venv, requirements, "run").returncode == 0
+        assert bootstrap(sys.executable, venv, lock, "run").returncode == 0
     assert installs(venv) == 1
-    requirements.write_text("django\nrequests\n")
-    bootstrap(sys.executable, venv, requirements, "run")
+    lock.write_text("django==5.2.20 --hash=sha256:1\n")
+    bootstrap(sys.executable, venv, lock, "run")
     assert installs(venv) == 2
+    assert "--require-hashes -r" in (venv / "calls").read_text()
 
 
-def test_a_failing_pip_is_one_sentence_and_tried_again(venv, requirements):
+def test_a_failing_pip_is_one_sentence_and_tried_again(venv: Path, lock: Path) -> None:
     fails = script(venv / "bin" / "python", f'echo "$@" >> "{venv}/calls"; case "$*" in *install*) exit 1;; esac')
-    result = bootstrap(sys.executable, venv, requirements, "run")
+    result = bootstrap(sys.executable, venv, lock, "run")
     assert result.returncode == 1
-    assert "pip could not install the packages of requirements.txt" in result.stderr
+    assert "pip could not install the packages of requirements.lock" in result.stderr
     script(fails, f'echo "$@" >> "{venv}/calls"')
-    assert bootstrap(sys.executable, venv, requirements, "run").returncode == 0
+    assert bootstrap(sys.executable, venv, lock, "run").returncode == 0
     assert installs(venv) == 2

@@ -1,18 +1,18 @@
-"""Several processes as one."""
+"""Processes start and stop together."""
 
 import io
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from launcher import processes as module
+from launcher.errors import CannotStart, Stopped
 from launcher.processes import Processes, read_procfile
-from launcher.sentences import CannotStart, Ended
 
 FOREVER = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOREVER}"
@@ -36,10 +36,10 @@ def processes(out: io.StringIO) -> Iterator[Processes]:
     processes.stop()
 
 
-def wait_until(true) -> None:
+def wait_until(true: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
     while not true():
-        assert time.monotonic() < deadline, "it did not happen within 20 seconds"
+        assert time.monotonic() < deadline, "not within 20 seconds"
         time.sleep(0.01)
 
 
@@ -54,30 +54,30 @@ def alive(pid: int) -> bool:
     return subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0
 
 
-def test_every_line_carries_the_name_of_its_process(processes, out):
+def test_every_line_starts_with_the_name_of_its_process(processes: Processes, out: io.StringIO) -> None:
     processes.run("first", python("print('hello')"))
     assert "   first | hello\n" in out.getvalue()
 
 
-def test_a_step_that_fails_is_named_with_its_exit_code(processes):
+def test_a_command_that_fails_is_named_with_its_exit_code(processes: Processes) -> None:
     with pytest.raises(CannotStart, match=r"migrate failed: exit code 3\."):
         processes.run("migrate", python("raise SystemExit(3)"))
 
 
-def test_a_process_that_ends_by_itself_is_named(processes):
+def test_a_process_that_exits_by_itself_is_named(processes: Processes) -> None:
     processes.start("web", python(FOREVER))
-    assert processes.ended() is None
+    assert processes.exited() is None
     processes.start("worker", python("raise SystemExit(7)"))
-    wait_until(processes.ended)
-    assert processes.ended() == "worker has ended: exit code 7."
+    wait_until(processes.exited)
+    assert processes.exited() == "worker exited: exit code 7."
 
 
-def test_a_program_that_is_not_there_is_one_sentence(processes):
+def test_a_missing_program_is_one_sentence(processes: Processes) -> None:
     with pytest.raises(CannotStart, match="web cannot be started: /no/such/program"):
         processes.start("web", ["/no/such/program"])
 
 
-def test_stopping_leaves_no_child_of_a_child(processes, out):
+def test_stopping_also_stops_the_children_of_children(processes: Processes, out: io.StringIO) -> None:
     processes.start("worker", python(PARENT))
     wait_until(lambda: "up" in out.getvalue() and "child" in out.getvalue())
     child = int(out.getvalue().split("child ")[1].split()[0])
@@ -85,16 +85,18 @@ def test_stopping_leaves_no_child_of_a_child(processes, out):
     wait_until(lambda: not alive(child))
 
 
-def test_who_does_not_end_when_asked_is_killed(processes, out, monkeypatch):
+def test_a_process_that_ignores_sigterm_is_killed(
+    processes: Processes, out: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.2)
     process = processes.start("web", python(STUBBORN))
     wait_until(lambda: "up" in out.getvalue())
     processes.stop()
     assert process.returncode == -9
-    assert "web does not end; it is killed." in out.getvalue()
+    assert "web did not stop in time; killing it." in out.getvalue()
 
 
-def test_when_the_launcher_itself_is_killed_its_processes_end_too(tmp_path):
+def test_when_the_launcher_is_killed_its_processes_stop(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = f"""
 import os, pathlib, time
@@ -111,15 +113,15 @@ time.sleep(600)
     wait_until(lambda: not alive(child))
 
 
-def test_a_wish_to_end_breaks_off_a_long_step(processes):
-    processes.end_wanted.set()
-    with pytest.raises(Ended):
+def test_a_requested_stop_interrupts_a_long_command(processes: Processes) -> None:
+    processes.stop_requested.set()
+    with pytest.raises(Stopped):
         processes.run("migrate", python(FOREVER))
     processes.stop()
     assert not processes.running
 
 
-def test_the_procfile_names_the_three_processes_with_their_ports():
+def test_the_procfile_names_the_three_processes_with_their_ports() -> None:
     commands = read_procfile({"DESK_BIND": "127.0.0.1", "PORT": "8123"})
     assert set(commands) == {"web", "worker", "sandbox"}
     assert "8123" in commands["web"]

@@ -1,4 +1,4 @@
-"""What `make run` and `make serve` say before anything is started."""
+"""The checks of `make run` and `make serve` before anything starts."""
 
 import os
 import socket
@@ -31,7 +31,7 @@ def busy_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def launch(tmp_path: Path, goal: str, **environment: object) -> subprocess.CompletedProcess:
+def launch(tmp_path: Path, goal: str, **environment: object) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("DESK_", "META_", "DATABASE_"))}
     return subprocess.run(
         [sys.executable, "-m", "launcher", goal],
@@ -44,7 +44,9 @@ def launch(tmp_path: Path, goal: str, **environment: object) -> subprocess.Compl
 
 
 @pytest.mark.parametrize(("variable", "other"), [("PORT", "SANDBOX_PORT"), ("SANDBOX_PORT", "PORT")])
-def test_a_busy_port_is_named_with_how_to_choose_another(tmp_path, busy_port, variable, other):
+def test_a_busy_port_is_named_with_how_to_choose_another(
+    tmp_path: Path, busy_port: int, variable: str, other: str
+) -> None:
     result = launch(tmp_path, "run", **{variable: busy_port, other: free_port()})
     assert result.returncode == 1
     assert f"Port {busy_port} cannot be used" in result.stderr
@@ -53,27 +55,27 @@ def test_a_busy_port_is_named_with_how_to_choose_another(tmp_path, busy_port, va
 
 
 @pytest.mark.parametrize("port", ["eighty", "0", "65536", "-1"])
-def test_what_is_no_port_is_refused(tmp_path, port):
+def test_a_value_that_is_not_a_port_is_refused(tmp_path: Path, port: str) -> None:
     result = launch(tmp_path, "run", PORT=port)
     assert result.returncode == 1
-    assert "a port is a number from 1 to 65535" in result.stderr
+    assert "a port number from 1 to 65535" in result.stderr
 
 
-def test_web_and_sandbox_need_ports_of_their_own(tmp_path):
+def test_web_and_sandbox_cannot_share_a_port(tmp_path: Path) -> None:
     result = launch(tmp_path, "run", PORT=8123, SANDBOX_PORT=8123)
     assert result.returncode == 1
     assert "make run SANDBOX_PORT=8124" in result.stderr
 
 
-def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_data_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = launch(tmp_path, "run", DESK_DATA_DIR=tmp_path / "file" / "var")
     assert result.returncode == 1
-    assert "cannot be made" in result.stderr
+    assert "cannot be created" in result.stderr
 
 
 @pytest.mark.parametrize("missing", SERVE)
-def test_serve_refuses_to_start_without(tmp_path, missing):
+def test_serve_refuses_to_start_without(tmp_path: Path, missing: str) -> None:
     result = launch(tmp_path, "serve", **{name: value for name, value in SERVE.items() if name != missing})
     assert result.returncode == 1
     assert missing in result.stderr
@@ -81,20 +83,20 @@ def test_serve_refuses_to_start_without(tmp_path, missing):
     assert "docs/operations.md" in result.stderr
 
 
-def test_serve_refuses_a_public_address_that_is_none(tmp_path):
+def test_serve_refuses_a_public_url_that_is_not_an_address(tmp_path: Path) -> None:
     result = launch(tmp_path, "serve", **{**SERVE, "DESK_PUBLIC_URL": "desk.example.com"})
     assert result.returncode == 1
     assert "it must be a full address" in result.stderr
 
 
-def test_the_demo_never_talks_to_meta_whatever_is_set(tmp_path):
+def test_the_demo_never_calls_meta_whatever_is_set(tmp_path: Path) -> None:
     given = {"DESK_DATA_DIR": str(tmp_path), "META_GRAPH_URL": "https://graph.facebook.com", "META_APP_SECRET": "real"}
     made = environments.demo(given, port=8000, sandbox_port=8090)
     assert made["META_GRAPH_URL"] == made["META_DIALOG_URL"] == "http://localhost:8090"
     assert "real" not in made.values()
 
 
-def test_the_secret_key_of_the_demo_is_kept_and_only_its_owner_reads_it(tmp_path):
+def test_the_demo_keeps_its_secret_key_readable_only_by_its_owner(tmp_path: Path) -> None:
     key = environments.secret_key(tmp_path)
     assert len(key) >= 50
     assert environments.secret_key(tmp_path) == key

@@ -125,7 +125,7 @@ def _conversation_refusal(facts: SendFacts) -> Verdict | None:
     if facts.contact_erased:
         return _refuse(
             Refusal.CONTACT_ERASED,
-            "The data of this person was erased. When they write again, that is a new conversation.",
+            "The data of this customer was erased. If they write again, a new conversation begins.",
         )
     if facts.contact_blocked:
         return _refuse(

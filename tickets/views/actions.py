@@ -83,4 +83,4 @@ def act(request: AgentRequest, conversation_id: int, action: str) -> HttpRespons
     if not wants_part(request):
         return redirect(found_address(conversation.pk))
     context = {**pages.state_context(request, fresh), "page": thread_items.newest_page(fresh)}
-    return render(request, "tickets/_fresh_thread.html", context)
+    return render(request, "tickets/_changed_thread.html", context)

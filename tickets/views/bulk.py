@@ -23,7 +23,7 @@ Act = Callable[[Conversation], object]
 def _assign(request: AgentRequest) -> tuple[str, Act]:
     chosen = request.POST.get("assignee", "")
     if chosen == "":
-        return "put back to the unassigned ones", lambda row: actions.assign(request.user, row, None)
+        return "unassigned", lambda row: actions.assign(request.user, row, None)
     colleague = User.objects.filter(pk=int(chosen)).first() if chosen.isascii() and chosen.isdecimal() else None
     if colleague is None:
         raise Refused("This colleague does not exist any more. Choose another one.")
@@ -60,7 +60,7 @@ def act(request: AgentRequest) -> HttpResponse:
     sentence = outcome.sentence(word)
     if wants_part(request):
         context = pages.fresh_rows_context(request, query, ids)
-        return render(request, "tickets/_fresh_rows.html", {**context, "sentence": sentence})
+        return render(request, "tickets/_changed_rows.html", {**context, "sentence": sentence})
     flash.info(request, sentence)
     return redirect(f"{reverse('inbox')}?{urlencode(query.parameters())}")
 

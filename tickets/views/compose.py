@@ -23,9 +23,7 @@ from tickets.views.inbox import found_address, show_conversation
 
 HEAD_BYTES = 65_536  # static/desk/js/files.js sends as many
 PLAIN = "text/plain; charset=utf-8"
-CAME_BEFORE = (
-    "Your first try did arrive: “{}”. It stands in the conversation; what you have changed since was not sent."
-)
+CAME_BEFORE = "Your first attempt was delivered: “{}”. Your later edits were not sent."
 
 
 @require_POST
@@ -91,8 +89,8 @@ def _ask_first(request: AgentRequest, conversation: Conversation, answer: Messag
     """Nothing was sent: somebody answered. The page shows that now, so that sending again is a decision."""
     context = {"answer": answer, "who": author_in_words(answer)}
     if wants_part(request):
-        return render(request, "tickets/_answered.html", context, status=409)
-    sentence = render_to_string("tickets/_answered_sentence.html", context).strip()
+        return render(request, "tickets/_reply_collision.html", context, status=409)
+    sentence = render_to_string("tickets/_reply_collision_sentence.html", context).strip()
     return _shown_again(request, conversation, sentence, text, status=409)
 
 
@@ -118,7 +116,7 @@ def show_fresh(request: AgentRequest, conversation: Conversation) -> HttpRespons
         return redirect(found_address(conversation.pk))
     fresh = access.get_conversation(request.user, conversation.pk, request.facts)
     context = {**pages.state_context(request, fresh), "page": thread_items.newest_page(fresh)}
-    return render(request, "tickets/_fresh_thread.html", context)
+    return render(request, "tickets/_changed_thread.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -183,7 +181,7 @@ def _ask_again(
     """Nothing was sent: somebody answered since it was written. Whether it still fits, the agent says."""
     asked = {"message": message, "choice": choice, "answer": answer, "who": author_in_words(answer)}
     if wants_part(request):
-        return render(request, "tickets/_answered_since.html", {"asked": asked}, status=409)
+        return render(request, "tickets/_reply_collision_question.html", {"asked": asked}, status=409)
     query = pages.list_query(request)
     context = {**pages.conversation_context(request, conversation, query), "asked": asked}
     return show_conversation(request, query, context, status=409)

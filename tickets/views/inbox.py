@@ -67,7 +67,7 @@ def rows(request: AgentRequest) -> HttpResponse:
         cursor = request.GET["before"]
         return render(request, "tickets/_rows.html", pages.list_context(request, query, cursor=cursor))
     ids = [int(pk) for pk in request.GET.getlist("id") if pk.isascii() and pk.isdecimal() and len(pk) < 19]
-    return render(request, "tickets/_fresh_rows.html", pages.fresh_rows_context(request, query, ids))
+    return render(request, "tickets/_changed_rows.html", pages.fresh_rows_context(request, query, ids))
 
 
 @require_GET
@@ -89,7 +89,7 @@ def messages(request: AgentRequest, conversation_id: int) -> HttpResponse:
     page = thread_items.page_back_to(found, since) if since else thread_items.newest_page(found)
     stretch = thread_items.stretch(found, request.GET.get("first", ""), request.GET.get("last", ""))
     context = {**pages.state_context(request, found), "page": page, "stretch": stretch}
-    return render(request, "tickets/_fresh_thread.html", context)
+    return render(request, "tickets/_changed_thread.html", context)
 
 
 @require_POST

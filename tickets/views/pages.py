@@ -43,7 +43,7 @@ def list_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", s
 
 
 def fresh_rows_context(request: AgentRequest, query: ListQuery, ids: list[int]) -> dict:
-    """For `_fresh_rows.html`: those of these conversations that belong to the list, and the counts."""
+    """For `_changed_rows.html`: those of these conversations that belong to the list, and the counts."""
     asked = listing.in_list(request.facts, request.user, query).filter(pk__in=ids[:MOST_ROWS_AT_ONCE])
     in_list, found = listing.searched(asked, query)
     page, _next = listing.page_of(in_list, query.order, size=MOST_ROWS_AT_ONCE)

@@ -53,7 +53,7 @@ def onlookers(request: AgentRequest, conversation_id: int) -> HttpResponse:
     watching = [one.user for one in here if not one.is_typing]
     context = {"onlookers": here[:MOST_NAMED], "typing": _names(typing), "watching": _names(watching)}
     context |= {"several_type": len(typing) > 1, "several_watch": len(watching) > 1}
-    return render(request, "tickets/_onlookers.html", context)
+    return render(request, "tickets/_viewers.html", context)
 
 
 def _names(users: list[User]) -> str:
@@ -84,4 +84,4 @@ def find(request: AgentRequest) -> HttpResponse:
     if query.search:
         rows = listing.matching(request.facts, request.user, query)
         found = listing.page_of(rows, query.order)[0][:MOST_FOUND]
-    return render(request, "tickets/_found.html", {"found": found})
+    return render(request, "tickets/_command_results.html", {"found": found})

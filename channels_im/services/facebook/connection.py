@@ -215,7 +215,7 @@ def _mail(pages: list[Page]) -> int:
     reason = first.get_reauth_reason_display()
     subject = f"Re-authenticate {first.name}: {reason[0].lower()}{reason[1:]}"
     if len(pages) > 1:
-        subject = f"Re-authenticate {len(pages)} pages: {', '.join(page.name for page in pages)}"
+        subject = f"Re-authenticate {len(pages)} Pages: {', '.join(page.name for page in pages)}"
     lines = [line for page in pages for line in _about(page)]
     return send_to_administrators(subject, [*lines, WHAT_GOES_ON])
 
@@ -224,7 +224,7 @@ def _about(page: Page) -> list[str]:
     channel = Channel.objects.existing().filter(page=page).first()
     who = f"The Messenger channel “{channel.name}” (Page “{page.name}”)" if channel else f"The Page “{page.name}”"
     return [
-        f"{who} cannot send replies since {page.reauth_since:%-d %B %Y %H:%M} UTC.",
+        f"{who} has been unable to send replies since {page.reauth_since:%-d %B %Y %H:%M} UTC.",
         f"Why: {page.get_reauth_reason_display()}.",
         f"What to do: {HEALED_BY[Page.Reason(page.reauth_reason)]}",
         "",

@@ -25,9 +25,9 @@ SAME_MOMENT = timedelta(seconds=5)
 
 NOTHING_KEPT = "Desk keeps nothing about this Facebook account."
 LINKED_AGAIN = "This Facebook account was linked again after the request, so that link stays as it is."
-APP_REMOVED = "The access to Facebook that came from this account was deleted. Its pages are disconnected."
+APP_REMOVED = "The access to Facebook that came from this account was deleted. Its Pages are disconnected."
 DELETED = (
-    "The name, the Facebook profile and every access token of this account were deleted. Its pages are disconnected."
+    "The name, the Facebook profile and every access token of this account were deleted. Its Pages are disconnected."
 )
 
 
@@ -114,4 +114,4 @@ def _record(account: FacebookAccount, pages: list[Page], request: DataRequest) -
     sentence = f"Facebook reported that the person {asked}; confirmation code {request.confirmation_code}."
     audit_log.record(account.linked_by, account, audit_log.CHANGE, sentence)
     for channel in Channel.objects.existing().filter(page__in=pages):
-        audit_log.record(account.linked_by, channel, audit_log.CHANGE, f"{sentence} The page must be re-authenticated.")
+        audit_log.record(account.linked_by, channel, audit_log.CHANGE, f"{sentence} The Page must be re-authenticated.")

@@ -67,7 +67,7 @@ def _mail(account: FacebookAccount, channels: list[Channel], now: datetime) -> i
         *(f"- “{channel.name}” (Page “{channel.page.name}”)" for channel in channels),
         "",
         f"What to do: open one of them and press Re-authenticate, then log in to Facebook as {account} and leave every "
-        "page ticked. One login renews all of them.",
+        "Page ticked. One login renews all of them.",
         "",
         *(f"{settings.PUBLIC_URL}{SETUP_PATH}{channel.pk}/" for channel in channels),
     ]

@@ -24,11 +24,11 @@ from desk.errors import Refused
 
 #: What each permission is for, in the words of the page that explains a declined one.
 PERMISSION_USES = {
-    "pages_show_list": "list your pages",
+    "pages_show_list": "list your Pages",
     "pages_messaging": "receive and send messages",
     "pages_manage_metadata": "be told of new messages",
     "pages_read_engagement": "check whether a reply has arrived",
-    "business_management": "find pages that belong to a business account",
+    "business_management": "find Pages that belong to a business account",
 }
 #: A page needs both of them to be of use (Meta, "Subscribed apps": MESSAGING to send, MODERATE to subscribe).
 NEEDED_TASKS = ("MESSAGING", "MODERATE")
@@ -65,7 +65,7 @@ class Grant:
     def loss_of(self, page_id: str) -> Page.Reason | None:
         """Return why this login gives no working access to a Page, or None when it does."""
         info = self.page(page_id)
-        if info is None or not info.access_token:
+        if info is None:
             return Page.Reason.PERMISSION_REVOKED if self.missing_permissions else Page.Reason.PAGE_DESELECTED
         if self.token.missing_scopes(page_id):
             return Page.Reason.PERMISSION_REVOKED
@@ -256,12 +256,16 @@ def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, asked_for: b
     was_connected = page.is_connected
     page.facebook_account = result.account
     page.name, page.tasks = info.name[:200], list(info.tasks)
-    page.page_token, page.token_expires_at = info.access_token, None
+    if info.access_token:  # a Page listed without a token keeps the one it has: the check says what that is worth
+        page.page_token, page.token_expires_at = info.access_token, None
     page.save(update_fields=["facebook_account", "name", "tasks", "page_token", "token_expires_at"])
     if picture := grant.pictures.get(info.page_id):
         page_pictures.keep(page, picture)
     result.pages.append(page)
-    if reason := grant.loss_of(info.page_id):
+    reason = grant.loss_of(info.page_id)
+    if reason is None and not page.page_token:
+        reason = Page.Reason.PERMISSION_REVOKED
+    if reason:
         _stop(result, page, reason)
     elif not was_connected:
         connection.mark_connected(page)
@@ -299,8 +303,8 @@ def _require_right_account(grant: Grant, page: Page | None) -> None:
         )
     if grant.page(page.page_id) is None:
         raise LinkError(
-            f"“{page}” is not among the pages that {grant.name} gave. Log in with the Facebook account that owns the "
-            f"page (last time: {owner}) and leave the page ticked. Nothing has been changed."
+            f"“{page}” is not among the Pages that {grant.name} gave. Log in with the Facebook account that owns the "
+            f"Page (last time: {owner}) and leave the Page ticked. Nothing has been changed."
         )
 
 
@@ -311,13 +315,13 @@ def _require_use(grant: Grant) -> None:
         uses = "; ".join(f"{scope}, to {PERMISSION_USES[scope]}" for scope in missing)
         raise LinkError(
             f"Facebook did not grant {'this permission' if len(missing) == 1 else 'these permissions'}: {uses}. Link "
-            "again, select your pages and leave every switch on Yes. Nothing has been changed."
+            "again, select your Pages and leave every switch on Yes. Nothing has been changed."
         )
     if not grant.pages:
         raise LinkError(
-            f"Facebook gave no page of {grant.name}. Either no page was ticked, or every permission was declined, or "
-            f"{grant.name} is not an admin of a page, or the pages belong to a business account and the permission "
-            "business_management was declined. Link again, select your pages and leave every switch on Yes. Nothing "
+            f"Facebook gave no Page of {grant.name}. Either no Page was ticked, or every permission was declined, or "
+            f"{grant.name} is not an admin of a Page, or the Pages belong to a business account and the permission "
+            "business_management was declined. Link again, select your Pages and leave every switch on Yes. Nothing "
             "has been changed."
         )
 
@@ -356,7 +360,7 @@ def _record(user: Any, result: LinkResult) -> None:
 
 
 def _summary(result: LinkResult) -> str:
-    parts = [f"Linked with {len(result.pages)} {'page' if len(result.pages) == 1 else 'pages'}"]
+    parts = [f"Linked with {len(result.pages)} {'Page' if len(result.pages) == 1 else 'Pages'}"]
     if result.healed:
         parts.append(f"connected again: {', '.join(map(str, result.healed))}")
     if result.stopped:

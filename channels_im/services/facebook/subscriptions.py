@@ -79,7 +79,7 @@ def _settle(page: Page) -> None:
 
 def _subscribe(page: Page, token: TokenInfo | None) -> None:
     if token is None:
-        _finish(page, error="There is no token for this page: re-authenticate it.")
+        _finish(page, error="There is no token for this Page: re-authenticate it.")
         return
     pages.subscribe(page.page_id, page.page_token)
     fields = pages.subscription(page.page_id, page.page_token)

@@ -15,8 +15,8 @@ from desk.errors import Refused
 APP_REFUSED, DATA_ACCESS = "app_refused", "data_access"
 
 APP_REFUSED_SENTENCE = (
-    "Facebook does not accept Desk's Meta app for this page: META_APP_ID and META_APP_SECRET do not fit together, or "
-    "the page was linked with another app. Correct the settings and start Desk again; with a new app, re-authenticate."
+    "Facebook does not accept Desk's Meta app for this Page: META_APP_ID and META_APP_SECRET do not fit together, or "
+    "the Page was linked with another app. Correct the settings and start Desk again; with a new app, re-authenticate."
 )
 
 
@@ -57,16 +57,16 @@ def _loss(page: Page, info: TokenInfo) -> Loss | None:
     if verdict is not None:
         is_over = info.expires_at is not None and info.expires_at <= timezone.now()
         if is_over and not info.error_subcode:
-            return Loss(Page.Reason.TOKEN_EXPIRED, "The page's access has expired. Re-authenticate the page.")
+            return Loss(Page.Reason.TOKEN_EXPIRED, "The Page's access has expired. Re-authenticate the Page.")
         return Loss(verdict.reason, verdict.sentence)
     if info.profile_id not in (None, page.page_id):
-        return Loss(Page.Reason.PERMISSION_REVOKED, "The stored access is that of another page.")
+        return Loss(Page.Reason.PERMISSION_REVOKED, "The stored access is that of another Page.")
     # An answer without any permission is one that does not tell of them, and no proof that all are gone.
     missing = info.missing_scopes(page.page_id) if info.scopes else ()
     if missing:
         names = ", ".join(missing)
         what = "This permission is" if len(missing) == 1 else "These permissions are"
-        return Loss(Page.Reason.PERMISSION_REVOKED, f"{what} missing for this page: {names}.")
+        return Loss(Page.Reason.PERMISSION_REVOKED, f"{what} missing for this Page: {names}.")
     return None
 
 
@@ -75,7 +75,7 @@ def _note_data_access(page: Page, info: TokenInfo) -> None:
     ended = info.data_access_expires_at
     if info.is_valid and ended is not None and ended <= timezone.now():
         sentence = (
-            f"Facebook's data access of the person who linked this page ended on {ended:%-d %B %Y}. The page works; "
+            f"Facebook's data access of whoever linked this Page ended on {ended:%-d %B %Y}. The Page works; "
             "re-authenticate it to renew the access."
         )
         connection.note_trouble(page, DATA_ACCESS, sentence)

@@ -18,7 +18,7 @@ from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_d
 from channels_im.models import WebhookDelivery
 
 REDACTED = "desk_redacted_events"
-NOTE = "Part of this delivery was erased together with a person."
+NOTE = "Part of this delivery was erased together with a customer."
 #: A delivery committed late may have a lower id than one seen before it.
 LOOK_BACK = timedelta(minutes=1)
 AT_ONCE = 100
@@ -28,7 +28,7 @@ State = WebhookDelivery.State
 
 
 class DeliveryBusyError(Exception):
-    """A delivery of this person is being taken in at this moment; trying again in a few seconds helps."""
+    """A delivery about this customer is being processed at this moment. Try again in a few seconds."""
 
 
 class _Position(Func):

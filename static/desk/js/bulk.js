@@ -1,7 +1,7 @@
-// Selecting rows of the list and doing something to all of them. The bar covers the filters, so that no row moves.
+// Selects rows of the list and acts on all of them. The bar covers the filters, so that no row moves.
 
+import { parse, post, reasonOf, toast } from "./http.js";
 import * as list from "./list.js";
-import { parse, post, reasonOf, toast } from "./net.js";
 
 const MOST = 100; // the server's limit
 const strip = document.getElementById("strip");
@@ -38,15 +38,19 @@ function show() {
     item.classList.toggle("row-item--picked", box.checked);
   }
   const isOn = isPicking || list.picked.size > 0;
-  if (isOn && bar.hidden) bar.style.minHeight = `${document.getElementById("rows").getBoundingClientRect().top - strip.getBoundingClientRect().top}px`;
+  if (isOn && bar.hidden) {
+    const top = document.getElementById("rows").getBoundingClientRect().top;
+    bar.style.minHeight = `${top - strip.getBoundingClientRect().top}px`;
+  }
   bar.hidden = !isOn;
   strip.classList.toggle("strip--picking", isOn);
   count.textContent = list.picked.size ? `${list.picked.size} selected` : "Select conversations";
-  for (const control of bar.querySelectorAll("[data-do], summary")) control.toggleAttribute("disabled", !list.picked.size);
+  for (const control of bar.querySelectorAll("[data-do], summary"))
+    control.toggleAttribute("disabled", !list.picked.size);
   document.getElementById("bulk-all").hidden = items().every((item) => list.picked.has(idOf(item)));
 }
 
-/** End selecting; true when there was something to end. */
+/** Leave selection mode. Returns whether it was on. */
 export function end() {
   if (bar.hidden) return false;
   list.picked.clear();
@@ -58,9 +62,12 @@ export function end() {
   return true;
 }
 
-/** Select, or no longer, the row that has the focus, is pointed at or is open. */
+/** Toggle the selection of the row that has the focus, is under the pointer or is open. */
 export function toggleHere() {
-  const item = document.activeElement.closest(".row-item") ?? strip.querySelector(".row-item:hover") ?? strip.querySelector(".row-item:has([aria-current])");
+  const item =
+    document.activeElement.closest(".row-item") ??
+    strip.querySelector(".row-item:hover") ??
+    strip.querySelector(".row-item:has([aria-current])");
   if (item) toggle(item, !list.picked.has(idOf(item)), false);
 }
 

@@ -25,7 +25,7 @@ export function close() {
   text.removeAttribute("aria-activedescendant");
 }
 
-/** What stands between the last `/` at the beginning of a line and the caret, or null. */
+/** Return the text between the last `/` at the beginning of a line and the caret, or null. */
 function typed() {
   const before = text.value.slice(0, text.selectionStart);
   return before.match(/(?:^|\n)\/([\w-]*)$/)?.[1] ?? null;
@@ -88,13 +88,13 @@ function choose(index) {
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** Put a canned reply where the caret stands, filled in. */
+/** Insert a canned reply, with its placeholders filled in, at the caret. */
 export function insert(words) {
   text.setRangeText(fill(words), text.selectionStart, text.selectionEnd, "end");
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** Returns whether the key was meant for the list. */
+/** Handle a key for the list. Returns whether it was one. */
 export function key(event) {
   if (!isOpen()) return false;
   if (event.key === "Escape") close();

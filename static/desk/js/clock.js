@@ -1,4 +1,4 @@
-// Keeps relative times and messaging windows going; the first words are the server's (tickets/templatetags/desk.py).
+// Updates relative times and messaging windows; the server writes the first text (tickets/templatetags/desk.py).
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

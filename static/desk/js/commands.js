@@ -1,10 +1,10 @@
-// The command bar: type to find an action on the open conversation, a view, a person or ticket, a canned reply.
+// The command bar: type to find an action on the open conversation, a view, a customer or ticket, a canned reply.
 
 import * as canned from "./canned.js";
 import * as composer from "./composer.js";
-import { openDialog, toggleDetails, toggleFocus } from "./frame.js";
+import { fetchPart, parse } from "./http.js";
+import { openDialog, toggleDetails, toggleFocus } from "./layout.js";
 import * as nav from "./nav.js";
-import { fetchPart, parse } from "./net.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
 
@@ -16,12 +16,12 @@ const list = document.getElementById("command-list");
 let active = 0;
 let asked = 0;
 let timer = null;
-let people = []; // elements the server answered for what is typed
+let people = []; // elements that the server found for the typed text
 
 const written = (id) => JSON.parse(document.getElementById(id)?.textContent || "[]");
 const isShown = (element) => element.isConnected && !element.closest("[hidden]");
 
-/** {words, hint, run} of what can be done now. */
+/** Return {words, hint, run} for each action that is possible now. */
 function actions() {
   if (!thread.current()) return [];
   const isGated = "gated" in (document.getElementById("composer")?.dataset ?? {});
@@ -36,7 +36,7 @@ function actions() {
     found.push({ words: "Transfer with a note", hint: "T", run: openTransfer });
   }
   found.push({ words: "Show or hide the details", hint: "D", run: toggleDetails });
-  found.push({ words: "Only the conversation", hint: "Z", run: toggleFocus });
+  found.push({ words: "Show only the conversation", hint: "Z", run: toggleFocus });
   return found;
 }
 
@@ -69,7 +69,11 @@ function ready() {
 
 function matching(commands, typed) {
   const wanted = typed.toLowerCase().split(/\s+/).filter(Boolean);
-  const begins = (words, word) => words.toLowerCase().split(/[\s:/-]+/).some((part) => part.startsWith(word));
+  const begins = (words, word) =>
+    words
+      .toLowerCase()
+      .split(/[\s:/-]+/)
+      .some((part) => part.startsWith(word));
   return commands.filter(({ words }) => wanted.every((word) => begins(words, word.replace(/^\//, ""))));
 }
 
@@ -96,17 +100,17 @@ function heading(words) {
   return item;
 }
 
-/** People come last but one and keep the marked line where it is: they arrive while the agent may press Enter. */
+/** Customers come before the canned replies and do not move the marked line: the agent may be about to press Enter. */
 function draw(marked = 0) {
   const typed = field.value.trim();
   const groups = [
     ["This conversation", matching(actions(), typed).map(option)],
     ["Go to", matching(places(), typed).map(option)],
-    ["People and tickets", people],
+    ["Customers and tickets", people],
     ["Canned replies", matching(ready(), typed).slice(0, MOST_CANNED).map(option)],
   ].filter(([, found]) => found.length);
   list.replaceChildren(...groups.flatMap(([words, found]) => [heading(words), ...found]));
-  options().forEach((item, index) => (item.id = `command-${index}`));
+  for (const [index, item] of options().entries()) item.id = `command-${index}`;
   document.getElementById("command-none").hidden = groups.length > 0;
   mark(marked);
 }
@@ -116,7 +120,7 @@ const options = () => [...list.querySelectorAll("[role=option]")];
 function mark(index) {
   const all = options();
   active = all.length ? (index + all.length) % all.length : 0;
-  all.forEach((item, at) => item.setAttribute("aria-selected", String(at === active)));
+  for (const [at, item] of all.entries()) item.setAttribute("aria-selected", String(at === active));
   if (all.length) field.setAttribute("aria-activedescendant", all[active].id);
   else field.removeAttribute("aria-activedescendant");
   const first = active === 0 ? list.firstElementChild : all[active];
@@ -145,7 +149,7 @@ async function find(typed) {
     people = [...page.querySelectorAll("[data-open-conversation]")].map((item) => document.importNode(item, true));
     draw(active);
   } catch {
-    // away: what needs no server is still there
+    // the network is away: commands that need no server still work
   }
 }
 

@@ -1,16 +1,16 @@
-// Writing: sends once however often it is pressed, loses nothing that was typed, says at once what will not go.
+// The composer: sends once however often it is pressed, loses no typed text, and shows at once what cannot be sent.
 
-import * as answered from "./answered.js";
 import * as canned from "./canned.js";
 import { left } from "./clock.js";
+import * as collision from "./collision.js";
 import * as emoji from "./emoji.js";
 import * as files from "./files.js";
-import * as gate from "./gate.js";
-import { showGhost } from "./ghost.js";
-import { fetchPart, parse, toast, upload } from "./net.js";
-import * as signs from "./signs.js";
+import { fetchPart, parse, toast, upload } from "./http.js";
+import { showPendingBubble } from "./pending-bubble.js";
+import * as sendGate from "./send-gate.js";
 import { joined, split, typedSince, weigh } from "./text.js";
 import * as thread from "./thread.js";
+import * as typingIndicator from "./typing-indicator.js";
 
 const SAVE_AFTER = 700; // milliseconds without a key
 const WARN_FROM = 0.8;
@@ -18,7 +18,7 @@ let form = null;
 let text = null;
 let limit = 1600;
 let saved = "";
-let written = {}; // what stands in the field of the other kind: a reply never becomes a note, or a note a reply
+let written = {}; // the text of each kind: a reply never becomes a note, nor a note a reply
 let current = "reply";
 let saveTimer = null;
 let sending = false;
@@ -26,7 +26,8 @@ let sending = false;
 const element = (id) => document.getElementById(id);
 const kind = () => form.elements.kind.value;
 const replyText = () => (current === "reply" ? text.value : written.reply);
-const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const newKey = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const json = (id) => JSON.parse(element(id)?.textContent || "null");
 
 export function start() {
@@ -54,7 +55,7 @@ export function start() {
   pane.addEventListener("dragover", onDrag);
   pane.addEventListener("dragleave", onDrag);
   pane.addEventListener("drop", onDrop);
-  gate.reset(form);
+  sendGate.reset(form);
   hint();
   check();
 }
@@ -72,12 +73,12 @@ function setKind(which) {
   check();
 }
 
-// --- What is typed ---------------------------------------------------------------------------------------------------
+// --- What is typed
 function onInput() {
   grow();
   check();
   canned.update();
-  if (kind() === "reply" && !("gated" in form.dataset)) signs.typed(form.dataset.typing, text.value);
+  if (kind() === "reply" && !("gated" in form.dataset)) typingIndicator.typed(form.dataset.typing, text.value);
   clearTimeout(saveTimer);
   saveTimer = setTimeout(saveNow, SAVE_AFTER);
 }
@@ -95,16 +96,22 @@ function check() {
   const over = isReply && weight > limit;
   const count = element("composer-count");
   count.hidden = !isReply || weight < limit * WARN_FROM;
-  count.textContent = over ? `${weight - limit} over ${limit.toLocaleString("en")}` : `${weight} / ${limit.toLocaleString("en")}`;
+  count.textContent = over
+    ? `${weight - limit} over ${limit.toLocaleString("en")}`
+    : `${weight} / ${limit.toLocaleString("en")}`;
   count.classList.toggle("composer__count--over", over);
   const button = element("composer-split");
-  button.hidden = !over || gate.isShut();
+  button.hidden = !over || sendGate.isShut();
   if (over) button.textContent = `Send as ${split(text.value, limit).length} messages`;
   const nothing = !text.value.trim() && !(isReply && files.count());
-  const unfit = isReply && (over || files.hasRefused() || gate.isShut());
+  const unfit = isReply && (over || files.hasRefused() || sendGate.isShut());
   element("composer-send").disabled = nothing || unfit || sending;
-  element("composer-send").querySelector("span").textContent = !isReply ? "Add note" : gate.isHolding() ? "Hold until they write" : "Send";
-  element("composer-more").hidden = !isReply || gate.isHolding();
+  element("composer-send").querySelector("span").textContent = !isReply
+    ? "Add note"
+    : sendGate.isHolding()
+      ? "Hold until the customer writes"
+      : "Send";
+  element("composer-more").hidden = !isReply || sendGate.isHolding();
   element("composer-more").querySelector("button").disabled = nothing || unfit || sending;
 }
 
@@ -113,7 +120,12 @@ function hint() {
   element("composer-hint").textContent = ctrl ? "Ctrl+Enter sends" : "Enter sends, Shift+Enter starts a new line";
   const closes = element("gate").dataset.closes;
   const rest = closes ? Date.parse(closes) - Date.now() : 0;
-  const name = kind() === "note" ? text.dataset.noteWords : gate.isHolding() ? text.dataset.holdWords : text.dataset.replyWords;
+  const name =
+    kind() === "note"
+      ? text.dataset.noteWords
+      : sendGate.isHolding()
+        ? text.dataset.holdWords
+        : text.dataset.replyWords;
   text.placeholder = kind() === "reply" && rest > 0 ? `${name} · ${left(rest)} left` : name;
 }
 
@@ -137,8 +149,8 @@ function onKey(event) {
   }
 }
 
-/** Esc: returns whether it was used up here. */
-export function escape(event) {
+/** Handle Esc. Returns whether it did something here. */
+export function onEscape(event) {
   if (!form || !form.contains(event.target)) return false;
   if (form.elements.reply_to_mid.value) {
     dropQuote();
@@ -151,9 +163,9 @@ export function focus(which = null) {
   if (!form) return;
   if ("gated" in form.dataset) {
     if (which === "note") form.classList.add("composer--note-open");
-    else if (gate.hold()) which = "reply";
+    else if (sendGate.hold()) which = "reply";
     else {
-      toast("You cannot reply here now: the reason stands below the conversation.");
+      toast("You cannot reply now: the reason is shown below the conversation.");
       return;
     }
   }
@@ -174,17 +186,17 @@ function onClick(event) {
   if (event.target.closest("#composer-split")) sendParts();
 }
 
-/** Put `words` where the caret stands, as if typed. */
+/** Insert `words` at the caret, as if typed. */
 function insert(words) {
   text.focus();
   text.setRangeText(words, text.selectionStart, text.selectionEnd, "end");
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-// --- Quote, files ------------------------------------------------------------------------------------------------------
+// --- Quote, files
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-quote]");
-  if (!button || !form || ("gated" in form.dataset && !gate.mayHold())) return;
+  if (!button || !form || ("gated" in form.dataset && !sendGate.mayHold())) return;
   const message = button.closest(".message");
   form.elements.reply_to_mid.value = message.dataset.mid;
   const words = message.querySelector(".text, .file__name, .card__title")?.textContent.trim() || "a picture";
@@ -202,7 +214,7 @@ function dropQuote() {
 const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
 function onDrag(event) {
-  if (!carriesFiles(event) || gate.isShut()) return;
+  if (!carriesFiles(event) || sendGate.isShut()) return;
   event.preventDefault();
   element("thread-scroll").classList.toggle("thread--dropping", event.type === "dragover");
 }
@@ -211,7 +223,7 @@ function onDrop(event) {
   if (!carriesFiles(event)) return;
   event.preventDefault();
   element("thread-scroll").classList.remove("thread--dropping");
-  if (gate.isShut()) return;
+  if (sendGate.isShut()) return;
   focus("reply");
   files.add(event.dataTransfer.files);
 }
@@ -223,8 +235,8 @@ function onPaste(event) {
   files.add(pasted);
 }
 
-// --- Drafts ------------------------------------------------------------------------------------------------------------
-/** Keep what was typed on the server, now; also when the page is being left. */
+// --- Drafts
+/** Save the draft on the server now, also when the page is being left. */
 export function saveNow() {
   clearTimeout(saveTimer);
   if (!form?.isConnected || sending || replyText() === saved) return;
@@ -232,7 +244,11 @@ export function saveNow() {
   saved = words;
   const state = element("draft-state");
   const id = thread.current()?.id;
-  fetchPart(form.dataset.draft, { method: "POST", body: new URLSearchParams({ text: words }), keepalive: words.length < 15_000 })
+  fetchPart(form.dataset.draft, {
+    method: "POST",
+    body: new URLSearchParams({ text: words }),
+    keepalive: words.length < 15_000,
+  })
     .then((response) => {
       if (!response.ok) throw new Error("not saved");
       state.textContent = words.trim() ? "Draft saved" : "";
@@ -247,7 +263,7 @@ export function saveNow() {
 addEventListener("pagehide", saveNow);
 document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && saveNow());
 
-// --- Sending -----------------------------------------------------------------------------------------------------------
+// --- Sending
 function onSubmit(event) {
   event.preventDefault();
   const closes = event.submitter?.name === "close";
@@ -264,38 +280,38 @@ async function sendParts() {
   }
 }
 
-/** Send; `rest` is what stays in the field. Returns whether the server took it. */
+/** Send; `rest` stays in the field. Returns whether the server accepted the message. */
 async function send(words, { withFiles, rest = "", closes = false }) {
   const data = new FormData();
   for (const name of ["list", "client_key", "reply_to_mid", "kind"]) data.set(name, form.elements[name].value);
   data.set("text", words);
-  data.set("seen", answered.seen());
-  if (gate.isHolding() && kind() === "reply") data.set("hold", "yes");
+  data.set("seen", collision.seen());
+  if (sendGate.isHolding() && kind() === "reply") data.set("hold", "yes");
   if (closes) data.set("close", "yes");
   const own = { form, kind: kind(), files: withFiles ? files.all() : [], typed: text.value };
   for (const file of own.files) data.append("files", file, file.name);
   begin();
-  const ghost = own.files.length ? null : showGhost(words, own.kind, data.get("client_key"));
-  if (ghost) text.value = rest;
+  const pending = own.files.length ? null : showPendingBubble(words, own.kind, data.get("client_key"));
+  if (pending) text.value = rest;
   let answer;
   try {
     answer = await upload(form.action, data, (share) => own.files.length && files.progress(share));
   } catch {
     answer = { status: 0, body: "" };
   }
-  ghost?.remove();
+  pending?.remove();
   if (form !== own.form) {
-    // the agent opened another conversation meanwhile; what did not go is their draft there
+    // the agent has opened another conversation; text that was not sent is their draft in this one
     if (answer.status !== 200) keepElsewhere(own, words);
     return answer.status === 200;
   }
   finish();
   if (answer.status === 200) {
-    taken(answer, own, rest);
+    taken(answer, own);
     return true;
   }
   setKind(own.kind);
-  refused(answer, ghost ? joined(own.typed, text.value, rest) : text.value);
+  refused(answer, pending ? joined(own.typed, text.value, rest) : text.value);
   return false;
 }
 
@@ -303,7 +319,8 @@ function begin() {
   clearTimeout(saveTimer);
   sending = true;
   element("composer-error").replaceChildren();
-  if (element("composer-send").contains(document.activeElement)) text.focus(); // what is typed next are not single keys
+  // what is typed next must not act as single keys
+  if (element("composer-send").contains(document.activeElement)) text.focus();
   element("composer-send").disabled = true;
 }
 
@@ -312,10 +329,10 @@ function finish() {
   files.progress(null);
 }
 
-function taken(answer, own, rest) {
+function taken(answer, own) {
   form.elements.client_key.value = newKey();
-  answered.clear();
-  signs.sent();
+  collision.clear();
+  typingIndicator.sent();
   dropQuote();
   if (own.files.length) {
     files.remove(own.files);
@@ -325,12 +342,12 @@ function taken(answer, own, rest) {
   if (own.kind === "note") {
     if (current === "note" && !text.value.trim()) setKind("reply");
     if (current === "reply") form.classList.remove("composer--note-open");
-    gate.keepInSight();
+    sendGate.keepInSight();
   } else {
     element("draft-state").textContent = "";
     saved = "";
   }
-  if (current === "reply" && !text.value) gate.reset(form);
+  if (current === "reply" && !text.value) sendGate.reset(form);
   thread.applyFresh(answer.body, { toNewest: true });
   hint();
   grow();
@@ -342,19 +359,24 @@ function refused(answer, typed) {
   text.value = typed;
   const reason = document.createElement("p");
   reason.className = "refusal";
-  if (answer.status === 422) form.elements.client_key.value = newKey(); // nothing was kept under the old one
-  if (answer.status === 409) answered.asked(parse(answer.body).querySelector("[data-id]"));
+  if (answer.status === 422) form.elements.client_key.value = newKey(); // the server stored nothing under the old one
+  if (answer.status === 409) collision.asked(parse(answer.body).querySelector("[data-id]"));
   else if (answer.status === 422) reason.textContent = parse(answer.body).body.textContent.trim();
-  else if (answer.status === 0) reason.textContent = "The server cannot be reached. Your text is still here: send it again when you are back online.";
-  else if (answer.status === 404) reason.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
-  else if (answer.status === 413) reason.textContent = "These files are too big to be sent together. Send them one by one.";
+  else if (answer.status === 0)
+    reason.textContent =
+      "The server cannot be reached. Your text is still here: send it again when you are back online.";
+  else if (answer.status === 404)
+    reason.textContent = "You no longer have access to this conversation. Copy what you need from your text.";
+  else if (answer.status === 413)
+    reason.textContent = "These files are too big to be sent together. Send them one by one.";
   else reason.textContent = `That did not work (error ${answer.status}). Your text is still here: try again.`;
   element("composer-error").replaceChildren(...(answer.status === 409 ? [] : [reason]));
   saved = null;
   grow();
   check();
   saveNow();
-  if (answer.status === 409 || answer.status === 422) thread.refresh().catch(() => {}); // perhaps nobody may reply here any more
+  // replying may no longer be allowed here
+  if (answer.status === 409 || answer.status === 422) thread.refresh().catch(() => {});
 }
 
 function keepElsewhere(own, words) {
@@ -362,15 +384,15 @@ function keepElsewhere(own, words) {
   fetchPart(own.form.dataset.draft, { method: "POST", body: new URLSearchParams({ text: words }) }).catch(() => {});
 }
 
-// --- May one reply at all? --------------------------------------------------------------------------------------------
+// --- May the agent reply?
 document.addEventListener("desk:gate", (event) => {
   if (!form) return;
-  gate.update(event.detail);
+  sendGate.update(event.detail);
   hint();
   check();
 });
 
-/** The text of a reply that was taken back has joined the draft on the server: it joins what stands here too. */
+/** Add the text of a discarded reply to the field, as the server added it to the draft. */
 document.addEventListener("desk:discarded", async () => {
   if (!form) return;
   const response = await fetchPart(form.dataset.draft);
@@ -383,7 +405,7 @@ document.addEventListener("desk:discarded", async () => {
   text.value = typed ? `${typed}\n\n${added}` : added;
   saved = kept;
   saveNow();
-  gate.keepInSight();
+  sendGate.keepInSight();
   grow();
   hint();
   check();

@@ -62,7 +62,7 @@ function draw(words = "") {
   enter();
 }
 
-/** One emoji can be reached by Tab; the arrows go on from there. */
+/** Let Tab reach one emoji; the arrow keys move on from there. */
 function enter(button = panel.querySelector(".emoji__one")) {
   for (const other of panel.querySelectorAll('.emoji__one[tabindex="0"]')) other.tabIndex = -1;
   if (button) button.tabIndex = 0;
@@ -96,7 +96,7 @@ function place() {
   panel.style.top = `${above > 8 ? above : Math.min(at.bottom + 8, innerHeight - height - 8)}px`;
 }
 
-/** Open beside `button`; with `quick` first the usual reactions. `onChoose` gets the emoji. */
+/** Open beside `button`, with the usual reactions first if `quick`. `onChoose` gets the emoji. */
 export function open(button, onChoose, { quick = false } = {}) {
   const wasMine = anchor === button && panel.matches(":popover-open");
   close();
@@ -108,7 +108,8 @@ export function open(button, onChoose, { quick = false } = {}) {
 
 function show() {
   drawPanel();
-  panel.showPopover({ source: anchor }); // Tab leads from the button into it, and out of it to what follows the button
+  // Tab goes from the button into the panel, and from the panel to what follows the button
+  panel.showPopover({ source: anchor });
   place();
   anchor.setAttribute("aria-expanded", "true");
   panel.querySelector("input, .emoji__one").focus();
@@ -137,7 +138,7 @@ function step(from, key) {
 }
 
 panel.addEventListener("keydown", (event) => {
-  event.stopPropagation(); // single keys mean nothing else here
+  event.stopPropagation(); // no shortcuts inside the panel
   if (event.key === "Escape") {
     event.preventDefault();
     close();
@@ -174,7 +175,7 @@ panel.addEventListener("click", (event) => {
 });
 
 panel.addEventListener("focusout", (event) => {
-  if (event.relatedTarget && !panel.contains(event.relatedTarget)) close(); // Tab leads on, not behind what is open
+  if (event.relatedTarget && !panel.contains(event.relatedTarget)) close(); // Tab must not move behind the open panel
 });
 
 panel.addEventListener("toggle", (event) => {

@@ -1,11 +1,11 @@
-// The files of a reply: chosen, dropped or pasted; each a tile with an immediate verdict, by name and size here, by its
-// first bytes on the server. What is sent is checked again as a whole.
+// The files of a reply: chosen, dropped or pasted. Each is a tile that shows at once whether it can be sent: checked by
+// name and size here, and by its first bytes on the server. The server checks the whole file again when it is sent.
 
-import { fetchPart } from "./net.js";
-import { canShrink, shrink } from "./shrink.js";
+import { fetchPart } from "./http.js";
+import { canShrink, shrink } from "./image-resize.js";
 
 const MB = 1_048_576;
-const HEAD = 65_536; // bytes that tell what a file is (tickets/views/compose.py)
+const HEAD = 65_536; // bytes from which the server knows the type of a file (tickets/views/compose.py)
 let files = []; // {file, refusal, preview, limit (bytes, when it is too big and can be made smaller), isShrinking, was}
 let rules = {};
 let list = null;
@@ -20,7 +20,7 @@ export function reset(tiles, limits, onChange) {
   draw();
 }
 
-/** Take these away. */
+/** Remove these files. */
 export function remove(sent) {
   for (const one of files) if (sent.includes(one.file) && one.preview) URL.revokeObjectURL(one.preview);
   files = files.filter((one) => !sent.includes(one.file));
@@ -44,19 +44,19 @@ export function add(chosen) {
   changed();
 }
 
-/** Ask what the bytes say: a PDF may be called photo.jpg. */
+/** Ask the server to check the first bytes: a PDF may be called photo.jpg. */
 async function judge(one) {
   const form = new FormData();
   form.append("head", one.file.slice(0, HEAD), "head");
   form.append("name", one.file.name);
-  form.append("size", Math.min(one.file.size, limitOf(one.file))); // too big is known already
+  form.append("size", Math.min(one.file.size, limitOf(one.file))); // that it is too big is known already
   try {
     const answer = await fetchPart(`${document.body.dataset.inbox}files/`, { method: "POST", body: form });
     if (answer.status !== 422 || !files.includes(one)) return;
     one.refusal = await answer.text();
     one.limit = 0;
   } catch {
-    return; // the network is away: the verdict comes with sending
+    return; // the network is away: the file is checked when it is sent
   }
   draw();
   changed();
@@ -103,7 +103,7 @@ function draw() {
 }
 
 function verdictOf(one) {
-  if (one.isShrinking) return "Being made smaller…";
+  if (one.isShrinking) return "Shrinking…";
   if (one.limit) return `${kindOf(one.file)} ${size(one.file.size)}; at most ${one.limit / MB} MB.`;
   if (one.refusal) return one.refusal;
   return one.was ? `${size(one.file.size)}, made smaller from ${size(one.was)}` : size(one.file.size);
@@ -121,7 +121,10 @@ function tile(one) {
   else picture.textContent = (one.file.name.split(".").pop() || "?").slice(0, 4).toUpperCase();
   const main = document.createElement("span");
   main.className = "tile__main";
-  for (const [style, words] of [["tile__name", one.file.name], ["tile__sub", verdictOf(one)]]) {
+  for (const [style, words] of [
+    ["tile__name", one.file.name],
+    ["tile__sub", verdictOf(one)],
+  ]) {
     const line = document.createElement("span");
     line.className = style;
     line.textContent = words;
@@ -146,7 +149,7 @@ function tile(one) {
   return item;
 }
 
-/** A bar under the tiles while they are uploaded; `share` from 0 to 1, null takes it away. */
+/** Show the progress of the upload under the tiles: `share` from 0 to 1, null to hide it. */
 export function progress(share) {
   let bar = list.querySelector("progress");
   if (share === null) {

@@ -1,9 +1,9 @@
-// Single keys, when no field has the focus. The sheet behind `?` is templates/tickets/_keys.html.
+// Keyboard shortcuts, for when no field has the focus. `?` shows them: templates/tickets/_keys.html.
 
 import * as bulk from "./bulk.js";
 import * as commands from "./commands.js";
 import * as composer from "./composer.js";
-import { closeFloating, openDialog, toggleDetails, toggleFocus, toggleList } from "./frame.js";
+import { closeFloating, openDialog, toggleDetails, toggleFocus, toggleList } from "./layout.js";
 import * as list from "./list.js";
 import * as nav from "./nav.js";
 import * as thread from "./thread.js";
@@ -29,7 +29,7 @@ function press(key) {
 }
 
 function enter(event) {
-  if (event.target.closest("a, button, summary, [role=button]")) return false; // it does what it says
+  if (event.target.closest("a, button, summary, [role=button]")) return false; // the key belongs to the focused control
   if (!thread.current()) return false;
   composer.focus();
   return true;
@@ -85,15 +85,15 @@ const places = {
   s: () => document.querySelector(".rail [data-place=setup]")?.click(),
 };
 
-function escape(event) {
+function onEscape(event) {
   if (document.querySelector("dialog[open]")) return; // the browser closes it
   if (closeFloating()) return;
-  if (composer.escape(event)) return;
+  if (composer.onEscape(event)) return;
   if (isTyping(event.target)) event.target.blur();
   else if (!bulk.end() && thread.current()) nav.close();
 }
 
-/** What this key does now, or null. */
+/** Return what this key does now, or null. */
 function meaning(event) {
   const key = event.key.toLowerCase();
   if (performance.now() < prefixUntil) {
@@ -111,10 +111,11 @@ export function start() {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     if (event.key === "Escape") {
-      escape(event);
+      onEscape(event);
       return;
     }
-    const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k";
+    const isCommand =
+      (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k";
     if (isCommand) {
       event.preventDefault();
       commands.toggle();

@@ -1,6 +1,6 @@
 // Images large: arrows to the next one, a click to zoom, a link to download.
 
-import { openDialog } from "./frame.js";
+import { openDialog } from "./layout.js";
 
 const dialog = document.getElementById("lightbox");
 let images = [];

@@ -1,12 +1,12 @@
-// The list strip: rows that come, change and go without jumping under the pointer; views, counts, the title.
+// The list: rows come, change and go without moving under the pointer; also views, counts and the title.
 
-import { fetchPart, parse } from "./net.js";
+import { fetchPart, parse } from "./http.js";
 
-const pending = new Set(); // ids that belong elsewhere in the list, as soon as that disturbs nobody
+const pending = new Set(); // ids of rows to move once the pointer has left the list
 const strip = document.getElementById("strip");
 const button = document.getElementById("fresh-rows");
 let hovering = false;
-let atOnce = false; // the agent changed these rows: what they see is what they asked for
+let atOnce = false; // the agent changed these rows: show the result at once
 
 export const picked = new Set(); // ids of the rows that are selected (bulk.js)
 const leaving = new Set(); // ids of rows that left the list while they were under the pointer
@@ -27,7 +27,7 @@ function isBusy() {
   return !atOnce && (hovering || picked.size > 0 || rows().scrollTop > 40);
 }
 
-/** Read these rows again; those the server does not answer have left this list. */
+/** Read these rows again; those missing from the response have left this list. */
 export async function refreshRows(ids) {
   const asked = query();
   const response = await fetchPart(at("rows/", ids.map((id) => `id=${id}`).join("&")));
@@ -35,7 +35,7 @@ export async function refreshRows(ids) {
   if (response.ok && asked === query()) applyRows(html, ids); // another list may have been chosen meanwhile
 }
 
-/** Show these rows as a `_fresh_rows.html` has them; `atOnce` also what would otherwise wait for the pointer to leave. */
+/** Show the rows of a `_changed_rows.html`; with `atOnce`, do not wait for the pointer to leave. */
 export function applyRows(html, ids, options = {}) {
   const page = parse(html);
   atOnce = Boolean(options.atOnce);
@@ -45,32 +45,32 @@ export function applyRows(html, ids, options = {}) {
   showPending();
 }
 
-/** What is looked for can only be found by the server; all else is handed to the page with the change. */
+/** Only the server can search; without a search, the live stream sends the rows themselves. */
 export const isSearching = () => new URLSearchParams(query()).has("q");
 
-/** Show a row as the live stream hands it (tickets/views/live_rows.py), if it belongs to this list. */
-export function showRow(told) {
+/** Show a row that came with the live stream (tickets/views/live_rows.py), if it belongs to this list. */
+export function showRow(change) {
   const list = new URLSearchParams(query());
-  const isWanted = (name) => !list.has(name) || Number(list.get(name)) === told[name];
-  if (!told.views.includes(list.get("view") ?? "all") || !isWanted("channel") || !isWanted("department")) {
-    update(told.conversation, null);
+  const isWanted = (name) => !list.has(name) || Number(list.get(name)) === change[name];
+  if (!change.views.includes(list.get("view") ?? "all") || !isWanted("channel") || !isWanted("department")) {
+    update(change.conversation, null);
   } else {
-    const row = parse(told.html).querySelector(".row-item");
-    row.dataset.sort = told.sort[list.get("sort") ?? "newest"];
+    const row = parse(change.html).querySelector(".row-item");
+    row.dataset.sort = change.sort[list.get("sort") ?? "newest"];
     row.querySelector("a.row").search = query();
-    update(told.conversation, row);
+    update(change.conversation, row);
   }
   showPending();
 }
 
-/** Show how many conversations each view holds (badges by name), and how many are unread. */
+/** Show how many conversations each view has (badges by name), and how many are unread. */
 export function showCounts({ views: badges, unread }) {
   for (const mark of views().querySelectorAll("[data-count]")) mark.textContent = badges[mark.dataset.count];
   views().dataset.unread = unread;
   showTitle();
 }
 
-/** Read the beginning of the list again, for when something may have been missed. */
+/** Read the beginning of the list again: a change may have been missed. */
 export async function refreshAll() {
   const asked = query();
   const response = await fetchPart(at("list/"));
@@ -85,7 +85,7 @@ export async function refreshAll() {
     if (ids.has(row.id) || (page.querySelector(".pager") && !comesBefore(row, last))) continue;
     const id = Number(row.dataset.id);
     update(id, null);
-    if (leaving.has(id)) blank(row); // it may be nobody's business here any more
+    if (leaving.has(id)) blank(row); // the agent may no longer be allowed to see it
   }
   showViews(page.getElementById("views"));
   showPending();
@@ -123,13 +123,13 @@ function update(id, fresh) {
   else place(row);
 }
 
-/** It stays, dimmed, until nobody can click beside it. */
+/** Dim the row until the pointer has left, so that a click does not hit the next one. */
 function leave(row, id) {
   leaving.add(id);
   row.classList.add("row-item--gone");
 }
 
-/** Only its place stays. */
+/** Empty the row; its place stays. */
 function blank(row) {
   row.style.height = `${row.offsetHeight}px`;
   row.className = "row-blank";
@@ -151,7 +151,7 @@ function place(row, isNew = false) {
   }
   const next = [...list.querySelectorAll(".row-item")].find((other) => other !== row && comesBefore(row, other));
   const pager = list.querySelector(".pager");
-  if (!next && pager && isNew) return; // its page will bring it
+  if (!next && pager && isNew) return; // it comes when its page is loaded
   const hadFocus = row.contains(document.activeElement);
   list.insertBefore(row, next ?? pager);
   if (hadFocus) row.querySelector("a").focus({ preventScroll: true });
@@ -176,7 +176,7 @@ function flush() {
   showPending();
 }
 
-/** Do what waited, when it disturbs nobody any more. */
+/** Apply the waiting changes, if the pointer has left the list. */
 export function flushIfQuiet() {
   if ((pending.size || leaving.size) && !isBusy()) flush();
 }
@@ -200,7 +200,7 @@ function showViews(fresh) {
   if (!fresh) return;
   const nav = views();
   nav.dataset.unread = fresh.dataset.unread;
-  if (nav.innerHTML !== fresh.innerHTML) {
+  if (nav.innerHTML.trim() !== fresh.innerHTML.trim()) {
     const focused = nav.contains(document.activeElement) && document.activeElement.dataset.view;
     nav.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
     window.htmx.process(nav);
@@ -220,7 +220,7 @@ export function showTitle() {
 
 let selected = null;
 
-/** Show which conversation is open. */
+/** Mark the row of the open conversation. */
 export function select(id) {
   selected = id;
   for (const row of rows().querySelectorAll(".row-item")) mark(row);
@@ -235,7 +235,7 @@ function mark(row) {
   else link.removeAttribute("aria-current");
 }
 
-/** The id of the row `step` after the open one; the first row when none is open. */
+/** Return the id of the row `step` after the open one, or of the first row when none is open. */
 export function neighbour(step) {
   const all = [...rows().querySelectorAll(".row-item")];
   const index = all.findIndex((row) => Number(row.dataset.id) === selected);
@@ -254,7 +254,10 @@ export function start(openId) {
     hovering = false;
     flushIfQuiet();
   });
-  strip.addEventListener("scroll", (event) => event.target.id === "rows" && flushIfQuiet(), { capture: true, passive: true });
+  strip.addEventListener("scroll", (event) => event.target.id === "rows" && flushIfQuiet(), {
+    capture: true,
+    passive: true,
+  });
   button.addEventListener("click", () => {
     flush();
     rows().scrollTo({ top: 0, behavior: "smooth" });

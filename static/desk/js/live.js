@@ -1,17 +1,17 @@
-// The live stream: it names what changed, and hands the rows of the list with their counts. The page reads the open
-// conversation again through its normal view, and everything whenever it may have missed something.
+// The live stream: it says what changed, and brings the rows of the list and the counts. The page reads the open
+// conversation again through its normal view, and everything when it may have missed a change.
 
+import { fetchPart } from "./http.js";
 import * as list from "./list.js";
-import * as looking from "./looking.js";
-import { fetchPart } from "./net.js";
 import * as notify from "./notify.js";
-import { Pump } from "./pump.js";
 import * as thread from "./thread.js";
+import { Throttle } from "./throttle.js";
+import * as viewers from "./viewers.js";
 
-const SHOW_AFTER = 1500; // milliseconds; shorter interruptions are not worth a word
-const SILENT = 40_000; // milliseconds; the server says something every 15 seconds (desk/live/sse.py)
+const SHOW_AFTER = 1500; // milliseconds; shorter interruptions are not shown
+const SILENT = 40_000; // milliseconds; the server sends a line every 15 seconds
 const MOST_ROWS = 50;
-const OVERDUE = 5000; // milliseconds; what the stream did not hand until then, the page reads itself
+const OVERDUE = 5000; // milliseconds; rows the stream has not sent by then are read
 const changed = new Map(); // conversations whose row is not shown yet, and since when
 let overdue = null;
 let source = null;
@@ -19,16 +19,16 @@ let retryIn = 2000;
 let downSince = null;
 let heardAt = new Date();
 let silence = null;
-let pace = 0; // how long the server wants a page to leave between two readings: many are open; milliseconds
+let pace = 0; // milliseconds the server asks for between two readings, when many pages are open
 
-const threadPump = new Pump(() => thread.refresh());
-// For a list that is searched, and for rows that were not handed. It may take four times as long as its reading costs.
-const listPump = new Pump(
+const threadThrottle = new Throttle(() => thread.refresh());
+// For search results, and for rows the stream did not send. The pause is four times what the reading took.
+const listThrottle = new Throttle(
   readRows,
   (took) => Math.min(4000, pace ? Math.max(pace, took * 2) : Math.max(400, took * 4)),
   () => pace,
 );
-const catchUpPump = new Pump(
+const catchUpThrottle = new Throttle(
   () => Promise.all([list.refreshAll(), thread.refresh(true)]),
   () => 0,
   () => pace,
@@ -45,32 +45,33 @@ async function readRows() {
     for (const id of ids) changed.set(id, performance.now());
     throw error;
   }
-  if (due.length > ids.length) listPump.ask();
+  if (due.length > ids.length) listThrottle.ask();
 }
 
 const overdueRows = () => [...changed.keys()].filter((id) => performance.now() - changed.get(id) >= OVERDUE);
 
 function rowChanged(id) {
   changed.set(id, changed.get(id) ?? performance.now());
-  if (list.isSearching()) listPump.ask();
-  else overdue ??= setTimeout(askOverdue, OVERDUE + 100);
+  if (list.isSearching()) listThrottle.ask();
+  else if (overdue === null) overdue = setTimeout(askOverdue, OVERDUE + 100);
 }
 
 function askOverdue() {
   overdue = null;
-  if (overdueRows().length) listPump.ask();
+  if (overdueRows().length) listThrottle.ask();
   if (changed.size) overdue = setTimeout(askOverdue, OVERDUE);
 }
 
-function showRow(told) {
-  if (told.news) notify.tell(told.news);
+function showRow(change) {
+  if (change.news) notify.announce(change.news);
   if (list.isSearching()) return; // it is read
-  changed.delete(told.conversation);
-  list.showRow(told);
+  changed.delete(change.conversation);
+  list.showRow(change);
 }
 
 function showPresence({ user, presence }) {
-  for (const mark of document.querySelectorAll(`[data-presence-of="${Number(user)}"]`)) mark.dataset.presence = presence;
+  for (const mark of document.querySelectorAll(`[data-presence-of="${Number(user)}"]`))
+    mark.dataset.presence = presence;
 }
 
 function up() {
@@ -89,7 +90,7 @@ function listen() {
   silence = setTimeout(unheard, SILENT);
 }
 
-/** Nothing was heard for long, and the browser has noticed nothing: the network is away, or was while the machine slept. */
+/** Reconnect after a long silence the browser has not noticed: the network was lost, or the machine slept. */
 function unheard() {
   downSince ??= heardAt;
   showConnection();
@@ -99,14 +100,14 @@ function unheard() {
 function down() {
   downSince ??= new Date();
   setTimeout(showConnection, SHOW_AFTER);
-  if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+  if (source.readyState !== EventSource.CLOSED) return; // the browser reconnects by itself
   setTimeout(reopen, retryIn);
   retryIn = Math.min(retryIn * 2, 30_000);
 }
 
 async function reopen() {
   try {
-    await fetchPart(`${document.body.dataset.inbox}rows/`); // leads to the login page when the session ended
+    await fetchPart(`${document.body.dataset.inbox}rows/`); // goes to the login page when the session has ended
   } catch {
     // still away
   }
@@ -135,22 +136,22 @@ function connect() {
   on("ping", () => {});
   on("sync", () => {
     up();
-    catchUpPump.ask();
-    looking.catchUp();
+    catchUpThrottle.ask();
+    viewers.catchUp();
     notify.ask();
   });
   on("conversation", (event) => {
     const id = Number(JSON.parse(event.data).conversation);
     if (!id) return;
     rowChanged(id);
-    if (id === thread.current()?.id) threadPump.ask();
+    if (id === thread.current()?.id) threadThrottle.ask();
   });
   on("row", (event) => showRow(JSON.parse(event.data)));
   on("counts", (event) => list.showCounts(JSON.parse(event.data)));
   on("pace", (event) => (pace = JSON.parse(event.data).ms));
-  on("presence", (event) => looking.changed(JSON.parse(event.data).conversation));
+  on("presence", (event) => viewers.changed(JSON.parse(event.data).conversation));
   on("agent", (event) => showPresence(JSON.parse(event.data)));
-  on("channel", () => threadPump.ask());
+  on("channel", () => threadThrottle.ask());
   on("open", up);
   source.addEventListener("error", down);
 }
@@ -163,6 +164,6 @@ export function start() {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState !== "visible") return;
     thread.markRead();
-    if (changed.size && list.isSearching()) listPump.ask();
+    if (changed.size && list.isSearching()) listThrottle.ask();
   });
 }

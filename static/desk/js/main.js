@@ -1,15 +1,15 @@
-// The workspace: starts its parts, and carries out the buttons that belong to the one form of the page.
+// The workspace: starts its modules, and sends what the buttons of the page's one form ask for.
 
 import * as bulk from "./bulk.js";
 import * as clock from "./clock.js";
 import * as commands from "./commands.js";
-import { confirmChoice, start as startFrame } from "./frame.js";
+import { post, toast } from "./http.js";
 import * as keys from "./keys.js";
+import { confirmChoice, start as startLayout } from "./layout.js";
 import * as lightbox from "./lightbox.js";
 import * as live from "./live.js";
 import * as media from "./media.js";
 import * as nav from "./nav.js";
-import { post, toast } from "./net.js";
 import * as notify from "./notify.js";
 import * as reactions from "./reactions.js";
 import * as thread from "./thread.js";
@@ -24,8 +24,12 @@ async function submitted(event) {
   const closeForm = () => foldAway(pressed.closest("details.inline-edit, details.transfer"));
   pressed.disabled = true;
   try {
-    for (let asked; (asked = await thread.settle(pressed.formAction, fields, closeForm)); fields.set("seen", asked.dataset.id)) {
-      if (!(await confirmChoice(asked.textContent, "Send all the same"))) return;
+    for (
+      let asked;
+      (asked = await thread.settle(pressed.formAction, fields, closeForm));
+      fields.set("seen", asked.dataset.id)
+    ) {
+      if (!(await confirmChoice(asked.textContent, "Send anyway"))) return;
     }
     if (pressed.name === "unread") nav.close();
     if (pressed.formAction.endsWith("/discard/")) document.dispatchEvent(new CustomEvent("desk:discarded"));
@@ -36,13 +40,13 @@ async function submitted(event) {
   }
 }
 
-/** Close a form of the details once what was typed there is kept; until then it stays, and so does what was typed. */
+/** Close a form of the details once its text is saved; until then it stays open with its text. */
 function foldAway(form) {
   if (form?.contains(document.activeElement)) form.querySelector("summary").focus();
   form?.removeAttribute("open");
 }
 
-/** The fields of the details belong to the one form of the page, whose first button is another: Enter means theirs. */
+/** Let Enter in a field of the details press the button beside it: the form's first button is another one. */
 function entered(event) {
   if (event.key !== "Enter" || event.isComposing || !event.target.matches("#details input.field")) return;
   event.preventDefault();
@@ -54,7 +58,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     toast("Copied.");
   } catch {
-    toast("The browser does not allow copying here. Select the text and copy it.", true);
+    toast("The browser does not allow copying. Select the text and copy it.", true);
   }
 }
 
@@ -77,7 +81,7 @@ function clicked(event) {
   const quote = target.closest("[data-jump]");
   if (quote) {
     event.preventDefault();
-    document.body.classList.remove("workspace--details"); // on a narrow screen they cover the thread
+    document.body.classList.remove("workspace--details"); // on a narrow screen the details cover the thread
     thread.jumpTo(quote.dataset.jump);
   }
 }
@@ -97,10 +101,12 @@ function preferences() {
 }
 
 document.getElementById("post").addEventListener("submit", submitted);
-document.getElementById("download").addEventListener("submit", (event) => setTimeout(foldAway, 0, event.submitter.closest("details")));
+document
+  .getElementById("download")
+  .addEventListener("submit", (event) => setTimeout(foldAway, 0, event.submitter.closest("details")));
 document.addEventListener("click", clicked);
 document.addEventListener("keydown", entered);
-startFrame();
+startLayout();
 clock.start();
 lightbox.start();
 media.start();

@@ -1,11 +1,11 @@
-// Opening a conversation without leaving the page, with addresses and Back as if one did.
+// Opens a conversation without leaving the page; addresses and Back work as if it did.
 
-import * as answered from "./answered.js";
+import * as collision from "./collision.js";
 import * as composer from "./composer.js";
+import { fetchPart, Gone, toast } from "./http.js";
 import * as list from "./list.js";
-import * as looking from "./looking.js";
-import { fetchPart, Gone, toast } from "./net.js";
 import * as thread from "./thread.js";
+import * as viewers from "./viewers.js";
 
 const slot = document.getElementById("conversation");
 let wanted = 0;
@@ -15,7 +15,7 @@ function addressOf(id) {
   return `${document.body.dataset.inbox}${id ? `${id}/` : ""}${query ? `?${query}` : ""}`;
 }
 
-/** Show conversation `id`, at its message with the id `message` if given; with `push` as a new step in the history. */
+/** Show conversation `id`, at the message `message` if given; `push` adds a step to the browser's history. */
 export async function open(id, { push = true, focus = "thread", message = null } = {}) {
   if (thread.current()?.id === id) {
     document.body.classList.add("workspace--open");
@@ -32,7 +32,7 @@ export async function open(id, { push = true, focus = "thread", message = null }
     const response = await fetchPart(addressOf(id));
     if (turn !== wanted) return;
     if (!response.ok) {
-      toast("This conversation is not open to you any more.", true);
+      toast("You no longer have access to this conversation.", true);
       return close({ push });
     }
     const html = await response.text();
@@ -47,7 +47,8 @@ export async function open(id, { push = true, focus = "thread", message = null }
     if (focus === "thread") document.getElementById("thread").focus({ preventScroll: true });
     if (focus === "composer") composer.focus();
   } catch (error) {
-    if (!(error instanceof Gone) && turn === wanted) toast("The server cannot be reached. Try again in a moment.", true);
+    if (!(error instanceof Gone) && turn === wanted)
+      toast("The server cannot be reached. Try again in a moment.", true);
   } finally {
     clearTimeout(late);
     if (turn === wanted) slot.classList.remove("conversation--loading");
@@ -61,12 +62,12 @@ function showMessage(id) {
 function started() {
   thread.start();
   composer.start();
-  answered.clear();
-  looking.opened();
+  collision.clear();
+  viewers.opened();
   list.showTitle();
 }
 
-/** Back to the list; on a wide screen the conversation goes too. */
+/** Go back to the list; on a wide screen, close the conversation. */
 export function close({ push = true } = {}) {
   const left = thread.current()?.id;
   composer.saveNow();
@@ -79,7 +80,7 @@ export function close({ push = true } = {}) {
   document.querySelector(`#row-${left} a`)?.focus({ preventScroll: true });
 }
 
-/** The conversation is not open to this agent any more. What they have typed stays in sight until they leave. */
+/** Show that this agent may no longer see the conversation. Their typed text stays until they leave. */
 function gone() {
   const text = document.getElementById("composer-text");
   if (!text?.value.trim() || !text.checkVisibility()) {
@@ -88,7 +89,7 @@ function gone() {
   }
   const sentence = document.createElement("p");
   sentence.className = "refusal";
-  sentence.textContent = "This conversation is not open to you any more. Copy what you need from your text.";
+  sentence.textContent = "You no longer have access to this conversation. Copy what you need from your text.";
   document.getElementById("composer-error").replaceChildren(sentence);
 }
 
@@ -98,10 +99,10 @@ export function start() {
   list.start(opened);
   thread.start();
   composer.start();
-  answered.start();
-  answered.clear();
-  looking.start();
-  looking.opened();
+  collision.start();
+  collision.clear();
+  viewers.start();
+  viewers.opened();
   if (opened) list.reveal(opened);
   if (opened) showMessage(new URLSearchParams(location.search).get("message"));
   document.addEventListener("click", (event) => {

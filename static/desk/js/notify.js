@@ -1,20 +1,20 @@
-// Notifications of the browser and a soft sound, for this browser alone and only after the agent asked for them.
+// Browser notifications and a soft sound, for this browser alone and only when the agent turned them on.
 
+import { fetchPart } from "./http.js";
 import * as nav from "./nav.js";
-import { fetchPart } from "./net.js";
-import { Pump } from "./pump.js";
 import { recall, remember } from "./storage.js";
 import * as thread from "./thread.js";
+import { Throttle } from "./throttle.js";
 
 const LEVEL_KEY = "desk.notify"; // off, mine, open (mine and unassigned)
 const SOUND_KEY = "desk.sound"; // on, or nothing
 const SOUNDED_KEY = "desk.sounded"; // the last message that made a sound, in whichever tab
 const PAUSE = 2000;
-let since = null; // the newest message there was when listening began, or the stream last began anew
-const told = new Map(); // by conversation, the newest message since then that was told of
+let since = null; // the newest message when listening began, or when the stream last reconnected
+const notified = new Map(); // conversation -> the newest message since then that a notification was shown for
 let audio = null;
 
-const newsPump = new Pump(read, () => PAUSE);
+const newsThrottle = new Throttle(read, () => PAUSE);
 const box = () => document.getElementById("notify");
 const isAllowed = () => "Notification" in window && Notification.permission === "granted";
 const level = () => (isAllowed() ? recall(LEVEL_KEY) : null) ?? "off";
@@ -25,14 +25,14 @@ async function read() {
   const response = await fetchPart(`${document.body.dataset.inbox}news/${since === null ? "" : `?since=${since}`}`);
   if (!response.ok) return;
   const { newest, messages } = await response.json();
-  for (const message of messages) tell(message);
+  for (const message of messages) announce(message);
   since = newest;
 }
 
-/** A customer wrote: {id, conversation, is_mine, name, text}. Each message is told once, if that is wanted at all. */
-export function tell(message) {
-  if (since === null || message.id <= Math.max(since, told.get(message.conversation) ?? 0)) return;
-  told.set(message.conversation, message.id);
+/** Notify of a customer's message {id, conversation, is_mine, name, text}: once for each, if turned on. */
+export function announce(message) {
+  if (since === null || message.id <= Math.max(since, notified.get(message.conversation) ?? 0)) return;
+  notified.set(message.conversation, message.id);
   const isLookedAt = document.hasFocus() && document.visibilityState === "visible";
   if (isLookedAt && thread.current()?.id === message.conversation) return;
   if (!isLookedAt && (level() === "open" || (level() === "mine" && message.is_mine))) notify(message);
@@ -53,11 +53,11 @@ function notify(message) {
     });
   } catch {
     // some phones offer notifications to service workers only
-    say("This browser shows no notifications of pages. The number in the tab's title still counts.");
+    say("This browser does not show notifications of web pages. The tab title still shows the number.");
   }
 }
 
-/** Two short soft tones. */
+/** Play two short soft tones. */
 function sound(id) {
   if (Number(recall(SOUNDED_KEY)) >= id) return;
   remember(SOUNDED_KEY, id);
@@ -75,7 +75,7 @@ function sound(id) {
       tone.stop(begin + 0.32);
     });
   } catch {
-    // no sound device: the title and the list still tell
+    // no sound device: the title and the list show it
   }
 }
 
@@ -91,9 +91,9 @@ function show() {
 async function choose(value) {
   say("");
   if (value !== "off" && !("Notification" in window)) {
-    say("This browser has no notifications.");
+    say("This browser does not support notifications.");
   } else if (value !== "off" && (await Notification.requestPermission()) !== "granted") {
-    say("The browser blocks notifications of this site. Allow them beside its address, then choose again.");
+    say("The browser blocks notifications of this site. Allow them in the address bar, then choose again.");
   } else {
     remember(LEVEL_KEY, value);
   }
@@ -112,13 +112,13 @@ function changed(event) {
 }
 
 function listen() {
-  if (isWanted() && since === null) newsPump.ask();
+  if (isWanted() && since === null) newsThrottle.ask();
   if (!isWanted()) since = null;
 }
 
-/** Something may have been missed: perhaps a customer wrote. */
+/** Read what may have been missed while the stream was away. */
 export function ask() {
-  if (isWanted()) newsPump.ask();
+  if (isWanted()) newsThrottle.ask();
 }
 
 export function start() {

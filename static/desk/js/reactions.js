@@ -1,7 +1,7 @@
-// Reacting to what the customer wrote: the usual emoji, or any. The server sends it; the bubble shows what is on its way.
+// Reactions to a customer's message: one of the usual emoji, or any. The bubble shows one that is being sent.
 
 import * as emoji from "./emoji.js";
-import { toast } from "./net.js";
+import { toast } from "./http.js";
 import * as thread from "./thread.js";
 
 async function react(id, sign) {

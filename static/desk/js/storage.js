@@ -1,4 +1,4 @@
-// What this browser remembers of the agent's choices.
+// The agent's choices that this browser remembers.
 
 export function remember(key, value) {
   try {

@@ -4,7 +4,7 @@ export function weigh(words) {
   return [...words.replace(/\r\n?/g, "\n").trim()].length;
 }
 
-/** Cut into parts of at most `limit` code points: between paragraphs, else sentences, else words, else anywhere. */
+/** Split into parts of at most `limit` code points: between paragraphs, else sentences, else words, else anywhere. */
 export function split(words, limit) {
   const parts = [];
   let rest = [...words.replace(/\r\n?/g, "\n").trim()];
@@ -23,13 +23,13 @@ export function split(words, limit) {
   return parts;
 }
 
-/** What was typed before, and what was typed while it was on its way; `rest` is what stayed in the field. */
+/** Join the text that was not sent and the text typed meanwhile; `rest` is what stayed in the field. */
 export function joined(before, now, rest) {
   const added = now.startsWith(rest) ? now.slice(rest.length) : now;
   return before + added;
 }
 
-/** What was typed while what stood in the field was on its way; all of it when that was changed meanwhile. */
+/** Return the text typed while a message was being sent; all of it if the earlier text was changed. */
 export function typedSince(before, now) {
   return now.startsWith(before) ? now.slice(before.length).trimStart() : now;
 }

@@ -1,11 +1,11 @@
-// The open conversation: where it opens, what comes live, older messages upward, and that it was read.
+// The open conversation: where it opens, live changes, older messages, and marking it as read.
 
-import { adopt, keyOf, merge, mergeStretch, note } from "./keyed.js";
-import { fetchPart, parse, post, reasonOf, toast } from "./net.js";
+import { fetchPart, parse, post, reasonOf, toast } from "./http.js";
+import { adopt, keyOf, merge, mergeStretch, note } from "./morph.js";
 
 const NEAR = 80; // pixels from the bottom that still count as at the bottom
 const SETTLED = 200; // milliseconds without scrolling
-const MOST_PAGES_BACK = 100; // large ones, when a message is looked for
+const MOST_PAGES_BACK = 100; // large pages, in search of a message
 let pane = null; // {id, root, scroller, column, stuck, lastTop, missed, loadingOlder}
 let observer = null;
 let settling = null; // the timer that waits for the end of scrolling
@@ -80,7 +80,7 @@ function showMissed() {
   button.style.bottom = `${slot.offsetHeight + 12}px`;
 }
 
-/** Keep what the reader looks at where it is, whatever `change` does above it. */
+/** Keep the messages on screen where they are, whatever `change` adds or removes above them. */
 function keepingPlace(change) {
   const top = pane.scroller.getBoundingClientRect().top;
   const anchor = [...pane.column.children].find((element) => element.getBoundingClientRect().bottom > top);
@@ -91,13 +91,16 @@ function keepingPlace(change) {
   if (after) pane.scroller.scrollTop += after.getBoundingClientRect().top - before;
 }
 
-const beganAbove = (element) => /^(day|ticket)-/.test(keyOf(element)); // it may have begun further up than was known
+// It may have begun before the messages that were loaded.
+const beganAbove = (element) => /^(day|ticket)-/.test(keyOf(element));
 
-/** What stands before the cursor, in its order: one page, or large pages up to the element with the id `wanted`. */
+/** Load the messages before the cursor: one page, or large pages up to the element with the id `wanted`. */
 async function readOlder(mine, cursor, wanted) {
   let found = [];
   for (let pages = 0; cursor && pages < MOST_PAGES_BACK; pages++) {
-    const response = await fetchPart(`${address("messages/")}?before=${encodeURIComponent(cursor)}${wanted ? "&many=1" : ""}`);
+    const response = await fetchPart(
+      `${address("messages/")}?before=${encodeURIComponent(cursor)}${wanted ? "&many=1" : ""}`,
+    );
     if (pane !== mine || !response.ok) break;
     const fresh = [...parse(await response.text()).body.children];
     if (pane !== mine) break;
@@ -126,11 +129,12 @@ async function loadOlder(wanted = "") {
       marker.replaceWith(...fresh.map(adopt));
     });
   } catch {
-    // the network is away: scrolling again tries again
+    // the network is away: scrolling tries again
   } finally {
     mine.loadingOlder = false;
   }
-  if (pane === mine && pane.scroller.scrollTop < 800 && pane.column.querySelector(".older")) requestAnimationFrame(() => loadOlder());
+  if (pane === mine && pane.scroller.scrollTop < 800 && pane.column.querySelector(".older"))
+    requestAnimationFrame(() => loadOlder());
 }
 
 let asked = 0;
@@ -150,16 +154,16 @@ export async function refresh(all = false) {
   const response = await fetchPart(`${address("messages/")}?${query}`);
   if (pane !== mine || turn !== asked) return; // a newer answer is on its way
   if (response.status === 404) {
-    toast("This conversation is not open to you any more.");
+    toast("You no longer have access to this conversation.");
     document.dispatchEvent(new CustomEvent("desk:gone"));
     return;
   }
   if (response.ok) applyFresh(await response.text());
 }
 
-/** Bring the open conversation up to date with a `_fresh_thread.html`, without disturbing what the agent does. */
+/** Update the open conversation from a `_changed_thread.html` without disturbing the agent's work. */
 export function applyFresh(html, { toNewest = false } = {}) {
-  asked++; // what was asked for before is older than this
+  asked++; // earlier requests are older than this
   const fresh = parse(html).getElementById("fresh");
   if (!pane || !fresh || Number(fresh.dataset.conversation) !== pane.id) return;
   const part = (name) => fresh.querySelector(`:scope > [data-part="${name}"]`);
@@ -170,7 +174,7 @@ export function applyFresh(html, { toNewest = false } = {}) {
   let result;
   keepingPlace(() => {
     result = merge(pane.column, part("items"));
-    dropGhosts();
+    dropPendingBubbles();
     if (part("stretch")) mergeStretch(pane.column, part("stretch"));
   });
   rememberFresh([part("items"), part("stretch")]);
@@ -182,15 +186,17 @@ export function applyFresh(html, { toNewest = false } = {}) {
   if (Number(fresh.dataset.unread) > 0) markRead(true);
 }
 
-/** What was on its way to the server has come back from there, before the answer to its sending did. */
-function dropGhosts() {
-  const here = new Set([...pane.column.querySelectorAll("[data-cursor][data-sent-as]")].map((one) => one.dataset.sentAs));
-  for (const ghost of pane.column.querySelectorAll('[data-key^="ghost-"]')) {
-    if (here.has(ghost.dataset.sentAs)) ghost.remove();
+/** Remove the pending bubbles whose messages came back from the server before the response to Send. */
+function dropPendingBubbles() {
+  const here = new Set(
+    [...pane.column.querySelectorAll("[data-cursor][data-sent-as]")].map((one) => one.dataset.sentAs),
+  );
+  for (const bubble of pane.column.querySelectorAll('[data-key^="pending-"]')) {
+    if (here.has(bubble.dataset.sentAs)) bubble.remove();
   }
 }
 
-let stale = new Set(); // keys of messages that are loaded, but were not read again when something changed
+let stale = new Set(); // keys of loaded messages that were not read again after a change
 
 function rememberFresh(parts) {
   const fresh = new Set(parts.flatMap((one) => (one ? [...one.children].map(keyOf) : [])));
@@ -205,17 +211,17 @@ function messagesInView() {
   });
 }
 
-/** The reader came to messages that may have changed since they were loaded. */
+/** Read again when messages on screen may have changed since they were loaded. */
 function refreshStaleInView() {
   if (pane && stale.size && messagesInView().some((element) => stale.has(keyOf(element)))) refresh().catch(() => {});
 }
 
 const shown = new WeakMap();
 
-/** Replace the content when it differs, unless the agent is in the middle of something there. */
+/** Replace the content when it differs, unless the agent is using it. */
 function replaceQuietly(target, source) {
-  const html = source.innerHTML;
-  if (shown.get(target) === html || target.innerHTML === html) return;
+  const html = source.innerHTML.trim(); // the blanks around it depend on the template that includes it
+  if (shown.get(target) === html || target.innerHTML.trim() === html) return;
   const focused = target.contains(document.activeElement) ? document.activeElement : null;
   if (target.querySelector("details[open]:not([data-reopens])") || focused?.matches("input, textarea, select")) return;
   shown.set(target, html);
@@ -223,7 +229,9 @@ function replaceQuietly(target, source) {
   target.replaceChildren(...[...source.childNodes].map((node) => document.importNode(node, true)));
   for (const one of target.querySelectorAll("details[data-reopens]")) one.open = open.includes(one.dataset.reopens);
   if (!focused) return;
-  const same = [...target.querySelectorAll("button")].find((one) => one.formAction === focused.formAction && !one.closest("details"));
+  const same = [...target.querySelectorAll("button")].find(
+    (one) => one.formAction === focused.formAction && !one.closest("details"),
+  );
   (same ?? pane.root).focus({ preventScroll: true });
 }
 
@@ -233,7 +241,7 @@ function newestCursor() {
 
 let toRead = false;
 
-/** Tell the server that somebody has looked, once the page really is in front of somebody. */
+/** Mark the conversation as read, once the page is visible. */
 export function markRead(isUnread = toRead) {
   toRead = isUnread;
   if (!pane || !toRead || document.visibilityState !== "visible" || pane.missed) return;
@@ -242,8 +250,8 @@ export function markRead(isUnread = toRead) {
 }
 
 /**
- * Let the server do what the agent chose; returns null, or the question (an element) that is to be answered first.
- * `onDone` is called when it is done, before the page shows it.
+ * Send the agent's choice to the server. Returns null, or the question (an element) to be answered first.
+ * `onDone` is called when it is done, before the page is updated.
  */
 export async function settle(url, fields, onDone = () => {}) {
   const mine = pane;
@@ -251,11 +259,11 @@ export async function settle(url, fields, onDone = () => {}) {
   if (response.headers.get("X-Gone")) {
     document.dispatchEvent(new CustomEvent("desk:gone"));
   } else if (response.status === 409) {
-    refresh().catch(() => {}); // the question is about an answer that the page may not show yet
+    refresh().catch(() => {}); // the question is about a reply that the page may not show yet
     return parse(await response.text()).querySelector("[data-id]");
   } else if (!response.ok) {
     toast(await reasonOf(response), true);
-    refresh().catch(() => {}); // what was refused was chosen on a page that is older than what forbids it
+    refresh().catch(() => {}); // the page is older than the reason for the refusal
   } else if (response.status === 200 && pane === mine) {
     onDone();
     applyFresh(await response.text());
@@ -263,7 +271,7 @@ export async function settle(url, fields, onDone = () => {}) {
   return null;
 }
 
-/** Show the element with this id, and load the thread upward until it is there. */
+/** Show the element with this id; load older messages until it is there. */
 export async function jumpTo(id) {
   const mine = pane;
   const olderMarker = () => pane === mine && pane.column.querySelector(".older[data-older]");
@@ -279,10 +287,10 @@ export async function jumpTo(id) {
   if (pane !== mine) return;
   const target = document.getElementById(id);
   if (!target) {
-    toast("That is further up. Scroll up to load it.");
+    toast("That message is further up. Scroll up to load it.");
     return;
   }
-  mine.stuck = false; // otherwise what is loaded on the way leads back to the newest message
+  mine.stuck = false; // otherwise each load would scroll back to the newest message
   const { top, height } = mine.scroller.getBoundingClientRect();
   const isNear = Math.abs(target.getBoundingClientRect().top - top) < 2 * height;
   target.scrollIntoView({ block: "center", behavior: isNear ? "smooth" : "instant" });

@@ -1,6 +1,6 @@
-// Opens the form that hands the conversation over to a colleague or department, wherever the details are just now.
+// Opens the form that transfers the conversation to a colleague or department, in the details pane.
 
-import { showDetails } from "./frame.js";
+import { showDetails } from "./layout.js";
 
 export function openTransfer() {
   const box = document.querySelector("#details .transfer");

@@ -59,6 +59,7 @@ def test_all_pages_of_a_long_list_are_read(graph: responses.RequestsMock) -> Non
 def test_a_page_without_token_is_listed_but_cannot_be_connected(graph: responses.RequestsMock) -> None:
     accounts(graph, {"id": 1010, "tasks": None, "picture": 5})
     granting(graph)
+    graph.get(f"{BASE}/1010", json={"id": "1010"})  # nor does the Page give it when it is asked itself
     assert pages.list_pages("user-token") == [pages.PageInfo("1010", "1010", None)]
 
 

@@ -41,6 +41,8 @@ class FakeMeta:
         self.subscribed: dict[str, list[str]] = {}
         self.calls: list[tuple[str, str]] = []
         self.broken: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.without_token: set[str] = set()  # ids of Pages that /me/accounts lists without their token
+        self.keeps_tokens = False  # those Pages do not give it when they are asked themselves either
         self.hides_accounts = False  # granular permissions: /me/accounts is empty, debug_token names the Pages
         self._numbers = itertools.count(1)
         for method in ("GET", "POST", "DELETE"):
@@ -132,13 +134,17 @@ class FakeMeta:
 
     def _accounts(self, person: Person, after: int) -> dict[str, Any]:
         rows = [] if self.hides_accounts else [row for row in person.pages if row[0] in person.ticked]
-        answer: dict[str, Any] = {"data": [self._page(row) for row in rows[after : after + 2]]}
+        listed = [self._page(row, is_listed=True) for row in rows[after : after + 2]]
+        answer: dict[str, Any] = {"data": listed}
         if len(rows) > after + 2:
             answer["paging"] = {"cursors": {"after": str(after + 2)}, "next": "https://evil.example/never"}
         return answer
 
-    def _page(self, row: tuple[str, str, list[str]]) -> dict[str, Any]:
-        return {"id": row[0], "name": row[1], "tasks": row[2], "access_token": f"page-token-{row[0]}"}
+    def _page(self, row: tuple[str, str, list[str]], *, is_listed: bool = False) -> dict[str, Any]:
+        page = {"id": row[0], "name": row[1], "tasks": row[2]}
+        if row[0] in self.without_token and (is_listed or self.keeps_tokens):
+            return page
+        return page | {"access_token": f"page-token-{row[0]}"}
 
     def _debug(self, token: str) -> dict[str, Any]:
         if token.startswith("page-token-"):

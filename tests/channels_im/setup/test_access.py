@@ -8,6 +8,7 @@ from django.urls import reverse
 from channels_im.models import Channel, FacebookAccount, WebhookDelivery
 from tests.channels_im.setup.fake_meta import CALLBACK
 from tests.factories import make_agent, make_channel, make_user
+from tests.pages import html_of
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_who_may_only_look_sees_no_button_and_changes_nothing(urls, departments)
     viewer = Client()
     viewer.force_login(grant(make_user("viewer", is_staff=True), "view_channel"))
     channel = Channel.objects.get()
-    page = viewer.get(reverse("setup:messenger_edit", args=[channel.pk])).content.decode()
+    page = html_of(viewer.get(reverse("setup:messenger_edit", args=[channel.pk])))
     assert "Re-authenticate" not in page
     assert ">Save<" not in page
     viewer.post(reverse("setup:messenger_edit", args=[channel.pk]), {"name": "x", "department": departments[0].pk})

@@ -7,6 +7,7 @@ from channels_im.models import Channel, ChannelDraft, Page
 from desk.models import Department
 from tests.channels_im.setup.files import noise_png, picture, upload
 from tests.factories import make_channel, make_page, make_user
+from tests.pages import html_of
 
 URL = "/admin/instant-messaging/messenger/add/"
 TASKS = ["MESSAGING", "MODERATE"]
@@ -22,7 +23,7 @@ def form(page, department, /, **changes):
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def test_a_channel_is_created_and_its_page_is_to_be_subscribed(setup, departments, berg, administrator):
@@ -56,9 +57,9 @@ def test_creating_a_channel_stands_in_the_history(setup, departments, berg, admi
         ({"icon": upload(b"")}, "This file is empty."),
         ({"icon": upload(noise_png(1_048_577))}, "the limit is 1 MB"),
         ({"icon": upload(picture("GIF"), "icon.png")}, "not a JPEG or PNG picture"),
-        ({"page": ""}, "Select a Facebook page."),
-        ({"page": "99999"}, "not among your linked pages"),
-        ({"page": "1 OR 1=1"}, "not among your linked pages"),
+        ({"page": ""}, "Select a Facebook Page."),
+        ({"page": "99999"}, "not among your linked Pages"),
+        ({"page": "1 OR 1=1"}, "not among your linked Pages"),
         ({"department": "99999"}, "does not exist any more"),
         ({"department": ""}, "Select the department"),
     ],
@@ -122,7 +123,7 @@ def test_without_a_department_there_is_a_sentence(setup):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"tasks": ["ANALYZE"]}, "lacks the task MESSAGING and MODERATE"),
+        ({"tasks": ["ANALYZE"]}, "message from this Page. Ask a Page admin for Messages access."),
         ({"tasks": TASKS, "page_token": None}, "Facebook gave no access"),
         (
             {"tasks": TASKS, "connection": "reauth_required", "reauth_reason": "password_changed"},
@@ -179,9 +180,9 @@ def test_sending_the_same_form_twice_makes_one_channel(setup, departments, berg)
 
 def test_what_was_typed_can_be_thrown_away(setup, departments, berg):
     setup.post(URL, form(berg, departments[0], name=""))
-    assert "This is what you had typed before." in text(setup.get(URL))
+    assert "Your earlier input is shown." in text(setup.get(URL))
     setup.post("/admin/instant-messaging/messenger/add/start-again/")
-    assert "This is what you had typed before." not in text(setup.get(URL))
+    assert "Your earlier input is shown." not in text(setup.get(URL))
 
 
 def test_no_page_yet_offers_to_link_facebook(setup, departments):

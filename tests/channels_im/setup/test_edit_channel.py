@@ -7,10 +7,11 @@ from channels_im.models import Channel, ChannelAgent, ParkedDelivery, WebhookDel
 from desk.models import Department
 from tests.channels_im.setup.files import picture, upload
 from tests.factories import make_agent, make_channel, make_conversation, make_page, receive
+from tests.pages import html_of
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def url(name, channel):

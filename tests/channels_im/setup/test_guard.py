@@ -9,12 +9,13 @@ from django.utils import timezone
 from channels_im.models import FacebookAccount, Page, PendingLink
 from desk import audit_log, sweeper
 from tests.factories import make_admin, make_channel
+from tests.pages import html_of
 
 DECIDE = "/admin/instant-messaging/messenger/link/decide/"
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 @pytest.fixture

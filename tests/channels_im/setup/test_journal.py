@@ -7,12 +7,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import WebhookDelivery
+from tests.pages import html_of
 
 URL = "/admin/instant-messaging/journal/"
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def make(state, **fields):

@@ -10,12 +10,13 @@ from channels_im.services.facebook import linking
 from desk.models import User
 from tests.channels_im.setup.fake_meta import CALLBACK, GRAPH, TASKS, error
 from tests.channels_im.setup.files import upload
+from tests.pages import html_of
 
 ADD = "/admin/instant-messaging/messenger/add/"
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def nothing_is_linked():
@@ -35,7 +36,7 @@ def test_linking_saves_the_account_and_its_pages(setup, meta, administrator):
         ("1001", "Berg Bikes", "page-token-1001"),
         ("1002", "Berg Bakery", "page-token-1002"),
     }
-    assert "You have successfully linked your Facebook account: 2 pages." in text(response)
+    assert "You have successfully linked your Facebook account: 2 Pages." in text(response)
     assert response.redirect_chain[-1][0] == ADD
 
 
@@ -63,7 +64,7 @@ def test_a_long_list_of_pages_is_read_to_its_end(setup, meta):
     meta.anna.pages = [(str(5000 + number), f"Page {number}", TASKS) for number in range(27)]
     response = meta.log_in(setup, meta.anna)
     assert Page.objects.count() == 27
-    assert "27 pages." in text(response)
+    assert "27 Pages." in text(response)
 
 
 def test_pages_missing_from_the_list_are_found_by_the_granular_permissions(setup, meta):
@@ -80,7 +81,7 @@ def test_only_ticked_pages_are_saved(setup, meta):
 def test_a_page_without_the_messaging_task_is_greyed(setup, meta, departments):
     response = meta.log_in(setup, meta.omar)
     assert "Archive" in text(response)
-    assert "lacks the task MESSAGING and MODERATE" in text(response)
+    assert "message from this Page. Ask a Page admin for Messages access." in text(response)
 
 
 def test_what_was_typed_survives_the_trip_to_facebook(setup, meta, departments):
@@ -121,7 +122,7 @@ def test_a_long_lived_token_links_without_a_browser(administrator, meta):
 
 def test_linking_stands_in_the_history(setup, meta, administrator):
     meta.log_in(setup, meta.anna)
-    assert "Linked with 2 pages." in administrator.logentry_set.get().get_change_message()
+    assert "Linked with 2 Pages." in administrator.logentry_set.get().get_change_message()
 
 
 # --- What ends badly changes nothing
@@ -189,19 +190,19 @@ def test_a_declined_permission_that_is_needed_refuses_the_login(setup, meta, sco
 
 def test_a_login_without_any_page_is_explained(setup, meta):
     response = meta.log_in(setup, meta.anna, pages=[])
-    assert "Facebook gave no page of Anna Berg." in text(response)
+    assert "Facebook gave no Page of Anna Berg." in text(response)
     assert nothing_is_linked()
 
 
 def test_who_ticked_no_page_and_was_asked_for_nothing_reads_of_the_pages(setup, meta):
     response = meta.log_in(setup, meta.anna, pages=[], declined=REQUIRED_SCOPES)
-    assert "Facebook gave no page of Anna Berg. Either no page was ticked" in text(response)
+    assert "Facebook gave no Page of Anna Berg. Either no Page was ticked" in text(response)
     assert nothing_is_linked()
 
 
 def test_a_trip_with_nothing_typed_leaves_no_draft_in_add_channel(setup, meta):
     page = text(meta.log_in(setup, meta.anna, name="", department=""))
-    assert "This is what you had typed before." not in page
+    assert "Your earlier input is shown." not in page
 
 
 def test_a_missing_app_id_is_a_sentence(setup, settings, monkeypatch):
@@ -270,7 +271,7 @@ def test_another_login_does_not_take_over_the_page_of_a_removed_app(setup, meta,
 def test_an_account_without_the_page_is_refused_with_the_name_of_the_right_one(setup, meta, linked):
     wait(linked[0], "permission_revoked")
     response = meta.log_in(setup, meta.omar, channel=linked[0].pk)
-    assert "is not among the pages that Omar Haddad gave" in text(response)
+    assert "is not among the Pages that Omar Haddad gave" in text(response)
     assert "Anna Berg" in text(response)
     assert FacebookAccount.objects.count() == 1
 

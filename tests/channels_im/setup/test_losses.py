@@ -11,6 +11,7 @@ from channels_im.messenger.pages import SUBSCRIBED_FIELDS
 from channels_im.models import FacebookAccount, Page
 from channels_im.services.facebook import connection
 from tests.factories import make_channel, make_page
+from tests.pages import html_of
 
 LIST = "/admin/instant-messaging/messenger/"
 
@@ -31,7 +32,7 @@ def test_pages_that_are_lost_together_are_one_e_mail_that_names_each(channels):
         lose(channel)
     connection.mail_administrators()
     (message,) = mail.outbox
-    assert message.subject == "[Desk] Re-authenticate 3 pages: Page 0, Page 1, Page 2"
+    assert message.subject == "[Desk] Re-authenticate 3 Pages: Page 0, Page 1, Page 2"
     for channel in channels:
         assert f"/admin/instant-messaging/messenger/{channel.pk}/" in message.body
 
@@ -57,7 +58,7 @@ def test_an_e_mail_waits_a_few_seconds_for_pages_that_are_found_lost_one_after_t
 
 def test_the_chip_keeps_the_capital_of_facebook(setup, channels):
     lose(channels[0], "checkpoint")
-    page = setup.get(LIST).content.decode()
+    page = html_of(setup.get(LIST))
     assert "Re-authenticate: Facebook asks the person to confirm their account" in page
 
 
@@ -66,7 +67,7 @@ def test_after_the_app_was_removed_nothing_is_ticked_any_more(setup, channels):
     page.subscription, page.subscribed_fields, page.checked_at = "subscribed", list(SUBSCRIBED_FIELDS), timezone.now()
     page.save()
     lose(channels[0])
-    shown = setup.get(f"{LIST}{channels[0].pk}/").content.decode()
+    shown = html_of(setup.get(f"{LIST}{channels[0].pk}/"))
     assert "Facebook stops sending when the app is removed." in shown
     assert "tick--ok" not in shown
 

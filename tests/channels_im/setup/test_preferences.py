@@ -9,12 +9,13 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent, ImPreferences
 from desk.models import Department
 from tests.factories import make_agent, make_channel, make_conversation, make_page, receive
+from tests.pages import html_of
 
 URL = "/admin/instant-messaging/preferences/"
 
 
 def text(response):
-    return response.content.decode()
+    return html_of(response)
 
 
 def save(setup, department, minutes):

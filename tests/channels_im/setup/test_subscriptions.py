@@ -11,6 +11,7 @@ from channels_im.messenger.pages import SUBSCRIBED_FIELDS
 from channels_im.services.facebook import subscriptions
 from tests.channels_im.setup.fake_meta import FakeMeta, error
 from tests.factories import make_channel, make_page
+from tests.pages import html_of
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -28,7 +29,7 @@ def drain(page):
 
 
 def ticks(setup, channel):
-    return setup.get(reverse("setup:messenger_checks", args=[channel.pk])).content.decode()
+    return html_of(setup.get(reverse("setup:messenger_checks", args=[channel.pk])))
 
 
 def test_a_page_is_subscribed_with_every_field_and_read_back(setup, meta, channel):
@@ -128,7 +129,7 @@ def test_check_now_asks_again(setup, channel):
 def test_the_health_page_tells_what_is_wrong(setup, meta, channel):
     meta.broken["subscribed_apps"] = (400, error(190, 458))
     drain(channel.page)
-    page = setup.get("/admin/instant-messaging/health/").content.decode()
+    page = html_of(setup.get("/admin/instant-messaging/health/"))
     assert "The app was removed in the Facebook settings" in page
 
 

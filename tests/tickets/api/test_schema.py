@@ -10,6 +10,7 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from desk import __version__
 from tests import factories
 
 from .conftest import Shop
@@ -25,6 +26,10 @@ def schema() -> dict[str, Any]:
 
 def test_the_description_is_made_without_a_warning(tmp_path):
     call_command("spectacular", fail_on_warn=True, validate=True, file=str(tmp_path / "schema.yml"))
+
+
+def test_the_description_has_the_version_of_desk(schema: dict[str, Any]):
+    assert schema["info"]["version"] == __version__
 
 
 def test_the_description_is_public_and_valid(schema: dict[str, Any]):

@@ -9,6 +9,7 @@ import responses
 
 from desk.models import User
 from tests.factories import NOON
+from tests.pages import html_of
 from tests.tickets.erasing.person import PSID, erase
 from tickets import tasks
 from tickets.models import Erasure, Moderation
@@ -17,9 +18,9 @@ from tickets.services.inbox import actions
 pytestmark = pytest.mark.django_db
 
 MODERATE = re.compile(r"https://graph\.facebook\.com/v[\d.]+/\d+/moderate_conversations")
-STAYS = "this person still cannot write to the Page"
-PERHAPS = "Perhaps a block at Facebook"
-NEVER_TOLD = "Facebook has not been told of it"
+STAYS = "this customer still cannot write to the Page"
+PERHAPS = "Possibly a block on Facebook"
+NEVER_TOLD = "Facebook does not have it yet"
 
 
 @pytest.fixture
@@ -48,14 +49,14 @@ def alice():
 
 def asked(setup, conversation) -> str:
     """What the page says before the person is erased."""
-    return setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/").content.decode()
+    return html_of(setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/"))
 
 
 def receipt_of(setup, conversation) -> str:
     """Erase, and return the receipt as it is shown; the download says the same."""
     address = erase(setup, conversation).url
-    line = re.search(r"Block at Facebook.*?</dd>", setup.get(address).content.decode())
-    kept = re.search(r"Block at Facebook.*?</dd>", setup.get(f"{address}?download").content.decode())
+    line = re.search(r"Block on Facebook.*?</dd>", html_of(setup.get(address)))
+    kept = re.search(r"Block on Facebook.*?</dd>", html_of(setup.get(f"{address}?download")))
     assert (line and line[0]) == (kept and kept[0])
     return line[0] if line else ""
 
@@ -63,7 +64,7 @@ def receipt_of(setup, conversation) -> str:
 def test_a_block_that_meta_was_told_of_stays(setup, conversation, meta):
     tasks.tell_blocks()
     assert STAYS in asked(setup, conversation)
-    assert "stays: this person cannot write to the Page" in receipt_of(setup, conversation)
+    assert "stays: this customer cannot write to the Page" in receipt_of(setup, conversation)
     assert Erasure.objects.get().meta_blocks is True
     tasks.tell_blocks()
     assert meta.told == ["BLOCK_USER"]
@@ -101,7 +102,7 @@ def test_a_block_that_meta_did_not_answer_may_be_there(setup, conversation, meta
     page = asked(setup, conversation)
     assert PERHAPS in page
     assert NEVER_TOLD not in page
-    assert "perhaps" in receipt_of(setup, conversation)
+    assert "unknown" in receipt_of(setup, conversation)
     assert Erasure.objects.get().meta_blocks is None
 
 
@@ -110,8 +111,8 @@ def test_while_meta_is_being_told_nobody_is_erased(setup, conversation, meta, ti
     Moderation.objects.update(claimed_by="a worker", claimed_until=NOON.replace(second=30), meta_blocks=None)
     response = erase(setup, conversation)
     assert response.status_code == 422
-    assert "Facebook is being told of a block" in response.content.decode()
+    assert "A block of this customer is being sent to Facebook" in response.content.decode()
     assert not Erasure.objects.exists()
     time_machine.move_to(NOON.replace(second=31), tick=False)
     setup.force_login(User.objects.get(username="admin"))
-    assert "perhaps" in receipt_of(setup, conversation)
+    assert "unknown" in receipt_of(setup, conversation)

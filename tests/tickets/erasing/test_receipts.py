@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission
 from desk.errors import Refused
 from desk.models import User
 from tests import factories as make
+from tests.pages import html_of
 from tests.tickets.erasing.person import NAME, OTHER, PSID, SECRET, erase
 from tickets.models import (
     Contact,
@@ -39,7 +40,7 @@ def test_only_an_administrator_with_the_permission_can_erase(client, conversatio
 
 
 def test_the_dialog_says_what_goes_and_wants_a_tick(setup, conversation):
-    page = setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/").content.decode()
+    page = html_of(setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/"))
     assert NAME in page
     assert "The text of 4 messages and 1 internal note" in page
     assert "2 files" in page
@@ -60,7 +61,7 @@ def test_the_receipt_can_be_read_kept_and_found_by_who_knows_the_id(setup, conve
     receipt = Erasure.objects.get()
     assert receipt.counts["messages"] == 4
     assert receipt.counts["files"] == 2
-    page = setup.get(response.url).content.decode()
+    page = html_of(setup.get(response.url))
     assert receipt.confirmation_code in page
     kept = setup.get(f"{response.url}?download")
     assert receipt.confirmation_code in kept.content.decode()

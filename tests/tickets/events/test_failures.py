@@ -138,7 +138,7 @@ def test_a_program_that_is_gone_for_good_is_told_nothing_more(
     factories.receive(conversation)
     tasks.send_events()
     crm.refresh_from_db()
-    assert (crm.is_active, crm.disabled_reason) == (False, "It answered 410: it is gone for good.")
+    assert (crm.is_active, crm.disabled_reason) == (False, "Disabled: the address answered 410 (gone).")
 
 
 def test_a_redirect_is_not_followed(crm: EventSubscription, receiver: Receiver, admin: Any):

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from channels_im.models import ChannelAgent
 from desk.models import LiveEvent
+from tests.pages import html_of
 from tickets.models import Message, Ticket
 from tickets.services.conversation import access
 
@@ -28,7 +29,7 @@ def conversation(desk):
 
 def act(client, conversation, action, status=200, **fields):
     response = client.post(f"/inbox/{conversation.pk}/{action}/", fields, headers=HX)
-    assert response.status_code == status, response.content.decode()
+    assert response.status_code == status, html_of(response)
     conversation.refresh_from_db()
     conversation.current_ticket.refresh_from_db()
     conversation.contact.refresh_from_db()
@@ -43,7 +44,7 @@ def test_taking_assigns_conversation_and_ticket_and_leaves_a_mark(alice, convers
     response = act(alice, conversation, "take")
     assert conversation.assignee == conversation.current_ticket.assignee == desk.alice
     assert events(conversation) == ["Alice took this conversation"]
-    assert "Alice took this conversation" in response.content.decode()
+    assert "Alice took this conversation" in html_of(response)
 
 
 def test_assigning_and_putting_back(alice, conversation, desk):
@@ -72,7 +73,7 @@ def test_a_transfer_changes_the_department_with_a_note_and_the_new_one_sees_it(a
     act(alice, conversation, "transfer", to=f"department-{desk.support.pk}", note="Please look at the invoice")
     assert conversation.department == conversation.current_ticket.department == desk.support
     assert conversation.transferred_at is not None
-    html = as_user(desk.bob).get(f"/inbox/{conversation.pk}/").content.decode()
+    html = html_of(as_user(desk.bob).get(f"/inbox/{conversation.pk}/"))
     assert "Please look at the invoice" in html
     assert "transferred this conversation to Support" in html
 
@@ -116,7 +117,7 @@ def test_blocking_and_unblocking(alice, conversation, desk):
     assert conversation.contact.blocked_by == desk.alice
     act(alice, conversation, "unblock")
     assert not conversation.contact.is_blocked
-    assert events(conversation) == ["Alice blocked this person", "Alice unblocked this person"]
+    assert events(conversation) == ["Alice blocked this customer", "Alice unblocked this customer"]
 
 
 @pytest.mark.parametrize("action", ["take", "assign", "transfer", "block", "unblock"])
@@ -124,9 +125,9 @@ def test_a_deleted_channels_conversations_stay_as_they_are(alice, conversation, 
     desk.shop.is_active, desk.shop.deleted_at = False, timezone.now()
     desk.shop.save()
     response = act(alice, conversation, action, 422, to=f"department-{desk.support.pk}", assignee=desk.alice.pk)
-    assert "deleted" in response.content.decode()
+    assert "deleted" in html_of(response)
     assert not Message.objects.filter(kind="event").exists()
-    assert 'formaction="/inbox' in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert 'formaction="/inbox' in html_of(alice.get(f"/inbox/{conversation.pk}/"))
 
 
 @pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL notifies and keeps no rows")
@@ -166,4 +167,4 @@ def test_an_agent_sets_presence_and_how_to_send(alice, desk):
     alice.post("/inbox/me/", {"presence": "on the moon"}, headers=HX)
     desk.alice.agent.refresh_from_db()
     assert desk.alice.agent.presence == "away"
-    assert "data-ctrl-enter" in alice.get("/inbox/").content.decode()
+    assert "data-ctrl-enter" in html_of(alice.get("/inbox/"))

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from channels_im.models import ChannelAgent
 from tests.factories import receive
+from tests.pages import html_of
 from tickets.models import Message
 from tickets.services.outgoing import replies
 from tickets.services.outgoing.collision import AnsweredMeanwhileError
@@ -43,8 +44,8 @@ def seen(conversation) -> int:
 def send(client, conversation, text, seen, status=200, headers=HX, **fields):
     fields = {"text": text, "kind": "reply", "seen": seen, **fields}
     response = client.post(f"/inbox/{conversation.pk}/reply/", fields, headers=headers)
-    assert response.status_code == status, response.content.decode()
-    return response.content.decode()
+    assert response.status_code == status, html_of(response)
+    return html_of(response)
 
 
 def answers(conversation) -> list[str]:
@@ -55,7 +56,7 @@ def test_the_second_agent_is_asked_and_the_second_click_sends(alice, bob, conver
     both_saw = seen(conversation)
     send(bob, conversation, "Yes, until six", both_saw)
     html = send(alice, conversation, "Yes", both_saw, status=409)
-    assert "Bob answered at" in html
+    assert "Bob replied at" in html
     assert answers(conversation) == ["Yes, until six"]
 
     now_seen = re.search(r'data-id="(\d+)"', html)[1]
@@ -79,7 +80,7 @@ def test_a_third_answer_is_asked_about_again(alice, bob, desk, conversation):
 def test_an_answer_from_elsewhere_counts_too(alice, conversation, source, words):
     start = seen(conversation)
     world.say(conversation, "From elsewhere", direction="out", source=source, state="sent", at=timezone.now())
-    assert f"{words} answered at" in send(alice, conversation, "Mine", start, status=409)
+    assert f"{words} replied at" in send(alice, conversation, "Mine", start, status=409)
 
 
 def test_what_is_no_answer_of_somebody_else_asks_nothing(alice, desk, conversation):
@@ -112,7 +113,7 @@ def test_without_scripts_the_page_comes_back_with_text_reason_and_what_is_seen_n
     start = seen(conversation)
     send(bob, conversation, "Yes, until six", start)
     html = send(alice, conversation, "My long answer", start, status=409, headers={})
-    assert "Bob answered at" in html
+    assert "Bob replied at" in html
     assert "Yes, until six" in html
     assert ">My long answer</textarea>" in html
     send(alice, conversation, "My long answer", re.search(r'name="seen" value="(\d+)"', html)[1], 302, headers={})
@@ -122,8 +123,8 @@ def test_without_scripts_the_page_comes_back_with_text_reason_and_what_is_seen_n
 def test_the_page_says_who_else_answered_and_not_what_one_wrote_oneself(alice, bob, desk, conversation):
     replies.queue_reply(desk.alice, conversation, text="Of Alice")
     replies.queue_reply(desk.bob, conversation, text="Of Bob")
-    assert re.findall(r'data-by="(.+?)"', alice.get(f"/inbox/{conversation.pk}/").content.decode()) == ["Bob"]
-    assert re.findall(r'data-by="(.+?)"', bob.get(f"/inbox/{conversation.pk}/").content.decode()) == ["Alice"]
+    assert re.findall(r'data-by="(.+?)"', html_of(alice.get(f"/inbox/{conversation.pk}/"))) == ["Bob"]
+    assert re.findall(r'data-by="(.+?)"', html_of(bob.get(f"/inbox/{conversation.pk}/"))) == ["Alice"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -162,8 +163,8 @@ def late(request, desk, conversation):
 
 def choose(client, address, status=200, headers=HX, **fields):
     response = client.post(address, fields, headers=headers)
-    assert response.status_code == status, response.content.decode()
-    return response.content.decode()
+    assert response.status_code == status, html_of(response)
+    return html_of(response)
 
 
 def state_of(message) -> str:
@@ -176,7 +177,7 @@ def test_what_was_answered_since_is_asked_about_before_it_goes(alice, bob, conve
     before = message.state
     send(bob, conversation, "No & never", seen(conversation))
     html = choose(alice, address, 409)
-    assert "Bob</bdi> answered today at" in html
+    assert "Bob</bdi> replied today at" in html
     assert "No &amp; never" in html
     assert "Yes &lt;b&gt;" in html
     assert state_of(message) == before
@@ -204,9 +205,9 @@ def test_without_scripts_the_page_asks_with_a_button_that_sends(alice, desk, con
     message, address = late
     replies.queue_reply(desk.bob, conversation, text="No, never")
     html = choose(alice, address, 409, headers={})
-    assert "was written before that and was not sent. Does it still fit?" in html
-    action, value = re.search(r'formaction="([^"]+)" name="seen" value="(\d+)">Send all the same', html).groups()
+    assert "was written before that and was not sent. Send it anyway?" in html
+    action, value = re.search(r'formaction="([^"]+)" name="seen" value="(\d+)"> Send anyway', html).groups()
     assert action == address
     choose(alice, action, 302, headers={}, seen=value)
     assert state_of(message) == "queued"
-    assert "Send all the same" not in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "Send anyway" not in html_of(alice.get(f"/inbox/{conversation.pk}/"))

@@ -7,6 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from tests.pages import html_of
 from tickets.models import Draft, Message
 
 from . import world
@@ -39,7 +40,7 @@ def test_a_reply_is_queued_and_shown_at_once(alice, conversation, desk):
     assert response.status_code == 200
     (message,) = out(conversation)
     assert (message.text, message.state, message.author) == ("Good morning", "queued", desk.alice)
-    assert f'data-key="message-{message.pk}"' in response.content.decode()
+    assert f'data-key="message-{message.pk}"' in html_of(response)
 
 
 def test_text_and_files_go_together_in_order(alice, conversation):
@@ -61,7 +62,7 @@ def test_a_double_click_is_one_message(alice, conversation):
 
 def test_the_page_brings_a_key_of_its_own_each_time(alice, conversation):
     found = [
-        re.search(r'name="client_key" value="(\w{20,})"', alice.get(f"/inbox/{conversation.pk}/").content.decode())
+        re.search(r'name="client_key" value="(\w{20,})"', html_of(alice.get(f"/inbox/{conversation.pk}/")))
         for _ in range(2)
     ]
     assert found[0].group(1) != found[1].group(1)
@@ -71,7 +72,7 @@ def test_the_page_brings_a_key_of_its_own_each_time(alice, conversation):
 def test_nothing_is_not_sent(alice, conversation, text):
     response = send(alice, conversation, text=text)
     assert response.status_code == 422
-    assert "nothing to send" in response.content.decode()
+    assert "nothing to send" in html_of(response)
     assert out(conversation) == []
 
 
@@ -97,7 +98,7 @@ def test_the_limit_counts_code_points(alice, conversation, text, status):
 def test_a_refused_file_refuses_the_reply_and_names_it(alice, conversation):
     response = send(alice, conversation, text="See", files=[SimpleUploadedFile("evil.png", b"MZ not a picture")])
     assert response.status_code == 422
-    assert "evil.png" in response.content.decode()
+    assert "evil.png" in html_of(response)
     assert out(conversation) == []
 
 
@@ -115,7 +116,7 @@ def test_a_file_is_judged_by_its_first_bytes_when_it_is_chosen(alice, name, head
     fields = {"head": SimpleUploadedFile("head", head), "name": name, "size": size}
     response = alice.post("/inbox/files/", fields, headers=HX)
     assert response.status_code == (422 if words else 204)
-    assert (words or "") in response.content.decode()
+    assert (words or "") in html_of(response)
     assert not words or response.headers["Content-Type"].startswith("text/plain")
 
 
@@ -129,16 +130,16 @@ def test_a_file_without_a_size_cannot_be_judged(alice, size):
 def test_a_reason_is_text_even_when_the_file_is_named_after_html(alice, conversation):
     response = send(alice, conversation, files=[SimpleUploadedFile("<img src=x onerror=alert(1)>.png", b"x")])
     assert response.status_code == 422
-    assert "<img" not in response.content.decode()
+    assert "<img" not in html_of(response)
 
 
 def test_without_scripts_a_refusal_shows_the_page_with_everything_typed(alice, conversation):
     response = alice.post(f"/inbox/{conversation.pk}/reply/", {"text": "b" * 1700})
-    html = response.content.decode()
+    html = html_of(response)
     assert response.status_code == 422
     assert "b" * 1700 in html
     assert "at most 1,600" in html
-    assert "b" * 1700 in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "b" * 1700 in html_of(alice.get(f"/inbox/{conversation.pk}/"))
 
 
 def test_without_scripts_a_reply_leads_back_to_the_conversation(alice, conversation):
@@ -187,9 +188,9 @@ def test_a_stale_page_cannot_send_and_a_fresh_one_says_why(alice, conversation, 
     stop(conversation)
     response = send(alice, conversation, text="Too late")
     assert response.status_code == 422
-    assert words in response.content.decode()
+    assert words in html_of(response)
     assert out(conversation) == []
-    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/"))
     gate = html[html.index('id="gate"') : html.index('id="composer"')]
     assert words in gate
     assert "data-gated" in html
@@ -206,18 +207,18 @@ def test_a_stale_page_whose_conversation_went_to_others_is_told_so(alice, conver
     assert [message.text for message in out(other)] == ["One"]
 
 
-# --- Held until they write --------------------------------------------------------------------------------------------
+# --- Held until the customer writes
 def test_a_closed_window_offers_to_hold_a_reply_and_the_thread_shows_it(alice, conversation):
     stop_window(conversation)
-    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/"))
     assert "data-write-held" in html
     assert "data-waits" in html
     response = send(alice, conversation, text="Still there?", hold="yes")
     assert response.status_code == 200
     (message,) = out(conversation)
     assert (message.state, message.waits_for_customer) == ("held", True)
-    html = response.content.decode()
-    assert "Held until they write" in html
+    html = html_of(response)
+    assert "Held until the customer writes" in html
     choices = set(re.findall(rf"/messages/{message.pk}/([a-z-]+)/", html))
     assert choices == {"discard", "cancel"}
 
@@ -225,7 +226,7 @@ def test_a_closed_window_offers_to_hold_a_reply_and_the_thread_shows_it(alice, c
 @pytest.mark.parametrize("stop", [stop_channel_deleted, stop_channel_inactive, stop_reauth, stop_blocked])
 def test_nothing_is_held_for_what_the_customer_cannot_heal(alice, conversation, stop):
     stop(conversation)
-    assert "data-write-held" not in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "data-write-held" not in html_of(alice.get(f"/inbox/{conversation.pk}/"))
     assert send(alice, conversation, text="Wait", hold="yes").status_code == 422
     assert out(conversation) == []
 
@@ -277,7 +278,7 @@ def test_a_changed_text_under_the_key_of_one_that_arrived_is_not_lost(alice, con
     assert send(alice, conversation, text="First try", client_key="k").status_code == 200
     response = send(alice, conversation, text="First try, better", client_key="k")
     assert response.status_code == 422
-    assert "First try" in response.content.decode()
+    assert "First try" in html_of(response)
     assert [message.text for message in out(conversation)] == ["First try"]
 
 
@@ -305,7 +306,7 @@ def test_a_note_is_kept_for_colleagues_and_goes_nowhere(alice, conversation):
     assert response.status_code == 200
     (note,) = out(conversation)
     assert (note.kind, note.state) == ("note", "sent")
-    assert "only colleagues see this" in response.content.decode()
+    assert "only colleagues see this" in html_of(response)
 
 
 def test_a_note_leaves_the_draft_of_the_reply_alone(alice, conversation, desk):
@@ -321,9 +322,9 @@ def test_a_note_can_be_written_when_no_reply_can(alice, conversation):
 
 def test_a_draft_is_kept_per_agent(alice, conversation, desk, as_user):
     alice.post(f"/inbox/{conversation.pk}/draft/", {"text": "Half a"})
-    assert "Half a" in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "Half a" in html_of(alice.get(f"/inbox/{conversation.pk}/"))
     assert alice.get(f"/inbox/{conversation.pk}/draft/").content.decode() == "Half a"
-    assert "Half a" not in as_user(desk.root).get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "Half a" not in html_of(as_user(desk.root).get(f"/inbox/{conversation.pk}/"))
     alice.post(f"/inbox/{conversation.pk}/draft/", {"text": "  "})
     assert not Draft.objects.exists()
 
@@ -331,7 +332,7 @@ def test_a_draft_is_kept_per_agent(alice, conversation, desk, as_user):
 @pytest.mark.parametrize("text", ["</textarea><script>alert(1)</script>", "\x00zero", "x" * 30_000])
 def test_an_odd_draft_breaks_nothing(alice, conversation, text):
     assert alice.post(f"/inbox/{conversation.pk}/draft/", {"text": text}).status_code == 204
-    assert "<script>alert" not in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "<script>alert" not in html_of(alice.get(f"/inbox/{conversation.pk}/"))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from tests.pages import html_of
 from tickets.models import Contact, Message, Ticket
 
 from . import world
@@ -28,7 +29,7 @@ def alice(desk, as_user):
 
 
 def details(client, conversation) -> str:
-    html = client.get(f"/inbox/{conversation.pk}/").content.decode()
+    html = html_of(client.get(f"/inbox/{conversation.pk}/"))
     return html[html.index('<aside class="details"') : html.index("</aside>")]
 
 
@@ -59,7 +60,7 @@ def test_an_earlier_ticket_opens_at_its_own_messages_without_scripts_too(alice, 
     shown = details(alice, conversation)
     assert "The old story" in shown
     link = re.search(rf'<a href="([^"]+)" data-jump="ticket-{old.pk}"', shown)[1]
-    page = alice.get(unescape(link)).content.decode()
+    page = html_of(alice.get(unescape(link)))
     assert "long ago" in page
     assert "new 59<" not in page
     assert f'id="ticket-{old.pk}"' in page
@@ -94,7 +95,7 @@ def test_agents_note_what_they_know_of_a_person(alice, conversation):
     assert response.status_code == 200
     contact = Contact.objects.get()
     assert (contact.email, contact.phone, contact.about) == ("rosa@example.org", "+49 151 5550", about)
-    for shown in (response.content.decode(), details(alice, conversation)):
+    for shown in (html_of(response), details(alice, conversation)):
         assert "mailto:rosa@example.org" in shown
         assert "Prefers &lt;b&gt;mornings" in shown
     assert alice.post(f"/inbox/{conversation.pk}/person/", {}).status_code == 302
@@ -115,7 +116,7 @@ def test_what_cannot_be_noted_is_refused_and_nothing_is_kept(alice, conversation
     whole = {"email": "rosa@example.org", "phone": "1", "about": "new", **fields}
     response = alice.post(f"/inbox/{conversation.pk}/person/", whole, headers=HX)
     assert response.status_code == 422
-    assert word in response.content.decode()
+    assert word in html_of(response)
     contact = Contact.objects.get()
     assert (contact.email, contact.about) == ("", "as before")
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.utils import timezone
 
+from tests.pages import html_of, one_line
 from tickets.models import Conversation, Message
 from tickets.services.conversation import access
 from tickets.services.outgoing import delivery_status, replies, undelivered
@@ -15,8 +16,8 @@ from . import world
 PILL = re.compile(r'<span class="pill([^"]*)" title="([^"]*)"><svg.*?</svg>(?:Not sent|Unsure|Held)</span>', re.DOTALL)
 FAILED = (" pill--danger", "A reply was not sent")
 UNSURE = (" pill--warning", "Desk cannot find out whether a reply arrived")
-HELD = (" pill--warning", "A reply is held and goes out after a click")
-WAITS = ("", "A reply is held until they write")
+HELD = (" pill--warning", "A reply is held until an agent sends it")
+WAITS = ("", "A reply is held until the customer writes")
 
 
 @pytest.fixture
@@ -36,11 +37,11 @@ def marks(desk, alice, conversation):
     """Return what the conversation's row is marked with, as asked for and as pushed: both the same."""
 
     def marks() -> list[tuple[str, str]]:
-        asked = PILL.findall(alice.get("/inbox/").content.decode())
+        asked = PILL.findall(html_of(alice.get("/inbox/")))
         reader = live_rows.reader_of(desk.alice, {})
         event = {"kind": "conversation", **access.ids_of(Conversation.objects.get(pk=conversation.pk))}
         (row, _counts) = live_rows.read([event], {reader})[reader]
-        assert PILL.findall(row["html"]) == asked
+        assert PILL.findall(one_line(row["html"])) == asked
         return asked
 
     return marks
@@ -124,9 +125,9 @@ def test_other_conversations_have_none(desk, alice, conversation):
 
 def test_a_held_reply_can_be_sent_now_only_when_one_may_be_sent_at_all(desk, alice, conversation):
     ours(desk, conversation, "held")
-    assert "Send now" in alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert "Send now" in html_of(alice.get(f"/inbox/{conversation.pk}/"))
     desk.shop.is_active = False
     desk.shop.save()
-    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/"))
     assert "Held, not sent" in html
     assert "Send now" not in html

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from channels_im.models import Page, PageOutage
 from channels_im.services.facebook import connection
+from tests.pages import html_of
 from tickets.models import Message
 
 from . import world
@@ -45,11 +46,11 @@ def test_the_thread_says_when_the_page_was_lost_and_came_back(alice, desk):
         world.say(conversation, f"m{number}", at=world.NOON + number * HOUR)
     lose(page, world.NOON + HOUR / 2)
     heal(page, world.NOON + 3 * HOUR / 2)
-    html = alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}).content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}))
     assert said(html) == ["m0", LOST, "m1", BACK, "m2"]
     assert "a Page permission was revoked. Replies are held" in html
     lose(page, world.NOON + 30 * HOUR, "app_removed")
-    assert said(alice.get(f"/inbox/{conversation.pk}/").content.decode())[-2:] == ["m2", LOST]
+    assert said(html_of(alice.get(f"/inbox/{conversation.pk}/")))[-2:] == ["m2", LOST]
 
 
 def test_a_reason_that_says_more_is_the_same_outage(desk):
@@ -78,10 +79,10 @@ def test_each_line_stands_once_however_the_thread_is_read(alice, desk):
         if number % 7 == 0:
             (lose if number % 2 else heal)(page, world.NOON + number * HOUR + HOUR / 2)
     address, headers = f"/inbox/{conversation.pk}/messages/", {"HX-Request": "true"}
-    html = alice.get(address, headers=headers).content.decode()
+    html = html_of(alice.get(address, headers=headers))
     found = said(html)
     while older := re.search(r"before=([^&\"]+)", html):
-        html = alice.get(f"{address}?before={older[1]}", headers=headers).content.decode()
+        html = html_of(alice.get(f"{address}?before={older[1]}", headers=headers))
         found = said(html) + found
     assert [text for text in found if text.startswith("m") and text[1:].isdigit()] == [f"m{n}" for n in range(100)]
     assert found.count(LOST) == PageOutage.objects.filter(began_at__gte=world.NOON).count() == 7
@@ -95,7 +96,7 @@ def test_what_happened_before_the_conversation_or_to_another_page_is_not_told(al
     lose(conversation.channel.page, world.NOON - 2 * HOUR)
     heal(conversation.channel.page, world.NOON - HOUR)
     lose(desk.service.page, world.NOON + HOUR)
-    html = alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}).content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}))
     assert said(html) == ["m0"]
 
 
@@ -103,7 +104,7 @@ def test_a_line_on_another_day_has_its_day_above_it(alice, desk):
     conversation = world.make_conversation(desk.shop)
     world.say(conversation, "m0")
     lose(conversation.channel.page, world.NOON + 24 * HOUR)
-    html = alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}).content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}))
     day = timezone.localtime(world.NOON + 24 * HOUR).date().isoformat()
     assert html.index("m0</") < html.index(f'data-key="day-{day}"') < html.index(LOST)
 
@@ -114,6 +115,6 @@ def test_of_an_erased_person_nothing_more_is_told(alice, desk):
     conversation.contact.erased_at = world.NOON
     conversation.contact.save()
     lose(conversation.channel.page, world.NOON + HOUR)
-    html = alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}).content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}))
     assert LOST not in html
     assert Message.objects.count() == 1

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from channels_im.models import ChannelAgent
 from desk.models import LiveEvent
+from tests.pages import html_of
 from tickets.models import Message, Viewer
 from tickets.services.conversation import access
 from tickets.services.inbox import viewers
@@ -40,7 +41,7 @@ def bob(desk, as_user):
 
 def look(client, conversation, page=ONE, status=200, **fields) -> str:
     response = client.post(f"/inbox/{conversation.pk}/onlookers/", {"page": page, **fields}, headers=HX)
-    assert response.status_code == status, response.content.decode()
+    assert response.status_code == status, html_of(response)
     return words(response)
 
 
@@ -49,7 +50,7 @@ def seen_by(client, conversation) -> str:
 
 
 def words(response) -> str:
-    text = re.sub(r'<span class="onlookers".*</span></span>', "", response.content.decode())
+    text = re.sub(r'<span class="onlookers".*</span> </span>', "", html_of(response))
     return " ".join(re.sub(r"<[^>]+>", "", text).split())
 
 
@@ -62,22 +63,22 @@ def told() -> int:
 
 def test_two_agents_see_each_other_and_nobody_sees_themselves(alice, bob, conversation):
     assert look(alice, conversation) == ""
-    assert look(bob, conversation, TWO) == "Alice is looking too"
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert look(bob, conversation, TWO) == "Alice is viewing too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
 def test_typing_is_seen_until_it_ends(alice, bob, conversation):
     look(bob, conversation, typing="yes")
     assert seen_by(alice, conversation) == "Bob is typing a reply"
     look(bob, conversation, typing="no")
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
 def test_who_is_not_heard_of_is_forgotten_and_typing_sooner(alice, bob, conversation):
     look(bob, conversation, typing="yes")
     rows = Viewer.objects.all()
     rows.update(typing_until=timezone.now() - timedelta(seconds=1))
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
     assert viewers.delete_expired() == 0
     rows.update(seen_at=timezone.now() - viewers.EXPIRES_AFTER - timedelta(seconds=1))
     assert seen_by(alice, conversation) == ""
@@ -88,7 +89,7 @@ def test_a_closed_page_leaves_and_another_page_of_the_same_agent_stays(alice, bo
     look(bob, conversation, ONE)
     look(bob, conversation, TWO, typing="yes")
     look(bob, conversation, TWO, gone="yes", status=204)
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
     look(bob, conversation, ONE, gone="yes", status=204)
     assert seen_by(alice, conversation) == ""
 
@@ -98,13 +99,13 @@ def test_a_page_shows_one_conversation_and_a_late_goodbye_does_not_end_the_next(
     look(bob, conversation)
     look(bob, other)
     look(bob, conversation, gone="yes", status=204)
-    assert (seen_by(alice, conversation), seen_by(alice, other)) == ("", "Bob is looking too")
+    assert (seen_by(alice, conversation), seen_by(alice, other)) == ("", "Bob is viewing too")
 
 
 def test_nobody_speaks_for_the_page_of_a_colleague(alice, bob, conversation):
     look(bob, conversation, ONE)
     look(alice, conversation, ONE, gone="yes", status=204)
-    assert seen_by(alice, conversation) == "Bob is looking too"
+    assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
 def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation):
@@ -113,10 +114,10 @@ def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation)
         user.first_name = f"<b>{number}</b>"
         user.save()
         ChannelAgent.objects.create(channel=desk.shop, agent=user.agent)
-        html = as_user(user).post(f"/inbox/{conversation.pk}/onlookers/", {"page": f"{number:032}"}).content.decode()
+        html = html_of(as_user(user).post(f"/inbox/{conversation.pk}/onlookers/", {"page": f"{number:032}"}))
         assert "<b>" not in html
-    html = alice.get(f"/inbox/{conversation.pk}/onlookers/").content.decode()
-    assert "&lt;b&gt;0&lt;/b&gt;, &lt;b&gt;1&lt;/b&gt; and 3 others</bdi> are looking too" in html
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/onlookers/"))
+    assert "&lt;b&gt;0&lt;/b&gt;, &lt;b&gt;1&lt;/b&gt; and 3 others</bdi> are viewing too" in html
 
 
 @pytest.mark.parametrize("page", ["", "x", "1" * 33, "G" * 32])
@@ -173,7 +174,7 @@ def test_the_picker_shows_who_is_online_first(alice, bob, desk, conversation):
     carla = world.make_agent("carla", desk.sales)
     ChannelAgent.objects.create(channel=desk.shop, agent=carla.agent)
     bob.post("/inbox/me/", {"presence": "away"}, headers=HX)
-    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/"))
     shown = re.findall(r'class="presence" data-presence="(\w+)" data-presence-of="(\d+)"', html)
     assert shown == [("online", str(carla.pk)), ("away", str(desk.bob.pk))]
 
@@ -229,20 +230,20 @@ def test_news_since_nonsense_are_none(alice, conversation, since):
 def test_the_command_bar_finds_people_and_tickets_of_ones_own_only(alice, desk, conversation):
     world.make_conversation(desk.service, "Rosa of the other channel")
     for words_typed in ("rosa", f"%23{conversation.current_ticket_id}"):
-        html = alice.get(f"/inbox/find/?q={words_typed}", headers=HX).content.decode()
+        html = html_of(alice.get(f"/inbox/find/?q={words_typed}", headers=HX))
         assert re.findall(r'data-open-conversation="(\d+)"', html) == [str(conversation.pk)]
-    assert alice.get("/inbox/find/?q=", headers=HX).content.decode().strip() == ""
+    assert html_of(alice.get("/inbox/find/?q=", headers=HX)).strip() == ""
 
 
 def test_the_sheet_of_shortcuts_and_the_keys_are_the_same(desk, as_user):
-    html = as_user(desk.root).get("/inbox/").content.decode()
+    html = html_of(as_user(desk.root).get("/inbox/"))
     sheet = html[html.index('id="keys"') : html.index('id="commands"')]
     shown = {tuple(re.findall(r"<kbd>(.+?)</kbd>", line)) for line in re.findall(r"<dt>(.+?)</dt>", sheet)}
     by_browser = {("Ctrl", "K"), ("Ctrl", "Enter"), ("Enter",), ("Esc",)}
     script = Path(settings.BASE_DIR, "static/desk/js/keys.js").read_text()
     keys = re.compile(r'^  "?([^\s":]+)"?: ', re.MULTILINE)
     single = set(keys.findall(script[script.index("const actions") : script.index("const places")])) - {"g"}
-    after_g = set(keys.findall(script[script.index("const places") : script.index("function escape")]))
+    after_g = set(keys.findall(script[script.index("const places") : script.index("function onEscape")]))
     arrows = {"j": ("J", "↓"), "k": ("K", "↑"), "shift+e": ("Shift", "E")}
     expected = {arrows.get(key, (key.upper(),)) for key in single} | {("G", key.upper()) for key in after_g}
     assert shown - by_browser == expected

@@ -13,6 +13,7 @@ from rest_framework.authtoken.models import Token
 
 from desk.models import User
 from tests import factories
+from tests.pages import html_of
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.services.webhooks import subscriptions
 
@@ -49,7 +50,7 @@ def staff(*codenames: str) -> User:
 
 
 def text(response: Any) -> str:
-    return response.content.decode()
+    return html_of(response)
 
 
 def history() -> list[str]:
@@ -60,9 +61,9 @@ def told(crm: EventSubscription, **fields: Any) -> EventDelivery:
     return EventDelivery.objects.create(subscription=crm, type="message.created", body='{"text": "Hi"}', **fields)
 
 
-# --- Event subscriptions ----------------------------------------------------------------------------------------------
+# --- Webhooks ----------------------------------------------------------------------------------------------
 def test_a_subscription_is_added_and_its_secret_shown_once(setup: Client):
-    assert "No program is told of anything yet" in text(setup.get(EVENTS))
+    assert "No webhook yet" in text(setup.get(EVENTS))
     answer = setup.post(f"{EVENTS}add/", CRM)
     made = EventSubscription.objects.get()
     assert (made.name, made.url, made.events) == ("CRM", CRM["url"], CRM["events"])
@@ -93,7 +94,7 @@ def test_what_makes_no_sense_is_said_where_it_was_typed(
     for address in (f"{EVENTS}add/", f"{EVENTS}{crm.pk}/"):
         page = text(setup.post(address, {**CRM, **fields}))
         assert sentence in page
-        assert "Nothing was saved" in page
+        assert "The webhook was not saved" in page
     assert EventSubscription.objects.get().url == CRM["url"]
 
 
@@ -149,7 +150,7 @@ def test_what_it_was_told_is_listed_by_state_and_sent_again(setup: Client, crm: 
 
 def test_a_subscription_is_deleted_after_a_question(setup: Client, crm: EventSubscription):
     told(crm)
-    assert "1 event that waits" in text(setup.get(f"{EVENTS}{crm.pk}/delete/"))
+    assert "1 waiting event will" in text(setup.get(f"{EVENTS}{crm.pk}/delete/"))
     setup.post(f"{EVENTS}{crm.pk}/delete/")
     assert not EventSubscription.objects.exists()
     assert not EventDelivery.objects.exists()
@@ -159,9 +160,9 @@ def test_a_subscription_is_deleted_after_a_question(setup: Client, crm: EventSub
 def test_the_first_page_of_setup_names_subscriptions_that_fail(setup: Client, crm: EventSubscription):
     assert "CRM" not in text(setup.get("/admin/"))
     EventSubscription.objects.update(failing_since=timezone.now() - timedelta(hours=1))
-    assert "“CRM” does not take the events that Desk sends." in text(setup.get("/admin/"))
-    EventSubscription.objects.update(is_active=False, disabled_reason="It answered 410: it is gone for good.")
-    assert "“CRM” is told of no events any more. It answered 410" in text(setup.get("/admin/"))
+    assert "Deliveries to the webhook “CRM” fail." in text(setup.get("/admin/"))
+    EventSubscription.objects.update(is_active=False, disabled_reason="Disabled: the address answered 410 (gone).")
+    assert "Webhook “CRM” — Disabled: the address answered 410" in text(setup.get("/admin/"))
 
 
 def test_who_may_not_see_all_conversations_reads_no_content(crm: EventSubscription):
@@ -169,7 +170,7 @@ def test_who_may_not_see_all_conversations_reads_no_content(crm: EventSubscripti
     client = client_of(staff("view_eventsubscription"))
     page = text(client.get(f"{EVENTS}deliveries/{row.pk}/"))
     assert "&quot;Hi&quot;" not in page
-    assert "only who may see all conversations" in page
+    assert "Only users who can see all conversations" in page
 
 
 def test_each_door_asks_for_its_permission(crm: EventSubscription):

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.pages import html_of
 from tickets.models import PageReaction, SenderAction
 
 from . import world
@@ -33,22 +34,22 @@ def react(client, message, **fields):
 
 
 def thread(client, conversation):
-    return client.get(f"/inbox/{conversation.pk}/").content.decode()
+    return html_of(client.get(f"/inbox/{conversation.pk}/"))
 
 
 def test_a_reaction_is_shown_at_once_as_being_sent(alice, conversation):
     message = conversation.messages.get()
     response = react(alice, message, emoji="🎉")
     assert response.status_code == 200
-    assert "from the Page, being sent" in response.content.decode()
+    assert "from the Page, being sent" in html_of(response)
 
 
 def test_one_that_was_sent_can_be_taken_back_and_shows_that(alice, conversation):
     message = conversation.messages.get()
     message.reactions = [{"by": "page", "emoji": "🎉", "at": timezone.now().isoformat()}]
     message.save()
-    assert "take it back" in thread(alice, conversation)
-    assert "being taken back" in react(alice, message, emoji="").content.decode()
+    assert "remove it" in thread(alice, conversation)
+    assert "being taken back" in html_of(react(alice, message, emoji=""))
 
 
 def test_a_refused_one_says_why_and_can_be_dismissed(alice, conversation, desk):
@@ -65,7 +66,7 @@ def test_a_refused_one_says_why_and_can_be_dismissed(alice, conversation, desk):
 def test_anything_else_is_refused_with_a_sentence(alice, conversation, emoji):
     response = react(alice, conversation.messages.get(), emoji=emoji)
     assert response.status_code == 422
-    assert "one emoji" in response.content.decode()
+    assert "one emoji" in html_of(response)
 
 
 def test_a_stale_page_is_told_why(alice, conversation):
@@ -73,7 +74,7 @@ def test_a_stale_page_is_told_why(alice, conversation):
     conversation.save()
     response = react(alice, conversation.messages.get(), emoji="👍")
     assert response.status_code == 422
-    assert "window closed" in response.content.decode()
+    assert "window closed" in html_of(response)
 
 
 def test_others_can_neither_react_nor_be_seen_typing(desk, conversation, as_user, client):

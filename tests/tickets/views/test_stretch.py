@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from tests.pages import html_of
 from tickets.models import Message
 from tickets.services.inbox.listing import write_cursor
 
@@ -46,7 +47,7 @@ def cursor(message: Message) -> str:
 
 def part(response, name: str) -> list[str]:
     assert response.status_code == 200
-    found = re.search(rf'data-part="{name}">(.*?)(?=<div data-part)', response.content.decode(), re.DOTALL)
+    found = re.search(rf'data-part="{name}">(.*?)(?=<div data-part)', html_of(response), re.DOTALL)
     return re.findall(r'data-key="(message-\d+)"', found.group(1)) if found else []
 
 
@@ -67,7 +68,7 @@ def test_what_the_reader_looks_at_further_up_is_refreshed_with_the_newest(alice,
     response = alice.get(f"/inbox/{conversation.pk}/messages/", asked, headers=HX)
     assert part(response, "stretch") == keys(made[10:15])
     assert part(response, "items") == keys(made[-40:])
-    assert "edited meanwhile" in response.content.decode()
+    assert "edited meanwhile" in html_of(response)
 
 
 def test_a_stretch_looks_as_it_did_when_it_was_loaded_as_a_page(alice, long_thread):
@@ -82,7 +83,7 @@ def test_a_stretch_looks_as_it_did_when_it_was_loaded_as_a_page(alice, long_thre
     def opening(html: str) -> dict[str, str]:
         return {key: tag for tag, key in re.findall(r'(<article[^>]*data-key="(message-\d+)"[^>]*>)', html)}
 
-    before, now = whole.content.decode(), response.content.decode()
+    before, now = html_of(whole), html_of(response)
     for key in keys(made[20:31]):
         assert articles(before)[key] == articles(now)[key]
         assert opening(before)[key] == opening(now)[key]
@@ -108,7 +109,7 @@ def test_many_older_messages_come_at_once_when_one_far_up_is_wanted(alice, desk)
     made = fill(conversation, 300)
     address = f"/inbox/{conversation.pk}/messages/"
     response = alice.get(address, {"before": cursor(made[-1]), "many": "1"}, headers=HX)
-    assert re.findall(r'<article[^>]*data-key="(message-\d+)"', response.content.decode()) == keys(made[99:-1])
+    assert re.findall(r'<article[^>]*data-key="(message-\d+)"', html_of(response)) == keys(made[99:-1])
 
 
 def test_a_thread_of_ten_thousand_messages_costs_what_one_of_fifty_costs(alice, desk):
@@ -128,7 +129,7 @@ def test_a_thread_of_ten_thousand_messages_costs_what_one_of_fifty_costs(alice, 
             with CaptureQueriesContext(connection) as captured:
                 response = alice.get(f"/inbox/{conversation.pk}/{address}", asked, headers=HX)
             assert response.status_code == 200
-            assert len(re.findall(r"<article", response.content.decode())) <= 240
+            assert len(re.findall(r"<article", html_of(response))) <= 240
             amounts.append(len(captured))
         return amounts
 

@@ -9,6 +9,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.pages import html_of
 from tickets.models import Message, Ticket
 
 from . import world
@@ -19,7 +20,7 @@ HX = {"HX-Request": "true"}
 def page(client, conversation, **query) -> str:
     response = client.get(f"/inbox/{conversation.pk}/", query)
     assert response.status_code == 200
-    return response.content.decode()
+    return html_of(response)
 
 
 def keys(html: str) -> list[str]:
@@ -51,7 +52,7 @@ def test_a_day_and_a_ticket_begin_with_a_line(alice, conversation, desk):
     world.say(conversation, "new", at=world.NOON + timedelta(hours=16), ticket=second)
     html = page(alice, conversation)
     assert {"day-2026-03-04", "day-2026-03-05", f"ticket-{second.pk}"} <= set(keys(html))
-    assert f"Ticket #{second.pk} began — 16 h after the last message" in html
+    assert f"Ticket #{second.pk} opened — 16 h after the last message" in html
 
 
 def test_a_ticket_that_goes_on_from_an_older_page_does_not_begin_again(alice, conversation):
@@ -61,7 +62,7 @@ def test_a_ticket_that_goes_on_from_an_older_page_does_not_begin_again(alice, co
     assert f"ticket-{conversation.current_ticket_id}" not in keys(html)
     older = re.search(r'data-older="([^"]+)"', html).group(1)
     response = alice.get(f"/inbox/{conversation.pk}/messages/", {"before": older}, headers=HX)
-    assert f"ticket-{conversation.current_ticket_id}" in keys(response.content.decode())
+    assert f"ticket-{conversation.current_ticket_id}" in keys(html_of(response))
 
 
 def test_older_messages_come_page_by_page_without_a_gap_or_a_double(alice, conversation):
@@ -71,7 +72,7 @@ def test_older_messages_come_page_by_page_without_a_gap_or_a_double(alice, conve
     found = [key for key in keys(html) if key.startswith("message-")]
     while older := re.search(r'data-older="([^"]+)"', html):
         response = alice.get(f"/inbox/{conversation.pk}/messages/", {"before": older.group(1)}, headers=HX)
-        html = response.content.decode()
+        html = html_of(response)
         found = [key for key in keys(html) if key.startswith("message-")] + found
     assert found == [f"message-{pk}" for pk in Message.objects.order_by("sent_at", "pk").values_list("pk", flat=True)]
 
@@ -80,7 +81,7 @@ def test_older_messages_come_page_by_page_without_a_gap_or_a_double(alice, conve
 def test_a_cursor_that_is_none_gives_the_end_of_the_thread(alice, conversation, cursor):
     message = world.say(conversation)
     response = alice.get(f"/inbox/{conversation.pk}/messages/", {"before": cursor}, headers=HX)
-    assert f"message-{message.pk}" in keys(response.content.decode())
+    assert f"message-{message.pk}" in keys(html_of(response))
 
 
 def test_it_opens_with_a_line_above_the_first_unread_message(alice, conversation):
@@ -97,8 +98,11 @@ def test_it_opens_with_a_line_above_the_first_unread_message(alice, conversation
 def test_bubbles_of_one_sender_within_three_minutes_are_one_group(alice, conversation):
     for minutes in (0, 3, 7):
         world.say(conversation, "hi", at=world.NOON + timedelta(minutes=minutes))
-    starts = re.findall(r'class="message message--in( message--first)?( message--last)?', page(alice, conversation))
-    assert [(bool(first), bool(last)) for first, last in starts] == [(True, False), (False, True), (True, True)]
+    classes = [
+        found.split() for found in re.findall(r'class="( message message--in [^"]*)"', page(alice, conversation))
+    ]
+    ends = [("message--first" in names, "message--last" in names) for names in classes]
+    assert ends == [(True, False), (False, True), (True, True)]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_a_quote_never_shows_a_message_of_another_conversation(alice, conversati
     world.say(conversation, "hi", reply_to_mid=secret.mid)
     html = page(alice, conversation)
     assert "a secret of somebody else" not in html
-    assert "Answers a message that Desk does not have" in html
+    assert "Replies to a message that Desk does not have" in html
 
 
 def test_reactions_edits_and_withdrawals_are_shown(alice, conversation):
@@ -172,7 +176,7 @@ def test_reactions_edits_and_withdrawals_are_shown(alice, conversation):
     html = page(alice, conversation)
     assert "❤" in html
     assert 'class="edited"' in html
-    assert "took this message back" in html
+    assert "unsent this message" in html
 
 
 @pytest.mark.parametrize("reactions", [[None], ["x"], [{}], [{"emoji": ""}], {"emoji": "x"}])
@@ -195,7 +199,7 @@ def test_a_card_with_a_dangerous_address_gets_no_link(alice, conversation):
 
 def test_a_card_of_an_unknown_kind_is_a_card(alice, conversation):
     world.say(conversation, "", card={"kind": "hologram", "title": "", "text": "", "url": ""})
-    assert "A message of a kind that Desk cannot show" in page(alice, conversation)
+    assert "A message that Desk cannot display" in page(alice, conversation)
 
 
 @pytest.mark.parametrize("state", ["refused", "failed"])
@@ -238,7 +242,7 @@ def test_nothing_a_customer_writes_is_html(alice, desk):
     world.attach(answer, EVIL, kind="document", state="refused", reason=EVIL, position=1)
     world.attach(world.say(conversation, ""), EVIL)
     Ticket.objects.update(subject=EVIL)
-    for html in (page(alice, conversation), alice.get("/inbox/", {"q": EVIL}).content.decode()):
+    for html in (page(alice, conversation), html_of(alice.get("/inbox/", {"q": EVIL}))):
         assert "<script>alert" not in html
         assert "<img src=x" not in html
         assert 'onerror=alert(1)>"' not in html
@@ -268,7 +272,7 @@ def test_a_page_that_was_away_gets_everything_since_its_oldest_message(alice, co
     messages = [world.say(conversation, str(n), at=world.NOON + timedelta(minutes=n)) for n in range(90)]
     since = f"{messages[20].sent_at.isoformat()}_{messages[20].pk}"
     response = alice.get(f"/inbox/{conversation.pk}/messages/", {"since": since}, headers=HX)
-    found = [key for key in keys(response.content.decode()) if key.startswith("message-")]
+    found = [key for key in keys(html_of(response)) if key.startswith("message-")]
     assert found == [f"message-{message.pk}" for message in messages[20:]]
 
 
@@ -317,3 +321,11 @@ def test_an_ad_or_link_is_a_card_and_what_colleagues_do_a_line(alice, conversati
     assert ('<div class="card">' in event) == is_card
     assert "Spring sale" in event
     assert "&lt;b&gt;Ad 120&lt;/b&gt;" in event
+
+
+@pytest.mark.parametrize("kind", ["message", "note"])
+def test_nothing_is_added_to_what_was_written(alice, desk, conversation, kind):
+    """Blanks and line breaks of a text are shown as they are: a template must not put its own around it."""
+    world.say(conversation, "  two lines\n\n  indented", author=desk.alice, kind=kind)
+    html = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert re.search(r'<div class="text" dir="auto">(.*?)</div>', html, re.DOTALL)[1] == "  two lines\n\n  indented"

@@ -98,12 +98,12 @@ def save_details(contact: Contact, fields: dict[str, str]) -> None:
     except ValidationError as error:
         wrong = next(iter(error.error_dict))
         label = Contact._meta.get_field(wrong).verbose_name
-        raise Refused(f"The {label} is not kept: {' '.join(error.message_dict[wrong])}", field=wrong) from None
+        raise Refused(f"The {label} was not saved: {' '.join(error.message_dict[wrong])}", field=wrong) from None
     length = len(checked.about)
     if length > ABOUT_LIMIT:
         raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", field="about")
     with transaction.atomic():
         if not Contact.objects.filter(pk=contact.pk, erased_at=None).update(**wanted):
-            raise Refused("This person was erased meanwhile. Nothing was kept.")
+            raise Refused("This customer was erased meanwhile. Nothing was saved.")
         for conversation in Conversation.objects.filter(contact=contact.pk):
             messages.announce(conversation)

@@ -32,7 +32,9 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
     with transaction.atomic():
         messages.lock(conversation)
         if Contact.objects.filter(pk=conversation.contact_id, erased_at__isnull=False).exists():
-            raise Refused("The data of this person was erased. Nothing is noted about them.", Refusal.CONTACT_ERASED)
+            raise Refused(
+                "The data of this customer was erased. Notes about them are not possible.", Refusal.CONTACT_ERASED
+            )
         message, _created = messages.add_message(
             conversation,
             direction=Message.Direction.OUT,
@@ -50,7 +52,7 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
 def assign(user: User, conversation: Conversation, assignee: User | None) -> None:
     """Give the conversation and its open ticket to `assignee`, or to nobody. Raises Refused."""
     if assignee is not None and not _may_be_given(conversation, assignee):
-        sentence = f"{assignee} answers neither this channel nor this department. Choose somebody who does."
+        sentence = f"{assignee} is an agent neither of this channel nor of this department. Choose another colleague."
         raise Refused(sentence, Refusal.NOT_ASSOCIATED)
     with transaction.atomic():
         _lock_to_change(conversation, "assigned")
@@ -62,7 +64,7 @@ def assign(user: User, conversation: Conversation, assignee: User | None) -> Non
         conversation.save(update_fields=["assignee"])
         Ticket.objects.filter(pk=conversation.current_ticket_id, status=Ticket.Status.OPEN).update(assignee=assignee)
         if assignee is None:
-            sentence = f"{user} put this conversation back to the unassigned ones"
+            sentence = f"{user} unassigned this conversation"
         elif assignee.pk == user.pk:
             sentence = f"{user} took this conversation"
         else:
@@ -159,7 +161,7 @@ def _set_blocked(user: User, conversation: Conversation, blocked_at: datetime | 
         if not contacts.update(blocked_at=blocked_at, blocked_by=user if blocked_at else None):
             return
         moderation.request(conversation.contact, blocked=blocked_at is not None)
-        _event(conversation, user, word, f"{user} {word} this person")
+        _event(conversation, user, word, f"{user} {word} this customer")
         events.publish(EventType.CONTACT_BLOCKED if blocked_at else EventType.CONTACT_UNBLOCKED, conversation, by=user)
         messages.announce(conversation)
 

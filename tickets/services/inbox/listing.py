@@ -82,11 +82,11 @@ VIEWS = {
         View("all", "All", "No conversations yet.", lambda rows, user_id, now: rows),
         View(
             "waiting",
-            "Yet to respond",
-            "All clear — every customer has an answer.",
+            "Waiting for reply",
+            "All clear — every customer has a reply.",
             lambda rows, user_id, now: rows.filter(waiting_since__isnull=False),
         ),
-        View("closing", "Closing soon", "No messaging window closes within two hours.", _closing),
+        View("closing", "Window closing soon", "No messaging window closes within two hours.", _closing),
         View(
             "blocked",
             "Blocked",
@@ -95,8 +95,8 @@ VIEWS = {
         ),
         View(
             "ended",
-            "Ended",
-            "No conversation has ended yet.",
+            "Closed",
+            "No conversation is closed yet.",
             lambda rows, user_id, now: _closed(rows),
         ),
     )

@@ -97,7 +97,9 @@ def prepare(message: Message, seen_by: dict[int, access.UserFacts]) -> SendCall 
     if not verdict.allowed or under is None:
         sentence = verdict.sentence
         if verdict.code == sending.Refusal.NOT_ASSOCIATED:
-            sentence = f"{message.author} no longer answers this conversation. Somebody who does may send it."
+            sentence = (
+                f"{message.author} can no longer reply in this conversation. Another agent of it can send the reply."
+            )
         _fail_or_hold(message, State.HELD, sentence)
         return None
     page = conversation.channel.page

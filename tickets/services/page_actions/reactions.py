@@ -137,7 +137,7 @@ def _ask(row: PageReaction) -> Verdict:
     facts = replies.facts_of(row.author, row.message.conversation, author_is_human=True, now=timezone.now())
     verdict = sending.may_send(facts)
     if verdict.code == Refusal.NOT_ASSOCIATED:
-        return _no(f"{row.author} no longer answers this conversation.")
+        return _no(f"{row.author} can no longer reply in this conversation.")
     return verdict
 
 

@@ -53,10 +53,12 @@ KEYS_AT_ONCE = 500
 State = Message.State
 NEVER_SENT = (State.QUEUED, State.HELD, State.FAILED)
 
-BUSY = "Messages of this person are coming in at this moment. Nothing was erased. Try again in a few seconds."
-SENDING = "A reply to this person is being sent at this moment. Nothing was erased. Try again in a few seconds."
+BUSY = "Messages from this customer are arriving at this moment. Nothing was erased. Try again in a few seconds."
+SENDING = "A reply to this customer is being sent at this moment. Nothing was erased. Try again in a few seconds."
 NOT_ALLOWED = "Only an administrator with the permission “Can erase a person” can do this."
-TELLING = "Facebook is being told of a block of this person at this moment. Nothing was erased. Try again in a minute."
+TELLING = (
+    "A block of this customer is being sent to Facebook at this moment. Nothing was erased. Try again in a minute."
+)
 
 
 def may_erase(user: Any) -> bool:
@@ -106,7 +108,7 @@ def erase(user: User, contact: Contact) -> Erasure:
 def _receipt_of(person: Contact) -> Erasure:
     receipt = Erasure.objects.filter(contact=person).first()
     if receipt is None:
-        raise Refused("This person was erased already.")
+        raise Refused("This customer was erased already.")
     return receipt
 
 
@@ -220,7 +222,7 @@ def _keep_shells(user: User, person: Contact, receipt: Erasure) -> None:
             author=user,
             card={
                 "kind": "erased",
-                "title": f"{user} erased this person",
+                "title": f"{user} erased this customer",
                 "text": f"Receipt {receipt.confirmation_code}",
                 "url": "",
             },

@@ -266,9 +266,9 @@ def _note_failure(subscription: EventSubscription, outcome: CallResult) -> str:
     found.failing_since = found.failing_since or now
     found.retry_after = now + pause_after(found.failures, LONGEST_SILENCE)
     if outcome.is_gone:
-        found.disabled_reason = "It answered 410: it is gone for good."
+        found.disabled_reason = "Disabled: the address answered 410 (gone)."
     elif now - found.failing_since >= DISABLE_AFTER:
-        found.disabled_reason = f"It took nothing for {DISABLE_AFTER.days} days. {outcome.reason}"
+        found.disabled_reason = f"Disabled: every delivery failed for {DISABLE_AFTER.days} days. {outcome.reason}"
     found.is_active = not found.disabled_reason
     found.save(update_fields=["failures", "failing_since", "retry_after", "disabled_reason", "is_active"])
     return found.disabled_reason
@@ -276,10 +276,10 @@ def _note_failure(subscription: EventSubscription, outcome: CallResult) -> str:
 
 def _mail(subscription: EventSubscription, reason: str) -> None:
     lines = [
-        f"Desk turned off the event subscription “{subscription.name}”: {reason}",
-        "What happened since then is not told to it. Look at it in Setup → Event subscriptions and turn it on again.",
+        f"Webhook “{subscription.name}” — {reason}",
+        "Events since then are not sent. Check it in Setup → Webhooks and turn it on again.",
     ]
     try:
-        send_to_administrators(f"Event subscription {subscription.name} was turned off", lines)
+        send_to_administrators(f"Webhook {subscription.name} was disabled", lines)
     except (SMTPException, OSError):
         logger.exception("Administrators could not be told of event subscription %s", subscription.pk)

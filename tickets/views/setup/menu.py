@@ -21,8 +21,8 @@ TROUBLE_AFTER = timedelta(minutes=30)
 
 def register() -> None:
     """Called from `AppConfig.ready()`."""
-    site.register_menu(site.MenuItem("API tokens", "programs:tokens", SEE_TOKENS, section="Programs", order=70))
-    site.register_menu(site.MenuItem("Event subscriptions", "programs:events", SEE_EVENTS, "Programs", order=71))
+    site.register_menu(site.MenuItem("API tokens", "programs:tokens", SEE_TOKENS, section="Integrations", order=70))
+    site.register_menu(site.MenuItem("Webhooks", "programs:events", SEE_EVENTS, "Integrations", order=71))
     site.register_attention(attention)
 
 
@@ -37,9 +37,9 @@ def attention(user: Any) -> list[site.Attention]:
 
 def _trouble(subscription: EventSubscription) -> site.Attention:
     if subscription.is_active:
-        sentence, level = f"“{subscription.name}” does not take the events that Desk sends.", "warning"
+        sentence, level = f"Deliveries to the webhook “{subscription.name}” fail.", "warning"
     else:
         reason = subscription.disabled_reason
-        sentence, level = f"“{subscription.name}” is told of no events any more. {reason}", "danger"
+        sentence, level = f"Webhook “{subscription.name}” — {reason}", "danger"
     url = reverse("programs:event_edit", args=[subscription.pk])
     return site.Attention(sentence, url, "See why", level)

@@ -10,7 +10,7 @@ from django.shortcuts import render
 def page(request: HttpRequest, template: str, title: str, status: int = 200, **context: Any) -> HttpResponse:
     """Render a page of Setup with its menu."""
     context = {**admin.site.each_context(request), "title": title, **context}
-    return render(request, f"tickets/programs/{template}", context, status=status)
+    return render(request, f"tickets/integrations/{template}", context, status=status)
 
 
 def show_once(request: HttpRequest, title: str, **context: Any) -> HttpResponse:

@@ -35,7 +35,7 @@ def list_subscriptions(request: HttpRequest) -> HttpResponse:
     counts = dict(waiting.order_by().values_list("pk", "count"))
     for row in rows:
         row.chip, row.waiting = chip(row), counts.get(row.pk, 0)
-    return page(request, "events.html", "Event subscriptions", rows=rows, may_add=may(request.user, ADD_EVENTS))
+    return page(request, "webhooks.html", "Webhooks", rows=rows, may_add=may(request.user, ADD_EVENTS))
 
 
 def chip(subscription: EventSubscription) -> dict[str, str]:
@@ -51,7 +51,7 @@ def chip(subscription: EventSubscription) -> dict[str, str]:
 def add(request: HttpRequest) -> HttpResponse:
     form = SubscriptionForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return page(request, "event_form.html", "Add event subscription", form=form)
+        return page(request, "webhook_form.html", "Add webhook", form=form)
     values = form.cleaned_data
     made = service.create(request.user, name=values["name"], url=values["url"], events=values["events"])
     return _show_secret(request, made, made.secret, "Added. This is the secret with which it verifies what it is told.")
@@ -71,11 +71,11 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
                 messages.info(request, "Nothing was changed.")
             return redirect("programs:event_edit", pk=pk)
     elif request.method == "POST":
-        messages.error(request, "You may look at event subscriptions and not change them.")
+        messages.error(request, "You can view webhooks, but not change them.")
         return redirect("programs:event_edit", pk=pk)
     return page(
         request,
-        "event_edit.html",
+        "webhook_edit.html",
         subscription.name,
         subscription=subscription,
         form=form,
@@ -137,7 +137,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("programs:events")
     waiting = subscription.deliveries.filter(state__in=(States.PENDING, States.SENDING)).count()
     return page(
-        request, "event_delete.html", f"Delete {subscription.name}?", subscription=subscription, waiting=waiting
+        request, "webhook_delete.html", f"Delete {subscription.name}?", subscription=subscription, waiting=waiting
     )
 
 
@@ -148,7 +148,7 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
     may_read = may(request.user, SEES_ALL)
     return page(
         request,
-        "event_delivery.html",
+        "webhook_event.html",
         row.type,
         delivery=row,
         level=LEVELS.get(row.state, ""),

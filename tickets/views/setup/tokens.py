@@ -61,7 +61,7 @@ def revoke(request: HttpRequest, user: int) -> HttpResponse:
     person = get_object_or_404(User, pk=user)
     try:
         if api_tokens.revoke(request.user, person):
-            messages.success(request, f"The token of {person} is revoked: programs that use it are refused.")
+            messages.success(request, f"The token of {person} is revoked and no longer works.")
     except Refused as refused:
         messages.error(request, str(refused))
     return redirect("programs:tokens")

@@ -1,0 +1,84 @@
+// Fetches parts of pages from the server.
+
+export class Gone extends Error {}
+
+export function csrfToken() {
+  return JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
+}
+
+/** Fetch a part of a page. Throws when the network is away; goes to the login page when the session has ended. */
+export async function fetchPart(url, options = {}) {
+  const headers = { "HX-Request": "true", ...(options.headers || {}) };
+  if (options.method === "POST") headers["X-CSRFToken"] = csrfToken();
+  const response = await fetch(url, { credentials: "same-origin", ...options, headers });
+  if (response.status === 401) {
+    location.assign(`${document.body.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
+    throw new Gone("logged out");
+  }
+  return response;
+}
+
+export function post(url, fields = {}, options = {}) {
+  return fetchPart(url, { method: "POST", body: new URLSearchParams(fields), ...options });
+}
+
+/** Parse HTML into a document of its own: nothing in it loads or runs. */
+export function parse(html) {
+  return new DOMParser().parseFromString(html, "text/html");
+}
+
+export function toast(sentence, isError = false) {
+  const note = document.createElement("p");
+  note.className = isError ? "toast toast--error" : "toast";
+  note.textContent = sentence;
+  note.addEventListener("click", () => note.remove());
+  document.getElementById("toasts").append(note);
+  setTimeout(() => note.remove(), isError ? 8000 : 4000);
+}
+
+/** Return the sentence of a refusal (422), or one for any other failure. */
+export async function reasonOf(response) {
+  if (response.status === 422) return parse(await response.text()).body.textContent.trim();
+  if (response.status === 404) return "You no longer have access to this conversation.";
+  if (response.status === 413) return "These files are too big to be sent together.";
+  return `That did not work (error ${response.status}). Try again.`;
+}
+
+// milliseconds without a byte in either direction: the network is away and the browser has not noticed
+const STILL = 60_000;
+
+/** POST with upload progress, which fetch does not report. */
+export function upload(url, data, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", url);
+    request.setRequestHeader("HX-Request", "true");
+    request.setRequestHeader("X-CSRFToken", csrfToken());
+    let still = null;
+    const moved = () => {
+      clearTimeout(still);
+      still = setTimeout(() => request.abort(), STILL);
+    };
+    request.upload.addEventListener("progress", (event) => {
+      moved();
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    });
+    request.addEventListener("progress", moved);
+    request.addEventListener("loadend", () => clearTimeout(still));
+    request.addEventListener("load", () => {
+      if (request.status === 401) {
+        toast("You were logged out. Log in again in another tab, then send again.", true);
+      }
+      resolve({ status: request.status, body: request.responseText });
+    });
+    request.addEventListener("error", reject);
+    request.addEventListener("abort", reject);
+    moved();
+    request.send(data);
+  });
+}
+
+for (const note of document.querySelectorAll("#toasts .toast")) {
+  note.addEventListener("click", () => note.remove());
+  setTimeout(() => note.remove(), 8000);
+}

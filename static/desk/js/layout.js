@@ -1,0 +1,129 @@
+// Menus that close, panes that hide, a list of adjustable width. The choices of the agent are remembered.
+
+import { recall, remember } from "./storage.js";
+
+const WIDTH_KEY = "desk.list-width";
+const DETAILS_KEY = "desk.details";
+const body = document.body;
+
+function setWidth(pixels) {
+  const width = Math.round(Math.min(460, Math.max(240, pixels)));
+  body.style.setProperty("--list-width", `${width}px`);
+  document.getElementById("grip").setAttribute("aria-valuenow", width);
+  return width;
+}
+
+function startGrip() {
+  const grip = document.getElementById("grip");
+  const saved = Number(recall(WIDTH_KEY));
+  if (saved) setWidth(saved);
+  grip.addEventListener("pointerdown", (down) => {
+    grip.setPointerCapture(down.pointerId);
+    const start = document.getElementById("strip").getBoundingClientRect().left;
+    const move = (event) => remember(WIDTH_KEY, setWidth(event.clientX - start));
+    grip.addEventListener("pointermove", move);
+    grip.addEventListener("pointerup", () => grip.removeEventListener("pointermove", move), { once: true });
+    down.preventDefault();
+  });
+  grip.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -20, ArrowRight: 20 }[event.key];
+    if (step) remember(WIDTH_KEY, setWidth(Number(grip.getAttribute("aria-valuenow")) + step));
+  });
+}
+
+export function isNarrow() {
+  return matchMedia("(max-width: 1100px)").matches;
+}
+
+export function toggleDetails() {
+  if (isNarrow()) {
+    body.classList.toggle("workspace--details");
+    return;
+  }
+  const hidden = body.classList.toggle("workspace--no-details");
+  remember(DETAILS_KEY, hidden ? "hidden" : "shown");
+}
+
+export function showDetails() {
+  if (isNarrow()) body.classList.add("workspace--details");
+  else if (body.classList.contains("workspace--no-details")) toggleDetails();
+}
+
+export function toggleList() {
+  body.classList.toggle("workspace--no-list");
+}
+
+export function toggleFocus() {
+  const on = !body.classList.contains("workspace--no-list");
+  body.classList.toggle("workspace--no-list", on);
+  body.classList.toggle("workspace--no-details", on);
+}
+
+/** Close the menus; focus inside one moves to its button. Returns whether any was open. */
+function closeMenus() {
+  const open = [...document.querySelectorAll("details.popover[open]")];
+  open.forEach((menu) => {
+    const hadFocus = menu.contains(document.activeElement);
+    menu.open = false;
+    if (hadFocus) menu.querySelector("summary").focus();
+  });
+  return open.length > 0;
+}
+
+/** Show a dialog and close everything else that floats. Focus returns to where it was, or to the button of its menu. */
+export function openDialog(dialog) {
+  closeMenus();
+  document.dispatchEvent(new CustomEvent("desk:dialog"));
+  dialog.showModal();
+}
+
+/** Close menus and the details pane over the thread. Returns whether any was open. */
+export function closeFloating() {
+  const hadMenus = closeMenus();
+  const slid = body.classList.contains("workspace--details");
+  body.classList.remove("workspace--details");
+  return hadMenus || slid;
+}
+
+/** Ask before an action that cannot be undone. Resolves to true or false. */
+export function confirmChoice(question, label) {
+  const dialog = document.createElement("dialog");
+  dialog.className = "sheet";
+  const text = document.createElement("p");
+  text.textContent = question;
+  const form = document.createElement("form");
+  form.method = "dialog";
+  form.className = "sheet__foot";
+  for (const [value, words, style] of [
+    ["", "Cancel", "button"],
+    ["yes", label, "button button--primary"],
+  ]) {
+    const button = document.createElement("button");
+    Object.assign(button, { value, textContent: words, className: style });
+    form.append(button);
+  }
+  dialog.append(text, form);
+  body.append(dialog);
+  openDialog(dialog);
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+  });
+}
+
+export function start() {
+  if (recall(DETAILS_KEY) === "hidden") body.classList.add("workspace--no-details");
+  startGrip();
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.popover[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+    if (event.target.closest("[data-toggle-details]")) toggleDetails();
+    const opener = event.target.closest("[data-dialog]");
+    if (opener) openDialog(document.getElementById(opener.dataset.dialog));
+    // a click beside the dialog, but not the second half of the double click that opened it
+    if (event.target.matches("dialog.sheet") && event.detail < 2) event.target.close();
+  });
+}

@@ -1,0 +1,106 @@
+"""An open live stream asks again whether its session is still logged in, and ends when it is not."""
+
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from desk.live import sse
+from desk.live.sse import LiveStream
+from desk.models import User
+from tests.factories import make_agent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def silence() -> AsyncIterator[dict[str, Any]]:
+    """Announce nothing but the start."""
+    yield sse.SYNC
+    await asyncio.sleep(60)
+
+
+class OpenPage:
+    """A browser with a live stream: what it was sent, and whether the stream has ended."""
+
+    def __init__(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sse, "PING_EVERY_S", 0.1)  # the interval of the check, 15 s in production
+        cookie = f"sessionid={client.cookies['sessionid'].value}".encode() if client.cookies else b""
+        self.scope = {"type": "http", "method": "GET", "path": "/live/", "headers": [(b"cookie", cookie)]}
+        self.sent: list[MutableMapping[str, Any]] = []
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        self.sent.append(message)
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(self.sent) and self.sent[-1]["type"] == "http.response.body" and not self.sent[-1].get("more_body")
+
+    def run(self, meanwhile: Any) -> None:
+        """Open the stream, do `meanwhile` in a thread once it runs, and wait for its end, at most 5 seconds."""
+
+        async def go() -> None:
+            live = LiveStream(lambda user, _cookies: user.pk, lambda *_: True, lambda *_: {})
+            live._broadcaster = lambda: sse.Broadcaster(lambda *_: {}, silence)  # type: ignore[method-assign]  # no database events here
+            stream = asyncio.create_task(live(self.scope, self.receive, self.send))
+            while not self.sent and not stream.done():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            assert not self.has_ended, "the stream ended before anything happened"
+            await asyncio.to_thread(meanwhile)
+            done, _ = await asyncio.wait({stream}, timeout=5)
+            stream.cancel()
+            await asyncio.gather(stream, return_exceptions=True)
+            assert done, "the stream is still open"
+
+        asyncio.run(go())
+
+
+@pytest.fixture
+def alice() -> User:
+    return make_agent("alice")
+
+
+@pytest.fixture
+def browser(alice: User) -> Client:
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+def test_a_stream_ends_when_its_session_is_logged_out(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = OpenPage(browser, monkeypatch)
+    page.run(browser.logout)
+    assert page.has_ended
+
+
+def test_a_stream_ends_when_its_user_is_deactivated(
+    browser: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = OpenPage(browser, monkeypatch)
+    page.run(lambda: User.objects.filter(pk=alice.pk).update(is_active=False))
+    assert page.has_ended
+
+
+def test_a_stream_ends_when_the_password_is_changed(
+    browser: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change() -> None:
+        alice.set_password("another-long-password")
+        alice.save()
+
+    page = OpenPage(browser, monkeypatch)
+    page.run(change)
+    assert page.has_ended
+
+
+def test_a_stranger_gets_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = OpenPage(Client(), monkeypatch)
+    live = LiveStream(lambda user, _cookies: user.pk, lambda *_: True, lambda *_: {})
+    asyncio.run(live(page.scope, page.receive, page.send))
+    assert page.sent[0]["status"] == 403
