@@ -18,6 +18,7 @@ from channels_im.models import Channel, PendingLink
 from channels_im.services.facebook import linking as service
 from channels_im.setup import linking as pages
 from channels_im.setup.access import LINK_FACEBOOK, may
+from desk.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +43,14 @@ class LinkAdapter(DefaultSocialAccountAdapter):
     @sensitive_variables("sociallogin")
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         """Exchange the token, check what was granted, and save it, or redirect to the decision page first."""
-        _require_administrator(request)
+        administrator = _require_administrator(request)
         if sociallogin.state.get("process") != AuthProcess.CONNECT or not sociallogin.token:
             raise ImmediateHttpResponse(_forbidden(request))
         channel = _channel(sociallogin.state)
         next_url = sociallogin.get_redirect_url(request) or ""
         try:
             outcome = service.finish_login(
-                request.user,
+                administrator,
                 sociallogin.token.token,
                 facebook_user_id=sociallogin.account.uid,
                 page=channel.page if channel else None,
@@ -59,7 +60,7 @@ class LinkAdapter(DefaultSocialAccountAdapter):
             raise ImmediateHttpResponse(pages.failed(request, str(refusal), channel=channel)) from None
         if isinstance(outcome, PendingLink):
             raise ImmediateHttpResponse(redirect("setup:link_decide"))
-        pages.tell(request, outcome)
+        pages.show_result(request, outcome)
         raise ImmediateHttpResponse(redirect(next_url or "setup:messenger"))
 
     def on_authentication_error(
@@ -88,9 +89,9 @@ class LinkAdapter(DefaultSocialAccountAdapter):
         raise ImmediateHttpResponse(answer)
 
 
-def _require_administrator(request: HttpRequest) -> None:
-    if may(request.user, *LINK_FACEBOOK):
-        return
+def _require_administrator(request: HttpRequest) -> User:
+    if isinstance(request.user, User) and may(request.user, *LINK_FACEBOOK):
+        return request.user
     if not request.user.is_authenticated:
         raise ImmediateHttpResponse(redirect_to_login("/"))
     raise ImmediateHttpResponse(_forbidden(request))

@@ -20,7 +20,7 @@ class ChannelsImConfig(AppConfig):
         health.register("journal", store.report)
         sweeper.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
         sweeper.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)
-        sweeper.register("undecided logins", reclaim=linking.forget_undecided)
+        sweeper.register("undecided logins", reclaim=linking.discard_undecided)
         schedules.register("check Facebook", daily_check.TASK, schedules.DAILY)
         schedules.register("warn of ending logins", expiry_warnings.TASK, schedules.HOURLY)
         post_migrate.connect(schedules.save_schedules, sender=self)

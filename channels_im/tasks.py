@@ -16,17 +16,17 @@ def drain_subscriptions() -> int:
 
 
 def mail_administrators() -> int:
-    """Send the e-mails about Pages that are due; return how many."""
+    """Send the e-mail about lost Pages if it is due; return how many, 0 or 1."""
     return connection.mail_administrators()
 
 
 def check_all() -> int:
-    """Request a check of every Page with a channel and every Facebook login; scheduled daily."""
+    """Request a check of every Page with a channel and every Facebook login; scheduled daily. Return how many."""
     return daily_check.check_all()
 
 
 def check_account(pk: int) -> bool:
-    """Check one Facebook login with Meta; return False when it is gone or Meta gave no answer."""
+    """Check one Facebook login with Meta; return False when it was deleted or Meta gave no answer."""
     account = FacebookAccount.objects.filter(pk=pk).first()
     return account is not None and daily_check.check_account(account)
 

@@ -1,7 +1,7 @@
 """Encrypt secrets in the database and hide them in every repr, log line and traceback."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from cryptography.fernet import InvalidToken
 from django.db.models import Model
@@ -27,6 +27,15 @@ class EncryptedTokenField(EncryptedTextField):
 
     A value that cannot be decrypted reads as None: it counts as "no token" and is never sent anywhere.
     """
+
+    if TYPE_CHECKING:  # encrypted_fields has no types
+
+        @overload
+        def __get__(self, instance: None, owner: type[Model]) -> Self: ...
+        @overload
+        def __get__(self, instance: Model, owner: type[Model]) -> Secret | None: ...
+        def __get__(self, instance: Model | None, owner: type[Model]) -> Self | Secret | None: ...
+        def __set__(self, instance: Model, value: str | None) -> None: ...
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Secret | None:
         return self._decrypt(value) if value else None

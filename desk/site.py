@@ -68,7 +68,7 @@ class Step:
 
 
 _menu: list[MenuItem] = []
-_attention: list[Callable[[User | AnonymousUser], list[Attention]]] = []
+_attention: list[Callable[[User], list[Attention]]] = []
 _steps: list[Step] = []
 
 
@@ -79,7 +79,7 @@ def register_menu(item: MenuItem) -> None:
         _menu.sort(key=lambda item: item.order)
 
 
-def register_attention(report: Callable[[User | AnonymousUser], list[Attention]]) -> None:
+def register_attention(report: Callable[[User], list[Attention]]) -> None:
     """Add `report(user)`, which returns what needs attention, to the first page."""
     if report not in _attention:
         _attention.append(report)
@@ -145,7 +145,8 @@ class DeskAdminSite(AdminSite):
             {"title": s.title, "text": s.text, "url": reverse(s.url_name), "action": s.action, "done": s.done()}
             for s in _steps
         ]
-        attention = [item for report in _attention for item in report(request.user)]
+        user = request.user
+        attention = [item for report in _attention for item in report(user)] if isinstance(user, User) else []
         attention.sort(key=lambda item: item.level != "danger")
         context = {
             "steps": steps,

@@ -10,10 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.test import Client
 from PIL import Image
 
 from channels_im.models import Channel, ChannelAgent, FacebookAccount, ImPreferences, Page, WebhookDelivery
 from desk.models import Agent, Department, User
+from tests.http import Response
 from tickets.models import Contact, Conversation, Message
 from tickets.services.conversation import contacts, messages
 
@@ -154,7 +156,7 @@ def sign(body: bytes, secret: str | None = None) -> str:
     return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
-def post_webhook(client: Any, data: Any, *, signature: str | None = None) -> Any:
+def post_webhook(client: Client, data: Any, *, signature: str | None = None) -> Response:
     """POST `data` (bytes, or JSON to be made of it) to the webhook, signed; returns the response."""
     body = data if isinstance(data, bytes) else body_of(data)
     headers = {"X-Hub-Signature-256": sign(body) if signature is None else signature}
@@ -167,7 +169,7 @@ def journal(data: Any, **fields: Any) -> WebhookDelivery:
     return WebhookDelivery.objects.create(body=body, **fields)
 
 
-def deliver(client: Any, *deliveries: Any) -> None:
+def deliver(client: Client, *deliveries: Any) -> None:
     """Let Meta deliver (each item a whole POST that must be answered 200), then let the worker drain the journal."""
     from channels_im import tasks
 

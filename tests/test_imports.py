@@ -155,7 +155,7 @@ def files() -> Iterator[tuple[str, Path]]:
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def test_every_import_in_the_house_follows_the_rules():
+def test_every_import_in_the_house_follows_the_rules() -> None:
     found = [
         sentence
         for module, path in files()
@@ -164,7 +164,7 @@ def test_every_import_in_the_house_follows_the_rules():
     assert not found, "\n".join(found)
 
 
-def test_every_room_is_known():
+def test_every_room_is_known() -> None:
     for base, rooms in ROOMS.items():
         folder = ROOT / base.replace(".", "/")
         assert {path.name for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(rooms)
@@ -182,7 +182,7 @@ def pure_modules() -> list[str]:
     return sorted(module for module, _ in files() if PURE.fullmatch(module))
 
 
-def test_pure_modules_import_nothing_impure_even_by_way_of_others():
+def test_pure_modules_import_nothing_impure_even_by_way_of_others() -> None:
     sources, packages = read_all()
     found = [
         f"{module} loads {name} by way of {by}"
@@ -193,7 +193,7 @@ def test_pure_modules_import_nothing_impure_even_by_way_of_others():
     assert not found, "\n".join(found)
 
 
-def test_pure_modules_load_neither_django_nor_requests_when_python_imports_them():
+def test_pure_modules_load_neither_django_nor_requests_when_python_imports_them() -> None:
     script = "import importlib, sys\nfor name in sys.argv[2:]: importlib.import_module(name)\n"
     script += "print(*sorted(set(sys.argv[1].split(',')) & set(sys.modules)))"
     command = [sys.executable, "-c", script, ",".join(sorted(IMPURE)), *pure_modules()]
@@ -201,7 +201,7 @@ def test_pure_modules_load_neither_django_nor_requests_when_python_imports_them(
     assert not loaded
 
 
-def test_a_detour_to_django_is_found():
+def test_a_detour_to_django_is_found() -> None:
     sources = {
         "tickets.rules.window": "from channels_im.messenger.harmless import LIMIT",
         "channels_im.messenger.harmless": "def later():\n    from channels_im.messenger import client",
@@ -210,7 +210,7 @@ def test_a_detour_to_django_is_found():
     assert loaded_by("tickets.rules.window", sources, set())["django"] == "channels_im.messenger.client"
 
 
-def test_the_files_of_all_apps_are_read():
+def test_the_files_of_all_apps_are_read() -> None:
     modules = {module for module, _ in files()}
     assert {"desk.models", "channels_im.models.channels", "tickets.models.message"} <= modules
 
@@ -241,7 +241,7 @@ def test_the_files_of_all_apps_are_read():
         ("channels_im.services.facebook.connection", "from channels_im.services.journal import store"),
     ],
 )
-def test_a_forbidden_import_is_found(module, source):
+def test_a_forbidden_import_is_found(module: str, source: str) -> None:
     assert offences(module, source)
 
 
@@ -267,5 +267,5 @@ def test_a_forbidden_import_is_found(module, source):
         ("sandbox.world", "from sandbox import ids\nimport starlette"),
     ],
 )
-def test_an_import_that_follows_the_rules_is_let_through(module, source):
+def test_an_import_that_follows_the_rules_is_let_through(module: str, source: str) -> None:
     assert not offences(module, source)

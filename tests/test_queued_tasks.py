@@ -32,10 +32,10 @@ def named_today() -> set[str]:
     return {name for file in files for name in TASK.findall(file.read_text())}
 
 
-def test_the_code_names_tasks():
+def test_the_code_names_tasks() -> None:
     assert len(named_today()) >= 10
 
 
 @pytest.mark.parametrize("name", sorted(QUEUED_BY_0_X | named_today()))
-def test_a_queued_name_leads_to_a_function(name):
+def test_a_queued_name_leads_to_a_function(name: str) -> None:
     assert callable(pydoc.locate(name))  # the look-up of django-q2's worker

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -18,13 +20,16 @@ from django.db import connection as database
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
+from pytest_django import Settings
 from rest_framework.authtoken.models import Token
 
 from channels_im import tasks
-from channels_im.models import FacebookAccount, Page, PendingLink
+from channels_im.models import Channel, FacebookAccount, Page, PendingLink
 from channels_im.services.facebook import connection, linking, subscriptions
+from desk.models import User
 from tests.factories import make_agent, make_channel, make_conversation, make_page, make_user, receive
-from tickets.models import EventDelivery, EventSubscription, EventType
+from tests.http import streamed
+from tickets.models import Conversation, EventDelivery, EventSubscription, EventType
 from tickets.services.outgoing import outbox, replies
 from tickets.services.webhooks.http_call import WebhookCall
 
@@ -41,18 +46,18 @@ SECRETS = (
 
 
 @pytest.fixture(autouse=True)
-def secrets(settings):
+def secrets(settings: Settings) -> None:
     settings.META_APP_SECRET, settings.META_APP_SECRET_PREVIOUS = APP_SECRET, PREVIOUS_SECRET
     settings.META_VERIFY_TOKEN = VERIFY_TOKEN
 
 
 @pytest.fixture
-def administrator():
+def administrator() -> User:
     return make_user("admin", is_staff=True, is_superuser=True, email="admin@example.org")
 
 
 @pytest.fixture
-def channel(administrator):
+def channel(administrator: User) -> Channel:
     """A channel with everything that can hold a token, and a conversation."""
     account = FacebookAccount.objects.create(
         facebook_user_id="218471",
@@ -79,7 +84,7 @@ def channel(administrator):
 
 
 @pytest.fixture
-def conversation(channel):
+def conversation(channel: Channel) -> Conversation:
     conversation = make_conversation(channel)
     receive(conversation, "Hello", timezone.now())
     return conversation
@@ -89,7 +94,7 @@ def leaked(text: str) -> list[str]:
     return [secret for secret in SECRETS if secret in text]
 
 
-def addresses(patterns: list, values: dict[str, object], namespace: str = "") -> Iterator[str]:
+def addresses(patterns: list[Any], values: dict[str, Any], namespace: str = "") -> Iterator[str]:
     """Yield an address for each named pattern of the project whose parameters `values` knows."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
@@ -104,11 +109,11 @@ def addresses(patterns: list, values: dict[str, object], namespace: str = "") ->
 
 def read(client: Client, address: str) -> str:
     response = client.get(address, follow=False)
-    body = b"".join(response.streaming_content) if response.streaming else response.content
+    body = streamed(response) if response.streaming else response.content
     return f"{response.headers}{body.decode(errors='replace')}"
 
 
-def crawl(client: Client, values: dict[str, object]) -> dict[str, str]:
+def crawl(client: Client, values: dict[str, Any]) -> dict[str, str]:
     found = {}
     for address in sorted(set(addresses(get_resolver().url_patterns, values))):
         if "logout" not in address:
@@ -116,7 +121,7 @@ def crawl(client: Client, values: dict[str, object]) -> dict[str, str]:
     return found
 
 
-def test_no_page_shows_one(channel, conversation, administrator):
+def test_no_page_shows_one(channel: Channel, conversation: Conversation, administrator: User) -> None:
     client = Client()
     client.force_login(administrator)
     Token.objects.create(user=administrator, key=API_TOKEN)
@@ -129,7 +134,7 @@ def test_no_page_shows_one(channel, conversation, administrator):
     assert [address for address, page in pages.items() if API_TOKEN in page] == []
 
 
-def test_no_form_of_the_admin_shows_one(channel, conversation, administrator):
+def test_no_form_of_the_admin_shows_one(channel: Channel, conversation: Conversation, administrator: User) -> None:
     client = Client()
     client.force_login(administrator)
     for model in admin.site._registry:
@@ -139,13 +144,13 @@ def test_no_form_of_the_admin_shows_one(channel, conversation, administrator):
             assert leaked(read(client, address)) == [], address
 
 
-def test_no_model_with_a_token_is_in_the_admin():
+def test_no_model_with_a_token_is_in_the_admin() -> None:
     ours = (FacebookAccount, Page, PendingLink, EventSubscription)
     for model in (*ours, *apps.get_app_config("socialaccount").get_models(), Token):
         assert model not in admin.site._registry
 
 
-def test_no_answer_of_the_api_shows_one(channel, conversation, administrator):
+def test_no_answer_of_the_api_shows_one(channel: Channel, conversation: Conversation, administrator: User) -> None:
     client = Client(headers={"Authorization": f"Token {Token.objects.create(user=administrator).key}"})
     values = {"pk": channel.pk, "id": conversation.pk, "conversation_pk": conversation.pk}
     answers = {a: body for a, body in crawl(client, values).items() if a.startswith("/api/")}
@@ -154,7 +159,7 @@ def test_no_answer_of_the_api_shows_one(channel, conversation, administrator):
     assert {address: leaked(body) for address, body in answers.items() if leaked(body)} == {}
 
 
-def test_a_dump_holds_them_encrypted_and_loads_again(channel, tmp_path):
+def test_a_dump_holds_them_encrypted_and_loads_again(channel: Channel, tmp_path: Path) -> None:
     dump = io.StringIO()
     call_command("dumpdata", "channels_im", "desk", "socialaccount", "tickets.eventsubscription", stdout=dump)
     assert leaked(dump.getvalue()) == []
@@ -168,7 +173,7 @@ def test_a_dump_holds_them_encrypted_and_loads_again(channel, tmp_path):
     assert EventSubscription.objects.get().secret == EVENT_SECRET
 
 
-def test_the_database_holds_them_encrypted(channel):
+def test_the_database_holds_them_encrypted(channel: Channel) -> None:
     with database.cursor() as cursor:
         for model in apps.get_models():
             if model._meta.managed and not model._meta.proxy:
@@ -176,13 +181,15 @@ def test_the_database_holds_them_encrypted(channel):
                 assert leaked(repr(cursor.fetchall())) == [], model
 
 
-def test_no_log_line_and_no_e_mail_shows_one_whatever_meta_answers(channel, conversation, administrator, caplog):
+def test_no_log_line_and_no_e_mail_shows_one_whatever_meta_answers(
+    channel: Channel, conversation: Conversation, administrator: User, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     alice = make_agent("alice", channels=(channel,))
     quoting = {
         "error": {"code": 190, "error_subcode": 460, "message": f"Bad token {PAGE_TOKEN} {USER_TOKEN} {APP_SECRET}"}
     }
-    answers = [
+    answers: list[dict[str, Any]] = [
         {"json": quoting, "status": 400},
         {"json": quoting | {"error": quoting["error"] | {"code": 2}}, "status": 500},
         {"body": f"<html>{PAGE_TOKEN}</html>", "status": 502},
@@ -214,7 +221,7 @@ def test_no_log_line_and_no_e_mail_shows_one_whatever_meta_answers(channel, conv
     assert leaked(repr(list(Page.objects.values("trouble", "subscription_error", "reauth_reason")))) == []
 
 
-def test_neither_repr_nor_a_debug_page_shows_one(channel, administrator):
+def test_neither_repr_nor_a_debug_page_shows_one(channel: Channel, administrator: User) -> None:
     page = Page.objects.get()
     assert leaked(repr(vars(page))) == []
     assert leaked(repr(vars(FacebookAccount.objects.get()))) == []

@@ -1,6 +1,7 @@
 """Static files: whole answers with the right headers, and modules that import each other by their hashed names."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:No directory at:UserWarning")
 
 
 @pytest.fixture
-def collected(tmp_path: Path) -> Path:
+def collected(tmp_path: Path) -> Iterator[Path]:
     storages = {"staticfiles": {"BACKEND": "desk.static.StaticStorage"}, "default": {"BACKEND": "x"}}
     with override_settings(STATIC_ROOT=tmp_path, STORAGES=storages):
         call_command("collectstatic", interactive=False, verbosity=0)

@@ -1,11 +1,11 @@
-"""What can be done with channels, Pages, Facebook accounts and the journal.
+"""Actions on channels, Pages, Facebook accounts and the journal.
 
-Tasks that were queued by Desk 0.x name functions by the modules of that time. They are found by `__getattr__`, so that
-nothing that waits in the queue during an update is lost.
+Tasks queued by Desk 0.x name functions by the modules of that time. `__getattr__` finds them, so that no task that
+waits in the queue during an update is lost.
 """
 
 from importlib import import_module
-from typing import Any
+from types import ModuleType
 
 _QUEUED_NAMES = {
     "subscriptions": "channels_im.services.facebook.subscriptions",
@@ -13,8 +13,8 @@ _QUEUED_NAMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Return the module that has the name of 0.x; AttributeError for every other name."""
+def __getattr__(name: str) -> ModuleType:
+    """Return the module that had this name in 0.x. Raises AttributeError for every other name."""
     if name in _QUEUED_NAMES:
         return import_module(_QUEUED_NAMES[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

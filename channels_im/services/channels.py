@@ -1,7 +1,6 @@
-"""Channels: create, change, deactivate, activate, delete. Every door of Setup, and the demo, comes through here."""
+"""Create, change, deactivate, activate and delete channels. Setup and the demo data use nothing else."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.core.files import File
 from django.db import IntegrityError, transaction
@@ -14,10 +13,10 @@ from channels_im.services.icons import CheckedIcon, IconError, check_icon
 from desk import audit_log
 from desk.errors import Refused
 from desk.live import publish
-from desk.models import Department
+from desk.models import Department, User
 
 MAX_NAME = 100
-# What can be turned on and off for a channel, in words for its history.
+# What can be turned on and off for a channel, in words for the audit log.
 SWITCHES = {
     "receive_audio_video": "audio and video",
     "shows_typing": "showing customers that an agent is typing",
@@ -26,11 +25,11 @@ SWITCHES = {
 
 
 class ChannelError(Refused):
-    """The channel cannot be saved like this; the sentence is for the administrator."""
+    """The channel cannot be saved; the sentence is for the administrator."""
 
 
 def limit_reached() -> str:
-    """Return why no further channel can be created, or "" (seed: as many channels as departments)."""
+    """Return why no further channel can be created, or "". There can be as many channels as departments."""
     channels, departments = Channel.objects.existing().count(), Department.objects.count()
     if channels < departments:
         return ""
@@ -42,12 +41,12 @@ def limit_reached() -> str:
     )
 
 
-def page_obstacle(page: Page, user: Any) -> str:
+def page_obstacle(page: Page, user: User) -> str:
     """Return why `user` cannot create a channel for this Page, or ""."""
-    taken = next((channel for channel in page.channels.all() if not channel.is_deleted), None)
+    existing = next((channel for channel in page.channels.all() if not channel.is_deleted), None)
     account = page.facebook_account
-    if taken:
-        return f"Used by the channel “{taken.name}”."
+    if existing:
+        return f"Used by the channel “{existing.name}”."
     if account and account.linked_by_id not in (None, user.pk) and not user.is_superuser:
         return (
             f"Linked by {account.linked_by}. Log in with your own Facebook account, or ask them to create the channel."
@@ -64,20 +63,21 @@ def page_obstacle(page: Page, user: Any) -> str:
     return ""
 
 
-def switches(channel: Channel) -> dict[str, bool]:
-    """Return which of SWITCHES are on."""
+def switch_values(channel: Channel) -> dict[str, bool]:
+    """Return whether each of SWITCHES is on."""
     return {name: getattr(channel, name) for name in SWITCHES}
 
 
-def create_channel(user: Any, *, name: str, icon: File, page: Page, department: Department, **turned: bool) -> Channel:
-    """Create a channel and queue the subscription of its Page. `icon` is an uploaded file (see icons.check_icon).
+def create_channel(
+    user: User, *, name: str, icon: "File[bytes]", page: Page, department: Department, **switches: bool
+) -> Channel:
+    """Create a channel and request the subscription of its Page. `icon` is an uploaded file (see icons.check_icon).
 
-    `turned`: which of SWITCHES are on; those not named are off.
-
-    Raises ChannelError. There are never more channels than departments: all departments are locked while we count.
+    `switches`: which of SWITCHES are on; those not given are off. All departments are locked while channels are
+    counted, so that there are never more channels than departments. Raises ChannelError.
     """
-    name, icon = _clean_name(name), _clean_icon(icon)
-    channel = Channel(name=name, icon=icon, **turned)
+    name, checked_icon = _clean_name(name), _clean_icon(icon)
+    channel = Channel(name=name, icon=checked_icon, **switches)
     try:
         with transaction.atomic():
             channel.department = _lock_departments(department)
@@ -93,7 +93,7 @@ def create_channel(user: Any, *, name: str, icon: File, page: Page, department: 
             subscriptions.request_check(channel.page_id)
             publish.announce("channel", channel=channel.pk)
     except BaseException as error:
-        _forget_icon(channel)
+        _delete_icon_file(channel)
         if isinstance(error, IntegrityError):
             raise ChannelError("This Page has just been taken by another channel.", field="page") from error
         raise
@@ -101,19 +101,18 @@ def create_channel(user: Any, *, name: str, icon: File, page: Page, department: 
 
 
 def change_channel(
-    user: Any,
+    user: User,
     channel: Channel,
     *,
     name: str,
     department: Department,
-    icon: File | None = None,
-    **turned: bool,
+    icon: "File[bytes] | None" = None,
+    **switches: bool,
 ) -> list[str]:
     """Change an existing channel; return what changed, in words. A channel keeps its Page.
 
-    `turned`: which of SWITCHES are turned on or off; those not named stay.
-
-    Agents who are not members of a new department lose their association. Raises ChannelError.
+    `switches`: which of SWITCHES are turned on or off; those not given stay. Agents who are not members of a new
+    department lose their association. Raises ChannelError.
     """
     name = _clean_name(name)
     new_icon = _clean_icon(icon) if icon else None
@@ -124,15 +123,15 @@ def change_channel(
         old_icon = channel.icon.name
         if channel.name != name:
             changes.append(f"name from “{channel.name}” to “{name}”")
-        for switch, is_on in turned.items():
+        for switch, is_on in switches.items():
             if getattr(channel, switch) != is_on:
                 changes.append(f"{SWITCHES[switch]} turned {'on' if is_on else 'off'}")
                 setattr(channel, switch, is_on)
         if channel.department_id != department.pk:
             changes.append(f"department from {channel.department} to {department}")
-            leaving = ChannelAgent.objects.filter(channel=channel).exclude(agent__departments=department)
-            if count := leaving.delete()[0]:
-                changes.append(f"{count} {'agent' if count == 1 else 'agents'} not associated any more")
+            non_members = ChannelAgent.objects.filter(channel=channel).exclude(agent__departments=department)
+            if count := non_members.delete()[0]:
+                changes.append(f"{count} {'agent' if count == 1 else 'agents'} no longer associated")
         if new_icon:
             changes.append("icon")
             channel.icon = new_icon
@@ -146,32 +145,38 @@ def change_channel(
     return changes
 
 
-def deactivate(user: Any, channel: Channel) -> bool:
-    """Turn a channel off: nothing in or out, history intact. False when it was off already. Raises ChannelError."""
+def deactivate(user: User, channel: Channel) -> bool:
+    """Turn a channel off: it neither receives nor sends, and keeps its history.
+
+    Returns False when it was off already. Raises ChannelError.
+    """
     with transaction.atomic():
         channel = _lock_channel(channel)
         if not channel.is_active:
             return False
         channel.is_active, channel.deactivated_at = False, timezone.now()
         channel.save(update_fields=["is_active", "deactivated_at"])
-        _announce(user, channel, "Deactivated.")
+        _publish_change(user, channel, "Deactivated.")
     return True
 
 
-def activate(user: Any, channel: Channel) -> bool:
-    """Turn a channel on again. False when it was on already. Raises ChannelError."""
+def activate(user: User, channel: Channel) -> bool:
+    """Turn a channel on again; return False when it was on already. Raises ChannelError."""
     with transaction.atomic():
         channel = _lock_channel(channel)
         if channel.is_active:
             return False
         channel.is_active, channel.deactivated_at = True, None
         channel.save(update_fields=["is_active", "deactivated_at"])
-        _announce(user, channel, "Activated.")
+        _publish_change(user, channel, "Activated.")
     return True
 
 
-def delete(user: Any, channel: Channel) -> bool:
-    """Delete a channel: its conversations stay readable, its Page is free. False when it was deleted already."""
+def delete(user: User, channel: Channel) -> bool:
+    """Delete a channel; return False when it was deleted already.
+
+    Its conversations stay readable, and its Page is free for a new channel.
+    """
     with transaction.atomic():
         channel = Channel.objects.select_for_update().get(pk=channel.pk)
         if channel.is_deleted:
@@ -189,13 +194,13 @@ _work_reporters: list[Callable[[Channel], list[str]]] = []
 
 
 def register_work_reporter(report: Callable[[Channel], list[str]]) -> None:
-    """Let an app above this one say what goes on in a channel, in sentences ("12 conversations are open.")."""
+    """Let an app above this one report open work of a channel, in sentences ("12 conversations are open.")."""
     if report not in _work_reporters:
         _work_reporters.append(report)
 
 
 def open_work(channel: Channel) -> list[str]:
-    """Return what goes on in the channel now, for the dialog that asks before it is turned off or deleted."""
+    """Return the open work of the channel, for the dialog that confirms turning it off or deleting it."""
     return [sentence for report in _work_reporters for sentence in report(channel)]
 
 
@@ -204,17 +209,17 @@ def parked_count(channel: Channel) -> int:
     return ParkedDelivery.objects.filter(page_id=channel.page_id).count()
 
 
-def _announce(user: Any, channel: Channel, sentence: str) -> None:
+def _publish_change(user: User, channel: Channel, sentence: str) -> None:
     subscriptions.request_check(channel.page_id)
     publish.announce("channel", channel=channel.pk)
     audit_log.record(user, channel, audit_log.CHANGE, sentence)
 
 
 def _lock_departments(department: Department) -> Department:
-    """Lock every department, in one order, so that nobody else counts or deletes; return the one asked for."""
+    """Lock every department, in one order, so that nobody else counts or deletes; return `department`, locked."""
     departments = {row.pk: row for row in Department.objects.select_for_update().order_by("pk")}
     if department.pk not in departments:
-        raise ChannelError("This department has been deleted meanwhile. Choose another one.", field="department")
+        raise ChannelError("This department has just been deleted. Select another one.", field="department")
     return departments[department.pk]
 
 
@@ -241,7 +246,7 @@ def _clean_name(name: str) -> str:
     return name
 
 
-def _clean_icon(icon: File) -> CheckedIcon:
+def _clean_icon(icon: "File[bytes]") -> CheckedIcon:
     if isinstance(icon, CheckedIcon):
         return icon
     try:
@@ -250,7 +255,8 @@ def _clean_icon(icon: File) -> CheckedIcon:
         raise ChannelError(str(error), field="icon") from error
 
 
-def _forget_icon(channel: Channel) -> None:
-    """The transaction is rolled back, the file it wrote is not."""
-    if channel.icon and channel.icon._committed:
-        channel.icon.storage.delete(channel.icon.name)
+def _delete_icon_file(channel: Channel) -> None:
+    """Delete the icon that a rolled back transaction has written: a rollback does not delete files."""
+    icon = channel.icon
+    if icon.name and icon._committed:  # type: ignore[attr-defined]  # missing in django-stubs
+        icon.storage.delete(icon.name)

@@ -1,27 +1,35 @@
-"""Channel icons: what the file really is, and our own small copy of it."""
+"""Channel icons: check the uploaded file and make our own small copy."""
 
 import io
 import uuid
 import warnings
 from pathlib import PurePath
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from django.core.files.base import ContentFile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from desk.errors import Refused
 
-MAX_ICON_BYTES = 1_048_576  # 1 MB, seed: on-boarding step 6a
-MAX_ICON_PIXELS = 4096  # per side: a picture of 1 MB can unpack to gigabytes
-LIMIT_IN_WORDS = f"{MAX_ICON_PIXELS} × {MAX_ICON_PIXELS}"
+MAX_ICON_BYTES = 1_048_576  # 1 MB
+MAX_ICON_PIXELS = 4096  # per side: a picture of 1 MB can decompress to gigabytes
+PIXEL_LIMIT_TEXT = f"{MAX_ICON_PIXELS} × {MAX_ICON_PIXELS}"
 STORED_PIXELS = 512
 EXTENSIONS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 FORMATS = ("JPEG", "PNG")
-ALLOWED = "Choose a .jpg, .jpeg or .png picture of at most 1 MB."
+ALLOWED_FILES = "Choose a .jpg, .jpeg or .png picture of at most 1 MB."
 
 
-class CheckedIcon(ContentFile):
+if TYPE_CHECKING:
+    BytesFile = ContentFile[bytes]
+else:
+    BytesFile = ContentFile  # cannot be subscripted at run time
+
+
+class CheckedIcon(BytesFile):
     """Our own copy of a picture that passed `check_icon`."""
+
+    name: str
 
 
 class IconError(Refused):
@@ -29,31 +37,31 @@ class IconError(Refused):
 
 
 def check_icon(file: IO[bytes], name: str, size: int) -> CheckedIcon:
-    """Return our own copy of an uploaded icon: at most 512 px a side, without metadata, under a generated name.
+    """Return our own copy of an uploaded icon: at most STORED_PIXELS a side, without metadata, with a generated name.
 
-    `size` is in bytes. Decided by the bytes, and the name must agree (seed: .jpg, .jpeg, .png, at most 1 MB).
-    Raises IconError.
+    `size` is in bytes, at most MAX_ICON_BYTES. The bytes decide the type, and the extension of `name` (.jpg, .jpeg or
+    .png) must agree. Raises IconError.
     """
     expected = EXTENSIONS.get(PurePath(name).suffix.lower())
     if expected is None:
-        raise IconError(f"“{shorten(name)}” is not a .jpg, .jpeg or .png file. {ALLOWED}")
+        raise IconError(f"“{shorten(name)}” is not a .jpg, .jpeg or .png file. {ALLOWED_FILES}")
     if size > MAX_ICON_BYTES:
-        raise IconError(f"This picture has {megabytes(size)}; the limit is 1 MB (1,048,576 bytes). {ALLOWED}")
+        raise IconError(f"This picture has {megabytes(size)}; the limit is 1 MB (1,048,576 bytes). {ALLOWED_FILES}")
     if size == 0:
-        raise IconError(f"This file is empty. {ALLOWED}")
+        raise IconError(f"This file is empty. {ALLOWED_FILES}")
     file.seek(0)
     content = file.read(MAX_ICON_BYTES + 1)
     if len(content) > MAX_ICON_BYTES:
-        raise IconError(f"This picture has more than 1 MB (1,048,576 bytes). {ALLOWED}")
+        raise IconError(f"This picture has more than 1 MB (1,048,576 bytes). {ALLOWED_FILES}")
     image = _open(content)
-    found = "PNG" if image.format == "PNG" else "JPEG"
-    if found != expected:
-        right = ".png" if found == "PNG" else ".jpg"
+    actual = "PNG" if image.format == "PNG" else "JPEG"
+    if actual != expected:
+        right_extension = ".png" if actual == "PNG" else ".jpg"
         raise IconError(
-            f"“{shorten(name)}” is named like a {expected} picture and holds a {found} picture. "
-            f"Give it a name that ends in {right} and choose it again."
+            f"“{shorten(name)}” has the name of a {expected} picture but is a {actual} picture. "
+            f"Rename it to end in {right_extension} and choose it again."
         )
-    return _copy(image, found)
+    return _copy(image, actual)
 
 
 def _open(content: bytes) -> Image.Image:
@@ -61,37 +69,38 @@ def _open(content: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(content), formats=FORMATS)
-            if max(image.size) > MAX_ICON_PIXELS:  # known from the header, before anything is unpacked
+            if max(image.size) > MAX_ICON_PIXELS:  # from the header, before anything is decompressed
                 width, height = image.size
                 raise IconError(
-                    f"This picture measures {width} × {height} pixels; the limit is "
-                    f"{LIMIT_IN_WORDS}. Make it smaller and choose it again."
+                    f"This picture has {width} × {height} pixels; the limit is "
+                    f"{PIXEL_LIMIT_TEXT}. Make it smaller and choose it again."
                 )
             image.load()
     except UnidentifiedImageError:
-        raise IconError(f"This file is not a JPEG or PNG picture. {ALLOWED}") from None
+        raise IconError(f"This file is not a JPEG or PNG picture. {ALLOWED_FILES}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise IconError(f"This picture has far too many pixels; the limit is {LIMIT_IN_WORDS}.") from None
+        raise IconError(f"This picture has far too many pixels; the limit is {PIXEL_LIMIT_TEXT}.") from None
     except (OSError, SyntaxError, ValueError, EOFError):
         raise IconError("This picture is damaged or incomplete. Save it again and choose it again.") from None
     return image
 
 
-def _copy(image: Image.Image, kind: str) -> CheckedIcon:
+def _copy(image: Image.Image, image_format: str) -> CheckedIcon:
     copy = ImageOps.exif_transpose(image)
-    copy = copy.convert("RGB" if kind == "JPEG" else "RGBA")
+    copy = copy.convert("RGB" if image_format == "JPEG" else "RGBA")
     copy.thumbnail((STORED_PIXELS, STORED_PIXELS))
     out = io.BytesIO()
-    copy.save(out, kind, **({"quality": 90} if kind == "JPEG" else {"optimize": True}))
-    return CheckedIcon(out.getvalue(), name=f"{uuid.uuid4().hex}.{'jpg' if kind == 'JPEG' else 'png'}")
+    copy.save(out, image_format, **({"quality": 90} if image_format == "JPEG" else {"optimize": True}))
+    return CheckedIcon(out.getvalue(), name=f"{uuid.uuid4().hex}.{'jpg' if image_format == 'JPEG' else 'png'}")
 
 
 def megabytes(size: int) -> str:
-    """Return a size in bytes as people read it; never rounded down to the limit it exceeds."""
+    """Return a size in bytes as text; a size just over the limit is not rounded down to it."""
     if size <= MAX_ICON_BYTES * 1.01:
         return f"{size:,} bytes"
     return f"{size / MAX_ICON_BYTES:.2f} MB"
 
 
 def shorten(name: str) -> str:
+    """Return a file name of more than 40 characters as its beginning and its end."""
     return name if len(name) <= 40 else f"{name[:20]}…{name[-16:]}"

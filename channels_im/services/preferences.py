@@ -1,8 +1,7 @@
-"""Preferences of a department: the threading intermission, and which agents answer which of its channels."""
+"""Preferences of a department: the threading intermission, and which agents are associated with its channels."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -11,12 +10,14 @@ from channels_im.models import Channel, ChannelAgent, ImPreferences
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
 from desk import audit_log
 from desk.live import publish
-from desk.models import Agent, Department
+from desk.models import Agent, Department, User
+
+CHANNEL_GONE = "A channel that you selected has just been deleted or moved. Select again."
 
 
 @dataclass(frozen=True)
 class Preview:
-    """How many tickets an intermission (minutes) would have made of the department's last 30 days."""
+    """How many tickets the department's last 30 days would have with an intermission of `minutes`."""
 
     minutes: int
     tickets: int
@@ -27,11 +28,12 @@ _previewers: list[Previewer] = []
 
 
 def register_previewer(previewer: Previewer) -> None:
-    """Name who can count tickets: an app above this one, from `AppConfig.ready()`."""
+    """Register the function that counts tickets; called from `AppConfig.ready()` of an app above this one."""
     _previewers[:] = [previewer]
 
 
 def previews(department: Department, minutes: Iterable[int]) -> list[Preview]:
+    """Return a Preview for each of `minutes`; nothing when no previewer is registered."""
     return _previewers[0](department, minutes) if _previewers else []
 
 
@@ -41,10 +43,10 @@ def intermission(department: Department) -> int:
     return saved or DEFAULT_INTERMISSION_MINUTES
 
 
-def set_intermission(user: Any, department: Department, minutes: int) -> bool:
-    """Save the intermission (60 to 1440 minutes); return whether that is news. Raises ValidationError.
+def set_intermission(user: User, department: Department, minutes: int) -> bool:
+    """Save the intermission (60 to 1440 minutes); return whether it changed. Raises ValidationError.
 
-    It applies from now on: tickets that are there stay as they are.
+    It applies to new messages: existing tickets stay as they are.
     """
     with transaction.atomic():
         department = Department.objects.select_for_update().get(pk=department.pk)
@@ -61,31 +63,33 @@ def set_intermission(user: Any, department: Department, minutes: int) -> bool:
     return True
 
 
-def associate(user: Any, agent: Agent, department: Department, channels: Iterable[Channel]) -> tuple[int, int]:
-    """Let `agent` answer exactly these channels of the department; return how many came and how many went.
+def associate(user: User, agent: Agent, department: Department, channels: Iterable[Channel]) -> tuple[int, int]:
+    """Associate `agent` with exactly these channels of the department; return how many were added and removed.
 
     Raises ValidationError when the agent is not a member, or a channel is not an existing one of the department.
     """
     with transaction.atomic():
         if not agent.departments.select_for_update().filter(pk=department.pk).exists():
-            raise ValidationError(f"{agent} is not a member of {department} any more.")
-        own = {c.pk: c for c in Channel.objects.existing().select_for_update().filter(department=department)}
-        wanted = {channel.pk for channel in channels}
-        if not wanted <= own.keys():
-            raise ValidationError("A channel that you chose has been deleted or moved meanwhile. Choose again.")
-        now = set(ChannelAgent.objects.filter(agent=agent, channel__in=own).values_list("channel_id", flat=True))
-        ChannelAgent.objects.bulk_create(
-            [ChannelAgent(agent=agent, channel_id=pk) for pk in sorted(wanted - now)], ignore_conflicts=True
+            raise ValidationError(f"{agent} is no longer a member of {department}.")
+        existing = {c.pk: c for c in Channel.objects.existing().select_for_update().filter(department=department)}
+        chosen = {channel.pk for channel in channels}
+        if not chosen <= existing.keys():
+            raise ValidationError(CHANNEL_GONE)
+        current = set(
+            ChannelAgent.objects.filter(agent=agent, channel__in=existing).values_list("channel_id", flat=True)
         )
-        ChannelAgent.objects.filter(agent=agent, channel__in=now - wanted).delete()
-        if wanted != now:
-            names = ", ".join(own[pk].name for pk in sorted(wanted)) or "none"
+        ChannelAgent.objects.bulk_create(
+            [ChannelAgent(agent=agent, channel_id=pk) for pk in sorted(chosen - current)], ignore_conflicts=True
+        )
+        ChannelAgent.objects.filter(agent=agent, channel__in=current - chosen).delete()
+        if chosen != current:
+            names = ", ".join(existing[pk].name for pk in sorted(chosen)) or "none"
             audit_log.record(user, agent, audit_log.CHANGE, f"Channels of {department} associated: {names}.")
-            for pk in wanted ^ now:
+            for pk in chosen ^ current:
                 publish.announce("channel", channel=pk)
-    return len(wanted - now), len(now - wanted)
+    return len(chosen - current), len(current - chosen)
 
 
 def leave_departments(agent: Agent, departments: Iterable[int]) -> int:
-    """End the associations of an agent who left these departments (primary keys); return how many."""
+    """Remove the associations of an agent who left these departments (primary keys); return how many."""
     return ChannelAgent.objects.filter(agent=agent, channel__department__in=departments).delete()[0]

@@ -1,13 +1,16 @@
-"""Who may open a page of Instant Messaging in Setup, and what every such page shows around its content."""
+"""Permissions for the pages of Instant Messaging in Setup, and the frame that every such page shows."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+
+from desk.models import User
 
 VIEW_CHANNEL = "channels_im.view_channel"
 ADD_CHANNEL = "channels_im.add_channel"
@@ -18,25 +21,43 @@ CHANGE_PREFERENCES = "channels_im.change_impreferences"
 VIEW_JOURNAL = "channels_im.view_webhookdelivery"
 REPLAY_JOURNAL = "channels_im.change_webhookdelivery"
 
-#: Linking Facebook serves creating and re-authenticating a channel: whoever may do one of them may link.
+#: Linking Facebook is part of creating and of re-authenticating a channel: either permission is enough.
 LINK_FACEBOOK = (ADD_CHANNEL, CHANGE_CHANNEL)
 SEE_CHANNELS = (VIEW_CHANNEL, ADD_CHANNEL, CHANGE_CHANNEL, DELETE_CHANNEL)
 
 
-def may(user: Any, *permissions: str) -> bool:
+P = ParamSpec("P")
+
+
+class SetupRequest(HttpRequest):
+    """A request that `setup_view` let through: its user is an administrator."""
+
+    user: User
+
+
+def may(user: User | AnonymousUser, *permissions: str) -> bool:
     """Return whether `user` may enter Setup and has any one of the permissions."""
     return user.is_active and user.is_staff and any(user.has_perm(permission) for permission in permissions)
 
 
-def setup_view(*permissions: str) -> Callable:
-    """Make a view a page of Setup: login for strangers, 403 for whoever is no administrator or has none of these."""
+def setup_view(
+    *permissions: str,
+) -> Callable[
+    [Callable[Concatenate[SetupRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
+]:
+    """Make a view a page of Setup for administrators with any one of the permissions.
 
-    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    Redirects anonymous users to the login; raises PermissionDenied for everybody else.
+    """
+
+    def decorate(
+        view: Callable[Concatenate[SetupRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @wraps(view)
-        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not may(request.user, *permissions):
                 raise PermissionDenied("You lack the permission for this part of Setup. Ask an administrator for it.")
-            return view(request, *args, **kwargs)
+            return view(cast(SetupRequest, request), *args, **kwargs)  # `may` is False for an AnonymousUser
 
         return admin.site.admin_view(checked)
 
@@ -44,10 +65,11 @@ def setup_view(*permissions: str) -> Callable:
 
 
 def page(request: HttpRequest, template: str, title: str, status: int = 200, **context: Any) -> HttpResponse:
-    """Render a page of Setup with its menu; the template of a dialog alone when a script asks for a fragment."""
+    """Render a page of Setup with its menu."""
     context = {**admin.site.each_context(request), "title": title, **context}
     return render(request, f"channels_im/{template}", context, status=status)
 
 
 def wants_fragment(request: HttpRequest) -> bool:
+    """Return whether a script requests only the content of a dialog."""
     return request.headers.get("X-Requested-With") == "fetch"

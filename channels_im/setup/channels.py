@@ -1,12 +1,14 @@
 """Instant Messaging → Messenger: the list of channels, Add Channel, Edit Channel."""
 
+from typing import Any
+
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from channels_im.models import Channel, Page
+from channels_im.models import Channel
 from channels_im.services import channels as service
 from channels_im.services.facebook import subscriptions
 from channels_im.setup import drafts, forms, presenters
@@ -15,6 +17,7 @@ from channels_im.setup.access import (
     CHANGE_CHANNEL,
     DELETE_CHANNEL,
     SEE_CHANNELS,
+    SetupRequest,
     may,
     page,
     setup_view,
@@ -25,14 +28,15 @@ from desk.models import Department
 
 @setup_view(*SEE_CHANNELS)
 @require_safe
-def kinds(request: HttpRequest) -> HttpResponse:
-    """Show a card for each kind of channel with *Configure*."""
+def kinds(request: SetupRequest) -> HttpResponse:
+    """Show a card with *Configure* for each kind of channel."""
     return page(request, "kinds.html", "Instant Messaging", channel_count=Channel.objects.existing().count())
 
 
 @setup_view(*SEE_CHANNELS)
 @require_safe
-def list_channels(request: HttpRequest) -> HttpResponse:
+def list_channels(request: SetupRequest) -> HttpResponse:
+    """Show a card for each channel."""
     rows = list(presenters.channels())
     return page(
         request,
@@ -47,7 +51,8 @@ def list_channels(request: HttpRequest) -> HttpResponse:
 
 
 @setup_view(ADD_CHANNEL)
-def add(request: HttpRequest) -> HttpResponse:
+def add(request: SetupRequest) -> HttpResponse:
+    """Show Add Channel, and create the channel (POST). What was typed is kept in a draft."""
     draft = drafts.find(request.user, None)
     limit = service.limit_reached()
     if request.method != "POST":
@@ -73,14 +78,15 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @setup_view(ADD_CHANNEL)
 @require_POST
-def start_again(request: HttpRequest) -> HttpResponseRedirect:
-    """Forget what was typed into Add Channel."""
+def start_again(request: SetupRequest) -> HttpResponse:
+    """Delete the draft of Add Channel."""
     drafts.drop(request.user, None)
     return redirect("setup:messenger_add")
 
 
 @setup_view(*SEE_CHANNELS)
-def edit(request: HttpRequest, pk: int) -> HttpResponse:
+def edit(request: SetupRequest, pk: int) -> HttpResponse:
+    """Show Edit Channel, and change the channel (POST). What was typed is kept in a draft."""
     channel = get_object_or_404(presenters.channels(), pk=pk)
     draft = drafts.find(request.user, channel)
     if request.method != "POST":
@@ -91,7 +97,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         form = forms.ChannelForm(initial=_initial(channel) | typed, channel=channel, draft=draft)
         return _form_page(request, form, channel=channel)
     if not may(request.user, CHANGE_CHANNEL):
-        messages.error(request, "You may look at this channel and not change it.")
+        messages.error(request, "You can view this channel but not change it.")
         return redirect("setup:messenger_edit", pk=channel.pk)
     form = forms.ChannelForm(request.POST, request.FILES, channel=channel, draft=draft)
     if form.is_valid():
@@ -110,36 +116,43 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @setup_view(*SEE_CHANNELS)
 @require_safe
-def checks(request: HttpRequest, pk: int) -> HttpResponse:
-    """Return the list of ticks alone: Edit Channel asks for it again while the check is under way."""
+def checks(request: SetupRequest, pk: int) -> HttpResponse:
+    """Return only the list of ticks; Edit Channel requests it again while the check is running."""
     channel = get_object_or_404(presenters.channels(), pk=pk)
     return render(request, "channels_im/_checks.html", _check_context(channel) | _permissions(request))
 
 
 @setup_view(CHANGE_CHANNEL)
 @require_POST
-def check_now(request: HttpRequest, pk: int) -> HttpResponse:
+def check_now(request: SetupRequest, pk: int) -> HttpResponse:
+    """Request a check of the channel's Page."""
     channel = get_object_or_404(presenters.channels(), pk=pk)
     subscriptions.request_check(channel.page_id)
     return redirect("setup:messenger_edit", pk=pk)
 
 
 def _form_page(
-    request: HttpRequest,
+    request: SetupRequest,
     form: forms.ChannelForm,
     *,
     channel: Channel | None = None,
     limit: str = "",
 ) -> HttpResponse:
-    context = {"form": form, "channel": channel, "draft": form.draft, "limit": limit, **_permissions(request)}
+    context: dict[str, Any] = {
+        "form": form,
+        "channel": channel,
+        "draft": form.draft,
+        "limit": limit,
+        **_permissions(request),
+    }
     if channel:
         context |= _check_context(channel)
         context |= {
             "chip": presenters.chip(channel),
             "healing": presenters.healing(channel.page),
             "history": audit_log.entries_of(channel),
+            "parked": service.parked_count(channel),
         }
-        context |= {"parked": service.parked_count(channel)}
     else:
         choices = presenters.page_choices(request.user)
         usable = [choice for choice in choices if not choice.obstacle]
@@ -148,13 +161,12 @@ def _form_page(
     return page(request, "channel_form.html", title, **context)
 
 
-def _check_context(channel: Channel) -> dict[str, object]:
-    target: Page = channel.page
+def _check_context(channel: Channel) -> dict[str, Any]:
     return {
         "channel": channel,
-        "ticks": presenters.ticks(target),
-        "checking": presenters.is_checking(target),
-        "troubles": presenters.troubles(target),
+        "ticks": presenters.ticks(channel.page),
+        "checking": presenters.is_checking(channel.page),
+        "troubles": presenters.troubles(channel.page),
         "checks_url": reverse("setup:messenger_checks", args=[channel.pk]),
     }
 
@@ -163,11 +175,11 @@ def _initial(channel: Channel) -> dict[str, object]:
     return {
         "name": channel.name,
         "department": channel.department_id,
-        **service.switches(channel),
+        **service.switch_values(channel),
     }
 
 
-def _permissions(request: HttpRequest) -> dict[str, bool]:
+def _permissions(request: SetupRequest) -> dict[str, bool]:
     return {
         "may_add": may(request.user, ADD_CHANNEL),
         "may_change": may(request.user, CHANGE_CHANNEL),

@@ -1,24 +1,23 @@
-"""What an administrator typed into Add or Edit Channel: kept across the trip to Facebook and across a mistake."""
-
-from typing import Any
-
-from django.http import HttpRequest
+"""Drafts: what an administrator typed into Add or Edit Channel, kept during a Facebook login and after an error."""
 
 from channels_im.models import Channel, ChannelDraft
-from channels_im.services.channels import SWITCHES, switches
+from channels_im.services.channels import SWITCHES, switch_values
 from channels_im.services.icons import CheckedIcon, IconError, check_icon
+from channels_im.setup.access import SetupRequest
+from desk.models import User
 
-TEXTS = ("name", "page", "department")
+TEXT_FIELDS = ("name", "page", "department")
 
 
-def find(user: Any, channel: Channel | None) -> ChannelDraft | None:
+def find(user: User, channel: Channel | None) -> ChannelDraft | None:
+    """Return the user's draft of Edit Channel for `channel`, or of Add Channel for None."""
     return ChannelDraft.objects.filter(user=user, channel=channel).first()
 
 
-def keep(request: HttpRequest, channel: Channel | None) -> tuple[ChannelDraft, str]:
-    """Keep what was posted; return the draft, and why a chosen icon could not be kept or ""."""
+def keep(request: SetupRequest, channel: Channel | None) -> tuple[ChannelDraft, str]:
+    """Save what was posted; return the draft, and why an uploaded icon could not be kept or ""."""
     draft, _created = ChannelDraft.objects.get_or_create(user=request.user, channel=channel)
-    draft.fields = {name: request.POST[name].replace("\0", "")[:500] for name in TEXTS if name in request.POST}
+    draft.fields = {name: request.POST[name].replace("\0", "")[:500] for name in TEXT_FIELDS if name in request.POST}
     draft.fields |= {name: name in request.POST for name in SWITCHES}
     draft.save(update_fields=["fields", "updated_at"])
     uploaded = request.FILES.get("icon")
@@ -32,28 +31,29 @@ def keep(request: HttpRequest, channel: Channel | None) -> tuple[ChannelDraft, s
 
 
 def differs(draft: ChannelDraft, channel: Channel | None) -> bool:
-    """Return whether the draft holds anything that is not saved in the channel already (None: anything at all)."""
+    """Return whether the draft holds anything that is not saved in the channel (None: anything at all)."""
     if channel is None:
         return bool(draft.icon) or any(draft.fields.values())
     saved = {
         "name": channel.name,
         "department": str(channel.department_id),
-        **switches(channel),
+        **switch_values(channel),
     }
     return bool(draft.icon) or any(draft.fields.get(name, value) != value for name, value in saved.items())
 
 
-def keep_icon(draft: ChannelDraft, icon: CheckedIcon, name: str) -> None:
+def keep_icon(draft: ChannelDraft, icon: CheckedIcon, original_name: str) -> None:
+    """Save an icon in the draft, in place of an earlier one, with the name of the uploaded file."""
     if draft.icon:
         draft.icon.delete(save=False)
     icon.seek(0)
     draft.icon.save(icon.name, icon, save=False)
-    draft.icon_name = name[:255]
+    draft.icon_name = original_name[:255]
     draft.save(update_fields=["icon", "icon_name", "updated_at"])
 
 
-def drop(user: Any, channel: Channel | None) -> None:
-    """Forget the draft and its icon."""
+def drop(user: User, channel: Channel | None) -> None:
+    """Delete the draft and its icon."""
     for draft in ChannelDraft.objects.filter(user=user, channel=channel):
         if draft.icon:
             draft.icon.delete(save=False)

@@ -1,4 +1,4 @@
-"""The forms of Setup. They say what is wrong where it was typed; the rules themselves are asked of the services."""
+"""The forms of Setup. They show errors at their fields; the services hold the rules."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from desk.models import Department
 
 
 class ChannelForm(forms.Form):
-    """Add and Edit Channel. `draft` may hold an icon that was chosen before a trip to Facebook or a mistake."""
+    """Add and Edit Channel. `draft` may hold an icon that was uploaded before a Facebook login or an error."""
 
     icon = forms.FileField(required=False, allow_empty_file=True, widget=forms.FileInput)
     name = forms.CharField(
@@ -23,34 +23,33 @@ class ChannelForm(forms.Form):
         },
     )
     page = forms.ModelChoiceField(
-        queryset=Page.objects.none(),
+        queryset=Page.objects.all(),
         error_messages={
             "required": "Select a Facebook Page. If there is none yet, link your Facebook account first.",
             "invalid_choice": "This Page is not among your linked Pages. Select one from the list.",
         },
     )
     department = forms.ModelChoiceField(
-        queryset=Department.objects.none(),
+        queryset=Department.objects.all(),
         empty_label="Select a department",
         error_messages={
             "required": "Select the department that receives the messages.",
-            "invalid_choice": "This department does not exist any more. Select another one.",
+            "invalid_choice": "This department no longer exists. Select another one.",
         },
     )
     receive_audio_video = forms.BooleanField(required=False)
     shows_typing = forms.BooleanField(required=False)
     shows_seen = forms.BooleanField(required=False)
 
-    def __init__(self, *args: Any, channel: Channel | None = None, draft: ChannelDraft | None = None, **kwargs: Any):
+    def __init__(
+        self, *args: Any, channel: Channel | None = None, draft: ChannelDraft | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.channel, self.draft = channel, draft
-        self.fields["department"].queryset = Department.objects.all()
         if channel:
-            del self.fields["page"]  # a channel keeps its page: its conversations belong to it
-        else:
-            self.fields["page"].queryset = Page.objects.all()
+            del self.fields["page"]  # a channel keeps its Page: its conversations belong to it
         self.fields["name"].widget.attrs |= {"class": "field", "autocomplete": "off", "aria-describedby": "name-error"}
-        # The browser would cut a long name without a word; the server says how long it is and how much fits.
+        # The browser would silently cut a long name; the server says how long it is and how much fits.
         self.fields["name"].widget.attrs.pop("maxlength", None)
         self.fields["department"].widget.attrs |= {"class": "field", "aria-describedby": "department-error"}
         self.fields["icon"].widget.attrs |= {
@@ -61,21 +60,24 @@ class ChannelForm(forms.Form):
         }
 
     def clean_icon(self) -> CheckedIcon | None:
+        """Return the uploaded icon, else the draft's; None keeps the channel's."""
         uploaded = self.cleaned_data["icon"]
         if uploaded is not None:
             try:
                 return check_icon(uploaded, uploaded.name, uploaded.size)
             except IconError as error:
                 raise forms.ValidationError(str(error)) from error
-        if self.draft and self.draft.icon:
-            with self.draft.icon.open("rb") as kept:
-                return CheckedIcon(kept.read(), name=self.draft.icon.name.rpartition("/")[2])
+        if self.draft and self.draft.icon.name:
+            with self.draft.icon.open("rb") as icon:
+                return CheckedIcon(icon.read(), name=self.draft.icon.name.rpartition("/")[2])
         if self.channel:
             return None
         raise forms.ValidationError("Choose an icon: a .jpg, .jpeg or .png picture of at most 1 MB.")
 
 
 class PreferencesForm(forms.Form):
+    """The preferences of a department."""
+
     threading_intermission = forms.IntegerField(
         min_value=DEFAULT_INTERMISSION_MINUTES,
         max_value=MAX_INTERMISSION_MINUTES,

@@ -1,18 +1,19 @@
-"""Instant Messaging → Health: what Meta last said of every page that has a channel."""
+"""Instant Messaging → Health: what Meta last said about every Page that has a channel."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.services.facebook import daily_check
 from channels_im.setup import presenters
-from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
+from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, SetupRequest, may, page, setup_view
 
 
 @setup_view(*SEE_CHANNELS)
 @require_safe
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: SetupRequest) -> HttpResponse:
+    """Show the last check of every Page with a channel."""
     rows = [
         {
             "channel": channel,
@@ -36,7 +37,8 @@ def show(request: HttpRequest) -> HttpResponse:
 
 @setup_view(CHANGE_CHANNEL)
 @require_POST
-def check_all(request: HttpRequest) -> HttpResponse:
+def check_all(request: SetupRequest) -> HttpResponse:
+    """Request a check of every Page and Facebook login."""
     daily_check.check_all()
-    messages.success(request, "Desk is asking Facebook about every Page.")
+    messages.success(request, "Desk is checking every Page with Facebook.")
     return redirect("setup:health")

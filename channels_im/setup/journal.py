@@ -1,49 +1,97 @@
-"""Instant Messaging → Journal: what Meta delivered, what became of it, and taking it in again."""
+"""Instant Messaging → Journal: what Meta delivered, what became of it, and replay."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import overload
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, QuerySet
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import WebhookDelivery
-from channels_im.services.journal import store as service
-from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, page, setup_view
+from channels_im.services.journal import store
+from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, SetupRequest, may, page, setup_view
 from desk import audit_log
 
 PER_PAGE = 50
-STATES = WebhookDelivery.State
-LEVELS = {STATES.DONE: "success", STATES.FAILED: "danger", STATES.PARKED: "warning", STATES.PROCESSING: "accent"}
-SHOWN_BYTES = 200_000
+State = WebhookDelivery.State
+LEVELS: dict[str, str] = {
+    State.DONE: "success",
+    State.FAILED: "danger",
+    State.PARKED: "warning",
+    State.PROCESSING: "accent",
+}
+MAX_SHOWN_BYTES = 200_000
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """One line of the list, with the names that the template reads."""
+
+    pk: int
+    received_at: datetime
+    attempts: int
+    get_state_display: str
+    level: str
+    first_line: str
+
+
+class DeliveryRows(Sequence[DeliveryRow]):
+    """Deliveries as rows for a Paginator; one query for each slice."""
+
+    def __init__(self, deliveries: QuerySet[WebhookDelivery, WebhookDelivery]) -> None:
+        self.deliveries = deliveries
+
+    def __len__(self) -> int:
+        return self.deliveries.count()
+
+    @overload
+    def __getitem__(self, index: int) -> DeliveryRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[DeliveryRow]: ...
+    def __getitem__(self, index: int | slice) -> DeliveryRow | list[DeliveryRow]:
+        if isinstance(index, int):
+            return _row(self.deliveries[index])
+        return [_row(delivery) for delivery in self.deliveries[index]]
+
+
+def _row(delivery: WebhookDelivery) -> DeliveryRow:
+    return DeliveryRow(
+        pk=delivery.pk,
+        received_at=delivery.received_at,
+        attempts=delivery.attempts,
+        get_state_display=delivery.get_state_display(),
+        level=LEVELS.get(delivery.state, ""),
+        first_line=delivery.error.strip().partition("\n")[0],
+    )
 
 
 @setup_view(VIEW_JOURNAL)
 @require_safe
-def list_deliveries(request: HttpRequest) -> HttpResponse:
+def list_deliveries(request: SetupRequest) -> HttpResponse:
+    """List the deliveries, all or those in one state."""
     state = request.GET.get("state", "")
-    rows = WebhookDelivery.objects.defer("body", "progress")
-    if state in STATES.values:
-        rows = rows.filter(state=state)
+    deliveries = WebhookDelivery.objects.defer("body", "progress")
+    if state in State.values:
+        deliveries = deliveries.filter(state=state)
     counts = dict(WebhookDelivery.objects.order_by().values_list("state").annotate(Count("pk")))
-    listed = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    for delivery in listed:
-        delivery.level = LEVELS.get(delivery.state, "")
-        delivery.first_line = delivery.error.strip().partition("\n")[0]
+    listed = Paginator(DeliveryRows(deliveries), PER_PAGE).get_page(request.GET.get("page"))
     return page(
         request,
         "journal.html",
         "Journal",
         listed=listed,
         state=state,
-        states=[{"value": s.value, "label": s.label, "count": counts.get(s.value, 0)} for s in STATES],
+        states=[{"value": s.value, "label": s.label, "count": counts.get(s.value, 0)} for s in State],
         total=sum(counts.values()),
-        failed_count=counts.get(STATES.FAILED, 0),
+        failed_count=counts.get(State.FAILED, 0),
         since=(timezone.localtime() - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M"),
         may_replay=may(request.user, REPLAY_JOURNAL),
     )
@@ -51,7 +99,8 @@ def list_deliveries(request: HttpRequest) -> HttpResponse:
 
 @setup_view(VIEW_JOURNAL)
 @require_safe
-def show(request: HttpRequest, pk: int) -> HttpResponse:
+def show(request: SetupRequest, pk: int) -> HttpResponse:
+    """Show one delivery with its content and progress."""
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
     return page(
         request,
@@ -59,56 +108,57 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         f"Delivery {delivery.pk}",
         delivery=delivery,
         level=LEVELS.get(delivery.state, ""),
-        raw=readable(bytes(delivery.body)),
+        raw=format_body(bytes(delivery.body)),
         progress=json.dumps(delivery.progress, indent=2, ensure_ascii=False) if delivery.progress else "",
         size=len(delivery.body),
-        may_replay=may(request.user, REPLAY_JOURNAL) and delivery.state != STATES.PROCESSING,
+        may_replay=may(request.user, REPLAY_JOURNAL) and delivery.state != State.PROCESSING,
     )
 
 
 @setup_view(REPLAY_JOURNAL)
 @require_POST
-def replay_one(request: HttpRequest, pk: int) -> HttpResponse:
+def replay_one(request: SetupRequest, pk: int) -> HttpResponse:
+    """Replay one delivery."""
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
-    if service.replay([delivery.pk]):
+    if store.replay([delivery.pk]):
         audit_log.record(request.user, delivery, audit_log.CHANGE, "Replayed.")
-        messages.success(request, f"Delivery {pk} is being taken in again.")
+        messages.success(request, f"Delivery {pk} is being processed again.")
     else:
-        messages.info(request, f"Delivery {pk} is being processed right now. Try again when it is settled.")
+        messages.info(request, f"Delivery {pk} is being processed right now. Try again when that is finished.")
     return redirect("setup:journal_entry", pk=pk)
 
 
 @setup_view(REPLAY_JOURNAL)
 @require_POST
-def replay_failed(request: HttpRequest) -> HttpResponse:
-    """Take in every failed delivery since a time of the administrator's clock."""
-    since = _moment(request.POST.get("since", ""))
+def replay_failed(request: SetupRequest) -> HttpResponse:
+    """Replay every failed delivery received since a local time that the administrator enters."""
+    since = _parse_local_time(request.POST.get("since", ""))
     if since is None:
-        messages.error(request, "Enter the date and time since when failed deliveries are to be taken in again.")
+        messages.error(request, "Enter a date and time. Failed deliveries received since then are processed again.")
         return redirect("setup:journal")
-    count = service.replay_failed(since)
-    if count:
-        newest = WebhookDelivery.objects.order_by("-pk").first()
+    count = store.replay_failed(since)
+    newest = WebhookDelivery.objects.order_by("-pk").first()
+    if count and newest is not None:
         audit_log.record(
             request.user, newest, audit_log.CHANGE, f"Replayed {count} failed since {since:%Y-%m-%d %H:%M %Z}."
         )
     messages.success(
-        request, f"{count} failed {'delivery is' if count == 1 else 'deliveries are'} being taken in again."
+        request, f"{count} failed {'delivery is' if count == 1 else 'deliveries are'} being processed again."
     )
     return redirect("setup:journal")
 
 
-def readable(body: bytes) -> str:
-    """Return a delivery as indented JSON, or as it came when it is not JSON; at most SHOWN_BYTES are shown."""
-    if len(body) > SHOWN_BYTES:
-        return f"{body[:SHOWN_BYTES].decode(errors='replace')}\n… {len(body) - SHOWN_BYTES:,} bytes more"
+def format_body(body: bytes) -> str:
+    """Return the body as indented JSON, or unchanged when it is not JSON; at most MAX_SHOWN_BYTES of it."""
+    if len(body) > MAX_SHOWN_BYTES:
+        return f"{body[:MAX_SHOWN_BYTES].decode(errors='replace')}\n… {len(body) - MAX_SHOWN_BYTES:,} bytes more"
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return body.decode(errors="replace")
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_local_time(text: str) -> datetime | None:
     try:
         moment = parse_datetime(text)
     except ValueError:

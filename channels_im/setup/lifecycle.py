@@ -1,25 +1,28 @@
-"""The toggle of a channel and its deletion: each asks first, on a page of its own or in a dialog over the list."""
+"""Deactivate, activate and delete a channel: each is confirmed on its own page or in a dialog over the list."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from channels_im.models import Channel
 from channels_im.services import channels as service
 from channels_im.services.journal import store
-from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, page, setup_view, wants_fragment
+from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, SetupRequest, page, setup_view, wants_fragment
+from desk.models import User
 
 
 @setup_view(CHANGE_CHANNEL)
-def deactivate(request: HttpRequest, pk: int) -> HttpResponse:
+def deactivate(request: SetupRequest, pk: int) -> HttpResponse:
+    """Confirm, then deactivate a channel (POST)."""
     return _confirm(
         request,
         pk,
         act=service.deactivate,
-        done="The channel “{}” has been deactivated. Nothing goes in or out until you activate it again.",
-        already="The channel “{}” was deactivated already.",
+        done="The channel “{}” has been deactivated. It receives and sends nothing until you activate it again.",
+        already="The channel “{}” was already deactivated.",
         context={
             "title": "Deactivate channel",
             "stops": [
@@ -27,7 +30,7 @@ def deactivate(request: HttpRequest, pk: int) -> HttpResponse:
                 "Agents cannot reply, and waiting replies are held.",
             ],
             "stays": [
-                "All conversations and tickets stay, and can be read and searched.",
+                "All conversations and tickets stay readable and searchable.",
                 "Agents, department and Page stay as they are.",
                 "You can activate the channel again at any time, and then import the messages that arrived meanwhile.",
             ],
@@ -37,33 +40,35 @@ def deactivate(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @setup_view(CHANGE_CHANNEL)
-def activate(request: HttpRequest, pk: int) -> HttpResponse:
+def activate(request: SetupRequest, pk: int) -> HttpResponse:
+    """Confirm, then activate a channel (POST)."""
     return _confirm(
         request,
         pk,
         act=service.activate,
         done="The channel “{}” is active again.",
-        already="The channel “{}” was active already.",
+        already="The channel “{}” was already active.",
         context={
             "title": "Activate channel",
-            "starts": ["Messages of customers are taken in again.", "Agents can reply again."],
+            "starts": ["Messages from customers are received again.", "Agents can reply again."],
             "button": "Activate",
         },
     )
 
 
 @setup_view(DELETE_CHANNEL)
-def delete(request: HttpRequest, pk: int) -> HttpResponse:
+def delete(request: SetupRequest, pk: int) -> HttpResponse:
+    """Confirm, then delete a channel (POST)."""
     return _confirm(
         request,
         pk,
         act=service.delete,
         done="The channel “{}” has been deleted. Its conversations stay readable.",
-        already="The channel “{}” was deleted already.",
+        already="The channel “{}” was already deleted.",
         context={
             "title": "Delete channel",
             "stops": [
-                "No message is sent or received any more. This cannot be undone.",
+                "No more messages are sent or received. This cannot be undone.",
                 "Nobody can reply in its conversations, or transfer, assign or block them.",
             ],
             "stays": [
@@ -77,23 +82,23 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @setup_view(CHANGE_CHANNEL)
-def take_in(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take in what arrived while the channel was off (POST)."""
+def take_in(request: SetupRequest, pk: int) -> HttpResponse:
+    """Import what arrived while the channel was off (POST)."""
     channel = get_object_or_404(Channel.objects.existing(), pk=pk)
     if request.method == "POST" and channel.is_active:
         count = store.import_parked(channel.page)
-        messages.success(request, f"{count} {'delivery is' if count == 1 else 'deliveries are'} being taken in.")
+        messages.success(request, f"{count} {'delivery is' if count == 1 else 'deliveries are'} being imported.")
     return redirect("setup:messenger_edit", pk=pk)
 
 
 def _confirm(
-    request: HttpRequest,
+    request: SetupRequest,
     pk: int,
     *,
-    act: Callable[[object, Channel], bool],
+    act: Callable[[User, Channel], bool],
     done: str,
     already: str,
-    context: dict[str, object],
+    context: dict[str, Any],
 ) -> HttpResponse:
     channel = get_object_or_404(Channel.objects.select_related("page", "department"), pk=pk)
     if request.method == "POST":

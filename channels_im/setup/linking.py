@@ -1,4 +1,4 @@
-"""Link Facebook and Re-authenticate: the start, the decision when a login would break something, and failures."""
+"""Link Facebook and Re-authenticate: start a login, decide when it would break something, and show failures."""
 
 from typing import Any
 
@@ -14,31 +14,34 @@ from django.views.decorators.http import require_POST
 from channels_im.models import Channel, Page, PendingLink
 from channels_im.services.facebook import linking as service
 from channels_im.setup import drafts
-from channels_im.setup.access import ADD_CHANNEL, CHANGE_CHANNEL, LINK_FACEBOOK, may, page, setup_view
+from channels_im.setup.access import ADD_CHANNEL, CHANGE_CHANNEL, LINK_FACEBOOK, SetupRequest, may, page, setup_view
 
 
 @setup_view(*LINK_FACEBOOK)
 @require_POST
-def start(request: HttpRequest) -> HttpResponse:
-    """Keep what was typed and go to Facebook's dialog. Posted by Add Channel, or with `channel` by Edit Channel."""
+def start(request: SetupRequest) -> HttpResponse:
+    """Save what was typed as a draft and go to Facebook's dialog.
+
+    Add Channel posts to it, and Edit Channel with the parameter `channel`.
+    """
     channel = None
     if request.POST.get("channel", "").isdecimal():
         channel = get_object_or_404(Channel.objects.existing(), pk=request.POST["channel"])
     if "name" in request.POST and may(request.user, CHANGE_CHANNEL if channel else ADD_CHANNEL):
         _draft, refusal = drafts.keep(request, channel)
         if refusal:
-            messages.error(request, f"The icon was not kept. {refusal}")
+            messages.error(request, f"The icon was not saved. {refusal}")
     return to_facebook(request, channel)
 
 
 def to_facebook(request: HttpRequest, channel: Channel | None) -> HttpResponse:
-    """Redirect to the dialog, which returns to Add Channel or to the channel whose page is re-authenticated."""
+    """Redirect to Facebook's dialog, which returns to Add Channel or to the channel that is re-authenticated."""
     try:
         provider = get_adapter(request).get_provider(request, "facebook")
     except SocialApp.DoesNotExist:
         return failed(
             request,
-            "Desk does not know its Meta app yet. Set META_APP_ID and META_APP_SECRET and start Desk again.",
+            "Desk has no Meta app yet. Set META_APP_ID and META_APP_SECRET and restart Desk.",
             channel=channel,
         )
     next_url = reverse("setup:messenger_edit", args=[channel.pk]) if channel else reverse("setup:messenger_add")
@@ -47,7 +50,7 @@ def to_facebook(request: HttpRequest, channel: Channel | None) -> HttpResponse:
         process="connect",
         next_url=next_url,
         data={"channel": channel.pk if channel else None},
-        # rerequest: without it Facebook never asks again for a permission that was declined once (Meta, "Re-asking").
+        # Without rerequest, Facebook never asks again for a permission that was declined once (Meta, "Re-asking").
         auth_params={**provider.get_auth_params(), "auth_type": "rerequest"},
         # Login for Business takes the permissions from its configuration.
         scope=[] if settings.META_LOGIN_CONFIG_ID else provider.get_scope(),
@@ -55,12 +58,12 @@ def to_facebook(request: HttpRequest, channel: Channel | None) -> HttpResponse:
 
 
 @setup_view(*LINK_FACEBOOK)
-def decide(request: HttpRequest) -> HttpResponse:
+def decide(request: SetupRequest) -> HttpResponse:
     """Show what a login would stop, and save it only after *Continue anyway*."""
     pending = PendingLink.objects.filter(user=request.user).first()
     if pending is None:
         messages.info(
-            request, "There is no Facebook login to decide about. After an hour it is forgotten: log in again."
+            request, "No Facebook login is waiting for a decision. Logins are discarded after an hour: log in again."
         )
         return redirect("setup:messenger")
     if request.method == "POST":
@@ -68,14 +71,14 @@ def decide(request: HttpRequest) -> HttpResponse:
             service.discard(pending)
             messages.info(
                 request,
-                "The Facebook login was dropped, nothing of it was saved. Desk asks Facebook which Pages still work.",
+                "The Facebook login was discarded, and nothing was saved. Desk is checking which Pages still work.",
             )
             return redirect(pending.next_url or "setup:messenger")
         try:
             result = service.continue_anyway(request.user, pending)
         except service.LinkError as refusal:
             return failed(request, str(refusal))
-        tell(request, result)
+        show_result(request, result)
         return redirect(pending.next_url or "setup:messenger")
     return page(request, "link_decide.html", "Before you continue", **_decision(pending))
 
@@ -98,8 +101,8 @@ def _decision(pending: PendingLink) -> dict[str, Any]:
     }
 
 
-def tell(request: HttpRequest, result: service.LinkResult) -> None:
-    """Say what a login brought."""
+def show_result(request: HttpRequest, result: service.LinkResult) -> None:
+    """Add messages about what a login changed."""
     count = len(result.pages)
     messages.success(
         request,
@@ -109,11 +112,11 @@ def tell(request: HttpRequest, result: service.LinkResult) -> None:
         messages.success(request, f"Connected again: {_names(result.healed)}.")
     if result.stopped:
         messages.warning(request, f"Stopped until re-authenticated: {_names(result.stopped)}.")
-    still = [p for p in result.account.pages.all() if not p.is_connected and p not in result.stopped]
-    if still:
-        messages.warning(request, f"Still to be re-authenticated, for this login did not give them: {_names(still)}.")
+    waiting = [p for p in result.account.pages.all() if not p.is_connected and p not in result.stopped]
+    if waiting:
+        messages.warning(request, f"Not granted by this login, so still to be re-authenticated: {_names(waiting)}.")
     if result.kept_elsewhere:
-        messages.info(request, f"Left with the Facebook account they work with: {_names(result.kept_elsewhere)}.")
+        messages.info(request, f"Still with their other Facebook account: {_names(result.kept_elsewhere)}.")
     for scope in result.declined:
         use = service.PERMISSION_USES.get(scope, "work")
         messages.warning(
@@ -128,7 +131,7 @@ def _names(pages: list[Page]) -> str:
 def failed(
     request: HttpRequest, sentence: str, *, channel: Channel | None = None, cancelled: bool = False
 ) -> HttpResponse:
-    """Say in Setup why a login was not used, with a way to try again and a way back."""
+    """Show why a login was not used, with a way to try again and a way back."""
     return page(
         request,
         "link_failed.html",
@@ -141,8 +144,8 @@ def failed(
 
 
 @setup_view(*LINK_FACEBOOK)
-def by_allauth_address(request: HttpRequest) -> HttpResponse:
-    """Guard allauth's own address of the Facebook login: it starts a link by an administrator, never a login."""
+def by_allauth_address(request: SetupRequest) -> HttpResponse:
+    """Serve allauth's own URL of the Facebook login: it links an account for an administrator and never logs in."""
     if request.method == "POST" and request.POST.get("process") == "connect":
         return start(request)
     return redirect("setup:messenger_add")

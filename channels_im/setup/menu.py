@@ -1,8 +1,6 @@
-"""What Instant Messaging adds to Setup: its lines of the menu, what needs a hand, the steps of a new installation."""
+"""What Instant Messaging adds to Setup: menu items, things that need attention, steps of a new installation."""
 
-from typing import Any
-
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -10,11 +8,11 @@ from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, Web
 from channels_im.setup import presenters
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
 from desk import deletion_checks, site
-from desk.models import Agent, Department
+from desk.models import Agent, Department, User
 
 
 def register() -> None:
-    """Called from `AppConfig.ready()`."""
+    """Register all of it; called from `AppConfig.ready()`."""
     children = (
         site.MenuItem("Messenger", "setup:messenger", SEE_CHANNELS),
         site.MenuItem("Preferences", "setup:preferences", (VIEW_PREFERENCES, CHANGE_PREFERENCES)),
@@ -32,13 +30,13 @@ def register() -> None:
         )
     )
     site.register_attention(attention)
-    deletion_checks.register(Department, needed_department)
+    deletion_checks.register(Department, reason_to_keep_department)
     for step in steps():
         site.register_step(step)
 
 
-def attention(user: Any) -> list[site.Attention]:
-    """Return pages to re-authenticate, logins that end soon, subscriptions that fail, deliveries that failed."""
+def attention(user: User) -> list[site.Attention]:
+    """Return Pages to re-authenticate, logins that end soon, incomplete subscriptions and failed deliveries."""
     items = []
     if may(user, *SEE_CHANNELS):
         items += [_reauthenticate(channel) for channel in _waiting_channels()]
@@ -48,12 +46,12 @@ def attention(user: Any) -> list[site.Attention]:
     if may(user, VIEW_JOURNAL):
         failed = WebhookDelivery.objects.filter(state=WebhookDelivery.State.FAILED).count()
         if failed:
-            sentence = f"{failed} {'delivery' if failed == 1 else 'deliveries'} of Facebook could not be taken in."
-            items.append(site.Attention(sentence, f"{reverse('setup:journal')}?state=failed", "Look at them", "danger"))
+            sentence = f"{failed} {'delivery' if failed == 1 else 'deliveries'} from Facebook could not be processed."
+            items.append(site.Attention(sentence, f"{reverse('setup:journal')}?state=failed", "View them", "danger"))
     return items
 
 
-def _waiting_channels() -> Any:
+def _waiting_channels() -> QuerySet[Channel, Channel]:
     waiting = Channel.objects.existing().filter(page__connection=Page.Connection.REAUTH_REQUIRED)
     return waiting.select_related("page")
 
@@ -68,7 +66,7 @@ def _reauthenticate(channel: Channel) -> site.Attention:
     )
 
 
-def _ending_accounts() -> Any:
+def _ending_accounts() -> QuerySet[FacebookAccount, FacebookAccount]:
     soon = timezone.now() + presenters.WARN_BEFORE
     used = FacebookAccount.objects.filter(pages__channels__in=Channel.objects.existing(), expires_at__lte=soon)
     return used.distinct()
@@ -80,7 +78,7 @@ def _ending(account: FacebookAccount) -> site.Attention:
     return site.Attention(f"The Facebook login of {account} {presenters.login_end(account)}.", url, "Re-authenticate")
 
 
-def _silent_channels() -> Any:
+def _silent_channels() -> QuerySet[Channel, Channel]:
     wrong = Q(page__subscription__in=[Page.Subscription.UNSUBSCRIBED, Page.Subscription.INCOMPLETE])
     silent = Channel.objects.existing().filter(wrong | ~Q(page__subscription_error=""), is_active=True)
     return silent.filter(page__connection=Page.Connection.CONNECTED).select_related("page")
@@ -88,13 +86,13 @@ def _silent_channels() -> Any:
 
 def _not_receiving(channel: Channel) -> site.Attention:
     return site.Attention(
-        f"“{channel.name}” does not receive everything from Facebook.",
+        f"“{channel.name}” does not receive all events from Facebook.",
         reverse("setup:messenger_edit", args=[channel.pk]),
-        "See the check",
+        "View the check",
     )
 
 
-def _troubled_channels() -> Any:
+def _troubled_channels() -> QuerySet[Channel, Channel]:
     working = Channel.objects.existing().filter(
         is_active=True, page__connection=Page.Connection.CONNECTED, page__subscription_error=""
     )
@@ -103,18 +101,21 @@ def _troubled_channels() -> Any:
 
 def _troubled(channel: Channel) -> site.Attention:
     sentence = f"“{channel.name}”: {' '.join(presenters.troubles(channel.page))}"
-    return site.Attention(sentence, reverse("setup:messenger_edit", args=[channel.pk]), "See the channel")
+    return site.Attention(sentence, reverse("setup:messenger_edit", args=[channel.pk]), "View the channel")
 
 
-def needed_department(department: Department) -> str:
-    """Guard: a department that owns a channel, or without which there were more channels than departments, stays."""
-    own = Channel.objects.filter(department=department)
-    existing = [channel.name for channel in own if not channel.is_deleted]
+def reason_to_keep_department(department: Department) -> str:
+    """Return why the department cannot be deleted, or "".
+
+    It owns a channel, or without it there would be more channels than departments.
+    """
+    channels = Channel.objects.filter(department=department)
+    existing = [channel.name for channel in channels if not channel.is_deleted]
     if existing:
         names = ", ".join(f"“{name}”" for name in existing)
         return f"{department} receives the messages of {names}. Give the channel another department first."
-    if own.exists():
-        return f"{department} has the history of a deleted channel, which stays readable."
+    if channels.exists():
+        return f"{department} holds the conversations of a deleted channel, which stay readable."
     if Channel.objects.existing().count() >= Department.objects.count():
         return (
             "There are as many channels as departments, and there cannot be more. Delete a channel before you delete "
@@ -124,10 +125,11 @@ def needed_department(department: Department) -> str:
 
 
 def steps() -> list[site.Step]:
+    """Return the checklist of a new installation."""
     return [
         site.Step(
             "Create a department",
-            "Tickets land in departments; there can be as many channels as departments.",
+            "Tickets belong to departments. There can be as many channels as departments.",
             "admin:desk_department_add",
             "Create department",
             done=Department.objects.exists,
@@ -151,7 +153,7 @@ def steps() -> list[site.Step]:
         ),
         site.Step(
             "Add your agents",
-            "Make a user for each colleague, then an agent with the departments they work in.",
+            "Create a user for each colleague, then an agent with the departments they work in.",
             "admin:desk_agent_add",
             "Add agent",
             done=lambda: Agent.objects.exists(),

@@ -1,16 +1,26 @@
 """Instant Messaging → Preferences: the threading intermission, and *Associate Channel* for each agent."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from channels_im.models import Channel
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES, MAX_INTERMISSION_MINUTES
 from channels_im.services import preferences as service
-from channels_im.setup.access import CHANGE_PREFERENCES, VIEW_PREFERENCES, may, page, setup_view, wants_fragment
+from channels_im.setup.access import (
+    CHANGE_PREFERENCES,
+    VIEW_PREFERENCES,
+    SetupRequest,
+    may,
+    page,
+    setup_view,
+    wants_fragment,
+)
 from channels_im.setup.forms import PreferencesForm
 from desk.models import Agent, Department
 
@@ -18,20 +28,25 @@ PREVIEW_MINUTES = (60, 120, 240, 480, 720, 1440)
 
 
 @setup_view(VIEW_PREFERENCES, CHANGE_PREFERENCES)
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: SetupRequest) -> HttpResponse:
+    """Show the preferences of a department, and save its intermission (POST)."""
     departments = list(Department.objects.all())
     if not departments:
         return page(request, "preferences.html", "Preferences", departments=[])
-    asked = request.POST.get("department") or request.GET.get("department", "")
-    department = next((d for d in departments if str(d.pk) == asked), None)
+    department_pk = request.POST.get("department") or request.GET.get("department", "")
+    department = next((d for d in departments if str(d.pk) == department_pk), None)
     if department is None:
         if request.method == "POST":
-            messages.error(request, "This department does not exist any more. Nothing was saved.")
-        return redirect(_url(departments[0])) if request.method == "POST" or asked else _page(request, departments[0])
+            messages.error(request, "This department no longer exists. Nothing was saved.")
+        return (
+            redirect(_url(departments[0]))
+            if request.method == "POST" or department_pk
+            else _page(request, departments[0])
+        )
     if request.method != "POST":
         return _page(request, department)
     if not may(request.user, CHANGE_PREFERENCES):
-        messages.error(request, "You may look at the preferences and not change them.")
+        messages.error(request, "You can view the preferences but not change them.")
         return redirect(_url(department))
     form = PreferencesForm(request.POST)
     if not form.is_valid():
@@ -45,8 +60,8 @@ def show(request: HttpRequest) -> HttpResponse:
 
 
 @setup_view(CHANGE_PREFERENCES)
-def associate(request: HttpRequest, department: int, agent: int) -> HttpResponse:
-    """Tick the channels of a department that an agent answers."""
+def associate(request: SetupRequest, department: int, agent: int) -> HttpResponse:
+    """Show the channels of a department with those of an agent ticked, and save the ticks (POST)."""
     place = get_object_or_404(Department, pk=department)
     person = get_object_or_404(Agent.objects.select_related("user"), pk=agent, departments=place)
     channels = list(Channel.objects.existing().filter(department=place).select_related("page"))
@@ -54,7 +69,7 @@ def associate(request: HttpRequest, department: int, agent: int) -> HttpResponse
         chosen = [channel for channel in channels if str(channel.pk) in request.POST.getlist("channels")]
         try:
             if len(chosen) != len(set(request.POST.getlist("channels"))):
-                raise ValidationError("A channel that you chose has been deleted or moved meanwhile. Choose again.")
+                raise ValidationError(service.CHANNEL_GONE)
             service.associate(request.user, person, place, chosen)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
@@ -62,7 +77,7 @@ def associate(request: HttpRequest, department: int, agent: int) -> HttpResponse
             count = f"{len(chosen)} channel{'' if len(chosen) == 1 else 's'}"
             messages.success(request, f"{person} now has {count} in {place}.")
         return redirect(_url(place))
-    context = {
+    context: dict[str, Any] = {
         "department": place,
         "agent": person,
         "channels": channels,
@@ -73,7 +88,7 @@ def associate(request: HttpRequest, department: int, agent: int) -> HttpResponse
     return page(request, "associate.html", f"Associate channels with {person}", **context)
 
 
-def _page(request: HttpRequest, department: Department, form: PreferencesForm | None = None) -> HttpResponse:
+def _page(request: SetupRequest, department: Department, form: PreferencesForm | None = None) -> HttpResponse:
     own_channels = Channel.objects.existing().filter(department=department)
     agents = (
         Agent.objects.filter(departments=department)
@@ -81,8 +96,8 @@ def _page(request: HttpRequest, department: Department, form: PreferencesForm | 
         .prefetch_related(Prefetch("channels", own_channels, to_attr="own_channels"))
     )
     minutes = service.intermission(department)
-    counted = service.previews(department, PREVIEW_MINUTES)
-    most = max((preview.tickets for preview in counted), default=0)
+    previews = service.previews(department, PREVIEW_MINUTES)
+    most = max((preview.tickets for preview in previews), default=0)
     return page(
         request,
         "preferences.html",
@@ -93,7 +108,7 @@ def _page(request: HttpRequest, department: Department, form: PreferencesForm | 
         minutes=minutes,
         shortest=DEFAULT_INTERMISSION_MINUTES,
         longest=MAX_INTERMISSION_MINUTES,
-        previews=counted,
+        previews=previews,
         most=most,
         agents=agents,
         channel_count=own_channels.count(),

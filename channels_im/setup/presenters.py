@@ -1,8 +1,7 @@
-"""What the cards and lists of Setup say about channels and Pages, prepared so that no template asks the database."""
+"""Prepare what the cards and lists of Setup show about channels and Pages, so that templates run no queries."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import Count, Prefetch, QuerySet
 from django.utils import timezone
@@ -11,9 +10,13 @@ from channels_im.messenger import pages
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.channels import page_obstacle
 from channels_im.services.facebook.connection import HEALED_BY
+from desk.models import User
 
 WARN_BEFORE = timedelta(days=14)
-PROPER_NAME = "Facebook"
+# Titles of the end-to-end check.
+ACCESS_TICK = "Facebook accepts the access to this Page"
+SUBSCRIPTION_TICK = "Facebook sends this Page's events to Desk"
+FIELDS_TICK = "All message events are on"
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,14 @@ class Tick:
 
 @dataclass(frozen=True)
 class PageChoice:
-    """A Page as a choice of Add Channel; `obstacle` says why it cannot be chosen."""
+    """A Page in Add Channel; `obstacle` says why it cannot be selected, or is ""."""
 
     page: Page
     obstacle: str
 
 
-def channels() -> QuerySet[Channel]:
-    """Return the channels that are not deleted with all that a card shows."""
+def channels() -> QuerySet[Channel, Channel]:
+    """Return the channels that are not deleted, with everything that a card shows."""
     return (
         Channel.objects.existing()
         .select_related("page__facebook_account", "department")
@@ -50,8 +53,8 @@ def channels() -> QuerySet[Channel]:
     )
 
 
-def page_choices(user: Any) -> list[PageChoice]:
-    """Return every linked Page, those that can be chosen first."""
+def page_choices(user: User) -> list[PageChoice]:
+    """Return every linked Page, those that can be selected first."""
     existing = Prefetch("channels", Channel.objects.existing())
     rows = Page.objects.select_related("facebook_account__linked_by").prefetch_related(existing)
     choices = [PageChoice(page, page_obstacle(page, user)) for page in rows]
@@ -59,7 +62,7 @@ def page_choices(user: Any) -> list[PageChoice]:
 
 
 def chip(channel: Channel, now: datetime | None = None) -> Chip:
-    """Return the connection chip: connected, ends in so many days, re-authenticate with the reason."""
+    """Return the connection chip: connected, login ends in n days, or re-authenticate with the reason."""
     page, now = channel.page, now or timezone.now()
     if not page.is_connected:
         return Chip(f"Re-authenticate: {lower_first(page.get_reauth_reason_display())}", "danger")
@@ -68,7 +71,7 @@ def chip(channel: Channel, now: datetime | None = None) -> Chip:
     if page.trouble:
         return Chip("Connected, with a problem", "warning")
     if page.subscription in (Page.Subscription.UNSUBSCRIBED, Page.Subscription.INCOMPLETE) or page.subscription_error:
-        return Chip("Not receiving everything", "warning")
+        return Chip("Not receiving all events", "warning")
     left = days_left(page.facebook_account, now)
     if left is not None and left <= WARN_BEFORE.days:
         return Chip(f"Connected · login {login_end(page.facebook_account, now)}", "warning")
@@ -76,34 +79,33 @@ def chip(channel: Channel, now: datetime | None = None) -> Chip:
 
 
 def ticks(page: Page) -> list[Tick]:
-    """Return what was checked end to end: the token, the subscription, its fields. Only what Meta said is ticked."""
+    """Return the end-to-end check: token, subscription and its fields. Only what Meta confirmed is ticked."""
     waiting = page.subscription_due_at is not None and page.subscription_attempts <= 1 and not page.subscription_error
     error = page.subscription_error
     if waiting:
-        titles = ("Facebook accepts the access to this Page", "The Page reports to Desk", "All message events are on")
-        return [Tick(title, "waiting", "Being checked …") for title in titles]
+        return [Tick(title, "waiting", "Checking …") for title in (ACCESS_TICK, SUBSCRIPTION_TICK, FIELDS_TICK)]
     missing = sorted(set(pages.SUBSCRIBED_FIELDS) - set(page.subscribed_fields))
     subscribed = page.subscription in (Page.Subscription.SUBSCRIBED, Page.Subscription.INCOMPLETE)
     token_ok = page.is_connected and page.checked_at is not None
     if page.reauth_reason == Page.Reason.APP_REMOVED:
         return [
-            Tick("Facebook accepts the access to this Page", "wrong", healing(page)),
-            Tick("The Page reports to Desk", "wrong", "Facebook stops sending when the app is removed."),
-            Tick("All message events are on", "waiting", "Checked when the Page is re-authenticated."),
+            Tick(ACCESS_TICK, "wrong", healing(page)),
+            Tick(SUBSCRIPTION_TICK, "wrong", "Facebook stops sending when the app is removed."),
+            Tick(FIELDS_TICK, "waiting", "Checked when the Page is re-authenticated."),
         ]
     return [
         Tick(
-            "Facebook accepts the access to this Page",
+            ACCESS_TICK,
             "ok" if token_ok else "wrong",
             _ends(page) if token_ok else healing(page) or error or "Not checked yet.",
         ),
         Tick(
-            "The Page reports to Desk",
+            SUBSCRIPTION_TICK,
             "ok" if subscribed and not error else "wrong",
             error if error else ("" if subscribed else "Facebook does not send this Page's messages."),
         ),
         Tick(
-            "All message events are on",
+            FIELDS_TICK,
             "ok" if subscribed and not missing else "wrong",
             f"{len(pages.SUBSCRIBED_FIELDS)} of {len(pages.SUBSCRIBED_FIELDS)} fields"
             if subscribed and not missing
@@ -113,7 +115,7 @@ def ticks(page: Page) -> list[Tick]:
 
 
 def is_checking(page: Page) -> bool:
-    """Return whether a check will still bring news by itself."""
+    """Return whether a check is still to run."""
     return page.subscription_due_at is not None
 
 
@@ -127,7 +129,7 @@ def healing(page: Page) -> str:
     if page.is_connected:
         return ""
     reason = Page.Reason(page.reauth_reason)
-    who = f" The account is the one of {page.facebook_account}." if page.facebook_account else ""
+    who = f" It is the account of {page.facebook_account}." if page.facebook_account else ""
     return f"{reason.label}. {HEALED_BY[reason]}{who if reason == Page.Reason.APP_REMOVED else ''}"
 
 
@@ -139,6 +141,7 @@ def days_left(account: FacebookAccount | None, now: datetime | None = None) -> i
 
 
 def in_days(days: int) -> str:
+    """Return "today", "tomorrow" or "in 3 days"."""
     return {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
 
 
@@ -146,13 +149,14 @@ def login_end(account: FacebookAccount | None, now: datetime | None = None) -> s
     """Return "does not expire", "ends in 3 days" or "ended on 4 May 2026"."""
     now = now or timezone.now()
     left = days_left(account, now)
-    if account is None or left is None:
+    if account is None or account.expires_at is None or left is None:
         return "does not expire"
     return f"ended on {account.expires_at:%-d %B %Y}" if account.expires_at <= now else f"ends {in_days(left)}"
 
 
 def lower_first(text: str) -> str:
-    return text if text.startswith(PROPER_NAME) else text[:1].lower() + text[1:]
+    """Return the text with a lower-case first letter, unless it begins with Facebook."""
+    return text if text.startswith("Facebook") else text[:1].lower() + text[1:]
 
 
 def _ends(page: Page) -> str:

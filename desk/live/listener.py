@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import timedelta
 
 from django.db import DatabaseError, connection, connections
@@ -35,7 +35,7 @@ def listen() -> Payloads:
     return listen_on_postgresql() if connection.vendor == "postgresql" else poll_sqlite()
 
 
-async def listen_on_postgresql() -> Payloads:
+async def listen_on_postgresql() -> AsyncGenerator[Payload, None]:
     """Yield the payloads of NOTIFY, received on a connection of its own."""
     import psycopg  # only where the database is PostgreSQL
 
@@ -59,7 +59,7 @@ async def listen_on_postgresql() -> Payloads:
             failures += 1
 
 
-async def poll_sqlite() -> Payloads:
+async def poll_sqlite() -> AsyncGenerator[Payload, None]:
     """Yield the payloads of LiveEvent, read by one thread. SQLite has one writer, so ids appear in order."""
     loop = asyncio.get_running_loop()
     received: asyncio.Queue[Payload] = asyncio.Queue()

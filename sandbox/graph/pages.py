@@ -9,8 +9,6 @@ from sandbox.graph.fields import Wanted, parse
 from sandbox.store import Doc
 from sandbox.world import World
 
-NEEDED_TO_READ = {"MESSAGING", "MODERATE", "MANAGE"}
-
 
 def picture_node(world: World, kind: str, key: str) -> dict[str, Any]:
     """Return the `picture` field of a Page or person."""

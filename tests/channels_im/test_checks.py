@@ -1,8 +1,12 @@
 """What `manage.py check` says of settings that are missing or do not fit together."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.core import checks
 from django.core.management import call_command
+from pytest_django import Settings
 
 WHOLE = {
     "META_APP_ID": "1",
@@ -17,21 +21,21 @@ WHOLE = {
 
 
 @pytest.fixture
-def found(settings):
+def found(settings: Settings) -> Callable[..., set[str]]:
     """Return the ids that are found when some settings are changed in a whole installation."""
 
-    def find(*, deploy=True, **changes):
+    def find(*, deploy: bool = True, **changes: Any) -> set[str]:
         for name, value in (WHOLE | changes).items():
             setattr(settings, name, value)
         messages = checks.run_checks(include_deployment_checks=deploy)
-        mine = [message for message in messages if message.id.startswith("channels_im.")]
+        mine = [message for message in messages if str(message.id).startswith("channels_im.")]
         assert all(message.hint for message in mine)
-        return {message.id.removeprefix("channels_im.") for message in mine}
+        return {str(message.id).removeprefix("channels_im.") for message in mine}
 
     return find
 
 
-def test_a_whole_installation_is_silent(found):
+def test_a_whole_installation_is_silent(found: Callable[..., set[str]]) -> None:
     assert found() == set()
 
 
@@ -52,12 +56,12 @@ def test_a_whole_installation_is_silent(found):
         ({"META_DIALOG_URL": "http://www.example.com"}, "E002"),
     ],
 )
-def test_what_is_wrong_is_found(found, changes, number):
+def test_what_is_wrong_is_found(found: Callable[..., set[str]], changes: dict[str, Any], number: str) -> None:
     assert found(**changes) == {number}
 
 
 @pytest.mark.parametrize("hosts", [["*"], [".example.com"], ["other.example.com", "desk.example.com"]])
-def test_hosts_that_cover_the_address_are_fine(found, hosts):
+def test_hosts_that_cover_the_address_are_fine(found: Callable[..., set[str]], hosts: list[str]) -> None:
     assert found(ALLOWED_HOSTS=hosts) == set()
 
 
@@ -70,12 +74,12 @@ DEMO = {
 }
 
 
-def test_the_demo_is_silent_and_only_the_check_for_deployment_asks_for_https(found):
+def test_the_demo_is_silent_and_only_the_check_for_deployment_asks_for_https(found: Callable[..., set[str]]) -> None:
     assert found(deploy=False, **DEMO) == set()
     assert found(**DEMO) == {"W006"}
 
 
-def test_the_command_names_the_setting(settings, capsys):
+def test_the_command_names_the_setting(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     settings.META_VERIFY_TOKEN = ""
     call_command("check")
 

@@ -3,6 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+from time_machine import TimeMachineFixture
 
 from channels_im.models import WebhookDelivery
 from desk import __version__, health
@@ -13,19 +16,21 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def noon(time_machine):
+def noon(time_machine: TimeMachineFixture) -> TimeMachineFixture:
     time_machine.move_to(NOON, tick=False)
     return time_machine
 
 
-def test_the_process_answers_healthz_without_the_database(client, django_assert_num_queries):
+def test_the_process_answers_healthz_without_the_database(
+    client: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     with django_assert_num_queries(0):
         response = client.get("/healthz")
     assert response.status_code == 200
     assert response.json() == {"status": "ok", "version": __version__}
 
 
-def test_ready_is_ok_with_a_living_worker_and_empty_queues(client, noon):
+def test_ready_is_ok_with_a_living_worker_and_empty_queues(client: Client, noon: TimeMachineFixture) -> None:
     health.record_heartbeat()
     response = client.get("/readyz")
     assert response.status_code == 200
@@ -40,14 +45,16 @@ def test_ready_is_ok_with_a_living_worker_and_empty_queues(client, noon):
     }
 
 
-def test_ready_is_degraded_while_the_worker_never_ran(client):
+def test_ready_is_degraded_while_the_worker_never_ran(client: Client) -> None:
     response = client.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (503, "degraded")
     assert response.json()["worker"] == {"heartbeat_age_s": None}
 
 
 @pytest.mark.parametrize(("age", "status"), [(health.LATE_AFTER_S, 200), (health.LATE_AFTER_S + 1, 503)])
-def test_ready_is_degraded_when_the_last_heartbeat_is_too_old(client, noon, age, status):
+def test_ready_is_degraded_when_the_last_heartbeat_is_too_old(
+    client: Client, noon: TimeMachineFixture, age: int, status: int
+) -> None:
     health.record_heartbeat()
     noon.shift(timedelta(seconds=age))
     response = client.get("/readyz")
@@ -55,7 +62,7 @@ def test_ready_is_degraded_when_the_last_heartbeat_is_too_old(client, noon, age,
     assert response.json()["worker"]["heartbeat_age_s"] == age
 
 
-def test_ready_is_degraded_when_deliveries_wait_too_long(client, noon):
+def test_ready_is_degraded_when_deliveries_wait_too_long(client: Client, noon: TimeMachineFixture) -> None:
     health.record_heartbeat()
     WebhookDelivery.objects.create(body=b"{}", received_at=NOON - timedelta(minutes=5))
     response = client.get("/readyz")
@@ -63,19 +70,19 @@ def test_ready_is_degraded_when_deliveries_wait_too_long(client, noon):
     assert response.json()["journal"] == {"pending": 1, "failed": 0, "oldest_s": 300.0}
 
 
-def test_a_failed_delivery_is_counted_and_is_no_reason_to_be_degraded(client, noon):
+def test_a_failed_delivery_is_counted_and_is_no_reason_to_be_degraded(client: Client, noon: TimeMachineFixture) -> None:
     health.record_heartbeat()
     WebhookDelivery.objects.create(body=b"{}", state="failed")
     response = client.get("/readyz")
     assert (response.status_code, response.json()["journal"]["failed"]) == (200, 1)
 
 
-def test_a_beat_replaces_the_one_before(noon):
+def test_a_heartbeat_replaces_the_one_before(noon: TimeMachineFixture) -> None:
     health.record_heartbeat()
     noon.shift(timedelta(seconds=5))
     health.record_heartbeat()
     assert Heartbeat.objects.get().beat_at == NOON + timedelta(seconds=5)
 
 
-def test_only_reading_is_allowed(client):
+def test_only_reading_is_allowed(client: Client) -> None:
     assert client.post("/readyz").status_code == 405

@@ -1,25 +1,28 @@
 """The login page of everybody, and what it does not offer."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
 from desk.models import User
 from tests.factories import PASSWORD, make_admin, make_agent
+from tests.http import Response
 from tests.pages import html_of
 
 LOGIN = "/accounts/login/"
 
 
-def text(response):
+def text(response: Response) -> str:
     return html_of(response)
 
 
-def log_in(client, username, password=PASSWORD, **fields):
+def log_in(client: Client, username: str, password: str = PASSWORD, **fields: Any) -> Response:
     return client.post(LOGIN, {"login": username, "password": password, **fields})
 
 
 @pytest.mark.django_db
-def test_agents_and_administrators_log_in_on_the_same_page(client):
+def test_agents_and_administrators_log_in_on_the_same_page(client: Client) -> None:
     make_agent("alice")
     make_admin("admin")
     for name in ("alice", "admin"):
@@ -29,7 +32,7 @@ def test_agents_and_administrators_log_in_on_the_same_page(client):
 
 
 @pytest.mark.django_db
-def test_setup_sends_a_stranger_to_that_page_and_back(client):
+def test_setup_sends_a_stranger_to_that_page_and_back(client: Client) -> None:
     make_admin("admin")
     response = client.get("/admin/desk/department/", follow=True)
     login, _status = response.redirect_chain[-1]
@@ -39,7 +42,7 @@ def test_setup_sends_a_stranger_to_that_page_and_back(client):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
-def test_the_login_leads_to_no_other_site(client, target):
+def test_the_login_leads_to_no_other_site(client: Client, target: str) -> None:
     make_admin("admin")
     assert "evil" not in log_in(client, "admin", next=target)["Location"]
     response = client.get("/admin/login/", {"next": target})
@@ -47,7 +50,7 @@ def test_the_login_leads_to_no_other_site(client, target):
 
 
 @pytest.mark.django_db
-def test_a_wrong_password_is_said_without_naming_which_part_was_wrong(client):
+def test_a_wrong_login_does_not_say_which_part_was_wrong(client: Client) -> None:
     make_agent("alice")
     known, unknown = (text(log_in(client, name, "wrong")) for name in ("alice", "nobody"))
     assert "username and/or password" in known
@@ -55,7 +58,7 @@ def test_a_wrong_password_is_said_without_naming_which_part_was_wrong(client):
 
 
 @pytest.mark.django_db
-def test_a_deactivated_person_does_not_get_in(client):
+def test_a_deactivated_person_does_not_get_in(client: Client) -> None:
     user = make_agent("alice")
     user.is_active = False
     user.save()
@@ -64,19 +67,19 @@ def test_a_deactivated_person_does_not_get_in(client):
 
 
 @pytest.mark.django_db
-def test_nobody_signs_up(client):
+def test_nobody_signs_up(client: Client) -> None:
     assert "No sign-up" in text(client.get("/accounts/signup/"))
     client.post("/accounts/signup/", {"username": "me", "password1": "a-long-password-1"})
     assert not User.objects.exists()
 
 
 @pytest.mark.django_db
-def test_facebook_is_not_offered(client):
+def test_facebook_is_not_offered(client: Client) -> None:
     assert "acebook" not in text(client.get(LOGIN))
 
 
 @pytest.mark.django_db
-def test_an_agent_in_setup_is_told_whom_it_is_for(client):
+def test_an_agent_in_setup_reads_whom_it_is_for(client: Client) -> None:
     client.force_login(make_agent("alice"))
     response = client.get("/admin/")
     assert response.status_code == 403
@@ -85,7 +88,7 @@ def test_an_agent_in_setup_is_told_whom_it_is_for(client):
 
 
 @pytest.mark.django_db
-def test_logging_out_of_setup_leads_to_the_login(client):
+def test_logging_out_of_setup_leads_to_the_login(client: Client) -> None:
     client.force_login(make_admin())
     response = client.post("/admin/logout/")
     assert response["Location"] == LOGIN
@@ -94,7 +97,7 @@ def test_logging_out_of_setup_leads_to_the_login(client):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["login", "logout", "password/reset", "password/change"])
-def test_the_pages_of_accounts_have_no_script_or_style_of_their_own(path):
+def test_the_pages_of_accounts_have_no_script_or_style_of_their_own(path: str) -> None:
     client = Client()
     client.force_login(make_agent("alice")) if path in ("logout", "password/change") else None
     page = text(client.get(f"/accounts/{path}/"))

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 DAILY = "channels_im.tasks.check_all"
 
 
-def test_after_migrate_what_runs_by_the_clock_is_scheduled():
+def test_after_migrate_what_runs_by_the_clock_is_scheduled() -> None:
     assert set(Schedule.objects.values_list("func", "schedule_type", "repeats")) == {
         (DAILY, Schedule.DAILY, -1),
         ("channels_im.tasks.warn_of_ending_logins", Schedule.HOURLY, -1),
@@ -21,14 +21,14 @@ def test_after_migrate_what_runs_by_the_clock_is_scheduled():
     }
 
 
-def test_another_migrate_changes_nothing():
+def test_another_migrate_changes_nothing() -> None:
     before = list(Schedule.objects.order_by("pk").values())
     call_command("migrate", verbosity=0)
 
     assert list(Schedule.objects.order_by("pk").values()) == before
 
 
-def test_what_is_missing_doubled_or_changed_is_put_right():
+def test_what_is_missing_doubled_or_changed_is_put_right() -> None:
     Schedule.objects.filter(func=DAILY).delete()
     warnings = Schedule.objects.get(schedule_type=Schedule.HOURLY)
     Schedule.objects.create(name=warnings.name, func="somewhere.else", schedule_type=Schedule.ONCE)
@@ -39,12 +39,12 @@ def test_what_is_missing_doubled_or_changed_is_put_right():
 
 
 @pytest.mark.parametrize("func", [DAILY, "channels_im.tasks.warn_of_ending_logins", "tickets.tasks.refresh_statistics"])
-def test_what_is_scheduled_exists(func):
+def test_what_is_scheduled_exists(func: str) -> None:
     assert callable(import_string(func))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_days_without_a_worker_are_made_up_for_by_one_run():
+def test_days_without_a_worker_are_made_up_for_by_one_run() -> None:
     Schedule.objects.filter(func=DAILY).update(next_run=timezone.now() - timedelta(days=5))
     OrmQ.objects.all().delete()
     scheduler()

@@ -11,8 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from channels_im.models import ChannelAgent, WebhookDelivery
-from desk import __version__
-from desk.models import Agent, Department
+from desk.models import Agent, Department, User
 from tests.factories import (
     answer,
     make_admin,
@@ -23,52 +22,42 @@ from tests.factories import (
     make_page,
     receive,
 )
+from tests.http import Response
+from tests.matching import present
 from tests.pages import html_of
 
 
 @pytest.fixture
-def administrator(db):
+def administrator(db: None) -> User:
     return make_admin()
 
 
 @pytest.fixture
-def setup(administrator):
+def setup(administrator: User) -> Client:
     client = Client()
     client.force_login(administrator)
     return client
 
 
-def text(response):
+def text(response: Response) -> str:
     return html_of(response)
 
 
-@pytest.mark.parametrize(
-    "url", ["/admin/", "/admin/desk/user/", "/admin/instant-messaging/", "/admin/programs/tokens/"]
-)
-def test_every_page_shows_the_version(setup, url):
-    page = text(setup.get(url, follow=True))
-    assert re.search(rf'<footer id="footer">\s*Desk {re.escape(__version__)}\s*</footer>', page)
-
-
-def test_a_page_for_strangers_shows_no_version(client, db):
-    assert __version__ not in text(client.get("/admin/", follow=True))
-
-
 # --- The first page
-def test_a_new_installation_sees_the_checklist(setup):
+def test_a_new_installation_sees_the_checklist(setup: Client) -> None:
     page = text(setup.get("/admin/"))
     assert "Your first steps" in page
     assert "Create department" in page
 
 
-def test_a_step_that_is_done_is_ticked(setup):
+def test_a_step_that_is_done_is_ticked(setup: Client) -> None:
     make_department()
     page = text(setup.get("/admin/"))
     assert "Create department" not in page
     assert "Link Facebook" in page
 
 
-def test_when_everything_works_there_is_one_quiet_line(setup):
+def test_when_everything_works_there_is_one_quiet_line(setup: Client) -> None:
     channel = make_channel(make_page(last_event_at=timezone.now()))
     make_agent(channels=(channel,))
     page = text(setup.get("/admin/"))
@@ -76,10 +65,10 @@ def test_when_everything_works_there_is_one_quiet_line(setup):
     assert "Your first steps" not in page
 
 
-def test_what_needs_a_hand_comes_first(setup):
+def test_problems_come_first(setup: Client) -> None:
     waiting = make_page(connection="reauth_required", reauth_reason="token_expired")
     make_channel(waiting, name="Berlin")
-    ending = make_channel(name="Hamburg").page.facebook_account
+    ending = present(make_channel(name="Hamburg").page.facebook_account)
     ending.expires_at = timezone.now() + timedelta(days=9, hours=1)
     ending.save()
     make_channel(make_page(subscription="incomplete"), name="Bremen")
@@ -91,15 +80,15 @@ def test_what_needs_a_hand_comes_first(setup):
     for sentence in (
         "“Berlin” cannot send: the access token has expired.",
         f"The Facebook login of {ending} ends in 9 days.",
-        "“Bremen” does not receive everything from Facebook.",
-        "1 delivery of Facebook could not be taken in.",
+        "“Bremen” does not receive all events from Facebook.",
+        "1 delivery from Facebook could not be processed.",
         "1 reply could not be sent in the last 7 days.",
     ):
         assert sentence in page
 
 
 # --- Departments, agents, users
-def test_a_department_can_be_added_renamed_and_deleted(setup, administrator):
+def test_a_department_can_be_added_renamed_and_deleted(setup: Client, administrator: User) -> None:
     setup.post(reverse("admin:desk_department_add"), {"name": "Sales"})
     department = Department.objects.get()
     setup.post(reverse("admin:desk_department_change", args=[department.pk]), {"name": "Service"})
@@ -110,7 +99,7 @@ def test_a_department_can_be_added_renamed_and_deleted(setup, administrator):
     assert administrator.logentry_set.count() == 3
 
 
-def refused_department(setup, department):
+def refused_department(setup: Client, department: Department) -> str:
     url = reverse("admin:desk_department_delete", args=[department.pk])
     page = text(setup.post(url, {"post": "yes"}))
     assert Department.objects.filter(pk=department.pk).exists()
@@ -118,33 +107,33 @@ def refused_department(setup, department):
     return page
 
 
-def test_a_department_with_a_channel_stays_with_a_sentence(setup):
+def test_a_department_with_a_channel_stays_with_a_sentence(setup: Client) -> None:
     channel = make_channel(name="Shop")
     make_department()
     assert "receives the messages of “Shop”" in refused_department(setup, channel.department)
 
 
-def test_a_department_that_allows_a_channel_stays_with_a_sentence(setup):
+def test_a_department_that_allows_a_channel_stays_with_a_sentence(setup: Client) -> None:
     channel, spare = make_channel(), make_department()
     make_channel(department=channel.department)
     assert "as many channels as departments" in refused_department(setup, spare)
 
 
-def test_a_department_with_the_history_of_a_deleted_channel_stays(setup):
+def test_a_department_with_the_history_of_a_deleted_channel_stays(setup: Client) -> None:
     channel = make_channel()
     channel.is_active, channel.deleted_at = False, timezone.now()
     channel.save()
-    assert "history of a deleted channel" in refused_department(setup, channel.department)
+    assert "conversations of a deleted channel" in refused_department(setup, channel.department)
 
 
-def test_a_department_with_transferred_conversations_stays(setup):
+def test_a_department_with_transferred_conversations_stays(setup: Client) -> None:
     conversation, other = make_conversation(), make_department()
     conversation.department = other
     conversation.save()
     assert "has conversations and tickets" in refused_department(setup, other)
 
 
-def test_deleting_many_departments_at_once_asks_the_same_rules(setup):
+def test_deleting_many_departments_at_once_asks_the_same_rules(setup: Client) -> None:
     channel = make_channel(name="Shop")
     fields = {"action": "delete_selected", "_selected_action": [channel.department_id], "post": "yes"}
     page = text(setup.post(reverse("admin:desk_department_changelist"), fields))
@@ -152,14 +141,14 @@ def test_deleting_many_departments_at_once_asks_the_same_rules(setup):
     assert Department.objects.exists()
 
 
-def test_an_agent_is_made_and_its_departments_chosen(setup):
+def test_an_agent_is_made_and_its_departments_chosen(setup: Client) -> None:
     user, department = make_agent("alice"), make_department()
     url = reverse("admin:desk_agent_change", args=[user.agent.pk])
     setup.post(url, {"user": user.pk, "departments": [department.pk], "presence": "online"})
     assert list(user.agent.departments.all()) == [department]
 
 
-def test_taking_a_department_from_an_agent_takes_its_channels_too(setup):
+def test_taking_a_department_from_an_agent_takes_its_channels_too(setup: Client) -> None:
     channel = make_channel()
     user = make_agent("alice", channels=(channel,))
     url = reverse("admin:desk_agent_change", args=[user.agent.pk])
@@ -167,7 +156,7 @@ def test_taking_a_department_from_an_agent_takes_its_channels_too(setup):
     assert not ChannelAgent.objects.exists()
 
 
-def test_an_agent_with_open_work_stays_with_a_sentence(setup):
+def test_an_agent_with_open_work_stays_with_a_sentence(setup: Client) -> None:
     conversation = make_conversation()
     user = make_agent("alice", channels=(conversation.channel,))
     receive(conversation)
@@ -179,25 +168,25 @@ def test_an_agent_with_open_work_stays_with_a_sentence(setup):
     assert Agent.objects.exists()
 
 
-def test_an_agent_without_work_can_be_removed(setup):
+def test_an_agent_without_work_can_be_removed(setup: Client) -> None:
     user = make_agent("alice")
     setup.post(reverse("admin:desk_agent_delete", args=[user.agent.pk]), {"post": "yes"})
     assert not Agent.objects.exists()
 
 
-def test_users_are_deactivated_and_never_deleted(setup):
+def test_users_are_deactivated_and_never_deleted(setup: Client) -> None:
     user = make_agent("alice")
     assert setup.post(reverse("admin:desk_user_delete", args=[user.pk]), {"post": "yes"}).status_code == 403
 
 
-def test_a_canned_reply_remembers_who_made_it(setup, administrator):
+def test_a_canned_reply_remembers_who_made_it(setup: Client, administrator: User) -> None:
     from tickets.models import CannedReply
 
     setup.post(reverse("admin:tickets_cannedreply_add"), {"shortcut": "hello", "title": "Hello", "text": "Hi!"})
     assert CannedReply.objects.get().created_by == administrator
 
 
-def test_the_history_can_be_read_and_not_changed(setup, administrator):
+def test_the_history_can_be_read_and_not_changed(setup: Client, administrator: User) -> None:
     setup.post(reverse("admin:desk_department_add"), {"name": "Sales"})
     entry = administrator.logentry_set.get()
     page = text(setup.get(reverse("admin:admin_logentry_changelist")))
@@ -206,17 +195,17 @@ def test_the_history_can_be_read_and_not_changed(setup, administrator):
     assert setup.post(reverse("admin:admin_logentry_delete", args=[entry.pk]), {"post": "yes"}).status_code == 403
 
 
-def test_no_library_shows_its_tables_in_setup():
+def test_no_library_shows_its_tables_in_setup() -> None:
     assert {model._meta.app_label for model in site._registry} <= {"admin", "auth", "desk", "channels_im", "tickets"}
 
 
 @pytest.mark.parametrize("name", ["department", "agent", "user"])
-def test_every_list_of_people_opens(setup, name):
+def test_every_list_of_people_opens(setup: Client, name: str) -> None:
     make_agent("alice", departments=(make_department(),))
     assert setup.get(reverse(f"admin:desk_{name}_changelist")).status_code == 200
 
 
-def test_no_page_of_setup_has_a_script_or_style_of_its_own(setup):
+def test_no_page_of_setup_has_a_script_or_style_of_its_own(setup: Client) -> None:
     make_channel()
     urls = ["/admin/", "/admin/desk/user/", "/admin/desk/agent/add/", "/admin/instant-messaging/messenger/"]
     for url in [*urls, "/admin/instant-messaging/messenger/add/", "/admin/instant-messaging/preferences/"]:
@@ -227,7 +216,7 @@ def test_no_page_of_setup_has_a_script_or_style_of_its_own(setup):
         assert not re.search(r"<script(?![^>]* src=)", page), url
 
 
-def test_a_user_can_be_added_with_a_password(setup):
+def test_a_user_can_be_added_with_a_password(setup: Client) -> None:
     fields = {
         "username": "carol",
         "usable_password": "true",

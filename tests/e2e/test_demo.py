@@ -61,7 +61,7 @@ def test_there_are_a_picture_a_pdf_a_reaction_and_a_quoted_message(messages):
 
 def test_a_second_run_adds_nothing(demo, messages):
     demo.manage("demo_data")
-    assert "The demo data are there already." in demo.log.getvalue()
+    assert "The demo data already exist." in demo.log.getvalue()
     headers = {"Authorization": f"Token {demo.token('alice')}"}
     again = demo.http.get(f"{demo.url}/api/v1/messages/?page_size=200", headers=headers, timeout=10).json()["results"]
     assert {row["mid"] for row in again if row["mid"]} == set(messages)

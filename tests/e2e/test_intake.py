@@ -245,8 +245,8 @@ def test_two_processes_that_drain_the_same_events_make_one_message_each(desk: De
             assert meta.post(meta.says(f"twin {number}", psid=f"twin{number % 3}", second=number)).status_code == 200
     code = (
         "import os, pathlib, time\n"
-        "from channels_im.services import drain\n"
-        "drain.BATCH = 7\n"
+        "from channels_im.services.journal import drain\n"
+        "drain.BATCH_SIZE = 7\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
         "(folder / f'ready{os.getpid()}').touch()\n"
         "while not (folder / 'go').exists(): time.sleep(0.005)\n"

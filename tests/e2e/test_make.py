@@ -119,7 +119,7 @@ def test_make_run_says_where_it_is_and_one_ctrl_c_ends_it_and_it_starts_again_on
     assert "Traceback" not in first.said
 
     again = make_run()
-    again.wait_until_it_says("The demo data are there already")
+    again.wait_until_it_says("The demo data already exist")
     again.wait_until_it_says("Log in as alice or bob")
     again.press_ctrl_c()
     assert not again.left_running()

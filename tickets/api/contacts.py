@@ -1,4 +1,4 @@
-"""The person behind a conversation: what is noted of them, and their end with a receipt."""
+"""Contacts: what agents note about them, and erasure with a receipt."""
 
 from typing import Any
 
@@ -7,17 +7,16 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from desk.errors import Refused
+from tickets.api.base import ApiRequest, ApiViewSet, ReadOnlyViewSet
 from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
 from tickets.api.errors import ActionError
 from tickets.api.fields import MomentField, PersonField, TextOrNull
 from tickets.api.filters import ErasureFilters
 from tickets.api.idempotency import LimitedJSONParser
-from tickets.api.serializers import Shape
-from tickets.api.views import ReadOnlyViewSet
+from tickets.api.serializers import ReadOnlySerializer
 from tickets.models import Contact, Erasure
 from tickets.rules.sending import Refusal
 from tickets.services.conversation import access, contacts
@@ -25,17 +24,17 @@ from tickets.services.privacy import erasure
 
 
 # --- The contact ------------------------------------------------------------------------------------------------------
-class ContactRowSerializer(Shape):
-    """A customer of a Page, and what agents note of them; Facebook is never told of the notes."""
+class ContactRowSerializer(ReadOnlySerializer[Contact]):
+    """A customer of a Page, and what agents note about them; the notes never go to Facebook."""
 
     page_id = serializers.CharField(source="page.page_id", help_text="Meta's id of the Page.")
-    name = TextOrNull(help_text="null while Meta has not told it.")
+    name = TextOrNull(help_text="null until Meta has sent it.")
     blocked = serializers.BooleanField(source="is_blocked")
     first_seen_at = MomentField()
     email = TextOrNull()
     phone = TextOrNull()
-    about = TextOrNull(help_text="What agents know of this person.")
-    erased_at = MomentField(allow_null=True, help_text="When their data was erased: then the row is an empty shell.")
+    about = TextOrNull(help_text="What agents know about this contact.")
+    erased_at = MomentField(allow_null=True, help_text="When their data was erased. The row is empty since then.")
 
     class Meta:
         model = Contact
@@ -55,14 +54,14 @@ class ContactRowSerializer(Shape):
 
 
 class DetailField(serializers.CharField):
-    """What may be noted; null and an empty text take it away."""
+    """A detail that agents may note; null or an empty text removes it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"required": False, "allow_blank": True, "allow_null": True, **kwargs})
 
 
-class DetailsSerializer(serializers.Serializer):
-    """What is not named stays as it is."""
+class DetailsSerializer(serializers.Serializer[None]):
+    """The details to change; the others stay as they are."""
 
     email = DetailField()
     phone = DetailField(help_text="At most 40 characters.")
@@ -70,31 +69,32 @@ class DetailsSerializer(serializers.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
-            raise serializers.ValidationError(f"Name at least one of {', '.join(contacts.EDITABLE)}.")
+            raise serializers.ValidationError(f"Give at least one of {', '.join(contacts.EDITABLE)}.")
         return {name: value or "" for name, value in attrs.items()}
 
 
-class CountsSerializer(serializers.Serializer):
+class CountsSerializer(serializers.Serializer[dict[str, int]]):
     """How much was erased."""
 
     conversations = serializers.IntegerField()
     tickets = serializers.IntegerField()
     messages = serializers.IntegerField()
     notes = serializers.IntegerField()
-    files = serializers.IntegerField(help_text="With the picture.")
-    bytes = serializers.IntegerField(help_text="Size of the files.")
+    files = serializers.IntegerField(help_text="Including the picture.")
+    bytes = serializers.IntegerField(help_text="Size of the files in bytes.")
     drafts = serializers.IntegerField()
-    deliveries = serializers.IntegerField(help_text="Of Meta, in the journal.")
-    events = serializers.IntegerField(help_text="In these deliveries.")
+    deliveries = serializers.IntegerField(help_text="Webhook deliveries in the journal.")
+    events = serializers.IntegerField(help_text="Events in these deliveries.")
 
 
-class ErasureSerializer(Shape):
-    """The receipt that a person was erased."""
+class ErasureSerializer(ReadOnlySerializer[Erasure]):
+    """The receipt of an erased contact."""
 
     page_id = serializers.CharField(source="page.page_id", help_text="Meta's id of the Page.")
-    contact = serializers.IntegerField(source="contact_id", allow_null=True, help_text="Id of the empty shell.")
+    contact = serializers.IntegerField(source="contact_id", allow_null=True, help_text="Id of the empty row.")
     fingerprint = serializers.CharField(
-        source="person", help_text="HMAC-SHA-256 of Page and page-scoped id with the key of this installation."
+        source="person",
+        help_text="HMAC-SHA-256 of the Page and the page-scoped id with the key of this installation.",
     )
     erased_by = PersonField(help_text="User name.")
     erased_at = MomentField()
@@ -104,7 +104,7 @@ class ErasureSerializer(Shape):
     blocked_at_facebook = serializers.BooleanField(
         source="meta_blocks",
         allow_null=True,
-        help_text="A block at Facebook stays. null: Facebook had not answered whether there is one.",
+        help_text="Whether the contact is blocked at Facebook; such a block stays. null: Facebook has not answered.",
     )
     counts = CountsSerializer()
 
@@ -124,30 +124,33 @@ class ErasureSerializer(Shape):
         ]
 
 
-class EraseSerializer(serializers.Serializer):
+class EraseSerializer(serializers.Serializer[None]):
+    """The confirmation of an erasure."""
+
     psid = serializers.CharField(
         max_length=Contact._meta.get_field("psid").max_length,
-        help_text="The page-scoped id of the person once more, so that nobody is erased by a wrong number.",
+        help_text="The page-scoped id of the contact, to confirm that the right one is erased.",
     )
 
 
-class ContactActions:
-    """What is noted of a contact, and their end."""
+class ContactActions(ApiViewSet[Contact]):
+    """Change the details of a contact, and erase a contact."""
 
     parser_classes = [LimitedJSONParser]
 
     def get_queryset(self) -> QuerySet[Contact, Contact]:
         if self.action == "erase" and erasure.may_erase(self.request.user):
-            return Contact.objects.select_related("page").defer("page__page_token")  # as Setup: whoever it is
+            return Contact.objects.select_related("page").defer("page__page_token")  # any contact, as in Setup
         return super().get_queryset()
 
     @extend_schema(
-        summary="Note e-mail, phone and what else is known of a contact",
-        description="What is not named stays as it is. An empty text or null takes it away.",
+        summary="Change the e-mail, phone and notes of a contact",
+        description="Fields that are not given stay as they are. An empty text or null removes a value.",
         request=DetailsSerializer,
         responses={200: ContactRowSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
     )
-    def partial_update(self, request: Request, pk: str) -> Response:
+    def partial_update(self, request: ApiRequest, pk: str) -> Response:
+        """Change the details of a contact."""
         contact = self.get_object()
         form = DetailsSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -160,10 +163,10 @@ class ContactActions:
         return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
 
     @extend_schema(
-        summary="Erase a person",
-        description="Everything they said and sent, who they are, and what was written about them goes for ever; a "
-        "receipt stays, and is the answer. Erasing somebody who was erased already answers with the same receipt. "
-        "For administrators with the permission “Can erase a person”.",
+        summary="Erase a contact",
+        description="Permanently deletes what they wrote and sent, their identity, and what was written about them. "
+        "Returns a receipt, which stays; erasing a contact again returns the same one. For administrators with the "
+        "permission “Can erase a person”.",
         request=EraseSerializer,
         responses={
             200: ErasureSerializer,
@@ -173,7 +176,7 @@ class ContactActions:
             404: NOT_FOUND,
             409: OpenApiResponse(
                 REFUSED.response,
-                description="Something of this person is under way. Nothing was erased.",
+                description="Something for this contact is still being sent or processed. Nothing was erased.",
                 examples=[
                     OpenApiExample("Sending", {"detail": erasure.SENDING, "code": Refusal.NOT_POSSIBLE.value}),
                 ],
@@ -181,7 +184,8 @@ class ContactActions:
         },
     )
     @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
-    def erase(self, request: Request, pk: str) -> Response:
+    def erase(self, request: ApiRequest, pk: str) -> Response:
+        """Erase a contact and return the receipt."""
         contact = self.get_object()
         if not erasure.may_erase(request.user):
             raise PermissionDenied(erasure.NOT_ALLOWED)
@@ -198,8 +202,8 @@ class ContactActions:
 
 
 # --- The receipts -----------------------------------------------------------------------------------------------------
-@read_only(ErasureSerializer, "receipts of erased people")
-class ErasureViewSet(ReadOnlyViewSet):
+@read_only(ErasureSerializer, "receipts of erased contacts")
+class ErasureViewSet(ReadOnlyViewSet[Erasure]):
     """The receipts, for administrators who may erase or view them."""
 
     queryset = Erasure.objects.none()

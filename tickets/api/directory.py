@@ -1,12 +1,11 @@
-"""Who and what there is besides the conversations: departments, agents, canned replies and contacts."""
-
-from typing import Any
+"""Departments, agents, canned replies and contacts."""
 
 from django.db.models import Prefetch, Q, QuerySet
 from rest_framework import serializers
 
 from channels_im.models import ChannelAgent
-from desk.models import Agent, Department
+from desk.models import Agent, Department, User
+from tickets.api.base import ReadOnlyViewSet
 from tickets.api.contacts import ContactActions, ContactRowSerializer
 from tickets.models import CannedReply, Contact
 from tickets.services.conversation import access
@@ -14,28 +13,27 @@ from tickets.services.conversation import access
 from .documentation import read_only
 from .fields import DepartmentField
 from .filters import AgentFilters, CannedReplyFilters, ContactFilters
-from .serializers import Shape
-from .views import ReadOnlyViewSet
+from .serializers import ReadOnlySerializer
 
 
-def works_here(user: Any, facts: access.UserFacts) -> bool:
-    """Departments and colleagues are shown to whoever is an agent, an administrator, or sees all conversations."""
+def is_colleague(user: User, facts: access.UserFacts) -> bool:
+    """Return whether `user` is an agent or administrator or sees all conversations: only they see colleagues."""
     return facts.sees_all or user.is_staff or Agent.objects.filter(user=user).exists()
 
 
-class DepartmentSerializer(Shape):
-    """Where conversations land."""
+class DepartmentSerializer(ReadOnlySerializer[Department]):
+    """A department, which receives conversations."""
 
     class Meta:
         model = Department
         fields = ["id", "name"]
 
 
-class AgentSerializer(Shape):
-    """Somebody who answers."""
+class AgentSerializer(ReadOnlySerializer[Agent]):
+    """A user who replies to customers."""
 
-    username = serializers.CharField(source="user.username", help_text="As `assignee` and `author` name them.")
-    name = serializers.CharField(source="user", help_text="As the pages show it.")
+    username = serializers.CharField(source="user.username", help_text="The user name, as in `assignee` and `author`.")
+    name = serializers.CharField(source="user", help_text="The name that the pages show.")
     departments = DepartmentField(many=True, help_text="Names of their departments.")
     channels = serializers.SerializerMethodField(help_text="Ids of the channels they are associated with.")
 
@@ -47,10 +45,10 @@ class AgentSerializer(Shape):
         return sorted(association.channel_id for association in agent.associations.all())
 
 
-class CannedReplySerializer(Shape):
-    """A text for `/shortcut`. `{{name}}`, `{{first_name}}`, `{{agent}}` and `{{page}}` stand for what they say."""
+class CannedReplySerializer(ReadOnlySerializer[CannedReply]):
+    """A text for `/shortcut`, with the placeholders `{{name}}`, `{{first_name}}`, `{{agent}}` and `{{page}}`."""
 
-    department = DepartmentField(allow_null=True, help_text="Name of the department; null: for every one.")
+    department = DepartmentField(allow_null=True, help_text="Name of the department; null: all departments.")
 
     class Meta:
         model = CannedReply
@@ -58,20 +56,20 @@ class CannedReplySerializer(Shape):
 
 
 @read_only(DepartmentSerializer, "departments")
-class DepartmentViewSet(ReadOnlyViewSet):
-    """All departments, for whoever works here."""
+class DepartmentViewSet(ReadOnlyViewSet[Department]):
+    """All departments, for agents, administrators and users who see all conversations."""
 
     queryset = Department.objects.none()
     serializer_class = DepartmentSerializer
     orderings = ("id", "-id")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Department, Department]:
-        return Department.objects.all() if works_here(self.request.user, facts) else Department.objects.none()
+        return Department.objects.all() if is_colleague(self.request.user, facts) else Department.objects.none()
 
 
 @read_only(AgentSerializer, "agents")
-class AgentViewSet(ReadOnlyViewSet):
-    """All agents who can log in, for whoever works here."""
+class AgentViewSet(ReadOnlyViewSet[Agent]):
+    """All agents who can log in, for agents, administrators and users who see all conversations."""
 
     queryset = Agent.objects.none()
     serializer_class = AgentSerializer
@@ -79,7 +77,7 @@ class AgentViewSet(ReadOnlyViewSet):
     orderings = ("id", "-id")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Agent, Agent]:
-        if not works_here(self.request.user, facts):
+        if not is_colleague(self.request.user, facts):
             return Agent.objects.none()
         associations = Prefetch("associations", ChannelAgent.objects.only("agent_id", "channel_id"))
         agents = Agent.objects.filter(user__is_active=True).select_related("user")
@@ -87,8 +85,8 @@ class AgentViewSet(ReadOnlyViewSet):
 
 
 @read_only(CannedReplySerializer, "canned replies")
-class CannedReplyViewSet(ReadOnlyViewSet):
-    """Canned replies for every department and for one's own; who sees all conversations sees all of them."""
+class CannedReplyViewSet(ReadOnlyViewSet[CannedReply]):
+    """Canned replies for all departments and for the user's own. Users who see all conversations see all of them."""
 
     queryset = CannedReply.objects.none()
     serializer_class = CannedReplySerializer
@@ -97,7 +95,7 @@ class CannedReplyViewSet(ReadOnlyViewSet):
 
     def rows(self, facts: access.UserFacts) -> QuerySet[CannedReply, CannedReply]:
         user = self.request.user
-        if not works_here(user, facts):
+        if not is_colleague(user, facts):
             return CannedReply.objects.none()
         rows = CannedReply.objects.select_related("department")
         if facts.sees_all or user.has_perm("tickets.view_cannedreply"):
@@ -106,8 +104,8 @@ class CannedReplyViewSet(ReadOnlyViewSet):
 
 
 @read_only(ContactRowSerializer, "contacts")
-class ContactViewSet(ContactActions, ReadOnlyViewSet):
-    """The customers of the conversations one may see."""
+class ContactViewSet(ContactActions, ReadOnlyViewSet[Contact]):
+    """The contacts of the conversations that the user may see."""
 
     queryset = Contact.objects.none()
     serializer_class = ContactRowSerializer
@@ -118,5 +116,5 @@ class ContactViewSet(ContactActions, ReadOnlyViewSet):
         contacts = Contact.objects.select_related("page").defer("page__page_token")
         if facts.sees_all:
             return contacts
-        seen = access.conversations_for(self.request.user, facts)
-        return contacts.filter(pk__in=seen.values("contact_id"))
+        visible = access.conversations_for(self.request.user, facts)
+        return contacts.filter(pk__in=visible.values("contact_id"))

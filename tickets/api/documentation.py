@@ -1,29 +1,33 @@
-"""What the OpenAPI description says beside the shapes: refusals and examples."""
+"""Parts of the OpenAPI description that views share: error responses and examples."""
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers
 
+from tickets.api.base import ReadOnlyViewSet
 from tickets.rules.sending import Refusal
 from tickets.services.privacy import erasure
 
+ViewSetClass = TypeVar("ViewSetClass", bound=type[ReadOnlyViewSet[Any]])
 
-class ProblemSerializer(serializers.Serializer):
-    """A refusal in one sentence."""
+
+class ProblemSerializer(serializers.Serializer[None]):
+    """An error in one sentence."""
 
     detail = serializers.CharField()
 
 
-class RefusalSerializer(serializers.Serializer):
-    """What a rule forbids."""
+class RefusalSerializer(serializers.Serializer[None]):
+    """An action that a rule forbids."""
 
     detail = serializers.CharField(help_text="The reason, as the pages show it.")
     code = serializers.ChoiceField(
-        choices=[(code.value, code.name) for code in Refusal], help_text="The reason for programs."
+        choices=[(code.value, code.name) for code in Refusal], help_text="The reason as a code."
     )
     message = serializers.IntegerField(
-        required=False, help_text="With answered_meanwhile: id of the newest answer of somebody else."
+        required=False, help_text="With answered_meanwhile: id of the newest reply by somebody else."
     )
 
 
@@ -32,17 +36,18 @@ BAD_INPUT = OpenApiResponse(
         "type": "object",
         "additionalProperties": {"oneOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]},
     },
-    description="A field or parameter makes no sense: sentences by its name, or one as `detail` for the whole request.",
+    description="A field or parameter is invalid: a list of sentences under its name, or one sentence under `detail` "
+    "for the whole request.",
     examples=[OpenApiExample("Bad parameter", {"page_size": ["page_size must be a whole number from 1 to 200."]})],
 )
 NOT_LOGGED_IN = OpenApiResponse(
     ProblemSerializer,
-    description="No token, an unknown one, or one of a user who was deactivated.",
+    description="The token is missing, unknown, or belongs to a deactivated user.",
     examples=[OpenApiExample("No token", {"detail": "Authentication credentials were not provided."})],
 )
 NOT_ALLOWED = OpenApiResponse(
     ProblemSerializer,
-    description="This user may see it and may not do this.",
+    description="This user may see it but may not do this.",
     examples=[OpenApiExample("No permission", {"detail": erasure.NOT_ALLOWED})],
 )
 NOT_FOUND = OpenApiResponse(
@@ -52,7 +57,7 @@ NOT_FOUND = OpenApiResponse(
 )
 REFUSED = OpenApiResponse(
     RefusalSerializer,
-    description="Not possible in the present state, with the reason. Nothing was changed.",
+    description="Not possible in the current state, with the reason. Nothing was changed.",
     examples=[
         OpenApiExample(
             "Deleted channel",
@@ -64,11 +69,11 @@ REFUSED = OpenApiResponse(
         )
     ],
 )
-UNFIT = OpenApiResponse(RefusalSerializer, description="The text or a file cannot be taken at all.")
+UNFIT = OpenApiResponse(RefusalSerializer, description="The text or a file can never be sent or stored.")
 
 
-def read_only(serializer: type[serializers.Serializer], noun: str) -> Callable[[type], type]:
-    """Describes `list` and `retrieve` of a view set; `noun` is the plural."""
+def read_only(serializer: type[serializers.BaseSerializer[Any]], noun: str) -> Callable[[ViewSetClass], ViewSetClass]:
+    """Describe `list` and `retrieve` of a view set; `noun` is the plural."""
     return extend_schema_view(
         list=extend_schema(
             summary=f"List {noun}", responses={200: serializer(many=True), 400: BAD_INPUT, 401: NOT_LOGGED_IN}

@@ -1,4 +1,4 @@
-"""What the API answers when it refuses: always JSON, always a sentence."""
+"""The API's error responses: always JSON, always with a sentence."""
 
 from typing import Any
 
@@ -9,32 +9,35 @@ from rest_framework.views import exception_handler
 
 
 class ActionError(exceptions.APIException):
-    """A reply that a rule forbids: `{"detail": sentence, "code": reason code}`, and `facts` for some codes."""
+    """An action that a rule forbids: `{"detail": sentence, "code": reason code}`, and `facts` for some codes."""
 
-    def __init__(self, status_code: int, sentence: str, code: str, **facts: Any) -> None:
+    def __init__(self, status_code: int, sentence: str, code: str, **facts: int) -> None:
         super().__init__(detail={"detail": sentence, "code": code})
-        self.detail |= facts  # as they are: APIException would make texts of them
+        self.facts = facts
         self.status_code = status_code
 
 
 class BodyTooBigError(exceptions.APIException):
+    """A request with more bytes than the API accepts."""
+
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "too_big"
 
 
 class BadParameterError(exceptions.ValidationError):
-    """A query parameter that makes no sense: `{"<parameter>": [sentence]}`."""
+    """An invalid query parameter: `{"<parameter>": [sentence]}`."""
 
     def __init__(self, parameter: str, sentence: str) -> None:
         super().__init__({parameter: [sentence]})
 
 
 def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's answers, and JSON where Django would answer a request it finds suspicious with a page."""
+    """Return DRF's response to `exc`, also for requests that Django itself would answer with an HTML page."""
     if isinstance(exc, RequestDataTooBig):
-        exc = BodyTooBigError(
-            "The request is too big. Send files as multipart/form-data, and texts of a sensible length."
-        )
+        exc = BodyTooBigError("The request is too big. Send files as multipart/form-data, and shorten long texts.")
     elif isinstance(exc, SuspiciousOperation):
         exc = exceptions.ParseError("The request could not be read: it has too many fields or files.")
-    return exception_handler(exc, context)
+    response = exception_handler(exc, context)
+    if response is not None and isinstance(exc, ActionError):
+        response.data |= exc.facts  # added here, because APIException turns every value into text
+    return response

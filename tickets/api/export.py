@@ -1,6 +1,6 @@
-"""The bytes of an attachment, and a whole conversation as a file, for who may see the conversation."""
+"""Download an attachment or a whole conversation, as a user who may see the conversation."""
 
-from typing import Any
+from collections.abc import Iterable
 
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -10,12 +10,14 @@ from rest_framework.authentication import TokenAuthentication
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from tickets.api.base import ApiRequest, ApiViewSet
 from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN
-from tickets.api.paging import BIGGEST_ID
-from tickets.models import Attachment
+from tickets.api.paging import MAX_ID
+from tickets.models import Attachment, Conversation
 from tickets.services.conversation import access
 from tickets.services.privacy import export as export_service
 from tickets.views.file_response import download
@@ -23,23 +25,28 @@ from tickets.views.files import serve
 
 
 class AnyAccept(DefaultContentNegotiation):
-    """The file is what it is, whatever the client says it accepts; refusals are JSON."""
+    """Ignore the Accept header: a file has only one type, and errors are JSON."""
 
-    def select_renderer(self, request: Request, renderers: list[Any], format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class AttachmentContentView(APIView):
+    """The content of an attachment."""
+
     authentication_classes = [TokenAuthentication]
     content_negotiation_class = AnyAccept
 
     @extend_schema(
-        summary="The bytes of an attachment",
+        summary="The content of an attachment",
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 401: NOT_LOGGED_IN, 404: NOT_FOUND},
     )
-    def get(self, request: Request, pk: int) -> HttpResponseBase:
+    def get(self, request: ApiRequest, pk: int) -> HttpResponseBase:
         attachment = self._attachment(request, pk)
-        # Never shown as a page of ours: a stranger's file is only ever saved.
+        # As a download, never inline: a customer's file is not shown as a page of Desk.
         return serve(
             request._request,
             attachment.file,
@@ -48,26 +55,28 @@ class AttachmentContentView(APIView):
             inline=False,
         )
 
-    def _attachment(self, request: Request, pk: int) -> Attachment:
+    def _attachment(self, request: ApiRequest, pk: int) -> Attachment:
         stored = Attachment.objects.filter(state=Attachment.State.STORED)
         visible = access.conversations_for(request.user)
-        attachment = stored.filter(message__conversation__in=visible, pk=pk).first() if pk <= BIGGEST_ID else None
+        attachment = stored.filter(message__conversation__in=visible, pk=pk).first() if pk <= MAX_ID else None
         if attachment is None:
             raise NotFound("There is no such file, or you may not see it.")
         return attachment
 
 
-class ExportSerializer(serializers.Serializer):
-    notes = serializers.BooleanField(required=False, default=False, help_text="With the internal notes.")
+class ExportSerializer(serializers.Serializer[None]):
+    """The options of an export."""
+
+    notes = serializers.BooleanField(required=False, default=False, help_text="Include the internal notes.")
 
 
-class ConversationExport:
-    """A POST, since it goes into the history who exported what."""
+class ConversationExport(ApiViewSet[Conversation]):
+    """The export of a conversation: a POST, because the audit log records who exported what."""
 
     @extend_schema(
         summary="Export a conversation",
-        description="A ZIP with one page that shows everything, and the files that were exchanged. Times on the page "
-        "are in the time zone of the installation.",
+        description="A ZIP with one page that shows the whole conversation, and its files. Times on the page are in "
+        "the time zone of the installation.",
         request=ExportSerializer,
         responses={
             (200, "application/zip"): OpenApiTypes.BINARY,
@@ -83,7 +92,7 @@ class ConversationExport:
         pagination_class=None,
         content_negotiation_class=AnyAccept,
     )
-    def export(self, request: Request, pk: str) -> HttpResponseBase:
+    def export(self, request: ApiRequest, pk: str) -> HttpResponseBase:
         conversation = self.get_object()
         form = ExportSerializer(data=request.data)
         form.is_valid(raise_exception=True)

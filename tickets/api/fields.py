@@ -1,4 +1,4 @@
-"""Field types of the API: times, people and values that may be absent."""
+"""Serializer fields of the API: times, users, and values that may be null."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,49 +7,51 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from desk.models import Department, User
+
 
 def iso_milliseconds(moment: datetime) -> str:
-    """An aware time as ISO 8601 in UTC with exactly three decimals: `2026-03-01T09:30:00.000Z` (design, API v1)."""
+    """Return an aware time as ISO 8601 in UTC with exactly three decimals: `2026-03-01T09:30:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class MomentField(serializers.DateTimeField):
-    """A time as `iso_milliseconds` writes it, or null."""
+    """A time as `iso_milliseconds` writes it."""
 
-    def to_representation(self, value: datetime | None) -> str | None:
-        return None if value is None else iso_milliseconds(value)
+    def to_representation(self, value: datetime) -> str:
+        return iso_milliseconds(value)
 
 
 class TextOrNull(serializers.CharField):
-    """A text of which the database keeps the absence as an empty one: given out as null."""
+    """A text that is null in the API when it is empty in the database."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"allow_null": True, **kwargs})
 
-    def to_representation(self, value: str) -> str | None:
-        return super().to_representation(value) or None
+    def get_attribute(self, instance: Any) -> str | None:
+        return super().get_attribute(instance) or None
 
 
 class ChoiceOrNull(serializers.ChoiceField):
-    """A choice of which the database keeps the absence as an empty text: given out as null."""
+    """A choice that is null in the API when it is empty in the database."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"allow_null": True, **kwargs})
 
-    def to_representation(self, value: str) -> str | None:
-        return super().to_representation(value) or None
+    def get_attribute(self, instance: Any) -> str | None:
+        return super().get_attribute(instance) or None
 
 
-class DepartmentField(serializers.SlugRelatedField):
+class DepartmentField(serializers.SlugRelatedField[Department]):
     """A department by its name, which is unique."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"slug_field": "name", "read_only": True, **kwargs})
 
 
-class PersonField(serializers.SlugRelatedField):
-    """Somebody who can log in to Desk by the user name, which is unique; null for nobody."""
+class PersonField(serializers.SlugRelatedField[User]):
+    """A user of Desk by the user name, which is unique; null for nobody."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"slug_field": "username", "read_only": True, "allow_null": True, **kwargs})

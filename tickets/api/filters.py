@@ -1,4 +1,4 @@
-"""Filters of the lists. A value that makes no sense is answered 400 with a sentence, never passed over."""
+"""Filters of the lists. An invalid value is answered 400 with a sentence, never ignored."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,11 +18,14 @@ from tickets.services.inbox import listing
 from tickets.services.inbox.listing import SEARCH_LIMIT, VIEWS, ListQuery
 from tickets.services.privacy import erasure
 
-from .paging import BIGGEST_ID
+from .base import ApiRequest
+from .paging import MAX_ID
+
+ConversationQuery = QuerySet[Conversation, Conversation]
 
 
 class StrictBooleanField(forms.Field):
-    """true or false; Django's own takes anything else for "not asked"."""
+    """true or false. Django's own field reads anything else as no value."""
 
     widget = forms.TextInput
     values = {"true": True, "false": False, "1": True, "0": False}
@@ -37,11 +40,13 @@ class StrictBooleanField(forms.Field):
 
 
 class FlagFilter(django_filters.BooleanFilter):
-    field_class = StrictBooleanField
+    """A filter by true or false."""
+
+    field_class = StrictBooleanField  # type: ignore[assignment]  # the stubs allow only the default field
 
 
 class UtcField(IsoDateTimeField):
-    """An ISO 8601 time that still is one in UTC: at the ends of the calendar some are not."""
+    """An ISO 8601 time that exists in UTC too: at the ends of the calendar some do not."""
 
     default_error_messages = {"invalid": "Write a time as ISO 8601, for example 2026-03-01T09:30:00.000Z."}
 
@@ -54,31 +59,33 @@ class UtcField(IsoDateTimeField):
 
 
 class MomentFilter(django_filters.IsoDateTimeFilter):
+    """A filter by an ISO 8601 time."""
+
     field_class = UtcField
 
 
 @extend_schema_field({"type": "integer", "minimum": 0})
 class IdFilter(django_filters.NumberFilter):
-    """A row by its id. An id that does not exist, or that one may not see, finds nothing."""
+    """A filter by the id of a row. An id that does not exist, or that the user may not see, matches nothing."""
 
-    field_class = forms.IntegerField
+    field_class = forms.IntegerField  # type: ignore[assignment]  # the stubs allow only the default field
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, min_value=0, max_value=BIGGEST_ID, **kwargs)
+        super().__init__(*args, min_value=0, max_value=MAX_ID, **kwargs)
 
     def get_max_validator(self) -> None:
-        """The form field has its own limit."""
+        """Return None: the form field has its own limit."""
 
 
 class ChoicesField(MultipleChoiceField):
-    """An empty value asks for nothing, as with every other filter."""
+    """Several choices; an empty value is no filter, as everywhere."""
 
     def to_python(self, value: list[str] | None) -> list[str]:
-        return [each for each in super().to_python(value) if each]
+        return [choice for choice in super().to_python(value) if choice]
 
 
 class AnyOfFilter(django_filters.MultipleChoiceFilter):
-    """One of several values: the parameter may be given more than once."""
+    """A filter by any of several values: the parameter may be given more than once."""
 
     field_class = ChoicesField
 
@@ -99,6 +106,8 @@ class ChannelFilters(django_filters.FilterSet):
 
 
 class ConversationFilters(django_filters.FilterSet):
+    request: ApiRequest
+
     channel = IdFilter(field_name="channel_id")
     page_id = django_filters.CharFilter(field_name="contact__page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(field_name="contact__psid", help_text="The contact's page-scoped user id.")
@@ -108,20 +117,20 @@ class ConversationFilters(django_filters.FilterSet):
     unread = FlagFilter(method="filter_unread", help_text="With or without unread messages.")
     blocked = FlagFilter(field_name="contact__blocked_at", lookup_expr="isnull", exclude=True)
     status = AnyOfFilter(
-        field_name="current_ticket__status", choices=Ticket.Status.choices, help_text="Of the current ticket."
+        field_name="current_ticket__status", choices=Ticket.Status.choices, help_text="Status of the current ticket."
     )
     waiting = FlagFilter(
-        field_name="waiting_since", lookup_expr="isnull", exclude=True, help_text="The customer waits for an answer."
+        field_name="waiting_since", lookup_expr="isnull", exclude=True, help_text="The customer waits for a reply."
     )
     view = django_filters.ChoiceFilter(
         choices=[(view.name, view.label) for view in VIEWS.values()],
         method="filter_view",
-        help_text="A view of the inbox, as it is for this user.",
+        help_text="A view of the inbox, as this user sees it.",
     )
     search = django_filters.CharFilter(
         method="filter_search",
         max_length=SEARCH_LIMIT,
-        help_text="As the inbox searches: people, ticket numbers and the text of messages.",
+        help_text="Search as in the inbox: contacts, ticket numbers, the text of messages and names of files.",
     )
     since = MomentFilter(
         field_name="last_message_at", lookup_expr="gte", help_text="Last message at this time or later."
@@ -132,16 +141,16 @@ class ConversationFilters(django_filters.FilterSet):
         model = Conversation
         fields: list[str] = []
 
-    def filter_unread(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
+    def filter_unread(self, queryset: ConversationQuery, name: str, value: bool) -> ConversationQuery:
         return queryset.filter(unread_count__gt=0) if value else queryset.filter(unread_count=0)
 
-    def filter_view(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
-        return self._listed(queryset, ListQuery(view=VIEWS[value]))
+    def filter_view(self, queryset: ConversationQuery, name: str, value: str) -> ConversationQuery:
+        return self._matching(queryset, ListQuery(view=VIEWS[value]))
 
-    def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
-        return self._listed(queryset, ListQuery.parse({"view": "all", "q": value}))
+    def filter_search(self, queryset: ConversationQuery, name: str, value: str) -> ConversationQuery:
+        return self._matching(queryset, ListQuery.parse({"view": "all", "q": value}))
 
-    def _listed(self, queryset: QuerySet, query: ListQuery) -> QuerySet:
+    def _matching(self, queryset: ConversationQuery, query: ListQuery) -> ConversationQuery:
         user = self.request.user
         return queryset.filter(pk__in=listing.matching(access.facts_for(user), user, query).values("pk"))
 
@@ -198,7 +207,7 @@ class ErasureFilters(django_filters.FilterSet):
     confirmation_code = django_filters.CharFilter()
     page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(
-        method="filter_psid", help_text="The page-scoped user id: only who has it finds the receipt of its person."
+        method="filter_psid", help_text="The page-scoped user id. Only with it can the receipt of a contact be found."
     )
     since = MomentFilter(field_name="erased_at", lookup_expr="gte", help_text="Erased at this time or later.")
     until = MomentFilter(field_name="erased_at", lookup_expr="lt", help_text="Erased before this time.")
@@ -207,7 +216,7 @@ class ErasureFilters(django_filters.FilterSet):
         model = Erasure
         fields: list[str] = []
 
-    def filter_psid(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+    def filter_psid(self, queryset: QuerySet[Erasure, Erasure], name: str, value: str) -> QuerySet[Erasure, Erasure]:
         return queryset.filter(erasure.receipts_of(value))
 
 
@@ -223,7 +232,7 @@ class AgentFilters(django_filters.FilterSet):
 
 class CannedReplyFilters(django_filters.FilterSet):
     department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
-    shortcut = django_filters.CharFilter(help_text="As it is typed, without the slash.")
+    shortcut = django_filters.CharFilter(help_text="The shortcut as typed, without the slash.")
 
     class Meta:
         model = CannedReply

@@ -1,5 +1,6 @@
-"""What every POST with a body shares: a limited JSON parser, and keys that make the same request twice one."""
+"""Shared by every POST with a body: a limited JSON parser, and keys that make a repeated request harmless."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -11,19 +12,19 @@ from rest_framework.request import Request
 
 from tickets.api.errors import BodyTooBigError
 
-MAX_KEY = 255  # characters; longer than any UUID or hash somebody may use
+MAX_KEY_LENGTH = 255  # characters; longer than any UUID or hash
 KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    description=f"At most {MAX_KEY} characters. Sending twice with one key makes one.",
+    description=f"At most {MAX_KEY_LENGTH} characters. Sending twice with the same key creates only one.",
 )
 
 
 class LimitedJSONParser(JSONParser):
-    """Refuses a JSON body over DATA_UPLOAD_MAX_MEMORY_SIZE, which Django itself applies only to forms."""
+    """Refuse a JSON body over DATA_UPLOAD_MAX_MEMORY_SIZE bytes; Django itself limits only forms."""
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: dict[str, Any] | None = None) -> Any:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
         if not length.isdigit() or int(length) > limit:
@@ -35,19 +36,21 @@ class LimitedJSONParser(JSONParser):
 
 
 class ClientKeyField(serializers.CharField):
+    """The idempotency key in the body of a request."""
+
     def __init__(self, **kwargs: Any) -> None:
-        defaults = {"required": False, "allow_null": True, "default": None, "max_length": MAX_KEY}
-        help_text = "The same as the Idempotency-Key header: sending twice with one key makes one."
+        defaults = {"required": False, "allow_null": True, "default": None, "max_length": MAX_KEY_LENGTH}
+        help_text = "The same as the Idempotency-Key header. Sending twice with the same key creates only one."
         super().__init__(**{**defaults, "help_text": help_text, **kwargs})
 
 
 def client_key(request: Request, field: str | None) -> str | None:
-    """Return the key of a request: its header, or the field of the same meaning. Raises ValidationError."""
+    """Return the idempotency key of a request: its header, or `field` of its body. Raises ValidationError."""
     header = request.headers.get("Idempotency-Key")
     if header is None:
         return field
-    if not 1 <= len(header) <= MAX_KEY:
-        raise serializers.ValidationError({"Idempotency-Key": [f"A key has 1 to {MAX_KEY} characters."]})
+    if not 1 <= len(header) <= MAX_KEY_LENGTH:
+        raise serializers.ValidationError({"Idempotency-Key": [f"A key has 1 to {MAX_KEY_LENGTH} characters."]})
     if field is not None and field != header:
         raise serializers.ValidationError(
             {"client_key": ["It differs from the Idempotency-Key header. Send one of them, or the same in both."]}

@@ -1,30 +1,34 @@
-"""Keyset paging: `{next, previous, results}`, exact and equally fast on the first page and on the last."""
+"""Keyset paging: `{next, previous, results}`, exact and equally fast on every page."""
 
 import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import DateTimeField, F, Model, Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from tickets.api.errors import BadParameterError
 
 BAD_CURSOR = (
-    "This cursor is not one of ours, or belongs to another ordering. Take the next or previous address of an answer "
-    "as it is, or begin again without a cursor."
+    "This cursor is invalid or belongs to another ordering. Use the next or previous URL of a response unchanged, or "
+    "start again without a cursor."
 )
-BIGGEST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
+
+
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place between two rows: just after (or, read backwards, just before) the row with this value and id."""
+    """A position between two rows: just after the row with this value and id, or just before it when backward."""
 
     ordering: str
     backward: bool
@@ -32,13 +36,14 @@ class Cursor:
     pk: int
 
     def encode(self) -> str:
+        """Return the cursor as URL-safe text."""
         value = self.value.isoformat() if isinstance(self.value, datetime) else self.value
         packed = json.dumps([self.ordering, self.backward, value, self.pk], separators=(",", ":"))
         return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
 def decode(text: str, orderings: Sequence[str], model: type[Model]) -> Cursor:
-    """The cursor in `text`. Raises BadParameter for anything `Cursor.encode` did not write for one of `orderings`."""
+    """Return the cursor in `text`. Raises BadParameterError unless `Cursor.encode` wrote it for one of `orderings`."""
     try:
         packed = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         ordering, backward, value, pk = json.loads(packed)
@@ -61,22 +66,35 @@ def _utc(text: str) -> datetime:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= BIGGEST_ID
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID
+
+
+class OrderedView(APIView):
+    """A view that KeysetPaging pages.
+
+    `orderings` are names of model fields, with a minus for descending; the first is the default.
+    """
+
+    orderings: tuple[str, ...]
 
 
 class KeysetPaging(BasePagination):
-    """Pages by (value of the ordering's field, id). A row without a value counts as the smallest.
-
-    The view says `orderings`: names of fields of the model, with a minus for descending; the first is the default.
-    """
+    """Page an OrderedView by (value of the ordering's field, id). A row without a value counts as the smallest."""
 
     page_size = 50
     max_page_size = 200
 
-    def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[Model]:
+    rows: Sequence[Model]
+
+    def paginate_queryset(  # type: ignore[override]  # pages rows of models only, no other sequences
+        self, queryset: QuerySet[Row, Row], request: Request, view: APIView | None = None
+    ) -> list[Row]:
+        """Return the rows of the page that the request names. Raises BadParameterError."""
+        if not isinstance(view, OrderedView):
+            raise TypeError("KeysetPaging needs a view with orderings.")
         self.request = request
         size = self._page_size()
-        orderings: Sequence[str] = view.orderings
+        orderings = view.orderings
         self.ordering = self._ordering(orderings)
         cursor = self._cursor(orderings, queryset.model)
         backward = cursor is not None and cursor.backward
@@ -98,7 +116,7 @@ class KeysetPaging(BasePagination):
     def get_paginated_response(self, data: list[Any]) -> Response:
         return Response({"next": self._next(), "previous": self._previous(), "results": data})
 
-    # --- what is asked ------------------------------------------------------------------------------------------------
+    # --- parameters ---------------------------------------------------------------------------------------------------
     def _page_size(self) -> int:
         text = self.request.query_params.get("page_size")
         if text is None:
@@ -122,7 +140,7 @@ class KeysetPaging(BasePagination):
             raise BadParameterError("cursor", BAD_CURSOR)
         return cursor
 
-    # --- how it is read -----------------------------------------------------------------------------------------------
+    # --- the query ----------------------------------------------------------------------------------------------------
     def _order_by(self, descending: bool) -> list[Any]:
         pk = "-pk" if descending else "pk"
         if self.field == "id":
@@ -133,36 +151,38 @@ class KeysetPaging(BasePagination):
         return [field.desc(nulls_last=True) if descending else field.asc(nulls_first=True), pk]
 
     def _beyond(self, cursor: Cursor, descending: bool) -> Q:
-        """The rows on the far side of the cursor in the direction of reading."""
-        way = "lt" if descending else "gt"
-        tie = Q(**{f"pk__{way}": cursor.pk})
+        """Return the condition for the rows after the cursor, in the direction of reading."""
+        comparison = "lt" if descending else "gt"
+        tie = Q(**{f"pk__{comparison}": cursor.pk})
         if self.field == "id":
             return tie
         if cursor.value is None:
-            nothing = Q(**{f"{self.field}__isnull": True})
-            return nothing & tie if descending else ~nothing | tie
-        past = Q(**{f"{self.field}__{way}": cursor.value})
+            is_null = Q(**{f"{self.field}__isnull": True})
+            return is_null & tie if descending else ~is_null | tie
+        past = Q(**{f"{self.field}__{comparison}": cursor.value})
         tied = Q(**{self.field: cursor.value}) & tie
         if self.nullable:
             return past | tied | Q(**{f"{self.field}__isnull": True}) if descending else past | tied
-        return Q(**{f"{self.field}__{way}e": cursor.value}) & (past | tied)  # one range for the index, then the tie
+        return Q(**{f"{self.field}__{comparison}e": cursor.value}) & (
+            past | tied
+        )  # a range for the index, then the tie
 
-    # --- the addresses ------------------------------------------------------------------------------------------------
+    # --- URLs ---------------------------------------------------------------------------------------------------------
     def _next(self) -> str | None:
         if not self.has_next:
             return None
-        return self._address(self._at(self.rows[-1], backward=False) if self.rows else None)
+        return self._url(self._cursor_at(self.rows[-1], backward=False) if self.rows else None)
 
     def _previous(self) -> str | None:
         if not self.has_previous:
             return None
-        return self._address(self._at(self.rows[0], backward=True) if self.rows else None)
+        return self._url(self._cursor_at(self.rows[0], backward=True) if self.rows else None)
 
-    def _at(self, row: Model, *, backward: bool) -> Cursor:
+    def _cursor_at(self, row: Model, *, backward: bool) -> Cursor:
         return Cursor(self.ordering, backward, getattr(row, self.field), row.pk)
 
-    def _address(self, cursor: Cursor | None) -> str:
-        """This request's address at another cursor; None is the first page, all that is left when a page is empty."""
+    def _url(self, cursor: Cursor | None) -> str:
+        """Return this request's URL with another cursor; None, as after an empty page, is the first page."""
         query = [(name, value) for name, values in self.request.query_params.lists() for value in values]
         query = [pair for pair in query if pair[0] != "cursor"]
         if cursor is not None:
@@ -171,18 +191,20 @@ class KeysetPaging(BasePagination):
         return f"{path}?{urlencode(query)}" if query else path
 
     # --- OpenAPI ------------------------------------------------------------------------------------------------------
-    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        if not isinstance(view, OrderedView):
+            raise TypeError("KeysetPaging needs a view with orderings.")
         return [
             {
                 "name": "cursor",
                 "in": "query",
-                "description": "Where to go on; comes with `next` and `previous`.",
+                "description": "Where the page begins. Use the URLs in `next` and `previous`.",
                 "schema": {"type": "string"},
             },
             {
                 "name": "ordering",
                 "in": "query",
-                "description": "A minus means descending.",
+                "description": "The order of the rows. A minus means descending.",
                 "schema": {"type": "string", "enum": list(view.orderings), "default": view.orderings[0]},
             },
             {
@@ -199,13 +221,13 @@ class KeysetPaging(BasePagination):
         ]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        address = {"type": "string", "format": "uri", "nullable": True}
+        url = {"type": "string", "format": "uri", "nullable": True}
         return {
             "type": "object",
             "required": ["next", "previous", "results"],
             "properties": {
-                "next": {**address, "example": "https://desk.example.com/api/v1/messages/?cursor=WyItc2VudF9hdCJd"},
-                "previous": {**address, "example": None},
+                "next": {**url, "example": "https://desk.example.com/api/v1/messages/?cursor=WyItc2VudF9hdCJd"},
+                "previous": {**url, "example": None},
                 "results": schema,
             },
         }

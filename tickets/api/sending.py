@@ -1,4 +1,4 @@
-"""Sending a reply: `POST /api/v1/messages/`, under the rules that the composer asks too."""
+"""Send a reply: `POST /api/v1/messages/`, under the same rules as the composer."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
 from rest_framework.parsers import MultiPartParser
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tickets.api.base import ApiRequest, ApiViewSet
 from tickets.api.errors import ActionError
 from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from tickets.models import Message
@@ -18,10 +18,11 @@ from tickets.services.conversation import access
 from tickets.services.outgoing.replies import ReplyError, queue_reply
 
 from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, UNFIT, ProblemSerializer, RefusalSerializer
-from .paging import BIGGEST_ID
+from .paging import MAX_ID
 from .serializers import MessageSerializer
 
-ABOUT_THE_REPLY = {
+# Refusals of the reply itself, whatever the state of the conversation.
+REPLY_REFUSALS = {
     Refusal.TEXT_BLANK,
     Refusal.TEXT_TOO_LONG,
     Refusal.FILE_REFUSED,
@@ -29,10 +30,10 @@ ABOUT_THE_REPLY = {
 }
 
 
-class ReplySerializer(serializers.Serializer):
-    """A reply. With files the request is multipart/form-data; the text goes out first, then the files in order."""
+class ReplySerializer(serializers.Serializer[None]):
+    """A reply. With files, the request is multipart/form-data; the text is sent first, then the files in order."""
 
-    conversation = serializers.IntegerField(min_value=0, max_value=BIGGEST_ID, help_text="Id of the conversation.")
+    conversation = serializers.IntegerField(min_value=0, max_value=MAX_ID, help_text="Id of the conversation.")
     text = serializers.CharField(
         required=False,
         default="",
@@ -45,32 +46,34 @@ class ReplySerializer(serializers.Serializer):
         allow_null=True,
         default=None,
         max_length=Message._meta.get_field("reply_to_mid").max_length,
-        help_text="mid of the message that is answered.",
+        help_text="mid of the message that it replies to.",
     )
     client_key = ClientKeyField()
     hold = serializers.BooleanField(
         required=False,
         default=False,
-        help_text="When only the messaging window is against it, hold it until the customer writes: it goes out then.",
+        help_text="If only the messaging window forbids the reply, hold it and send it when the customer writes.",
     )
 
 
 @extend_schema_field({"type": "array", "items": {"type": "string", "format": "binary"}})
 class FilesField(serializers.ListField):
-    """Files as they come; what is wrong with one, the rule says."""
+    """Uploaded files; the rules of `queue_reply` check them."""
 
     child = serializers.FileField(allow_empty_file=True, use_url=False)
 
     def run_child_validation(self, data: list[Any]) -> list[Any]:
         try:
-            return [self.child.run_validation(each) for each in data]
+            return [self.child.run_validation(file) for file in data]
         except serializers.ValidationError:
             raise serializers.ValidationError(
-                "Send files as multipart/form-data, each as a part named files that has a file name."
+                "Send files as multipart/form-data, each in a part named files with a file name."
             ) from None
 
 
 class ReplyWithFilesSerializer(ReplySerializer):
+    """A reply with files."""
+
     files = FilesField(
         required=False,
         default=list,
@@ -79,13 +82,13 @@ class ReplyWithFilesSerializer(ReplySerializer):
     )
 
 
-class QueuedSerializer(serializers.Serializer):
-    """The messages made of a reply: one for the text and one for each file, in the order in which they go out."""
+class QueuedSerializer(serializers.Serializer[None]):
+    """The messages of a reply: one for the text and one for each file, in the order in which they are sent."""
 
     results = MessageSerializer(many=True)
 
 
-class ReplyActions:
+class ReplyActions(ApiViewSet[Message]):
     """The POST of the message view set."""
 
     parser_classes = [LimitedJSONParser, MultiPartParser]
@@ -93,10 +96,10 @@ class ReplyActions:
     @extend_schema(
         summary="Send a reply",
         description=(
-            "Queues a reply to the customer. The answer has the new messages in state `queued` (or `held`, when that "
-            "was asked for); read them again, or be told by an event, to see "
-            "them sent, delivered and read. A reply that a rule forbids is answered 409 when the conversation does "
-            "not take it now, and 422 when its text or a file cannot be sent at all."
+            "Queues a reply to the customer. The response has the new messages in state `queued`, or `held` if you "
+            "requested it. Read them again, or receive webhook events, to see them sent, delivered and read. A reply "
+            "that a rule forbids is answered 409 when the conversation cannot take a reply now, and 422 when its text "
+            "or a file can never be sent."
         ),
         parameters=[KEY_PARAMETER],
         request={"application/json": ReplySerializer, "multipart/form-data": ReplyWithFilesSerializer},
@@ -107,7 +110,7 @@ class ReplyActions:
             404: NOT_FOUND,
             409: OpenApiResponse(
                 RefusalSerializer,
-                description="The conversation does not take a reply now.",
+                description="The conversation cannot take a reply now.",
                 examples=[
                     OpenApiExample(
                         "Window closed",
@@ -126,7 +129,8 @@ class ReplyActions:
             OpenApiExample("A text", {"conversation": 12, "text": "Good morning! It is on its way."}, request_only=True)
         ],
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: ApiRequest) -> Response:
+        """Queue a reply."""
         form = ReplyWithFilesSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         reply = form.validated_data
@@ -146,9 +150,9 @@ class ReplyActions:
             )
         except ReplyError as refusal:
             verdict = refusal.verdict
-            at_fault = verdict.code in ABOUT_THE_REPLY
-            answer = status.HTTP_422_UNPROCESSABLE_ENTITY if at_fault else status.HTTP_409_CONFLICT
-            raise ActionError(answer, verdict.sentence, verdict.code) from None
+            is_unfit = verdict.code in REPLY_REFUSALS
+            code = status.HTTP_422_UNPROCESSABLE_ENTITY if is_unfit else status.HTTP_409_CONFLICT
+            raise ActionError(code, verdict.sentence, verdict.code) from None
         rows = self.get_queryset().in_bulk([message.pk for message in queued])
         ordered = [rows[message.pk] for message in queued]
         body = {"results": MessageSerializer(ordered, many=True, context=self.get_serializer_context()).data}

@@ -1,6 +1,6 @@
-"""The shapes of the answers (design, API v1). Each reads only what its view has fetched."""
+"""The rows in the responses of the API. Each serializer reads only what its view has fetched."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -11,15 +11,17 @@ from rest_framework.reverse import reverse
 
 from channels_im.models import Channel, Page
 from tickets.models import Attachment, Contact, Conversation, Message, Ticket
-from tickets.rules.window import WindowState, window
+from tickets.rules.window import Window, WindowState, window
 
-from .fields import ChoiceOrNull, DepartmentField, MomentField, PersonField, TextOrNull
+from .fields import ChoiceOrNull, DepartmentField, MomentField, PersonField, TextOrNull, iso_milliseconds
+
+Row = TypeVar("Row", bound=models.Model)
 
 
-class Shape(serializers.ModelSerializer):
-    """Everything is given out and nothing taken in, so that the schema names every field as always there."""
+class ReadOnlySerializer(serializers.ModelSerializer[Row]):
+    """A serializer whose fields are all read-only, so that the schema lists all of them as always present."""
 
-    def get_fields(self) -> dict[str, serializers.Field]:
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         fields = super().get_fields()
         for field in fields.values():
             field.read_only = True
@@ -27,12 +29,14 @@ class Shape(serializers.ModelSerializer):
 
 
 class ReactedBy(models.TextChoices):
+    """Who reacted to a message."""
+
     CUSTOMER = "customer", "Customer"
     PAGE = "page", "Page"
 
 
 # --- channel ----------------------------------------------------------------------------------------------------------
-class PageSerializer(Shape):
+class PageSerializer(ReadOnlySerializer[Page]):
     """The Facebook Page behind a channel."""
 
     class Meta:
@@ -41,8 +45,8 @@ class PageSerializer(Shape):
         extra_kwargs = {"page_id": {"help_text": "Meta's id of the Page."}}
 
 
-class ConnectionSerializer(Shape):
-    """How the Page stands with Meta."""
+class ConnectionSerializer(ReadOnlySerializer[Page]):
+    """The connection of the Page to Meta."""
 
     state = serializers.ChoiceField(source="connection", choices=Page.Connection.choices)
     reason = ChoiceOrNull(
@@ -51,11 +55,13 @@ class ConnectionSerializer(Shape):
         help_text="Why the Page must be re-authenticated; null while it is connected.",
     )
     since = MomentField(
-        source="reauth_since", allow_null=True, help_text="Since when it must be; null while it is connected."
+        source="reauth_since",
+        allow_null=True,
+        help_text="Since when the Page must be re-authenticated; null while it is connected.",
     )
     expires_at = serializers.SerializerMethodField(
-        help_text="When Facebook's permission runs out by Meta's word, the user's token or the Page's, whichever is "
-        "first; null: never, or not known."
+        help_text="When the access to Facebook ends, as Meta reports it: the user's token or the Page's, whichever "
+        "ends first. null: never, or unknown."
     )
 
     class Meta:
@@ -64,15 +70,17 @@ class ConnectionSerializer(Shape):
 
     @extend_schema_field(MomentField(allow_null=True))
     def get_expires_at(self, page: Page) -> str | None:
-        ends = [page.token_expires_at, page.facebook_account and page.facebook_account.expires_at]
-        return MomentField().to_representation(min(filter(None, ends), default=None))
+        account = page.facebook_account
+        ends = [page.token_expires_at, account.expires_at if account else None]
+        known_ends = [end for end in ends if end is not None]
+        return iso_milliseconds(min(known_ends)) if known_ends else None
 
 
-class ChannelSerializer(Shape):
-    """A Page brought to a department."""
+class ChannelSerializer(ReadOnlySerializer[Channel]):
+    """A Page whose messages go to a department."""
 
     page = PageSerializer()
-    department = DepartmentField(help_text="Name of the department that gets the tickets.")
+    department = DepartmentField(help_text="Name of the department that receives the tickets.")
     deleted_at = MomentField(allow_null=True)
     connection = ConnectionSerializer(source="page")
 
@@ -82,10 +90,10 @@ class ChannelSerializer(Shape):
 
 
 # --- conversation and ticket ------------------------------------------------------------------------------------------
-class ContactSerializer(Shape):
+class ContactSerializer(ReadOnlySerializer[Contact]):
     """The customer."""
 
-    name = TextOrNull(help_text="null while Meta has not told it.")
+    name = TextOrNull(help_text="null until Meta has sent it.")
     blocked = serializers.BooleanField(source="is_blocked")
 
     class Meta:
@@ -94,7 +102,7 @@ class ContactSerializer(Shape):
         extra_kwargs = {"psid": {"help_text": "The page-scoped user id."}}
 
 
-class WindowSerializer(serializers.Serializer):
+class WindowSerializer(serializers.Serializer[Window]):
     """Meta's messaging window."""
 
     state = serializers.ChoiceField(choices=[(state.value, state.name) for state in WindowState])
@@ -103,8 +111,8 @@ class WindowSerializer(serializers.Serializer):
     )
 
 
-class ConversationSerializer(Shape):
-    """All that was said between one contact and one channel."""
+class ConversationSerializer(ReadOnlySerializer[Conversation]):
+    """All messages between one contact and one channel."""
 
     channel = serializers.IntegerField(source="channel_id", help_text="Id of the channel.")
     page_id = serializers.CharField(source="contact.page.page_id", help_text="Meta's id of the Page.")
@@ -136,10 +144,10 @@ class ConversationSerializer(Shape):
         ).data
 
 
-class TicketSerializer(Shape):
-    """A stretch of a conversation."""
+class TicketSerializer(ReadOnlySerializer[Ticket]):
+    """A part of a conversation with its own status."""
 
-    number = serializers.IntegerField(help_text="As the pages show it after the #.")
+    number = serializers.IntegerField(help_text="The number that the pages show after the #.")
     conversation = serializers.IntegerField(source="conversation_id", help_text="Id of the conversation.")
     department = DepartmentField(help_text="Name of the department.")
     assignee = PersonField(help_text="User name; null when nobody is assigned.")
@@ -162,31 +170,33 @@ class TicketSerializer(Shape):
 
 
 # --- message ----------------------------------------------------------------------------------------------------------
-class ReactionSerializer(serializers.Serializer):
+class ReactionSerializer(serializers.Serializer[dict[str, Any]]):
+    """A reaction to a message."""
+
     by = serializers.ChoiceField(choices=ReactedBy.choices)
     emoji = serializers.CharField()
 
 
-class CardSerializer(serializers.Serializer):
-    """What is no text and no file: a postback, a referral, a share, a kind that Desk does not know."""
+class CardSerializer(serializers.Serializer[dict[str, Any]]):
+    """Content other than text and files: a postback, a referral, a share, or a kind that Desk does not know."""
 
     kind = serializers.CharField()
     title = serializers.CharField()
     text = serializers.CharField(allow_null=True)
     url = serializers.CharField(
-        allow_null=True, help_text="As Meta gave it. It comes from a stranger: show it, do not fetch it."
+        allow_null=True, help_text="As Meta sent it. It comes from the customer: show it, but do not fetch it."
     )
 
 
-class AttachmentSerializer(Shape):
-    """A file of a message: stored, or the reason why it is not here."""
+class AttachmentSerializer(ReadOnlySerializer[Attachment]):
+    """A file of a message: stored, or with the reason why it is not."""
 
     name = TextOrNull()
-    content_type = TextOrNull(help_text="As found in the bytes.")
-    size = serializers.IntegerField(allow_null=True, help_text="bytes")
+    content_type = TextOrNull(help_text="The type found in the bytes.")
+    size = serializers.IntegerField(allow_null=True, help_text="Size in bytes.")
     reason = TextOrNull(help_text="Why it was refused or could not be fetched.")
     url = serializers.SerializerMethodField(
-        help_text="Where to download it with the same token; null unless it is stored."
+        help_text="Where to download the file with the same token; null unless it is stored."
     )
 
     class Meta:
@@ -199,24 +209,24 @@ class AttachmentSerializer(Shape):
             return None
         request = self.context.get("request")
         address = reverse("api:attachment-content", args=[attachment.pk], request=request)
-        return address if request else f"{settings.PUBLIC_URL}{address}"  # an event is told without a request
+        return address if request else f"{settings.PUBLIC_URL}{address}"  # a webhook event is built without a request
 
 
-class MessageSerializer(Shape):
-    """One part as Messenger knows it: a text, a file, an internal note, or an event between them."""
+class MessageSerializer(ReadOnlySerializer[Message]):
+    """A text, a file, an internal note or an event of a conversation."""
 
     conversation = serializers.IntegerField(source="conversation_id", help_text="Id of the conversation.")
     ticket = serializers.IntegerField(source="ticket_id", allow_null=True, help_text="Id of the ticket.")
     page_id = serializers.CharField(source="page.page_id", help_text="Meta's id of the Page.")
     psid = serializers.CharField(source="conversation.contact.psid", help_text="The contact's page-scoped user id.")
-    mid = TextOrNull(help_text="Meta's id of the message; null until Meta took it.")
+    mid = TextOrNull(help_text="Meta's id of the message; null until Meta has accepted it.")
     author = PersonField(help_text="User name of who wrote it in Desk; null for the customer and other senders.")
-    sent_at = MomentField(help_text="Meta's time; for a reply not sent yet the time it was written.")
+    sent_at = MomentField(help_text="Meta's time; the time of writing for a reply that is not sent yet.")
     reason = TextOrNull(help_text="Why it failed, is held or is unsure.")
-    reply_to = TextOrNull(source="reply_to_mid", help_text="mid of the message that is answered.")
+    reply_to = TextOrNull(source="reply_to_mid", help_text="mid of the message that it replies to.")
     reactions = ReactionSerializer(many=True)
     edited_at = MomentField(allow_null=True)
-    withdrawn_at = MomentField(allow_null=True, help_text="When the sender took the message back.")
+    withdrawn_at = MomentField(allow_null=True, help_text="When the sender unsent the message.")
     card = serializers.SerializerMethodField()
     attachments = AttachmentSerializer(many=True)
 

@@ -1,4 +1,4 @@
-"""Addresses under /api/v1/."""
+"""URLs under /api/v1/."""
 
 from django.urls import path, re_path
 from rest_framework.routers import DefaultRouter
@@ -29,5 +29,5 @@ urlpatterns = [
     path("attachments/<int:pk>/content/", AttachmentContentView.as_view(), name="attachment-content"),
     path("notes/", NotesView.as_view(), name="notes"),
     *router.urls,
-    re_path(r".+/$", views.NothingHere.as_view()),  # with the slash, so that Django still adds one where it is missing
+    re_path(r".+/$", views.UnknownURLView.as_view()),  # with the slash, so that APPEND_SLASH still works
 ]

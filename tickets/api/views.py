@@ -1,10 +1,8 @@
-"""The resources of the API: lists, single rows and actions, limited to what the user may see (conversation.access)."""
+"""The resources of the API: lists, rows and actions, limited to what the user may see (conversation.access)."""
 
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
-from rest_framework import viewsets
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -16,34 +14,15 @@ from tickets.api.sending import ReplyActions
 from tickets.models import Conversation, Message, Ticket
 from tickets.services.conversation import access
 
+from .base import ReadOnlyViewSet
 from .documentation import read_only
 from .filters import ChannelFilters, ConversationFilters, MessageFilters, TicketFilters
-from .paging import KeysetPaging
 from .serializers import ChannelSerializer, ConversationSerializer, MessageSerializer, TicketSerializer
 
 
-class ReadOnlyViewSet(viewsets.ReadOnlyModelViewSet):
-    """`orderings` are those of KeysetPaging; `rows` says what the user may see, with all that the serializer reads."""
-
-    pagination_class = KeysetPaging
-    orderings: tuple[str, ...]
-
-    def rows(self, facts: access.UserFacts) -> QuerySet:
-        raise NotImplementedError
-
-    def get_queryset(self) -> QuerySet:
-        return self.rows(access.facts_for(self.request.user))
-
-    def get_object(self) -> Any:
-        try:
-            return super().get_object()
-        except (Http404, OverflowError):  # an id beyond what the database can hold is no row either
-            raise NotFound("There is no such row, or you may not see it.") from None
-
-
 @read_only(ChannelSerializer, "channels")
-class ChannelViewSet(ReadOnlyViewSet):
-    """Channels of the conversations one may see; administrators see every channel. Deleted ones stay listed."""
+class ChannelViewSet(ReadOnlyViewSet[Channel]):
+    """Channels of the conversations that the user may see, also deleted ones. Administrators see all channels."""
 
     queryset = Channel.objects.none()
     serializer_class = ChannelSerializer
@@ -59,8 +38,8 @@ class ChannelViewSet(ReadOnlyViewSet):
 
 
 @read_only(ConversationSerializer, "conversations")
-class ConversationViewSet(ConversationActions, ConversationExport, ReadOnlyViewSet):
-    """Conversations of channels one is associated with, assigned to one, or transferred to one's department."""
+class ConversationViewSet(ConversationActions, ConversationExport, ReadOnlyViewSet[Conversation]):
+    """Conversations of the user's channels, assigned to the user, or transferred to a department of the user."""
 
     queryset = Conversation.objects.none()
     serializer_class = ConversationSerializer
@@ -76,8 +55,8 @@ class ConversationViewSet(ConversationActions, ConversationExport, ReadOnlyViewS
 
 
 @read_only(TicketSerializer, "tickets")
-class TicketViewSet(ReadOnlyViewSet):
-    """Tickets of the conversations one may see."""
+class TicketViewSet(ReadOnlyViewSet[Ticket]):
+    """Tickets of the conversations that the user may see."""
 
     queryset = Ticket.objects.none()
     serializer_class = TicketSerializer
@@ -92,8 +71,8 @@ class TicketViewSet(ReadOnlyViewSet):
 
 
 @read_only(MessageSerializer, "messages")
-class MessageViewSet(ReplyActions, MessageActions, ReadOnlyViewSet):
-    """Messages, internal notes and events of the conversations one may see."""
+class MessageViewSet(ReplyActions, MessageActions, ReadOnlyViewSet[Message]):
+    """Messages, internal notes and events of the conversations that the user may see."""
 
     queryset = Message.objects.none()
     serializer_class = MessageSerializer
@@ -111,11 +90,11 @@ class MessageViewSet(ReplyActions, MessageActions, ReadOnlyViewSet):
         return messages.filter(conversation__in=access.conversations_for(self.request.user, facts))
 
 
-class NothingHere(APIView):
-    """Any other address: a refusal in JSON, as everywhere in the API."""
+class UnknownURLView(APIView):
+    """Answer 404 in JSON at any other URL below /api/v1/."""
 
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        raise NotFound("There is nothing at this address. /api/schema/ lists what there is.")
+        raise NotFound("There is nothing at this URL. /api/schema/ lists all URLs.")

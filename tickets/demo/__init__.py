@@ -1,1 +1,1 @@
-"""Demo data for `make run`: people, a linked Page and the week that the sandbox has in store. Never in production."""
+"""Demo data for `make run`: users, a linked Page and the past week of the sandbox. Never in production."""

@@ -1,4 +1,4 @@
-"""The one channel that is connected from the start, linked and created as an administrator would."""
+"""The one channel that is connected from the start, linked and created as an administrator would do it."""
 
 import io
 
@@ -15,10 +15,10 @@ from tickets.demo.sandbox import Sandbox
 PERSON, PAGE_ID = "anna", "101000000000001"  # Anna Berg, Berg Bikes
 
 
-def make_channel(sandbox: Sandbox) -> Channel:
-    """Link Anna Berg's Pages and create the channel of Berg Bikes; one that somebody deleted is not made again."""
-    if made := Channel.objects.filter(page__page_id=PAGE_ID).order_by("pk").last():
-        return made
+def create_demo_channel(sandbox: Sandbox) -> Channel:
+    """Link Anna Berg's Pages and create the channel of Berg Bikes, or return it, even when it was deleted."""
+    if existing := Channel.objects.filter(page__page_id=PAGE_ID).order_by("pk").last():
+        return existing
     admin = User.objects.get(username=ADMIN[0])
     if not Page.objects.filter(page_id=PAGE_ID).exists():
         link_with_long_token(admin, sandbox.user_token(PERSON))
@@ -40,8 +40,8 @@ def draw_icon() -> bytes:
     image = Image.new("RGB", (256 * scale, 256 * scale), "#0f766e")
     pen = ImageDraw.Draw(image)
 
-    def at(*numbers: int) -> list[int]:
-        return [number * scale for number in numbers]
+    def at(*coordinates: int) -> list[int]:
+        return [coordinate * scale for coordinate in coordinates]
 
     pen.polygon(at(20, 190, 96, 66, 136, 128, 164, 92, 236, 190), fill="#115e59")
     pen.polygon(at(96, 66, 74, 102, 92, 96, 104, 106, 119, 101), fill="#ccfbf1")

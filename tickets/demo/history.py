@@ -1,4 +1,4 @@
-"""The past week of Berg Bikes, taken over from the sandbox with its message ids and times: both sides agree."""
+"""Import the past week of Berg Bikes from the sandbox with its message ids and times, so that both sides agree."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,54 +19,57 @@ KINDS = {"image": Attachment.Kind.IMAGE, "video": Attachment.Kind.VIDEO, "audio"
 
 @transaction.atomic
 def import_history(channel: Channel, conversations: list[dict[str, Any]]) -> int:
-    """Put the conversations of the sandbox's control API into `channel`; return how many messages are new.
+    """Import conversations of the sandbox's control API into `channel`; return how many messages are new.
 
-    Files wait to be fetched by the worker, as those of a webhook do.
+    The worker fetches their files later, like those of a webhook delivery.
     """
     authors = {user.username: user for user in User.objects.all()}
-    added = sum(_import_one(channel, told, authors) for told in conversations)
+    added = sum(_import_one(channel, conversation, authors) for conversation in conversations)
     newest = Conversation.objects.filter(channel=channel).aggregate(at=Max("last_customer_message_at"))["at"]
     Page.objects.filter(pk=channel.page_id).update(last_event_at=newest)
     return added
 
 
-def _import_one(channel: Channel, told: dict[str, Any], authors: dict[str, User]) -> int:
-    conversation = contacts.conversation_for(channel.page, channel, told["psid"])
+def _import_one(channel: Channel, data: dict[str, Any], authors: dict[str, User]) -> int:
+    conversation = contacts.conversation_for(channel.page, channel, data["psid"])
     added = 0
-    for line in sorted(told["messages"], key=lambda line: line["ts"]):
-        message, is_new = message_service.add_message(conversation, **_fields(line, told["read_watermark"], authors))
+    for item in sorted(data["messages"], key=lambda item: item["ts"]):
+        message, is_new = message_service.add_message(conversation, **_fields(item, data["read_watermark"], authors))
         added += is_new
-        if is_new and line["reactions"]:
+        if is_new and item["reactions"]:
             message.reactions = [
-                {"by": by, "emoji": given["emoji"], "at": message.sent_at.isoformat()}
-                for by, given in line["reactions"].items()
+                {"by": by, "emoji": reaction["emoji"], "at": message.sent_at.isoformat()}
+                for by, reaction in item["reactions"].items()
             ]
             message.save(update_fields=["reactions"])
     if added:
-        _settle(conversation)
+        _finish(conversation)
     return added
 
 
-def _fields(line: dict[str, Any], read_watermark: int, authors: dict[str, User]) -> dict[str, Any]:
-    """Return what `threads.add_message` takes for a line of the sandbox."""
-    sent_at = _time(line["ts"])
+def _fields(item: dict[str, Any], read_watermark: int, authors: dict[str, User]) -> dict[str, Any]:
+    """Return the arguments of `messages.add_message` for a message of the sandbox.
+
+    `read_watermark` is in milliseconds.
+    """
+    sent_at = _time(item["ts"])
     fields = {
-        "mid": line["mid"],
-        "text": line["text"] or "",
-        "reply_to_mid": line["reply_to"] or "",
+        "mid": item["mid"],
+        "text": item["text"] or "",
+        "reply_to_mid": item["reply_to"] or "",
         "sent_at": sent_at,
         "received_at": sent_at,
-        "attachments": [_attachment(number, file) for number, file in enumerate(line["attachments"])],
+        "attachments": [_attachment(number, file) for number, file in enumerate(item["attachments"])],
     }
-    if line["from"] == "customer":
+    if item["from"] == "customer":
         return {
             **fields,
             "direction": Message.Direction.IN,
             "source": Message.Source.CUSTOMER,
             "state": Message.State.RECEIVED,
         }
-    author = authors.get(line["author"] or "")
-    is_read = line["ts"] <= read_watermark
+    author = authors.get(item["author"] or "")
+    is_read = item["ts"] <= read_watermark
     return {
         **fields,
         "direction": Message.Direction.OUT,
@@ -87,22 +90,23 @@ def _attachment(position: int, file: dict[str, Any]) -> Attachment:
     )
 
 
-def _settle(conversation: Conversation) -> None:
-    """Leave the conversation as agents would: who answered has it, what is answered is read, what is old is closed."""
+def _finish(conversation: Conversation) -> None:
+    """Assign the conversation to the last author, mark what was answered as read, and close old tickets."""
     messages = Message.objects.filter(conversation=conversation)
-    last_answer = messages.filter(author__isnull=False).order_by("-sent_at").first()
-    conversation.assignee = last_answer.author if last_answer else None
+    last_reply = messages.filter(author__isnull=False).order_by("-sent_at").first()
+    conversation.assignee = last_reply.author if last_reply else None
     unread = messages.filter(direction=Message.Direction.IN)
-    if last_answer:
-        unread = unread.filter(sent_at__gt=last_answer.sent_at)
-    is_old = conversation.last_message_at < timezone.now() - CLOSED_AFTER
+    if last_reply:
+        unread = unread.filter(sent_at__gt=last_reply.sent_at)
+    last_message_at, current_ticket = conversation.last_message_at, conversation.current_ticket_id
+    is_old = last_message_at is not None and last_message_at < timezone.now() - CLOSED_AFTER
     conversation.unread_count = 0 if is_old else unread.count()
     if is_old:
         conversation.waiting_since = None
     conversation.save(update_fields=["assignee", "unread_count", "waiting_since"])
     tickets = Ticket.objects.filter(conversation=conversation)
     tickets.update(assignee=conversation.assignee)
-    for ticket in tickets if is_old else tickets.exclude(pk=conversation.current_ticket_id):
+    for ticket in tickets if is_old or current_ticket is None else tickets.exclude(pk=current_ticket):
         ticket.status, ticket.closed_at = Ticket.Status.CLOSED, ticket.last_message_at + timedelta(minutes=10)
         ticket.save(update_fields=["status", "closed_at"])
     first = messages.order_by("sent_at").values_list("sent_at", flat=True).first()

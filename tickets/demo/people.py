@@ -1,11 +1,11 @@
-"""Who works in the demo: three departments, an administrator, two agents, and what they like to answer."""
+"""The users of the demo: three departments, an administrator, two agents, and canned replies."""
 
 from django.db import transaction
 
 from desk.models import Agent, Department, User
 from tickets.models import CannedReply
 
-PASSWORD = "desk-demo"  # noqa: S105 - known to everybody, and only in the demo (docs/operations.md)
+PASSWORD = "desk-demo"  # noqa: S105 - public, and only in the demo (docs/operations.md)
 DOMAIN = "desk.example"
 CARE, SALES, WORKSHOP = "Customer Care", "Sales", "Workshop"
 ADMIN = ("admin", "Ada", "Fields")
@@ -13,31 +13,31 @@ AGENTS = [("alice", "Alice", "Moreau", (CARE, SALES)), ("bob", "Bob", "Lindgren"
 CANNED_REPLIES = [
     ("hello", "Greeting", "Hello {{name}}, thank you for writing to us. How can I help?"),
     ("hours", "Opening hours", "We are open Monday to Friday from 10 to 7 and on Saturday from 10 to 2."),
-    ("order", "Ask for the order number", "Could you tell me your order number, please? It stands on the invoice."),
+    ("order", "Ask for the order number", "Could you tell me your order number, please? It is on the invoice."),
 ]
 
 
 class NotADemoError(Exception):
-    """The database has people of its own; the text is a sentence."""
+    """The database has users that are not the demo's; the text is a sentence."""
 
 
 @transaction.atomic
-def make_people() -> None:
-    """Make departments and users once. Raises NotADemo in a database with users that are not the demo's."""
+def create_people() -> None:
+    """Create departments and users once. Raises NotADemoError in a database with users that are not the demo's."""
     if User.objects.exists():
         if not User.objects.filter(username=ADMIN[0], email=f"{ADMIN[0]}@{DOMAIN}").exists():
-            raise NotADemoError("This database has users of its own. Demo data go into an empty one only.")
+            raise NotADemoError("This database has users of its own. Load demo data only into an empty database.")
         return
     departments = {name: Department.objects.create(name=name) for name in (CARE, SALES, WORKSHOP)}
-    _make_user(*ADMIN, is_staff=True, is_superuser=True)
+    _create_user(*ADMIN, is_staff=True, is_superuser=True)
     for username, first, last, names in AGENTS:
-        agent = Agent.objects.create(user=_make_user(username, first, last))
+        agent = Agent.objects.create(user=_create_user(username, first, last))
         agent.departments.set(departments[name] for name in names)
     for shortcut, title, text in CANNED_REPLIES:
         CannedReply.objects.create(shortcut=shortcut, title=title, text=text)
 
 
-def _make_user(username: str, first: str, last: str, **rights: bool) -> User:
+def _create_user(username: str, first: str, last: str, **flags: bool) -> User:
     return User.objects.create_user(
-        username, f"{username}@{DOMAIN}", PASSWORD, first_name=first, last_name=last, **rights
+        username, f"{username}@{DOMAIN}", PASSWORD, first_name=first, last_name=last, **flags
     )

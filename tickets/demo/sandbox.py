@@ -1,4 +1,4 @@
-"""The sandbox as the demo data see it: is it there, a login for its person, and what was said so far."""
+"""A client for the sandbox: check that it runs, log in one of its people, and read its conversations."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,18 +15,18 @@ class NoSandboxError(Exception):
 
 
 class Sandbox:
-    """The control API of the sandbox that META_GRAPH_URL names. Raises NoSandbox when that is anything else."""
+    """The control API of the sandbox at META_GRAPH_URL. Raises NoSandboxError when something else is there."""
 
     def __init__(self) -> None:
         self.url = settings.META_GRAPH_URL
         self.session = requests.Session()
-        self.session.trust_env = False  # a proxy would stand between us and the loopback
+        self.session.trust_env = False  # a proxy could not reach the loopback
         if urlsplit(self.url).hostname not in LOOPBACK:
             raise NoSandboxError(
-                f"Demo data are for the sandbox on this machine only, and META_GRAPH_URL is {self.url}."
+                f"Demo data are for the sandbox on this machine only, but META_GRAPH_URL is {self.url}."
             )
         if self._call("GET", "healthz").get("status") != "ok":
-            raise NoSandboxError(f"What answers at {self.url} is not the sandbox. Start it with: make run")
+            raise NoSandboxError(f"The server at {self.url} is not the sandbox. Start it with: make run")
 
     def user_token(self, person: str) -> str:
         """Grant all Pages of the person to the app and return a long-lived user token."""

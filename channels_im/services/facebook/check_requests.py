@@ -1,4 +1,4 @@
-"""That a Page is to be checked: a due time on its row. `subscriptions` does the checking; the queue is only a nudge."""
+"""Request a check of Pages: set a due time on their rows. `subscriptions` does the checks."""
 
 from django.utils import timezone
 
@@ -9,7 +9,7 @@ TASK = "channels_im.tasks.drain_subscriptions"
 
 
 def request_check(*page_pks: int) -> None:
-    """Ask for the token and the subscription of these Pages (primary keys) to be checked, once this is committed."""
+    """Request a check of the token and subscription of these Pages (primary keys); it runs after the commit."""
     if not page_pks:
         return
     Page.objects.filter(pk__in=page_pks).update(

@@ -1,6 +1,6 @@
-"""Whether a Page's connection to Facebook works: how it is lost, how it heals, and who is told.
+"""The connection of a Page to Facebook: lose it, restore it, and e-mail administrators.
 
-The reasons and what heals them are in the design ("Re-authentication"); Meta's numbers in `messenger.error_table`.
+HEALED_BY says for each reason how to restore the connection; `messenger.error_table` maps Meta's codes to reasons.
 """
 
 import logging
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 MAIL_TASK = "channels_im.tasks.mail_administrators"
 SETUP_PATH = "/admin/instant-messaging/messenger/"
-# A mail server that is down is asked again this often, for so long.
-MAIL_PAUSE = timedelta(minutes=5)
-MAIL_FOR = timedelta(days=1)
+# While the mail server is down, sending is tried again after this delay, and given up after this time.
+MAIL_RETRY_DELAY = timedelta(minutes=5)
+MAIL_GIVE_UP_AFTER = timedelta(days=1)
 
 CONNECTION_FIELDS = [
     "connection",
@@ -35,14 +35,14 @@ CONNECTION_FIELDS = [
     "reauth_mail_after",
 ]
 
-WHAT_GOES_ON = (
-    "What customers write is still taken in, as long as Facebook sends it. Replies that wait are held; they can be "
-    "released afterwards."
+STILL_RECEIVING = (
+    "Desk still receives customers' messages, as long as Facebook sends them. Waiting replies are held; you can "
+    "release them afterwards."
 )
 
 _Reason = Page.Reason
-# What Meta says of a dead token in general; every other reason says more.
-_GENERAL = frozenset({_Reason.TOKEN_EXPIRED, _Reason.PERMISSION_REVOKED})
+# Meta's general reasons for a dead token; every other reason is more specific.
+_GENERAL_REASONS = frozenset({_Reason.TOKEN_EXPIRED, _Reason.PERMISSION_REVOKED})
 HEALED_BY = {
     _Reason.TOKEN_EXPIRED: "Re-authenticate the Page.",
     _Reason.PERMISSION_REVOKED: "Log in to the Facebook account that owns the Page and re-authenticate it.",
@@ -55,12 +55,12 @@ HEALED_BY = {
 
 
 def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | None = None) -> bool:
-    """Mark `page` as waiting for re-authentication; return whether that is news.
+    """Mark `page` as waiting for re-authentication; return whether it was connected before.
 
-    `reason` is one of Page.Reason, `detected_by` one of Page.DetectedBy. The first reason stays, unless it was a
-    general one and this says more, or this is that the app was removed. `token` is the page token that was refused:
-    when the Page has another one by now, it was re-authenticated meanwhile and nothing is marked. Administrators get
-    one e-mail per incident, a few seconds after the commit. `page` is brought up to date.
+    `reason` is one of Page.Reason, `detected_by` one of Page.DetectedBy. The first reason stays, unless it is general
+    and the new one is specific, or the new one is that the app was removed. `token` is the Page token that Meta
+    refused: when the Page has another one now, it was re-authenticated meanwhile and is not marked. Administrators get
+    one e-mail per incident, a few seconds after the commit. Updates the connection fields of `page`.
     """
     with transaction.atomic():
         current = Page.objects.select_for_update().get(pk=page.pk)
@@ -68,7 +68,7 @@ def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | No
             _copy_connection(current, page)
             return False
         is_new = current.is_connected
-        if not is_new and not _says_more(reason, current.reauth_reason):
+        if not is_new and not _replaces(reason, current.reauth_reason):
             _copy_connection(current, page)
             return False
         current.connection = Page.Connection.REAUTH_REQUIRED
@@ -76,8 +76,8 @@ def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | No
         if is_new:
             current.reauth_since = timezone.now()
             current.reauth_mailed_at = None
-            gather = timedelta(seconds=settings.MAIL_GATHER_SECONDS)
-            current.reauth_mail_after = current.reauth_since + gather if gather else None
+            gathering_time = timedelta(seconds=settings.MAIL_GATHER_SECONDS)
+            current.reauth_mail_after = current.reauth_since + gathering_time if gathering_time else None
         current.save(update_fields=CONNECTION_FIELDS)
         outages.begin(current)
         _announce(current)
@@ -85,17 +85,20 @@ def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | No
             logger.warning("Page %s must be re-authenticated: %s", current.page_id, reason)
             enqueue(MAIL_TASK)
             if detected_by == Page.DetectedBy.SEND:
-                _ask_about_others(current)
+                _check_other_pages(current)
     _copy_connection(current, page)
     return is_new
 
 
-def _says_more(reason: str, known: str) -> bool:
-    return reason != known and ((known in _GENERAL and reason not in _GENERAL) or reason == _Reason.APP_REMOVED)
+def _replaces(reason: str, known: str) -> bool:
+    """Return whether `reason` takes the place of the `known` one."""
+    return reason != known and (
+        (known in _GENERAL_REASONS and reason not in _GENERAL_REASONS) or reason == _Reason.APP_REMOVED
+    )
 
 
-def _ask_about_others(page: Page) -> None:
-    """Have the other Pages of the same Facebook login checked: what ended this one may have ended them too."""
+def _check_other_pages(page: Page) -> None:
+    """Request a check of the other Pages of the same Facebook login: they may have lost their connection too."""
     same_login = Channel.objects.existing().filter(
         page__facebook_account=page.facebook_account_id, page__connection=Page.Connection.CONNECTED
     )
@@ -104,7 +107,7 @@ def _ask_about_others(page: Page) -> None:
 
 
 def mark_connected(page: Page) -> bool:
-    """Take `page` as connected again, as after a Facebook login that granted it; return whether that is news."""
+    """Mark `page` as connected again, after a Facebook login that granted it; return whether it was not before."""
     with transaction.atomic():
         changed = Page.objects.filter(pk=page.pk, connection=Page.Connection.REAUTH_REQUIRED).update(
             connection=Page.Connection.CONNECTED,
@@ -122,9 +125,9 @@ def mark_connected(page: Page) -> bool:
 
 
 def note_trouble(page: Page, kind: str, sentence: str) -> None:
-    """Remember what is wrong with `page` besides its connection (restricted, app not live), for Setup to show.
+    """Record a problem of `page` besides its connection (restricted, app not live), for Setup to show.
 
-    `kind` is a `messenger.verdicts.ErrorKind`; the same kind again keeps the time it began.
+    `kind` is a `messenger.verdicts.ErrorKind` or one of `token_check`; the same kind again keeps the time it began.
     """
     kind = str(kind)
     with transaction.atomic():
@@ -139,7 +142,7 @@ def note_trouble(page: Page, kind: str, sentence: str) -> None:
 
 
 def clear_trouble(page: Page, *kinds: str) -> None:
-    """Forget troubles of these kinds: something that they prevent has worked."""
+    """Remove problems of these kinds: something that they prevent has worked."""
     if not any(kind in page.trouble for kind in kinds):
         return
     with transaction.atomic():
@@ -149,9 +152,9 @@ def clear_trouble(page: Page, *kinds: str) -> None:
         _announce(current)
 
 
-def limit_rate(page: Page, pause: timedelta) -> None:
-    """Let no further call of `page` go out for so long, in any worker; a longer limit that is known already stays."""
-    until = timezone.now() + pause
+def limit_rate(page: Page, delay: timedelta) -> None:
+    """Stop all workers from calling Meta for `page` during `delay`; a longer limit that is already set stays."""
+    until = timezone.now() + delay
     Page.objects.filter(pk=page.pk).exclude(rate_limited_until__gte=until).update(rate_limited_until=until)
 
 
@@ -167,60 +170,60 @@ def _announce(page: Page) -> None:
 
 # --- The e-mail -------------------------------------------------------------------------------------------------------
 def mail_is_due() -> bool:
-    """Say whether administrators are still to be told of a Page."""
-    return _to_be_mailed().filter(_its_time()).exists()
+    """Return whether an e-mail about a Page is due."""
+    return _unmailed_pages().filter(_mail_time_reached()).exists()
 
 
 def mail_administrators() -> int:
-    """Tell all active administrators who have an e-mail address; return how many messages were sent, 0 or 1.
+    """Send the e-mail that is due to all active administrators with an address; return how many, 0 or 1.
 
-    One login that ends takes many Pages with it: what was lost within MAIL_GATHER_SECONDS is one message. The Pages are
-    marked before it goes out, so that two workers do not both send it. When the mail server refuses, it is tried again
-    every few minutes for a day.
+    When a login ends, many Pages lose their connection: those lost within MAIL_GATHER_SECONDS are in one e-mail. The
+    Pages are marked before it is sent, so that two workers do not both send it. When sending fails, it is tried again
+    every MAIL_RETRY_DELAY until MAIL_GIVE_UP_AFTER.
     """
     if not mail_is_due():
         return 0
     now = timezone.now()
-    pages = [page for page in _to_be_mailed().order_by("name", "pk") if _mark_mailed(page, now)]
+    pages = [page for page in _unmailed_pages().order_by("name", "pk") if _mark_mailed(page, now)]
     if not pages:
         return 0
     try:
-        return _mail(pages)
+        return _send_mail(pages)
     except (SMTPException, OSError):
-        logger.exception("The e-mail about pages %s could not be sent", ", ".join(page.page_id for page in pages))
+        logger.exception("The e-mail about Pages %s could not be sent", ", ".join(page.page_id for page in pages))
         Page.objects.filter(pk__in=[page.pk for page in pages], reauth_mailed_at=now).update(
-            reauth_mailed_at=None, reauth_mail_after=now + MAIL_PAUSE
+            reauth_mailed_at=None, reauth_mail_after=now + MAIL_RETRY_DELAY
         )
         return 0
 
 
-def _to_be_mailed() -> QuerySet[Page, Page]:
+def _unmailed_pages() -> QuerySet[Page, Page]:
     return Page.objects.filter(
         connection=Page.Connection.REAUTH_REQUIRED,
         reauth_mailed_at=None,
-        reauth_since__gt=timezone.now() - MAIL_FOR,
+        reauth_since__gt=timezone.now() - MAIL_GIVE_UP_AFTER,
     )
 
 
-def _its_time() -> Q:
+def _mail_time_reached() -> Q:
     return Q(reauth_mail_after=None) | Q(reauth_mail_after__lte=timezone.now())
 
 
 def _mark_mailed(page: Page, now: datetime) -> bool:
-    return bool(_to_be_mailed().filter(pk=page.pk).update(reauth_mailed_at=now, reauth_mail_after=None))
+    return bool(_unmailed_pages().filter(pk=page.pk).update(reauth_mailed_at=now, reauth_mail_after=None))
 
 
-def _mail(pages: list[Page]) -> int:
+def _send_mail(pages: list[Page]) -> int:
     first = pages[0]
     reason = first.get_reauth_reason_display()
     subject = f"Re-authenticate {first.name}: {reason[0].lower()}{reason[1:]}"
     if len(pages) > 1:
         subject = f"Re-authenticate {len(pages)} Pages: {', '.join(page.name for page in pages)}"
-    lines = [line for page in pages for line in _about(page)]
-    return send_to_administrators(subject, [*lines, WHAT_GOES_ON])
+    lines = [line for page in pages for line in _mail_lines(page)]
+    return send_to_administrators(subject, [*lines, STILL_RECEIVING])
 
 
-def _about(page: Page) -> list[str]:
+def _mail_lines(page: Page) -> list[str]:
     channel = Channel.objects.existing().filter(page=page).first()
     who = f"The Messenger channel “{channel.name}” (Page “{page.name}”)" if channel else f"The Page “{page.name}”"
     return [

@@ -1,5 +1,7 @@
-"""The daily check: Meta tells nobody that a token died, and asks apps to look at least once a day (Meta, "Access
-tokens"). The Pages are checked one by one by `subscriptions`, whose rows know what is still to do.
+"""The daily check of every Page and Facebook login.
+
+Meta does not report that a token died, and asks apps to check at least once a day (Meta, "Access tokens"). The Pages
+are checked one by one by `subscriptions`; their rows say what is still to be done.
 """
 
 import logging
@@ -21,7 +23,7 @@ ACCOUNT_TASK = "channels_im.tasks.check_account"
 
 
 def check_all() -> int:
-    """Ask for every Page with a channel and every Facebook login to be checked; return how many questions that is."""
+    """Request a check of every Page with a channel and of every Facebook login; return how many checks."""
     pages = list(Channel.objects.existing().values_list("page_id", flat=True))
     accounts = list(FacebookAccount.objects.exclude(user_token=None).values_list("pk", flat=True))
     subscriptions.request_check(*pages)
@@ -31,9 +33,9 @@ def check_all() -> int:
 
 
 def check_account(account: FacebookAccount) -> bool:
-    """Ask Meta until when the user token lives and keep the answer; return whether Meta gave one.
+    """Ask Meta until when the user token lives, and save the answer; return whether Meta gave one.
 
-    A dead user token marks no Page: the tokens made from it may live on, and each is asked about by itself.
+    A dead user token marks no Page: the tokens made from it may live on, and each Page is checked by itself.
     """
     token = account.user_token
     if not token:
@@ -45,14 +47,14 @@ def check_account(account: FacebookAccount) -> bool:
         return False
     verdict = info.verdict
     if (verdict is None and not info.is_ours) or (verdict is not None and verdict.reason is None):
-        return False  # about the app, not about the login: the check of its Pages says so
+        return False  # about the app, not about the login: the check of its Pages reports it
     with transaction.atomic():
         current = FacebookAccount.objects.select_for_update().get(pk=account.pk)
         if current.user_token != token:
             return False  # somebody logged in meanwhile
         now = timezone.now()
-        ended = min(moment for moment in (info.expires_at, current.expires_at, now) if moment is not None)
-        current.expires_at = info.expires_at if info.is_valid else ended
+        ended_at = min(moment for moment in (info.expires_at, current.expires_at, now) if moment is not None)
+        current.expires_at = info.expires_at if info.is_valid else ended_at
         if info.data_access_expires_at is not None:
             current.data_access_expires_at = info.data_access_expires_at
         if current.expires_at is None or current.expires_at - now > timedelta(days=max(expiry_warnings.STEPS)):

@@ -1,6 +1,6 @@
-"""What Facebook tells us of the person who linked a Page: they removed the app, or want their data deleted.
+"""Facebook's callbacks about the person who linked a Page: they removed the app, or want their data deleted.
 
-Source: Meta, "Deauthorize callback" and "Data deletion callback". The id is app-scoped (ASID): it is the person who
+Source: Meta, "Deauthorize callback" and "Data deletion callback". The id is app-scoped (ASID): it names the person who
 linked the Pages, never a customer. Customers' conversations belong to the help desk and stay.
 """
 
@@ -20,8 +20,8 @@ from desk import audit_log
 
 logger = logging.getLogger(__name__)
 
-#: Meta gives seconds and has a clock of its own: a login counts as a later one only when it is later by this.
-SAME_MOMENT = timedelta(seconds=5)
+#: Meta sends whole seconds of its own clock: a login counts as later than a callback only when it is later by this.
+CLOCK_TOLERANCE = timedelta(seconds=5)
 
 NOTHING_KEPT = "Desk keeps nothing about this Facebook account."
 LINKED_AGAIN = "This Facebook account was linked again after the request, so that link stays as it is."
@@ -32,10 +32,10 @@ DELETED = (
 
 
 def handle(kind: str, signed: SignedRequest) -> DataRequest:
-    """Do what a callback asks for (`kind` of DataRequest.Kind), and keep a record with its confirmation code.
+    """Carry out a callback (`kind` of DataRequest.Kind), and return its record with the confirmation code.
 
-    The very same request again, as when Facebook missed our answer, gets the same code and does nothing: nobody can
-    disconnect a Page twice with one signed request.
+    The same request again, for example when Facebook missed our answer, returns the same record and does nothing:
+    nobody can disconnect a Page twice with one signed request.
     """
     with transaction.atomic():
         request, is_new = DataRequest.objects.get_or_create(
@@ -53,15 +53,15 @@ def handle(kind: str, signed: SignedRequest) -> DataRequest:
 
 
 def _carry_out(request: DataRequest) -> str:
-    """Return what was done, in words that name nobody: the status page shows them to everyone who has the code."""
+    """Carry out the request; return what was done, without names: everyone with the code can read it."""
     account = FacebookAccount.objects.select_for_update().filter(facebook_user_id=request.facebook_user_id).first()
-    same_moment = request.issued_at + SAME_MOMENT
-    pending = PendingLink.objects.filter(facebook_user_id=request.facebook_user_id, created_at__lte=same_moment)
+    cutoff = request.issued_at + CLOCK_TOLERANCE
+    pending = PendingLink.objects.filter(facebook_user_id=request.facebook_user_id, created_at__lte=cutoff)
     if account is None:
         return APP_REMOVED if pending.delete()[0] else NOTHING_KEPT
     pages = list(Page.objects.filter(facebook_account=account).order_by("pk"))
-    if account.linked_at > same_moment:
-        subscriptions.request_check(*_configured(pages))  # Meta's word on the tokens decides
+    if account.linked_at > cutoff:
+        subscriptions.request_check(*_with_channel(pages))  # Meta decides whether the tokens still work
         return LINKED_AGAIN
     pending.delete()
     _disconnect(account, pages)
@@ -71,13 +71,13 @@ def _carry_out(request: DataRequest) -> str:
     return DELETED if request.kind == DataRequest.Kind.DELETION else APP_REMOVED
 
 
-def _configured(pages: list[Page]) -> list[int]:
+def _with_channel(pages: list[Page]) -> list[int]:
     return list(Channel.objects.existing().filter(page__in=pages).values_list("page_id", flat=True))
 
 
 def _disconnect(account: FacebookAccount, pages: list[Page]) -> None:
-    """Forget the tokens. Pages with a channel wait for the same account; the others are only unusable until then."""
-    configured = set(_configured(pages))
+    """Delete the tokens. Pages with a channel wait for the same account; the others cannot be used until then."""
+    configured = set(_with_channel(pages))
     for page in pages:
         if page.pk in configured:
             connection.require_reauth(page, Page.Reason.APP_REMOVED, Page.DetectedBy.CALLBACK)
@@ -89,29 +89,29 @@ def _disconnect(account: FacebookAccount, pages: list[Page]) -> None:
 
 
 def _erase(account: FacebookAccount) -> None:
-    """Delete what says who the person is. The id stays: only with it the same account can be asked for again."""
+    """Delete what identifies the person. The id stays: only it tells whether a later login is of the same account."""
     name = account.name
     if account.social_account is not None:
         account.social_account.delete()
     account.social_account, account.name = None, ""
     account.save(update_fields=["social_account", "name"])
     kinds = ContentType.objects.get_for_models(FacebookAccount, Channel)
-    own = LogEntry.objects.filter(content_type=kinds[FacebookAccount], object_id=str(account.pk))
-    own.update(object_repr=str(account)[:200])
+    account_entries = LogEntry.objects.filter(content_type=kinds[FacebookAccount], object_id=str(account.pk))
+    account_entries.update(object_repr=str(account)[:200])
     if name:
-        lines = LogEntry.objects.filter(content_type__in=kinds.values(), change_message__contains=name)
-        for line in lines:
+        entries = LogEntry.objects.filter(content_type__in=kinds.values(), change_message__contains=name)
+        for entry in entries:
             # as linking.save_grant writes it: "… of Anna Berg."
-            line.change_message = line.change_message.replace(f" of {name}", f" of {account}")
-            line.save(update_fields=["change_message"])
+            entry.change_message = entry.change_message.replace(f" of {name}", f" of {account}")
+            entry.save(update_fields=["change_message"])
 
 
 def _record(account: FacebookAccount, pages: list[Page], request: DataRequest) -> None:
-    """Write the history. Django's needs a person: the one whose link ended; without one the DataRequest says it."""
+    """Write to the audit log as the user whose link ended; without one, only the DataRequest records it."""
     if account.linked_by is None:
         return
-    asked = "asked for the deletion of their data" if request.kind == DataRequest.Kind.DELETION else "removed the app"
-    sentence = f"Facebook reported that the person {asked}; confirmation code {request.confirmation_code}."
+    action = "asked for the deletion of their data" if request.kind == DataRequest.Kind.DELETION else "removed the app"
+    sentence = f"Facebook reported that the person {action}; confirmation code {request.confirmation_code}."
     audit_log.record(account.linked_by, account, audit_log.CHANGE, sentence)
     for channel in Channel.objects.existing().filter(page__in=pages):
         audit_log.record(account.linked_by, channel, audit_log.CHANGE, f"{sentence} The Page must be re-authenticated.")

@@ -18,47 +18,49 @@ TASK = "channels_im.tasks.warn_of_ending_logins"
 STEPS = (14, 7, 1)  # days before the end
 
 
-def step(expires_at: datetime, now: datetime) -> int | None:
+def reached_step(expires_at: datetime, now: datetime) -> int | None:
     """Return the last of STEPS that is reached when a login ends at `expires_at`, None before the first."""
     reached = [days for days in STEPS if expires_at - now <= timedelta(days=days)]
     return min(reached) if reached else None
 
 
 def warn() -> int:
-    """Tell administrators of each login that reached a step since the last time; return how many e-mails were sent.
+    """E-mail administrators about each login that reached a step since the last run; return how many e-mails.
 
-    A login none of whose channels works any more is left out: of those administrators were told already. The row is
-    marked before the message goes out, so that two workers do not both send it, and unmarked when it could not.
+    A login without a working channel is left out: administrators were already told about those channels. The row is
+    marked before the e-mail is sent, so that two workers do not both send it, and unmarked when sending fails.
     """
     now = timezone.now()
     sent = 0
-    soon = FacebookAccount.objects.filter(expires_at__lte=now + timedelta(days=max(STEPS)), app_removed_at=None)
-    for account in soon.exclude(last_warned_days=min(STEPS)):
-        reached, before = step(account.expires_at, now), account.last_warned_days
-        if reached is None:
+    ending = FacebookAccount.objects.filter(expires_at__lte=now + timedelta(days=max(STEPS)), app_removed_at=None)
+    for account in ending.exclude(last_warned_days=min(STEPS)):
+        if account.expires_at is None:  # the query leaves these out
+            continue
+        step, previous_step = reached_step(account.expires_at, now), account.last_warned_days
+        if step is None:
             continue
         working = Channel.objects.existing().filter(page__connection=Page.Connection.CONNECTED)
         channels = list(working.filter(page__facebook_account=account).select_related("page"))
-        if channels and _mark(account, reached):
+        if channels and _mark_warned(account, step):
             try:
-                sent += _mail(account, channels, now)
+                sent += _send_mail(account, account.expires_at, channels, now)
             except (SMTPException, OSError):
                 logger.exception("The e-mail about Facebook user %s could not be sent", account.facebook_user_id)
-                same = FacebookAccount.objects.filter(pk=account.pk, last_warned_days=reached)
-                same.update(last_warned_days=before)
+                marked = FacebookAccount.objects.filter(pk=account.pk, last_warned_days=step)
+                marked.update(last_warned_days=previous_step)
     return sent
 
 
-def _mark(account: FacebookAccount, reached: int) -> bool:
-    """Take this step, unless another worker did or somebody logged in again meanwhile."""
-    same = FacebookAccount.objects.filter(pk=account.pk, expires_at=account.expires_at)
-    untold = same.filter(Q(last_warned_days=None) | Q(last_warned_days__gt=reached))
-    return bool(untold.update(last_warned_days=reached))
+def _mark_warned(account: FacebookAccount, step: int) -> bool:
+    """Mark the step as sent; return False when another worker did, or somebody logged in again meanwhile."""
+    unchanged = FacebookAccount.objects.filter(pk=account.pk, expires_at=account.expires_at)
+    unwarned = unchanged.filter(Q(last_warned_days=None) | Q(last_warned_days__gt=step))
+    return bool(unwarned.update(last_warned_days=step))
 
 
-def _mail(account: FacebookAccount, channels: list[Channel], now: datetime) -> int:
-    is_over = account.expires_at <= now
-    ends = f"{'ended' if is_over else 'ends'} on {account.expires_at:%-d %B %Y at %H:%M} UTC"
+def _send_mail(account: FacebookAccount, expires_at: datetime, channels: list[Channel], now: datetime) -> int:
+    is_over = expires_at <= now
+    ends = f"{'ended' if is_over else 'ends'} on {expires_at:%-d %B %Y at %H:%M} UTC"
     lines = [
         f"The Facebook login of {account} {ends}.",
         "Facebook gives access for about 60 days at a time; then somebody has to log in again.",
@@ -71,5 +73,5 @@ def _mail(account: FacebookAccount, channels: list[Channel], now: datetime) -> i
         "",
         *(f"{settings.PUBLIC_URL}{SETUP_PATH}{channel.pk}/" for channel in channels),
     ]
-    when = "has ended" if is_over else f"ends on {account.expires_at:%-d %B}"
+    when = "has ended" if is_over else f"ends on {expires_at:%-d %B}"
     return send_to_administrators(f"The Facebook login of {account} {when}", lines)

@@ -1,13 +1,12 @@
-"""Linking a Facebook account: what the login granted, what it would break, and saving it.
+"""Link a Facebook account: read what the login granted, find what it would break, and save it.
 
-Three steps, so that the network is never inside a transaction and nothing is saved unseen: `read_grant` asks Meta,
-`examine` compares the answer with the configured channels, `save_grant` writes. `finish_login` does them for a browser,
+Three steps, so that no network call is inside a transaction and nothing is saved unchecked: `read_grant` asks Meta,
+`examine` compares the answer with the configured channels, `save_grant` writes. `finish_login` runs them for a browser,
 `link_with_long_token` for a program.
 """
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from allauth.socialaccount.models import SocialAccount
 from django.core.files.base import ContentFile
@@ -21,21 +20,20 @@ from channels_im.models import Channel, FacebookAccount, Page, PendingLink
 from channels_im.services.facebook import connection, page_pictures, subscriptions
 from desk import audit_log
 from desk.errors import Refused
+from desk.models import User
 
-#: What each permission is for, in the words of the page that explains a declined one.
+#: What each permission is for, as the message about a declined one says it.
 PERMISSION_USES = {
     "pages_show_list": "list your Pages",
     "pages_messaging": "receive and send messages",
-    "pages_manage_metadata": "be told of new messages",
+    "pages_manage_metadata": "be notified of new messages",
     "pages_read_engagement": "check whether a reply has arrived",
     "business_management": "find Pages that belong to a business account",
 }
-#: A page needs both of them to be of use (Meta, "Subscribed apps": MESSAGING to send, MODERATE to subscribe).
+#: The tasks on a Page that Desk needs (Meta, "Subscribed apps": MESSAGING to send, MODERATE to subscribe).
 NEEDED_TASKS = ("MESSAGING", "MODERATE")
-
-
-#: A login that waits for a decision is thrown away after this long.
-DECIDE_WITHIN = timedelta(hours=1)
+#: A login that waits for a decision is discarded after this time.
+DECISION_TIMEOUT = timedelta(hours=1)
 
 
 class LinkError(Refused):
@@ -44,7 +42,7 @@ class LinkError(Refused):
 
 @dataclass(frozen=True)
 class Grant:
-    """What a Facebook login gave us, as Meta says it."""
+    """What a Facebook login granted, as Meta reports it."""
 
     facebook_user_id: str
     name: str
@@ -52,14 +50,15 @@ class Grant:
     token: oauth.TokenInfo = field(repr=False)
     permissions: dict[str, str]
     pages: tuple[PageInfo, ...] = field(repr=False)
-    pictures: dict[str, ContentFile] = field(repr=False, default_factory=dict)
+    pictures: dict[str, "ContentFile[bytes]"] = field(repr=False, default_factory=dict)
 
     @property
     def missing_permissions(self) -> list[str]:
-        """The permissions Desk cannot work without that were not granted."""
+        """Return the required permissions that were not granted."""
         return [scope for scope in oauth.REQUIRED_SCOPES if self.permissions.get(scope) != "granted"]
 
     def page(self, page_id: str) -> PageInfo | None:
+        """Return the granted Page with this id of Meta, or None."""
         return next((info for info in self.pages if info.page_id == page_id), None)
 
     def loss_of(self, page_id: str) -> Page.Reason | None:
@@ -76,20 +75,21 @@ class Grant:
 
 @dataclass
 class Findings:
-    """What saving a grant would mean. `stops` are channels whose Page works now and would not any more."""
+    """What saving a grant would do. `stops` are channels whose Page is connected now and would stop working."""
 
     stays: list[Channel] = field(default_factory=list)
     stops: list[tuple[Channel, Page.Reason]] = field(default_factory=list)
-    colleague: Any = None  # the other administrator who linked this Facebook account
+    colleague: User | None = None  # the other administrator who linked this Facebook account
 
     @property
-    def need_a_decision(self) -> bool:
+    def need_decision(self) -> bool:
+        """Return whether an administrator has to decide before the grant is saved."""
         return bool(self.stops or self.colleague)
 
 
 @dataclass
 class LinkResult:
-    """What was saved. `pages` are those the login gave; `kept_elsewhere` stay with another Facebook account."""
+    """What was saved. `pages` are the granted Pages; `kept_elsewhere` stay with another Facebook account."""
 
     account: FacebookAccount
     pages: list[Page] = field(default_factory=list)
@@ -99,47 +99,49 @@ class LinkResult:
     declined: list[str] = field(default_factory=list)
 
 
-def link_with_long_token(user: Any, long_lived_user_token: str) -> LinkResult:
+def link_with_long_token(user: User, long_lived_user_token: str) -> LinkResult:
     """Link the Facebook account of a long-lived user token to `user`, without a browser.
 
-    Raises LinkError when Meta refuses, a permission is missing, or a person has to decide something first.
+    Raises LinkError when Meta refuses, a permission is missing, or an administrator has to decide something first.
     """
     grant = read_grant(long_lived_user_token)
-    _require_use(grant)
-    if examine(user, grant).need_a_decision:
-        raise LinkError("This login would stop a channel or take over a colleague's link: do it in Setup.")
+    _require_permissions_and_pages(grant)
+    if examine(user, grant).need_decision:
+        raise LinkError(
+            "This login would stop a channel or take over a colleague's link. Link the account in Setup instead."
+        )
     return save_grant(user, grant)
 
 
 def finish_login(
-    user: Any, short_token: str, *, facebook_user_id: str, page: Page | None = None, next_url: str = ""
+    user: User, short_token: str, *, facebook_user_id: str, page: Page | None = None, next_url: str = ""
 ) -> LinkResult | PendingLink:
-    """Finish a login in the browser. `page` is the one whose *Re-authenticate* was pressed.
+    """Finish a login in the browser. `page` is the Page whose *Re-authenticate* was pressed.
 
-    Returns what was saved, or, when the login would break something, a PendingLink: then nothing else was changed.
+    Returns what was saved, or a PendingLink when an administrator has to decide first: then nothing else was changed.
     Raises LinkError.
     """
     try:
         long_lived = oauth.exchange_long_lived(short_token)
     except GraphError as error:
-        raise LinkError(f"Facebook did not give a lasting access. {error.verdict.sentence}") from error
+        raise LinkError(f"Facebook did not give long-term access. {error.verdict.sentence}") from error
     grant = read_grant(long_lived.token)
     if grant.facebook_user_id != facebook_user_id:
-        raise LinkError("Facebook named two different people during this login. Log in again.")
+        raise LinkError("Facebook reported two different people during this login. Log in again.")
     _require_right_account(grant, page)
     findings = examine(user, grant)
     if not findings.stops:
-        _require_use(grant)
-    if findings.need_a_decision:
-        return _keep_for_decision(user, grant, findings, page, next_url)
+        _require_permissions_and_pages(grant)
+    if findings.need_decision:
+        return _save_for_decision(user, grant, findings, page, next_url)
     return save_grant(user, grant, page=page)
 
 
-def continue_anyway(user: Any, pending: PendingLink) -> LinkResult:
+def continue_anyway(user: User, pending: PendingLink) -> LinkResult:
     """Save a login that waited for a decision, as Meta describes it now. Raises LinkError."""
-    if not pending.user_token or timezone.now() - pending.created_at > DECIDE_WITHIN:
+    if not pending.user_token or timezone.now() - pending.created_at > DECISION_TIMEOUT:
         pending.delete()
-        raise LinkError("This login has waited too long for a decision. Nothing has been changed. Log in again.")
+        raise LinkError("This login waited too long for a decision. Nothing has been changed. Log in again.")
     grant = read_grant(pending.user_token)
     page = Page.objects.filter(pk=pending.findings.get("page")).first()
     _require_right_account(grant, page)
@@ -147,7 +149,7 @@ def continue_anyway(user: Any, pending: PendingLink) -> LinkResult:
 
 
 def discard(pending: PendingLink) -> None:
-    """Forget a login that waited for a decision. Meta has taken note of it all the same: its Pages are checked."""
+    """Discard a login that waited for a decision. It counts at Meta all the same, so its Pages are checked."""
     ids = [pk for pk, _reason in pending.findings.get("stops", [])]
     pages = Channel.objects.existing().filter(pk__in=ids).values_list("page_id", flat=True)
     with transaction.atomic():
@@ -155,40 +157,40 @@ def discard(pending: PendingLink) -> None:
         pending.delete()
 
 
-def forget_undecided() -> int:
-    """Drop logins nobody decided about within DECIDE_WITHIN, and with them their token; return how many."""
-    old = list(PendingLink.objects.filter(created_at__lt=timezone.now() - DECIDE_WITHIN))
-    for pending in old:
+def discard_undecided() -> int:
+    """Discard logins that nobody decided about within DECISION_TIMEOUT, with their tokens; return how many."""
+    expired = list(PendingLink.objects.filter(created_at__lt=timezone.now() - DECISION_TIMEOUT))
+    for pending in expired:
         discard(pending)
-    return len(old)
+    return len(expired)
 
 
 def read_grant(user_token: str) -> Grant:
-    """Ask Meta who a long-lived user token belongs to, what was granted and which Pages. Nothing is saved.
+    """Ask Meta whose long-lived user token this is, and for its permissions and Pages. Saves nothing.
 
     Raises LinkError.
     """
     try:
         token = oauth.debug_token(user_token)
         if not token.is_valid or not token.is_ours:
-            raise LinkError("Facebook says that this login is not valid for this app. Log in again.")
+            raise LinkError("Facebook says that this login is not valid for Desk's Meta app. Log in again.")
         facebook_user_id, name = oauth.me(user_token)
         permissions = oauth.permissions(user_token)
-        listed = tuple(pages.list_pages(user_token))
+        granted_pages = tuple(pages.list_pages(user_token))
     except GraphError as error:
-        raise LinkError(f"Facebook did not answer as it should. {error.verdict.sentence} Try again.") from error
+        raise LinkError(f"Facebook did not answer as expected. {error.verdict.sentence} Try again.") from error
     return Grant(
         facebook_user_id=facebook_user_id,
         name=name,
         user_token=user_token,
         token=token,
         permissions=permissions,
-        pages=listed,
-        pictures=page_pictures.fetch(listed),
+        pages=granted_pages,
+        pictures=page_pictures.fetch(granted_pages),
     )
 
 
-def examine(user: Any, grant: Grant) -> Findings:
+def examine(user: User, grant: Grant) -> Findings:
     """Compare a login with the channels whose Pages came from the same Facebook account."""
     findings = Findings()
     account = (
@@ -208,16 +210,16 @@ def examine(user: Any, grant: Grant) -> Findings:
     return findings
 
 
-def save_grant(user: Any, grant: Grant, *, page: Page | None = None) -> LinkResult:
-    """Save the account and its Pages, heal and stop what the login heals and stops, and queue the subscriptions.
+def save_grant(user: User, grant: Grant, *, page: Page | None = None) -> LinkResult:
+    """Save the account and its Pages, reconnect or stop Pages accordingly, and request the subscription checks.
 
-    `page` was asked for by name, so it comes over to this account even from another one that still works.
+    `page` was requested explicitly, so it moves to this account even from another one that still works.
     """
     with transaction.atomic():
         account = _save_account(user, grant)
         result = LinkResult(account, declined=[s for s in oauth.SCOPES if grant.permissions.get(s) != "granted"])
         for info in sorted(grant.pages, key=lambda info: info.page_id):
-            _save_page(result, grant, info, asked_for=page is not None and info.page_id == page.page_id)
+            _save_page(result, grant, info, is_requested=page is not None and info.page_id == page.page_id)
         for lost in account.pages.select_for_update().exclude(page_id__in=[info.page_id for info in grant.pages]):
             _stop(result, lost, grant.loss_of(lost.page_id))
         configured = Channel.objects.existing().filter(page__in=result.pages).values_list("page_id", flat=True)
@@ -227,7 +229,7 @@ def save_grant(user: Any, grant: Grant, *, page: Page | None = None) -> LinkResu
     return result
 
 
-def _save_account(user: Any, grant: Grant) -> FacebookAccount:
+def _save_account(user: User, grant: Grant) -> FacebookAccount:
     account, _created = FacebookAccount.objects.select_for_update().get_or_create(
         facebook_user_id=grant.facebook_user_id, defaults={"linked_by": user}
     )
@@ -246,11 +248,11 @@ def _save_account(user: Any, grant: Grant) -> FacebookAccount:
     return account
 
 
-def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, asked_for: bool) -> None:
+def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, is_requested: bool) -> None:
     page, _created = Page.objects.select_for_update().get_or_create(
         page_id=info.page_id, defaults={"name": info.name[:200], "facebook_account": result.account}
     )
-    if not (asked_for or _may_come_over(page, result.account)):
+    if not (is_requested or _may_move_to(page, result.account)):
         result.kept_elsewhere.append(page)
         return
     was_connected = page.is_connected
@@ -272,8 +274,11 @@ def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, asked_for: b
         result.healed.append(page)
 
 
-def _may_come_over(page: Page, account: FacebookAccount) -> bool:
-    """A Page that works for a channel stays where it is; one whose person removed the app waits for that person."""
+def _may_move_to(page: Page, account: FacebookAccount) -> bool:
+    """Return whether the Page may move to `account`.
+
+    A connected Page of a channel stays where it is; one whose person removed the app waits for that person.
+    """
     if page.facebook_account_id in (None, account.pk):
         return True
     if not page.is_connected:
@@ -282,7 +287,7 @@ def _may_come_over(page: Page, account: FacebookAccount) -> bool:
 
 
 def _stop(result: LinkResult, page: Page, reason: Page.Reason | None) -> None:
-    """Take note that a Page of the account cannot be used. One without a channel only loses its token."""
+    """Stop a Page that the login does not give working access to. One without a channel only loses its token."""
     if not Channel.objects.existing().filter(page=page).exists():
         Page.objects.filter(pk=page.pk).update(page_token=None)
     elif page.is_connected:
@@ -303,15 +308,15 @@ def _require_right_account(grant: Grant, page: Page | None) -> None:
         )
     if grant.page(page.page_id) is None:
         raise LinkError(
-            f"“{page}” is not among the Pages that {grant.name} gave. Log in with the Facebook account that owns the "
-            f"Page (last time: {owner}) and leave the Page ticked. Nothing has been changed."
+            f"“{page}” is not among the Pages that {grant.name} gave. Log in with the Facebook account that owns "
+            f"the Page (last time: {owner}) and leave the Page ticked. Nothing has been changed."
         )
 
 
-def _require_use(grant: Grant) -> None:
-    # Whoever ticks no page is asked for no permission of pages either: the reason is the ticks.
-    asked_for_pages = any(grant.permissions.get(scope) == "granted" for scope in oauth.REQUIRED_SCOPES)
-    if (missing := grant.missing_permissions) and (grant.pages or asked_for_pages):
+def _require_permissions_and_pages(grant: Grant) -> None:
+    # Facebook asks a person who ticks no Page for no Page permission either: then the missing ticks are the reason.
+    has_page_permission = any(grant.permissions.get(scope) == "granted" for scope in oauth.REQUIRED_SCOPES)
+    if (missing := grant.missing_permissions) and (grant.pages or has_page_permission):
         uses = "; ".join(f"{scope}, to {PERMISSION_USES[scope]}" for scope in missing)
         raise LinkError(
             f"Facebook did not grant {'this permission' if len(missing) == 1 else 'these permissions'}: {uses}. Link "
@@ -326,7 +331,7 @@ def _require_use(grant: Grant) -> None:
         )
 
 
-def _keep_for_decision(user: Any, grant: Grant, findings: Findings, page: Page | None, next_url: str) -> PendingLink:
+def _save_for_decision(user: User, grant: Grant, findings: Findings, page: Page | None, next_url: str) -> PendingLink:
     pending, _created = PendingLink.objects.update_or_create(
         user=user,
         defaults={
@@ -347,16 +352,16 @@ def _keep_for_decision(user: Any, grant: Grant, findings: Findings, page: Page |
     return pending
 
 
-def _record(user: Any, result: LinkResult) -> None:
-    """Write the login into the history of the account, and of each channel whose Page it renewed or stopped."""
+def _record(user: User, result: LinkResult) -> None:
+    """Record the login in the audit log of the account, and of each channel whose Page it renewed or stopped."""
     audit_log.record(user, result.account, audit_log.CHANGE, _summary(result))
     stopped = {page.pk for page in result.stopped}
     for channel in Channel.objects.existing().filter(page__in=[*result.pages, *result.stopped]).select_related("page"):
         if channel.page_id in stopped:
-            what = f"Stopped by a Facebook login of {result.account}: {channel.page.get_reauth_reason_display()}."
+            message = f"Stopped by a Facebook login of {result.account}: {channel.page.get_reauth_reason_display()}."
         else:
-            what = f"Re-authenticated with the Facebook account of {result.account}."
-        audit_log.record(user, channel, audit_log.CHANGE, what)
+            message = f"Re-authenticated with the Facebook account of {result.account}."
+        audit_log.record(user, channel, audit_log.CHANGE, message)
 
 
 def _summary(result: LinkResult) -> str:

@@ -16,29 +16,30 @@ from channels_im.models import Page
 
 MAX_BYTES = 2 * 1_048_576
 TIMEOUT_S = 4.0
-AT_ONCE = 8
-AT_MOST = 60  # an administrator waits for them; the rest shows initials
+MAX_THREADS = 8
+MAX_PICTURES = 60  # an administrator waits for them; the other Pages show initials
+MAX_PIXELS = 4096  # per side
 STORED_PIXELS = 128
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
 
 
 @sensitive_variables("pages")
-def fetch(pages: Iterable[PageInfo]) -> dict[str, ContentFile]:
-    """Return small PNG copies by page id. A picture that cannot be had is left out: it is never worth a failure."""
-    wanted = [page for page in pages if page.picture_url][:AT_MOST]
-    if not wanted:
+def fetch(pages: Iterable[PageInfo]) -> dict[str, "ContentFile[bytes]"]:
+    """Return small PNG copies by page id. A picture that cannot be fetched is left out, without an error."""
+    urls = [(page.page_id, page.picture_url) for page in pages if page.picture_url][:MAX_PICTURES]
+    if not urls:
         return {}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        copies = pool.map(lambda page: _fetch_one(page.picture_url), wanted)
-        return {page.page_id: copy for page, copy in zip(wanted, copies, strict=True) if copy}
+    with ThreadPoolExecutor(MAX_THREADS) as pool:
+        copies = pool.map(lambda entry: _fetch_one(entry[1]), urls)
+        return {page_id: copy for (page_id, _url), copy in zip(urls, copies, strict=True) if copy}
 
 
-def keep(page: Page, picture: ContentFile) -> None:
-    """Store a fetched copy as the Page's picture, unless it is the one we have."""
+def keep(page: Page, picture: "ContentFile[bytes]") -> None:
+    """Store a fetched copy as the Page's picture, unless it is the stored one already."""
     digest = hashlib.sha256(picture.read()).hexdigest()[:12]
     picture.seek(0)
     name = f"{page.page_id}-{digest}.png"
-    old = page.picture.name if page.picture else ""
+    old = page.picture.name or ""
     if old.endswith(name) and default_storage.exists(old):
         return
     page.picture.save(name, picture, save=False)
@@ -47,19 +48,19 @@ def keep(page: Page, picture: ContentFile) -> None:
         page.picture.storage.delete(old)
 
 
-def _fetch_one(url: str) -> ContentFile | None:
+def _fetch_one(url: str) -> "ContentFile[bytes] | None":
     try:
         fetched = media.fetch(url, max_bytes=MAX_BYTES, timeout_s=TIMEOUT_S)
     except media.MediaError:
         return None
     try:
         image = Image.open(fetched.file, formats=FORMATS)
-        if max(image.size) > 4096:
+        if max(image.size) > MAX_PIXELS:
             return None
-        image = image.convert("RGB")
-        image.thumbnail((STORED_PIXELS, STORED_PIXELS))
+        copy = image.convert("RGB")
+        copy.thumbnail((STORED_PIXELS, STORED_PIXELS))
         out = io.BytesIO()
-        image.save(out, "PNG")
+        copy.save(out, "PNG")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     finally:

@@ -1,7 +1,7 @@
-"""Whether Meta sends us a Page's events: wanted while the Page has an active channel, else ended.
+"""Whether Meta sends us a Page's events: subscribed while the Page has an active channel, else unsubscribed.
 
-A wish is a due time on the Page's row; the queue is only a nudge. Each try asks Meta about the token, sets the
-subscription and reads it back, so that what Setup shows was seen and not supposed.
+A due time on the Page's row requests a check. Each try asks Meta about the token, sets the subscription and reads it
+back, so that Setup shows what Meta has confirmed.
 """
 
 import logging
@@ -24,12 +24,12 @@ from desk.live import publish
 
 logger = logging.getLogger(__name__)
 
-MAX_PAUSE = timedelta(hours=1)
+MAX_DELAY = timedelta(hours=1)
 TROUBLES = (ErrorKind.PAGE_RESTRICTED, ErrorKind.APP_MISCONFIGURED)
 
 
 def is_due() -> bool:
-    """Return whether a Page's subscription waits to be set or checked."""
+    """Return whether a Page's subscription is due to be set or checked."""
     return Page.objects.filter(subscription_due_at__lte=timezone.now()).exists()
 
 
@@ -39,10 +39,10 @@ def drain_subscriptions() -> int:
     while page := _claim():
         tried += 1
         try:
-            _settle(page)
+            _check(page)
         except Exception:
-            logger.exception("The subscription of page %s could not be checked", page.page_id)
-            _finish(page, error="Something went wrong in Desk itself; the log says what.", retry=True)
+            logger.exception("The subscription of Page %s could not be checked", page.page_id)
+            _finish(page, error="Something went wrong in Desk itself; the log has the details.", retry=True)
     return tried
 
 
@@ -50,36 +50,36 @@ def _claim() -> Page | None:
     now = timezone.now()
     until = now + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
     for page in Page.objects.filter(subscription_due_at__lte=now).order_by("subscription_due_at"):
-        taken = Page.objects.filter(pk=page.pk, subscription_due_at=page.subscription_due_at).update(
+        is_claimed = Page.objects.filter(pk=page.pk, subscription_due_at=page.subscription_due_at).update(
             subscription_due_at=until, subscription_attempts=F("subscription_attempts") + 1
         )
-        if taken:
+        if is_claimed:
             page.subscription_due_at = until
             page.subscription_attempts += 1
             return page
     return None
 
 
-def _settle(page: Page) -> None:
+def _check(page: Page) -> None:
     channel = Channel.objects.existing().filter(page=page).first()
-    wanted = channel is not None and channel.is_active
+    has_active_channel = channel is not None and channel.is_active
     try:
-        token, loss = token_check.examine(page) if channel and page.page_token else (None, None)
-        if not wanted:
+        token, loss = token_check.examine(page, page.page_token) if channel and page.page_token else (None, None)
+        if not has_active_channel:
             _unsubscribe(page)
         elif loss is None:
             _subscribe(page, token)
         if loss is not None:
-            _must_be_reauthenticated(page, loss.reason, loss.sentence)
+            _require_reauth(page, loss.reason, loss.sentence)
     except token_check.MetaAppError as refusal:
         _finish(page, error=str(refusal), retry=True)
     except GraphError as error:
-        _failed(page, error, wanted=wanted)
+        _handle_error(page, error, has_active_channel=has_active_channel)
 
 
 def _subscribe(page: Page, token: TokenInfo | None) -> None:
-    if token is None:
-        _finish(page, error="There is no token for this Page: re-authenticate it.")
+    if token is None or page.page_token is None:
+        _finish(page, error="Desk has no token for this Page. Re-authenticate it.")
         return
     pages.subscribe(page.page_id, page.page_token)
     fields = pages.subscription(page.page_id, page.page_token)
@@ -89,11 +89,11 @@ def _subscribe(page: Page, token: TokenInfo | None) -> None:
         state = Page.Subscription.SUBSCRIBED
     else:
         state = Page.Subscription.INCOMPLETE
-    problem = "" if state == Page.Subscription.SUBSCRIBED else "Facebook took the subscription and does not show it."
+    is_complete = state == Page.Subscription.SUBSCRIBED
     _finish(
         page,
-        error=problem,
-        retry=bool(problem),
+        error="" if is_complete else "Facebook accepted the subscription but does not show it.",
+        retry=not is_complete,
         subscription=state,
         subscribed_fields=sorted(fields or []),
         token_expires_at=token.expires_at,
@@ -108,14 +108,14 @@ def _unsubscribe(page: Page) -> None:
     )
 
 
-def _failed(page: Page, error: GraphError, *, wanted: bool) -> None:
+def _handle_error(page: Page, error: GraphError, *, has_active_channel: bool) -> None:
     verdict = error.verdict
     logger.warning("Page %s: %s", page.page_id, error)
-    if verdict.kind is ErrorKind.REAUTHENTICATE:
-        if wanted:
-            _must_be_reauthenticated(page, verdict.reason, verdict.sentence)
+    if verdict.reason is not None:
+        if has_active_channel:
+            _require_reauth(page, verdict.reason, verdict.sentence)
         else:
-            # A subscription is ended with the app's own token when the page's is dead: that one was refused.
+            # A Page with a dead token is unsubscribed with the app's own token, so that one was refused.
             _finish(page, error=token_check.APP_REFUSED_SENTENCE, retry=True)
         return
     if verdict.kind in TROUBLES:
@@ -123,18 +123,18 @@ def _failed(page: Page, error: GraphError, *, wanted: bool) -> None:
     _finish(page, error=verdict.sentence, retry=verdict.retry or verdict.outcome_unknown)
 
 
-def _must_be_reauthenticated(page: Page, reason: str, sentence: str) -> None:
+def _require_reauth(page: Page, reason: str, sentence: str) -> None:
     _finish(page, error=sentence, checked_at=timezone.now())
     connection.require_reauth(page, reason, Page.DetectedBy.CHECK, token=page.page_token)
 
 
-def _finish(page: Page, *, error: str, retry: bool = False, **found: object) -> None:
-    """Write what was found, unless someone asked for another check meanwhile: then only the facts are written."""
-    pause = delay_after(page.subscription_attempts) if retry else None
-    next_try = timezone.now() + min(pause, MAX_PAUSE) if pause else None
+def _finish(page: Page, *, error: str, retry: bool = False, **facts: object) -> None:
+    """Save the facts, and the error and next due time unless another check was requested meanwhile."""
+    delay = delay_after(page.subscription_attempts) if retry else None
+    next_try = timezone.now() + min(delay, MAX_DELAY) if delay else None
     with transaction.atomic():
-        if found:
-            Page.objects.filter(pk=page.pk).update(**found)
+        if facts:
+            Page.objects.filter(pk=page.pk).update(**facts)
         Page.objects.filter(pk=page.pk, subscription_due_at=page.subscription_due_at).update(
             subscription_due_at=next_try, subscription_error=error
         )

@@ -1,4 +1,4 @@
-"""What Meta says of a Page's token. `debug_token` is believed, arithmetic is not (Meta, "Debug token")."""
+"""Check a Page's token with Meta: `debug_token` decides, not arithmetic (Meta, "Debug token")."""
 
 from dataclasses import dataclass
 
@@ -15,30 +15,30 @@ from desk.errors import Refused
 APP_REFUSED, DATA_ACCESS = "app_refused", "data_access"
 
 APP_REFUSED_SENTENCE = (
-    "Facebook does not accept Desk's Meta app for this Page: META_APP_ID and META_APP_SECRET do not fit together, or "
-    "the Page was linked with another app. Correct the settings and start Desk again; with a new app, re-authenticate."
+    "Facebook does not accept Desk's Meta app for this Page: META_APP_ID and META_APP_SECRET do not belong together, "
+    "or the Page was linked with another app. Correct the settings and restart Desk; with a new app, re-authenticate."
 )
 
 
 class MetaAppError(Refused):
-    """Meta refused the question itself, so nothing is known about the Page's token."""
+    """Meta refused the app itself, so nothing is known about the Page's token."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Why a Page's token is of no use any more: a Page.Reason, and the sentence for administrators."""
+    """Why a Page's token does not work any more: a Page.Reason, and a sentence for administrators."""
 
     reason: str
     sentence: str
 
 
-def examine(page: Page) -> tuple[TokenInfo, Loss | None]:
-    """Ask Meta what the Page's token is worth, and note or clear the troubles that go with it.
+def examine(page: Page, token: str) -> tuple[TokenInfo, Loss | None]:
+    """Ask Meta about `token`, the Page's own, and note or clear the troubles that go with it.
 
-    Raises MetaAppError, and GraphError when Meta cannot be asked now: neither says anything about the Page.
+    Raises MetaAppError, and GraphError when Meta cannot be asked now; neither says anything about the Page.
     """
     try:
-        info = oauth.debug_token(page.page_token)
+        info = oauth.debug_token(token)
     except GraphError as error:
         if error.verdict.retry or error.verdict.outcome_unknown:
             raise
@@ -54,24 +54,24 @@ def examine(page: Page) -> tuple[TokenInfo, Loss | None]:
 
 def _loss(page: Page, info: TokenInfo) -> Loss | None:
     verdict = info.verdict
-    if verdict is not None:
+    if verdict is not None and verdict.reason is not None:  # `examine` leaves no verdict without a reason
         is_over = info.expires_at is not None and info.expires_at <= timezone.now()
         if is_over and not info.error_subcode:
-            return Loss(Page.Reason.TOKEN_EXPIRED, "The Page's access has expired. Re-authenticate the Page.")
+            return Loss(Page.Reason.TOKEN_EXPIRED, "Access to the Page has expired. Re-authenticate the Page.")
         return Loss(verdict.reason, verdict.sentence)
     if info.profile_id not in (None, page.page_id):
-        return Loss(Page.Reason.PERMISSION_REVOKED, "The stored access is that of another Page.")
-    # An answer without any permission is one that does not tell of them, and no proof that all are gone.
+        return Loss(Page.Reason.PERMISSION_REVOKED, "The stored token belongs to another Page.")
+    # An answer that lists no permission at all does not prove that they are gone.
     missing = info.missing_scopes(page.page_id) if info.scopes else ()
     if missing:
         names = ", ".join(missing)
-        what = "This permission is" if len(missing) == 1 else "These permissions are"
-        return Loss(Page.Reason.PERMISSION_REVOKED, f"{what} missing for this Page: {names}.")
+        subject = "This permission is" if len(missing) == 1 else "These permissions are"
+        return Loss(Page.Reason.PERMISSION_REVOKED, f"{subject} missing for this Page: {names}.")
     return None
 
 
 def _note_data_access(page: Page, info: TokenInfo) -> None:
-    """Data access that ended is a warning: Meta says that it does not end for the permissions of Pages."""
+    """Note expired data access as a warning: Meta says that it does not end for the permissions of Pages."""
     ended = info.data_access_expires_at
     if info.is_valid and ended is not None and ended <= timezone.now():
         sentence = (

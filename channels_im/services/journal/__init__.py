@@ -1,1 +1,1 @@
-"""The webhook journal: keep what Meta delivers, and process it."""
+"""The webhook journal: store what Meta delivers, and process it."""

@@ -1,4 +1,4 @@
-"""Which deliveries a worker has taken for itself. A claim is committed before anything runs."""
+"""Claims: which deliveries a worker processes. A claim is committed before anything else runs."""
 
 import logging
 import uuid
@@ -23,15 +23,18 @@ def claim_new(limit: int) -> list[WebhookDelivery]:
     return _claim(list(store.due().filter(attempts=0).order_by("id").values_list("pk", flat=True)[:limit]))
 
 
-def claim_one_again() -> WebhookDelivery | None:
-    """Claim one delivery that was tried before, the least tried first; alone, for it may kill who takes it in."""
+def claim_retry() -> WebhookDelivery | None:
+    """Claim one delivery that was tried before, the one with the fewest attempts first.
+
+    It is claimed alone, because it may be what kills the worker.
+    """
     ids = store.due().filter(attempts__gt=0).order_by("attempts", "id").values_list("pk", flat=True)[:1]
     claimed = _claim(list(ids))
     return claimed[0] if claimed else None
 
 
 def _claim(ids: list[int]) -> list[WebhookDelivery]:
-    """Claim those of `ids` that are still free: the condition is looked at again under each row's lock."""
+    """Claim those of `ids` that are still free: the condition is checked again under each row's lock."""
     if not ids:
         return []
     token = uuid.uuid4().hex
@@ -43,18 +46,18 @@ def _claim(ids: list[int]) -> list[WebhookDelivery]:
     return list(WebhookDelivery.objects.filter(pk__in=ids, claimed_by=token).order_by("id"))
 
 
-def settle(delivery: WebhookDelivery, **fields: object) -> bool:
-    """Write what became of a claimed delivery; False when the claim was taken back meanwhile."""
-    return settle_all([delivery], **fields)
+def finish(delivery: WebhookDelivery, **fields: object) -> bool:
+    """Write the result of a claimed delivery and end its claim; return False when it was reclaimed meanwhile."""
+    return finish_all([delivery], **fields)
 
 
-def settle_all(deliveries: list[WebhookDelivery], **fields: object) -> bool:
-    """Write the same for all of these claimed deliveries; False when one of the claims was taken back."""
+def finish_all(deliveries: list[WebhookDelivery], **fields: object) -> bool:
+    """Write the same result for all these claimed deliveries; return False when one was reclaimed meanwhile."""
     tokens = {delivery.claimed_by for delivery in deliveries}
-    held = WebhookDelivery.objects.filter(
+    claimed = WebhookDelivery.objects.filter(
         pk__in=[delivery.pk for delivery in deliveries], claimed_by__in=tokens, state=State.PROCESSING
     )
-    return held.update(claimed_by="", claimed_at=None, **fields) == len(deliveries)
+    return claimed.update(claimed_by="", claimed_at=None, **fields) == len(deliveries)
 
 
 def release(deliveries: list[WebhookDelivery]) -> None:
@@ -67,9 +70,9 @@ def release(deliveries: list[WebhookDelivery]) -> None:
 
 
 def reclaim_stale() -> int:
-    """Free what a worker claimed more than DESK_CLAIM_SECONDS ago and never settled; return how many rows.
+    """Free what a worker claimed more than DESK_CLAIM_SECONDS ago and never finished; return how many rows.
 
-    Each waits as long as its attempts say before it is taken up again, for it may be what killed the worker.
+    Each waits the delay of its attempts before it is claimed again, because it may be what killed the worker.
     """
     stale = WebhookDelivery.objects.filter(
         state=State.PROCESSING, claimed_at__lt=timezone.now() - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
@@ -77,10 +80,10 @@ def reclaim_stale() -> int:
     freed = 0
     with transaction.atomic():
         for pk, attempts, token in list(stale.values_list("pk", "attempts", "claimed_by")):
-            pause = delay_after(attempts) or timedelta(0)
+            delay = delay_after(attempts) or timedelta(0)
             freed += WebhookDelivery.objects.filter(pk=pk, claimed_by=token, state=State.PROCESSING).update(
-                state=State.PENDING, claimed_by="", claimed_at=None, retry_after=timezone.now() + pause
+                state=State.PENDING, claimed_by="", claimed_at=None, retry_after=timezone.now() + delay
             )
     if freed:
-        logger.warning("%s deliveries claimed by a worker that died are free again", freed)
+        logger.warning("Freed %s deliveries claimed by a worker that died", freed)
     return freed

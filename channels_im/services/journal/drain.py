@@ -1,7 +1,7 @@
-"""The journal's drain: claimed deliveries, to events in Meta's order, to whoever takes them in.
+"""Drain the journal: claim deliveries, sort their events by Meta's time, and pass them to the receiver.
 
-New deliveries go in batches, a few customers per transaction. What was tried before goes alone, event by event
-(careful.py): it failed, or it killed the worker.
+New deliveries are processed in batches, a few senders per transaction. A delivery that was tried before failed or
+killed the worker, so it is processed alone, event by event (retry_one.py).
 """
 
 import logging
@@ -18,10 +18,10 @@ from channels_im.services.journal import claims, retry_one, routing, store
 from channels_im.services.journal.processing import (
     DeliveryEvent,
     EventState,
-    apply_routes,
-    is_to_be_processed,
     read_delivery,
-    settle,
+    save_results,
+    should_process,
+    update_pages,
 )
 from channels_im.services.journal.routing import UNKNOWN_PAGE
 from channels_im.services.journal.store import IncomingEvent, Sender
@@ -30,46 +30,49 @@ from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
-BATCH = 100
-MAX_EVENTS = 10  # per transaction: SQLite has one writer, and the webhook waits for it
+BATCH_SIZE = 100  # deliveries
+MAX_EVENTS_PER_TRANSACTION = 10  # SQLite has one writer, and the webhook waits for it
 MAX_RUN_S = 20  # well below the time-out of a task (Q_CLUSTER): the rest is for the next run
 
 
 @dataclass
-class Group:
+class SenderGroup:
     """Events of one sender, in Meta's order."""
 
     sender: Sender
-    entries: list[DeliveryEvent]
+    events: list[DeliveryEvent]
 
-    def start_over(self) -> None:
-        """Forget what a transaction that was rolled back had made of the events."""
-        for entry in self.entries:
-            entry.fate, entry.tries, entry.error = EventState.OPEN, 0, ""
+    def reset(self) -> None:
+        """Forget the results of a transaction that was rolled back."""
+        for event in self.events:
+            event.state, event.tries, event.error = EventState.OPEN, 0, ""
 
 
 def drain_journal() -> int:
-    """Take in everything that is due; return how many deliveries were. Stops after a while and nudges itself."""
+    """Process all deliveries that are due; return how many.
+
+    Stops after MAX_RUN_S seconds and enqueues itself for the rest.
+    """
     began = time.monotonic()
     count = 0
     while time.monotonic() - began < MAX_RUN_S:
-        batch = claims.claim_new(BATCH)
+        batch = claims.claim_new(BATCH_SIZE)
         with _release_on_database_error(batch):
             process_batch(batch)
-        again = claims.claim_one_again()
-        if again:
-            with _release_on_database_error([again]):
-                retry_one.process(again)
-        if not batch and not again:
+        retried = claims.claim_retry()
+        if retried:
+            with _release_on_database_error([retried]):
+                retry_one.process(retried)
+        if not batch and not retried:
             return count
-        count += len(batch) + bool(again)
+        count += len(batch) + bool(retried)
     enqueue(store.TASK)
     return count
 
 
 @contextmanager
 def _release_on_database_error(claimed: list[WebhookDelivery]) -> Iterator[None]:
-    """When the database goes away, give the claims back as soon as it is there again, if that is at once."""
+    """Release the claims when the database connection fails, if the database can be reached again at once."""
     try:
         yield
     except DatabaseError:
@@ -79,82 +82,85 @@ def _release_on_database_error(claimed: list[WebhookDelivery]) -> Iterator[None]
 
 
 def process_batch(batch: list[WebhookDelivery]) -> None:
-    """Take in claimed deliveries together: their events by customer, sorted by Meta's time."""
-    opened = [read_delivery(delivery) for delivery in batch]
-    known = routing.routes_for(entry.incoming.event.page_id for each in opened for entry in each.left)
-    groups: dict[tuple[str, str | None], list[DeliveryEvent]] = {}
-    for entry in sorted((entry for each in opened for entry in each.left), key=lambda entry: entry.order):
-        event = entry.incoming.event
-        if is_to_be_processed(entry, known.get(event.page_id, UNKNOWN_PAGE)):
-            groups.setdefault((event.page_id, event.psid), []).append(entry)
-    # One order for all workers: whoever holds one customer never waits for one who comes earlier in it.
+    """Process claimed deliveries together: their events grouped by sender, sorted by Meta's time."""
+    deliveries = [read_delivery(delivery) for delivery in batch]
+    open_events = [event for delivery in deliveries for event in delivery.open_events]
+    routes = routing.routes_for(event.page_id for event in open_events)
+    by_sender: dict[tuple[str, str | None], list[DeliveryEvent]] = {}
+    for event in sorted(open_events, key=lambda event: event.order):
+        if should_process(event, routes.get(event.page_id, UNKNOWN_PAGE)):
+            by_sender.setdefault((event.page_id, event.psid), []).append(event)
+    # All workers use one order: a worker that holds one sender's lock never waits for one earlier in that order.
     waiting = deque(
-        Group(known[page_id].sender(psid), groups[page_id, psid][begin : begin + MAX_EVENTS])
-        for page_id, psid in sorted(groups, key=str)
-        for begin in range(0, len(groups[page_id, psid]), MAX_EVENTS)
+        SenderGroup(routes[page_id].sender(psid), by_sender[page_id, psid][begin : begin + MAX_EVENTS_PER_TRANSACTION])
+        for page_id, psid in sorted(by_sender, key=str)
+        for begin in range(0, len(by_sender[page_id, psid]), MAX_EVENTS_PER_TRANSACTION)
     )
     while waiting:
         _process_together(_next_groups(waiting))
     store.receiver().after_batch()
-    apply_routes(opened, known)
-    settle(opened)
+    update_pages(deliveries, routes)
+    save_results(deliveries)
 
 
-def _next_groups(waiting: deque[Group]) -> list[Group]:
-    """Take the groups of one transaction off the queue: different senders, about MOST_EVENTS events in all."""
-    few = [waiting.popleft()]
-    while waiting and waiting[0].sender != few[-1].sender:
-        if sum(len(group.entries) for group in few) + len(waiting[0].entries) > MAX_EVENTS:
+def _next_groups(waiting: deque[SenderGroup]) -> list[SenderGroup]:
+    """Remove the groups of one transaction from the queue.
+
+    They have different senders and at most MAX_EVENTS_PER_TRANSACTION events together.
+    """
+    groups = [waiting.popleft()]
+    while waiting and waiting[0].sender != groups[-1].sender:
+        if sum(len(group.events) for group in groups) + len(waiting[0].events) > MAX_EVENTS_PER_TRANSACTION:
             break
-        few.append(waiting.popleft())
-    return few
+        groups.append(waiting.popleft())
+    return groups
 
 
-def _process_together(groups: list[Group]) -> None:
-    """Take in a few groups in one transaction without savepoints; when anything in it fails, again with all care."""
+def _process_together(groups: list[SenderGroup]) -> None:
+    """Process groups in one transaction without savepoints; when anything fails, process their events one by one."""
     try:
         with transaction.atomic(), publish.batched():
-            takes = store.receiver().receive([group.sender for group in groups])
-            for group, take in zip(groups, takes, strict=True):
-                for entry in group.entries:
-                    take(entry.incoming)
-                    entry.fate = EventState.DONE
+            handlers = store.receiver().receive([group.sender for group in groups])
+            for group, handle in zip(groups, handlers, strict=True):
+                for event in group.events:
+                    handle(event.incoming)
+                    event.state = EventState.DONE
     except Exception as error:
         if not connection.is_usable():
             raise
-        logger.info("Events are taken in one by one: together it failed", exc_info=error)
+        logger.info("Processing events together failed; processing them one by one", exc_info=error)
         for group in groups:
-            group.start_over()
+            group.reset()
             _process_one_by_one(group)
 
 
-def _process_one_by_one(group: Group) -> None:
-    """Take in the events of one sender in one transaction, each in a savepoint of its own: one may fail alone."""
+def _process_one_by_one(group: SenderGroup) -> None:
+    """Process the events of one sender in one transaction, each in its own savepoint, so that one can fail alone."""
     try:
         with transaction.atomic(), publish.batched():
-            take = _receiver_of_one(group.sender)
-            for entry in group.entries:
+            handle = _handler_of(group.sender)
+            for event in group.events:
                 try:
                     with transaction.atomic():
-                        take(entry.incoming)
-                    entry.fate = EventState.DONE
+                        handle(event.incoming)
+                    event.state = EventState.DONE
                 except Exception as error:
-                    _failed(entry, error)
-                    take = _receiver_of_one(group.sender)
+                    _record_failure(event, error)
+                    handle = _handler_of(group.sender)
     except Exception as error:
         if not connection.is_usable():
             raise
-        for entry in group.entries:
-            if entry.fate is not EventState.FAILED:
-                _failed(entry, error)
+        for event in group.events:
+            if event.state is not EventState.FAILED:
+                _record_failure(event, error)
 
 
-def _receiver_of_one(sender: Sender) -> Callable[[IncomingEvent], None]:
-    (take,) = store.receiver().receive([sender], isolated=True)
-    return take
+def _handler_of(sender: Sender) -> Callable[[IncomingEvent], None]:
+    (handle,) = store.receiver().receive([sender], isolated=True)
+    return handle
 
 
-def _failed(entry: DeliveryEvent, error: Exception) -> None:
-    entry.tries += 1
-    entry.failed_with(error)
-    logger.warning("A %s could not be taken in", type(entry.incoming.event).__name__, exc_info=error)
+def _record_failure(event: DeliveryEvent, error: Exception) -> None:
+    event.tries += 1
+    event.record_failure(error)
+    logger.warning("Processing a %s failed", event.kind, exc_info=error)

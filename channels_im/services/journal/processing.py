@@ -1,11 +1,11 @@
-"""A claimed delivery, opened: its events, what became of each, and what that makes of the delivery.
+"""A claimed delivery while it is processed: its events, their states, and the resulting state of the delivery.
 
-`WebhookDelivery.progress` keeps, by the event's place in the delivery ("0", "1" …): `{"kind", "state", "tries",
-"error"}`, where `state` is "done", "waiting" or "failed". An event that is not there was not tried yet.
+`WebhookDelivery.progress` maps an event's index in the delivery ("0", "1" …) to `{"kind", "state", "tries", "error"}`,
+where `state` is "done", "waiting" or "failed". An event that is not there was not tried yet.
 """
 
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -20,11 +20,11 @@ from channels_im.services.journal.store import IncomingEvent, UnusableEventError
 from desk.backoff import delay_after
 
 State = WebhookDelivery.State
-WORKER_DIED = "The worker died while it took this event in."
+WORKER_DIED = "The worker died while it processed this event."
 
 
 class EventState(StrEnum):
-    """What became of an event."""
+    """How far the processing of an event is."""
 
     OPEN = "open"
     DONE = "done"
@@ -34,180 +34,195 @@ class EventState(StrEnum):
     IGNORED = "ignored"
 
 
-KEPT = (EventState.DONE, EventState.WAITING, EventState.FAILED)
-SETTLED = (EventState.DONE, EventState.FAILED)
+SAVED_STATES = (EventState.DONE, EventState.WAITING, EventState.FAILED)
+FINAL_STATES = (EventState.DONE, EventState.FAILED)
 
 
 @dataclass(eq=False)
 class DeliveryEvent:
-    """One event of a delivery: its place there, how often it was tried, and its fate."""
+    """One event of a delivery: its index there, how often it was tried, and its state."""
 
-    place: int
+    index: int
     incoming: IncomingEvent
-    fate: EventState = EventState.OPEN
+    state: EventState = EventState.OPEN
     tries: int = 0
     error: str = ""
 
     @property
-    def order(self) -> tuple[object, ...]:
-        """Sort key: Meta's time, and for the same millisecond the event's own key, never the order of arrival."""
+    def page_id(self) -> str:
+        """Return Meta's id of the Page."""
+        return self.incoming.event.page_id
+
+    @property
+    def psid(self) -> str | None:
+        """Return the page-scoped id of the customer, or None when the event names none."""
+        return self.incoming.event.psid
+
+    @property
+    def kind(self) -> str:
+        """Return the name of the event's class."""
+        return type(self.incoming.event).__name__
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """Return the sort key: Meta's time, then the event's own key, never the order of arrival."""
         return self.incoming.at, self.incoming.event.key
 
-    def failed_with(self, error: Exception) -> None:
-        """Take `error` as this try's end: the event waits, or after its last try has failed."""
+    def record_failure(self, error: Exception) -> None:
+        """End this try with `error`: the event waits for the next try, or has failed after its last one."""
         if isinstance(error, UnusableEventError):
-            self.fate, self.error = EventState.FAILED, str(error)
+            self.state, self.error = EventState.FAILED, str(error)
             return
         self.error = "".join(traceback.format_exception(error))
-        self.judge()
+        self.set_retry_or_failed()
 
-    def judge(self) -> None:
-        """Set the fate of an event that was tried and is not done."""
-        self.fate = EventState.FAILED if delay_after(max(self.tries, 1)) is None else EventState.WAITING
+    def set_retry_or_failed(self) -> None:
+        """Set the state of an event that was tried and is not done."""
+        self.state = EventState.FAILED if delay_after(max(self.tries, 1)) is None else EventState.WAITING
 
 
 @dataclass(eq=False)
 class ParsedDelivery:
-    """A delivery and its events. `unreadable` is the reason why there are none."""
+    """A delivery and its events.
+
+    Without events, `unreadable` says why its content can never be read, or `parser_error` is the parser's traceback.
+    """
 
     delivery: WebhookDelivery
-    entries: list[DeliveryEvent] = field(default_factory=list)
+    events: list[DeliveryEvent] = field(default_factory=list)
     unreadable: str = ""
-    broken: str = ""
+    parser_error: str = ""
 
     @property
-    def left(self) -> Iterator[DeliveryEvent]:
-        """The events still to be taken in."""
-        return (entry for entry in self.entries if entry.fate not in SETTLED)
+    def open_events(self) -> list[DeliveryEvent]:
+        """Return the events that are neither done nor failed."""
+        return [event for event in self.events if event.state not in FINAL_STATES]
 
     def progress(self) -> dict[str, dict[str, object]]:
-        """Return what is kept of the events' fates."""
+        """Return the value of `WebhookDelivery.progress`."""
         return {
-            str(entry.place): {
-                "kind": type(entry.incoming.event).__name__,
-                "state": entry.fate,
-                "tries": entry.tries,
-                "error": entry.error,
+            str(event.index): {
+                "kind": event.kind,
+                "state": event.state,
+                "tries": event.tries,
+                "error": event.error,
             }
-            for entry in self.entries
-            if entry.fate in KEPT
+            for event in self.events
+            if event.state in SAVED_STATES
         }
 
     def save_progress(self) -> bool:
-        """Write down how far this delivery is; False when the claim was taken back: then stop."""
-        held = WebhookDelivery.objects.filter(
+        """Save the progress; return False when the claim was taken back: then stop processing."""
+        claimed = WebhookDelivery.objects.filter(
             pk=self.delivery.pk, claimed_by=self.delivery.claimed_by, state=State.PROCESSING
         )
-        return bool(held.update(progress=self.progress()))
+        return bool(claimed.update(progress=self.progress()))
 
 
 def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
-    """Read a delivery's events, with what is known of them from earlier tries. Raises nothing."""
+    """Parse a delivery's events and add the progress of earlier tries. Raises nothing."""
     try:
         events = parse_delivery(bytes(delivery.body))
     except UnreadableDeliveryError as error:
         return ParsedDelivery(delivery, unreadable=error.reason)
     except Exception:
-        return ParsedDelivery(delivery, broken=traceback.format_exc())
-    opened = ParsedDelivery(delivery)
-    for place, event in enumerate(events):
-        known = delivery.progress.get(str(place), {})
-        entry = DeliveryEvent(place, store.incoming(event, delivery.received_at), tries=known.get("tries", 0))
-        entry.error = known.get("error", "")
-        if known.get("state") in SETTLED:
-            entry.fate = EventState(known["state"])
-        opened.entries.append(entry)
-    return opened
+        return ParsedDelivery(delivery, parser_error=traceback.format_exc())
+    parsed = ParsedDelivery(delivery)
+    for index, event in enumerate(events):
+        saved = delivery.progress.get(str(index), {})
+        incoming = store.with_trusted_time(event, delivery.received_at)
+        delivery_event = DeliveryEvent(index, incoming, tries=saved.get("tries", 0), error=saved.get("error", ""))
+        if saved.get("state") in FINAL_STATES:
+            delivery_event.state = EventState(saved["state"])
+        parsed.events.append(delivery_event)
+    return parsed
 
 
-def is_to_be_processed(entry: DeliveryEvent, route: Route) -> bool:
-    """Say whether the event is to be taken in; if not, its fate is set."""
-    if route.way is Handling.TAKE:
+def should_process(event: DeliveryEvent, route: Route) -> bool:
+    """Return whether to process the event; otherwise set its state to parked or ignored."""
+    if route.handling is Handling.PROCESS:
         return True
-    entry.fate = EventState.PARKED if route.way is Handling.PARK else EventState.IGNORED
+    event.state = EventState.PARKED if route.handling is Handling.PARK else EventState.IGNORED
     return False
 
 
-def apply_routes(opened: list[ParsedDelivery], known: dict[str, Route]) -> None:
-    """Write down what concerns the Pages: what is parked for them, that nobody wants their events, when they wrote."""
-    parked, unwanted = [], set()
+def update_pages(deliveries: list[ParsedDelivery], routes: dict[str, Route]) -> None:
+    """Park deliveries for their Pages, unsubscribe Pages without a channel, and save when each Page last sent."""
+    parked: list[tuple[WebhookDelivery, Page]] = []
+    unwanted: set[Page] = set()
     newest: dict[Page, datetime] = {}
-    for each in opened:
-        for entry in each.entries:
-            route = known.get(entry.incoming.event.page_id, UNKNOWN_PAGE)
+    for parsed in deliveries:
+        for event in parsed.events:
+            route = routes.get(event.page_id, UNKNOWN_PAGE)
             if route.page is None:
                 continue
-            received_at = entry.incoming.received_at
+            received_at = event.incoming.received_at
             newest[route.page] = max(received_at, newest.get(route.page, received_at))
-            if entry.fate is EventState.PARKED:
-                parked.append((each.delivery, route.page))
-            if route.way is Handling.IGNORE:
+            if event.state is EventState.PARKED:
+                parked.append((parsed.delivery, route.page))
+            if route.handling is Handling.IGNORE:
                 unwanted.add(route.page)
     if parked:
         routing.park(parked)
     if unwanted:
         routing.request_unsubscription(unwanted)
-    routing.note_last_event(newest)
+    routing.save_last_event_times(newest)
 
 
-def settle(opened: Iterable[ParsedDelivery]) -> None:
-    """Write what became of these deliveries: those that are simply done or ignored in one go, the others each."""
-    plain: dict[tuple[str, str], list[WebhookDelivery]] = {}
+def save_results(deliveries: Iterable[ParsedDelivery]) -> None:
+    """Save the results and end the claims: done and ignored deliveries together, the others one by one."""
+    alike: dict[tuple[str, str], list[WebhookDelivery]] = {}
     now = timezone.now()
-    for each in opened:
-        state, error = result_of(each)
-        if state in (State.DONE, State.IGNORED) and not each.delivery.progress:
-            plain.setdefault((state, error), []).append(each.delivery)
+    for parsed in deliveries:
+        state, error = result_of(parsed)
+        if state in (State.DONE, State.IGNORED) and not parsed.delivery.progress:
+            alike.setdefault((state, error), []).append(parsed.delivery)
             continue
         retry_after = None
         if state == State.PENDING:
-            tries = [entry.tries for entry in each.entries if entry.fate is EventState.WAITING] or [
-                each.delivery.attempts
+            tries = [event.tries for event in parsed.events if event.state is EventState.WAITING] or [
+                parsed.delivery.attempts
             ]
-            pause = delay_after(max(min(tries), 1))
-            retry_after = now + pause if pause else now
-        claims.settle(
-            each.delivery,
+            delay = delay_after(max(min(tries), 1))
+            retry_after = now + delay if delay else now
+        claims.finish(
+            parsed.delivery,
             state=state,
             error=error,
-            progress=each.progress(),
+            progress=parsed.progress(),
             retry_after=retry_after,
             processed_at=None if state == State.PENDING else now,
         )
-    for (state, error), deliveries in plain.items():
-        claims.settle_all(deliveries, state=state, error=error, retry_after=None, processed_at=now)
+    for (state, error), finished in alike.items():
+        claims.finish_all(finished, state=state, error=error, retry_after=None, processed_at=now)
 
 
-def result_of(opened: ParsedDelivery) -> tuple[str, str]:
-    """Return the state of the delivery and the reason in words ("" when all is well)."""
-    if opened.unreadable:
-        return State.FAILED, opened.unreadable
-    if opened.broken:
-        state = State.FAILED if delay_after(opened.delivery.attempts) is None else State.PENDING
-        return state, f"The delivery could not be read.\n\n{opened.broken}"
-    by_fate: dict[EventState, list[DeliveryEvent]] = {}
-    for entry in opened.entries:
-        by_fate.setdefault(entry.fate, []).append(entry)
-    trouble = [*by_fate.get(EventState.FAILED, []), *by_fate.get(EventState.WAITING, [])]
-    if trouble:
-        return State.PENDING if EventState.WAITING in by_fate else State.FAILED, _error_text(opened, trouble)
-    if EventState.PARKED in by_fate:
+def result_of(parsed: ParsedDelivery) -> tuple[str, str]:
+    """Return the state of the delivery and the error in words ("" when there is none)."""
+    if parsed.unreadable:
+        return State.FAILED, parsed.unreadable
+    if parsed.parser_error:
+        state = State.FAILED if delay_after(parsed.delivery.attempts) is None else State.PENDING
+        return state, f"The delivery could not be read.\n\n{parsed.parser_error}"
+    by_state: dict[EventState, list[DeliveryEvent]] = {}
+    for event in parsed.events:
+        by_state.setdefault(event.state, []).append(event)
+    unfinished = [*by_state.get(EventState.FAILED, []), *by_state.get(EventState.WAITING, [])]
+    if unfinished:
+        return State.PENDING if EventState.WAITING in by_state else State.FAILED, _error_text(parsed, unfinished)
+    if EventState.PARKED in by_state:
         return State.PARKED, ""
-    if EventState.IGNORED in by_fate and EventState.DONE not in by_fate:
-        return State.IGNORED, _ignored_because(by_fate[EventState.IGNORED])
+    if EventState.IGNORED in by_state and EventState.DONE not in by_state:
+        return State.IGNORED, _reason_to_ignore(by_state[EventState.IGNORED])
     return State.DONE, ""
 
 
-def _error_text(opened: ParsedDelivery, trouble: list[DeliveryEvent]) -> str:
-    count = f"{len(trouble)} of {len(opened.entries)} events could not be taken in."
-    details = (
-        f"Event {entry.place + 1}, {type(entry.incoming.event).__name__}, {entry.tries} tries:\n{entry.error}"
-        for entry in trouble
-    )
-    return "\n\n".join([count, *details])
+def _error_text(parsed: ParsedDelivery, unfinished: list[DeliveryEvent]) -> str:
+    summary = f"{len(unfinished)} of {len(parsed.events)} events could not be processed."
+    details = (f"Event {event.index + 1}, {event.kind}, {event.tries} tries:\n{event.error}" for event in unfinished)
+    return "\n\n".join([summary, *details])
 
 
-def _ignored_because(entries: list[DeliveryEvent]) -> str:
-    pages = sorted({entry.incoming.event.page_id for entry in entries})
-    names = ", ".join(page for page in pages if page)
+def _reason_to_ignore(events: list[DeliveryEvent]) -> str:
+    names = ", ".join(sorted({event.page_id for event in events if event.page_id}))
     return f"No channel belongs to the Page {names}." if names else "The delivery names no Page."

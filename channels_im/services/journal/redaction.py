@@ -1,7 +1,7 @@
-"""Taking one person out of the journal: their events go, those of others in the same deliveries stay.
+"""Remove one contact from the journal: their events go, those of others in the same deliveries stay.
 
-The bytes Meta signed are changed by this; each delivery says so (`REDACTED`). A delivery that was about nobody else is
-deleted.
+This changes the bytes that Meta signed; each changed delivery says so (`REDACTED`). A delivery that was about nobody
+else is deleted.
 """
 
 import json
@@ -11,41 +11,43 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BinaryField, F, Func, IntegerField, QuerySet, Value
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
 from channels_im.models import WebhookDelivery
 
 REDACTED = "desk_redacted_events"
-NOTE = "Part of this delivery was erased together with a customer."
+REDACTION_NOTE = "Part of this delivery was erased together with a customer."
 #: A delivery committed late may have a lower id than one seen before it.
-LOOK_BACK = timedelta(minutes=1)
-AT_ONCE = 100
-LISTS = ("messaging", "standby", "changes")
+LOOKBACK = timedelta(minutes=1)
+BATCH_SIZE = 100  # deliveries
+ITEM_LISTS = ("messaging", "standby", "changes")
 
 State = WebhookDelivery.State
 
 
 class DeliveryBusyError(Exception):
-    """A delivery about this customer is being processed at this moment. Try again in a few seconds."""
+    """A worker is processing a delivery about this contact. Try again in a few seconds."""
 
 
 class _Position(Func):
-    """Where the bytes stand in the body; 0 for nowhere."""
+    """The position of some bytes in the body; 0 when they are not there."""
 
     function = "INSTR"
     output_field = IntegerField()
 
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        turned = self.copy()
-        turned.set_source_expressions(self.get_source_expressions()[::-1])
-        return turned.as_sql(compiler, connection, function="POSITION", arg_joiner=" IN ", **context)
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
+        swapped = self.copy()
+        swapped.set_source_expressions(self.get_source_expressions()[::-1])
+        return swapped.as_sql(compiler, connection, function="POSITION", arg_joiner=" IN ", **context)
 
 
 @dataclass
-class Redacted:
-    """What was taken out: `deliveries` changed or deleted, `events`, and the keys by which those events were known."""
+class RedactionResult:
+    """What was removed: `deliveries` changed or deleted, `events`, and the keys of those events."""
 
     deliveries: int = 0
     events: int = 0
@@ -53,8 +55,8 @@ class Redacted:
 
 
 @dataclass(frozen=True)
-class Search:
-    """A first look through the whole journal, made before any lock is taken: the slow part of a redaction."""
+class SearchResult:
+    """The deliveries that hold a contact's id, found before any lock is taken: the slow part of a redaction."""
 
     page_id: str
     psid: str
@@ -62,104 +64,104 @@ class Search:
     began_at: datetime
 
 
-def search(page_id: str, psid: str) -> Search:
+def search(page_id: str, psid: str) -> SearchResult:
     """Find the deliveries that hold the page-scoped id `psid` (digits). Reads every body once."""
     began_at = timezone.now()
-    return Search(page_id, psid, tuple(_holding(psid).values_list("pk", flat=True)), began_at)
+    return SearchResult(page_id, psid, tuple(_deliveries_with(psid).values_list("pk", flat=True)), began_at)
 
 
-def redact(found: Search) -> Redacted:
-    """Take the person out of the deliveries found, and of those that came since; in the caller's transaction.
+def redact(found: SearchResult) -> RedactionResult:
+    """Remove the contact from the deliveries found, and from those that came since; in the caller's transaction.
 
-    Raises Busy when a worker has one of them in its hands: what it holds would come back.
+    Raises DeliveryBusyError when a worker is processing one of them: it would write the events again.
     """
-    since = _holding(found.psid).filter(received_at__gte=found.began_at - LOOK_BACK).values_list("pk", flat=True)
+    since = _deliveries_with(found.psid).filter(received_at__gte=found.began_at - LOOKBACK).values_list("pk", flat=True)
     ids = sorted({*found.ids, *since})
-    done = Redacted()
-    for start in range(0, len(ids), AT_ONCE):
-        rows = WebhookDelivery.objects.select_for_update().filter(pk__in=ids[start : start + AT_ONCE]).order_by("pk")
-        for delivery in rows:
-            _redact_one(delivery, found, done)
-    return done
+    result = RedactionResult()
+    for start in range(0, len(ids), BATCH_SIZE):
+        rows = WebhookDelivery.objects.select_for_update().filter(pk__in=ids[start : start + BATCH_SIZE])
+        for delivery in rows.order_by("pk"):
+            _redact_one(delivery, found, result)
+    return result
 
 
-def _holding(psid: str) -> QuerySet[WebhookDelivery, WebhookDelivery]:
+def _deliveries_with(psid: str) -> QuerySet[WebhookDelivery, WebhookDelivery]:
     needle = Value(psid.encode(), output_field=BinaryField())
     return WebhookDelivery.objects.annotate(found_at=_Position(F("body"), needle)).filter(found_at__gt=0).order_by("pk")
 
 
-def _redact_one(delivery: WebhookDelivery, found: Search, done: Redacted) -> None:
-    before = _events(bytes(delivery.body))
+def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: RedactionResult) -> None:
+    before = _parse(bytes(delivery.body))
     if before is None:
         # It could not be read and never will be: there is nothing of others to save.
         delivery.delete()
-        done.deliveries += 1
+        result.deliveries += 1
         return
-    theirs = [event for event in before if _is_theirs(event, found)]
-    if not theirs:
+    redacted = [event for event in before if _is_of_contact(event, found)]
+    if not redacted:
         return
     if delivery.state == State.PROCESSING:
         raise DeliveryBusyError
-    done.deliveries += 1
-    done.events += len(theirs)
-    done.keys |= {event.key for event in theirs}
-    if len(theirs) == len(before):
+    result.deliveries += 1
+    result.events += len(redacted)
+    result.keys |= {event.key for event in redacted}
+    if len(redacted) == len(before):
         delivery.delete()
         return
-    delivery.body = _without(bytes(delivery.body), found)
-    delivery.progress = _moved(delivery.progress, before, _events(delivery.body) or [])
-    delivery.error = NOTE if delivery.error else ""
+    delivery.body = _remove_items(bytes(delivery.body), found)
+    delivery.progress = _renumber(delivery.progress, before, _parse(delivery.body) or [])
+    delivery.error = REDACTION_NOTE if delivery.error else ""
     delivery.save(update_fields=["body", "progress", "error"])
 
 
-def _events(body: bytes) -> list[Event] | None:
+def _parse(body: bytes) -> list[Event] | None:
     try:
         return parse_delivery(body)
     except UnreadableDeliveryError:
         return None
 
 
-def _is_theirs(event: Event, found: Search) -> bool:
+def _is_of_contact(event: Event, found: SearchResult) -> bool:
     if event.page_id != found.page_id:
         return False
-    # An event that names nobody may name them somewhere else.
+    # An event without a psid may hold the id somewhere else.
     if event.psid:
         return event.psid == found.psid
     return bool(re.search(rf"(?<!\d){re.escape(found.psid)}(?!\d)", json.dumps(event.raw)))
 
 
-def _without(body: bytes, found: Search) -> bytes:
-    """The delivery without the items that are about this person."""
+def _remove_items(body: bytes, found: SearchResult) -> bytes:
+    """Return the delivery without the items that are about this contact."""
     data = json.loads(body.decode("utf-8-sig", "replace"))
-    gone = 0
+    removed = 0
     for entry in data["entry"]:
         if not isinstance(entry, dict):
             continue
-        for name in LISTS:
+        for name in ITEM_LISTS:
             items = entry.get(name)
             if items is None:
                 continue
             items = items if isinstance(items, list) else [items]
-            kept = [item for item in items if not _is_about(item, name, entry.get("id"), found)]
-            gone += len(items) - len(kept)
-            entry[name] = kept
-    data[REDACTED] = gone
+            remaining = [item for item in items if not _item_is_of_contact(item, name, entry.get("id"), found)]
+            removed += len(items) - len(remaining)
+            entry[name] = remaining
+    data[REDACTED] = removed
     return json.dumps(data).encode()
 
 
-def _is_about(item: Any, name: str, page_id: Any, found: Search) -> bool:
-    """Ask the parser, which knows who the customer of an item is."""
-    alone = {"entry": [{"id": page_id, name: [item]}]}
-    events: Iterable[Event] = _events(json.dumps(alone).encode()) or ()
-    return any(_is_theirs(event, found) for event in events)
+def _item_is_of_contact(item: Any, list_name: str, page_id: Any, found: SearchResult) -> bool:
+    """Parse one raw item alone: the parser knows who the customer of an item is."""
+    delivery = {"entry": [{"id": page_id, list_name: [item]}]}
+    events: Iterable[Event] = _parse(json.dumps(delivery).encode()) or ()
+    return any(_is_of_contact(event, found) for event in events)
 
 
-def _moved(progress: dict[str, Any], before: list[Event], after: list[Event]) -> dict[str, Any]:
-    """The fates of the events that stay, under their new places."""
-    places = {(event.page_id, event.key): str(place) for place, event in enumerate(before)}
-    moved = {}
-    for place, event in enumerate(after):
-        known = progress.get(places.get((event.page_id, event.key), ""))
-        if known is not None:
-            moved[str(place)] = known
-    return moved
+def _renumber(progress: dict[str, Any], before: list[Event], after: list[Event]) -> dict[str, Any]:
+    """Return the progress of the events that stay, under their new indexes."""
+    old_indexes = {(event.page_id, event.key): str(index) for index, event in enumerate(before)}
+    renumbered = {}
+    for index, event in enumerate(after):
+        saved = progress.get(old_indexes.get((event.page_id, event.key), ""))
+        if saved is not None:
+            renumbered[str(index)] = saved
+    return renumbered

@@ -1,7 +1,7 @@
-"""A delivery that was tried before, taken in event by event.
+"""Process a delivery that was tried before, event by event.
 
 Each try is counted and committed before it runs, so that an event that kills the worker stops after its tries like one
-that merely fails, and its neighbours, tried less often, go first and are done.
+that only fails. The other events of the delivery, tried less often, go first and are done.
 """
 
 import logging
@@ -15,10 +15,10 @@ from channels_im.services.journal.processing import (
     DeliveryEvent,
     EventState,
     ParsedDelivery,
-    apply_routes,
-    is_to_be_processed,
     read_delivery,
-    settle,
+    save_results,
+    should_process,
+    update_pages,
 )
 from channels_im.services.journal.routing import UNKNOWN_PAGE, Route
 
@@ -26,35 +26,35 @@ logger = logging.getLogger(__name__)
 
 
 def process(delivery: WebhookDelivery) -> None:
-    """Take in a claimed delivery alone."""
-    opened = read_delivery(delivery)
-    known = routing.routes_for(entry.incoming.event.page_id for entry in opened.left)
-    for entry in sorted(opened.left, key=lambda entry: (entry.tries, *entry.order)):
-        route = known.get(entry.incoming.event.page_id, UNKNOWN_PAGE)
-        if is_to_be_processed(entry, route) and not _process_one(opened, entry, route):
+    """Process one claimed delivery alone."""
+    parsed = read_delivery(delivery)
+    routes = routing.routes_for(event.page_id for event in parsed.open_events)
+    for event in sorted(parsed.open_events, key=lambda event: (event.tries, *event.order)):
+        route = routes.get(event.page_id, UNKNOWN_PAGE)
+        if should_process(event, route) and not _try_event(parsed, event, route):
             return
     store.receiver().after_batch()
-    apply_routes([opened], known)
-    settle([opened])
+    update_pages([parsed], routes)
+    save_results([parsed])
 
 
-def _process_one(opened: ParsedDelivery, entry: DeliveryEvent, route: Route) -> bool:
-    """Try one event; False when the claim was taken back meanwhile and another worker has the delivery."""
-    entry.tries += 1
-    entry.error = WORKER_DIED
-    entry.judge()
-    if not opened.save_progress():
+def _try_event(parsed: ParsedDelivery, event: DeliveryEvent, route: Route) -> bool:
+    """Try one event; return False when the claim was taken back and another worker has the delivery."""
+    event.tries += 1
+    event.error = WORKER_DIED
+    event.set_retry_or_failed()
+    if not parsed.save_progress():
         return False
     try:
         with transaction.atomic():
-            (process,) = store.receiver().receive([route.sender(entry.incoming.event.psid)], isolated=True)
-            process(entry.incoming)
-            entry.fate, entry.error = EventState.DONE, ""
-            opened.save_progress()
+            (handle,) = store.receiver().receive([route.sender(event.psid)], isolated=True)
+            handle(event.incoming)
+            event.state, event.error = EventState.DONE, ""
+            parsed.save_progress()
     except Exception as error:
         if not connection.is_usable():
             raise
-        entry.failed_with(error)
-        logger.warning("A %s could not be taken in", type(entry.incoming.event).__name__, exc_info=error)
-        return opened.save_progress()
+        event.record_failure(error)
+        logger.warning("Processing a %s failed", event.kind, exc_info=error)
+        return parsed.save_progress()
     return True

@@ -1,6 +1,6 @@
-"""The webhook journal: what Meta sent is kept here before it is answered 200, and stays until it was taken in.
+"""The webhook journal: what Meta sends is stored here before it is answered 200, and stays until it is processed.
 
-`drain.py` takes it in; the rows are the truth, a nudge only says that there are some.
+`drain.py` processes it. The rows are the truth; a queued task only says that there are some.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,19 +19,19 @@ from desk.health import Report, seconds
 from desk.queue import enqueue
 
 TASK = "channels_im.tasks.drain_journal"
-MAX_AHEAD = timedelta(minutes=5)
+MAX_CLOCK_SKEW = timedelta(minutes=5)
 LATE_AFTER_S = 120
 
 State = WebhookDelivery.State
 
 
-# --- Who takes events in ----------------------------------------------------------------------------------------------
+# --- The receiver of events -------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class IncomingEvent:
-    """An event with the time that is believed of it.
+    """An event with the time to use for it.
 
-    `at` is Meta's time, or the time of receipt when Meta's is absent, absurd or more than five minutes ahead;
-    `original_timestamp` then keeps what Meta sent, as text, and is "" otherwise.
+    `at` is Meta's time, or the time of receipt when Meta's is absent, absurd or more than MAX_CLOCK_SKEW ahead;
+    `original_timestamp` is then what Meta sent, as text, and "" otherwise.
     """
 
     event: Event
@@ -41,12 +41,12 @@ class IncomingEvent:
 
 
 class UnusableEventError(Refused):
-    """An event that makes no sense however often it is tried; raised by a receiver."""
+    """An event that no further try can process; raised by a receiver."""
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Whose events are taken in: a customer of a Page, or the Page alone when `psid` is None."""
+    """The sender of events: a customer of a Page, or the Page itself when `psid` is None."""
 
     page: Page
     channel: Channel
@@ -54,11 +54,11 @@ class Sender:
 
 
 class Receiver(Protocol):
-    """Called inside a transaction for a few senders; returns, in their order, what takes in the events of each.
+    """Called inside a transaction for a few senders; returns, in their order, a function that processes one event.
 
-    `isolated`: each event runs in a savepoint of its own. When it raises, the event is kept and tried again later, and
-    the receiver is asked anew for the sender's other events. Otherwise there are no savepoints, which is faster, and
-    whatever raises undoes the whole transaction: all of it is taken in again, isolated.
+    `isolated`: each event runs in its own savepoint. When one raises, it is tried again later, and the receiver is
+    called again for the sender's other events. Otherwise there are no savepoints, which is faster, and an exception
+    rolls the whole transaction back: all its events are processed again, isolated.
     """
 
     def __call__(
@@ -67,42 +67,42 @@ class Receiver(Protocol):
 
 
 @dataclass(frozen=True)
-class Registered:
-    """Who takes events in, and what is done after a batch of them was."""
+class RegisteredReceiver:
+    """The function that processes events, and the one that runs after each batch."""
 
     receive: Receiver
     after_batch: Callable[[], object]
 
 
-_registered: list[Registered] = []
+_registered: list[RegisteredReceiver] = []
 
 
 def register_receiver(receive: Receiver, after_batch: Callable[[], object] = lambda: None) -> None:
-    """Name the one who takes events in; called from `AppConfig.ready()` of an app above this one."""
-    _registered[:] = [Registered(receive, after_batch)]
+    """Register the receiver of all events; called from `AppConfig.ready()` of an app above this one."""
+    _registered[:] = [RegisteredReceiver(receive, after_batch)]
 
 
-def receiver() -> Registered:
-    """Return who takes events in. Raises IndexError when nobody registered."""
+def receiver() -> RegisteredReceiver:
+    """Return the registered receiver. Raises IndexError when there is none."""
     return _registered[0]
 
 
-def incoming(event: Event, received_at: datetime) -> IncomingEvent:
-    """Settle which time is believed of `event`, received at `received_at`."""
+def with_trusted_time(event: Event, received_at: datetime) -> IncomingEvent:
+    """Return `event`, received at `received_at`, with the time to use for it (see IncomingEvent)."""
     if event.timestamp_ms is not None:
         at = datetime.fromtimestamp(event.timestamp_ms / 1000, UTC)
-        if at <= received_at + MAX_AHEAD:
+        if at <= received_at + MAX_CLOCK_SKEW:
             return IncomingEvent(event, at, received_at)
     original = "" if event.original_timestamp is None else str(event.original_timestamp)
     return IncomingEvent(event, received_at, received_at, original[:64])
 
 
-# --- Into the journal -------------------------------------------------------------------------------------------------
+# --- Deliveries -------------------------------------------------------------------------------------------------------
 def record(bodies: Sequence[bytes], *, wake: bool = True) -> None:
-    """Keep the bodies of signed POSTs, all in one transaction; when it returns they are committed.
+    """Store the bodies of signed POSTs, all in one transaction; when this returns, they are committed.
 
-    Raises django.db.DatabaseError when the database cannot take them: answer 503, and Meta comes again. `wake` nudges
-    the worker as well.
+    Raises django.db.DatabaseError when the database cannot store them: answer 503, and Meta delivers them again.
+    `wake` enqueues the drain as well.
     """
     now = timezone.now()
     with transaction.atomic(durable=True):
@@ -112,21 +112,22 @@ def record(bodies: Sequence[bytes], *, wake: bool = True) -> None:
 
 
 def due() -> QuerySet[WebhookDelivery, WebhookDelivery]:
-    """Return the deliveries that wait to be taken in and may be now."""
+    """Return the deliveries that may be processed now."""
     return WebhookDelivery.objects.filter(Q(retry_after=None) | Q(retry_after__lte=timezone.now()), state=State.PENDING)
 
 
 def is_due() -> bool:
-    """Say whether any delivery waits to be taken in."""
+    """Return whether any delivery may be processed now."""
     return due().exists()
 
 
-# --- Out of a standstill, by an administrator -------------------------------------------------------------------------
+# --- Replay and import, by an administrator ---------------------------------------------------------------------------
 def replay(deliveries: Iterable[int]) -> int:
-    """Take these deliveries (ids) in again from the start; return how many will be.
+    """Process these deliveries (primary keys) again from the start; return how many will be.
 
-    Works on failed, ignored and done ones; those being processed are left alone. What was taken in already is known by
-    its key and not doubled. They count as tried once, so that they go one event at a time (careful.py).
+    Works for failed, ignored and done ones; those being processed are left alone. Events that were processed before
+    are recognized by their key and not doubled. The deliveries count as tried once, so that they are processed one
+    event at a time (retry_one.py).
     """
     with transaction.atomic():
         count = (
@@ -140,13 +141,13 @@ def replay(deliveries: Iterable[int]) -> int:
 
 
 def replay_failed(since: datetime) -> int:
-    """Take every failed delivery received at or after `since` in again; return how many that are."""
+    """Replay every failed delivery received at or after `since`; return how many."""
     failed = WebhookDelivery.objects.filter(state=State.FAILED, received_at__gte=since)
     return replay(failed.values_list("pk", flat=True))
 
 
 def import_parked(page: Page) -> int:
-    """Take in what arrived while the channel of `page` was off; return how many deliveries that are."""
+    """Process what arrived while the channel of `page` was off; return how many deliveries."""
     with transaction.atomic():
         parked = ParkedDelivery.objects.filter(page=page)
         ids = list(parked.values_list("delivery_id", flat=True))
@@ -161,17 +162,17 @@ def import_parked(page: Page) -> int:
 
 # --- Health -----------------------------------------------------------------------------------------------------------
 def report() -> Report:
-    """Count what waits and what failed; `oldest_s` is the age in seconds of the oldest delivery that could be taken in.
+    """Count pending and failed deliveries; `oldest_s` is the age in seconds of the oldest one that is due.
 
     A delivery that is being processed counts as pending: it is not drained yet.
     """
-    waiting = WebhookDelivery.objects.filter(state__in=(State.PENDING, State.PROCESSING))
+    pending = WebhookDelivery.objects.filter(state__in=(State.PENDING, State.PROCESSING))
     oldest = due().aggregate(at=Min("received_at"))["at"]
     age = max(0.0, seconds(timezone.now() - oldest)) if oldest else 0
     values = {
-        "pending": waiting.count(),
+        "pending": pending.count(),
         "failed": WebhookDelivery.objects.filter(state=State.FAILED).count(),
         "oldest_s": age,
     }
-    late = [f"Deliveries from Meta wait for {age:.0f} seconds to be taken in."] if age > LATE_AFTER_S else []
-    return Report(values, late)
+    problems = [f"Deliveries from Meta have been waiting for {age:.0f} seconds."] if age > LATE_AFTER_S else []
+    return Report(values, problems)

@@ -252,7 +252,7 @@ def test_what_is_no_matter_of_the_token_asks_for_no_login(
     assert refusal(token, psid).verdict.kind is kind
 
 
-def test_a_closed_window_is_told_and_the_tag_opens_it(sandbox: SandboxProcess, token: str) -> None:
+def test_a_closed_window_is_an_error_and_the_tag_opens_it(sandbox: SandboxProcess, token: str) -> None:
     yesterday_ms = (int(time.time()) - 25 * 3600) * 1000
     psid = sandbox.customer_writes("lena", BERG_BIKES, "old", timestamp=yesterday_ms)["psid"]
     assert refusal(token, psid).verdict.kind is ErrorKind.WINDOW_CLOSED

@@ -98,19 +98,19 @@ def test_a_location_is_its_coordinates(payload: Any, text: str | None) -> None:
     assert ref({"type": "location", "payload": payload}).text == text
 
 
-def test_a_booking_is_told_in_the_customers_time_zone() -> None:
+def test_a_booking_is_shown_in_the_customers_time_zone() -> None:
     payload = {"booking_id": 5, "status": "confirmed", "start_time": 1_790_000_000, "end_time": 1_790_003_600}
     berlin = ref({"type": "appointment_booking", "payload": {**payload, "timezone": "Europe/Berlin"}})
     assert berlin.text == "confirmed, 2026-09-21 16:13 CEST to 2026-09-21 17:13 CEST, booking 5"
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Else", "../../etc/passwd", "Europe", "", "a\tb", "x" * 500, 5])
-def test_a_booking_in_a_time_zone_that_is_none_is_told_in_utc(zone: Any) -> None:
+def test_a_booking_in_an_unknown_time_zone_is_shown_in_utc(zone: Any) -> None:
     payload = {"status": "requested", "start_time": "1790000000", "timezone": zone}
     assert ref({"type": "appointment_booking", "payload": payload}).text == "requested, 2026-09-21 14:13 UTC"
 
 
-def test_a_template_is_told_as_text() -> None:
+def test_a_template_is_shown_as_text() -> None:
     payload = {
         "text": "Choose",
         "elements": [{"title": "Mug", "subtitle": "blue", "buttons": [{"title": "Buy"}, 5]}, "junk"],

@@ -8,6 +8,7 @@ from responses import matchers
 from channels_im.messenger.conversations import read_message, recent_messages
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.messenger.graph_messages import GraphAttachment
+from tests.calls import params_of
 
 BASE = "https://graph.facebook.com/v26.0"
 
@@ -24,7 +25,7 @@ def test_the_thread_of_one_person_is_asked_for_in_one_call(graph: responses.Requ
     match = matchers.query_param_matcher({"platform": "messenger", "user_id": "7001"}, strict_match=False)
     graph.get(f"{BASE}/1010/conversations", json={"data": []}, match=[match])
     assert recent_messages("1010", "7001", "tok") == []
-    assert "messages.limit(20){id,created_time" in graph.calls[0].request.params["fields"]
+    assert "messages.limit(20){id,created_time" in params_of(graph.calls[0].request)["fields"]
 
 
 def test_messages_come_newest_first_with_time_side_and_text(graph: responses.RequestsMock) -> None:

@@ -176,7 +176,7 @@ def test_both_arrays_are_read_whole() -> None:
         ],
     }
     found = parse_delivery(json.dumps(body).encode())
-    assert [(event.page_id, event.mid, event.standby) for event in found] == [
+    assert [(event.page_id, getattr(event, "mid", None), event.standby) for event in found] == [
         (PAGE, "m_1", False),
         (PAGE, "m_2", False),
         (PAGE, "m_3", True),

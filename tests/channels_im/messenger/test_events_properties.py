@@ -49,13 +49,13 @@ JUNK = st.recursive(
 )
 
 
-def places(value: Any, path: tuple = ()) -> list[tuple]:
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every value inside `value`."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path, *(place for key, child in inner for place in places(child, (*path, key)))]
 
 
-def replaced(value: Any, path: tuple, junk: Any) -> Any:
+def replaced(value: Any, path: tuple[Any, ...], junk: Any) -> Any:
     """Return a copy of `value` with `junk` at `path`."""
     if not path:
         return junk

@@ -118,9 +118,9 @@ def test_a_file_made_of_thousands_of_boxes_is_given_up(monkeypatch: pytest.Monke
     class Counting(io.BytesIO):
         reads = 0
 
-        def read(self, *args: int) -> bytes:
+        def read(self, size: int | None = -1, /) -> bytes:
             self.reads += 1
-            return super().read(*args)
+            return super().read(size)
 
     file = Counting(many)
     file_signatures.detect(file)
@@ -286,7 +286,9 @@ def test_the_first_frame_becomes_a_png(data: bytes) -> None:
     png = files.to_png_first_frame(upload(data))
     assert file_signatures.detect(png) is file_signatures.PNG
     with Image.open(png) as image:
-        red, green, blue = image.convert("RGB").getpixel((1, 1))
+        pixel = image.convert("RGB").getpixel((1, 1))
+        assert isinstance(pixel, tuple)
+        red, green, blue = pixel
         assert (image.size, getattr(image, "n_frames", 1)) == ((4, 3), 1)
     assert red > 200
     assert green < 60

@@ -192,7 +192,7 @@ def test_the_size_of_a_file_elsewhere_is_not_asked_for(media_server: Callable[..
 
 
 @pytest.mark.parametrize("status", ["403 URL signature expired", "404 Not Found", "410 Gone"])
-def test_an_expired_link_is_told_apart(media_server: Callable[..., LocalServer], status: str) -> None:
+def test_an_expired_link_is_recognised(media_server: Callable[..., LocalServer], status: str) -> None:
     found = refusal(media_server(answer(b"URL signature expired", status=status)).url + "/a")
     assert (found.expired, found.transient) == (True, False)
 

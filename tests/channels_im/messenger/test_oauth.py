@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from responses import matchers
 
 from channels_im.messenger import oauth
 from channels_im.messenger.errors import GraphError, GraphOutcomeUnknown, ReauthReason
+from tests.calls import params_of
 
 BASE = "https://graph.facebook.com/v26.0"
 LIVING = {
@@ -67,16 +69,16 @@ def test_debug_token_is_asked_with_the_apps_own_token(graph: responses.RequestsM
     info(graph)
     request = graph.calls[0].request
     assert request.headers["Authorization"] == f"Bearer {settings.META_APP_ID}|{settings.META_APP_SECRET}"
-    assert request.params["input_token"] == "tok"
+    assert params_of(request)["input_token"] == "tok"
 
 
-def test_a_living_page_token_is_told_in_full(graph: responses.RequestsMock, settings: Settings) -> None:
+def test_a_valid_page_token_is_read_in_full(graph: responses.RequestsMock, settings: Settings) -> None:
     settings.META_APP_ID = "100000000000001"
     found = info(graph)
     assert (found.type, found.user_id, found.profile_id, found.is_valid) == ("PAGE", "218471", "1010", True)
     assert found.expires_at is None
     assert found.data_access_expires_at == datetime.fromtimestamp(1_797_776_000, UTC)
-    assert found.granular_scopes["pages_messaging"] == {"1010", "2020"}
+    assert found.granular_scopes["pages_messaging"] == frozenset({"1010", "2020"})
     assert (found.is_ours, found.verdict) == (True, None)
 
 
@@ -100,8 +102,8 @@ def test_a_dead_token_is_an_answer_with_its_reason(graph: responses.RequestsMock
     assert found.verdict.reason is reason
 
 
-def granular(**targets: list[str] | None) -> list[dict[str, Any]]:
-    scopes = {scope: ["1010"] for scope in oauth.REQUIRED_SCOPES} | targets
+def granular(**targets: Sequence[object] | None) -> list[dict[str, Any]]:
+    scopes: dict[str, Sequence[object] | None] = {scope: ["1010"] for scope in oauth.REQUIRED_SCOPES} | targets
     return [{"scope": name, **({} if ids is None else {"target_ids": ids})} for name, ids in scopes.items()]
 
 
@@ -159,7 +161,7 @@ def test_me_without_an_id_is_an_error(graph: responses.RequestsMock) -> None:
         oauth.me("tok")
 
 
-def test_permissions_are_told_by_name(graph: responses.RequestsMock) -> None:
+def test_permissions_are_read_by_name(graph: responses.RequestsMock) -> None:
     rows = [{"permission": "pages_messaging", "status": "granted"}, {"permission": "x", "status": "declined"}, {"a": 1}]
     graph.get(f"{BASE}/me/permissions", json={"data": rows})
     assert oauth.permissions("tok") == {"pages_messaging": "granted", "x": "declined"}

@@ -213,7 +213,7 @@ def test_the_subscription_of_our_own_app_is_found(
 def test_a_person_is_blocked_and_unblocked(graph: responses.RequestsMock, call: Any, action: str) -> None:
     graph.post(f"{BASE}/1010/moderate_conversations", json={"success": True})
     call("1010", "7001", "tok")
-    assert json.loads(graph.calls[0].request.body) == {"user_ids": [{"id": "7001"}], "actions": [action]}
+    assert json.loads(graph.calls[0].request.body or b"") == {"user_ids": [{"id": "7001"}], "actions": [action]}
 
 
 def test_a_block_that_meta_does_not_confirm_is_an_error(graph: responses.RequestsMock) -> None:

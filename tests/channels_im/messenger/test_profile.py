@@ -5,6 +5,7 @@ import responses
 
 from channels_im.messenger.errors import GraphError
 from channels_im.messenger.profile import Profile, fetch_profile
+from tests.calls import params_of
 
 URL = "https://graph.facebook.com/v26.0/7001"
 PICTURE = "https://platform-lookaside.fbsbx.com/platform/profilepic/?psid=7001"
@@ -26,7 +27,7 @@ def test_a_profile_is_what_meta_gives_of_it(graph: responses.RequestsMock, answe
     graph.get(URL, json=answer)
     found = fetch_profile("7001", "tok")
     assert (found.name, found.picture_url, found.reason) == (*wanted, None)
-    assert graph.calls[0].request.params["fields"] == "name,first_name,last_name,profile_pic"
+    assert params_of(graph.calls[0].request)["fields"] == "name,first_name,last_name,profile_pic"
 
 
 def test_an_app_without_profile_access_gets_an_empty_profile(graph: responses.RequestsMock) -> None:

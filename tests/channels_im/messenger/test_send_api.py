@@ -5,18 +5,20 @@ from typing import Any
 import pytest
 import requests
 import responses
+from pytest_django import Settings
 from responses import matchers
 
 from channels_im.messenger.errors import ErrorKind, GraphError, GraphOutcomeUnknown
 from channels_im.messenger.send_api import send_file, send_text, sender_action
 from channels_im.messenger.send_policy import HUMAN_AGENT, RESPONSE, SendPolicy
+from tests.calls import options_of
 
 URL = "https://graph.facebook.com/v26.0/1010/messages"
 ANSWER = {"recipient_id": "7001", "message_id": "m_xyz"}
 
 
 def sent(graph: responses.RequestsMock) -> dict[str, Any]:
-    return json.loads(graph.calls[0].request.body)
+    return json.loads(graph.calls[0].request.body or b"")
 
 
 def test_a_text_is_sent_as_the_page(graph: responses.RequestsMock) -> None:
@@ -91,21 +93,28 @@ def test_a_file_name_cannot_break_out_of_its_part(graph: responses.RequestsMock)
         policy=RESPONSE,
         metadata="desk:6",
     )
-    assert b"\r\nX-Evil" not in graph.calls[0].request.body
+    body = graph.calls[0].request.body
+    assert isinstance(body, bytes)
+    assert b"\r\nX-Evil" not in body
 
 
-def test_an_upload_is_given_more_time(graph: responses.RequestsMock, settings: Any) -> None:
+def test_an_upload_is_given_more_time(graph: responses.RequestsMock, settings: Settings) -> None:
     settings.META_TIMEOUT_SECONDS = 3
     waits = []
 
     def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
-        waits.append(request.req_kwargs["timeout"])
+        waits.append(options_of(request)["timeout"])
         return 200, {}, json.dumps(ANSWER)
 
     graph.add_callback("POST", URL, answer)
-    common = {"policy": RESPONSE, "metadata": "desk:6"}
+    common: dict[str, Any] = {"policy": RESPONSE, "metadata": "desk:6"}
     send_text("tok", "1010", "7001", "hi", **common)
-    upload = {"file": io.BytesIO(b"x"), "filename": "a", "content_type": "a/b", "attachment_type": "file"}
+    upload: dict[str, Any] = {
+        "file": io.BytesIO(b"x"),
+        "filename": "a",
+        "content_type": "a/b",
+        "attachment_type": "file",
+    }
     send_file("tok", "1010", "7001", **upload, **common)
     assert waits == [(3, 3), (12, 12)]
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import requests
 import responses
 from django.test import Client
 
 from channels_im.messenger.oauth import SCOPES
+from tests.http import Response
 
 GRAPH = "https://graph.facebook.com/v26.0/"
 CALLBACK = "/accounts/facebook/login/callback/"
@@ -71,7 +73,7 @@ class FakeMeta:
         pages: list[str] | None = None,
         declined: tuple[str, ...] = (),
         **fields: Any,
-    ) -> Any:
+    ) -> Response:
         """The whole trip; return the answer of the page that the browser ends on."""
         state = self.start(client, **fields)
         return client.get(CALLBACK, {"code": self.code(person, pages, declined), "state": state}, follow=True)
@@ -86,8 +88,9 @@ class FakeMeta:
         self.tokens[token] = person
         return token
 
-    def _answer(self, request: Any) -> tuple[int, dict[str, str], str]:
-        url = urlsplit(request.url)
+    def _answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        assert request.method is not None
+        url = urlsplit(str(request.url))
         path = url.path.removeprefix("/v26.0/")
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         self.calls.append((request.method, path))
@@ -118,8 +121,8 @@ class FakeMeta:
             return 200, self._accounts(person, int(query.get("after", "0")))
         if path == "me/businesses":
             return 200, {"data": []}
-        rows = [row for row in person.pages if row[0] == path and path in person.ticked]
-        return (200, self._page(rows[0])) if rows else (400, error(100, 33))
+        pages = [page for page in person.pages if page[0] == path and path in person.ticked]
+        return (200, self._page(pages[0])) if pages else (400, error(100, 33))
 
     def _oauth(self, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if query.get("grant_type") == "fb_exchange_token":

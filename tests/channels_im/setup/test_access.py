@@ -6,13 +6,14 @@ from django.test import Client
 from django.urls import reverse
 
 from channels_im.models import Channel, FacebookAccount, WebhookDelivery
-from tests.channels_im.setup.fake_meta import CALLBACK
+from desk.models import Department, User
+from tests.channels_im.setup.fake_meta import CALLBACK, FakeMeta
 from tests.factories import make_agent, make_channel, make_user
 from tests.pages import html_of
 
 
 @pytest.fixture
-def urls(departments):
+def urls(departments: list[Department]) -> list[str]:
     channel = make_channel(department=departments[0])
     agent = make_agent("alice", channels=(channel,)).agent
     delivery = WebhookDelivery.objects.create(body=b"{}")
@@ -33,19 +34,19 @@ def urls(departments):
     ]
 
 
-def grant(user, *codenames):
+def grant(user: User, *codenames: str) -> User:
     user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
     return user
 
 
-def test_a_stranger_is_sent_to_the_login(urls, client):
+def test_a_stranger_is_sent_to_the_login(urls: list[str], client: Client) -> None:
     for url in urls:
         for response in (client.get(url), client.post(url)):
             assert response.status_code == 302, url
             assert "/login/" in response["Location"], url
 
 
-def test_an_agent_is_refused(urls):
+def test_an_agent_is_refused(urls: list[str]) -> None:
     agent = Client()
     agent.force_login(make_agent("mallory"))
     for url in urls:
@@ -54,7 +55,7 @@ def test_an_agent_is_refused(urls):
     assert Channel.objects.existing().filter(is_active=True).exists()
 
 
-def test_staff_without_a_permission_is_refused(urls):
+def test_staff_without_a_permission_is_refused(urls: list[str]) -> None:
     staff = Client()
     staff.force_login(make_user("staff", is_staff=True))
     for url in urls:
@@ -63,13 +64,13 @@ def test_staff_without_a_permission_is_refused(urls):
             assert staff.post(url).status_code == 403, url
 
 
-def test_a_deactivated_administrator_is_out(urls, setup, administrator):
+def test_a_deactivated_administrator_is_out(urls: list[str], setup: Client, administrator: User) -> None:
     administrator.is_active = False
     administrator.save()
     assert all(setup.get(url).status_code == 302 for url in urls)
 
 
-def test_who_may_only_look_sees_no_button_and_changes_nothing(urls, departments):
+def test_who_may_only_look_sees_no_button_and_changes_nothing(urls: list[str], departments: list[Department]) -> None:
     viewer = Client()
     viewer.force_login(grant(make_user("viewer", is_staff=True), "view_channel"))
     channel = Channel.objects.get()
@@ -86,7 +87,7 @@ def test_who_may_only_look_sees_no_button_and_changes_nothing(urls, departments)
     assert channel.is_active
 
 
-def test_every_change_needs_the_token_against_forgery(urls, administrator):
+def test_every_change_needs_the_token_against_forgery(urls: list[str], administrator: User) -> None:
     careful = Client(enforce_csrf_checks=True)
     careful.force_login(administrator)
     channel = Channel.objects.get()
@@ -95,7 +96,7 @@ def test_every_change_needs_the_token_against_forgery(urls, administrator):
     assert careful.post(reverse("setup:link_start")).status_code == 403
 
 
-def test_looking_changes_nothing(urls, setup):
+def test_looking_changes_nothing(urls: list[str], setup: Client) -> None:
     for url in urls:
         setup.get(url)
     channel = Channel.objects.get()
@@ -103,7 +104,7 @@ def test_looking_changes_nothing(urls, setup):
     assert not channel.is_deleted
 
 
-def test_an_agent_cannot_finish_a_login_that_was_begun(meta, departments):
+def test_an_agent_cannot_finish_a_login_that_was_begun(meta: FakeMeta, departments: list[Department]) -> None:
     agent = Client()
     agent.force_login(make_agent("mallory"))
     response = agent.get(CALLBACK, {"code": meta.code(meta.anna), "state": "any"})
@@ -111,13 +112,15 @@ def test_an_agent_cannot_finish_a_login_that_was_begun(meta, departments):
     assert not FacebookAccount.objects.exists()
 
 
-def test_a_stranger_at_the_callback_is_sent_to_the_login(meta, client, db):
+def test_a_stranger_at_the_callback_is_sent_to_the_login(meta: FakeMeta, client: Client, db: None) -> None:
     response = client.get(CALLBACK, {"code": meta.code(meta.anna), "state": "any"})
     assert response.status_code == 302
     assert "/accounts/login/" in response["Location"]
 
 
-def test_losing_the_permission_during_the_trip_stops_the_link(meta, setup, administrator):
+def test_losing_the_permission_during_the_trip_stops_the_link(
+    meta: FakeMeta, setup: Client, administrator: User
+) -> None:
     state = meta.start(setup)
     administrator.is_superuser = False
     administrator.save()
@@ -129,11 +132,11 @@ def test_losing_the_permission_during_the_trip_stops_the_link(meta, setup, admin
 @pytest.mark.parametrize(
     "url", ["/accounts/3rdparty/", "/accounts/3rdparty/signup/", "/accounts/facebook/login/token/"]
 )
-def test_the_other_doors_of_the_login_library_are_closed(setup, url):
+def test_the_other_pages_of_the_login_library_are_closed(setup: Client, url: str) -> None:
     assert setup.get(url).status_code == 404
     assert setup.post(url).status_code == 404
 
 
-def test_facebook_is_no_way_to_log_in(setup):
+def test_facebook_is_no_way_to_log_in(setup: Client) -> None:
     response = setup.post("/accounts/facebook/login/", {"process": "login"})
     assert response["Location"] == reverse("setup:messenger_add")

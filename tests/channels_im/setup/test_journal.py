@@ -1,33 +1,37 @@
 """The Journal page: filter, reason, raw JSON, replay."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import WebhookDelivery
+from desk.models import User
+from tests.http import Response
 from tests.pages import html_of
 
 URL = "/admin/instant-messaging/journal/"
 
 
-def text(response):
+def text(response: Response) -> str:
     return html_of(response)
 
 
-def make(state, **fields):
+def make(state: str, **fields: Any) -> WebhookDelivery:
     return WebhookDelivery.objects.create(**({"body": b'{"object": "page"}', "state": state} | fields))
 
 
-def test_deliveries_are_listed_with_state_and_the_first_line_of_the_reason(setup):
+def test_deliveries_are_listed_with_state_and_the_first_line_of_the_reason(setup: Client) -> None:
     make("failed", error="It could not be read.\nTraceback …")
     page = text(setup.get(URL))
     assert "It could not be read." in page
     assert "Traceback" not in page
 
 
-def test_a_state_filters(setup):
+def test_a_state_filters(setup: Client) -> None:
     make("done", error="first")
     make("failed", error="second")
     page = text(setup.get(URL, {"state": "failed"}))
@@ -35,7 +39,7 @@ def test_a_state_filters(setup):
     assert "first" not in page
 
 
-def test_a_delivery_is_shown_as_json_with_its_whole_reason(setup):
+def test_a_delivery_is_shown_as_json_with_its_whole_reason(setup: Client) -> None:
     delivery = make("failed", error="Why\nTraceback here", body='{"text":"<b>ü</b>"}'.encode())
     page = text(setup.get(reverse("setup:journal_entry", args=[delivery.pk])))
     assert "&lt;b&gt;ü&lt;/b&gt;" in page
@@ -43,12 +47,12 @@ def test_a_delivery_is_shown_as_json_with_its_whole_reason(setup):
 
 
 @pytest.mark.parametrize("body", [b"not json", b"\xff\xfe\x00", b"[" * 100_000, b'{"a": "' + b"x" * 300_000 + b'"}'])
-def test_what_is_no_json_is_shown_as_it_came(setup, body):
+def test_what_is_no_json_is_shown_as_it_came(setup: Client, body: bytes) -> None:
     delivery = make("failed", body=body)
     assert setup.get(reverse("setup:journal_entry", args=[delivery.pk])).status_code == 200
 
 
-def test_one_delivery_is_replayed(setup, administrator):
+def test_one_delivery_is_replayed(setup: Client, administrator: User) -> None:
     delivery = make("failed", attempts=5, error="broken")
     setup.post(reverse("setup:journal_replay", args=[delivery.pk]))
     delivery.refresh_from_db()
@@ -56,28 +60,28 @@ def test_one_delivery_is_replayed(setup, administrator):
     assert administrator.logentry_set.get().get_change_message() == "Replayed."
 
 
-def test_a_delivery_that_is_being_processed_is_left_alone(setup):
+def test_a_delivery_that_is_being_processed_is_left_alone(setup: Client) -> None:
     delivery = make("processing")
     response = setup.post(reverse("setup:journal_replay", args=[delivery.pk]), follow=True)
     assert "is being processed right now" in text(response)
 
 
-def test_all_that_failed_since_a_time_is_replayed(setup):
+def test_all_that_failed_since_a_time_is_replayed(setup: Client) -> None:
     now = timezone.now()
     old = make("failed", received_at=now - timedelta(days=3))
     new = make("failed", received_at=now - timedelta(hours=1))
     since = (timezone.localtime() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     response = setup.post(URL + "replay-failed/", {"since": since}, follow=True)
-    assert "1 failed delivery is being taken in again." in text(response)
+    assert "1 failed delivery is being processed again." in text(response)
     old.refresh_from_db()
     new.refresh_from_db()
     assert (old.state, new.state) == ("failed", "pending")
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "2026-13-45T99:99"])
-def test_a_time_that_makes_no_sense_replays_nothing(setup, since):
+def test_a_time_that_makes_no_sense_replays_nothing(setup: Client, since: str) -> None:
     delivery = make("failed")
     response = setup.post(URL + "replay-failed/", {"since": since}, follow=True)
-    assert "Enter the date and time" in text(response)
+    assert "Enter a date and time" in text(response)
     delivery.refresh_from_db()
     assert delivery.state == "failed"

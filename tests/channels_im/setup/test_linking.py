@@ -1,36 +1,42 @@
-"""Link Facebook: the trip to the dialog and back, what is saved of it, and every way it can end badly."""
+"""Link Facebook: the login dialog, what is saved afterwards, and every way it can fail."""
+
+from typing import Any
 
 import pytest
 from allauth.socialaccount.models import SocialAccount, SocialToken
+from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from channels_im.messenger.oauth import REQUIRED_SCOPES
 from channels_im.models import Channel, ChannelDraft, FacebookAccount, Page
 from channels_im.services.facebook import linking
-from desk.models import User
-from tests.channels_im.setup.fake_meta import CALLBACK, GRAPH, TASKS, error
+from desk.models import Department, User
+from tests.channels_im.setup.fake_meta import CALLBACK, GRAPH, TASKS, FakeMeta, error
 from tests.channels_im.setup.files import upload
+from tests.http import Response
+from tests.matching import present
 from tests.pages import html_of
 
 ADD = "/admin/instant-messaging/messenger/add/"
 
 
-def text(response):
+def text(response: Response) -> str:
     return html_of(response)
 
 
-def nothing_is_linked():
+def nothing_is_linked() -> bool:
     models = (FacebookAccount, Page, SocialAccount, SocialToken)
     return not any(model.objects.exists() for model in models)
 
 
 # --- What a login brings
-def test_linking_saves_the_account_and_its_pages(setup, meta, administrator):
+def test_linking_saves_the_account_and_its_pages(setup: Client, meta: FakeMeta, administrator: User) -> None:
     response = meta.log_in(setup, meta.anna)
     account = FacebookAccount.objects.get()
     assert (account.facebook_user_id, account.name, account.linked_by) == ("2001", "Anna Berg", administrator)
     assert account.user_token.startswith("long-token")
-    assert account.expires_at.year == 2096
+    assert present(account.expires_at).year == 2096
     assert "pages_messaging" in account.scopes
     assert {(p.page_id, p.name, p.page_token) for p in Page.objects.all()} == {
         ("1001", "Berg Bikes", "page-token-1001"),
@@ -40,14 +46,16 @@ def test_linking_saves_the_account_and_its_pages(setup, meta, administrator):
     assert response.redirect_chain[-1][0] == ADD
 
 
-def test_linking_makes_nobody_a_user_and_leaves_allauth_no_token(setup, meta, administrator):
+def test_linking_makes_nobody_a_user_and_leaves_allauth_no_token(
+    setup: Client, meta: FakeMeta, administrator: User
+) -> None:
     meta.log_in(setup, meta.anna)
     assert User.objects.count() == 1
     assert SocialAccount.objects.get().user == administrator
     assert not SocialToken.objects.exists()
 
 
-def test_the_dialog_is_asked_for_every_permission_again(setup, meta):
+def test_the_dialog_is_asked_for_every_permission_again(setup: Client, meta: FakeMeta) -> None:
     meta.start(setup)
     assert set(meta.dialog["scope"][0].split(",")) == {
         "pages_show_list",
@@ -60,32 +68,41 @@ def test_the_dialog_is_asked_for_every_permission_again(setup, meta):
     assert meta.dialog["redirect_uri"] == [f"http://testserver{CALLBACK}"]
 
 
-def test_a_long_list_of_pages_is_read_to_its_end(setup, meta):
+def test_a_long_list_of_pages_is_read_to_its_end(setup: Client, meta: FakeMeta) -> None:
     meta.anna.pages = [(str(5000 + number), f"Page {number}", TASKS) for number in range(27)]
     response = meta.log_in(setup, meta.anna)
     assert Page.objects.count() == 27
     assert "27 Pages." in text(response)
 
 
-def test_pages_missing_from_the_list_are_found_by_the_granular_permissions(setup, meta):
+def test_pages_missing_from_the_list_are_found_by_the_granular_permissions(setup: Client, meta: FakeMeta) -> None:
     meta.hides_accounts = True
     meta.log_in(setup, meta.anna)
     assert Page.objects.count() == 2
 
 
-def test_only_ticked_pages_are_saved(setup, meta):
+def test_only_ticked_pages_are_saved(setup: Client, meta: FakeMeta) -> None:
     meta.log_in(setup, meta.anna, ["1002"])
     assert Page.objects.get().page_id == "1002"
 
 
-def test_a_page_without_the_messaging_task_is_greyed(setup, meta, departments):
+def test_a_page_without_the_messaging_task_is_greyed(
+    setup: Client, meta: FakeMeta, departments: list[Department]
+) -> None:
     response = meta.log_in(setup, meta.omar)
     assert "Archive" in text(response)
     assert "message from this Page. Ask a Page admin for Messages access." in text(response)
 
 
-def test_what_was_typed_survives_the_trip_to_facebook(setup, meta, departments):
-    typed = {"name": "Shop Berlin", "department": departments[1].pk, "receive_audio_video": "on", "icon": upload()}
+def test_what_was_typed_survives_the_trip_to_facebook(
+    setup: Client, meta: FakeMeta, departments: list[Department]
+) -> None:
+    typed: dict[str, Any] = {
+        "name": "Shop Berlin",
+        "department": departments[1].pk,
+        "receive_audio_video": "on",
+        "icon": upload(),
+    }
     page = text(meta.log_in(setup, meta.anna, **typed))
     assert 'value="Shop Berlin"' in page
     assert f'<option value="{departments[1].pk}" selected>' in page
@@ -99,7 +116,7 @@ def test_what_was_typed_survives_the_trip_to_facebook(setup, meta, departments):
     assert not ChannelDraft.objects.exists()
 
 
-def test_linking_again_renews_the_token_and_doubles_nothing(setup, meta):
+def test_linking_again_renews_the_token_and_doubles_nothing(setup: Client, meta: FakeMeta) -> None:
     meta.log_in(setup, meta.anna)
     before = FacebookAccount.objects.get().user_token
     meta.log_in(setup, meta.anna)
@@ -108,25 +125,25 @@ def test_linking_again_renews_the_token_and_doubles_nothing(setup, meta):
     assert SocialAccount.objects.count() == 1
 
 
-def test_a_declined_permission_that_can_be_missed_is_explained(setup, meta):
+def test_a_declined_permission_that_can_be_missed_is_explained(setup: Client, meta: FakeMeta) -> None:
     response = meta.log_in(setup, meta.anna, declined=("business_management",))
     assert Page.objects.count() == 2
     assert "The permission business_management was declined." in text(response)
 
 
-def test_a_long_lived_token_links_without_a_browser(administrator, meta):
+def test_a_long_lived_token_links_without_a_browser(administrator: User, meta: FakeMeta) -> None:
     result = linking.link_with_long_token(administrator, meta.long_token(meta.anna))
     assert [page.page_id for page in result.pages] == ["1001", "1002"]
     assert result.account.linked_by == administrator
 
 
-def test_linking_stands_in_the_history(setup, meta, administrator):
+def test_linking_stands_in_the_history(setup: Client, meta: FakeMeta, administrator: User) -> None:
     meta.log_in(setup, meta.anna)
     assert "Linked with 2 Pages." in administrator.logentry_set.get().get_change_message()
 
 
 # --- What ends badly changes nothing
-def test_a_cancelled_login_says_so_and_offers_another_try(setup, meta):
+def test_a_cancelled_login_says_so_and_offers_another_try(setup: Client, meta: FakeMeta) -> None:
     state = meta.start(setup)
     answer = {"error": "access_denied", "error_reason": "user_denied", "state": state}
     response = setup.get(CALLBACK, answer)
@@ -136,7 +153,7 @@ def test_a_cancelled_login_says_so_and_offers_another_try(setup, meta):
 
 
 @pytest.mark.parametrize("state", ["forged", "", None])
-def test_a_forged_or_missing_state_is_refused(setup, meta, state):
+def test_a_forged_or_missing_state_is_refused(setup: Client, meta: FakeMeta, state: str | None) -> None:
     meta.start(setup)
     query = {"code": meta.code(meta.anna)} | ({} if state is None else {"state": state})
     response = setup.get(CALLBACK, query)
@@ -146,7 +163,7 @@ def test_a_forged_or_missing_state_is_refused(setup, meta, state):
     assert not meta.calls
 
 
-def test_a_state_works_once(setup, meta):
+def test_a_state_works_once(setup: Client, meta: FakeMeta) -> None:
     state = meta.start(setup)
     setup.get(CALLBACK, {"error": "access_denied", "state": state})
     response = setup.get(CALLBACK, {"code": meta.code(meta.anna), "state": state})
@@ -154,7 +171,7 @@ def test_a_state_works_once(setup, meta):
     assert nothing_is_linked()
 
 
-def test_the_state_of_another_browser_is_refused(setup, meta, client):
+def test_the_state_of_another_browser_is_refused(setup: Client, meta: FakeMeta, client: Client) -> None:
     state = meta.start(setup)
     client.force_login(User.objects.create_superuser("other"))
     response = client.get(CALLBACK, {"code": meta.code(meta.anna), "state": state})
@@ -162,7 +179,7 @@ def test_the_state_of_another_browser_is_refused(setup, meta, client):
     assert nothing_is_linked()
 
 
-def test_a_replayed_code_is_refused(setup, meta):
+def test_a_replayed_code_is_refused(setup: Client, meta: FakeMeta) -> None:
     code = meta.code(meta.anna)
     setup.get(CALLBACK, {"code": code, "state": meta.start(setup)})
     before = FacebookAccount.objects.get().user_token
@@ -173,7 +190,9 @@ def test_a_replayed_code_is_refused(setup, meta):
 
 
 @pytest.mark.parametrize("path", ["oauth/access_token", "me", "me/permissions", "me/accounts", "debug_token"])
-def test_an_error_of_facebook_at_any_step_is_a_sentence_and_changes_nothing(setup, meta, path):
+def test_an_error_of_facebook_at_any_step_is_a_sentence_and_changes_nothing(
+    setup: Client, meta: FakeMeta, path: str
+) -> None:
     meta.broken[path] = (500, error(2))
     response = meta.log_in(setup, meta.anna)
     assert response.status_code == 400
@@ -182,30 +201,30 @@ def test_an_error_of_facebook_at_any_step_is_a_sentence_and_changes_nothing(setu
 
 
 @pytest.mark.parametrize("scope", ["pages_show_list", "pages_messaging", "pages_manage_metadata"])
-def test_a_declined_permission_that_is_needed_refuses_the_login(setup, meta, scope):
+def test_a_declined_permission_that_is_needed_refuses_the_login(setup: Client, meta: FakeMeta, scope: str) -> None:
     response = meta.log_in(setup, meta.anna, declined=(scope,))
     assert f"Facebook did not grant this permission: {scope}" in text(response)
     assert nothing_is_linked()
 
 
-def test_a_login_without_any_page_is_explained(setup, meta):
+def test_a_login_without_any_page_is_explained(setup: Client, meta: FakeMeta) -> None:
     response = meta.log_in(setup, meta.anna, pages=[])
     assert "Facebook gave no Page of Anna Berg." in text(response)
     assert nothing_is_linked()
 
 
-def test_who_ticked_no_page_and_was_asked_for_nothing_reads_of_the_pages(setup, meta):
+def test_who_ticked_no_page_and_was_asked_for_nothing_reads_of_the_pages(setup: Client, meta: FakeMeta) -> None:
     response = meta.log_in(setup, meta.anna, pages=[], declined=REQUIRED_SCOPES)
     assert "Facebook gave no Page of Anna Berg. Either no Page was ticked" in text(response)
     assert nothing_is_linked()
 
 
-def test_a_trip_with_nothing_typed_leaves_no_draft_in_add_channel(setup, meta):
+def test_a_trip_with_nothing_typed_leaves_no_draft_in_add_channel(setup: Client, meta: FakeMeta) -> None:
     page = text(meta.log_in(setup, meta.anna, name="", department=""))
     assert "Your earlier input is shown." not in page
 
 
-def test_a_missing_app_id_is_a_sentence(setup, settings, monkeypatch):
+def test_a_missing_app_id_is_a_sentence(setup: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from allauth.socialaccount import app_settings
 
     providers = {"facebook": {**app_settings.PROVIDERS["facebook"], "APPS": []}}
@@ -217,7 +236,9 @@ def test_a_missing_app_id_is_a_sentence(setup, settings, monkeypatch):
 
 # --- Re-authenticate
 @pytest.fixture
-def linked(setup, meta, departments, administrator):
+def linked(
+    setup: Client, meta: FakeMeta, departments: list[Department], administrator: User
+) -> tuple[Channel, Channel]:
     """Anna's two Pages linked, each with a channel."""
     from tests.factories import make_channel
 
@@ -226,12 +247,14 @@ def linked(setup, meta, departments, administrator):
     return make_channel(bikes, departments[0], name="Bikes"), make_channel(bakery, departments[1], name="Bakery")
 
 
-def wait(channel, reason):
+def wait(channel: Channel, reason: str) -> None:
     channel.page.connection, channel.page.reauth_reason = "reauth_required", reason
     channel.page.save()
 
 
-def test_reauthenticating_heals_the_page_and_subscribes_it_again(setup, meta, linked):
+def test_reauthenticating_heals_the_page_and_subscribes_it_again(
+    setup: Client, meta: FakeMeta, linked: tuple[Channel, Channel]
+) -> None:
     wait(linked[0], "token_expired")
     response = meta.log_in(setup, meta.anna, channel=linked[0].pk)
     linked[0].page.refresh_from_db()
@@ -241,14 +264,18 @@ def test_reauthenticating_heals_the_page_and_subscribes_it_again(setup, meta, li
     assert response.redirect_chain[-1][0] == reverse("setup:messenger_edit", args=[linked[0].pk])
 
 
-def test_every_login_checks_all_pages_of_the_account(setup, meta, linked):
+def test_every_login_checks_all_pages_of_the_account(
+    setup: Client, meta: FakeMeta, linked: tuple[Channel, Channel]
+) -> None:
     for channel in linked:
         wait(channel, "password_changed")
     meta.log_in(setup, meta.anna, channel=linked[0].pk)
     assert not Page.objects.filter(connection="reauth_required").exists()
 
 
-def test_after_the_app_was_removed_the_same_facebook_account_is_demanded(setup, meta, linked):
+def test_after_the_app_was_removed_the_same_facebook_account_is_demanded(
+    setup: Client, meta: FakeMeta, linked: tuple[Channel, Channel]
+) -> None:
     wait(linked[0], "app_removed")
     meta.omar.pages.append(("1001", "Berg Bikes", TASKS))
     response = meta.log_in(setup, meta.omar, channel=linked[0].pk)
@@ -259,16 +286,20 @@ def test_after_the_app_was_removed_the_same_facebook_account_is_demanded(setup, 
     assert FacebookAccount.objects.count() == 1
 
 
-def test_another_login_does_not_take_over_the_page_of_a_removed_app(setup, meta, linked):
+def test_another_login_does_not_take_over_the_page_of_a_removed_app(
+    setup: Client, meta: FakeMeta, linked: tuple[Channel, Channel]
+) -> None:
     wait(linked[0], "app_removed")
     meta.omar.pages.append(("1001", "Berg Bikes", TASKS))
     meta.log_in(setup, meta.omar)
     linked[0].page.refresh_from_db()
-    assert linked[0].page.facebook_account.name == "Anna Berg"
+    assert present(linked[0].page.facebook_account).name == "Anna Berg"
     assert not linked[0].page.is_connected
 
 
-def test_an_account_without_the_page_is_refused_with_the_name_of_the_right_one(setup, meta, linked):
+def test_an_account_without_the_page_is_refused_with_the_name_of_the_right_one(
+    setup: Client, meta: FakeMeta, linked: tuple[Channel, Channel]
+) -> None:
     wait(linked[0], "permission_revoked")
     response = meta.log_in(setup, meta.omar, channel=linked[0].pk)
     assert "is not among the Pages that Omar Haddad gave" in text(response)
@@ -276,32 +307,38 @@ def test_an_account_without_the_page_is_refused_with_the_name_of_the_right_one(s
     assert FacebookAccount.objects.count() == 1
 
 
-def test_another_admin_of_the_page_heals_a_lost_role(setup, meta, linked):
+def test_another_admin_of_the_page_heals_a_lost_role(
+    setup: Client, meta: FakeMeta, linked: tuple[Channel, Channel]
+) -> None:
     wait(linked[0], "role_lost")
     meta.omar.pages.append(("1001", "Berg Bikes", TASKS))
     meta.log_in(setup, meta.omar, channel=linked[0].pk)
     linked[0].page.refresh_from_db()
     assert linked[0].page.is_connected
-    assert linked[0].page.facebook_account.name == "Omar Haddad"
+    assert present(linked[0].page.facebook_account).name == "Omar Haddad"
 
 
-def test_a_page_that_works_for_a_channel_stays_with_its_account(setup, meta, linked):
+def test_a_page_that_works_for_a_channel_stays_with_its_account(
+    setup: Client, meta: FakeMeta, linked: tuple[Channel, Channel]
+) -> None:
     meta.omar.pages.append(("1001", "Berg Bikes", TASKS))
     response = meta.log_in(setup, meta.omar)
     linked[0].page.refresh_from_db()
-    assert linked[0].page.facebook_account.name == "Anna Berg"
-    assert "Left with the Facebook account they work with: “Berg Bikes”." in text(response)
+    assert present(linked[0].page.facebook_account).name == "Anna Berg"
+    assert "Still with their other Facebook account: “Berg Bikes”." in text(response)
 
 
-def test_a_page_ungranted_while_it_waited_is_still_named(setup, meta, linked):
+def test_a_page_ungranted_while_it_waited_is_still_named(
+    setup: Client, meta: FakeMeta, linked: tuple[Channel, Channel]
+) -> None:
     wait(linked[0], "page_deselected")
     response = meta.log_in(setup, meta.anna, ["1002"], channel=linked[0].pk)
-    assert "Still to be re-authenticated" in text(response)
+    assert "so still to be re-authenticated" in text(response)
     linked[0].page.refresh_from_db()
     assert linked[0].page.reauth_reason == "page_deselected"
 
 
-def test_the_edit_page_says_why_and_what_to_do(setup, linked):
+def test_the_edit_page_says_why_and_what_to_do(setup: Client, linked: tuple[Channel, Channel]) -> None:
     wait(linked[0], "app_removed")
     page = text(setup.get(reverse("setup:messenger_edit", args=[linked[0].pk])))
     assert "The app was removed in the Facebook settings." in page
@@ -309,7 +346,14 @@ def test_the_edit_page_says_why_and_what_to_do(setup, linked):
 
 
 # --- Tokens stay where they are
-def test_no_token_or_secret_is_in_a_page_or_the_log(setup, meta, linked, caplog, settings, client):
+def test_no_token_or_secret_is_in_a_page_or_the_log(
+    setup: Client,
+    meta: FakeMeta,
+    linked: tuple[Channel, Channel],
+    caplog: pytest.LogCaptureFixture,
+    settings: Settings,
+    client: Client,
+) -> None:
     caplog.set_level("DEBUG")
     meta.log_in(setup, meta.anna, channel=linked[0].pk)
     meta.broken["me"] = (500, error(2))
@@ -321,7 +365,7 @@ def test_no_token_or_secret_is_in_a_page_or_the_log(setup, meta, linked, caplog,
         assert secret not in shown
 
 
-def test_tokens_are_encrypted_in_the_database(setup, meta):
+def test_tokens_are_encrypted_in_the_database(setup: Client, meta: FakeMeta) -> None:
     from django.db import connection
 
     meta.log_in(setup, meta.anna)
@@ -334,7 +378,7 @@ def test_tokens_are_encrypted_in_the_database(setup, meta):
     assert not any("token" in value for value in stored)
 
 
-def test_graph_is_called_at_the_configured_address(setup, meta):
+def test_graph_is_called_at_the_configured_address(setup: Client, meta: FakeMeta) -> None:
     meta.log_in(setup, meta.anna)
     assert GRAPH.startswith("https://graph.facebook.com/")
     assert ("GET", "me/accounts") in meta.calls

@@ -1,15 +1,18 @@
-"""How a loss is told: one e-mail for all that is lost together, and words that read as a sentence."""
+"""Report lost Pages: one e-mail for all that are lost together, in readable sentences."""
 
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.core import mail
+from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
-from channels_im.models import FacebookAccount, Page
+from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.facebook import connection
+from desk.models import Department, User
 from tests.factories import make_channel, make_page
 from tests.pages import html_of
 
@@ -17,17 +20,17 @@ LIST = "/admin/instant-messaging/messenger/"
 
 
 @pytest.fixture
-def channels(setup, administrator, departments):
+def channels(setup: Client, administrator: User, departments: list[Department]) -> list[Channel]:
     administrator.email = "admin@example.org"
     administrator.save()
     return [make_channel(make_page(name=f"Page {n}"), departments[n], name=f"Channel {n}") for n in range(3)]
 
 
-def lose(channel, reason="app_removed"):
+def lose(channel: Channel, reason: str = "app_removed") -> None:
     connection.require_reauth(channel.page, reason, "check")
 
 
-def test_pages_that_are_lost_together_are_one_e_mail_that_names_each(channels):
+def test_pages_that_are_lost_together_are_one_e_mail_that_names_each(channels: list[Channel]) -> None:
     for channel in channels:
         lose(channel)
     connection.mail_administrators()
@@ -37,7 +40,9 @@ def test_pages_that_are_lost_together_are_one_e_mail_that_names_each(channels):
         assert f"/admin/instant-messaging/messenger/{channel.pk}/" in message.body
 
 
-def test_an_e_mail_waits_a_few_seconds_for_pages_that_are_found_lost_one_after_the_other(channels, settings):
+def test_an_e_mail_waits_a_few_seconds_for_pages_that_are_found_lost_one_after_the_other(
+    channels: list[Channel], settings: Settings
+) -> None:
     settings.MAIL_GATHER_SECONDS = 10
     start = timezone.now()
     with time_machine.travel(start, tick=False) as clock:
@@ -56,13 +61,13 @@ def test_an_e_mail_waits_a_few_seconds_for_pages_that_are_found_lost_one_after_t
     assert "Page 1" in message.body
 
 
-def test_the_chip_keeps_the_capital_of_facebook(setup, channels):
+def test_the_chip_keeps_the_capital_of_facebook(setup: Client, channels: list[Channel]) -> None:
     lose(channels[0], "checkpoint")
     page = html_of(setup.get(LIST))
     assert "Re-authenticate: Facebook asks the person to confirm their account" in page
 
 
-def test_after_the_app_was_removed_nothing_is_ticked_any_more(setup, channels):
+def test_after_the_app_was_removed_nothing_is_ticked_any_more(setup: Client, channels: list[Channel]) -> None:
     page = channels[0].page
     page.subscription, page.subscribed_fields, page.checked_at = "subscribed", list(SUBSCRIBED_FIELDS), timezone.now()
     page.save()
@@ -72,7 +77,9 @@ def test_after_the_app_was_removed_nothing_is_ticked_any_more(setup, channels):
     assert "tick--ok" not in shown
 
 
-def test_a_reply_that_finds_one_page_lost_has_the_others_of_the_same_login_checked(channels, administrator):
+def test_a_reply_that_finds_one_page_lost_has_the_others_of_the_same_login_checked(
+    channels: list[Channel], administrator: User
+) -> None:
     account = FacebookAccount.objects.create(facebook_user_id="2001", name="Anna Berg", linked_by=administrator)
     mine = [channel.page for channel in channels[:2]]
     Page.objects.filter(pk__in=[page.pk for page in mine]).update(facebook_account=account)

@@ -2,17 +2,22 @@
 
 import io
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from django.core.files.base import ContentFile
+from django.test import Client
 from PIL import Image
+from pytest_django import Settings
 
 from channels_im.messenger.pages import PageInfo
 from channels_im.models import ChannelDraft, Page
 from channels_im.services.facebook import page_pictures
+from desk.models import Department, User
 from tests.channels_im.setup.files import huge_png, picture
 from tests.factories import make_admin, make_channel, make_page
+from tests.matching import present
 
 FILES = {
     "/good.jpg": picture("JPEG", (720, 720)),
@@ -24,18 +29,18 @@ FILES = {
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         content = FILES.get(self.path)
         self.send_response(200 if content else 404)
         self.end_headers()
         self.wfile.write(content or b"")
 
-    def log_message(self, *arguments):
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 @pytest.fixture
-def host(settings):
+def host(settings: Settings) -> Iterator[str]:
     """A content host on the loopback, allowed by name and port."""
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -46,11 +51,11 @@ def host(settings):
     server.server_close()
 
 
-def info(page_id, url):
+def info(page_id: str, url: str) -> PageInfo:
     return PageInfo(page_id, "Page", "token", ("MESSAGING",), url)
 
 
-def test_a_picture_is_kept_as_a_small_png(host, db):
+def test_a_picture_is_kept_as_a_small_png(host: str, db: None) -> None:
     page = make_page("1001")
     page_pictures.keep(page, page_pictures.fetch([info("1001", f"{host}/good.jpg")])["1001"])
     page = Page.objects.get()
@@ -60,23 +65,23 @@ def test_a_picture_is_kept_as_a_small_png(host, db):
 
 
 @pytest.mark.parametrize("path", ["/page.html", "/bomb.png", "/wide.png", "/big.png", "/missing.png"])
-def test_a_picture_that_cannot_be_had_is_left_out(host, path):
+def test_a_picture_that_cannot_be_had_is_left_out(host: str, path: str) -> None:
     assert page_pictures.fetch([info("1001", host + path)]) == {}
 
 
-def test_other_hosts_are_not_asked(host, settings):
+def test_other_hosts_are_not_asked(host: str, settings: Settings) -> None:
     settings.META_MEDIA_HOSTS = [".fbcdn.net"]
     assert page_pictures.fetch([info("1001", f"{host}/good.jpg")]) == {}
 
 
-def test_the_same_picture_is_written_once(host, db):
+def test_the_same_picture_is_written_once(host: str, db: None) -> None:
     page = make_page("1001")
     for _ in range(2):
         page_pictures.keep(page, page_pictures.fetch([info("1001", f"{host}/good.jpg")])["1001"])
-    assert page.picture.storage.listdir("pages")[1] == [page.picture.name.rpartition("/")[2]]
+    assert page.picture.storage.listdir("pages")[1] == [present(page.picture.name).rpartition("/")[2]]
 
 
-def test_an_icon_is_served_as_a_picture_that_runs_nothing(setup, departments):
+def test_an_icon_is_served_as_a_picture_that_runs_nothing(setup: Client, departments: list[Department]) -> None:
     channel = make_channel(department=departments[0])
     response = setup.get(f"/admin/instant-messaging/icons/{channel.pk}/")
     assert response["Content-Type"] == "image/png"
@@ -84,7 +89,7 @@ def test_an_icon_is_served_as_a_picture_that_runs_nothing(setup, departments):
     assert response["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_icon_of_a_draft_is_only_for_who_chose_it(setup, client, administrator):
+def test_the_icon_of_a_draft_is_only_for_who_chose_it(setup: Client, client: Client, administrator: User) -> None:
     draft = ChannelDraft.objects.create(user=administrator, icon=ContentFile(picture(), name="x.png"))
     url = f"/admin/instant-messaging/icons/draft/{draft.pk}/"
     assert setup.get(url).status_code == 200
@@ -92,6 +97,6 @@ def test_the_icon_of_a_draft_is_only_for_who_chose_it(setup, client, administrat
     assert client.get(url).status_code == 404
 
 
-def test_a_picture_that_is_gone_is_not_found(setup, departments):
+def test_a_picture_that_is_gone_is_not_found(setup: Client, departments: list[Department]) -> None:
     page = make_page("1001", picture="pages/gone.png")
     assert setup.get(f"/admin/instant-messaging/pictures/{page.pk}/").status_code == 404

@@ -3,31 +3,35 @@
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from channels_im.models import ChannelAgent, ImPreferences
-from desk.models import Department
+from channels_im.models import Channel, ChannelAgent, ImPreferences
+from desk.models import Agent, Department, User
 from tests.factories import make_agent, make_channel, make_conversation, make_page, receive
+from tests.http import Response
 from tests.pages import html_of
 
 URL = "/admin/instant-messaging/preferences/"
 
 
-def text(response):
+def text(response: Response) -> str:
     return html_of(response)
 
 
-def save(setup, department, minutes):
+def save(setup: Client, department: Department, minutes: int | str) -> Response:
     return setup.post(URL, {"department": department.pk, "threading_intermission": minutes}, follow=True)
 
 
-def test_the_default_is_sixty_minutes(setup, departments):
+def test_the_default_is_sixty_minutes(setup: Client, departments: list[Department]) -> None:
     assert 'value="60"' in text(setup.get(URL))
 
 
 @pytest.mark.parametrize("minutes", [60, 61, 1440])
-def test_from_sixty_minutes_to_a_day_can_be_chosen_per_department(setup, departments, minutes):
+def test_from_sixty_minutes_to_a_day_can_be_chosen_per_department(
+    setup: Client, departments: list[Department], minutes: int
+) -> None:
     save(setup, departments[1], minutes)
     assert (
         ImPreferences.objects.filter(department=departments[1], threading_intermission=minutes).exists()
@@ -46,22 +50,24 @@ def test_from_sixty_minutes_to_a_day_can_be_chosen_per_department(setup, departm
         ("an hour", "Enter a whole number of minutes."),
     ],
 )
-def test_anything_else_is_refused(setup, departments, minutes, says):
+def test_anything_else_is_refused(setup: Client, departments: list[Department], minutes: int | str, says: str) -> None:
     assert says in text(save(setup, departments[0], minutes))
     assert not ImPreferences.objects.exists()
 
 
-def test_a_change_stands_in_the_history(setup, departments, administrator):
+def test_a_change_stands_in_the_history(setup: Client, departments: list[Department], administrator: User) -> None:
     save(setup, departments[0], 120)
     assert "from 60 to 120 minutes" in administrator.logentry_set.get().get_change_message()
 
 
-def test_a_department_deleted_in_between_is_said(setup, departments):
+def test_a_department_deleted_in_between_is_said(setup: Client, departments: list[Department]) -> None:
     gone = Department(pk=999)
     assert "Nothing was saved." in text(save(setup, gone, 90))
 
 
-def test_the_preview_counts_the_tickets_each_setting_would_have_made(setup, departments):
+def test_the_preview_counts_the_tickets_each_setting_would_have_made(
+    setup: Client, departments: list[Department]
+) -> None:
     conversation = make_conversation(make_channel(department=departments[0]))
     start = timezone.now() - timedelta(days=2)
     for minutes in (0, 60, 60 + 90, 60 + 90 + 300):
@@ -73,16 +79,18 @@ def test_the_preview_counts_the_tickets_each_setting_would_have_made(setup, depa
 
 # --- Associate Channel
 @pytest.fixture
-def shop(departments):
+def shop(departments: list[Department]) -> Channel:
     return make_channel(make_page("1001"), departments[0], name="Shop")
 
 
-def associate(setup, department, agent, *channels, follow=True):
+def associate(setup: Client, department: Department, agent: Agent, *channels: Channel, follow: bool = True) -> Response:
     url = reverse("setup:associate", args=[department.pk, agent.pk])
     return setup.post(url, {"channels": [channel.pk for channel in channels]}, follow=follow)
 
 
-def test_an_agent_is_associated_with_channels_and_loses_them_again(setup, shop, departments, administrator):
+def test_an_agent_is_associated_with_channels_and_loses_them_again(
+    setup: Client, shop: Channel, departments: list[Department], administrator: User
+) -> None:
     agent = make_agent("alice", departments=(departments[0],)).agent
     associate(setup, departments[0], agent, shop)
     assert ChannelAgent.objects.get().channel == shop
@@ -92,33 +100,43 @@ def test_an_agent_is_associated_with_channels_and_loses_them_again(setup, shop, 
     assert lines == ["Channels of Sales associated: Shop.", "Channels of Sales associated: none."]
 
 
-def test_a_channel_of_another_department_cannot_be_associated_by_hand(setup, shop, departments):
+def test_a_channel_of_another_department_cannot_be_associated_by_hand(
+    setup: Client, shop: Channel, departments: list[Department]
+) -> None:
     agent = make_agent("alice", departments=(departments[0],)).agent
     other = make_channel(department=departments[1])
     response = associate(setup, departments[0], agent, other)
-    assert "deleted or moved meanwhile" in text(response)
+    assert "has just been deleted or moved" in text(response)
     assert not ChannelAgent.objects.exists()
 
 
-def test_channels_of_other_departments_are_left_alone(setup, shop, departments):
+def test_channels_of_other_departments_are_left_alone(
+    setup: Client, shop: Channel, departments: list[Department]
+) -> None:
     other = make_channel(department=departments[1])
     agent = make_agent("alice", channels=(other,), departments=(departments[0],)).agent
     associate(setup, departments[0], agent, shop)
     assert set(agent.channels.all()) == {other, shop}
 
 
-def test_an_agent_of_another_department_is_not_there(setup, shop, departments):
+def test_an_agent_of_another_department_is_not_there(
+    setup: Client, shop: Channel, departments: list[Department]
+) -> None:
     agent = make_agent("bob", departments=(departments[1],)).agent
     assert associate(setup, departments[0], agent, shop, follow=False).status_code == 404
 
 
-def test_an_agent_who_leaves_a_department_loses_its_channels(setup, shop, departments):
+def test_an_agent_who_leaves_a_department_loses_its_channels(
+    setup: Client, shop: Channel, departments: list[Department]
+) -> None:
     agent = make_agent("alice", channels=(shop,), departments=(departments[1],)).agent
     agent.departments.remove(departments[0])
     assert not ChannelAgent.objects.exists()
 
 
-def test_the_table_shows_only_agents_of_the_department(setup, shop, departments):
+def test_the_table_shows_only_agents_of_the_department(
+    setup: Client, shop: Channel, departments: list[Department]
+) -> None:
     make_agent("alice", departments=(departments[0],))
     make_agent("bob", departments=(departments[1],))
     page = text(setup.get(f"{URL}?department={departments[0].pk}"))

@@ -1,7 +1,9 @@
-"""desk.live.sse without a server: what a subscriber is told, and what hearing the database survives."""
+"""desk.live.sse without a server: what a subscriber gets, and which database failures the listener survives."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable
 from contextlib import aclosing
+from typing import Any, TypeVar
 
 import pytest
 from django.db import OperationalError, connection
@@ -10,21 +12,24 @@ from desk.live import listener, publish
 from desk.live.sse import MAX_PENDING, SYNC, Broadcaster, Subscriber
 from desk.models import LiveEvent
 
+T = TypeVar("T")
+Event = dict[str, Any]
 
-def run(coroutine):
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(coroutine, 20))
 
 
-def nothing(payloads, readers) -> dict:
+def nothing(payloads: Collection[Event], readers: Collection[Hashable]) -> dict[Any, list[Event]]:
     return {}
 
 
-def event(number: int) -> dict:
+def event(number: int) -> Event:
     return {"kind": "conversation", "conversation": number}
 
 
-def test_a_subscriber_gets_events_in_order_and_each_once():
-    async def go():
+def test_a_subscriber_gets_events_in_order_and_each_once() -> None:
+    async def go() -> list[Event]:
         subscriber = Subscriber("ana")
         for number in (1, 2, 1):
             subscriber.put(event(number))
@@ -33,15 +38,15 @@ def test_a_subscriber_gets_events_in_order_and_each_once():
     assert run(go()) == [event(1), event(2)]
 
 
-def test_nothing_pending_ends_the_wait_so_that_a_ping_can_be_sent():
-    async def go():
+def test_nothing_pending_ends_the_wait_so_that_a_ping_can_be_sent() -> None:
+    async def go() -> list[Event]:
         return await Subscriber("ana").take(0.01)
 
     assert run(go()) == []
 
 
-def test_a_reader_that_is_too_slow_is_told_to_read_all_again():
-    async def go():
+def test_a_reader_that_is_too_slow_gets_sync() -> None:
+    async def go() -> list[Event]:
         subscriber = Subscriber("ana")
         for number in range(MAX_PENDING + 5):
             subscriber.put(event(number))
@@ -50,10 +55,10 @@ def test_a_reader_that_is_too_slow_is_told_to_read_all_again():
     assert run(go()) == [SYNC]
 
 
-def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again():
-    begun = []
+def test_the_first_event_is_sync_and_listening_that_breaks_begins_again() -> None:
+    begun: list[int] = []
 
-    async def hear():
+    async def listen() -> AsyncIterator[Event]:
         begun.append(1)
         yield SYNC
         await asyncio.sleep(0.05)  # what comes while a sync is pending is covered by it
@@ -62,9 +67,9 @@ def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again():
             raise RuntimeError("the database is strange")
         await asyncio.sleep(10)
 
-    async def go():
+    async def go() -> list[Event]:
         seen = []
-        broadcaster = Broadcaster(nothing, hear)
+        broadcaster = Broadcaster(nothing, listen)
         async with broadcaster.subscribed("ana") as subscriber:
             while event(2) not in seen:
                 seen += await subscriber.take(5)
@@ -75,20 +80,20 @@ def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again():
     assert seen[-1] == event(2)
 
 
-def test_one_hearing_serves_all_subscribers():
-    begun = []
+def test_one_listening_serves_all_subscribers() -> None:
+    begun: list[int] = []
 
-    async def hear():
+    async def listen() -> AsyncIterator[Event]:
         begun.append(1)
         yield SYNC
         await asyncio.sleep(0.05)
         yield event(1)
         await asyncio.sleep(10)
 
-    async def go():
-        broadcaster = Broadcaster(nothing, hear)
+    async def go() -> None:
+        broadcaster = Broadcaster(nothing, listen)
         async with broadcaster.subscribed("ana") as one, broadcaster.subscribed("ana") as two:
-            seen = {1: [], 2: []}
+            seen: dict[int, list[Event]] = {1: [], 2: []}
             while event(1) not in seen[1] or event(1) not in seen[2]:
                 seen[1] += await one.take(0.2)
                 seen[2] += await two.take(0.2)
@@ -97,8 +102,8 @@ def test_one_hearing_serves_all_subscribers():
     assert len(begun) == 1
 
 
-def test_of_what_was_handed_out_the_newest_replaces_what_was_not_taken_yet():
-    async def go():
+def test_of_what_was_handed_out_the_newest_replaces_what_was_not_taken_yet() -> None:
+    async def go() -> list[Event]:
         subscriber = Subscriber("ana")
         for number in (1, 2):
             subscriber.put({"kind": "row", "conversation": 7, "number": number})
@@ -112,28 +117,28 @@ def test_of_what_was_handed_out_the_newest_replaces_what_was_not_taken_yet():
     assert [each for each in taken if each["kind"] == "conversation"] == [event(1), event(2)]
 
 
-def test_what_changed_is_read_once_for_all_streams_and_handed_to_each_by_its_reader():
+def test_what_changed_is_read_once_for_all_streams_and_handed_to_each_by_its_reader() -> None:
     readings = []
 
-    def read(payloads, readers):
+    def read(payloads: Collection[Event], readers: Collection[Hashable]) -> dict[Any, list[Event]]:
         readings.append((sorted(each["conversation"] for each in payloads), readers))
         return {"ana": [{"kind": "row", "conversation": 1}]}
 
-    async def hear():
+    async def listen() -> AsyncIterator[Event]:
         yield SYNC
         await asyncio.sleep(0.05)
         yield event(1)
         yield event(2)
         await asyncio.sleep(10)
 
-    async def go():
-        broadcaster = Broadcaster(read, hear)
+    async def go() -> list[Event]:
+        broadcaster = Broadcaster(read, listen)
         async with (
             broadcaster.subscribed("ana") as one,
             broadcaster.subscribed("ana") as two,
             broadcaster.subscribed("ben") as three,
         ):
-            seen = {one: [], two: [], three: []}
+            seen: dict[Subscriber[Hashable], list[Event]] = {one: [], two: [], three: []}
             while not all({"kind": "row", "conversation": 1} in seen[each] for each in (one, two)):
                 for each, found in seen.items():
                     found += await each.take(0.1)
@@ -143,23 +148,23 @@ def test_what_changed_is_read_once_for_all_streams_and_handed_to_each_by_its_rea
     assert readings == [([1, 2], {"ana", "ben"})]
 
 
-def test_a_reading_that_fails_is_followed_by_the_next():
+def test_a_reading_that_fails_is_followed_by_the_next() -> None:
     readings = []
 
-    def read(payloads, readers):
+    def read(payloads: Collection[Event], readers: Collection[Hashable]) -> dict[Any, list[Event]]:
         readings.append([each["conversation"] for each in payloads])
         if len(readings) == 1:
             raise OperationalError("gone")
         return {"ana": [{"kind": "row", "conversation": 2}]}
 
-    async def go():
-        broadcaster = Broadcaster(read, hear)
+    async def go() -> None:
+        broadcaster = Broadcaster(read, listen)
         async with broadcaster.subscribed("ana") as subscriber:
             seen = []
             while {"kind": "row", "conversation": 2} not in seen:
                 seen += await subscriber.take(5)
 
-    async def hear():
+    async def listen() -> AsyncIterator[Event]:
         yield SYNC
         yield event(1)
         while not readings:
@@ -174,7 +179,7 @@ def test_a_reading_that_fails_is_followed_by_the_next():
 # --- The poller -------------------------------------------------------------------------------------------------------
 @pytest.mark.django_db
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL notifies")
-def test_the_same_announcement_gathered_twice_is_written_once():
+def test_the_same_announcement_gathered_twice_is_written_once() -> None:
     with publish.batched():
         publish.announce("conversation", conversation=1)
         publish.announce("conversation", conversation=1)
@@ -184,7 +189,7 @@ def test_the_same_announcement_gathered_twice_is_written_once():
 
 
 @pytest.mark.django_db
-def test_what_was_gathered_is_not_written_when_the_transaction_fails():
+def test_what_was_gathered_is_not_written_when_the_transaction_fails() -> None:
     def fail() -> None:
         with publish.batched():
             publish.announce("conversation", conversation=1)
@@ -195,18 +200,26 @@ def test_what_was_gathered_is_not_written_when_the_transaction_fails():
     assert LiveEvent.objects.count() == 0
 
 
-def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_back(monkeypatch):
+def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The rows come from a stand-in for the table, which fails in the middle."""
-    tables = [[], [(1, event(1))], OperationalError("gone"), [], [(2, event(2))]]
+    tables: list[Exception | list[tuple[int, Event]]] = [
+        [],
+        [(1, event(1))],
+        OperationalError("gone"),
+        [],
+        [(2, event(2))],
+    ]
 
     class Rows:
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Callable[..., "Rows"]:
             return lambda *args, **kwargs: self
 
-        def first(self):
+        def first(self) -> int:
             return 0
 
-        def __getitem__(self, _slice):
+        def __getitem__(self, _slice: slice) -> list[tuple[int, Event]]:
             found = tables.pop(0) if tables else []
             if isinstance(found, Exception):
                 raise found
@@ -216,10 +229,10 @@ def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_
     monkeypatch.setattr(listener, "POLL_EVERY_S", 0.01)
     monkeypatch.setattr(listener, "RETRY_DELAYS_S", (0.01,))
 
-    async def go():
+    async def go() -> list[Event]:
         seen = []
-        async with aclosing(listener.poll_sqlite()) as heard:
-            async for payload in heard:
+        async with aclosing(listener.poll_sqlite()) as received:
+            async for payload in received:
                 seen.append(payload)
                 if payload == event(2):
                     return seen

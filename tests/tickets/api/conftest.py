@@ -1,7 +1,6 @@
 """Who asks, and what there is to see: a shop's channel with one conversation, and people who may see it or not."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from rest_framework.authtoken.models import Token
@@ -10,6 +9,7 @@ from rest_framework.test import APIClient
 from channels_im.models import Channel
 from desk.models import User
 from tests import factories
+from tests.http import ApiResponse, Response, streamed
 from tickets.models import Conversation, Message
 
 
@@ -21,9 +21,9 @@ def client_of(user: User) -> APIClient:
     return client
 
 
-def body_of(answer: Any) -> bytes:
+def body_of(answer: ApiResponse | Response) -> bytes:
     """All that was answered; a file is closed after its last byte."""
-    return b"".join(answer.streaming_content) if answer.streaming else answer.content
+    return streamed(answer) if answer.streaming else answer.content
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from tests import factories
@@ -17,7 +18,7 @@ def listed(client: APIClient, resource: str, **query: Any) -> list[dict[str, Any
     return answer.json()["results"]
 
 
-def test_colleagues_are_listed_with_where_they_work(shop: Shop, alice: APIClient):
+def test_colleagues_are_listed_with_where_they_work(shop: Shop, alice: APIClient) -> None:
     rows = {row["username"]: row for row in listed(alice, "agents")}
     assert rows["alice"] == {
         "id": shop.alice.agent.pk,
@@ -35,13 +36,13 @@ def test_colleagues_are_listed_with_where_they_work(shop: Shop, alice: APIClient
     assert {row["username"] for row in listed(alice, "agents")} == {"alice", "charlie"}
 
 
-def test_departments_are_listed(shop: Shop, alice: APIClient):
+def test_departments_are_listed(shop: Shop, alice: APIClient) -> None:
     assert {row["name"] for row in listed(alice, "departments")} >= {"Sales"}
     [row] = [row for row in listed(alice, "departments") if row["name"] == "Sales"]
     assert alice.get(f"/api/v1/departments/{row['id']}/").json() == row
 
 
-def test_canned_replies_of_every_and_of_the_own_department_are_listed(shop: Shop, alice: APIClient):
+def test_canned_replies_of_every_and_of_the_own_department_are_listed(shop: Shop, alice: APIClient) -> None:
     for shortcut, department in (
         ("all", None),
         ("ours", shop.channel.department),
@@ -56,7 +57,7 @@ def test_canned_replies_of_every_and_of_the_own_department_are_listed(shop: Shop
 
 def test_contacts_are_those_of_the_conversations_one_may_see(
     shop: Shop, alice: APIClient, bob: APIClient, charlie: APIClient
-):
+) -> None:
     [row] = listed(alice, "contacts")
     contact = shop.conversation.contact
     assert (row["id"], row["psid"], row["name"], row["blocked"]) == (contact.pk, "7001", "Maria Lopez", False)
@@ -69,14 +70,16 @@ def test_contacts_are_those_of_the_conversations_one_may_see(
 
 
 @pytest.mark.parametrize("name", ["departments", "agents", "canned-replies", "contacts"])
-def test_somebody_who_does_not_work_here_sees_nothing(shop: Shop, name: str):
+def test_somebody_who_does_not_work_here_sees_nothing(shop: Shop, name: str) -> None:
     CannedReply.objects.create(shortcut="all", title="all", text="Hi")
     assert listed(client_of(factories.make_user("nobody")), name) == []
     assert APIClient().get(f"/api/v1/{name}/").status_code == 401
 
 
 @pytest.mark.parametrize("name", ["departments", "agents", "canned-replies", "contacts"])
-def test_the_number_of_queries_does_not_grow(shop: Shop, alice: APIClient, name: str, django_assert_max_num_queries):
+def test_the_number_of_queries_does_not_grow(
+    shop: Shop, alice: APIClient, name: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     for number in range(12):
         department = factories.make_department()
         factories.make_agent(departments=(department,), channels=(shop.channel,))
@@ -86,7 +89,7 @@ def test_the_number_of_queries_does_not_grow(shop: Shop, alice: APIClient, name:
         assert len(listed(alice, name)) >= 12
 
 
-def test_conversations_are_searched_as_in_the_inbox(shop: Shop, alice: APIClient, bob: APIClient):
+def test_conversations_are_searched_as_in_the_inbox(shop: Shop, alice: APIClient, bob: APIClient) -> None:
     factories.receive(factories.make_conversation(shop.channel, name="Tom"), "Parcel")
     found = listed(alice, "conversations", search="Where is my order")
     assert [row["id"] for row in found] == [shop.conversation.pk]
@@ -99,7 +102,7 @@ def test_conversations_are_searched_as_in_the_inbox(shop: Shop, alice: APIClient
     assert alice.get("/api/v1/conversations/", {"search": "x" * 201}).status_code == 400
 
 
-def test_a_view_of_the_inbox_narrows_the_list(shop: Shop, alice: APIClient):
+def test_a_view_of_the_inbox_narrows_the_list(shop: Shop, alice: APIClient) -> None:
     other = factories.make_conversation(shop.channel)
     factories.receive(other)
     other.assignee = shop.alice

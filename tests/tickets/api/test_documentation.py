@@ -22,18 +22,18 @@ def paths() -> dict[str, Any]:
     return yaml.safe_load(Client().get("/api/schema/").content)["paths"]
 
 
-def test_every_address_is_described(paths: dict[str, Any]):
+def test_every_address_is_described(paths: dict[str, Any]) -> None:
     described = {re.sub(r"/\d+/", "/{id}/", address) for address in re.findall(r"/api/v1/[\w/-]+/", TEXT)}
     rows = {f"{path}{{id}}/" for path in paths}  # one row is described for all lists at once
     assert not sorted(path for path in set(paths) - rows if path not in described)
 
 
-def test_every_address_that_is_described_exists(paths: dict[str, Any]):
+def test_every_address_that_is_described_exists(paths: dict[str, Any]) -> None:
     for address in re.findall(r"/api/v1/[\w/-]+/", TEXT):
         assert re.sub(r"/\d+/", "/{id}/", address) in paths, address
 
 
-def test_every_filter_is_named_beside_its_list(paths: dict[str, Any]):
+def test_every_filter_is_named_beside_its_list(paths: dict[str, Any]) -> None:
     for path, methods in paths.items():
         names = {each["name"] for each in methods.get("get", {}).get("parameters", ())} - SHARED
         if names:
@@ -41,7 +41,7 @@ def test_every_filter_is_named_beside_its_list(paths: dict[str, Any]):
             assert not [name for name in names if f"`{name}`" not in line], path
 
 
-def test_every_field_of_a_body_is_named(paths: dict[str, Any]):
+def test_every_field_of_a_body_is_named(paths: dict[str, Any]) -> None:
     schemas = yaml.safe_load(Client().get("/api/schema/").content)["components"]["schemas"]
     for path, methods in paths.items():
         bodies = [method.get("requestBody", {}).get("content", {}) for method in methods.values()]
@@ -51,11 +51,11 @@ def test_every_field_of_a_body_is_named(paths: dict[str, Any]):
 
 
 @pytest.mark.parametrize("name", [*EventType.values, *(code.value for code in Refusal), "test"])
-def test_every_event_and_every_code_is_named(name: str):
+def test_every_event_and_every_code_is_named(name: str) -> None:
     assert f"`{name}`" in TEXT
 
 
-def test_the_snippet_verifies_what_desk_signs():
+def test_the_snippet_verifies_what_desk_signs() -> None:
     [snippet] = re.findall(r"```python\n(.*?)```", TEXT, re.S)
     known: dict[str, Any] = {}
     exec(snippet, known)  # noqa: S102 - our own document

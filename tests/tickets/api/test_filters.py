@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from channels_im.models import Channel, Page
 from tests import factories
 from tests.factories import NOON
-from tickets.api.paging import BIGGEST_ID
+from tickets.api.paging import MAX_ID
 from tickets.models import Conversation, Message, Ticket
 
 from .conftest import Shop, client_of
@@ -61,7 +61,9 @@ def other(shop: Shop) -> Conversation:
         ({"until": "2026-11-21"}, {"since": "2026-11-21T02:00:00+02:00"}),
     ],
 )
-def test_conversations_are_filtered(shop: Shop, other: Conversation, admin: APIClient, shops: dict, others: dict):
+def test_conversations_are_filtered(
+    shop: Shop, other: Conversation, admin: APIClient, shops: dict[str, Any], others: dict[str, Any]
+) -> None:
     names = {
         "shop_page": shop.channel.page.page_id,
         "other_page": other.channel.page.page_id,
@@ -73,9 +75,9 @@ def test_conversations_are_filtered(shop: Shop, other: Conversation, admin: APIC
     assert ids(admin, "conversations", **others) == {other.pk}
 
 
-def test_tickets_are_filtered(shop: Shop, other: Conversation, admin: APIClient):
+def test_tickets_are_filtered(shop: Shop, other: Conversation, admin: APIClient) -> None:
     mine, theirs = {shop.message.ticket_id}, {Ticket.objects.get(conversation=other).pk}
-    for shops, others in [
+    queries: list[tuple[dict[str, Any], dict[str, Any]]] = [
         ({"conversation": shop.conversation.pk}, {"conversation": other.pk}),
         ({"channel": shop.channel.pk}, {"channel": other.channel_id}),
         ({"status": "open"}, {"status": "closed"}),
@@ -83,18 +85,19 @@ def test_tickets_are_filtered(shop: Shop, other: Conversation, admin: APIClient)
         ({"unassigned": "true"}, {"assignee": "bob"}),
         ({"until": "2026-11-21T00:00:00Z"}, {"since": "2026-11-21T00:00:00Z"}),
         ({"until": "2026-11-20T12:00:00.001Z"}, {"closed_since": "2026-11-23T12:00:00Z"}),
-    ]:
+    ]
+    for shops, others in queries:
         assert ids(admin, "tickets", **shops) == mine
         assert ids(admin, "tickets", **others) == theirs
     assert ids(admin, "tickets", status=["open", "closed"]) == mine | theirs
 
 
-def test_messages_are_filtered(shop: Shop, other: Conversation, admin: APIClient):
+def test_messages_are_filtered(shop: Shop, other: Conversation, admin: APIClient) -> None:
     received = Message.objects.get(mid="m_other")
     answer = Message.objects.get(mid="m_answer")
     note = factories.answer(shop.conversation, "Note to us", kind="note", author=shop.alice)
     mine, theirs = {shop.message.pk, note.pk}, {received.pk, answer.pk}
-    for query, expected in [
+    queries: list[tuple[dict[str, Any], set[int]]] = [
         ({"conversation": shop.conversation.pk}, mine),
         ({"ticket": received.ticket_id}, theirs),
         ({"channel": other.channel_id}, theirs),
@@ -110,15 +113,16 @@ def test_messages_are_filtered(shop: Shop, other: Conversation, admin: APIClient
         ({"since": "2026-11-21T00:00:00Z"}, theirs),
         ({"since": "2026-11-20T12:00:00Z", "until": "2026-11-20T12:00:00.001Z"}, mine),
         ({"direction": "in", "psid": "8002"}, {received.pk}),
-    ]:
+    ]
+    for query, expected in queries:
         assert ids(admin, "messages", **query) == expected, query
 
 
-def test_channels_are_filtered(shop: Shop, admin: APIClient):
+def test_channels_are_filtered(shop: Shop, admin: APIClient) -> None:
     gone = factories.make_channel(department=factories.make_department("Support"), is_active=False, deleted_at=NOON)
     Page.objects.filter(pk=gone.page_id).update(connection="reauth_required", reauth_reason="app_removed")
     living = set(Channel.objects.existing().values_list("pk", flat=True))
-    for query, expected in [
+    queries: list[tuple[dict[str, Any], set[int]]] = [
         ({"deleted": "true"}, {gone.pk}),
         ({"deleted": "false"}, living),
         ({"is_active": "false"}, {gone.pk}),
@@ -127,13 +131,14 @@ def test_channels_are_filtered(shop: Shop, admin: APIClient):
         ({"page_id": gone.page.page_id}, {gone.pk}),
         ({"connection": "reauth_required"}, {gone.pk}),
         ({"connection": "connected"}, living),
-    ]:
+    ]
+    for query, expected in queries:
         assert ids(admin, "channels", **query) == expected, query
 
 
-def test_an_id_one_may_not_see_filters_to_nothing(shop: Shop, bob: APIClient):
+def test_an_id_one_may_not_see_filters_to_nothing(shop: Shop, bob: APIClient) -> None:
     assert ids(bob, "messages", conversation=shop.conversation.pk) == set()
-    assert ids(bob, "messages", conversation=BIGGEST_ID) == set()
+    assert ids(bob, "messages", conversation=MAX_ID) == set()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,7 @@ def test_an_id_one_may_not_see_filters_to_nothing(shop: Shop, bob: APIClient):
     [
         ("messages", "conversation", "abc"),
         ("messages", "conversation", "-1"),
-        ("messages", "conversation", str(BIGGEST_ID + 1)),
+        ("messages", "conversation", str(MAX_ID + 1)),
         ("messages", "conversation", "9" * 5000),
         ("messages", "ticket", "1.5"),
         ("messages", "ticket", "nan"),
@@ -170,20 +175,20 @@ def test_an_id_one_may_not_see_filters_to_nothing(shop: Shop, bob: APIClient):
 )
 def test_a_filter_that_makes_no_sense_is_refused_with_a_sentence(
     alice: APIClient, name: str, parameter: str, value: str
-):
+) -> None:
     answer = alice.get(f"/api/v1/{name}/", {parameter: value})
     assert answer.status_code == 400
     [sentence] = answer.json()[parameter]
     assert sentence.endswith(".")
 
 
-@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "%00", str(BIGGEST_ID), "9" * 40, "9" * 5000])
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "%00", str(MAX_ID), "9" * 40, "9" * 5000])
 @pytest.mark.parametrize("name", ["channels", "conversations", "tickets", "messages"])
-def test_an_id_that_makes_no_sense_is_not_found(alice: APIClient, name: str, value: str):
+def test_an_id_that_makes_no_sense_is_not_found(alice: APIClient, name: str, value: str) -> None:
     answer = alice.get(f"/api/v1/{name}/{value}/")
     assert answer.status_code == 404
 
 
-def test_an_empty_filter_is_not_asked_for(shop: Shop, alice: APIClient):
+def test_an_empty_filter_is_not_asked_for(shop: Shop, alice: APIClient) -> None:
     query = {"conversation": "", "direction": "", "since": "", "psid": "", "cursor": "", "ordering": ""}
     assert ids(alice, "messages", **query) == {shop.message.pk}

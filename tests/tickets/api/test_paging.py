@@ -47,7 +47,9 @@ def ids_of(pages: list[dict[str, Any]]) -> list[int]:
 
 @pytest.mark.parametrize(("name", "ordering"), ORDERINGS)
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_every_row_comes_once_forwards_and_backwards(rows: None, alice: APIClient, name: str, ordering: str, size: int):
+def test_every_row_comes_once_forwards_and_backwards(
+    rows: None, alice: APIClient, name: str, ordering: str, size: int
+) -> None:
     whole = ids_of([alice.get(f"/api/v1/{name}/", {"ordering": ordering}).json()])
     forwards = walk(alice, f"/api/v1/{name}/?ordering={ordering}&page_size={size}", "next")
     assert ids_of(forwards) == whole
@@ -56,14 +58,14 @@ def test_every_row_comes_once_forwards_and_backwards(rows: None, alice: APIClien
     assert [len(page["results"]) for page in forwards[:-1]] == [size] * (len(forwards) - 1)
 
     backwards = walk(alice, forwards[-1]["previous"], "previous")
-    assert ids_of(reversed(backwards)) + ids_of(forwards[-1:]) == whole
+    assert ids_of(backwards[::-1]) + ids_of(forwards[-1:]) == whole
     assert ids_of(walk(alice, backwards[-1]["next"], "next")) == whole[size:]
 
 
 @pytest.mark.parametrize(
     ("name", "model", "field"), [("conversations", Conversation, "last_message_at"), ("messages", Message, "sent_at")]
 )
-def test_lists_begin_with_the_newest(rows: None, alice: APIClient, name: str, model: Any, field: str):
+def test_lists_begin_with_the_newest(rows: None, alice: APIClient, name: str, model: Any, field: str) -> None:
     times = [row[field] for row in alice.get(f"/api/v1/{name}/").json()["results"]]
     known = [time for time in times if time]
     assert known == sorted(known, reverse=True)
@@ -71,7 +73,7 @@ def test_lists_begin_with_the_newest(rows: None, alice: APIClient, name: str, mo
     assert len(times) == model.objects.count()
 
 
-def test_what_comes_in_meanwhile_neither_repeats_nor_hides_a_row(rows: None, alice: APIClient, shop: Shop):
+def test_what_comes_in_meanwhile_neither_repeats_nor_hides_a_row(rows: None, alice: APIClient, shop: Shop) -> None:
     whole = ids_of([alice.get("/api/v1/messages/").json()])
     first = alice.get("/api/v1/messages/?page_size=3").json()
     for hours in (-5, 0, 5):
@@ -82,19 +84,19 @@ def test_what_comes_in_meanwhile_neither_repeats_nor_hides_a_row(rows: None, ali
     assert len(set(ids_of([first, *rest]))) == len(ids_of([first, *rest]))
 
 
-def test_the_addresses_keep_the_filters(rows: None, alice: APIClient):
+def test_the_addresses_keep_the_filters(rows: None, alice: APIClient) -> None:
     first = alice.get("/api/v1/messages/?page_size=2&direction=in&direction=out&state=received").json()
     assert first["next"].startswith("http://testserver/api/v1/messages/?")
     assert "page_size=2&direction=in&direction=out&state=received&cursor=" in first["next"]
 
 
-def test_a_single_page_leads_nowhere(shop: Shop, alice: APIClient):
+def test_a_single_page_leads_nowhere(shop: Shop, alice: APIClient) -> None:
     answer = alice.get("/api/v1/messages/").json()
     assert list(answer) == ["next", "previous", "results"]
     assert answer["next"] is answer["previous"] is None
 
 
-def test_an_empty_page_in_the_middle_leads_back_to_the_first(rows: None, alice: APIClient):
+def test_an_empty_page_in_the_middle_leads_back_to_the_first(rows: None, alice: APIClient) -> None:
     first = alice.get("/api/v1/messages/?page_size=1").json()
     Message.objects.exclude(pk=first["results"][0]["id"]).delete()
     empty = alice.get(first["next"]).json()
@@ -102,7 +104,7 @@ def test_an_empty_page_in_the_middle_leads_back_to_the_first(rows: None, alice: 
     assert alice.get(empty["previous"]).json()["results"] == first["results"]
 
 
-def test_fifty_rows_make_a_page_when_nothing_else_is_asked(shop: Shop, alice: APIClient):
+def test_fifty_rows_make_a_page_when_nothing_else_is_asked(shop: Shop, alice: APIClient) -> None:
     template = {"conversation": shop.conversation, "page": shop.channel.page, "direction": "out", "source": "agent"}
     Message.objects.bulk_create(Message(**template, sent_at=NOON, state="sent") for _ in range(60))
     assert len(alice.get("/api/v1/messages/").json()["results"]) == 50
@@ -143,12 +145,12 @@ TIME = "2026-11-20T12:00:00+00:00"
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
     ],
 )
-def test_a_cursor_that_is_not_ours_is_refused_with_a_sentence(shop: Shop, alice: APIClient, cursor: str):
+def test_a_cursor_that_is_not_ours_is_refused_with_a_sentence(shop: Shop, alice: APIClient, cursor: str) -> None:
     answer = alice.get("/api/v1/messages/", {"cursor": cursor})
     assert answer.status_code == 400
-    assert answer.json()["cursor"][0].startswith("This cursor is not one of ours")
+    assert answer.json()["cursor"][0].startswith("This cursor is invalid")
 
 
-def test_a_cursor_shows_nothing_one_may_not_see(rows: None, shop: Shop, alice: APIClient, bob: APIClient):
+def test_a_cursor_shows_nothing_one_may_not_see(rows: None, shop: Shop, alice: APIClient, bob: APIClient) -> None:
     address = alice.get("/api/v1/messages/?page_size=1").json()["next"]
     assert bob.get(address).json()["results"] == []

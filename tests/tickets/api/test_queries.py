@@ -1,9 +1,8 @@
 """A list asks the database as often for many rows as for few."""
 
-from collections.abc import Callable
-
 import pytest
 from django.core.files.base import ContentFile
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from tests import factories
@@ -30,8 +29,8 @@ def add_rows(shop: Shop) -> None:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_the_number_of_queries_does_not_grow_with_the_rows(
-    shop: Shop, alice: APIClient, name: str, django_assert_max_num_queries: Callable
-):
+    shop: Shop, alice: APIClient, name: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     for rows in (1, 5, 20):
         for _ in range(rows):
             add_rows(shop)

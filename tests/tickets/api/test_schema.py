@@ -1,5 +1,6 @@
 """The OpenAPI description is whole, and the answers are as it says."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from desk import __version__
 from tests import factories
 
 from .conftest import Shop
-from .test_work import ACTIONS, CHOICES
+from .test_actions import ACTIONS, CHOICES
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +25,19 @@ def schema() -> dict[str, Any]:
     return yaml.safe_load(answer.content)
 
 
-def test_the_description_is_made_without_a_warning(tmp_path):
+def test_the_description_is_made_without_a_warning(tmp_path: Path) -> None:
     call_command("spectacular", fail_on_warn=True, validate=True, file=str(tmp_path / "schema.yml"))
 
 
-def test_the_description_has_the_version_of_desk(schema: dict[str, Any]):
+def test_the_description_has_the_version_of_desk(schema: dict[str, Any]) -> None:
     assert schema["info"]["version"] == __version__
 
 
-def test_the_description_is_public_and_valid(schema: dict[str, Any]):
+def test_the_description_is_public_and_valid(schema: dict[str, Any]) -> None:
     validate_schema(schema)
 
 
-def test_every_route_is_described(schema: dict[str, Any]):
+def test_every_route_is_described(schema: dict[str, Any]) -> None:
     operations = {f"{method} {path}" for path, methods in schema["paths"].items() for method in methods}
     lists = ["channels", "conversations", "tickets", "messages", "contacts", "erasures", "departments", "agents"]
     lists += ["canned-replies"]
@@ -56,7 +57,7 @@ def test_every_route_is_described(schema: dict[str, Any]):
 @pytest.mark.parametrize("name", ["channel", "conversation", "ticket", "message"])
 def test_an_answer_has_the_fields_the_description_promises(
     schema: dict[str, Any], shop: Shop, alice: APIClient, name: str
-):
+) -> None:
     factories.answer(shop.conversation, state="failed", reason="It failed.")
     promised = schema["components"]["schemas"][name.capitalize()]
     for row in alice.get(f"/api/v1/{name}s/").json()["results"]:
@@ -65,7 +66,7 @@ def test_an_answer_has_the_fields_the_description_promises(
             assert value is not None or promised["properties"][field].get("nullable"), field
 
 
-def test_what_may_be_chosen_is_listed(schema: dict[str, Any]):
+def test_what_may_be_chosen_is_listed(schema: dict[str, Any]) -> None:
     schemas = schema["components"]["schemas"]
     assert schemas["WindowState"]["enum"] == ["response", "human_agent", "closed"]
     assert schemas["MessageState"]["enum"] == [
@@ -82,7 +83,7 @@ def test_what_may_be_chosen_is_listed(schema: dict[str, Any]):
     assert "window_closed" in schemas["RefusalCode"]["enum"]
 
 
-def test_a_token_made_by_the_command_lets_a_program_in(shop: Shop, capsys):
+def test_a_token_made_by_the_command_lets_a_program_in(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("drf_create_token", "alice")
     token = Token.objects.get(user=shop.alice).key
     assert token in capsys.readouterr().out

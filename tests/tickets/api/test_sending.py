@@ -1,18 +1,19 @@
 """A reply through the API: the same rules and rows as from the composer."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
-from rest_framework.response import Response
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from tests import factories
 from tests.factories import NOON
+from tests.http import ApiResponse
 from tickets.models import Attachment, Message
 
 from .conftest import Shop, body_of, client_of
@@ -21,12 +22,12 @@ ADDRESS = "/api/v1/messages/"
 
 
 @pytest.fixture(autouse=True)
-def _an_hour_later() -> Any:
+def _an_hour_later() -> Iterator[None]:
     with time_machine.travel(NOON + timedelta(hours=1), tick=False):
         yield
 
 
-def send(client: APIClient, shop: Shop, text: str = "On its way", **fields: Any) -> Response:
+def send(client: APIClient, shop: Shop, text: str = "On its way", **fields: Any) -> ApiResponse:
     headers = fields.pop("headers", {})
     body = {"conversation": shop.conversation.pk, "text": text, **fields}
     return client.post(ADDRESS, body, format="json", headers=headers)
@@ -40,7 +41,7 @@ def sent() -> list[Message]:
     return list(Message.objects.filter(direction="out").order_by("id"))
 
 
-def test_a_text_is_queued_and_given_back(shop: Shop, alice: APIClient):
+def test_a_text_is_queued_and_given_back(shop: Shop, alice: APIClient) -> None:
     answer = send(alice, shop, "On its way 🚚")
     assert answer.status_code == 201
     [message] = sent()
@@ -72,7 +73,7 @@ def test_a_text_is_queued_and_given_back(shop: Shop, alice: APIClient):
     assert alice.get(f"{ADDRESS}{message.pk}/").json() == answer.json()["results"][0]
 
 
-def test_text_and_files_become_one_message_each_in_order(shop: Shop, alice: APIClient):
+def test_text_and_files_become_one_message_each_in_order(shop: Shop, alice: APIClient) -> None:
     body = {"conversation": shop.conversation.pk, "text": "Look", "files": [picture("a.png"), picture("b.png")]}
     answer = alice.post(ADDRESS, body, format="multipart")
     assert answer.status_code == 201
@@ -87,16 +88,16 @@ def test_text_and_files_become_one_message_each_in_order(shop: Shop, alice: APIC
     assert body_of(alice.get(attachment["url"])) == factories.png()
 
 
-def test_a_file_needs_no_text(shop: Shop, alice: APIClient):
+def test_a_file_needs_no_text(shop: Shop, alice: APIClient) -> None:
     body = {"conversation": shop.conversation.pk, "files": picture()}
     assert len(alice.post(ADDRESS, body, format="multipart").json()["results"]) == 1
 
 
-def test_a_reply_names_the_message_it_answers(shop: Shop, alice: APIClient):
+def test_a_reply_names_the_message_it_answers(shop: Shop, alice: APIClient) -> None:
     assert send(alice, shop, reply_to="m_first").json()["results"][0]["reply_to"] == "m_first"
 
 
-def test_a_reply_to_a_message_of_elsewhere_is_refused(shop: Shop, alice: APIClient):
+def test_a_reply_to_a_message_of_elsewhere_is_refused(shop: Shop, alice: APIClient) -> None:
     factories.receive(factories.make_conversation(shop.channel), mid="m_elsewhere")
     answer = send(alice, shop, reply_to="m_elsewhere")
     assert (answer.status_code, answer.json()["code"]) == (422, "not_possible")
@@ -104,9 +105,9 @@ def test_a_reply_to_a_message_of_elsewhere_is_refused(shop: Shop, alice: APIClie
 
 
 @pytest.mark.parametrize("how", ["header", "field", "both"])
-def test_the_same_key_twice_is_one_reply(shop: Shop, alice: APIClient, how: str):
+def test_the_same_key_twice_is_one_reply(shop: Shop, alice: APIClient, how: str) -> None:
     key = "order-17-shipped"
-    request = {}
+    request: dict[str, Any] = {}
     if how != "field":
         request["headers"] = {"Idempotency-Key": key}
     if how != "header":
@@ -117,7 +118,7 @@ def test_the_same_key_twice_is_one_reply(shop: Shop, alice: APIClient, how: str)
     assert len(sent()) == 1
 
 
-def test_the_same_key_with_files_is_one_reply(shop: Shop, alice: APIClient):
+def test_the_same_key_with_files_is_one_reply(shop: Shop, alice: APIClient) -> None:
     answers = []
     for _ in range(2):
         body = {"conversation": shop.conversation.pk, "text": "Look", "files": [picture()], "client_key": "k"}
@@ -127,24 +128,24 @@ def test_the_same_key_with_files_is_one_reply(shop: Shop, alice: APIClient):
     assert Attachment.objects.count() == 1
 
 
-def test_a_key_in_the_header_that_is_another_than_the_fields_is_refused(shop: Shop, alice: APIClient):
+def test_a_key_in_the_header_that_is_another_than_the_fields_is_refused(shop: Shop, alice: APIClient) -> None:
     answer = send(alice, shop, client_key="a", headers={"Idempotency-Key": "b"})
     assert (answer.status_code, list(answer.json())) == (400, ["client_key"])
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
-def test_a_key_has_1_to_255_characters(shop: Shop, alice: APIClient, key: str):
+def test_a_key_has_1_to_255_characters(shop: Shop, alice: APIClient, key: str) -> None:
     assert send(alice, shop, headers={"Idempotency-Key": key}).status_code == 400
     assert send(alice, shop, headers={"Idempotency-Key": "k" * 255}).status_code == 201
 
 
-def test_without_a_key_the_same_text_twice_is_two_replies(shop: Shop, alice: APIClient):
+def test_without_a_key_the_same_text_twice_is_two_replies(shop: Shop, alice: APIClient) -> None:
     send(alice, shop)
     send(alice, shop)
     assert len(sent()) == 2
 
 
-def test_1600_characters_are_taken_and_1601_refused_whole(shop: Shop, alice: APIClient):
+def test_1600_characters_are_taken_and_1601_refused_whole(shop: Shop, alice: APIClient) -> None:
     assert send(alice, shop, "🚚" * 1600).status_code == 201
     answer = send(alice, shop, "🚚" * 1601)
     assert (answer.status_code, answer.json()["code"]) == (422, "text_too_long")
@@ -153,7 +154,7 @@ def test_1600_characters_are_taken_and_1601_refused_whole(shop: Shop, alice: API
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t", "\u200b"])
-def test_nothing_visible_is_refused(shop: Shop, alice: APIClient, text: str):
+def test_nothing_visible_is_refused(shop: Shop, alice: APIClient, text: str) -> None:
     answer = send(alice, shop, text)
     assert (answer.status_code, answer.json()["code"]) == (422, "text_blank")
 
@@ -161,7 +162,9 @@ def test_nothing_visible_is_refused(shop: Shop, alice: APIClient, text: str):
 @pytest.mark.parametrize(
     ("name", "content"), [("page.html", b"<script>"), ("cat.jpg", factories.png()), ("empty.pdf", b"")]
 )
-def test_a_file_that_may_not_be_sent_refuses_the_whole_reply(shop: Shop, alice: APIClient, name: str, content: bytes):
+def test_a_file_that_may_not_be_sent_refuses_the_whole_reply(
+    shop: Shop, alice: APIClient, name: str, content: bytes
+) -> None:
     body = {
         "conversation": shop.conversation.pk,
         "text": "Look",
@@ -211,7 +214,7 @@ def wait_for_a_week(shop: Shop) -> None:
 )
 def test_what_the_composer_would_refuse_is_refused_with_its_reason(
     shop: Shop, alice: APIClient, change: Callable[[Shop], None], code: str
-):
+) -> None:
     change(shop)
     answer = send(alice, shop)
     assert answer.status_code == 409
@@ -244,7 +247,7 @@ def test_what_the_composer_would_refuse_is_refused_with_its_reason(
 )
 def test_a_field_that_makes_no_sense_is_refused_with_a_sentence(
     shop: Shop, alice: APIClient, body: dict[str, Any], field: str
-):
+) -> None:
     if field != "conversation":
         body = {"conversation": shop.conversation.pk, "text": "Hi"} | body
     answer = alice.post(ADDRESS, json.dumps(body), content_type="application/json")
@@ -257,47 +260,49 @@ def test_a_field_that_makes_no_sense_is_refused_with_a_sentence(
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", "5", "null", '"text"', "[" * 5000, b"\xff\xfe", '{"conversation": NaN}']
 )
-def test_a_body_that_is_no_json_object_is_refused_with_a_sentence(shop: Shop, alice: APIClient, body: str | bytes):
+def test_a_body_that_is_no_json_object_is_refused_with_a_sentence(
+    shop: Shop, alice: APIClient, body: str | bytes
+) -> None:
     answer = alice.post(ADDRESS, body, content_type="application/json")
     assert answer.status_code == 400
     assert all(answer.json().values())
 
 
-def test_only_json_and_multipart_are_understood(shop: Shop, alice: APIClient):
+def test_only_json_and_multipart_are_understood(shop: Shop, alice: APIClient) -> None:
     answer = alice.post(ADDRESS, "conversation=1&text=Hi", content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 415
     assert answer.json()["detail"].endswith(".")
 
 
-def test_a_multipart_body_that_is_cut_off_is_refused(shop: Shop, alice: APIClient):
+def test_a_multipart_body_that_is_cut_off_is_refused(shop: Shop, alice: APIClient) -> None:
     answer = alice.post(ADDRESS, b"--x\r\nConte", content_type="multipart/form-data; boundary=x")
     assert answer.status_code == 400
     assert alice.post(ADDRESS, b"--x--", content_type="multipart/form-data").status_code == 400
 
 
-def test_more_files_than_django_takes_are_refused_with_a_sentence(shop: Shop, alice: APIClient):
+def test_more_files_than_django_takes_are_refused_with_a_sentence(shop: Shop, alice: APIClient) -> None:
     body = {"conversation": shop.conversation.pk, "files": [picture(f"{number}.png") for number in range(101)]}
     answer = alice.post(ADDRESS, body, format="multipart")
     assert (answer.status_code, list(answer.json())) == (400, ["detail"])
 
 
-def test_a_json_body_over_the_limit_is_refused_unread(shop: Shop, alice: APIClient, settings):
+def test_a_json_body_over_the_limit_is_refused_unread(shop: Shop, alice: APIClient, settings: Settings) -> None:
     answer = send(alice, shop, "a" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     assert (answer.status_code, list(answer.json())) == (413, ["detail"])
 
 
-def test_a_multipart_text_over_the_limit_is_refused(shop: Shop, alice: APIClient, settings):
+def test_a_multipart_text_over_the_limit_is_refused(shop: Shop, alice: APIClient, settings: Settings) -> None:
     body = {"conversation": shop.conversation.pk, "text": "a" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE}
     answer = alice.post(ADDRESS, body, format="multipart")
     assert (answer.status_code, list(answer.json())) == (413, ["detail"])
 
 
-def test_an_administrator_replies_in_any_conversation(shop: Shop):
+def test_an_administrator_replies_in_any_conversation(shop: Shop) -> None:
     answer = send(client_of(factories.make_admin()), shop)
     assert answer.json()["results"][0]["author"] == "admin"
 
 
-def test_a_conversation_that_is_not_there_is_not_found(alice: APIClient):
+def test_a_conversation_that_is_not_there_is_not_found(alice: APIClient) -> None:
     answer = alice.post(ADDRESS, {"conversation": 987654, "text": "Hi"}, format="json")
     assert answer.status_code == 404
     assert answer.json()["detail"].endswith(".")

@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 from django.core.files.base import ContentFile
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from tests import factories
 from tests.factories import NOON
+from tests.matching import present
 from tickets.api.fields import iso_milliseconds
 from tickets.models import Attachment, Message, Ticket
 
@@ -17,7 +19,7 @@ from .conftest import Shop
 
 
 @time_machine.travel(NOON + timedelta(hours=1), tick=False)
-def test_a_channel_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient):
+def test_a_channel_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient) -> None:
     page = shop.channel.page
     assert alice.get(f"/api/v1/channels/{shop.channel.pk}/").json() == {
         "id": shop.channel.pk,
@@ -30,7 +32,7 @@ def test_a_channel_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICl
     }
 
 
-def test_a_conversation_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient):
+def test_a_conversation_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient) -> None:
     with time_machine.travel(NOON + timedelta(hours=1), tick=False):
         answer = alice.get(f"/api/v1/conversations/{shop.conversation.pk}/").json()
     assert answer == {
@@ -46,7 +48,7 @@ def test_a_conversation_has_exactly_the_fields_of_the_design(shop: Shop, alice: 
     }
 
 
-def test_a_ticket_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient):
+def test_a_ticket_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient) -> None:
     ticket = Ticket.objects.get()
     assert alice.get(f"/api/v1/tickets/{ticket.pk}/").json() == {
         "id": ticket.pk,
@@ -61,7 +63,7 @@ def test_a_ticket_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICli
     }
 
 
-def test_a_message_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient):
+def test_a_message_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient) -> None:
     assert alice.get(f"/api/v1/messages/{shop.message.pk}/").json() == {
         "id": shop.message.pk,
         "conversation": shop.conversation.pk,
@@ -85,7 +87,7 @@ def test_a_message_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICl
     }
 
 
-def test_what_a_message_may_have_besides_is_given_out(shop: Shop, alice: APIClient):
+def test_what_a_message_may_have_besides_is_given_out(shop: Shop, alice: APIClient) -> None:
     message = factories.answer(
         shop.conversation, "Soon", state="failed", author=shop.alice, reply_to_mid="m_first", reason="It was too late."
     )
@@ -105,7 +107,7 @@ def test_what_a_message_may_have_besides_is_given_out(shop: Shop, alice: APIClie
     assert answer["card"] == {"kind": "postback", "title": "Get started", "text": None, "url": None}
 
 
-def test_attachments_are_given_out_in_order_with_an_address_when_stored(shop: Shop, alice: APIClient):
+def test_attachments_are_given_out_in_order_with_an_address_when_stored(shop: Shop, alice: APIClient) -> None:
     refused = Attachment.objects.create(
         message=shop.message, position=1, kind="video", name="clip.mp4", state="refused", reason="No videos here."
     )
@@ -144,7 +146,7 @@ def test_attachments_are_given_out_in_order_with_an_address_when_stored(shop: Sh
     ]
 
 
-def test_people_are_named_by_their_user_names(shop: Shop, alice: APIClient):
+def test_people_are_named_by_their_user_names(shop: Shop, alice: APIClient) -> None:
     shop.conversation.assignee = shop.alice
     shop.conversation.save(update_fields=["assignee"])
     Ticket.objects.update(assignee=shop.alice, status="closed", closed_at=NOON)
@@ -157,7 +159,7 @@ def test_people_are_named_by_their_user_names(shop: Shop, alice: APIClient):
     )
 
 
-def test_a_contact_whose_name_is_not_known_has_none(shop: Shop, alice: APIClient):
+def test_a_contact_whose_name_is_not_known_has_none(shop: Shop, alice: APIClient) -> None:
     contact = shop.conversation.contact
     contact.name, contact.blocked_at = "", NOON
     contact.save(update_fields=["name", "blocked_at"])
@@ -169,27 +171,29 @@ def test_a_contact_whose_name_is_not_known_has_none(shop: Shop, alice: APIClient
     ("hours", "state"),
     [(0, "response"), (23.99, "response"), (24, "human_agent"), (167.99, "human_agent"), (168, "closed")],
 )
-def test_the_window_is_that_of_the_pages(shop: Shop, alice: APIClient, hours: float, state: str):
+def test_the_window_is_that_of_the_pages(shop: Shop, alice: APIClient, hours: float, state: str) -> None:
     with time_machine.travel(NOON + timedelta(hours=hours), tick=False):
         answer = alice.get(f"/api/v1/conversations/{shop.conversation.pk}/").json()
     assert answer["window"] == {"state": state, "closes_at": "2026-11-27T12:00:00.000Z"}
 
 
-def test_without_the_human_agent_feature_the_window_closes_after_a_day(shop: Shop, alice: APIClient, settings):
+def test_without_the_human_agent_feature_the_window_closes_after_a_day(
+    shop: Shop, alice: APIClient, settings: Settings
+) -> None:
     settings.META_HUMAN_AGENT = False
     with time_machine.travel(NOON + timedelta(hours=24), tick=False):
         answer = alice.get(f"/api/v1/conversations/{shop.conversation.pk}/").json()
     assert answer["window"] == {"state": "closed", "closes_at": "2026-11-21T12:00:00.000Z"}
 
 
-def test_a_conversation_in_which_the_customer_never_wrote_has_a_closed_window(shop: Shop, alice: APIClient):
+def test_a_conversation_in_which_the_customer_never_wrote_has_a_closed_window(shop: Shop, alice: APIClient) -> None:
     silent = factories.make_conversation(shop.channel)
     answer = alice.get(f"/api/v1/conversations/{silent.pk}/").json()
     assert answer["window"] == {"state": "closed", "closes_at": None}
     assert answer["last_message_at"] is None
 
 
-def test_a_page_to_re_authenticate_says_why_and_since_when(shop: Shop, alice: APIClient):
+def test_a_page_to_re_authenticate_says_why_and_since_when(shop: Shop, alice: APIClient) -> None:
     page = shop.channel.page
     page.connection, page.reauth_reason, page.reauth_since = "reauth_required", "token_expired", NOON
     page.save(update_fields=["connection", "reauth_reason", "reauth_since"])
@@ -206,24 +210,24 @@ def test_a_page_to_re_authenticate_says_why_and_since_when(shop: Shop, alice: AP
 )
 def test_a_connection_expires_when_the_first_of_its_tokens_does(
     shop: Shop, alice: APIClient, page_days: int | None, account_days: int | None, days: int
-):
-    page, account = shop.channel.page, shop.channel.page.facebook_account
-    page.token_expires_at = page_days and NOON + timedelta(days=page_days)
-    account.expires_at = account_days and NOON + timedelta(days=account_days)
+) -> None:
+    page, account = shop.channel.page, present(shop.channel.page.facebook_account)
+    page.token_expires_at = NOON + timedelta(days=page_days) if page_days else None
+    account.expires_at = NOON + timedelta(days=account_days) if account_days else None
     page.save(update_fields=["token_expires_at"])
     account.save(update_fields=["expires_at"])
     connection = alice.get(f"/api/v1/channels/{shop.channel.pk}/").json()["connection"]
     assert connection["expires_at"] == iso_milliseconds(NOON + timedelta(days=days))
 
 
-def test_a_page_without_a_facebook_account_has_no_expiry(shop: Shop, alice: APIClient):
+def test_a_page_without_a_facebook_account_has_no_expiry(shop: Shop, alice: APIClient) -> None:
     page = shop.channel.page
     page.facebook_account = None
     page.save(update_fields=["facebook_account"])
     assert alice.get(f"/api/v1/channels/{shop.channel.pk}/").json()["connection"]["expires_at"] is None
 
 
-def test_a_deleted_channel_stays_listed_with_the_time_it_was_deleted(shop: Shop, alice: APIClient):
+def test_a_deleted_channel_stays_listed_with_the_time_it_was_deleted(shop: Shop, alice: APIClient) -> None:
     shop.channel.is_active, shop.channel.deleted_at = False, NOON
     shop.channel.save(update_fields=["is_active", "deleted_at"])
     [channel] = alice.get("/api/v1/channels/").json()["results"]
@@ -238,11 +242,11 @@ def test_a_deleted_channel_stays_listed_with_the_time_it_was_deleted(shop: Shop,
         (datetime(2026, 3, 1, 9, 30, tzinfo=ZoneInfo("Europe/Berlin")), "2026-03-01T08:30:00.000Z"),
     ],
 )
-def test_times_are_utc_with_exactly_three_decimals(moment: datetime, text: str):
+def test_times_are_utc_with_exactly_three_decimals(moment: datetime, text: str) -> None:
     assert iso_milliseconds(moment) == text
 
 
 @pytest.mark.django_db
-def test_times_are_utc_whatever_zone_the_installation_has(shop: Shop, alice: APIClient, settings):
+def test_times_are_utc_whatever_zone_the_installation_has(shop: Shop, alice: APIClient, settings: Settings) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     assert alice.get("/api/v1/messages/").json()["results"][0]["sent_at"] == "2026-11-20T12:00:00.000Z"

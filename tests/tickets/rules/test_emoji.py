@@ -24,7 +24,7 @@ from tickets.rules.emoji import is_emoji
         "☎️",
     ],
 )
-def test_an_emoji_is_one(text):
+def test_an_emoji_is_one(text: str) -> None:
     assert is_emoji(text)
 
 
@@ -50,5 +50,5 @@ def test_an_emoji_is_one(text):
         "\x00",
     ],
 )
-def test_anything_else_is_none(text):
+def test_anything_else_is_none(text: str) -> None:
     assert not is_emoji(text)

@@ -28,7 +28,7 @@ from tickets.rules.searching import MOST_TERMS, Term, holds, marked, terms_of, t
         (" ".join("abcdefghijklmn"), list("abcdefgh")),
     ],
 )
-def test_what_was_typed_becomes_terms(typed, expected):
+def test_what_was_typed_becomes_terms(typed: str, expected: list[str]) -> None:
     shown = [f"{'' if t.is_word else '~'}{t.text}{'*' if t.is_prefix else ''}" for t in terms_of(typed)]
     assert shown == expected
 
@@ -36,7 +36,7 @@ def test_what_was_typed_becomes_terms(typed, expected):
 @pytest.mark.parametrize(
     ("typed", "number"), [("12", 12), ("#12", 12), (" #12 ", 12), ("##12", None), ("²", None), ("9" * 19, None)]
 )
-def test_a_ticket_number_stands_alone(typed, number):
+def test_a_ticket_number_stands_alone(typed: str, number: int | None) -> None:
     assert ticket_number(typed) == number
 
 
@@ -57,17 +57,17 @@ def shown(text: str, typed: str, width: int = 0) -> str:
         ("aaa aab", "aaa aa", "[aaa] [aa]b"),
     ],
 )
-def test_what_was_looked_for_is_marked(text, typed, expected):
+def test_what_was_looked_for_is_marked(text: str, typed: str, expected: str) -> None:
     assert shown(text, typed) == expected
 
 
-def test_a_long_text_is_shown_from_a_little_before_the_hit():
+def test_a_long_text_is_shown_from_a_little_before_the_hit() -> None:
     text = f"{'before ' * 50}needle{' after' * 50}"
     assert shown(text, "needle", 26) == "…before [needle] after after …"
 
 
 @given(st.text(max_size=80), st.text(max_size=30), st.integers(min_value=0, max_value=40))
-def test_marking_never_changes_the_words_of_a_text(text, typed, width):
+def test_marking_never_changes_the_words_of_a_text(text: str, typed: str, width: int) -> None:
     pieces = marked(text, terms_of(typed), width)
     joined = "".join(piece for piece, _is_found in pieces)
     line = " ".join(text.split())
@@ -76,5 +76,5 @@ def test_marking_never_changes_the_words_of_a_text(text, typed, width):
 
 
 @given(st.text(max_size=40))
-def test_a_text_holds_each_of_its_own_words(text):
+def test_a_text_holds_each_of_its_own_words(text: str) -> None:
     assert all(holds(text, Term(word)) for word in words_of(text))

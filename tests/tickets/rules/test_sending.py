@@ -1,6 +1,8 @@
-"""May this be sent, what text counts as, and how a state moves."""
+"""Rules of sending: what may be sent, how text is counted, and how a state moves."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,74 +43,79 @@ LATE = window(NOON - timedelta(days=2), NOON, True)
         ({"text": "", "file_count": 1, "file_refusals": ["“a.gif” is a GIF."]}, "file_refused"),
     ],
 )
-def test_each_reason_alone_refuses_with_a_sentence(facts, code):
+def test_each_reason_alone_refuses_with_a_sentence(facts: dict[str, Any], code: str) -> None:
     verdict = may_send(SendFacts(**{"window": OPEN, "text": "Hello", **facts}))
 
     assert (verdict.allowed, verdict.code) == (False, code)
     assert verdict.sentence.endswith(".")
 
 
-def test_nothing_wrong_is_allowed():
+def test_nothing_wrong_is_allowed() -> None:
     assert may_send(SendFacts(window=OPEN, text="Hello")).allowed
 
 
-def test_the_composer_may_ask_before_anything_is_written():
+def test_the_composer_may_ask_before_anything_is_written() -> None:
     assert may_send(SendFacts(window=OPEN)).allowed
 
 
-def test_files_alone_need_no_text():
+def test_files_alone_need_no_text() -> None:
     assert may_send(SendFacts(window=OPEN, text="", file_count=1)).allowed
 
 
-def test_exactly_1600_characters_are_allowed():
+def test_exactly_1600_characters_are_allowed() -> None:
     assert may_send(SendFacts(window=OPEN, text="é" * 1600)).allowed
 
 
-def test_characters_are_code_points_and_not_utf16_units_or_bytes():
+def test_characters_are_code_points_and_not_utf16_units_or_bytes() -> None:
     assert may_send(SendFacts(window=OPEN, text="😀" * 1600)).allowed
     assert may_send(SendFacts(window=OPEN, text="😀" * 1601)).code == "text_too_long"
 
 
-def test_the_sentence_names_the_reason_for_re_authentication():
+def test_the_sentence_names_the_reason_for_re_authentication() -> None:
     verdict = may_send(SendFacts(window=OPEN, reauth_reason="The Facebook password was changed"))
 
     assert "The Facebook password was changed." in verdict.sentence
     assert verdict.action == "reauthenticate"
 
 
-def test_the_sentence_of_a_closed_window_has_the_date_it_closed():
+def test_the_sentence_of_a_closed_window_has_the_date_it_closed() -> None:
     assert "17 November 2026 at 12:00 UTC" in may_send(SendFacts(window=CLOSED)).sentence
 
 
-def test_only_what_lacks_the_customers_next_message_may_be_held_for_it():
+def test_only_what_lacks_the_customers_next_message_may_be_held_for_it() -> None:
     assert may_hold(SendFacts(window=CLOSED, text="Yes")).waits_for_customer
     assert may_hold(SendFacts(window=OPEN, text="Yes")).allowed
     assert may_hold(SendFacts(window=CLOSED, text="x" * 1601)).code == "text_too_long"
     assert may_hold(SendFacts(window=CLOSED, text="", file_count=1, file_refusals=["No."])).code == "file_refused"
-    for stopped in ("channel_deleted", "contact_blocked", "contact_erased"):
-        assert not may_hold(SendFacts(window=CLOSED, text="Yes", **{stopped: True})).waits_for_customer
+    facts = SendFacts(window=CLOSED, text="Yes")
+    for stopped in (
+        replace(facts, channel_deleted=True),
+        replace(facts, contact_blocked=True),
+        replace(facts, contact_erased=True),
+    ):
+        assert not may_hold(stopped).waits_for_customer
 
 
-def test_line_ends_of_a_browser_count_once():
+def test_line_ends_of_a_browser_count_once() -> None:
     assert clean_text("a\r\nb\rc\n") == "a\nb\nc"
 
 
-def test_nul_and_half_surrogates_are_replaced_as_no_database_takes_them():
+def test_nul_and_half_surrogates_are_replaced_as_no_database_takes_them() -> None:
     assert clean_text("a\x00b\ud83d") == "ab\ufffd"
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "\u200b\u200d", "\u00a0\u2028", "\u2060"])
-def test_what_nobody_can_see_is_blank(text):
+def test_what_nobody_can_see_is_blank(text: str) -> None:
     assert is_blank(clean_text(text))
 
 
 @given(st.text())
-def test_cleaning_twice_is_cleaning_once(text):
+def test_cleaning_twice_is_cleaning_once(text: str) -> None:
     assert clean_text(clean_text(text)) == clean_text(text)
 
 
 @given(st.permutations(["sent", "delivered", "read", "sent", "delivered"]))
-def test_news_in_any_order_end_in_the_same_state(news):
+def test_receipts_in_any_order_end_in_the_same_state(news: list[str]) -> None:
     state = "sending"
     for seen in news:
         state = forward(state, seen)
@@ -120,12 +127,12 @@ def test_news_in_any_order_end_in_the_same_state(news):
     ("delivered", "read", "state"),
     [(None, None, "sent"), (0, None, "delivered"), (0, -1, "delivered"), (-1, None, "sent"), (-1, 0, "read")],
 )
-def test_a_watermark_reaches_everything_at_or_before_it(delivered, read, state):
+def test_a_watermark_reaches_everything_at_or_before_it(delivered: int | None, read: int | None, state: str) -> None:
     marks = [None if ms is None else NOON + timedelta(milliseconds=ms) for ms in (delivered, read)]
 
     assert receipt_state(NOON, *marks) == state
 
 
-def test_pauses_double_and_stop_growing_at_a_quarter_of_an_hour():
+def test_pauses_double_and_stop_growing_at_a_quarter_of_an_hour() -> None:
     assert [retry_pause(n, 2).total_seconds() for n in (1, 2, 3, 4)] == [2, 4, 8, 16]
     assert retry_pause(10_000, 2) == timedelta(minutes=15)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import responses
@@ -49,7 +50,7 @@ def conversation(channel: Channel) -> Conversation:
 def queue(alice: User, conversation: Conversation) -> Callable[..., Message]:
     """Let Alice queue a reply; the last of its parts comes back."""
 
-    def queue(text: str = "Yes", in_conversation: Conversation = conversation, **reply: object) -> Message:
+    def queue(text: str = "Yes", in_conversation: Conversation = conversation, **reply: Any) -> Message:
         return replies.queue_reply(alice, in_conversation, text=text, **reply)[-1]
 
     return queue

@@ -17,6 +17,8 @@ import responses
 from django.db import connection
 from django.utils import timezone
 
+from tests.matching import present, search
+
 MESSAGES = re.compile(r"https://graph\.facebook\.com/v[\d.]+/(\d+)/messages")
 CONVERSATIONS = re.compile(r"https://graph\.facebook\.com/v[\d.]+/(\d+)/conversations")
 
@@ -37,7 +39,9 @@ class FakeGraph:
         mock.add_callback(responses.POST, MESSAGES, self._send)
         mock.add_callback(responses.GET, CONVERSATIONS, self._look)
 
-    def fail(self, code: int, subcode: int | None = None, *, status: int = 400, **headers: str) -> None:
+    def fail(
+        self, code: int, subcode: int | None = None, *, status: int = 400, headers: dict[str, str] | None = None
+    ) -> None:
         """Let the next send be refused with this error of Meta's."""
         self.plan.append(error_answer(code, subcode, status, headers))
 
@@ -64,7 +68,7 @@ class FakeGraph:
         return message
 
     def _send(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
-        page_id = MESSAGES.match(request.url)[1]
+        page_id = search(MESSAGES.pattern, present(request.url))[1]
         body = body_of(request)
         if "sender_action" in body:
             return self._act(body)
@@ -118,8 +122,8 @@ class FakeGraph:
             raise step
         if step is not None:
             return step
-        page_id = CONVERSATIONS.match(request.url)[1]
-        psid = parse_qs(urlsplit(request.url).query)["user_id"][0]
+        page_id = search(CONVERSATIONS.pattern, present(request.url))[1]
+        psid = parse_qs(urlsplit(present(request.url)).query)["user_id"][0]
         there = [m for m in self.accepted if m["page_id"] == page_id and m["recipient"]["id"] == psid]
         rows = [conversation_row(page_id, message) for message in reversed(there)]
         return 200, {}, json.dumps({"data": [{"id": "t_1", "messages": {"data": rows[:20]}}] if rows else []})
@@ -153,13 +157,17 @@ def conversation_row(page_id: str, message: dict[str, Any]) -> dict[str, Any]:
 def body_of(request: requests.PreparedRequest) -> dict[str, Any]:
     """Return the parameters of a send, from JSON or from a form with a file (its bytes are under `filedata`)."""
     if request.headers["Content-Type"].startswith("application/json"):
-        return json.loads(request.body)
-    raw = request.body if isinstance(request.body, bytes) else request.body.read()
+        return json.loads(request.body or b"")
+    raw: Any = request.body  # a file's stream, whatever the types of requests say
+    raw = raw if isinstance(raw, bytes) else raw.read()
     form = message_from_bytes(b"Content-Type: " + request.headers["Content-Type"].encode() + b"\r\n\r\n" + raw)
     body: dict[str, Any] = {}
-    for part in form.get_payload():
-        name = part.get_param("name", header="Content-Disposition")
+    for part in form.walk():
+        if part.is_multipart():
+            continue
+        name = str(part.get_param("name", header="Content-Disposition"))
         content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
         if name == "filedata":
             body[name] = (part.get_filename(), part.get_content_type(), content)
         else:

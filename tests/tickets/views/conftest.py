@@ -1,9 +1,11 @@
 """alice and bob answer one channel each; charlie is an agent of nothing; root is an administrator without an agent."""
 
-from types import SimpleNamespace
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from desk.models import Department, User
 
@@ -11,12 +13,12 @@ from . import world
 
 
 @pytest.fixture(autouse=True)
-def media(settings, tmp_path):
+def media(settings: Settings, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path
 
 
 @pytest.fixture
-def desk(db) -> SimpleNamespace:
+def desk(db: None) -> world.Desk:
     sales = Department.objects.create(name="Sales")
     support = Department.objects.create(name="Support")
     alice = world.make_agent("alice", sales)
@@ -25,13 +27,13 @@ def desk(db) -> SimpleNamespace:
     root = User.objects.create_superuser("root", password="desk-demo")
     shop = world.make_channel(sales, "Shop", alice)
     service = world.make_channel(support, "Service", bob)
-    return SimpleNamespace(
+    return world.Desk(
         sales=sales, support=support, alice=alice, bob=bob, charlie=charlie, root=root, shop=shop, service=service
     )
 
 
 @pytest.fixture
-def as_user():
+def as_user() -> Callable[[User], Client]:
     """A client logged in as this user."""
 
     def login(user: User) -> Client:

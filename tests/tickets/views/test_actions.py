@@ -1,13 +1,19 @@
 """Take, assign, transfer, close, reopen, block: as whole requests."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from channels_im.models import ChannelAgent
-from desk.models import LiveEvent
+from desk.models import LiveEvent, User
+from tests.http import Response
+from tests.matching import present
 from tests.pages import html_of
-from tickets.models import Message, Ticket
+from tickets.models import Conversation, Message, Ticket
 from tickets.services.conversation import access
 
 from . import world
@@ -16,72 +22,80 @@ HX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
 @pytest.fixture
-def conversation(desk):
+def conversation(desk: world.Desk) -> Conversation:
     conversation = world.make_conversation(desk.shop, at=timezone.now())
     world.say(conversation, at=timezone.now())
     return conversation
 
 
-def act(client, conversation, action, status=200, **fields):
+def act(client: Client, conversation: Conversation, action: str, status: int = 200, **fields: Any) -> Response:
     response = client.post(f"/inbox/{conversation.pk}/{action}/", fields, headers=HX)
     assert response.status_code == status, html_of(response)
     conversation.refresh_from_db()
-    conversation.current_ticket.refresh_from_db()
+    present(conversation.current_ticket).refresh_from_db()
     conversation.contact.refresh_from_db()
     return response
 
 
-def events(conversation) -> list[str]:
-    return [m.card["title"] for m in conversation.messages.filter(kind="event").order_by("pk")]
+def events(conversation: Conversation) -> list[str]:
+    return [present(m.card)["title"] for m in conversation.messages.filter(kind="event").order_by("pk")]
 
 
-def test_taking_assigns_conversation_and_ticket_and_leaves_a_mark(alice, conversation, desk):
+def test_taking_assigns_conversation_and_ticket_and_leaves_a_mark(
+    alice: Client, conversation: Conversation, desk: world.Desk
+) -> None:
     response = act(alice, conversation, "take")
-    assert conversation.assignee == conversation.current_ticket.assignee == desk.alice
+    assert conversation.assignee == present(conversation.current_ticket).assignee == desk.alice
     assert events(conversation) == ["Alice took this conversation"]
     assert "Alice took this conversation" in html_of(response)
 
 
-def test_assigning_and_putting_back(alice, conversation, desk):
+def test_assigning_and_putting_back(alice: Client, conversation: Conversation, desk: world.Desk) -> None:
     ChannelAgent.objects.create(channel=desk.shop, agent=desk.bob.agent)
     act(alice, conversation, "assign", assignee=desk.bob.pk)
     assert conversation.assignee == desk.bob
     act(alice, conversation, "assign", assignee="")
-    assert conversation.assignee is None
+    assert conversation.assignee_id is None
     assert len(events(conversation)) == 2
 
 
-def test_assigning_to_the_same_person_again_changes_nothing(alice, conversation):
+def test_assigning_to_the_same_person_again_changes_nothing(alice: Client, conversation: Conversation) -> None:
     act(alice, conversation, "take")
     act(alice, conversation, "take")
     assert len(events(conversation)) == 1
 
 
 @pytest.mark.parametrize("who", ["charlie", "nobody", "x"])
-def test_it_cannot_be_given_to_who_does_not_answer_here(alice, conversation, desk, who):
+def test_it_cannot_be_given_to_who_does_not_answer_here(
+    alice: Client, conversation: Conversation, desk: world.Desk, who: str
+) -> None:
     chosen = {"charlie": desk.charlie.pk, "nobody": 10**9, "x": "x"}[who]
     act(alice, conversation, "assign", 422, assignee=chosen)
     assert conversation.assignee is None
 
 
-def test_a_transfer_changes_the_department_with_a_note_and_the_new_one_sees_it(alice, conversation, desk, as_user):
+def test_a_transfer_changes_the_department_with_a_note_and_the_new_one_sees_it(
+    alice: Client, conversation: Conversation, desk: world.Desk, as_user: Callable[[User], Client]
+) -> None:
     act(alice, conversation, "transfer", to=f"department-{desk.support.pk}", note="Please look at the invoice")
-    assert conversation.department == conversation.current_ticket.department == desk.support
+    assert conversation.department == present(conversation.current_ticket).department == desk.support
     assert conversation.transferred_at is not None
     html = html_of(as_user(desk.bob).get(f"/inbox/{conversation.pk}/"))
     assert "Please look at the invoice" in html
     assert "transferred this conversation to Support" in html
 
 
-def test_a_transfer_to_a_colleague_assigns_with_a_note(alice, conversation, desk):
+def test_a_transfer_to_a_colleague_assigns_with_a_note(
+    alice: Client, conversation: Conversation, desk: world.Desk
+) -> None:
     ChannelAgent.objects.create(channel=desk.shop, agent=desk.bob.agent)
     act(alice, conversation, "transfer", to=f"colleague-{desk.bob.pk}", note="Bob knows the invoice")
-    assert conversation.assignee == conversation.current_ticket.assignee == desk.bob
+    assert conversation.assignee == present(conversation.current_ticket).assignee == desk.bob
     assert conversation.department == desk.sales
     assert [note.text for note in conversation.messages.filter(kind="note")] == ["Bob knows the invoice"]
 
@@ -90,7 +104,9 @@ NOWHERE = ["", "x", "department-", "department-x", "department-999999", "departm
 
 
 @pytest.mark.parametrize("chosen", [*NOWHERE, "the same department", "a stranger"])
-def test_a_transfer_to_nowhere_is_refused(alice, conversation, desk, chosen):
+def test_a_transfer_to_nowhere_is_refused(
+    alice: Client, conversation: Conversation, desk: world.Desk, chosen: str
+) -> None:
     known = {"the same department": f"department-{desk.sales.pk}", "a stranger": f"colleague-{desk.charlie.pk}"}
     act(alice, conversation, "transfer", 422, to=known.get(chosen, chosen), note="note")
     assert conversation.assignee is None
@@ -98,21 +114,19 @@ def test_a_transfer_to_nowhere_is_refused(alice, conversation, desk, chosen):
     assert not conversation.messages.filter(kind="note").exists()
 
 
-def test_closing_and_reopening_the_ticket(alice, conversation):
-    conversation.waiting_since = timezone.now()
-    conversation.unread_count = 1
-    conversation.save()
+def test_closing_and_reopening_the_ticket(alice: Client, conversation: Conversation) -> None:
+    Conversation.objects.filter(pk=conversation.pk).update(waiting_since=timezone.now(), unread_count=1)
     act(alice, conversation, "close")
-    assert conversation.current_ticket.status == Ticket.Status.CLOSED
+    assert present(conversation.current_ticket).status == Ticket.Status.CLOSED
     assert (conversation.waiting_since, conversation.unread_count) == (None, 0)
     act(alice, conversation, "close")
     act(alice, conversation, "reopen")
-    assert conversation.current_ticket.status == Ticket.Status.OPEN
+    assert present(conversation.current_ticket).status == Ticket.Status.OPEN
     assert conversation.waiting_since is not None
     assert len(events(conversation)) == 2
 
 
-def test_blocking_and_unblocking(alice, conversation, desk):
+def test_blocking_and_unblocking(alice: Client, conversation: Conversation, desk: world.Desk) -> None:
     act(alice, conversation, "block")
     assert conversation.contact.blocked_by == desk.alice
     act(alice, conversation, "unblock")
@@ -121,7 +135,9 @@ def test_blocking_and_unblocking(alice, conversation, desk):
 
 
 @pytest.mark.parametrize("action", ["take", "assign", "transfer", "block", "unblock"])
-def test_a_deleted_channels_conversations_stay_as_they_are(alice, conversation, desk, action):
+def test_a_deleted_channels_conversations_stay_as_they_are(
+    alice: Client, conversation: Conversation, desk: world.Desk, action: str
+) -> None:
     desk.shop.is_active, desk.shop.deleted_at = False, timezone.now()
     desk.shop.save()
     response = act(alice, conversation, action, 422, to=f"department-{desk.support.pk}", assignee=desk.alice.pk)
@@ -131,7 +147,7 @@ def test_a_deleted_channels_conversations_stay_as_they_are(alice, conversation, 
 
 
 @pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL notifies and keeps no rows")
-def test_open_pages_are_told_of_each_action(alice, conversation):
+def test_open_pages_are_notified_of_each_action(alice: Client, conversation: Conversation) -> None:
     for action in ("take", "close", "reopen", "block", "unblock"):
         LiveEvent.objects.all().delete()
         act(alice, conversation, action)
@@ -142,7 +158,9 @@ def test_open_pages_are_told_of_each_action(alice, conversation):
 @pytest.mark.parametrize(
     ("before", "action"), [("assigned", "take"), ("assigned", "transfer"), ("in Support", "transfer")]
 )
-def test_who_loses_a_conversation_is_told_and_does_not_see_it_any_more(alice, conversation, desk, before, action):
+def test_who_loses_a_conversation_is_notified_and_no_longer_sees_it(
+    alice: Client, conversation: Conversation, desk: world.Desk, before: str, action: str
+) -> None:
     if before == "assigned":
         conversation.assignee = desk.charlie
     else:
@@ -156,11 +174,11 @@ def test_who_loses_a_conversation_is_told_and_does_not_see_it_any_more(alice, co
     assert not access.seen_by(facts).filter(pk=conversation.pk).exists()
 
 
-def test_an_unknown_action_is_not_found(alice, conversation):
+def test_an_unknown_action_is_not_found(alice: Client, conversation: Conversation) -> None:
     act(alice, conversation, "explode", 404)
 
 
-def test_an_agent_sets_presence_and_how_to_send(alice, desk):
+def test_an_agent_sets_presence_and_how_to_send(alice: Client, desk: world.Desk) -> None:
     alice.post("/inbox/me/", {"presence": "away", "sends_with_enter": "no"}, headers=HX)
     desk.alice.agent.refresh_from_db()
     assert (desk.alice.agent.presence, desk.alice.agent.sends_with_enter) == ("away", False)

@@ -1,15 +1,19 @@
-"""The details strip: who the person is, their tickets and files, where they came from, what agents note."""
+"""The details strip: the contact, their tickets and files, where they came from, and the agents' notes."""
 
-import re
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from html import unescape
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
+from desk.models import User
+from tests.matching import search
 from tests.pages import html_of
-from tickets.models import Contact, Message, Ticket
+from tickets.models import Contact, Conversation, Message, Ticket
 
 from . import world
 from .world import NOON
@@ -19,21 +23,21 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def conversation(desk):
+def conversation(desk: world.Desk) -> Conversation:
     return world.make_conversation(desk.shop, "Rosa Diaz")
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
-def details(client, conversation) -> str:
+def details(client: Client, conversation: Conversation) -> str:
     html = html_of(client.get(f"/inbox/{conversation.pk}/"))
     return html[html.index('<aside class="details"') : html.index("</aside>")]
 
 
-def add_ticket(conversation, at, subject="") -> Ticket:
+def add_ticket(conversation: Conversation, at: datetime, subject: str = "") -> Ticket:
     return Ticket.objects.create(
         conversation=conversation,
         department=conversation.department,
@@ -45,21 +49,23 @@ def add_ticket(conversation, at, subject="") -> Ticket:
     )
 
 
-def test_who_the_person_is(alice, conversation):
+def test_who_the_person_is(alice: Client, conversation: Conversation) -> None:
     shown = details(alice, conversation)
     for words in ("Rosa Diaz", conversation.contact.psid, "Shop Page", "Shop", "Sales", "Customer since"):
         assert words in shown
     assert f'data-copy-text="{conversation.contact.psid}"' in shown
 
 
-def test_an_earlier_ticket_opens_at_its_own_messages_without_scripts_too(alice, conversation):
+def test_an_earlier_ticket_opens_at_its_own_messages_without_scripts_too(
+    alice: Client, conversation: Conversation
+) -> None:
     for number in range(60):
         world.say(conversation, f"new {number}", at=NOON + timedelta(seconds=number))
     old = add_ticket(conversation, NOON - 48 * HOUR, "The old story")
     world.say(conversation, "long ago", at=NOON - 48 * HOUR, ticket=old)
     shown = details(alice, conversation)
     assert "The old story" in shown
-    link = re.search(rf'<a href="([^"]+)" data-jump="ticket-{old.pk}"', shown)[1]
+    link = search(rf'<a href="([^"]+)" data-jump="ticket-{old.pk}"', shown)[1]
     page = html_of(alice.get(unescape(link)))
     assert "long ago" in page
     assert "new 59<" not in page
@@ -73,7 +79,9 @@ def test_an_earlier_ticket_opens_at_its_own_messages_without_scripts_too(alice, 
         ({"kind": "referral", "title": "Came through a link", "text": "Reference: spring", "url": None}, "spring"),
     ],
 )
-def test_where_they_came_from(alice, conversation, card, words):
+def test_where_they_came_from(
+    alice: Client, conversation: Conversation, card: dict[str, str | None], words: str
+) -> None:
     assert "Where they came from" not in details(alice, conversation)
     world.say(conversation, "", kind="event", ticket=None, card=card)
     shown = details(alice, conversation)
@@ -81,14 +89,14 @@ def test_where_they_came_from(alice, conversation, card, words):
     assert words in shown
 
 
-def test_a_shared_link_is_not_where_they_came_from(alice, conversation):
+def test_a_shared_link_is_not_where_they_came_from(alice: Client, conversation: Conversation) -> None:
     world.say(
         conversation, "look", card={"kind": "link", "title": "Shared link", "text": "", "url": "https://x.example"}
     )
     assert "Where they came from" not in details(alice, conversation)
 
 
-def test_agents_note_what_they_know_of_a_person(alice, conversation):
+def test_agents_note_what_they_know_of_a_person(alice: Client, conversation: Conversation) -> None:
     about = "Prefers <b>mornings</b>\nspeaks Spanish"
     fields = {"email": " rosa@example.org ", "phone": "+49 151 5550", "about": about}
     response = alice.post(f"/inbox/{conversation.pk}/person/", fields, headers=HX)
@@ -111,7 +119,9 @@ def test_agents_note_what_they_know_of_a_person(alice, conversation):
         ({"about": "x" * 5001}, "5,001 characters"),
     ],
 )
-def test_what_cannot_be_noted_is_refused_and_nothing_is_kept(alice, conversation, fields, word):
+def test_what_cannot_be_noted_is_refused_and_nothing_is_kept(
+    alice: Client, conversation: Conversation, fields: dict[str, str], word: str
+) -> None:
     Contact.objects.update(about="as before")
     whole = {"email": "rosa@example.org", "phone": "1", "about": "new", **fields}
     response = alice.post(f"/inbox/{conversation.pk}/person/", whole, headers=HX)
@@ -121,7 +131,9 @@ def test_what_cannot_be_noted_is_refused_and_nothing_is_kept(alice, conversation
     assert (contact.email, contact.about) == ("", "as before")
 
 
-def test_erasing_is_offered_to_who_may_erase(desk, as_user, conversation):
+def test_erasing_is_offered_to_who_may_erase(
+    desk: world.Desk, as_user: Callable[[User], Client], conversation: Conversation
+) -> None:
     address = f"/admin/tickets/contact/{conversation.contact_id}/erase/"
     assert address in details(as_user(desk.root), conversation)
     assert address not in details(as_user(desk.alice), conversation)
@@ -129,7 +141,9 @@ def test_erasing_is_offered_to_who_may_erase(desk, as_user, conversation):
     assert address not in details(as_user(desk.alice), conversation)  # no administrator
 
 
-def test_exporting_stays_when_the_channel_is_deleted_and_transferring_goes(desk, alice, conversation):
+def test_exporting_stays_when_the_channel_is_deleted_and_transferring_goes(
+    desk: world.Desk, alice: Client, conversation: Conversation
+) -> None:
     assert "Transfer with a note" in details(alice, conversation)
     desk.shop.is_active, desk.shop.deleted_at = False, timezone.now()
     desk.shop.save()
@@ -138,7 +152,9 @@ def test_exporting_stays_when_the_channel_is_deleted_and_transferring_goes(desk,
     assert "Transfer with a note" not in shown
 
 
-def test_the_queries_do_not_grow_with_tickets_and_files(alice, conversation, django_assert_max_num_queries):
+def test_the_queries_do_not_grow_with_tickets_and_files(
+    alice: Client, conversation: Conversation, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     def fill(count: int) -> None:
         for number in range(count):
             at = NOON - (1 + number) * 2 * HOUR

@@ -1,19 +1,26 @@
-"""A conversation as a ZIP: everything that was said, readable without Desk, and nothing in it that runs."""
+"""Export a conversation as a ZIP: every message, readable without Desk, and nothing in it that runs."""
 
 import io
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from datetime import timedelta
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.test import Client
 from django.utils import timezone
 from PIL import Image
+from pytest_django import DjangoAssertNumQueries
 
+from desk.models import User
+from tests.http import streamed
+from tests.matching import present
 from tests.pages import one_line
-from tickets.models import Attachment, Message
+from tickets.models import Attachment, Conversation, Message
 from tickets.services.privacy import export
 
 from . import world
@@ -24,19 +31,19 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def conversation(desk):
+def conversation(desk: world.Desk) -> Conversation:
     return world.make_conversation(desk.shop, "Rosa Diaz")
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
-def download(client, conversation, **fields) -> zipfile.ZipFile:
+def download(client: Client, conversation: Conversation, **fields: Any) -> zipfile.ZipFile:
     response = client.post(f"/inbox/{conversation.pk}/export/", fields)
     assert response.status_code == 200
-    return zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content)))
+    return zipfile.ZipFile(io.BytesIO(streamed(response)))
 
 
 def page_of(archive: zipfile.ZipFile) -> str:
@@ -46,25 +53,25 @@ def page_of(archive: zipfile.ZipFile) -> str:
 class Tags(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict]] = []
+        self.found: list[tuple[str, dict[str, Any]]] = []
         self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
 
 
-def test_everything_that_was_said_is_on_the_page(desk, alice, conversation):
+def test_every_message_is_on_the_page(desk: world.Desk, alice: Client, conversation: Conversation) -> None:
     first = world.say(conversation, "Is it open?", mid="m_1", edited_at=NOON + MINUTE)
     first.reactions = [{"by": "customer", "emoji": "👍", "at": NOON.isoformat()}]
     first.save()
-    read = {"state": "read", "read_at": NOON + 3 * MINUTE, "reply_to_mid": "m_1"}
+    read: dict[str, Any] = {"state": "read", "read_at": NOON + 3 * MINUTE, "reply_to_mid": "m_1"}
     world.say(conversation, "Until six.", at=NOON + 2 * MINUTE, author=desk.alice, **read)
     world.say(conversation, "gone", at=NOON + 4 * MINUTE, withdrawn_at=NOON + 5 * MINUTE)
     card = {"kind": "referral", "title": "Came through a link", "text": "Reference: spring", "url": None}
     world.say(conversation, "", at=NOON + 6 * MINUTE, kind="event", ticket=None, card=card)
-    refused = {"state": "refused", "reason": "“v.mov” has 60 MB.", "kind": "video", "size": 62_914_560}
+    refused: dict[str, Any] = {"state": "refused", "reason": "“v.mov” has 60 MB.", "kind": "video", "size": 62_914_560}
     world.attach(world.say(conversation, "", at=NOON + 7 * MINUTE), "v.mov", **refused)
-    failed = {"state": "failed", "mid": None, "reason": "The window is closed."}
+    failed: dict[str, Any] = {"state": "failed", "mid": None, "reason": "The window is closed."}
     world.say(conversation, "too late", at=NOON + 8 * MINUTE, author=desk.alice, **failed)
     page = page_of(download(alice, conversation))
     for words in (
@@ -87,7 +94,7 @@ def test_everything_that_was_said_is_on_the_page(desk, alice, conversation):
         assert words in page
 
 
-def test_times_are_those_of_the_readers_zone_and_say_so(alice, conversation):
+def test_times_are_those_of_the_readers_zone_and_say_so(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "Hello")
     alice.cookies["desk_zone"] = "America/New_York"
     page = page_of(download(alice, conversation))
@@ -95,8 +102,10 @@ def test_times_are_those_of_the_readers_zone_and_say_so(alice, conversation):
     assert "America/New_York" in page
 
 
-def test_internal_notes_are_in_it_only_when_asked_for(desk, alice, conversation):
-    note = {"kind": "note", "author": desk.alice, "mid": None}
+def test_internal_notes_are_in_it_only_when_asked_for(
+    desk: world.Desk, alice: Client, conversation: Conversation
+) -> None:
+    note: dict[str, Any] = {"kind": "note", "author": desk.alice, "mid": None}
     world.attach(world.say(conversation, "a difficult person", **note), "memo.png")
     without, with_notes = download(alice, conversation), download(alice, conversation, notes="yes")
     assert "a difficult person" not in page_of(without)
@@ -107,7 +116,9 @@ def test_internal_notes_are_in_it_only_when_asked_for(desk, alice, conversation)
     assert len(with_notes.namelist()) == 2
 
 
-def test_the_files_are_beside_the_page_under_names_that_lead_nowhere_else(alice, conversation):
+def test_the_files_are_beside_the_page_under_names_that_lead_nowhere_else(
+    alice: Client, conversation: Conversation
+) -> None:
     picture = world.png(30, 20)
     names = ["../../etc/passwd", "..\\..\\evil.exe", "photo.png", "photo.png", "/abs.png", "naïve ☃ ?&#.png", ""]
     for place, name in enumerate(names):
@@ -128,7 +139,7 @@ def test_the_files_are_beside_the_page_under_names_that_lead_nowhere_else(alice,
     assert sorted(shown) == sorted(paths)
 
 
-def test_nothing_that_a_customer_wrote_runs(desk, alice):
+def test_nothing_that_a_customer_wrote_runs(desk: world.Desk, alice: Client) -> None:
     conversation = world.make_conversation(desk.shop, f'{HOSTILE}"><img src=x onerror=alert(1)>')
     card = {"kind": "link", "title": HOSTILE, "text": HOSTILE, "url": "javascript:alert(1)"}
     message = world.say(conversation, f"{HOSTILE} javascript:alert(1)", card=card)
@@ -136,8 +147,9 @@ def test_nothing_that_a_customer_wrote_runs(desk, alice):
     message.save()
     refused = world.attach(message, "a", state="refused", reason=HOSTILE)
     Attachment.objects.filter(pk=refused.pk).update(name=HOSTILE)
-    conversation.current_ticket.subject = HOSTILE
-    conversation.current_ticket.save()
+    ticket = present(conversation.current_ticket)
+    ticket.subject = HOSTILE
+    ticket.save()
     page = page_of(download(alice, conversation))
     tags = Tags(page)
     assert not [tag for tag, _ in tags.found if tag in ("script", "iframe", "object", "form")]
@@ -148,23 +160,27 @@ def test_nothing_that_a_customer_wrote_runs(desk, alice):
     assert "script-src 'none'" in policies[0]
 
 
-def test_the_page_needs_nothing_from_elsewhere(alice, conversation):
+def test_the_page_needs_nothing_from_elsewhere(alice: Client, conversation: Conversation) -> None:
     world.attach(world.say(conversation, "look at https://example.org/x.png"))
     for tag, attributes in Tags(page_of(download(alice, conversation))).found:
         address = attributes.get("src") or (attributes.get("href") if tag == "link" else "") or ""
         assert not address.startswith(("http", "//", "/")), (tag, attributes)
 
 
-def test_a_file_that_is_missing_in_the_storage_is_told_and_stops_nothing(alice, conversation):
+def test_a_file_that_is_missing_in_the_storage_is_reported_and_stops_nothing(
+    alice: Client, conversation: Conversation
+) -> None:
     lost = world.attach(world.say(conversation, ""), "lost.png")
     kept = world.attach(world.say(conversation, "", at=NOON + MINUTE), "kept.png")
-    lost.file.storage.delete(lost.file.name)
+    lost.file.storage.delete(present(lost.file.name))
     archive = download(alice, conversation)
     assert archive.namelist() == ["conversation.html", f"files/{kept.pk}-kept.png"]
     assert "missing from Desk" in page_of(archive)
 
 
-def test_the_history_of_a_deleted_channel_can_be_exported(desk, alice, conversation):
+def test_the_history_of_a_deleted_channel_can_be_exported(
+    desk: world.Desk, alice: Client, conversation: Conversation
+) -> None:
     world.attach(world.say(conversation, "long ago"))
     desk.shop.is_active, desk.shop.deleted_at = False, timezone.now()
     desk.shop.save()
@@ -173,7 +189,9 @@ def test_the_history_of_a_deleted_channel_can_be_exported(desk, alice, conversat
     assert len(archive.namelist()) == 2
 
 
-def test_only_who_sees_the_conversation_can_export_it_and_it_is_written_down(desk, as_user, conversation, client):
+def test_only_who_sees_the_conversation_can_export_it_and_it_is_written_down(
+    desk: world.Desk, as_user: Callable[[User], Client], conversation: Conversation, client: Client
+) -> None:
     path = f"/inbox/{conversation.pk}/export/"
     for user in (desk.bob, desk.charlie):
         assert as_user(user).post(path).status_code == 404
@@ -186,17 +204,17 @@ def test_only_who_sees_the_conversation_can_export_it_and_it_is_written_down(des
     assert list(lines) == [(name, "Exported with internal notes.") for name in ("alice", "root")]
 
 
-def test_the_answer_is_a_download_with_its_size_and_is_kept_by_nobody(desk, alice):
+def test_the_answer_is_a_download_with_its_size_and_is_kept_by_nobody(desk: world.Desk, alice: Client) -> None:
     conversation = world.make_conversation(desk.shop, 'Rosa "; filename=evil.exe\r\nX: y')
     response = alice.post(f"/inbox/{conversation.pk}/export/")
-    assert len(b"".join(response.streaming_content)) == int(response.headers["Content-Length"])
+    assert len(streamed(response)) == int(response.headers["Content-Length"])
     assert response.headers["Content-Type"] == "application/zip"
     assert response.headers["Content-Disposition"].startswith("attachment")
     assert "X" not in response.headers
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def make_long(conversation, count: int) -> None:
+def make_long(conversation: Conversation, count: int) -> None:
     Message.objects.bulk_create(
         Message(
             conversation=conversation,
@@ -213,7 +231,9 @@ def make_long(conversation, count: int) -> None:
     )
 
 
-def test_a_long_thread_is_complete_and_in_order(desk, alice, conversation, monkeypatch):
+def test_a_long_thread_is_complete_and_in_order(
+    desk: world.Desk, alice: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(export, "CHUNK", 7)
     make_long(conversation, 100)
     page = page_of(download(alice, conversation))
@@ -222,7 +242,9 @@ def test_a_long_thread_is_complete_and_in_order(desk, alice, conversation, monke
     assert page.count("opened</h3>") == 1
 
 
-def test_queries_grow_only_by_the_piece(alice, conversation, django_assert_max_num_queries):
+def test_queries_grow_only_by_the_piece(
+    alice: Client, conversation: Conversation, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     make_long(conversation, 2 * export.CHUNK)
     for message in conversation.messages.all()[:50]:
         world.attach(message, state="refused", reason="no")
@@ -230,7 +252,7 @@ def test_queries_grow_only_by_the_piece(alice, conversation, django_assert_max_n
         download(alice, conversation)
 
 
-def test_the_memory_does_not_grow_with_the_files(desk, alice, conversation):
+def test_the_memory_does_not_grow_with_the_files(desk: world.Desk, alice: Client, conversation: Conversation) -> None:
     for number in range(12):
         world.attach(world.say(conversation, "", at=NOON + number * MINUTE), f"{number}.png", bytes(1_048_576))
     tracemalloc.start()

@@ -1,8 +1,15 @@
 """Files as they are served: headers that let nothing run, ranges for players."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from asgiref.sync import async_to_sync
-from django.test import AsyncClient
+from django.test import AsyncClient, Client
+
+from desk.models import User
+from tests.http import Response, streamed
+from tests.matching import present
 
 from . import world
 
@@ -10,23 +17,30 @@ CONTENT = bytes(range(256)) * 40  # 10,240 bytes
 
 
 @pytest.fixture
-def serve(desk, as_user):
+def serve(desk: world.Desk, as_user: Callable[[User], Client]) -> Callable[..., Response]:
     """Get a stored attachment made with these fields."""
     conversation = world.make_conversation(desk.shop)
     client = as_user(desk.alice)
 
-    def get(name="photo.png", content=CONTENT, query="", headers=None, method="get", **fields):
+    def get(
+        name: str = "photo.png",
+        content: bytes = CONTENT,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        method: str = "get",
+        **fields: Any,
+    ) -> Response:
         attachment = world.attach(world.say(conversation, ""), name, content, **fields)
         return getattr(client, method)(f"/inbox/{conversation.pk}/files/{attachment.pk}/{query}", headers=headers)
 
     return get
 
 
-def body(response) -> bytes:
-    return b"".join(response.streaming_content)
+def body(response: Response) -> bytes:
+    return streamed(response)
 
 
-def test_an_image_is_shown_under_headers_that_let_nothing_run(serve):
+def test_an_image_is_shown_under_headers_that_let_nothing_run(serve: Callable[..., Response]) -> None:
     response = serve()
     assert body(response) == CONTENT
     assert response.headers["Content-Type"] == "image/png"
@@ -38,7 +52,9 @@ def test_an_image_is_shown_under_headers_that_let_nothing_run(serve):
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "application/javascript", "", "text/xml"])
-def test_what_a_browser_might_run_is_only_offered_for_download(serve, content_type):
+def test_what_a_browser_might_run_is_only_offered_for_download(
+    serve: Callable[..., Response], content_type: str
+) -> None:
     response = serve("page.html", content_type=content_type, kind="document")
     body(response)
     assert response.headers["Content-Type"] == "application/octet-stream"
@@ -46,14 +62,14 @@ def test_what_a_browser_might_run_is_only_offered_for_download(serve, content_ty
 
 
 @pytest.mark.parametrize("name", ['a"; filename=evil.exe', "naïve ☃.png", "x\r\nSet-Cookie: a=b.png"])
-def test_a_strange_name_stays_inside_its_header(serve, name):
+def test_a_strange_name_stays_inside_its_header(serve: Callable[..., Response], name: str) -> None:
     response = serve(name)
     body(response)
     assert "Set-Cookie" not in response.headers
     assert "\r" not in response.headers["Content-Disposition"]
 
 
-def test_download_offers_to_save(serve):
+def test_download_offers_to_save(serve: Callable[..., Response]) -> None:
     response = serve(query="?download")
     body(response)
     assert response.headers["Content-Disposition"] == 'attachment; filename="photo.png"'
@@ -68,7 +84,9 @@ def test_download_offers_to_save(serve):
         ("bytes=10239-99999", 10239, 10239),
     ],
 )
-def test_a_player_gets_the_range_it_asks_for(serve, wanted, first, last):
+def test_a_player_gets_the_range_it_asks_for(
+    serve: Callable[..., Response], wanted: str, first: int, last: int
+) -> None:
     response = serve(headers={"Range": wanted})
     assert response.status_code == 206
     assert response.headers["Content-Range"] == f"bytes {first}-{last}/10240"
@@ -76,43 +94,45 @@ def test_a_player_gets_the_range_it_asks_for(serve, wanted, first, last):
 
 
 @pytest.mark.parametrize("wanted", ["bytes=10240-", "bytes=-0"])
-def test_a_range_outside_the_file_is_refused(serve, wanted):
+def test_a_range_outside_the_file_is_refused(serve: Callable[..., Response], wanted: str) -> None:
     response = serve(headers={"Range": wanted})
     assert response.status_code == 416
     assert response.headers["Content-Range"] == "bytes */10240"
 
 
 @pytest.mark.parametrize("wanted", ["bytes=5-2", "bytes=0-1,5-6", "lines=1-2", "bytes=-", "bytes=a-b", "", "bytes=٣-٤"])
-def test_what_is_no_range_gives_the_whole_file(serve, wanted):
+def test_what_is_no_range_gives_the_whole_file(serve: Callable[..., Response], wanted: str) -> None:
     response = serve(headers={"Range": wanted})
     assert response.status_code == 200
     assert body(response) == CONTENT
 
 
-def test_head_tells_the_size_without_the_file(serve):
+def test_head_tells_the_size_without_the_file(serve: Callable[..., Response]) -> None:
     response = serve(method="head")
     assert response.headers["Content-Length"] == "10240"
     assert response.content == b""
 
 
 @pytest.mark.parametrize("state", ["pending", "refused", "failed"])
-def test_a_file_that_is_not_stored_is_not_there(serve, state):
+def test_a_file_that_is_not_stored_is_not_there(serve: Callable[..., Response], state: str) -> None:
     assert serve(state=state).status_code == 404
 
 
-def test_a_file_that_vanished_from_the_storage_is_not_found(desk, as_user):
+def test_a_file_that_vanished_from_the_storage_is_not_found(
+    desk: world.Desk, as_user: Callable[[User], Client]
+) -> None:
     conversation = world.make_conversation(desk.shop)
     attachment = world.attach(world.say(conversation, ""))
-    attachment.file.storage.delete(attachment.file.name)
+    attachment.file.storage.delete(present(attachment.file.name))
     assert as_user(desk.alice).get(f"/inbox/{conversation.pk}/files/{attachment.pk}/").status_code == 404
 
 
-def test_a_contact_without_a_picture_has_none(desk, as_user):
+def test_a_contact_without_a_picture_has_none(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
     conversation = world.make_conversation(desk.shop)
     assert as_user(desk.alice).get(f"/inbox/{conversation.pk}/picture/").status_code == 404
 
 
-def test_under_asgi_a_file_is_streamed_without_holding_up_the_loop(desk):
+def test_under_asgi_a_file_is_streamed_without_holding_up_the_loop(desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     attachment = world.attach(world.say(conversation, ""), content=CONTENT)
 
@@ -122,6 +142,7 @@ def test_under_asgi_a_file_is_streamed_without_holding_up_the_loop(desk):
         path = f"/inbox/{conversation.pk}/files/{attachment.pk}/"
         response = await client.get(path, headers={"Range": "bytes=1-3"})
         assert response.status_code == 206
-        return b"".join([block async for block in response.streaming_content])
+        streaming: Any = response
+        return b"".join([block async for block in streaming.streaming_content])
 
     assert async_to_sync(fetch)() == CONTENT[1:4]

@@ -1,14 +1,17 @@
-"""When the Page's connection was lost and came back stands in the thread, between what was written."""
+"""The thread shows between its messages when the Page's connection was lost and restored."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 import time_machine
+from django.test import Client
 from django.utils import timezone
 
 from channels_im.models import Page, PageOutage
 from channels_im.services.facebook import connection
+from desk.models import User
 from tests.pages import html_of
 from tickets.models import Message
 
@@ -20,7 +23,7 @@ BACK = "was re-authenticated"
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
@@ -39,7 +42,7 @@ def said(html: str) -> list[str]:
     return re.findall(rf"m\d+(?=</)|{LOST}|{BACK}", html)
 
 
-def test_the_thread_says_when_the_page_was_lost_and_came_back(alice, desk):
+def test_the_thread_says_when_the_page_was_lost_and_came_back(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     page = conversation.channel.page
     for number in range(3):
@@ -53,7 +56,7 @@ def test_the_thread_says_when_the_page_was_lost_and_came_back(alice, desk):
     assert said(html_of(alice.get(f"/inbox/{conversation.pk}/")))[-2:] == ["m2", LOST]
 
 
-def test_a_reason_that_says_more_is_the_same_outage(desk):
+def test_a_reason_that_says_more_is_the_same_outage(desk: world.Desk) -> None:
     page = desk.shop.page
     lose(page, world.NOON)
     lose(page, world.NOON + HOUR, "app_removed")
@@ -68,7 +71,7 @@ def test_a_reason_that_says_more_is_the_same_outage(desk):
     assert PageOutage.objects.count() == 2
 
 
-def test_each_line_stands_once_however_the_thread_is_read(alice, desk):
+def test_each_line_stands_once_however_the_thread_is_read(alice: Client, desk: world.Desk) -> None:
     """Read upward page by page, nothing is missing and nothing comes twice."""
     conversation = world.make_conversation(desk.shop)
     page = conversation.channel.page
@@ -90,7 +93,7 @@ def test_each_line_stands_once_however_the_thread_is_read(alice, desk):
     assert found[found.index(LOST) - 1] == "m7"
 
 
-def test_what_happened_before_the_conversation_or_to_another_page_is_not_told(alice, desk):
+def test_what_happened_before_the_conversation_or_to_another_page_is_not_shown(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     world.say(conversation, "m0")
     lose(conversation.channel.page, world.NOON - 2 * HOUR)
@@ -100,7 +103,7 @@ def test_what_happened_before_the_conversation_or_to_another_page_is_not_told(al
     assert said(html) == ["m0"]
 
 
-def test_a_line_on_another_day_has_its_day_above_it(alice, desk):
+def test_a_line_on_another_day_has_its_day_above_it(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     world.say(conversation, "m0")
     lose(conversation.channel.page, world.NOON + 24 * HOUR)
@@ -109,7 +112,7 @@ def test_a_line_on_another_day_has_its_day_above_it(alice, desk):
     assert html.index("m0</") < html.index(f'data-key="day-{day}"') < html.index(LOST)
 
 
-def test_of_an_erased_person_nothing_more_is_told(alice, desk):
+def test_nothing_is_shown_of_an_erased_contact(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop)
     world.say(conversation, "", kind="event", card={"kind": "erased", "title": "Erased"})
     conversation.contact.erased_at = world.NOON

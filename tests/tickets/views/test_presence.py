@@ -1,18 +1,23 @@
-"""Who looks at a conversation, who types, who is online, what came in, whom the command bar finds."""
+"""Viewers, typing, presence, notifications and the command bar."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from channels_im.models import ChannelAgent
-from desk.models import LiveEvent
+from desk.models import LiveEvent, User
+from tests.http import Response
 from tests.pages import html_of
-from tickets.models import Message, Viewer
+from tickets.models import Conversation, Message, Viewer
 from tickets.services.conversation import access
 from tickets.services.inbox import viewers
 
@@ -24,32 +29,32 @@ keeps_rows = pytest.mark.skipif(connection.vendor == "postgresql", reason="Postg
 
 
 @pytest.fixture
-def conversation(desk):
+def conversation(desk: world.Desk) -> Conversation:
     ChannelAgent.objects.create(channel=desk.shop, agent=desk.bob.agent)
     return world.make_conversation(desk.shop, at=timezone.now())
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
 @pytest.fixture
-def bob(desk, as_user):
+def bob(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.bob)
 
 
-def look(client, conversation, page=ONE, status=200, **fields) -> str:
+def look(client: Client, conversation: Conversation, page: str = ONE, status: int = 200, **fields: Any) -> str:
     response = client.post(f"/inbox/{conversation.pk}/onlookers/", {"page": page, **fields}, headers=HX)
     assert response.status_code == status, html_of(response)
     return words(response)
 
 
-def seen_by(client, conversation) -> str:
+def seen_by(client: Client, conversation: Conversation) -> str:
     return words(client.get(f"/inbox/{conversation.pk}/onlookers/", headers=HX))
 
 
-def words(response) -> str:
+def words(response: Response) -> str:
     text = re.sub(r'<span class="onlookers".*</span> </span>', "", html_of(response))
     return " ".join(re.sub(r"<[^>]+>", "", text).split())
 
@@ -61,20 +66,24 @@ def told() -> int:
     return count
 
 
-def test_two_agents_see_each_other_and_nobody_sees_themselves(alice, bob, conversation):
+def test_two_agents_see_each_other_and_nobody_sees_themselves(
+    alice: Client, bob: Client, conversation: Conversation
+) -> None:
     assert look(alice, conversation) == ""
     assert look(bob, conversation, TWO) == "Alice is viewing too"
     assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
-def test_typing_is_seen_until_it_ends(alice, bob, conversation):
+def test_typing_is_seen_until_it_ends(alice: Client, bob: Client, conversation: Conversation) -> None:
     look(bob, conversation, typing="yes")
     assert seen_by(alice, conversation) == "Bob is typing a reply"
     look(bob, conversation, typing="no")
     assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
-def test_who_is_not_heard_of_is_forgotten_and_typing_sooner(alice, bob, conversation):
+def test_a_viewer_without_heartbeats_expires_and_typing_sooner(
+    alice: Client, bob: Client, conversation: Conversation
+) -> None:
     look(bob, conversation, typing="yes")
     rows = Viewer.objects.all()
     rows.update(typing_until=timezone.now() - timedelta(seconds=1))
@@ -85,7 +94,9 @@ def test_who_is_not_heard_of_is_forgotten_and_typing_sooner(alice, bob, conversa
     assert viewers.delete_expired() == 1
 
 
-def test_a_closed_page_leaves_and_another_page_of_the_same_agent_stays(alice, bob, conversation):
+def test_a_closed_page_leaves_and_another_page_of_the_same_agent_stays(
+    alice: Client, bob: Client, conversation: Conversation
+) -> None:
     look(bob, conversation, ONE)
     look(bob, conversation, TWO, typing="yes")
     look(bob, conversation, TWO, gone="yes", status=204)
@@ -94,7 +105,9 @@ def test_a_closed_page_leaves_and_another_page_of_the_same_agent_stays(alice, bo
     assert seen_by(alice, conversation) == ""
 
 
-def test_a_page_shows_one_conversation_and_a_late_goodbye_does_not_end_the_next(alice, bob, desk, conversation):
+def test_a_page_shows_one_conversation_and_a_late_goodbye_does_not_end_the_next(
+    alice: Client, bob: Client, desk: world.Desk, conversation: Conversation
+) -> None:
     other = world.make_conversation(desk.shop, at=timezone.now())
     look(bob, conversation)
     look(bob, other)
@@ -102,13 +115,15 @@ def test_a_page_shows_one_conversation_and_a_late_goodbye_does_not_end_the_next(
     assert (seen_by(alice, conversation), seen_by(alice, other)) == ("", "Bob is viewing too")
 
 
-def test_nobody_speaks_for_the_page_of_a_colleague(alice, bob, conversation):
+def test_nobody_speaks_for_the_page_of_a_colleague(alice: Client, bob: Client, conversation: Conversation) -> None:
     look(bob, conversation, ONE)
     look(alice, conversation, ONE, gone="yes", status=204)
     assert seen_by(alice, conversation) == "Bob is viewing too"
 
 
-def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation):
+def test_many_are_counted_and_names_are_text(
+    alice: Client, desk: world.Desk, as_user: Callable[[User], Client], conversation: Conversation
+) -> None:
     for number in range(5):
         user = world.make_agent(f"agent{number}", desk.sales)
         user.first_name = f"<b>{number}</b>"
@@ -121,19 +136,23 @@ def test_many_are_counted_and_names_are_text(alice, desk, as_user, conversation)
 
 
 @pytest.mark.parametrize("page", ["", "x", "1" * 33, "G" * 32])
-def test_a_page_without_a_key_is_refused(alice, conversation, page):
+def test_a_page_without_a_key_is_refused(alice: Client, conversation: Conversation, page: str) -> None:
     look(alice, conversation, page, status=400)
     assert not Viewer.objects.exists()
 
 
-def test_an_onlooker_who_lost_the_conversation_is_told_nothing(alice, bob, desk, conversation):
+def test_a_viewer_who_lost_the_conversation_gets_nothing(
+    alice: Client, bob: Client, desk: world.Desk, conversation: Conversation
+) -> None:
     look(alice, conversation)
     ChannelAgent.objects.filter(agent=desk.bob.agent, channel=desk.shop).delete()
     assert bob.get(f"/inbox/{conversation.pk}/onlookers/", headers=HX).status_code == 404
 
 
 @keeps_rows
-def test_pages_are_told_of_changes_and_not_of_heartbeats(bob, desk, conversation):
+def test_pages_are_notified_of_changes_and_not_of_heartbeats(
+    bob: Client, desk: world.Desk, conversation: Conversation
+) -> None:
     look(bob, conversation)
     assert told() == 1
     for _ in range(3):
@@ -151,16 +170,22 @@ def test_pages_are_told_of_changes_and_not_of_heartbeats(bob, desk, conversation
 
 
 @keeps_rows
-def test_only_who_may_see_the_conversation_is_told(bob, desk, conversation):
+def test_only_those_who_may_see_the_conversation_are_notified(
+    bob: Client, desk: world.Desk, conversation: Conversation
+) -> None:
     look(bob, conversation)
     event = LiveEvent.objects.get(payload__kind="presence").payload
     assert access.visible(access.facts_for(desk.alice), event)
     assert not access.visible(access.facts_for(desk.charlie), event)
 
 
-def test_a_heartbeat_costs_the_same_with_many_looking(
-    alice, desk, as_user, conversation, django_assert_max_num_queries
-):
+def test_a_heartbeat_costs_the_same_with_many_viewers(
+    alice: Client,
+    desk: world.Desk,
+    as_user: Callable[[User], Client],
+    conversation: Conversation,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
     for number in range(12):
         user = world.make_agent(f"agent{number}", desk.sales)
         Viewer.objects.create(page_key=f"{number:032}", user=user, conversation=conversation, seen_at=timezone.now())
@@ -170,7 +195,9 @@ def test_a_heartbeat_costs_the_same_with_many_looking(
 
 
 # --- Online, away, off ------------------------------------------------------------------------------------------------
-def test_the_picker_shows_who_is_online_first(alice, bob, desk, conversation):
+def test_the_picker_shows_who_is_online_first(
+    alice: Client, bob: Client, desk: world.Desk, conversation: Conversation
+) -> None:
     carla = world.make_agent("carla", desk.sales)
     ChannelAgent.objects.create(channel=desk.shop, agent=carla.agent)
     bob.post("/inbox/me/", {"presence": "away"}, headers=HX)
@@ -180,7 +207,7 @@ def test_the_picker_shows_who_is_online_first(alice, bob, desk, conversation):
 
 
 @keeps_rows
-def test_colleagues_are_told_of_a_changed_presence_once(bob, desk):
+def test_colleagues_are_notified_of_a_changed_presence_once(bob: Client, desk: world.Desk) -> None:
     for presence in ("away", "away", "on the moon"):
         bob.post("/inbox/me/", {"presence": presence}, headers=HX)
     [event] = LiveEvent.objects.values_list("payload", flat=True)
@@ -190,11 +217,11 @@ def test_colleagues_are_told_of_a_changed_presence_once(bob, desk):
 
 
 # --- What came in -----------------------------------------------------------------------------------------------------
-def news(client, since="") -> dict:
+def news(client: Client, since: int | str = "") -> dict[str, Any]:
     return client.get(f"/inbox/news/?since={since}", headers=HX).json()
 
 
-def test_news_begin_now_and_tell_each_message_once(alice, desk, conversation):
+def test_news_begin_now_and_tell_each_message_once(alice: Client, desk: world.Desk, conversation: Conversation) -> None:
     world.say(conversation, "before")
     start = news(alice)
     assert start["messages"] == []
@@ -206,7 +233,9 @@ def test_news_begin_now_and_tell_each_message_once(alice, desk, conversation):
     assert news(alice, told["newest"])["messages"] == []
 
 
-def test_news_are_of_my_conversations_and_of_unassigned_ones(alice, desk, conversation):
+def test_news_are_of_my_conversations_and_of_unassigned_ones(
+    alice: Client, desk: world.Desk, conversation: Conversation
+) -> None:
     mine = world.make_conversation(desk.service, "Mine", assignee=desk.alice)
     colleagues = world.make_conversation(desk.shop, "Of Bob", assignee=desk.bob)
     strange = world.make_conversation(desk.service, "Of another channel")
@@ -221,13 +250,15 @@ def test_news_are_of_my_conversations_and_of_unassigned_ones(alice, desk, conver
 
 
 @pytest.mark.parametrize("since", ["x", "-1", "9" * 40, ""])
-def test_news_since_nonsense_are_none(alice, conversation, since):
+def test_news_since_nonsense_are_none(alice: Client, conversation: Conversation, since: str) -> None:
     world.say(conversation)
     assert news(alice, since) == {"newest": Message.objects.latest("pk").pk, "messages": []}
 
 
 # --- The command bar --------------------------------------------------------------------------------------------------
-def test_the_command_bar_finds_people_and_tickets_of_ones_own_only(alice, desk, conversation):
+def test_the_command_bar_finds_people_and_tickets_of_ones_own_only(
+    alice: Client, desk: world.Desk, conversation: Conversation
+) -> None:
     world.make_conversation(desk.service, "Rosa of the other channel")
     for words_typed in ("rosa", f"%23{conversation.current_ticket_id}"):
         html = html_of(alice.get(f"/inbox/find/?q={words_typed}", headers=HX))
@@ -235,7 +266,7 @@ def test_the_command_bar_finds_people_and_tickets_of_ones_own_only(alice, desk, 
     assert html_of(alice.get("/inbox/find/?q=", headers=HX)).strip() == ""
 
 
-def test_the_sheet_of_shortcuts_and_the_keys_are_the_same(desk, as_user):
+def test_the_sheet_of_shortcuts_and_the_keys_are_the_same(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
     html = html_of(as_user(desk.root).get("/inbox/"))
     sheet = html[html.index('id="keys"') : html.index('id="commands"')]
     shown = {tuple(re.findall(r"<kbd>(.+?)</kbd>", line)) for line in re.findall(r"<dt>(.+?)</dt>", sheet)}

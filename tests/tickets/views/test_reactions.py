@@ -1,14 +1,19 @@
 """Reactions and typing from the workspace: whole requests, who may, and what an open page is shown."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from desk.models import User
+from tests.http import Response
 from tests.pages import html_of
-from tickets.models import PageReaction, SenderAction
+from tickets.models import Conversation, Message, PageReaction, SenderAction
 
 from . import world
 
@@ -16,12 +21,12 @@ HX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
 @pytest.fixture
-def conversation(desk):
+def conversation(desk: world.Desk) -> Conversation:
     desk.shop.shows_typing = desk.shop.shows_seen = True
     desk.shop.save()
     conversation = world.make_conversation(desk.shop, at=timezone.now())
@@ -29,22 +34,22 @@ def conversation(desk):
     return conversation
 
 
-def react(client, message, **fields):
+def react(client: Client, message: Message, **fields: Any) -> Response:
     return client.post(f"/inbox/{message.conversation_id}/messages/{message.pk}/react/", fields, headers=HX)
 
 
-def thread(client, conversation):
+def thread(client: Client, conversation: Conversation) -> str:
     return html_of(client.get(f"/inbox/{conversation.pk}/"))
 
 
-def test_a_reaction_is_shown_at_once_as_being_sent(alice, conversation):
+def test_a_reaction_is_shown_at_once_as_being_sent(alice: Client, conversation: Conversation) -> None:
     message = conversation.messages.get()
     response = react(alice, message, emoji="🎉")
     assert response.status_code == 200
     assert "from the Page, being sent" in html_of(response)
 
 
-def test_one_that_was_sent_can_be_taken_back_and_shows_that(alice, conversation):
+def test_one_that_was_sent_can_be_taken_back_and_shows_that(alice: Client, conversation: Conversation) -> None:
     message = conversation.messages.get()
     message.reactions = [{"by": "page", "emoji": "🎉", "at": timezone.now().isoformat()}]
     message.save()
@@ -52,7 +57,9 @@ def test_one_that_was_sent_can_be_taken_back_and_shows_that(alice, conversation)
     assert "being taken back" in html_of(react(alice, message, emoji=""))
 
 
-def test_a_refused_one_says_why_and_can_be_dismissed(alice, conversation, desk):
+def test_a_refused_one_says_why_and_can_be_dismissed(
+    alice: Client, conversation: Conversation, desk: world.Desk
+) -> None:
     message = conversation.messages.get()
     PageReaction.objects.create(message=message, author=desk.alice, emoji="🎉", state="refused", reason="Because <b>.")
     html = thread(alice, conversation)
@@ -63,13 +70,13 @@ def test_a_refused_one_says_why_and_can_be_dismissed(alice, conversation, desk):
 
 
 @pytest.mark.parametrize("emoji", ["x", "<script>", "👍👍", "x" * 9000])
-def test_anything_else_is_refused_with_a_sentence(alice, conversation, emoji):
+def test_anything_else_is_refused_with_a_sentence(alice: Client, conversation: Conversation, emoji: str) -> None:
     response = react(alice, conversation.messages.get(), emoji=emoji)
     assert response.status_code == 422
     assert "one emoji" in html_of(response)
 
 
-def test_a_stale_page_is_told_why(alice, conversation):
+def test_a_stale_page_says_why(alice: Client, conversation: Conversation) -> None:
     conversation.last_customer_message_at = timezone.now() - timedelta(days=8)
     conversation.save()
     response = react(alice, conversation.messages.get(), emoji="👍")
@@ -77,7 +84,9 @@ def test_a_stale_page_is_told_why(alice, conversation):
     assert "window closed" in html_of(response)
 
 
-def test_others_can_neither_react_nor_be_seen_typing(desk, conversation, as_user, client):
+def test_others_can_neither_react_nor_be_seen_typing(
+    desk: world.Desk, conversation: Conversation, as_user: Callable[[User], Client], client: Client
+) -> None:
     message = conversation.messages.get()
     other = world.say(world.make_conversation(desk.service), "elsewhere")
     for user in (desk.bob, desk.charlie):
@@ -91,7 +100,9 @@ def test_others_can_neither_react_nor_be_seen_typing(desk, conversation, as_user
     assert not SenderAction.objects.exists()
 
 
-def test_typing_and_looking_leave_a_signal_where_the_channel_says_so(alice, conversation, desk):
+def test_typing_and_reading_create_sender_actions_where_the_channel_allows_them(
+    alice: Client, conversation: Conversation, desk: world.Desk
+) -> None:
     for channel_says_so in (True, False):
         desk.shop.shows_typing = desk.shop.shows_seen = channel_says_so
         desk.shop.save()
@@ -103,14 +114,16 @@ def test_typing_and_looking_leave_a_signal_where_the_channel_says_so(alice, conv
         assert ("data-typing" in thread(alice, conversation)) == channel_says_so
 
 
-def test_only_what_the_customer_wrote_offers_a_reaction(alice, conversation, desk):
+def test_only_what_the_customer_wrote_offers_a_reaction(
+    alice: Client, conversation: Conversation, desk: world.Desk
+) -> None:
     ours = world.say(conversation, "Answer", author=desk.alice)
     html = thread(alice, conversation)
     assert html.count("data-react=") == 1
     assert f'data-react="{ours.pk}"' not in html
 
 
-def test_more_reactions_cost_no_more_queries(alice, conversation):
+def test_more_reactions_cost_no_more_queries(alice: Client, conversation: Conversation) -> None:
     thread(alice, conversation)
     with CaptureQueriesContext(connection) as few:
         thread(alice, conversation)

@@ -1,13 +1,18 @@
 """Search in the list, by whole requests: what is found, what must not be, and by what means."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from channels_im.models import Channel
+from desk.models import User
 from tests.pages import html_of
 from tickets.models import Attachment, Contact, Conversation, Message
 from tickets.rules.searching import Term
@@ -19,15 +24,15 @@ from .test_list import HX, ids
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
-def found(client, typed: str, **parameters) -> list[int]:
+def found(client: Client, typed: str, **parameters: Any) -> list[int]:
     return ids(client.get("/inbox/list/", {"q": typed, **parameters}, headers=HX))
 
 
-def page(client, typed: str) -> str:
+def page(client: Client, typed: str) -> str:
     return html_of(client.get("/inbox/list/", {"q": typed}, headers=HX))
 
 
@@ -67,7 +72,7 @@ def page(client, typed: str) -> str:
         "zoe unsal 99",
     ],
 )
-def test_a_conversation_is_found_by_its_words(alice, desk, typed):
+def test_a_conversation_is_found_by_its_words(alice: Client, desk: world.Desk, typed: str) -> None:
     wanted = world.make_conversation(desk.shop, "Zoë Ünsal")
     world.say(wanted, "Where is my parcel? Müller, café, user@example.org, tracking-99/a nothing 荷物はどこ 🎉 or <b>")
     world.say(world.make_conversation(desk.shop, "Tom Becker"), "Something else")
@@ -78,27 +83,27 @@ def test_a_conversation_is_found_by_its_words(alice, desk, typed):
     "typed",
     ["arcel", "parcels", "parcel tom", "parcel AND", "NOT parcel", "NEAR(parcel where)", "x" * 5000, "text:parcel"],
 )
-def test_what_is_not_said_is_not_found(alice, desk, typed):
+def test_words_that_occur_nowhere_find_nothing(alice: Client, desk: world.Desk, typed: str) -> None:
     world.say(world.make_conversation(desk.shop, "Zoë Ünsal"), "Where is my parcel?")
     world.make_conversation(desk.shop, "Tom Becker")
     assert found(alice, typed) == []
 
 
 @pytest.mark.parametrize("typed", ["%", "_", "'", '"', '""', "\\", "*", "-", "^", ":", "(", "#", "##", "²", "\ud7ff"])
-def test_signs_alone_break_nothing_and_stand_for_nothing_else(alice, desk, typed):
+def test_signs_alone_break_nothing_and_stand_for_nothing_else(alice: Client, desk: world.Desk, typed: str) -> None:
     world.say(world.make_conversation(desk.shop, "Rosa Diaz"), "Hello")
     assert found(alice, typed) == []
     assert alice.get("/inbox/", {"q": f"\0{typed}"}).status_code == 200
 
 
-def test_signs_are_found_as_they_are(alice, desk):
+def test_signs_are_found_as_they_are(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop, "Rosa Diaz")
     world.say(wanted, "100 % sure :-)")
     world.say(world.make_conversation(desk.shop, "Tom Becker"), "100 sure")
     assert found(alice, "%") == found(alice, ":-)") == [wanted.pk]
 
 
-def test_all_words_stand_in_one_message(alice, desk):
+def test_all_words_stand_in_one_message(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop, "Rosa Diaz")
     world.say(wanted, "The red parcel")
     other = world.make_conversation(desk.shop, "Tom Becker")
@@ -107,7 +112,7 @@ def test_all_words_stand_in_one_message(alice, desk):
     assert found(alice, "red parcel") == [wanted.pk]
 
 
-def test_notes_and_answers_are_found_and_say_what_they_are(alice, desk):
+def test_notes_and_answers_are_found_and_say_what_they_are(alice: Client, desk: world.Desk) -> None:
     noted = world.make_conversation(desk.shop, "Rosa Diaz")
     world.say(noted, "Pays late", author=desk.alice, kind="note")
     answered = world.make_conversation(desk.shop, "Tom Becker")
@@ -117,7 +122,7 @@ def test_notes_and_answers_are_found_and_say_what_they_are(alice, desk):
     assert "Our reply:" in page(alice, "dear")
 
 
-def test_files_are_found_by_name(alice, desk):
+def test_files_are_found_by_name(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop)
     message = world.say(wanted, "")
     world.attach(message, "Invoice_2026.pdf", state="refused")
@@ -127,10 +132,10 @@ def test_files_are_found_by_name(alice, desk):
     assert found(alice, "invoice") == []
 
 
-def test_a_ticket_is_found_by_its_number_and_a_person_by_theirs(alice, desk):
+def test_a_ticket_is_found_by_its_number_and_a_person_by_theirs(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop)
-    for number in range(3):
-        world.make_conversation(desk.shop, f"Person {'ABC'[number]}")
+    for letter in "ABC":
+        world.make_conversation(desk.shop, f"Person {letter}")
     number = wanted.current_ticket_id
     assert wanted.pk in found(alice, str(number))
     assert found(alice, f"#{number}") == [wanted.pk]
@@ -139,7 +144,7 @@ def test_a_ticket_is_found_by_its_number_and_a_person_by_theirs(alice, desk):
     assert f"Ticket <bdi><mark>#{number}</mark>" in page(alice, f"#{number}")
 
 
-def test_an_edited_message_is_found_by_its_new_words_only(alice, desk):
+def test_an_edited_message_is_found_by_its_new_words_only(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop)
     message = world.say(wanted, "Before")
     message.text = "Afterwards"
@@ -149,7 +154,7 @@ def test_an_edited_message_is_found_by_its_new_words_only(alice, desk):
 
 
 @pytest.mark.parametrize("typed", ["secret", "秘密"])
-def test_a_withdrawn_message_is_not_found(alice, desk, typed):
+def test_a_withdrawn_message_is_not_found(alice: Client, desk: world.Desk, typed: str) -> None:
     wanted = world.make_conversation(desk.shop)
     message = world.say(wanted, "My secret 秘密")
     assert found(alice, typed) == [wanted.pk]
@@ -159,7 +164,7 @@ def test_a_withdrawn_message_is_not_found(alice, desk, typed):
     assert found(alice, typed) == []
 
 
-def test_what_was_deleted_is_not_found_and_its_number_means_nothing_else(alice, desk):
+def test_what_was_deleted_is_not_found_and_its_number_means_nothing_else(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop)
     message = world.say(wanted, "Forget this")
     message.delete()
@@ -169,7 +174,7 @@ def test_what_was_deleted_is_not_found_and_its_number_means_nothing_else(alice, 
     assert found(alice, "something") == [again.conversation_id]
 
 
-def test_a_person_is_found_by_the_new_name_only(alice, desk):
+def test_a_person_is_found_by_the_new_name_only(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop, "")
     wanted.contact.name = "Rosa Diaz"
     wanted.contact.save()
@@ -179,7 +184,7 @@ def test_a_person_is_found_by_the_new_name_only(alice, desk):
     assert found(alice, "rosa") == []
 
 
-def test_nothing_of_a_person_who_was_erased_is_found(desk, as_user):
+def test_nothing_of_a_person_who_was_erased_is_found(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
     admin = as_user(desk.root)
     gone = world.make_conversation(desk.shop, "Secret Person")
     world.attach(world.say(gone, "hidden words 秘密"), "scan.png", state="refused")
@@ -191,7 +196,9 @@ def test_nothing_of_a_person_who_was_erased_is_found(desk, as_user):
 
 
 @pytest.mark.parametrize("typed", ["secret", "hidden words", "hidden secret", "scan", "秘密", "🎉"])
-def test_nothing_of_a_colleagues_channel_is_found(desk, as_user, typed):
+def test_nothing_of_a_colleagues_channel_is_found(
+    desk: world.Desk, as_user: Callable[[User], Client], typed: str
+) -> None:
     secret = world.make_conversation(desk.service, "Secret Person")
     world.attach(world.say(secret, "hidden words 秘密 🎉"), "scan.png")
     assert found(as_user(desk.alice), typed) == []
@@ -201,7 +208,9 @@ def test_nothing_of_a_colleagues_channel_is_found(desk, as_user, typed):
     assert found(as_user(desk.charlie), typed) == [secret.pk]
 
 
-def test_many_hits_of_others_do_not_crowd_out_ones_own(alice, desk, monkeypatch):
+def test_many_hits_of_others_do_not_crowd_out_ones_own(
+    alice: Client, desk: world.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(search, "MOST_HITS", 3)
     mine = world.make_conversation(desk.shop)
     world.say(mine, "parcel")
@@ -211,7 +220,9 @@ def test_many_hits_of_others_do_not_crowd_out_ones_own(alice, desk, monkeypatch)
     assert "newest" not in page(alice, "parcel")
 
 
-def test_more_hits_than_are_looked_at_are_owned_up_to(alice, desk, monkeypatch):
+def test_more_hits_than_are_looked_at_are_owned_up_to(
+    alice: Client, desk: world.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(search, "MOST_HITS", 3)
     made = [world.make_conversation(desk.shop, at=world.NOON + timedelta(minutes=n)) for n in range(5)]
     for each in made:
@@ -220,7 +231,7 @@ def test_more_hits_than_are_looked_at_are_owned_up_to(alice, desk, monkeypatch):
     assert "Add a word" in page(alice, "parcel")
 
 
-def test_the_search_keeps_to_the_view_and_the_channel(alice, desk):
+def test_the_search_keeps_to_the_view_and_the_channel(alice: Client, desk: world.Desk) -> None:
     mine = world.make_conversation(desk.shop, "Rosa One", assignee=desk.alice)
     world.make_conversation(desk.shop, "Rosa Two")
     second = world.make_channel(desk.sales, "Second", desk.alice)
@@ -229,14 +240,14 @@ def test_the_search_keeps_to_the_view_and_the_channel(alice, desk):
     assert found(alice, "rosa", channel=second.pk) == [elsewhere.pk]
 
 
-def test_a_deleted_channel_stays_searchable(alice, desk):
+def test_a_deleted_channel_stays_searchable(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop)
     world.say(wanted, "Old times")
     Channel.objects.filter(pk=desk.shop.pk).update(is_active=False, deleted_at=world.NOON)
     assert found(alice, "times") == [wanted.pk]
 
 
-def test_what_was_found_is_shown_escaped_and_leads_to_the_message(alice, desk):
+def test_what_was_found_is_shown_escaped_and_leads_to_the_message(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop, "<i>Rosa</i>")
     message = world.say(wanted, '<script>alert("parcel")</script>')
     html = page(alice, "parcel")
@@ -245,15 +256,16 @@ def test_what_was_found_is_shown_escaped_and_leads_to_the_message(alice, desk):
     assert "&lt;i&gt;<mark>Rosa</mark>&lt;/i&gt;" in page(alice, "rosa")
 
 
-def test_rows_of_an_open_page_keep_to_its_search(alice, desk):
+def test_rows_of_an_open_page_keep_to_its_search(alice: Client, desk: world.Desk) -> None:
     wanted, other = world.make_conversation(desk.shop), world.make_conversation(desk.shop)
     world.say(wanted, "A parcel")
-    response = alice.get("/inbox/rows/", {"q": "parcel", "id": [wanted.pk, other.pk]}, headers=HX)
+    asking: dict[str, Any] = {"q": "parcel", "id": [wanted.pk, other.pk]}
+    response = alice.get("/inbox/rows/", asking, headers=HX)
     assert ids(response) == [wanted.pk]
     assert "<mark>parcel</mark>" in html_of(response)
 
 
-def test_found_rows_come_page_by_page_without_a_gap_or_a_double(alice, desk):
+def test_found_rows_come_page_by_page_without_a_gap_or_a_double(alice: Client, desk: world.Desk) -> None:
     made = [world.make_conversation(desk.shop, f"Rosa {n}", at=world.NOON).pk for n in range(65)]
     response = alice.get("/inbox/list/", {"q": "rosa"}, headers=HX)
     seen = ids(response)
@@ -263,7 +275,7 @@ def test_found_rows_come_page_by_page_without_a_gap_or_a_double(alice, desk):
     assert seen == made[::-1]
 
 
-def test_a_search_needs_as_many_queries_with_many_messages_as_with_few(alice, desk):
+def test_a_search_needs_as_many_queries_with_many_messages_as_with_few(alice: Client, desk: world.Desk) -> None:
     def count() -> int:
         with CaptureQueriesContext(connection) as captured:
             assert found(alice, "rosa parcel 7")
@@ -285,9 +297,13 @@ def test_a_search_needs_as_many_queries_with_many_messages_as_with_few(alice, de
 
 
 @pytest.mark.parametrize(("model", "column"), [(Message, "text"), (Contact, "name"), (Attachment, "name")])
-def test_the_index_is_asked_and_no_text_is_read_through(db, model, column):
+def test_the_index_is_asked_and_no_text_is_read_through(
+    db: None, model: type[Message | Contact | Attachment], column: str
+) -> None:
     """The database's own plan; a table this small PostgreSQL would rather read through, so that is forbidden."""
-    rows = model.objects.filter(search.Indexed(column, "pk", [Term("rosa"), Term("par", is_prefix=True)]))
+    rows: QuerySet[Any] = model.objects.filter(
+        search.Indexed(column, "pk", [Term("rosa"), Term("par", is_prefix=True)])
+    )
     rows = rows.exclude(**{column: ""})
     rows = rows.filter(withdrawn_at=None) if model is Message else rows
     if connection.vendor == "postgresql":
@@ -300,7 +316,7 @@ def test_the_index_is_asked_and_no_text_is_read_through(db, model, column):
 
 
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL keeps its index by itself")
-def test_the_triggers_that_keep_the_index_are_there_and_it_agrees_with_the_tables(db, desk):
+def test_the_triggers_that_keep_the_index_are_there_and_it_agrees_with_the_tables(db: None, desk: world.Desk) -> None:
     """Whoever lets Django make one of these tables anew: run `make_index` of 0002_search.py again after it."""
     world.attach(world.say(world.make_conversation(desk.shop), "A parcel"), "scan.png")
     with connection.cursor() as cursor:

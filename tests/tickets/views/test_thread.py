@@ -1,23 +1,27 @@
 """The thread of a conversation, as whole pages and fragments."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from desk.models import User
+from tests.matching import search
 from tests.pages import html_of
-from tickets.models import Message, Ticket
+from tickets.models import Conversation, Message, Ticket
 
 from . import world
 
 HX = {"HX-Request": "true"}
 
 
-def page(client, conversation, **query) -> str:
+def page(client: Client, conversation: Conversation, **query: Any) -> str:
     response = client.get(f"/inbox/{conversation.pk}/", query)
     assert response.status_code == 200
     return html_of(response)
@@ -28,23 +32,23 @@ def keys(html: str) -> list[str]:
 
 
 @pytest.fixture
-def alice(desk, as_user):
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.alice)
 
 
 @pytest.fixture
-def conversation(desk):
+def conversation(desk: world.Desk) -> Conversation:
     return world.make_conversation(desk.shop)
 
 
-def test_messages_stand_in_the_order_of_metas_time(alice, conversation):
+def test_messages_stand_in_the_order_of_metas_time(alice: Client, conversation: Conversation) -> None:
     late = world.say(conversation, "second", at=world.NOON + timedelta(minutes=1))
     early = world.say(conversation, "first", at=world.NOON)
     found = [key for key in keys(page(alice, conversation)) if key.startswith("message-")]
     assert found == [f"message-{early.pk}", f"message-{late.pk}"]
 
 
-def test_a_day_and_a_ticket_begin_with_a_line(alice, conversation, desk):
+def test_a_day_and_a_ticket_begin_with_a_line(alice: Client, conversation: Conversation, desk: world.Desk) -> None:
     world.say(conversation, "old")
     second = Ticket.objects.create(
         conversation=conversation, department=desk.sales, opened_at=world.NOON, last_message_at=world.NOON
@@ -55,17 +59,19 @@ def test_a_day_and_a_ticket_begin_with_a_line(alice, conversation, desk):
     assert f"Ticket #{second.pk} opened — 16 h after the last message" in html
 
 
-def test_a_ticket_that_goes_on_from_an_older_page_does_not_begin_again(alice, conversation):
+def test_a_ticket_that_goes_on_from_an_older_page_does_not_begin_again(
+    alice: Client, conversation: Conversation
+) -> None:
     for n in range(60):
         world.say(conversation, str(n), at=world.NOON + timedelta(minutes=n))
     html = page(alice, conversation)
     assert f"ticket-{conversation.current_ticket_id}" not in keys(html)
-    older = re.search(r'data-older="([^"]+)"', html).group(1)
+    older = search(r'data-older="([^"]+)"', html).group(1)
     response = alice.get(f"/inbox/{conversation.pk}/messages/", {"before": older}, headers=HX)
     assert f"ticket-{conversation.current_ticket_id}" in keys(html_of(response))
 
 
-def test_older_messages_come_page_by_page_without_a_gap_or_a_double(alice, conversation):
+def test_older_messages_come_page_by_page_without_a_gap_or_a_double(alice: Client, conversation: Conversation) -> None:
     for n in range(95):  # many share a time: the id decides
         world.say(conversation, str(n), at=world.NOON + timedelta(minutes=n // 10))
     html = page(alice, conversation)
@@ -78,13 +84,15 @@ def test_older_messages_come_page_by_page_without_a_gap_or_a_double(alice, conve
 
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", "2026-01-01_x", "2026-13-45T00:00:00+00:00_1", "_", "x" * 5000])
-def test_a_cursor_that_is_none_gives_the_end_of_the_thread(alice, conversation, cursor):
+def test_a_cursor_that_is_none_gives_the_end_of_the_thread(
+    alice: Client, conversation: Conversation, cursor: str
+) -> None:
     message = world.say(conversation)
     response = alice.get(f"/inbox/{conversation.pk}/messages/", {"before": cursor}, headers=HX)
     assert f"message-{message.pk}" in keys(html_of(response))
 
 
-def test_it_opens_with_a_line_above_the_first_unread_message(alice, conversation):
+def test_it_opens_with_a_line_above_the_first_unread_message(alice: Client, conversation: Conversation) -> None:
     for n in range(70):
         world.say(conversation, str(n), at=world.NOON + timedelta(minutes=n))
     conversation.unread_count = 55
@@ -95,7 +103,7 @@ def test_it_opens_with_a_line_above_the_first_unread_message(alice, conversation
     assert found[found.index("unread") + 1] == f"message-{first_unread.pk}"
 
 
-def test_bubbles_of_one_sender_within_three_minutes_are_one_group(alice, conversation):
+def test_bubbles_of_one_sender_within_three_minutes_are_one_group(alice: Client, conversation: Conversation) -> None:
     for minutes in (0, 3, 7):
         world.say(conversation, "hi", at=world.NOON + timedelta(minutes=minutes))
     classes = [
@@ -118,7 +126,9 @@ def test_bubbles_of_one_sender_within_three_minutes_are_one_group(alice, convers
         ("unsure", "Unsure whether it arrived"),
     ],
 )
-def test_each_state_of_a_reply_is_said(alice, conversation, desk, state, words):
+def test_each_state_of_a_reply_is_said(
+    alice: Client, conversation: Conversation, desk: world.Desk, state: str, words: str
+) -> None:
     world.say(conversation, "Answer", author=desk.alice, state=state, reason="Because of the weather.")
     html = page(alice, conversation)
     assert words in html
@@ -134,7 +144,9 @@ def test_each_state_of_a_reply_is_said(alice, conversation, desk, state, words):
         ("sent", set()),
     ],
 )
-def test_a_reply_in_trouble_offers_what_can_be_done(alice, conversation, desk, state, choices):
+def test_a_reply_in_trouble_offers_what_can_be_done(
+    alice: Client, conversation: Conversation, desk: world.Desk, state: str, choices: set[str]
+) -> None:
     message = world.say(conversation, "Answer", author=desk.alice, state=state)
     html = page(alice, conversation)
     assert set(re.findall(rf"/messages/{message.pk}/([a-z-]+)/", html)) == choices
@@ -143,14 +155,18 @@ def test_a_reply_in_trouble_offers_what_can_be_done(alice, conversation, desk, s
 @pytest.mark.parametrize(
     ("state", "choices"), [("failed", {"discard"}), ("held", {"discard"}), ("unsure", {"arrived"})]
 )
-def test_in_a_deleted_channel_nothing_offers_to_send(alice, conversation, desk, state, choices):
+def test_in_a_deleted_channel_nothing_offers_to_send(
+    alice: Client, conversation: Conversation, desk: world.Desk, state: str, choices: set[str]
+) -> None:
     message = world.say(conversation, "Answer", author=desk.alice, state=state)
     type(desk.shop).objects.filter(pk=desk.shop.pk).update(deleted_at=timezone.now(), is_active=False)
     html = page(alice, conversation)
     assert set(re.findall(rf"/messages/{message.pk}/([a-z-]+)/", html)) == choices
 
 
-def test_an_answered_message_is_quoted_even_from_far_above(alice, conversation, desk):
+def test_an_answered_message_is_quoted_even_from_far_above(
+    alice: Client, conversation: Conversation, desk: world.Desk
+) -> None:
     first = world.say(conversation, "The very first question")
     for n in range(60):
         world.say(conversation, str(n), at=world.NOON + timedelta(minutes=n + 1))
@@ -160,7 +176,9 @@ def test_an_answered_message_is_quoted_even_from_far_above(alice, conversation, 
     assert "The very first question" in html
 
 
-def test_a_quote_never_shows_a_message_of_another_conversation(alice, conversation, desk):
+def test_a_quote_never_shows_a_message_of_another_conversation(
+    alice: Client, conversation: Conversation, desk: world.Desk
+) -> None:
     other = world.make_conversation(desk.shop, "Somebody else")
     secret = world.say(other, "a secret of somebody else")
     world.say(conversation, "hi", reply_to_mid=secret.mid)
@@ -169,7 +187,7 @@ def test_a_quote_never_shows_a_message_of_another_conversation(alice, conversati
     assert "Replies to a message that Desk does not have" in html
 
 
-def test_reactions_edits_and_withdrawals_are_shown(alice, conversation):
+def test_reactions_edits_and_withdrawals_are_shown(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "Nice", reactions=[{"by": "customer", "emoji": "❤", "at": None}])
     world.say(conversation, "Edited text", edited_at=world.NOON)
     world.say(conversation, "Gone", withdrawn_at=world.NOON)
@@ -180,30 +198,34 @@ def test_reactions_edits_and_withdrawals_are_shown(alice, conversation):
 
 
 @pytest.mark.parametrize("reactions", [[None], ["x"], [{}], [{"emoji": ""}], {"emoji": "x"}])
-def test_reactions_of_an_odd_shape_break_nothing(alice, conversation, reactions):
+def test_reactions_of_an_odd_shape_break_nothing(
+    alice: Client, conversation: Conversation, reactions: dict[str, str] | list[Any]
+) -> None:
     world.say(conversation, "Nice", reactions=reactions)
     page(alice, conversation)
 
 
-def test_a_reply_from_elsewhere_is_said_to_be(alice, conversation):
+def test_a_reply_from_elsewhere_is_marked(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "From the Page", direction="out", source="page_inbox", state="read")
     assert "Answered in Page inbox" in page(alice, conversation)
 
 
-def test_a_card_with_a_dangerous_address_gets_no_link(alice, conversation):
+def test_a_card_with_a_dangerous_address_gets_no_link(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "", card={"kind": "x", "title": "Look", "text": "", "url": "javascript:alert(1)"})
     html = page(alice, conversation)
     assert "Look" in html
     assert "javascript:" not in html
 
 
-def test_a_card_of_an_unknown_kind_is_a_card(alice, conversation):
+def test_a_card_of_an_unknown_kind_is_a_card(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "", card={"kind": "hologram", "title": "", "text": "", "url": ""})
     assert "A message that Desk cannot display" in page(alice, conversation)
 
 
 @pytest.mark.parametrize("state", ["refused", "failed"])
-def test_a_file_that_could_not_be_taken_is_a_card_with_name_type_size_and_reason(alice, conversation, state):
+def test_a_file_that_could_not_be_taken_is_a_card_with_name_type_size_and_reason(
+    alice: Client, conversation: Conversation, state: str
+) -> None:
     message = world.say(conversation, "")
     world.attach(message, "film.mp4", state=state, kind="video", size=3_145_728, reason="Too long a film.")
     html = page(alice, conversation)
@@ -211,7 +233,7 @@ def test_a_file_that_could_not_be_taken_is_a_card_with_name_type_size_and_reason
         assert words in html
 
 
-def test_an_image_keeps_its_place_before_it_is_loaded(alice, conversation):
+def test_an_image_keeps_its_place_before_it_is_loaded(alice: Client, conversation: Conversation) -> None:
     world.attach(world.say(conversation, ""), width=1200, height=900)
     world.attach(world.say(conversation, ""), width=16, height=4000)
     world.attach(world.say(conversation, ""))
@@ -219,7 +241,7 @@ def test_an_image_keeps_its_place_before_it_is_loaded(alice, conversation):
     assert sizes == [("260", "195"), ("24", "320"), ("260", "195")]
 
 
-def test_addresses_in_texts_are_links_that_tell_nothing_of_us(alice, conversation):
+def test_addresses_in_texts_are_links_that_tell_nothing_of_us(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "See https://example.com/a?b=1&c=2, please")
     html = page(alice, conversation)
     assert (
@@ -231,7 +253,7 @@ def test_addresses_in_texts_are_links_that_tell_nothing_of_us(alice, conversatio
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
 
-def test_nothing_a_customer_writes_is_html(alice, desk):
+def test_nothing_a_customer_writes_is_html(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop, EVIL, preview=EVIL)
     quoted = world.say(conversation, EVIL)
     answer = world.say(conversation, EVIL, reply_to_mid=quoted.mid, edited_at=world.NOON, withdrawn_at=world.NOON)
@@ -248,27 +270,29 @@ def test_nothing_a_customer_writes_is_html(alice, desk):
         assert 'onerror=alert(1)>"' not in html
 
 
-def test_a_long_text_is_folded_and_a_short_one_is_not(alice, conversation):
+def test_a_long_text_is_folded_and_a_short_one_is_not(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "short")
     assert "text--folded" not in page(alice, conversation)
     world.say(conversation, "long " * 300)
     assert "text--folded" in page(alice, conversation)
 
 
-def test_times_are_in_the_zone_of_the_browser(alice, conversation):
+def test_times_are_in_the_zone_of_the_browser(alice: Client, conversation: Conversation) -> None:
     world.say(conversation, "hi")  # 12:00 UTC
     alice.cookies["desk_zone"] = "Asia/Tokyo"
     assert ">21:00</time>" in page(alice, conversation)
 
 
 @pytest.mark.parametrize("zone", ["../../etc/passwd", "Nowhere/Town", "\x00", "x" * 4000, "Europe"])
-def test_a_zone_that_is_none_is_ignored(alice, conversation, zone):
+def test_a_zone_that_is_none_is_ignored(alice: Client, conversation: Conversation, zone: str) -> None:
     world.say(conversation, "hi")
     alice.cookies["desk_zone"] = zone
     assert ">12:00</time>" in page(alice, conversation)
 
 
-def test_a_page_that_was_away_gets_everything_since_its_oldest_message(alice, conversation):
+def test_a_page_that_was_away_gets_everything_since_its_oldest_message(
+    alice: Client, conversation: Conversation
+) -> None:
     messages = [world.say(conversation, str(n), at=world.NOON + timedelta(minutes=n)) for n in range(90)]
     since = f"{messages[20].sent_at.isoformat()}_{messages[20].pk}"
     response = alice.get(f"/inbox/{conversation.pk}/messages/", {"since": since}, headers=HX)
@@ -276,8 +300,10 @@ def test_a_page_that_was_away_gets_everything_since_its_oldest_message(alice, co
     assert found == [f"message-{message.pk}" for message in messages[20:]]
 
 
-def test_a_thread_needs_as_many_queries_with_300_messages_as_with_3(alice, desk, conversation):
-    def fill(target, amount):
+def test_a_thread_needs_as_many_queries_with_300_messages_as_with_3(
+    alice: Client, desk: world.Desk, conversation: Conversation
+) -> None:
+    def fill(target: Conversation, amount: int) -> None:
         for n in range(amount):
             quoted = world.say(target, str(n), at=world.NOON + timedelta(minutes=n))
             message = world.say(
@@ -289,7 +315,7 @@ def test_a_thread_needs_as_many_queries_with_300_messages_as_with_3(alice, desk,
             )
             world.attach(message)
 
-    def count(target):
+    def count(target: Conversation) -> int:
         with CaptureQueriesContext(connection) as captured:
             page(alice, target)
         return len(captured)
@@ -302,12 +328,12 @@ def test_a_thread_needs_as_many_queries_with_300_messages_as_with_3(alice, desk,
 
 
 @override_settings(META_HUMAN_AGENT=True)
-def test_the_composer_says_how_long_one_may_still_answer(alice, desk):
+def test_the_composer_says_how_long_one_may_still_answer(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop, at=timezone.now() - timedelta(days=6, hours=18, minutes=48))
     assert re.search(r"Reply as Shop Page · 5 h 1[12] m left", page(alice, conversation))
 
 
-def test_when_nobody_may_reply_the_composer_says_why_and_since_when(alice, desk):
+def test_when_nobody_may_reply_the_composer_says_why_and_since_when(alice: Client, desk: world.Desk) -> None:
     conversation = world.make_conversation(desk.shop, at=timezone.now() - timedelta(days=8))
     html = page(alice, conversation)
     assert "The messaging window closed on" in html
@@ -315,9 +341,11 @@ def test_when_nobody_may_reply_the_composer_says_why_and_since_when(alice, desk)
 
 
 @pytest.mark.parametrize(("kind", "is_card"), [("ad", True), ("referral", True), ("policy", True), ("assigned", False)])
-def test_an_ad_or_link_is_a_card_and_what_colleagues_do_a_line(alice, conversation, kind, is_card):
+def test_an_ad_or_link_is_a_card_and_what_colleagues_do_a_line(
+    alice: Client, conversation: Conversation, kind: str, is_card: bool
+) -> None:
     world.say(conversation, "", kind="event", card={"kind": kind, "title": "Spring sale", "text": "<b>Ad 120</b>"})
-    event = re.search(r'<div class="event".*?</time>', page(alice, conversation), re.DOTALL)[0]
+    event = search(r'<div class="event".*?</time>', page(alice, conversation), re.DOTALL)[0]
     assert ('<div class="card">' in event) == is_card
     assert "Spring sale" in event
     assert "&lt;b&gt;Ad 120&lt;/b&gt;" in event

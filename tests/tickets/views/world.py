@@ -1,6 +1,7 @@
 """A small help desk for these tests: alice and bob answer a channel each, charlie is an agent of none."""
 
 import itertools
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -14,6 +15,21 @@ from tickets.models import Attachment, Contact, Conversation, Message, Ticket
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
+
+
+@dataclass
+class Desk:
+    """Two departments with a channel each, the agents, and an administrator who is no agent."""
+
+    sales: Department
+    support: Department
+    alice: User
+    bob: User
+    charlie: User
+    root: User
+    shop: Channel
+    service: Channel
+    twins: list[User] = field(default_factory=list)
 
 
 def png(width: int = 4, height: int = 3) -> bytes:

@@ -121,7 +121,7 @@ def _lock(contact: Contact) -> Contact:
     return person
 
 
-def _erase(user: User, person: Contact, found: redaction.Search) -> Erasure:
+def _erase(user: User, person: Contact, found: redaction.SearchResult) -> Erasure:
     messages = Message.objects.filter(conversation__contact=person)
     if messages.filter(state=State.SENDING).exists():
         raise Refused(SENDING)

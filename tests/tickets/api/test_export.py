@@ -1,0 +1,76 @@
+"""Serve the bytes of a file to those who may see the conversation, never as a page of ours."""
+
+import pytest
+from django.core.files.base import ContentFile
+from rest_framework.test import APIClient
+
+from tests import factories
+from tests.matching import present
+from tickets.models import Attachment
+
+from .conftest import Shop, body_of
+
+HTML = b"<script>alert(1)</script>"
+
+
+def attach(shop: Shop, content: bytes = b"cat", **fields: object) -> str:
+    defaults = {"kind": "image", "name": "cat.png", "content_type": "image/png", "state": "stored"}
+    attachment = Attachment.objects.create(
+        message=shop.message, file=ContentFile(content, name="x.bin"), **(defaults | fields)
+    )
+    return f"/api/v1/attachments/{attachment.pk}/content/"
+
+
+def test_a_file_is_given_out_as_it_is(shop: Shop, alice: APIClient) -> None:
+    answer = alice.get(attach(shop, factories.png()))
+    assert body_of(answer) == factories.png()
+    assert answer["Content-Type"] == "image/png"
+    assert answer["Content-Length"] == str(len(factories.png()))
+    assert answer["Content-Disposition"] == 'attachment; filename="cat.png"'
+
+
+def test_a_file_runs_nothing_in_a_browser(shop: Shop, alice: APIClient) -> None:
+    answer = alice.get(attach(shop, HTML, kind="document", name="x.html", content_type="text/html"))
+    body_of(answer)
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Disposition"].startswith("attachment")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer["Content-Security-Policy"]
+    assert "private" in answer["Cache-Control"]
+
+
+def test_a_name_cannot_add_headers(shop: Shop, alice: APIClient) -> None:
+    answer = alice.get(attach(shop, name='a"\r\nX-Evil: 1.png'))
+    body_of(answer)
+    assert "X-Evil" not in answer
+
+
+@pytest.mark.parametrize("state", ["pending", "refused", "failed"])
+def test_a_file_that_is_not_stored_is_not_found(shop: Shop, alice: APIClient, state: str) -> None:
+    assert alice.get(attach(shop, state=state)).status_code == 404
+
+
+def test_a_file_that_is_gone_from_the_store_is_not_found(shop: Shop, alice: APIClient) -> None:
+    address = attach(shop)
+    file = Attachment.objects.get().file
+    file.storage.delete(present(file.name))
+    answer = alice.get(address)
+    assert answer.status_code == 404
+    assert answer.json()["detail"].endswith(".")
+
+
+@pytest.mark.parametrize("accept", ["image/*", "text/html", "*/*"])
+def test_a_file_comes_whatever_the_program_accepts(shop: Shop, alice: APIClient, accept: str) -> None:
+    answer = alice.get(attach(shop), headers={"Accept": accept})
+    body_of(answer)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("pk", ["0", str(2**63), "9" * 40, "9" * 5000])
+def test_an_id_beyond_every_file_is_not_found(alice: APIClient, pk: str) -> None:
+    assert alice.get(f"/api/v1/attachments/{pk}/content/").status_code == 404
+
+
+def test_a_part_of_a_file_may_be_asked_for(shop: Shop, alice: APIClient) -> None:
+    answer = alice.get(attach(shop, b"0123456789"), headers={"Range": "bytes=2-4"})
+    assert (answer.status_code, body_of(answer)) == (206, b"234")

@@ -1,0 +1,95 @@
+"""The orders of the list: page by page each conversation comes exactly once, in the order its name promises."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from desk.models import User
+from tests.matching import present
+from tests.tickets.views import world
+from tickets.models import Conversation
+from tickets.services.inbox import listing
+from tickets.services.inbox.listing import ORDERS
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+AMOUNT = 12
+# few different times, so that many are equal; around the end of the window (7 days) and on it
+times = st.sampled_from([timedelta(hours=hours) for hours in (0, 1, 30, 167, 168, 169, 400)]).map(lambda ago: NOW - ago)
+rows = st.lists(st.tuples(times, st.none() | times, st.none() | times), min_size=AMOUNT, max_size=AMOUNT)
+
+
+def promised(made: list[Conversation], order: str) -> list[int]:
+    """The order in words of this test."""
+
+    def newest(row: Conversation) -> tuple[datetime, int]:
+        return (present(row.last_message_at), row.pk)
+
+    if order == "newest":
+        return [row.pk for row in sorted(made, key=newest, reverse=True)]
+    if order == "oldest":
+        return [row.pk for row in sorted(made, key=newest)]
+    if order == "waiting":
+        field = "waiting_since"
+        about = [row for row in made if row.waiting_since]
+    else:
+        field = "last_customer_message_at"
+        about = [row for row in made if (row.last_customer_message_at or EARLIEST) > NOW - timedelta(days=7)]
+    others = sorted((row for row in made if row not in about), key=newest, reverse=True)
+    return [row.pk for row in [*sorted(about, key=lambda row: (getattr(row, field), row.pk)), *others]]
+
+
+@pytest.fixture
+def made(desk: world.Desk) -> list[Conversation]:
+    return [world.make_conversation(desk.shop, f"Person {number}") for number in range(AMOUNT)]
+
+
+@pytest.mark.parametrize("order", list(ORDERS))
+@given(rows, st.integers(1, AMOUNT + 1))
+@hypothesis_settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_paging_gives_each_conversation_once_in_its_order(
+    made: list[Conversation], order: str, values: list[Any], size: int
+) -> None:
+    for row, (last, customer, waiting) in zip(made, values, strict=True):
+        row.last_message_at, row.last_customer_message_at, row.waiting_since = last, customer, waiting
+    Conversation.objects.bulk_update(made, ["last_message_at", "last_customer_message_at", "waiting_since"])
+    with time_machine.travel(NOW, tick=False):
+        seen: list[int] = []
+        keys: list[int] = []
+        cursor = ""
+        while True:
+            page, cursor = listing.page_of(Conversation.objects.all(), order, cursor, size)
+            assert len(page) <= size
+            seen += [row.pk for row in page]
+            keys += [listing.sort_key(row, order, NOW) for row in page]
+            assert len(seen) <= AMOUNT
+            if not cursor:
+                break
+    assert seen == promised(made, order)
+    assert keys == sorted(keys, reverse=ORDERS[order].descending), "an open page would put rows elsewhere"
+
+
+@pytest.mark.parametrize("cursor", ["~", "x", "~x_1", "2026-11-20T12:00:00+00:00_x", "~2026-11-20_1", "~~"])
+@pytest.mark.parametrize("order", list(ORDERS))
+def test_a_cursor_that_is_none_gives_the_first_page(made: list[Conversation], order: str, cursor: str) -> None:
+    expected = listing.page_of(Conversation.objects.all(), order, "", 3)
+    assert listing.page_of(Conversation.objects.all(), order, cursor, 3) == expected
+
+
+@pytest.mark.parametrize("order", list(ORDERS))
+def test_every_order_shows_all_that_the_view_counts(
+    desk: world.Desk, as_user: Callable[[User], Client], order: str
+) -> None:
+    world.make_conversation(desk.shop, waiting_since=world.NOON)
+    silent = world.make_conversation(desk.shop)
+    Conversation.objects.filter(pk=silent.pk).update(last_customer_message_at=None)
+    world.make_conversation(desk.shop, at=datetime.now(UTC))
+    response = as_user(desk.alice).get("/inbox/", {"sort": order})
+    assert response.content.decode().count('class="row-item"') == 3

@@ -1,0 +1,42 @@
+"""The base of all view sets of the API, and the type of their requests."""
+
+from django.db.models import QuerySet
+from django.http import Http404
+from rest_framework import mixins, viewsets
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+
+from desk.models import User
+from tickets.services.conversation import access
+
+from .paging import KeysetPaging, OrderedView, Row
+
+
+class ApiRequest(Request):
+    """A request in a view of the API. DEFAULT_PERMISSION_CLASSES let no anonymous user through."""
+
+    user: User
+
+
+class ApiViewSet(OrderedView, viewsets.GenericViewSet[Row]):
+    """The rows of one model that the user may see."""
+
+    request: ApiRequest
+    pagination_class = KeysetPaging
+
+    def rows(self, facts: access.UserFacts) -> QuerySet[Row, Row]:
+        """Return the rows that the user with these facts may see, with all that the serializer reads."""
+        raise NotImplementedError
+
+    def get_queryset(self) -> QuerySet[Row, Row]:
+        return self.rows(access.facts_for(self.request.user))
+
+    def get_object(self) -> Row:
+        try:
+            return super().get_object()
+        except (Http404, OverflowError):  # OverflowError: the database cannot hold such an id
+            raise NotFound("There is no such row, or you may not see it.") from None
+
+
+class ReadOnlyViewSet(mixins.RetrieveModelMixin, mixins.ListModelMixin, ApiViewSet[Row]):
+    """The list of an ApiViewSet and its single rows."""
