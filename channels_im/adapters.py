@@ -1,4 +1,4 @@
-"""allauth's door to Facebook: an administrator links an account; nobody logs in or signs up by it."""
+"""allauth's Facebook login, used only by administrators to link an account: nobody logs in or signs up with it."""
 
 import logging
 from typing import Any
@@ -22,27 +22,27 @@ from desk.models import User
 
 logger = logging.getLogger(__name__)
 
-CANCELLED = "You left Facebook before the end, so nothing was linked and nothing has been changed."
+CANCELLED = "You left Facebook before the login was complete, so nothing was linked and nothing has been changed."
 STATE_LOST = (
-    "This answer of Facebook does not belong to a login that was started here: it is too old, was used before, or was "
-    "not started in this browser. Nothing has been changed. Start again."
+    "This answer from Facebook does not belong to a login that was started here: it is too old, was used before, or "
+    "was not started in this browser. Nothing has been changed. Start again."
 )
 CODE_REFUSED = (
-    "Facebook did not accept the code of this login: it works once only and for a short time. Nothing has been "
+    "Facebook did not accept the code of this login: it works only once and for a short time. Nothing has been "
     "changed. Start again."
 )
 NO_ANSWER = "Facebook could not be reached to finish the login. Nothing has been changed. Try again in a minute."
 
 
 class LinkAdapter(DefaultSocialAccountAdapter):
-    """Takes over from allauth as soon as it knows the person and the short-lived token."""
+    """Take over from allauth once it knows the person and the short-lived token."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: object) -> bool:
         return False
 
     @sensitive_variables("sociallogin")
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        """Finish the login ourselves: exchange the token, look at what was granted, save it or ask first."""
+        """Exchange the token, check what was granted, and save it, or redirect to the decision page first."""
         administrator = _require_administrator(request)
         if sociallogin.state.get("process") != AuthProcess.CONNECT or not sociallogin.token:
             raise ImmediateHttpResponse(_forbidden(request))
@@ -71,10 +71,10 @@ class LinkAdapter(DefaultSocialAccountAdapter):
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        """Explain in Setup, in words. The exception's text is never shown or logged: it may hold the app secret."""
+        """Show the reason in Setup. The exception's text is never shown or logged: it may contain the app secret."""
         _require_administrator(request)
         state = (extra_context or {}).get("state") or {}
-        logger.info("A Facebook login ended without a link: %s, %s", error, type(exception).__name__)
+        logger.info("A Facebook login failed: %s, %s", error, type(exception).__name__)
         if error == AuthError.CANCELLED:
             sentence = CANCELLED
         elif isinstance(exception, OAuth2Error):

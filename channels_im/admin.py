@@ -1,4 +1,4 @@
-"""What Facebook asked about the people who linked it, in Setup."""
+"""Facebook's requests about the people who linked it, in Setup."""
 
 from django.contrib import admin
 
@@ -7,8 +7,8 @@ from desk.admin import ReadOnlyAdmin
 
 
 @admin.register(DataRequest)
-class DataRequestAdmin(ReadOnlyAdmin):
-    """Deauthorize and data-deletion callbacks, and what was done about each."""
+class DataRequestAdmin(ReadOnlyAdmin[DataRequest]):
+    """Deauthorize and data-deletion callbacks with their state."""
 
     list_title = "Data requests from Facebook"
     list_display = ["received_at", "kind", "facebook_user_id", "state", "completed_at"]

@@ -2,6 +2,8 @@ from django.apps import AppConfig
 
 
 class ChannelsImConfig(AppConfig):
+    """Channels and Facebook. Registers what the worker, `/readyz`, `check` and the Setup menu run for it."""
+
     name = "channels_im"
     verbose_name = "Instant Messaging"
 
@@ -21,7 +23,7 @@ class ChannelsImConfig(AppConfig):
         sweeper.register("undecided logins", reclaim=linking.discard_undecided)
         schedules.register("check Facebook", daily_check.TASK, schedules.DAILY)
         schedules.register("warn of ending logins", expiry_warnings.TASK, schedules.HOURLY)
-        post_migrate.connect(schedules.keep, sender=self)
+        post_migrate.connect(schedules.save_schedules, sender=self)
         checks.register()
         signals.connect()
         menu.register()

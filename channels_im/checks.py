@@ -1,4 +1,4 @@
-"""What `manage.py check` says of settings that are missing or do not fit together (docs/operations.md)."""
+"""System checks: settings that are missing or contradict each other (docs/operations.md)."""
 
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -25,7 +25,7 @@ MISSING = {
 
 
 def register() -> None:
-    """Called from `AppConfig.ready()`."""
+    """Register the checks. Call it from `AppConfig.ready()`."""
     checks.register(meta_app)
     checks.register(meta_addresses, checks.Tags.security)
     checks.register(public_address)
@@ -33,7 +33,7 @@ def register() -> None:
 
 
 def meta_app(**_options: Any) -> list[checks.CheckMessage]:
-    """Tell of settings of the Meta app that are empty."""
+    """Warn of settings of the Meta app that are empty."""
     return [
         checks.Warning(f"{name} is not set. {effect}", hint=hint, id=f"channels_im.{number}")
         for name, (number, effect, hint) in MISSING.items()
@@ -42,25 +42,26 @@ def meta_app(**_options: Any) -> list[checks.CheckMessage]:
 
 
 def meta_addresses(**_options: Any) -> list[checks.CheckMessage]:
-    """Refuse to send tokens in clear over a network: only this machine may be reached without https."""
-    found = []
+    """Refuse addresses over which tokens would travel in clear: only this machine may be called without https."""
+    errors: list[checks.CheckMessage] = []
     for name, number in (("META_GRAPH_URL", "E001"), ("META_DIALOG_URL", "E002")):
         address = _split(getattr(settings, name))
         if address is None or not (address.scheme == "https" or _is_loopback(address)):
             message = f"{name} is {getattr(settings, name)!r}: tokens and passwords would travel in clear."
             hint = "It must begin with https://. Plain http is only for the sandbox on this machine (localhost)."
-            found.append(checks.Error(message, hint=hint, id=f"channels_im.{number}"))
-    return found
+            errors.append(checks.Error(message, hint=hint, id=f"channels_im.{number}"))
+    return errors
 
 
 def public_address(**_options: Any) -> list[checks.CheckMessage]:
-    """Compare the address under which Desk is reached with the hosts it answers to."""
+    """Warn when Desk does not answer under its own public address."""
     address = _split(settings.PUBLIC_URL)
     if address is None:
-        message = f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}, which is no address."
-        hint = "Write it out in full, for example https://desk.example.com"
+        message = f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}, which is not a valid address."
+        hint = "Write the full address, for example https://desk.example.com"
         return [checks.Warning(message, hint=hint, id="channels_im.W004")]
-    host = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
+    hostname = address.hostname or ""
+    host = f"[{hostname}]" if ":" in hostname else hostname
     if validate_host(host, settings.ALLOWED_HOSTS):
         return []
     message = f"Desk does not answer to its own address: DESK_ALLOWED_HOSTS lacks {host!r}."
@@ -69,7 +70,7 @@ def public_address(**_options: Any) -> list[checks.CheckMessage]:
 
 
 def public_https(**_options: Any) -> list[checks.CheckMessage]:
-    """Meta calls webhooks and callbacks only over https."""
+    """Warn when the public address is not https: Meta calls webhooks and callbacks only over https."""
     if settings.HTTPS:
         return []
     message = f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}: Facebook delivers webhooks and redirects only to https."

@@ -1,4 +1,4 @@
-"""What follows when something outside Instant Messaging changes."""
+"""React to changes outside Instant Messaging."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from desk.models import Agent
 
 
 def connect() -> None:
-    """Called from `AppConfig.ready()`."""
+    """Connect the signal handlers. Call it from `AppConfig.ready()`."""
     m2m_changed.connect(_agent_left, sender=Agent.departments.through, dispatch_uid="agent_left_departments")
 
 
 def _agent_left(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **_kwargs: Any) -> None:
-    """An agent who leaves a department loses its channels: Preferences would not show the association any more."""
+    """Remove the channels of a department from an agent who leaves it: Preferences would no longer show them."""
     if action == "pre_clear" and not reverse:
         leave_departments(instance, list(instance.departments.values_list("pk", flat=True)))
     elif action == "pre_clear":

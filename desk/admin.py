@@ -1,22 +1,38 @@
-"""Departments, agents, users and the history in Setup."""
+"""Departments, agents, users and History in Setup."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import Count, ManyToManyField, QuerySet
+from django.db.models import Count, ManyToManyField, Model, QuerySet
 from django.forms import CheckboxSelectMultiple
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 
 from desk import deletion_checks
-from desk.models import Agent, Department
+from desk.models import Agent, Department, User
+
+M = TypeVar("M", bound=Model)
+
+if TYPE_CHECKING:
+    # Django's classes take type arguments only in the stubs.
+    class _ModelAdmin(admin.ModelAdmin[M]):
+        pass
+
+    _UserAdmin = DjangoUserAdmin[User]
+else:
+
+    class _ModelAdmin(admin.ModelAdmin, Generic[M]):
+        pass
+
+    _UserAdmin = DjangoUserAdmin
 
 
-class SetupModelAdmin(admin.ModelAdmin):
-    """A list is titled by what it lists: by `list_title`, or the plural name of the model."""
+class SetupModelAdmin(_ModelAdmin[M]):
+    """Title a list with `list_title`, or with the plural name of its model."""
 
     list_title = ""
 
@@ -30,36 +46,44 @@ class SetupModelAdmin(admin.ModelAdmin):
         return super().render_change_form(request, {**context, "list_title": self.list_title}, *args, **kwargs)
 
 
-class ReadOnlyAdmin(SetupModelAdmin):
-    """For looking only."""
+class ReadOnlyAdmin(SetupModelAdmin[M]):
+    """Show rows without allowing anyone to add, change or delete them."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
 
 
-class GuardedAdmin(SetupModelAdmin):
-    """Deleting is refused with a sentence while something still needs the object (desk.deletion_checks)."""
+class GuardedAdmin(SetupModelAdmin[M]):
+    """Refuse to delete an object, with the reason, while something still needs it (desk.deletion_checks)."""
 
     delete_confirmation_template = "admin/guarded_delete.html"
     delete_selected_confirmation_template = "admin/guarded_delete_selected.html"
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple:
+    def get_deleted_objects(
+        self, objs: Sequence[M] | QuerySet[M], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         if request.method == "POST":
-            # We are in the admin's transaction: nobody may begin to use them between this question and the deletion.
-            list(self.model.objects.select_for_update().order_by("pk"))
+            # The admin has a transaction open. The locks keep others from using the objects before they are deleted.
+            list(self.model._default_manager.select_for_update().order_by("pk"))
         to_delete, counts, missing, protected = super().get_deleted_objects(objs, request)
         reasons = [sentence for obj in objs for sentence in deletion_checks.reasons_to_keep(obj)]
         return to_delete, counts, missing, reasons or protected
 
 
+class _CountedDepartment(Protocol):
+    """A department with the annotation of DepartmentAdmin.get_queryset."""
+
+    agent_total: int
+
+
 @admin.register(Department)
-class DepartmentAdmin(GuardedAdmin):
+class DepartmentAdmin(GuardedAdmin[Department]):
     list_display = ["name", "agent_count"]
     search_fields = ["name"]
 
@@ -67,12 +91,12 @@ class DepartmentAdmin(GuardedAdmin):
         return super().get_queryset(request).annotate(agent_total=Count("agents"))
 
     @admin.display(description="Agents", ordering="agent_total")
-    def agent_count(self, department: Department) -> int:
+    def agent_count(self, department: _CountedDepartment) -> int:
         return department.agent_total
 
 
 @admin.register(Agent)
-class AgentAdmin(GuardedAdmin):
+class AgentAdmin(GuardedAdmin[Agent]):
     list_display = ["user", "department_names", "presence"]
     list_filter = ["departments", "presence"]
     list_select_related = ["user"]
@@ -89,19 +113,19 @@ class AgentAdmin(GuardedAdmin):
 
 
 @admin.register(get_user_model())
-class UserAdmin(SetupModelAdmin, DjangoUserAdmin):
-    """People are deactivated, not deleted: what they wrote and did keeps their name."""
+class UserAdmin(SetupModelAdmin[User], _UserAdmin):
+    """Users. They are deactivated, not deleted, so that what they wrote and did keeps their name."""
 
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
     readonly_fields = ["last_login", "date_joined"]
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
 
 
 @admin.register(LogEntry)
-class HistoryAdmin(ReadOnlyAdmin):
-    """Who did what in Setup, and when."""
+class HistoryAdmin(ReadOnlyAdmin[LogEntry]):
+    """History: who did what in Setup, and when."""
 
     list_title = "History"
     list_display = ["action_time", "user", "content_type", "object_repr", "what"]
@@ -109,8 +133,7 @@ class HistoryAdmin(ReadOnlyAdmin):
     list_select_related = ["user", "content_type"]
     search_fields = ["object_repr", "change_message", "user__username"]
     date_hierarchy = "action_time"
-    fields = ["action_time", "user", "content_type", "object_repr", "what"]
-    readonly_fields = fields
+    fields = readonly_fields = ("action_time", "user", "content_type", "object_repr", "what")
 
     @admin.display(description="What")
     def what(self, entry: LogEntry) -> str:

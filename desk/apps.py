@@ -3,6 +3,8 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class DeskConfig(AppConfig):
+    """The base app. Registers its lines of the Setup menu."""
+
     name = "desk"
     verbose_name = "Desk"
 
@@ -19,13 +21,13 @@ class DeskConfig(AppConfig):
 
 
 class DeskAdminConfig(AdminConfig):
-    """Django's admin on our own site (desk.site), called Setup in the interface."""
+    """Django's admin with Desk's own site (desk.site), called Setup in the interface."""
 
     default_site = "desk.site.DeskAdminSite"
     shown_apps = frozenset({"admin", "auth", "desk", "channels_im", "tickets"})
 
     def ready(self) -> None:
-        """Take out what libraries register by themselves: some of it shows tokens and app secrets."""
+        """Unregister the models of libraries: some of their pages show tokens and app secrets."""
         super().ready()
         from django.contrib.admin import site
 

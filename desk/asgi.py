@@ -1,6 +1,6 @@
-"""ASGI door of Desk: Django for nearly everything; the webhook's POST and the live stream have doors of their own.
+"""ASGI application of Desk: Django, and beside it plain ASGI for the webhook's POST and the live stream.
 
-The stream never ends by itself: start the server with a limit to its graceful shutdown, for example
+The live stream never ends by itself: start the server with a time limit for its graceful shutdown, for example
 `uvicorn desk.asgi:application --timeout-graceful-shutdown 3`.
 """
 
@@ -14,7 +14,8 @@ django.setup(set_prefix=False)
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import asgi  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
-from desk.live.sse import LiveStream, Receive, Scope, Send  # noqa: E402
+from desk.live.sse import LiveStream  # noqa: E402
+from desk.plain_asgi import Receive, Scope, Send  # noqa: E402
 from tickets.views import live_rows  # noqa: E402
 
 django_application = Handler()
@@ -22,7 +23,7 @@ live = LiveStream(live_rows.reader_of, live_rows.visible, live_rows.read)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Hand each request to its door."""
+    """Pass each request to the application that answers it; refuse WebSockets."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] != "http":

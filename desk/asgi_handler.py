@@ -1,8 +1,8 @@
-"""Django under an ASGI server, for a project whose middleware and views are synchronous.
+"""Run Django under an ASGI server with middleware and views that are all synchronous.
 
-Django's own handler changes threads for every such middleware, and gives each request a new thread, which opens a new
-connection to the database. Here a request runs from its first middleware to its last in one thread of a pool, and the
-threads keep their connections (CONN_MAX_AGE).
+Django's own handler switches threads for each synchronous middleware and gives each request a new thread, which opens a
+new database connection. Here one thread of a pool runs the whole request, from the first middleware to the last, and
+the threads keep their connections (CONN_MAX_AGE).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ class Handler(ASGIHandler):
         self._pool = ThreadPoolExecutor(settings.DESK_WEB_THREADS, thread_name_prefix="request")
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Put the middleware together to be called from one thread."""
+        """Build the middleware chain for synchronous calls."""
         super().load_middleware(is_async=False)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -31,11 +31,11 @@ class Handler(ASGIHandler):
         await self.handle(scope, receive, send)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """Return what middleware and view answer."""
+        """Return the response of middleware and view, run in one thread of the pool."""
         return await sync_to_async(self._respond, thread_sensitive=False, executor=self._pool)(request)
 
     def _respond(self, request: HttpRequest) -> HttpResponseBase:
-        close_old_connections()  # Django's signals do it in another thread, where there are none
+        close_old_connections()  # Django's signals run it in another thread, which has no connections
         try:
             return self.get_response(request)
         finally:

@@ -1,6 +1,7 @@
-"""What the worker does beside everything else, each in a thread of its own: for what is worthless when it is late.
+"""Background jobs of the worker, each in its own thread, for work that is worthless when it is late.
 
-Nothing waits for it and it takes no place of a task. Apps register in `ready()`; the worker calls `start_due`.
+Nothing waits for them, and they occupy no task slot of the queue. Apps register jobs in `AppConfig.ready()`; the worker
+calls `start_due` every second.
 """
 
 import logging
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class BackgroundJob:
-    """`due` says cheaply whether there is anything to do, `run` does it; never twice at once in one worker."""
+    """A job. `due` says cheaply whether there is work, `run` does it; never twice at once in one worker."""
 
     name: str
     due: Callable[[], bool]
@@ -23,7 +24,7 @@ class BackgroundJob:
     thread: threading.Thread | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Run in a thread, unless the last run has not ended yet."""
+        """Run the job in a thread, unless its last run has not ended yet."""
         if self.thread is None or not self.thread.is_alive():
             self.thread = threading.Thread(target=self._guarded, name=self.name, daemon=True)
             self.thread.start()
@@ -34,19 +35,19 @@ class BackgroundJob:
         except Exception:
             logger.exception("%s failed", self.name)
         finally:
-            connection.close()  # of this thread alone
+            connection.close()  # this thread's own
 
 
 _jobs: dict[str, BackgroundJob] = {}
 
 
 def register(name: str, due: Callable[[], bool], run: Callable[[], object]) -> None:
-    """Let the worker look each second whether `run` has anything to do."""
+    """Register a job: each second the worker calls `due`, and `run` when it returns True."""
     _jobs[name] = BackgroundJob(name, due, run)
 
 
 def start_due() -> None:
-    """Start whatever has something to do."""
-    for aside in _jobs.values():
-        if aside.due():
-            aside.start()
+    """Start all jobs that are due."""
+    for job in _jobs.values():
+        if job.due():
+            job.start()

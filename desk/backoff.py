@@ -1,4 +1,4 @@
-"""When something that failed is tried again: soon three times, then ever later, for a day (design section 6)."""
+"""Decide when to retry what failed: three times within seconds, then at doubling intervals, for at most a day."""
 
 from datetime import timedelta
 
@@ -9,10 +9,10 @@ MAX_TRIES = 30  # however short the base
 
 
 def delay_after(tries: int) -> timedelta | None:
-    """Return how long to wait after the `tries`-th failure (from 1), or None when a day of tries is over.
+    """Return how long to wait after failure number `tries` (from 1), or None when it is time to give up.
 
-    DESK_RETRY_BASE_SECONDS, doubled each time: with 2 seconds the first three come after 2, 4 and 8 seconds and the
-    last after about 18 hours.
+    The delay is DESK_RETRY_BASE_SECONDS, doubled after each failure. With 2 seconds the first three retries come after
+    2, 4 and 8 seconds, and the last about 18 hours after the first failure.
     """
     base = settings.DESK_RETRY_BASE_SECONDS
     waited = base * (2.0 ** (tries - 1) - 1)

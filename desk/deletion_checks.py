@@ -1,4 +1,4 @@
-"""May this be deleted? The apps that use a department or an agent say so themselves; desk need not know them."""
+"""Check whether an object may be deleted. Apps that use a department or an agent register checks; desk imports none."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from typing import Any
 
 from django.db.models import Model
 
-Guard = Callable[[Any], str]
-_guards: dict[type[Model], list[Guard]] = defaultdict(list)
+Check = Callable[[Any], str]
+_checks: dict[type[Model], list[Check]] = defaultdict(list)
 
 
-def register(model: type[Model], guard: Guard) -> None:
-    """Let `guard(obj)` speak before an object of `model` is deleted: a sentence with the reason, or "".
+def register(model: type[Model], check: Check) -> None:
+    """Register `check(obj)` to run before an object of `model` is deleted. Call it from `AppConfig.ready()`.
 
-    Called from `AppConfig.ready()`.
+    It returns a sentence with the reason why the object must stay, or "".
     """
-    if guard not in _guards[model]:
-        _guards[model].append(guard)
+    if check not in _checks[model]:
+        _checks[model].append(check)
 
 
 def reasons_to_keep(obj: Model) -> list[str]:
-    """Return why `obj` must stay, one sentence each; empty when it may be deleted."""
-    return [sentence for guard in _guards[type(obj)] if (sentence := guard(obj))]
+    """Return the reasons why `obj` must stay, one sentence each; empty when it may be deleted."""
+    return [sentence for check in _checks[type(obj)] if (sentence := check(obj))]

@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted in the database, unreadable in every repr, log line and traceback."""
+"""Encrypt secrets in the database and hide them in every repr, log line and traceback."""
 
 import logging
 from typing import TYPE_CHECKING, Any, Self, overload
@@ -9,12 +9,12 @@ from encrypted_fields.fields import EncryptedTextField
 
 logger = logging.getLogger(__name__)
 
-#: What an encrypted token begins with in a dump, so that it is not encrypted once more when it is loaded.
-DUMPED = "encrypted:"
+#: Prefix of an encrypted token in a dump, so that `loaddata` does not encrypt it again.
+DUMP_PREFIX = "encrypted:"
 
 
 class Secret(str):
-    """A text that works as a str where it is used and hides itself where it is shown (repr, tracebacks, debuggers)."""
+    """A str whose repr hides the text, as in tracebacks and debuggers."""
 
     __slots__ = ()
 
@@ -23,9 +23,9 @@ class Secret(str):
 
 
 class EncryptedTokenField(EncryptedTextField):
-    """A token, encrypted with DESK_SECRET_KEY; DESK_SECRET_KEY_FALLBACKS still decrypt while keys rotate.
+    """A token, encrypted with DESK_SECRET_KEY. DESK_SECRET_KEY_FALLBACKS can still decrypt it while keys rotate.
 
-    What cannot be decrypted reads as None, so that it counts as "no token" and is never sent anywhere.
+    A value that cannot be decrypted reads as None: it counts as "no token" and is never sent anywhere.
     """
 
     if TYPE_CHECKING:  # encrypted_fields has no types
@@ -41,18 +41,18 @@ class EncryptedTokenField(EncryptedTextField):
         return self._decrypt(value) if value else None
 
     def to_python(self, value: Any) -> Any:
-        if isinstance(value, str) and value.startswith(DUMPED):
-            return self._decrypt(value.removeprefix(DUMPED))
+        if isinstance(value, str) and value.startswith(DUMP_PREFIX):
+            return self._decrypt(value.removeprefix(DUMP_PREFIX))
         return value if value is None else Secret(value)
 
     def value_to_string(self, obj: Model) -> str:
         """Return what `dumpdata` writes and `loaddata` reads: the token encrypted, as in the database."""
         value = self.value_from_object(obj)
-        return f"{DUMPED}{self.get_prep_value(value)}" if value else ""
+        return f"{DUMP_PREFIX}{self.get_prep_value(value)}" if value else ""
 
     def _decrypt(self, value: str) -> Secret | None:
         try:
             return Secret(self.f.decrypt(value.encode()).decode())
         except (InvalidToken, UnicodeError):
-            logger.error("A stored token cannot be decrypted with the present keys (field %s)", self.name)
+            logger.error("A stored token cannot be decrypted with the current keys (field %s)", self.name)
             return None

@@ -1,11 +1,11 @@
-"""The one exception for "this cannot be done, and here is why". Pure: it knows neither Django nor models."""
+"""The exception for requests that cannot be carried out. Pure: imports neither Django nor models."""
 
 
 class Refused(Exception):
-    """Something that was asked for is not possible, and nothing was changed.
+    """A request that cannot be carried out; nothing was changed.
 
     `sentence` is for people: what was wrong, the limit, what to do. `code` is for programs, and `field` names the form
-    field at fault; both are "" where there is none. Subclasses end in Error and say of what they are.
+    field at fault; both are "" where there is none. Names of subclasses end in Error.
     """
 
     def __init__(self, sentence: str, code: str = "", field: str = "") -> None:

@@ -18,13 +18,13 @@ from desk.models import Heartbeat
 logger = logging.getLogger(__name__)
 
 WORKER = "worker"
-BEAT_EVERY_S = 2
+HEARTBEAT_EVERY_S = 2
 LATE_AFTER_S = 30
 
 
 @dataclass(frozen=True)
 class Report:
-    """One part of `/readyz`: its `values`, and in `problems` a sentence for whatever makes Desk degraded."""
+    """One part of `/readyz`: its `values`, and in `problems` a sentence for each reason why Desk is degraded."""
 
     values: Any
     problems: list[str] = field(default_factory=list)
@@ -34,17 +34,17 @@ _reports: dict[str, Callable[[], Report]] = {}
 
 
 def register(name: str, report: Callable[[], Report]) -> None:
-    """Add a part to `/readyz`; called from `AppConfig.ready()`."""
+    """Add a part to `/readyz`. Call it from `AppConfig.ready()`."""
     _reports[name] = report
 
 
-def beat(name: str = WORKER) -> None:
-    """Write down that the process `name` is alive."""
+def record_heartbeat(name: str = WORKER) -> None:
+    """Record that the process `name` is alive now."""
     Heartbeat.objects.update_or_create(name=name, defaults={"beat_at": timezone.now()})
 
 
-def state() -> dict[str, Any]:
-    """Return what `/readyz` answers: "status" is "ok" or "degraded", "problems" says why."""
+def readiness() -> dict[str, Any]:
+    """Return the answer of `/readyz`: "status" is "ok" or "degraded", "problems" has the reasons, then each part."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -59,12 +59,12 @@ def state() -> dict[str, Any]:
 
 
 def worker_report() -> Report:
-    """Say how old the worker's last sign of life is, in seconds; None when there never was one."""
+    """Report the age of the worker's last heartbeat in seconds; None when there never was one."""
     beat_at = Heartbeat.objects.filter(name=WORKER).values_list("beat_at", flat=True).first()
     if beat_at is None:
         return Report({"heartbeat_age_s": None}, ["The worker has never run. Start it: manage.py worker."])
     age = max(0.0, seconds(timezone.now() - beat_at))
-    late = [f"The worker gave its last sign of life {age:.0f} seconds ago."] if age > LATE_AFTER_S else []
+    late = [f"The worker's last heartbeat was {age:.0f} seconds ago."] if age > LATE_AFTER_S else []
     return Report({"heartbeat_age_s": age}, late)
 
 
@@ -83,6 +83,6 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer with `state()`: 200 when all is well, 503 when degraded."""
-    found = state()
-    return JsonResponse(found, status=200 if found["status"] == "ok" else 503)
+    """Answer with `readiness()`: 200 when its status is ok, 503 when it is degraded."""
+    answer = readiness()
+    return JsonResponse(answer, status=200 if answer["status"] == "ok" else 503)

@@ -1,14 +1,15 @@
-"""Outgoing HTTP: the one place where sessions are made.
+"""Make the `requests` sessions for all calls to Meta.
 
-No redirects, no cookies, no proxies or netrc from the environment, no silent retries, a time-out on every call, and
-query strings (where Meta's OAuth puts secrets) kept out of urllib3's log.
+No redirects, no cookies, no proxies or netrc from the environment, no automatic retries, a timeout on every call, and
+no query strings in urllib3's log (Meta's OAuth puts secrets there).
 """
 
 import logging
 import os
 import threading
 import time
-from typing import Any
+from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -21,7 +22,7 @@ _per_thread = threading.local()
 
 
 class AnswerTooLargeError(Exception):
-    """The answer has more bytes than its reader allows."""
+    """The answer has more bytes than allowed."""
 
 
 class AnswerTooSlowError(Exception):
@@ -32,25 +33,32 @@ class _Session(requests.Session):
     """A session that follows no redirect, whatever the caller says."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that there is nowhere to go."""
+        """Return None: there is no redirect target."""
         return None
 
 
 class _Adapter(HTTPAdapter):
-    """Gives every call a time-out."""
+    """Give every call a timeout."""
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send with the default time-out when the caller names none."""
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = DEFAULT_TIMEOUT_S
-        return super().send(request, **kwargs)
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        verify: bool | str = True,
+        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send with the default timeout when the caller names none."""
+        timeout = DEFAULT_TIMEOUT_S if timeout is None else timeout
+        return super().send(request, stream, timeout, verify, cert, proxies)
 
 
 class _NoQueryStrings(logging.Filter):
-    """Cuts query strings out of log records: debug_token and the code exchange carry tokens there."""
+    """Remove query strings from log records: debug_token and the code exchange carry tokens there."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Clean the record's arguments and let it pass."""
+        """Clean the record's arguments; return True, so that it is logged."""
         if isinstance(record.args, tuple):
             record.args = tuple(
                 arg.partition("?")[0] + "?…" if isinstance(arg, str) and "?" in arg else arg for arg in record.args
@@ -62,19 +70,19 @@ logging.getLogger("urllib3.connectionpool").addFilter(_NoQueryStrings())
 
 
 def session() -> requests.Session:
-    """Return a new session. Not for use by two threads at once: see `thread_session`."""
-    made = _Session()
-    # The environment could bring a proxy, or a netrc whose password replaces the token.
-    made.trust_env = False
-    made.headers["User-Agent"] = USER_AGENT
-    made.cookies.set_policy(_NoCookies())
+    """Return a new session. It is not thread-safe: see `thread_session`."""
+    new = _Session()
+    # The environment could name a proxy, or a netrc whose password replaces the token.
+    new.trust_env = False
+    new.headers["User-Agent"] = USER_AGENT
+    new.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("https://", "http://"):
-        made.mount(scheme, _Adapter(max_retries=0))
-    return made
+        new.mount(scheme, _Adapter(max_retries=0))
+    return new
 
 
 def thread_session() -> requests.Session:
-    """Return the session of this thread, made when first asked for; a forked process makes its own."""
+    """Return the session of this thread, made at the first call; a forked process makes its own."""
     if getattr(_per_thread, "pid", None) != os.getpid():
         _per_thread.pid = os.getpid()
         _per_thread.session = session()
@@ -82,13 +90,14 @@ def thread_session() -> requests.Session:
 
 
 def read_body(response: requests.Response, *, max_bytes: int, timeout_s: float) -> bytes:
-    """Return the body of a response made with `stream=True`, whatever its Content-Length claims.
+    """Return the body of a response made with `stream=True`, whatever its Content-Length says.
 
-    Raises AnswerTooLarge, AnswerTooSlow when it takes longer than `timeout_s` altogether, and urllib3's errors.
+    Raises AnswerTooLargeError above `max_bytes`, AnswerTooSlowError when reading takes longer than `timeout_s` in all,
+    and urllib3's errors.
     """
     deadline = time.monotonic() + timeout_s
     parts, size = [], 0
-    # read1 hands over what has come; read would wait for a whole chunk, however slowly it drips.
+    # read1 returns what has arrived; read would wait for a whole chunk, however slowly it arrives.
     while part := response.raw.read1(CHUNK_BYTES, decode_content=True):
         size += len(part)
         if size > max_bytes:
@@ -97,22 +106,3 @@ def read_body(response: requests.Response, *, max_bytes: int, timeout_s: float) 
             raise AnswerTooSlowError
         parts.append(part)
     return b"".join(parts)
-
-
-class _NoCookies:
-    """A cookie policy that takes and gives none."""
-
-    netscape = True
-    rfc2965 = hide_cookie2 = False
-
-    def set_ok(self, cookie: Any, request: Any) -> bool:
-        return False
-
-    def return_ok(self, cookie: Any, request: Any) -> bool:
-        return False
-
-    def domain_return_ok(self, domain: str, request: Any) -> bool:
-        return False
-
-    def path_return_ok(self, path: str, request: Any) -> bool:
-        return False

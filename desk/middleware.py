@@ -1,4 +1,4 @@
-"""Response headers that every page of ours gets."""
+"""Add response headers to every page."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ POLICY = (
 
 
 class ContentSecurityPolicy:
-    """Scripts and styles only from our own files: what a customer writes runs nothing, whatever a template forgot."""
+    """Allow scripts and styles only from our own files: a customer's text cannot run, even if a template is wrong."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         from django.conf import settings
 
         self.get_response = get_response
-        # Chromium applies form-action to the redirect too, and *Link Facebook* is a form that ends at Meta's dialog.
+        # Chromium applies form-action to redirects too, and the form *Link Facebook* redirects to Meta's dialog.
         self.policy = POLICY.format(dialog=f" {settings.META_DIALOG_URL}")
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Departments, the people who work here, and what processes tell each other."""
+"""Departments, users and agents, and the rows by which processes communicate."""
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -6,14 +6,14 @@ from django.utils import timezone
 
 
 class User(AbstractUser):
-    """A person who can log in. Administrators are staff; agents have an Agent beside the user."""
+    """A person who can log in. Administrators are staff; agents also have an Agent."""
 
     def __str__(self) -> str:
         return self.get_full_name() or self.username
 
 
 class Department(models.Model):
-    """Where tickets land. There can be at most as many channels as departments (seed, on-boarding step 5)."""
+    """Where tickets arrive. There can be at most as many channels as departments."""
 
     name = models.CharField(max_length=100, unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -26,7 +26,7 @@ class Department(models.Model):
 
 
 class Agent(models.Model):
-    """What makes a user an agent: membership of departments, and presence."""
+    """The agent side of a user: departments, presence and the Enter key."""
 
     class Presence(models.TextChoices):
         ONLINE = "online", "Online"
@@ -48,7 +48,7 @@ class Agent(models.Model):
 
 
 class LiveEvent(models.Model):
-    """An announcement to open pages, kept for minutes; used only where the database cannot notify (desk.live)."""
+    """An announcement to open pages, deleted after minutes. Used only where the database has no NOTIFY (desk.live)."""
 
     payload = models.JSONField()
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
@@ -58,7 +58,7 @@ class LiveEvent(models.Model):
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of a process that runs for ever, by name (`worker`)."""
+    """The last heartbeat of a long-running process, by name (`worker`)."""
 
     name = models.CharField(max_length=50, primary_key=True)
     beat_at = models.DateTimeField()

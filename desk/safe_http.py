@@ -1,9 +1,9 @@
 """HTTP to an address that somebody else chose: public IP addresses only, pinned for the connection, one deadline.
 
-`parse_url` checks the URL, `Exchange` resolves the host, refuses what is neither public nor listed, and connects to the
-address it has checked. No caller can forget to ask. http.client is used directly: it is the level at which the address
-can be pinned and one deadline can hold for the TLS handshake, the headers and the body alike. No cookies, no redirects,
-no proxies of the environment.
+`parse_url` checks the URL. `Exchange` resolves the host, refuses addresses that are neither public nor listed, and
+connects to the address it has checked, so that no caller can forget the check. It uses http.client directly, because
+there the address can be pinned and one deadline can cover the TLS handshake, the headers and the body. No cookies, no
+redirects, no proxies from the environment.
 """
 
 import http.client
@@ -35,7 +35,7 @@ _SAFE_IN_QUERY = _SAFE_IN_PATH + "?"
 
 
 class Problem(StrEnum):
-    """Why an address is not called."""
+    """Why an address is refused."""
 
     MALFORMED = "malformed"
     USER_NAME = "user_name"
@@ -45,14 +45,14 @@ class Problem(StrEnum):
 
 SENTENCES = {
     Problem.MALFORMED: "The address is malformed. Write it as https://example.com/path.",
-    Problem.USER_NAME: "The address holds a user name. Leave it out.",
+    Problem.USER_NAME: "The address contains a user name. Remove it.",
     Problem.NOT_HTTPS: "Only https addresses are allowed.",
     Problem.PRIVATE: "The address leads to a private network, which is not allowed.",
 }
 
 
 class AddressError(Refused):
-    """An address that is not called. `code` is a Problem; the sentence is for people."""
+    """An address that is refused. `code` is a Problem; the sentence is for people."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(SENTENCES[problem], problem)
@@ -61,7 +61,7 @@ class AddressError(Refused):
 # --- Which URLs -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Target:
-    """Where a request goes. `selector` is the quoted path with its query; `is_listed`: a setting names the host."""
+    """The target of a request. `selector` is the quoted path with its query; `is_listed`: a setting names the host."""
 
     scheme: str
     host: str
@@ -71,9 +71,9 @@ class Target:
 
 
 def parse_url(url: str, listed_hosts: Iterable[str] = ()) -> Target:
-    """Return where `url` leads; asks no DNS. Raises AddressError.
+    """Return the target of `url`, without a DNS query. Raises AddressError.
 
-    https, to any host; http only to the hosts of `listed_hosts` (`host` or `host:port`, see `is_listed`).
+    https is allowed to any host, http only to the hosts of `listed_hosts` (`host` or `host:port`, see `is_listed`).
     """
     if _BLANKS_AND_BACKSLASH.search(url):
         raise AddressError(Problem.MALFORMED)
@@ -107,13 +107,13 @@ def _is_ip(host: str) -> bool:
 
 # --- Which addresses --------------------------------------------------------------------------------------------------
 def resolve(host: str, port: int) -> list[str]:
-    """Return the IP addresses of `host`, each once. Raises OSError when DNS fails."""
+    """Return the IP addresses of `host`, without duplicates. Raises OSError when DNS fails."""
     infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
 def is_public(address: str) -> bool:
-    """Say whether an IP address is on the public internet, looking also into IPv6 addresses that wrap an IPv4 one."""
+    """Return whether an IP address is public. An IPv6 address that wraps an IPv4 address is as public as that one."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -121,7 +121,7 @@ def is_public(address: str) -> bool:
     if ip.version == 6:
         wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if wrapped is None and ip in _NAT64:
-            wrapped = ipaddress.ip_address(int(ip) & 0xFFFFFFFF)
+            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if wrapped is not None:
             return is_public(str(wrapped))
         if ip.is_site_local:
@@ -130,7 +130,7 @@ def is_public(address: str) -> bool:
 
 
 def is_listed(host: str, port: int, scheme: str, allowed: Iterable[str]) -> bool:
-    """Say whether an entry of a setting (`host` or `host:port`, in lower case) names this host in full."""
+    """Return whether an entry of a setting (`host` or `host:port`, in lower case) names exactly this host and port."""
     for entry in allowed:
         if entry.startswith(".") or not entry:
             continue
@@ -146,11 +146,11 @@ def is_listed(host: str, port: int, scheme: str, allowed: Iterable[str]) -> bool
 
 # --- One exchange -----------------------------------------------------------------------------------------------------
 class Exchange:
-    """One request over one connection, all of it before `deadline` (monotonic seconds).
+    """One request over one connection, completed before `deadline` (monotonic seconds).
 
-    The host is resolved once, and the connection goes to the first of its addresses that answers. One private address
-    among several refuses them all, unless the host is listed: an honest host has none. A context manager: its end
-    closes the connection, so read the answer inside.
+    The host is resolved once, and the connection goes to the first of its addresses that answers. If one of several
+    addresses is private, all are refused, unless the host is listed: an honest host has none. A context manager that
+    closes the connection on exit, so read the answer inside.
     """
 
     def __init__(self, target: Target, deadline: float) -> None:
@@ -168,14 +168,14 @@ class Exchange:
             self.socket.close()
 
     def request(self, method: str, headers: Mapping[str, str], body: bytes | None = None) -> http.client.HTTPResponse:
-        """Send it and return the answer with its headers read.
+        """Send the request and return the answer once its headers are read.
 
-        Raises AddressError for a private address, OSError, TimeoutError and HTTPException.
+        Raises AddressError for a private address, TimeoutError after the deadline, OSError and HTTPException.
         """
         host = f"[{self.host}]" if ":" in self.host else self.host
         self.socket = self._connect()
         connection = http.client.HTTPConnection(self.host, self.port)
-        # The socket is given, so http.client resolves nothing: this is the pinning.
+        # http.client gets a connected socket and resolves nothing, so the address stays pinned.
         connection.sock = _DeadlineSocket(self.socket, self.deadline)
         connection.putrequest(method, self.selector, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}")
@@ -193,14 +193,15 @@ class Exchange:
         failure: OSError | None = None
         for address in addresses:
             try:
-                raw = socket.create_connection((address, self.port), min(_CONNECT_TIMEOUT_S, _left(self.deadline)))
+                timeout_s = min(_CONNECT_TIMEOUT_S, _remaining_s(self.deadline))
+                raw = socket.create_connection((address, self.port), timeout_s)
             except OSError as exc:
                 failure = exc
                 continue
             if self.scheme == "http":
                 return raw
             try:
-                raw.settimeout(_left(self.deadline))
+                raw.settimeout(_remaining_s(self.deadline))
                 return tls_context().wrap_socket(raw, server_hostname=self.host)
             except BaseException:
                 raw.close()
@@ -208,16 +209,16 @@ class Exchange:
         raise failure or OSError("The host has no address")
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _remaining_s(deadline: float) -> float:
+    remaining_s = deadline - time.monotonic()
+    if remaining_s <= 0:
         raise TimeoutError
-    return left
+    return remaining_s
 
 
 @lru_cache(maxsize=1)
 def tls_context() -> ssl.SSLContext:
-    """Return what every TLS connection is checked with, made once."""
+    """Return the TLS context of all connections, made once."""
     context = ssl.create_default_context()
     # Slim systems have no certificate store of their own.
     context.load_verify_locations(certifi.where())
@@ -225,21 +226,21 @@ def tls_context() -> ssl.SSLContext:
 
 
 class _DeadlineSocket:
-    """What http.client needs of a socket; every wait ends at the deadline, however slowly the bytes drip."""
+    """The socket methods that http.client needs. Every wait ends at the deadline, however slowly the bytes arrive."""
 
     def __init__(self, raw: socket.socket, deadline: float) -> None:
         self._raw = raw
         self._deadline = deadline
 
     def sendall(self, data: bytes) -> None:
-        self._raw.settimeout(_left(self._deadline))
+        self._raw.settimeout(_remaining_s(self._deadline))
         self._raw.sendall(data)
 
     def makefile(self, *_args: Any, **_kwargs: Any) -> io.BufferedReader:
         return io.BufferedReader(_DeadlineReader(self._raw, self._deadline))
 
     def close(self) -> None:
-        """Leave the socket open: http.client closes it before the body is read. The exchange closes it."""
+        """Leave the socket open: http.client calls this before the body is read. The exchange closes it."""
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -251,5 +252,5 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._raw.settimeout(_left(self._deadline))
+        self._raw.settimeout(_remaining_s(self._deadline))
         return self._raw.recv_into(buffer)

@@ -1,7 +1,7 @@
-"""What the worker runs by the clock: rows of django-q2, kept by `migrate`. Apps register in `AppConfig.ready()`.
+"""Scheduled tasks of the worker: rows of django-q2, created by `migrate`. Apps register in `AppConfig.ready()`.
 
-The rows survive every migration as they are, so that the next run stays when it was; a task that was missed while no
-worker ran is run once (`catch_up` is off).
+Later migrations leave the time of the next run as it is. A task that was due several times while no worker ran is run
+once (`catch_up` is off).
 """
 
 from datetime import timedelta
@@ -11,24 +11,24 @@ from django.db import connections
 from django.utils import timezone
 from django_q.models import Schedule
 
-#: Long enough after the installation that there is something to look at.
+#: Long enough after the installation for the first run to have something to check.
 FIRST_RUN_AFTER = timedelta(hours=1)
 DAILY, HOURLY = Schedule.DAILY, Schedule.HOURLY
 
-_wanted: dict[str, tuple[str, str]] = {}
+_registered: dict[str, tuple[str, str]] = {}
 
 
 def register(name: str, task: str, every: str) -> None:
-    """Let the worker run `task` (a dotted name) again and again; `every` is DAILY or HOURLY."""
-    _wanted[name] = (task, every)
+    """Schedule `task` (a dotted name); `every` is DAILY or HOURLY."""
+    _registered[name] = (task, every)
 
 
-def keep(using: str, **_signal: Any) -> None:
-    """Make the rows that are missing and correct the others; a receiver of `post_migrate`."""
+def save_schedules(using: str, **_signal: Any) -> None:
+    """Create the missing rows and correct the others. A receiver of `post_migrate`."""
     if Schedule._meta.db_table not in connections[using].introspection.table_names():
-        return  # `migrate` was asked for single apps, and the queue's was not among them yet
+        return  # `migrate` ran for single apps, and the queue's tables do not exist yet
     rows = Schedule.objects.using(using)
-    for name, (task, every) in _wanted.items():
+    for name, (task, every) in _registered.items():
         row = rows.filter(name=name).order_by("pk").first() or Schedule(
             name=name, next_run=timezone.now() + FIRST_RUN_AFTER
         )

@@ -1,5 +1,6 @@
-"""Settings of Desk. Everything that differs between installations comes from the environment (docs/operations.md)."""
+"""Settings of Desk. All that differs between installations comes from the environment (docs/operations.md)."""
 
+import logging
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.log import CallbackFilter
 
+from channels_im.messenger.scopes import SCOPES
 from desk import __version__
 
 env = environ.Env()
@@ -88,8 +90,8 @@ TEMPLATES = [
 # --- Database, cache, queue -------------------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'desk.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE takes the write lock at the start, so that no transaction dies of "database is locked" half-way.
-    # FULL: a 200 to Meta is a promise that a power cut must not break; WAL with NORMAL loses the last commits.
+    # IMMEDIATE takes the write lock at the start, so that no transaction fails half-way with "database is locked".
+    # FULL: after a 200 to Meta a power cut must not lose the delivery; WAL with NORMAL loses the last commits.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -110,9 +112,9 @@ else:
 Q_CLUSTER = {
     "name": "desk",
     "workers": env.int("DESK_WORKERS", default=2),
-    "timeout": 240,  # a task looks at the clock itself; this leaves 20 MB the time of a slow line to be uploaded
+    "timeout": 240,  # tasks limit their own time; this leaves enough to upload 20 MB over a slow line
     "retry": 300,
-    "max_attempts": 1,  # what is tried again, and when, stands in our own rows
+    "max_attempts": 1,  # our own rows say what to retry, and when
     "ack_failures": True,
     "catch_up": False,
     "bulk": 1,
@@ -161,19 +163,19 @@ META_MEDIA_HOSTS = env.list("META_MEDIA_HOSTS", default=[".fbcdn.net", ".fbsbx.c
 META_TIMEOUT_SECONDS = env.float("META_TIMEOUT_SECONDS", default=10)
 
 DESK_RETRY_BASE_SECONDS = env.float("DESK_RETRY_BASE_SECONDS", default=2)
-# An e-mail that Pages are lost waits so long for others that are lost with the same login.
+# How long an e-mail about a lost Page waits for other Pages that are lost with the same login.
 MAIL_GATHER_SECONDS = 10
 DESK_SWEEP_SECONDS = env.float("DESK_SWEEP_SECONDS", default=60)
-# A row claimed longer ago than this belongs to a dead worker. Drains stop well before; a long call renews its claim.
+# A row claimed longer ago than this belongs to a dead worker. Tasks stop well before; a long call renews its claim.
 DESK_CLAIM_SECONDS = env.float("DESK_CLAIM_SECONDS", default=90)
-# Internal systems that may be told of events although they speak http or have a private address: host or host:port.
+# Internal systems that webhooks may call although they use http or have a private address: host or host:port.
 DESK_EVENT_HOSTS = env.list("DESK_EVENT_HOSTS", default=[])
 DESK_API_RATE = env("DESK_API_RATE", default="")  # for example 600/minute, per user; empty: no limit
 if DESK_API_RATE and not re.fullmatch(r"[1-9]\d*/(second|minute|hour|day)", DESK_API_RATE):
     raise ImproperlyConfigured("DESK_API_RATE is a number per second, minute, hour or day, for example 600/minute.")
 
 SOCIALACCOUNT_ADAPTER = "channels_im.adapters.LinkAdapter"
-SOCIALACCOUNT_STORE_TOKENS = False  # would keep them in clear text; ours are encrypted (channels_im.models)
+SOCIALACCOUNT_STORE_TOKENS = False  # allauth stores them in clear text; ours are encrypted (channels_im.models)
 SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_PROVIDERS = {
     "facebook": {
@@ -183,19 +185,13 @@ SOCIALACCOUNT_PROVIDERS = {
         "AUTHORIZE_URL": f"{META_DIALOG_URL}/{META_GRAPH_VERSION}/dialog/oauth",
         "GRAPH_API_URL": f"{META_GRAPH_URL}/{META_GRAPH_VERSION}",
         "FIELDS": ["id", "name"],
-        "SCOPE": [
-            "pages_show_list",
-            "pages_messaging",
-            "pages_manage_metadata",
-            "pages_read_engagement",
-            "business_management",
-        ],
+        "SCOPE": list(SCOPES),
         "AUTH_PARAMS": {"config_id": META_LOGIN_CONFIG_ID} if META_LOGIN_CONFIG_ID else {},
     }
 }
 
 # --- Files ------------------------------------------------------------------------------------------------------------
-MEDIA_ROOT = DATA_DIR / "media"  # never served by path: every file goes through a view that asks who may see it
+MEDIA_ROOT = DATA_DIR / "media"  # never served by path: a view checks who may see each file
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 STATIC_URL = "static/"
@@ -213,9 +209,8 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = HTTPS and env.bool("DESK_SSL_REDIRECT", default=False)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-# What other names of the domain do is not ours to bind, and a preload list cannot be left again.
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-# Subdomains and preloading concern more than Desk: for the owner of the domain to decide, in the proxy.
+# Silent about HSTS for subdomains and preloading: both affect more than Desk, and a preload list is hard to leave. The
+# owner of the domain decides, in the proxy.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 if env.bool("DESK_BEHIND_PROXY", default=False):
@@ -261,12 +256,18 @@ SPECTACULAR_SETTINGS = {
         "WindowState": "tickets.rules.window.WindowState",
     },
 }
+
+
+def _is_no_probe(record: logging.LogRecord) -> bool:
+    """Return False for /readyz: a probe calls it every few seconds, and its 503 is an answer, not a failed request."""
+    return "/readyz" not in record.getMessage()
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    # a probe asks /readyz every few seconds: its 503 is the answer, not an error of a request
-    "filters": {"probes": {"()": CallbackFilter, "callback": lambda record: "/readyz" not in record.getMessage()}},
+    "filters": {"probes": {"()": CallbackFilter, "callback": _is_no_probe}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["probes"]}},
     "root": {"handlers": ["console"], "level": env("DESK_LOG_LEVEL", default="INFO")},
     "loggers": {"django-q": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},

@@ -1,31 +1,37 @@
-"""Setup: Django's admin with our menu, our login and our first page.
+"""Setup: Django's admin with Desk's menu, login and first page.
 
-Apps add to it from `AppConfig.ready()`: `register_menu` for a line of the menu, `register_attention` for what an
-administrator must see first, `register_step` for the checklist of a new installation.
+Apps add to it from `AppConfig.ready()`: `register_menu` for a line of the menu, `register_attention` for what needs an
+administrator's attention, `register_step` for the checklist of a new installation.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth import logout
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
 from desk import __version__
+from desk.models import User
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 @dataclass(frozen=True)
 class MenuItem:
-    """A line of the menu; `permissions`: any one of them opens it; `children` are shown while the item is open."""
+    """A line of the menu. Any one of `permissions` is enough to see it; `children` are shown while the item is open."""
 
     label: str
     url_name: str
@@ -34,13 +40,14 @@ class MenuItem:
     order: int = 50
     children: tuple["MenuItem", ...] = ()
 
-    def is_for(self, user: Any) -> bool:
+    def is_for(self, user: User | AnonymousUser) -> bool:
+        """Return whether this user sees the item."""
         return not self.permissions or any(user.has_perm(permission) for permission in self.permissions)
 
 
 @dataclass(frozen=True)
 class Attention:
-    """Something that needs a hand: a sentence, where to go, and how bad it is (`danger` or `warning`)."""
+    """Something that needs attention: a sentence, a button (`action`, `url`) and a `level` (`danger` or `warning`)."""
 
     sentence: str
     url: str
@@ -50,7 +57,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the checklist of a new installation; `done` is asked each time."""
+    """A step of the checklist of a new installation. `done` is called for each page view."""
 
     title: str
     text: str
@@ -61,23 +68,25 @@ class Step:
 
 
 _menu: list[MenuItem] = []
-_attention: list[Callable[[Any], list[Attention]]] = []
+_attention: list[Callable[[User], list[Attention]]] = []
 _steps: list[Step] = []
 
 
 def register_menu(item: MenuItem) -> None:
+    """Add a line to the menu."""
     if item not in _menu:
         _menu.append(item)
         _menu.sort(key=lambda item: item.order)
 
 
-def register_attention(ask: Callable[[Any], list[Attention]]) -> None:
-    """Let `ask(user)` say what needs a hand."""
-    if ask not in _attention:
-        _attention.append(ask)
+def register_attention(report: Callable[[User], list[Attention]]) -> None:
+    """Add `report(user)`, which returns what needs attention, to the first page."""
+    if report not in _attention:
+        _attention.append(report)
 
 
 def register_step(step: Step) -> None:
+    """Add a step to the checklist of a new installation."""
     if step not in _steps:
         _steps.append(step)
         _steps.sort(key=lambda step: step.order)
@@ -89,6 +98,8 @@ STYLES = tuple(
 
 
 class DeskAdminSite(AdminSite):
+    """The admin site of Desk, called Setup in the interface."""
+
     site_header = site_title = "Desk Setup"
     index_title = "Setup"
     enable_nav_sidebar = False
@@ -102,7 +113,7 @@ class DeskAdminSite(AdminSite):
         }
 
     def menu(self, request: HttpRequest) -> list[dict[str, Any]]:
-        """Return the menu of this user by section, the place where the user is marked."""
+        """Return the menu of this user by section; `here` marks the current page."""
         sections: dict[str, list[dict[str, Any]]] = {}
         for item in _menu:
             if item.is_for(request.user):
@@ -115,26 +126,27 @@ class DeskAdminSite(AdminSite):
         here = request.path == url or (url != reverse("admin:index") and request.path.startswith(url))
         return {"label": item.label, "url": url, "here": here or any(c["here"] for c in children), "children": children}
 
-    def admin_view(self, view: Callable, cacheable: bool = False) -> Callable:
-        """Refuse who is logged in and no administrator with a 403, instead of asking them to log in once more."""
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Answer 403 to a logged-in user who is no administrator, instead of asking them to log in again."""
         inner = super().admin_view(view, cacheable)
 
         @wraps(view)
-        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            wants_out = request.path == reverse("admin:logout")
-            if request.user.is_authenticated and not self.has_permission(request) and not wants_out:
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            is_logout = request.path == reverse("admin:logout")
+            if request.user.is_authenticated and not self.has_permission(request) and not is_logout:
                 raise PermissionDenied("Setup is for administrators.")
             return inner(request, *args, **kwargs)
 
-        return checked
+        return cast(View, checked)  # a wrapper of any signature; Python cannot write the view's own
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show what needs a hand; a new installation sees the checklist instead."""
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show what needs attention; in a new installation, the checklist instead."""
         steps = [
             {"title": s.title, "text": s.text, "url": reverse(s.url_name), "action": s.action, "done": s.done()}
             for s in _steps
         ]
-        attention = [item for ask in _attention for item in ask(request.user)]
+        user = request.user
+        attention = [item for report in _attention for item in report(user)] if isinstance(user, User) else []
         attention.sort(key=lambda item: item.level != "danger")
         context = {
             "steps": steps,
@@ -146,7 +158,7 @@ class DeskAdminSite(AdminSite):
 
     @method_decorator(never_cache)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Use everybody's login page (allauth: rate limits); who is logged in and not staff is told so with a 403."""
+        """Redirect to the common login page, which has rate limits; answer 403 to a logged-in user who is not staff."""
         target = request.GET.get("next", "")
         if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
             target = reverse("admin:index")
@@ -156,7 +168,10 @@ class DeskAdminSite(AdminSite):
             raise PermissionDenied("Setup is for administrators.")
         return redirect_to_login(target, resolve_url("account_login"))
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def logout(  # type: ignore[override]  # Django's logout shows a page; this one redirects to the login
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Log out and redirect to the common login page."""
         if request.method == "POST":
             logout(request)
         return redirect("account_login")

@@ -1,4 +1,4 @@
-"""Static files: served by the web process itself, under names that change with their content."""
+"""Serve static files from the web process, under names that change with their content."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class StaticFiles(WhiteNoiseMiddleware):
-    """WhiteNoise, answering with the whole file: its own stream is synchronous, which an ASGI server warns about."""
+    """WhiteNoise with whole files as answers: its synchronous streams cause warnings under an ASGI server."""
 
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
-        """Answer with `static_file`, as WhiteNoise chose it for the request (plain or compressed, 200, 206 or 304)."""
+        """Answer with `static_file`, which WhiteNoise chose for the request (plain or compressed; 200, 206 or 304)."""
         answer = static_file.get_response(request.method, request.META)
         content = b""
         if answer.file is not None:
@@ -26,12 +26,12 @@ class StaticFiles(WhiteNoiseMiddleware):
 
 
 class StaticStorage(CompressedManifestStaticFilesStorage):
-    """Also renames what our JavaScript modules import: after an upgrade no page mixes old modules with new ones.
+    """Rename the imports in our JavaScript modules too: after an upgrade no page mixes old modules with new ones.
 
-    Django's own switch for it reads every script, and takes an example in a comment of htmx for an import.
+    Django's own option for this reads every script, and mistakes an example in a comment of htmx for an import.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         _every_script, imports = self._js_module_import_aggregation_patterns
-        self.patterns = (*self.patterns, ("desk/js/*.js", imports))
+        self.patterns = (*super().patterns, ("desk/js/*.js", imports))
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What the worker looks for by itself, so that no row waits for a nudge that was lost. Apps register in `ready()`."""
+"""Find waiting rows without the queue, so that no row waits for a task that was lost. Apps register in `ready()`."""
 
 import logging
 from collections.abc import Callable
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WaitingRows:
-    """One kind of waiting rows. `due` says cheaply whether there are any, `task` is the dotted name that takes them.
+    """One kind of waiting rows. `due` says cheaply whether there are any; `task` (a dotted name) processes them.
 
-    `reclaim` tidies up, above all takes back what a worker that died had claimed, and returns how many rows that were.
-    Rows that nobody has to take, but that grow old, have a `reclaim` alone.
+    `reclaim` cleans up, above all releases the claims of dead workers, and returns the number of rows changed. Rows
+    that no task processes, but that must be deleted when they are old, have a `reclaim` alone.
     """
 
     name: str
@@ -29,42 +29,37 @@ _registered: dict[str, WaitingRows] = {}
 def register(
     name: str, due: Callable[[], bool] | None = None, task: str = "", reclaim: Callable[[], int] | None = None
 ) -> None:
-    """Let the worker look after a kind of rows: `due` each second, `reclaim` each DESK_SWEEP_SECONDS."""
+    """Register a kind of rows: the worker calls `due` each second and `reclaim` each DESK_SWEEP_SECONDS."""
     _registered[name] = WaitingRows(name, due, task, reclaim)
 
 
-def registered() -> tuple[WaitingRows, ...]:
-    """Return all that is looked after."""
-    return tuple(_registered.values())
-
-
 def enqueue_due() -> list[str]:
-    """Nudge the task of everything that is due; return the names. One look that fails does not stop the others."""
-    return [drain.name for drain in registered() if _guarded(drain, _enqueue_if_due)]
+    """Enqueue the task of all rows that are due; return their names. A check that fails does not stop the others."""
+    return [rows.name for rows in _registered.values() if _guarded(rows, _enqueue_if_due)]
 
 
 def reclaim() -> int:
-    """Tidy up everywhere; return how many rows that touched."""
-    return sum(_guarded(drain, _reclaim_one) for drain in registered())
+    """Call all registered `reclaim`s; return how many rows they changed. One that fails does not stop the others."""
+    return sum(_guarded(rows, _reclaim_one) for rows in _registered.values())
 
 
-def _guarded(drain: WaitingRows, act: Callable[[WaitingRows], int]) -> int:
+def _guarded(rows: WaitingRows, act: Callable[[WaitingRows], int]) -> int:
     try:
-        return act(drain)
+        return act(rows)
     except Exception:
-        logger.exception("Looking after %s failed", drain.name)
+        logger.exception("Sweeping %s failed", rows.name)
         return 0
 
 
-def _enqueue_if_due(drain: WaitingRows) -> int:
-    if drain.due is None or not drain.due():
+def _enqueue_if_due(rows: WaitingRows) -> int:
+    if rows.due is None or not rows.due():
         return 0
-    enqueue(drain.task)
+    enqueue(rows.task)
     return 1
 
 
-def _reclaim_one(drain: WaitingRows) -> int:
-    count = drain.reclaim() if drain.reclaim else 0
+def _reclaim_one(rows: WaitingRows) -> int:
+    count = rows.reclaim() if rows.reclaim else 0
     if count:
-        logger.info("%s: %s rows swept", drain.name, count)
+        logger.info("%s: %s rows reclaimed", rows.name, count)
     return count

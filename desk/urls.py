@@ -1,4 +1,4 @@
-"""Every address of Desk."""
+"""The URLs of Desk."""
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,6 +13,7 @@ from desk import health
 
 
 def closed(request: HttpRequest) -> HttpResponse:
+    """Answer 404."""
     raise Http404
 
 
@@ -23,7 +24,7 @@ urlpatterns = [
     path("meta/deauthorize/", callbacks.deauthorize, name="deauthorize"),
     path("meta/data-deletion/", callbacks.delete_data, name="data_deletion"),
     path("meta/data-deletion/<slug:code>/", callbacks.status, name="data_request_status"),
-    # Facebook links, it does not log in: of allauth's own doors only the guarded one and the callback stay open.
+    # Facebook is linked, not used to log in: of allauth's views for it only the guarded one and the callback are open.
     path("accounts/facebook/login/", linking.by_allauth_address),
     path("accounts/facebook/login/token/", closed),
     path("accounts/3rdparty/", closed),

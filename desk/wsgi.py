@@ -1,4 +1,8 @@
-"""WSGI door, for servers that speak nothing else: no live stream there, pages fall back to a slow poll."""
+"""WSGI application of Desk, for servers without ASGI: everything except the live stream.
+
+`/live/` exists only in desk.asgi and is answered 404 here, so that open pages get no updates and show "Reconnecting…".
+Webhook deliveries are answered by the Django view, with one commit each.
+"""
 
 import os
 

@@ -48,7 +48,7 @@ ROOMS = {
 PURE = re.compile(
     r"tickets\.rules(\..+)?|desk\.errors"
     r"|channels_im\.messenger\.(signature|errors|error_table|verdicts|events|event_types|values|cards|attachments"
-    r"|webhook|files|file_signatures|send_policy|graph_messages)"
+    r"|webhook|files|file_signatures|send_policy|graph_messages|scopes)"
 )
 IMPURE = {"django", "requests", "rest_framework", "allauth", "django_q"}
 

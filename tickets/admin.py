@@ -19,7 +19,7 @@ from tickets.services.privacy import erasure
 
 
 @admin.register(CannedReply)
-class CannedReplyAdmin(SetupModelAdmin):
+class CannedReplyAdmin(SetupModelAdmin[CannedReply]):
     list_display = ["shortcut", "title", "department", "created_by"]
     list_filter = ["department"]
     list_select_related = ["department", "created_by"]
@@ -33,7 +33,7 @@ class CannedReplyAdmin(SetupModelAdmin):
 
 
 @admin.register(Contact)
-class ContactAdmin(ReadOnlyAdmin):
+class ContactAdmin(ReadOnlyAdmin[Contact]):
     """Everybody who wrote to a Page, also to a deleted channel, with links to their conversations and their erasure."""
 
     list_display = ["display_name", "page", "page_scoped_id", "first_seen_at", "conversation_links", "erasure_link"]
@@ -105,7 +105,7 @@ class ContactAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Erasure)
-class ErasureAdmin(ReadOnlyAdmin):
+class ErasureAdmin(ReadOnlyAdmin[Erasure]):
     """The receipts of erasures. A search for a page-scoped id finds the receipt of that customer; nothing else can."""
 
     list_title = "Erasure log"

@@ -1,1 +1,1 @@
-"""All that knows Meta: one module per chapter of Meta's own Messenger documentation."""
+"""All code that knows Meta's APIs: one module per chapter of Meta's Messenger documentation."""

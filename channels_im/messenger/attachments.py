@@ -1,21 +1,20 @@
-"""Attachments, referrals and orders of a webhook item: raw JSON to the dataclasses of `event_types.py`. Pure.
+"""Parse attachments, referrals and orders of a webhook item into the dataclasses of `event_types.py`. Pure.
 
-Nothing here raises, whatever stands in the JSON.
+Nothing here raises, whatever the JSON contains.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from channels_im.messenger.event_types import AttachmentRef, ReferralInfo
-from channels_im.messenger.values import as_dict, as_id, as_int, as_list, as_text, as_web_url
+from channels_im.messenger.values import as_dict, as_id, as_int, as_list, as_moment, as_text, as_web_url
 
 
 def parse_attachments(message: dict[str, Any]) -> tuple[AttachmentRef, ...]:
-    """Return the attachments of a `message` object in order, a sticker that Meta sent twice only once.
+    """Return the attachments of a `message` object in order, without the duplicate of a sticker.
 
-    Between June and August 2026 a sticker came as an `image` and a `sticker` item; before, only as an image with a
-    `sticker_id`. All three become one attachment of type "sticker".
+    Between June and August 2026 Meta sent a sticker as an `image` and a `sticker` item; before, only as an image with a
+    `sticker_id`. Each of these becomes one attachment of type "sticker".
     """
     raw = message.get("attachments")
     items = raw if isinstance(raw, list) else as_list(as_dict(raw).get("data") or raw)
@@ -41,7 +40,7 @@ def _attachment(item: Any, message: dict[str, Any]) -> AttachmentRef:
         url=as_web_url(payload.get("url")) or as_web_url(raw.get("url")) or as_web_url(raw.get("URL")),
         title=as_text(payload.get("title")) or as_text(raw.get("title")),
         sticker_id=sticker_id,
-        text=_rendering(kind, payload, raw),
+        text=_describe(kind, payload, raw),
         raw=raw,
     )
 
@@ -50,12 +49,12 @@ def _was_image(ref: AttachmentRef) -> bool:
     return ref.raw.get("type") == "image"
 
 
-def _is_copy(ref: AttachmentRef, urls: set[str | None], sticker_ids: set[str | None]) -> bool:
+def _is_copy(ref: AttachmentRef, urls: set[str], sticker_ids: set[str]) -> bool:
     same = (ref.url is not None and ref.url in urls) or (ref.sticker_id is not None and ref.sticker_id in sticker_ids)
     return _was_image(ref) and same
 
 
-def _rendering(kind: str, payload: dict[str, Any], raw: dict[str, Any]) -> str | None:
+def _describe(kind: str, payload: dict[str, Any], raw: dict[str, Any]) -> str | None:
     if kind == "template":
         return _template_text(payload)
     if kind == "appointment_booking":
@@ -83,22 +82,21 @@ def _button_titles(holder: dict[str, Any]) -> str:
 
 def _booking_text(payload: dict[str, Any]) -> str | None:
     zone = as_text(payload.get("timezone"))
-    begin, end = (_moment(payload.get(name), zone) for name in ("start_time", "end_time"))
+    begin, end = (_local_time(payload.get(name), zone) for name in ("start_time", "end_time"))
     when = " to ".join(moment for moment in (begin, end) if moment)
     number = as_id(payload.get("booking_id"))
     parts = [as_text(payload.get("status")), when, f"booking {number}" if number else None]
     return ", ".join(part for part in parts if part) or None
 
 
-def _moment(value: Any, zone: str | None) -> str | None:
-    seconds = as_int(value)
-    if seconds is None or not 0 < seconds < 4_102_444_800:
+def _local_time(value: Any, zone: str | None) -> str | None:
+    moment = as_moment(value)
+    if moment is None:
         return None
-    moment = datetime.fromtimestamp(seconds, UTC)
     try:
         moment = moment.astimezone(ZoneInfo(zone)) if zone else moment
     except (KeyError, ValueError, OSError):
-        # ZoneInfoNotFoundError is a KeyError; a name that is a folder or holds odd characters gives the others.
+        # ZoneInfoNotFoundError is a KeyError; a name that is a folder or has invalid characters raises the others.
         return f"{moment:%Y-%m-%d %H:%M %Z}"
     return f"{moment:%Y-%m-%d %H:%M %Z}"
 
@@ -118,7 +116,7 @@ def _coordinate(value: Any) -> str:
 
 
 def parse_referral(raw: Any, lead: Any = None) -> ReferralInfo | None:
-    """Return where the customer came from, or None when `raw` is no object or says nothing."""
+    """Return where the customer came from, or None when `raw` is not an object or has no known field."""
     if not isinstance(raw, dict):
         return None
     ads = as_dict(raw.get("ads_context_data"))
@@ -152,7 +150,7 @@ def _answer(value: Any) -> str | None:
 
 
 def parse_products(order: dict[str, Any]) -> tuple[str, ...]:
-    """Return an order's products as lines of text: "2 × Mug (12.50 EUR)"."""
+    """Return an order's products as lines of text, such as "2 × Mug (12.50 EUR)"."""
     lines = []
     for product in map(as_dict, as_list(order.get("products"))):
         name = as_text(product.get("name")) or as_text(product.get("title")) or as_id(product.get("retailer_id"))

@@ -1,4 +1,4 @@
-"""Cards: how events and attachments that are neither text nor a file are shown. Pure; plain text throughout."""
+"""Make the cards for events and attachments that are neither text nor a file. Pure; plain text only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ INBOX_APP_IDS = frozenset({"263902037430900", "26390203743090"})
 
 @dataclass(frozen=True)
 class Card:
-    """A box in the thread. All plain text; `url` is http(s), shown as a link for a person and never fetched."""
+    """A box in the conversation. All plain text; `url` is http(s), shown as a link and never fetched."""
 
     kind: str
     title: str
@@ -34,26 +34,26 @@ class Card:
 
 
 def card_for(event: Event) -> Card | None:
-    """Return the card an event shows as, or None for plain text, files, reactions, receipts and edits.
+    """Return the card for an event, or None for plain text, files, reactions, receipts and edits.
 
-    A message with several links gives one card: the first, the others as lines of its text.
+    A message with several links becomes one card: the first link, with the others as lines of its text.
     """
-    for kind, make in _CARDS.items():
+    for kind, make in _CARD_MAKERS.items():
         if isinstance(event, kind):
             return make(event)
     return None
 
 
 def card_for_attachment(ref: AttachmentRef) -> Card | None:
-    """Return the card of one attachment, or None when it is a file to download."""
+    """Return the card for one attachment, or None when it is a file to download."""
     if ref.is_file:
         return None if ref.url else Card("unsupported", f"{ref.type.capitalize()} without a link")
-    kind, title = _LINKS.get(ref.type, ("unsupported", "Unsupported message"))
+    kind, title = _CARD_BY_TYPE.get(ref.type, ("unsupported", "Unsupported message"))
     if ref.type == "fallback" and not ref.url and not ref.title:
-        return Card("unsupported", "Shared content that Messenger does not hand on")
+        return Card("unsupported", "Shared content that Messenger does not pass on")
     text = ref.text or ""
     if kind == "unsupported":
-        text = text or f"Messenger sent something of the kind “{ref.type}”."
+        text = text or f"Messenger sent content of the unknown type “{ref.type}”."
     return Card(kind, ref.title or title, text, ref.url)
 
 
@@ -110,7 +110,7 @@ def _control_card(event: ThreadControl) -> Card:
     titles = {
         "pass": "Conversation passed to {new}",
         "take": "{new} took control of the conversation",
-        "request": "{new} asks for control of the conversation",
+        "request": "{new} requested control of the conversation",
         "app_roles": "The roles of the connected apps changed",
     }
     title = titles[event.action].format(new=_app_name(event.new_owner_app_id))
@@ -126,9 +126,9 @@ def _app_name(app_id: str | None) -> str:
 
 def _policy_card(event: PolicyEnforcement) -> Card:
     titles = {
-        "block": "Facebook blocked this page from sending",
-        "unblock": "Facebook allows this page to send again",
-        "warning": "Facebook warned this page",
+        "block": "Facebook blocked this Page from sending",
+        "unblock": "Facebook allows this Page to send again",
+        "warning": "Facebook warned this Page",
     }
     return Card("policy", titles.get(event.action or "", "Facebook's policy notice"), event.reason or "")
 
@@ -143,10 +143,11 @@ def _order_card(event: Order) -> Card:
 
 
 def _unknown_card(event: Unknown) -> Card:
-    return Card("unknown", "Unknown event", f"Messenger sent something of the kind “{event.kind}”.")
+    return Card("unknown", "Unknown event", f"Messenger sent an event of the unknown type “{event.kind}”.")
 
 
-_LINKS = {
+# Attachment type → kind and default title of its card.
+_CARD_BY_TYPE = {
     "fallback": ("link", "Shared link"),
     "share": ("link", "Shared link"),
     "post": ("post", "Shared post"),
@@ -158,7 +159,7 @@ _LINKS = {
     "appointment_booking": ("booking", "Appointment"),
 }
 
-_CARDS: dict[type[Event], Callable[[Any], Card | None]] = {
+_CARD_MAKERS: dict[type[Event], Callable[[Any], Card | None]] = {
     MessageContent: _message_card,
     Postback: _postback_card,
     Referral: lambda event: _referral_card(event.referral),

@@ -1,8 +1,7 @@
-"""The Graph API over HTTP: the only module that calls it.
+"""Call the Graph API over HTTP. No other module does.
 
-The token travels in the `Authorization` header, `appsecret_proof` goes with every call, answers are capped in size and
-time, and what fails comes out as one of the errors of `errors.py`. Source: Meta, "Graph API overview" and "Secure
-Graph API calls".
+The token is sent in the `Authorization` header and `appsecret_proof` with every call, answers have limits of size and
+time, and failures raise the errors of `errors.py`. Source: Meta, "Graph API overview" and "Secure Graph API calls".
 """
 
 import hashlib
@@ -39,7 +38,7 @@ _SECRET_PARAMS = ("input_token", "client_secret", "fb_exchange_token", "code", "
 
 
 class _Bearer(AuthBase):
-    """Puts the token into the header, and shows it to nobody."""
+    """Put the token into the header, and hide it in every repr."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -54,15 +53,15 @@ class _Bearer(AuthBase):
 
 
 class GraphClient:
-    """Calls the Graph API with one token. Cheap to make; may be used by many threads (each has its own session).
+    """Call the Graph API with one token. Cheap to create and thread-safe: each thread has its own session.
 
-    Every method raises GraphError (an error answer), GraphUnreachable (nothing was sent) or GraphOutcomeUnknown (it may
-    have happened).
+    Every method raises GraphError (an error answer), GraphUnreachable (nothing was sent) or GraphOutcomeUnknown (the
+    call may have had its effect). The timeout is `timeout_s`, or META_TIMEOUT_SECONDS.
     """
 
     def __init__(self, token: str | None, *, timeout_s: float | None = None) -> None:
         if token and not (token.isascii() and token.isprintable()):
-            raise ValueError("The token holds characters that no token has.")
+            raise ValueError("The token contains characters that no token has.")
         self._token = token
         self._timeout_s = timeout_s
 
@@ -76,7 +75,7 @@ class GraphClient:
 
     @sensitive_variables()
     def get(self, path: str, **params: Any) -> dict[str, Any]:
-        """Read an object or one page of an edge. `path` has no leading slash and no version."""
+        """Read an object, or one result page of an edge. `path` has no leading slash and no version."""
         return self._call("GET", path, params)
 
     @sensitive_variables()
@@ -89,20 +88,20 @@ class GraphClient:
         data: dict[str, Any] | None = None,
         files: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Write. `params` go into the query; the body is `json`, or a form of `data` and `files` (multipart)."""
+        """Send a POST: `params` in the query; as body `json`, or a form of `data` and `files` (multipart)."""
         return self._call("POST", path, params or {}, json=json, data=_plain(data) if data else None, files=files)
 
     @sensitive_variables()
     def delete(self, path: str, **params: Any) -> dict[str, Any]:
-        """Delete."""
+        """Send a DELETE."""
         return self._call("DELETE", path, params)
 
     def paged(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """Yield the objects of an edge over all its pages, at most MAX_PAGES of them.
+        """Yield the objects of an edge from all its result pages, at most MAX_PAGES pages.
 
-        The cursor is followed on our own address: a host in `paging.next` is never called.
+        Only the cursor of `paging.next` is used: its host is never called.
         """
-        after = None
+        after: str | None = None
         for _ in range(MAX_PAGES):
             answer = self.get(path, **{**params, "after": after} if after else params)
             rows = answer.get("data")
@@ -110,7 +109,7 @@ class GraphClient:
             previous, after = after, _next_cursor(as_dict(answer.get("paging")))
             if after is None or after == previous:
                 return
-        logger.warning("Stopped after %s pages of %s", MAX_PAGES, redact(path))
+        logger.warning("Stopped after %s result pages of %s", MAX_PAGES, redact(path))
 
     def _call(self, method: str, path: str, params: dict[str, Any], **body: Any) -> dict[str, Any]:
         query = _plain(params)
@@ -136,41 +135,44 @@ class GraphClient:
             AnswerTooLargeError,
             AnswerTooSlowError,
         ) as exc:
-            failure = _failure(exc)
+            failure = _connection_error(exc)
         if failure is not None:
-            # Raised here, so that no traceback shows the library's frames and error texts with the address in them.
+            # Raised here, so that no traceback shows the library's frames and error texts, which contain the URL.
             raise failure
         secrets = [self._token, settings.META_APP_SECRET, settings.META_APP_SECRET_PREVIOUS]
         secrets += [query[name] for name in _SECRET_PARAMS if name in query]
-        return _answer(response, content, secrets)
+        return _parse_answer(response, content, secrets)
 
 
 def node(identifier: str) -> str:
-    """Return an id from outside as one segment of a path: it can neither leave it nor add parameters."""
+    """Return an id from outside quoted as one path segment, so that it can change neither the path nor the query.
+
+    Raises ValueError when it is empty or consists of dots.
+    """
     segment = quote(str(identifier), safe="")
     if not segment or set(segment) == {"."}:
-        raise ValueError("An empty id or one of dots names no object of the Graph API.")
+        raise ValueError("An id that is empty or consists of dots is not an object of the Graph API.")
     return segment
 
 
 def appsecret_proof(token: str) -> str:
-    """Return the proof that we know the app secret: hex HMAC-SHA256 of the token (Meta, "Secure Graph API calls")."""
+    """Return the `appsecret_proof`: hex HMAC-SHA256 of the token (Meta, "Secure Graph API calls")."""
     return hmac.new(settings.META_APP_SECRET.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
 def is_success(answer: dict[str, Any]) -> bool:
-    """Say whether `success` is true; some of Meta's samples hold it as a string."""
+    """Return whether `success` is true; in some of Meta's samples it is a string."""
     return answer.get("success") in (True, "true")
 
 
-def require_success(answer: dict[str, Any], what: str) -> None:
+def require_success(answer: dict[str, Any], action: str) -> None:
     """Raise GraphError when Meta answered 200 but not `success: true`."""
     if not is_success(answer):
-        raise GraphError(f"Meta did not confirm: {what}", http_status=200)
+        raise GraphError(f"Meta did not confirm: {action}", http_status=200)
 
 
 def _plain(params: dict[str, Any]) -> dict[str, str]:
-    """Return parameters as Graph reads them: JSON for objects, commas for lists, nothing for None."""
+    """Return parameters as the Graph API reads them: JSON for objects, commas for lists, no parameter for None."""
     plain = {}
     for name, value in params.items():
         if isinstance(value, bool | dict):
@@ -183,7 +185,7 @@ def _plain(params: dict[str, Any]) -> dict[str, str]:
 
 
 def _next_cursor(paging: dict[str, Any]) -> str | None:
-    """Return the cursor of the next page; without `next` this was the last one, though it has cursors too."""
+    """Return the cursor of the next result page, or None: the last page has cursors too, but no `next`."""
     url = as_text(paging.get("next"))
     if url is None:
         return None
@@ -196,8 +198,8 @@ def _next_cursor(paging: dict[str, Any]) -> str | None:
     return after
 
 
-def _failure(exc: Exception) -> GraphError:
-    """Return our error for one of the HTTP library's. Only its class is named: its text holds the address."""
+def _connection_error(exc: Exception) -> GraphError:
+    """Return our error for one of the HTTP library. It names only the class, because the text contains the URL."""
     name = type(exc).__name__
     if _never_connected(exc):
         return GraphUnreachable(f"No connection to the Graph API ({name})")
@@ -217,24 +219,24 @@ def _never_connected(exc: Exception) -> bool:
     return isinstance(reason, refused) or "CERTIFICATE_VERIFY_FAILED" in str(reason)
 
 
-def _answer(response: requests.Response, content: bytes, secrets: list[str | None]) -> dict[str, Any]:
-    """Return the parsed answer, every string of it storable, or raise what it stands for."""
+def _parse_answer(response: requests.Response, content: bytes, secrets: list[str | None]) -> dict[str, Any]:
+    """Return the parsed answer with all strings cleaned, or raise the error it describes."""
     status = response.status_code
     try:
         data = clean_tree(json.loads(content))
     except (ValueError, RecursionError):
         data = None
     if isinstance(data, dict) and data.get("error"):
-        raise _error(data["error"], response, secrets)
+        raise _graph_error(data["error"], response, secrets)
     if 200 <= status < 300 and isinstance(data, dict):
         return data
     retry_after_s = retry_after_seconds(response.headers)
     if 400 <= status < 500:
-        raise GraphError("An error without a code", http_status=status, retry_after_s=retry_after_s)
-    raise GraphOutcomeUnknown("An answer that cannot be read", http_status=status, retry_after_s=retry_after_s)
+        raise GraphError("Error without a code", http_status=status, retry_after_s=retry_after_s)
+    raise GraphOutcomeUnknown("Unreadable answer", http_status=status, retry_after_s=retry_after_s)
 
 
-def _error(error: Any, response: requests.Response, secrets: list[str | None]) -> GraphError:
+def _graph_error(error: Any, response: requests.Response, secrets: list[str | None]) -> GraphError:
     fields = as_dict(error)
     code, subcode = as_int(fields.get("code")), as_int(fields.get("error_subcode"))
     text = as_text(fields.get("message")) or as_text(fields.get("error_user_msg")) or as_text(error) or ""

@@ -1,6 +1,6 @@
-"""The Conversations API: what Meta still knows of a thread. Source: Meta, "Conversations API".
+"""Read messages from the Conversations API. Source: Meta, "Conversations API".
 
-Details exist only for the newest 20 messages; at most 2 calls per second and Page.
+Meta gives details of the newest 20 messages only, and allows 2 calls per second and Page.
 """
 
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ _MESSAGE_FIELDS = "id,created_time,from,to,message,attachments,sticker"
 
 @sensitive_variables("token")
 def recent_messages(page_id: str, psid: str, token: str) -> list[GraphMessage]:
-    """Return at most the newest 20 messages between the Page and this person, newest first; [] without a thread."""
+    """Return the newest messages between the Page and this contact, at most 20, newest first; [] without any."""
     answer = GraphClient(token).get(
         f"{node(page_id)}/conversations",
         platform="messenger",
@@ -25,40 +25,25 @@ def recent_messages(page_id: str, psid: str, token: str) -> list[GraphMessage]:
         fields=f"id,messages.limit({NEWEST}){{{_MESSAGE_FIELDS}}}",
     )
     threads = answer.get("data")
-    found = {}
+    messages: dict[str, GraphMessage] = {}
     for thread in threads if isinstance(threads, list) else []:
         rows = as_dict(as_dict(thread).get("messages")).get("data")
         for row in rows if isinstance(rows, list) else []:
             message = _message(row, page_id)
             if message:
-                found.setdefault(message.mid, message)
-    return sorted(found.values(), key=lambda message: message.created_at, reverse=True)[:NEWEST]
+                messages.setdefault(message.mid, message)
+    return sorted(messages.values(), key=lambda message: message.created_at, reverse=True)[:NEWEST]
 
 
 @sensitive_variables("token")
 def read_message(mid: str, page_id: str, token: str) -> GraphMessage | None:
-    """Return one message with fresh file addresses, or None when it is empty. Raises GraphError (9000001: gone)."""
+    """Return one message with fresh file URLs, or None when it has no id or time. Raises GraphError (9000001: gone)."""
     return _message(GraphClient(token).get(node(mid), fields=_MESSAGE_FIELDS), page_id)
-
-
-@sensitive_variables("token")
-def participant_name(page_id: str, psid: str, token: str) -> str | None:
-    """Return the customer's name as the conversation shows it: a fallback when the profile gives none."""
-    answer = GraphClient(token).get(
-        f"{node(page_id)}/conversations", platform="messenger", user_id=psid, fields="participants"
-    )
-    threads = answer.get("data")
-    for thread in threads if isinstance(threads, list) else []:
-        people = as_dict(as_dict(thread).get("participants")).get("data")
-        for person in map(as_dict, people if isinstance(people, list) else []):
-            if as_account_id(person.get("id")) == psid:
-                return as_text(person.get("name"))
-    return None
 
 
 def _message(row: Any, page_id: str) -> GraphMessage | None:
     row = as_dict(row)
-    mid, created_at = as_id(row.get("id")), _moment(row.get("created_time"))
+    mid, created_at = as_id(row.get("id")), _parse_time(row.get("created_time"))
     if mid is None or created_at is None:
         return None
     return GraphMessage(
@@ -72,11 +57,11 @@ def _message(row: Any, page_id: str) -> GraphMessage | None:
 
 def _attachments(row: dict[str, Any]) -> tuple[GraphAttachment, ...]:
     items = as_dict(row.get("attachments")).get("data")
-    found = [_attachment(as_dict(item)) for item in (items if isinstance(items, list) else [])]
+    attachments = [_attachment(as_dict(item)) for item in (items if isinstance(items, list) else [])]
     sticker = as_web_url(row.get("sticker"))
     if sticker:
-        found.append(GraphAttachment(sticker))
-    return tuple(attachment for attachment in found if attachment)
+        attachments.append(GraphAttachment(sticker))
+    return tuple(attachment for attachment in attachments if attachment)
 
 
 def _attachment(item: dict[str, Any]) -> GraphAttachment | None:
@@ -87,7 +72,7 @@ def _attachment(item: dict[str, Any]) -> GraphAttachment | None:
     return GraphAttachment(url, as_text(item.get("name")), as_text(item.get("mime_type")), as_int(item.get("size")))
 
 
-def _moment(value: Any) -> datetime | None:
+def _parse_time(value: Any) -> datetime | None:
     try:
         return datetime.strptime(str(value), "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC)
     except (ValueError, OverflowError):

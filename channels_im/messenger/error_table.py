@@ -1,10 +1,10 @@
 """The rows of Meta's error table, as verdicts. Data only.
 
-Sources: Meta, "Messenger Platform error codes", "Handling errors", "Rate limits"; a row that only practice has shown
-is marked "seen". A refusal of one message never asks for re-authentication: that would stop the whole page.
+Sources: Meta, "Messenger Platform error codes", "Handling errors", "Rate limits"; "seen" marks a row that Meta sends
+but does not document. A refusal of one message never requires re-authentication: that would stop the whole Page.
 """
 
-from channels_im.messenger.verdicts import ErrorKind, ReauthReason, Verdict
+from channels_im.messenger.verdicts import RETRY_PROMISE, ErrorKind, ReauthReason, Verdict
 
 
 def _permanent(sentence: str) -> Verdict:
@@ -19,33 +19,33 @@ def _reauthenticate(reason: ReauthReason, sentence: str) -> Verdict:
     return Verdict(ErrorKind.REAUTHENTICATE, reason, sentence)
 
 
-UNREACHABLE = _transient("Facebook could not be reached. It will be tried again.")
+UNREACHABLE = _transient(f"Facebook could not be reached. {RETRY_PROMISE}")
 UNKNOWN_OUTCOME = _transient(
-    "Facebook did not confirm. Before it is tried again, Desk checks whether it went out.", outcome_unknown=True
+    "Facebook did not confirm. Desk checks whether it was sent before it tries again.", outcome_unknown=True
 )
 REFUSED = _permanent("Facebook refused this. Change the message and send it again, or ask your administrator.")
 LIMIT = Verdict(
-    ErrorKind.RATE_LIMITED, None, "Facebook's rate limit is reached. It will be tried again after a pause.", retry=True
+    ErrorKind.RATE_LIMITED, None, "Facebook's rate limit is reached. Desk will try again after a pause.", retry=True
 )
 TOKEN_DEAD = _reauthenticate(
     ReauthReason.TOKEN_EXPIRED,
-    "Facebook no longer accepts the page's access. An administrator must re-authenticate the page.",
+    "Facebook no longer accepts Desk's access to the Page. An administrator must re-authenticate the Page.",
 )
 PERMISSION_LOST = _reauthenticate(
     ReauthReason.PERMISSION_REVOKED,
-    "A permission for this page is missing or was revoked. An administrator must log in to the Facebook account that "
-    "owns the page and re-authenticate it.",
+    "A permission for this Page is missing or was revoked. An administrator must log in to the Facebook account that "
+    "owns the Page and re-authenticate it.",
 )
 APP_NOT_LIVE = Verdict(
     ErrorKind.APP_MISCONFIGURED,
     None,
-    "The Facebook app may not write to this person: it is not live or lacks advanced access to pages_messaging. "
+    "The Facebook app may not write to this customer: it is not live or lacks advanced access to pages_messaging. "
     "An administrator must finish the app's review.",
 )
 _CHECKPOINT = _reauthenticate(
     ReauthReason.CHECKPOINT,
-    "Facebook wants the person who linked the page to confirm their account. They must log in on facebook.com first, "
-    "then an administrator must re-authenticate the page.",
+    "Facebook asks the person who linked the Page to confirm their account. They must log in on facebook.com first, "
+    "then an administrator must re-authenticate the Page.",
 )
 _WINDOW = Verdict(
     ErrorKind.WINDOW_CLOSED, None, "The messaging window is closed. You can reply again when the customer writes."
@@ -53,7 +53,7 @@ _WINDOW = Verdict(
 _PERSON = Verdict(
     ErrorKind.RECIPIENT_UNAVAILABLE,
     None,
-    "This person cannot be reached: they blocked the page, left Messenger or cannot receive messages now.",
+    "This customer cannot be reached: they blocked the Page, left Messenger or cannot receive messages now.",
 )
 _OTHER_APP = Verdict(
     ErrorKind.OTHER_APP_CONTROLS,
@@ -63,11 +63,11 @@ _OTHER_APP = Verdict(
 _RESTRICTED = Verdict(
     ErrorKind.PAGE_RESTRICTED,
     None,
-    "Facebook has restricted this page from sending for now. An administrator should look at Page quality on "
+    "Facebook has temporarily restricted this Page from sending. An administrator should check Page quality on "
     "Facebook; try again later.",
 )
 _MARKETING = _permanent("Facebook's limit for marketing messages refused this. Send it as a normal reply.")
-_PHONE = _permanent("Facebook found no person for this phone number. Reply in a conversation the customer began.")
+_PHONE = _permanent("Facebook found nobody with this phone number. Reply in a conversation that the customer started.")
 
 TOKEN_CODES = frozenset({190, 102})
 
@@ -76,46 +76,44 @@ TOKEN_SUBCODES: dict[int | None, Verdict] = {
     0: PERMISSION_LOST,
     458: _reauthenticate(
         ReauthReason.APP_REMOVED,
-        "The app was removed in the Facebook settings of the person who linked this page. An administrator must "
+        "The app was removed in the Facebook settings of the person who linked this Page. An administrator must "
         "re-authenticate with the same Facebook account.",
     ),
     459: _CHECKPOINT,
     464: _CHECKPOINT,
     460: _reauthenticate(
         ReauthReason.PASSWORD_CHANGED,
-        "The Facebook password of the person who linked this page was changed. An administrator must "
-        "re-authenticate the page.",
+        "The Facebook password of the person who linked this Page was changed. An administrator must "
+        "re-authenticate the Page.",
     ),
     463: _reauthenticate(
-        ReauthReason.TOKEN_EXPIRED, "The page's access has expired. An administrator must re-authenticate the page."
+        ReauthReason.TOKEN_EXPIRED, "Access to the Page has expired. An administrator must re-authenticate the Page."
     ),
     467: TOKEN_DEAD,
     492: _reauthenticate(
         ReauthReason.ROLE_LOST,
-        "The person who linked this page no longer has a role on it. Another administrator of the page must "
+        "The person who linked this Page no longer has a role on it. Another administrator of the Page must "
         "re-authenticate it.",
     ),
 }
 
-# Subcodes that mean something only under their own code.
+# Subcodes that have a meaning only under their own code.
 EXACT: dict[tuple[int | None, int | None], Verdict] = {
-    (1, 99): _transient("Facebook reported an unknown error. If it stays, the app may lack a permission."),
-    (100, 33): _permanent("Facebook does not know this object, or the page's access does not cover it."),
+    (1, 99): _transient("Facebook reported an unknown error. If it persists, the app may lack a permission."),
+    (100, 33): _permanent("Facebook does not know this object, or access to the Page does not include it."),
 }
 
-# Seven-digit numbers: Meta lists some without a parent, so each counts as subcode and as code.
+# Seven-digit numbers. Meta lists some without a code above them, so each counts as subcode and as code.
 ANY_POSITION: dict[int | None, Verdict] = {
     1357046: Verdict(
         ErrorKind.PERMANENT,
         None,
-        "Facebook sent a broken answer, but such messages were delivered. Do not send it again.",
+        "Facebook sent an unreadable answer, but such messages are delivered. Do not send it again.",
         outcome_unknown=True,
         never_resend=True,
     ),
-    2018344: _permanent("The page has not accepted Facebook's Page Contact Terms. A Page administrator must do so."),
-    2018338: _permanent(
-        "Facebook warns that this person is bothered by tagged messages. Wait until the customer writes."
-    ),
+    2018344: _permanent("The Page has not accepted Facebook's Page Contact Terms. A Page administrator must do so."),
+    2018338: _permanent("Facebook warns that tagged messages bother this customer. Wait until the customer writes."),
     2018352: _MARKETING,
     1893016: _MARKETING,
     2018354: _MARKETING,
@@ -126,29 +124,31 @@ ANY_POSITION: dict[int | None, Verdict] = {
     2018001: Verdict(
         ErrorKind.RECIPIENT_UNAVAILABLE,
         None,
-        "Facebook knows no such person for this page. The account may be gone; you can reply when they write again.",
+        "Facebook does not know this customer. The account may be gone; you can reply when they write again.",
     ),
     1545041: _PERSON,
     1893063: _RESTRICTED,
     2018336: _permanent("Facebook refused this change to the conversation's menu. Nothing was changed."),
     2018300: _OTHER_APP,
     2534037: _OTHER_APP,
-    2018321: _transient("The customer is still in an ad's automated questions. It will be tried again."),
-    2018008: _transient("Facebook could not fetch the file. It will be tried again."),
-    2018294: _permanent("Facebook could not take the video: it is damaged or too slow to fetch. Send it once more."),
-    2018047: _permanent("Facebook could not take the file: the upload failed or its type does not match. Try another."),
+    2018321: _transient(f"The customer is still answering the automated questions of an ad. {RETRY_PROMISE}"),
+    2018008: _transient(f"Facebook could not fetch the file. {RETRY_PROMISE}"),
+    2018294: _permanent("Facebook could not accept the video: it is damaged or too slow to fetch. Send it again."),
+    2018047: _permanent(
+        "Facebook could not accept the file: the upload failed or its type does not match. Try another."
+    ),
     2018074: _permanent("Facebook no longer has this file. Attach it again."),
     2018109: _permanent("The file is too big for Facebook. Send a smaller one."),
-    2018014: _permanent("A message cannot go out together with a typing or seen sign. Send it again."),
+    2018014: _permanent("A message cannot be sent together with a typing or seen indicator. Send it again."),
     2018164: Verdict(
         ErrorKind.APP_MISCONFIGURED, None, "The Facebook app id is wrong. An administrator must correct it."
     ),
-    2018034: _permanent("Facebook does not take an empty message. Write something or attach a file."),
+    2018034: _permanent("Facebook does not accept an empty message. Write something or attach a file."),
     1893061: _permanent("Facebook no longer accepts this message tag. Reply when the customer writes again."),  # seen
     2018028: APP_NOT_LIVE,
     2018021: _PHONE,
     2018027: _PHONE,
-    2018218: _permanent("Facebook has no profile for this person."),
+    2018218: _permanent("Facebook has no profile of this customer."),
     2018247: Verdict(
         ErrorKind.APP_MISCONFIGURED,
         None,
@@ -158,8 +158,8 @@ ANY_POSITION: dict[int | None, Verdict] = {
 }
 
 BY_CODE: dict[int | None, Verdict] = {
-    1: _transient("Facebook reported an unknown error. It will be tried again.", outcome_unknown=True),
-    2: _transient("Facebook's service is not available now. It will be tried again."),
+    1: _transient(f"Facebook reported an unknown error. {RETRY_PROMISE}", outcome_unknown=True),
+    2: _transient(f"Facebook's service is not available now. {RETRY_PROMISE}"),
     3: Verdict(
         ErrorKind.APP_MISCONFIGURED,
         None,
@@ -173,16 +173,18 @@ BY_CODE: dict[int | None, Verdict] = {
     80001: LIMIT,
     80006: LIMIT,
     27: _permanent(
-        "Control cannot be taken: the page has no default app. A Page administrator must set one in the Page settings."
+        "Control cannot be taken: the Page has no default app. A Page administrator must set one in the Page settings."
     ),
     100: REFUSED,
     368: _RESTRICTED,
     551: _PERSON,
-    1200: _transient("Facebook could not send this just now. It will be tried again."),
-    2022: _permanent("Facebook has switched off commerce messages for this page. An administrator should look at it."),
+    1200: _transient(f"Facebook could not send this just now. {RETRY_PROMISE}"),
+    2022: _permanent(
+        "Facebook has turned off commerce messages for this Page. An administrator should check the Page."
+    ),
 }
 
 
 def is_message_level(subcode: int | None) -> bool:
-    """Say whether a subcode is of the families Meta uses for messages: such a refusal never marks a page."""
+    """Return whether Meta uses the range of this subcode for messages: such a refusal never stops a Page."""
     return subcode is not None and any(low <= subcode <= low + 999 for low in (1545000, 1893000, 2018000, 2534000))

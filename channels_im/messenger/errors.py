@@ -1,7 +1,7 @@
-"""Meta's errors: (code, subcode) to a verdict that the queue, the page's health and the agent can act on. Pure.
+"""Map Meta's errors (code, subcode) to a verdict for the queue, the state of the Page and the agent. Pure.
 
-Decided on numbers alone, never on message text or on `type`, which is OAuthException for nearly everything.
-The kinds are in `verdicts.py`, the rows in `error_table.py`; here are the rule of precedence and the exceptions.
+Only the numbers decide, never the message text or `type`, which is OAuthException for nearly everything. The kinds are
+in `verdicts.py`, the rows in `error_table.py`; this module has the rules of precedence and the exceptions.
 """
 
 import json
@@ -30,8 +30,8 @@ __all__ = [
 def classify(code: int | None, subcode: int | None, http_status: int | None = None) -> Verdict:
     """Return the verdict on an error answer.
 
-    Precedence: a dead token (190, 102) whatever the subcode; the exact (code, subcode); a subcode that Meta may
-    also send as the code or under another parent; the code; the HTTP status when there is no code.
+    Precedence: a dead token (190, 102) with any subcode; the exact (code, subcode); a subcode, which Meta may also send
+    as the code or under another code; the code; the HTTP status when there is no code.
     """
     status = http_status or 0
     verdict = _by_number(code, subcode)
@@ -57,7 +57,7 @@ def _by_number(code: int | None, subcode: int | None) -> Verdict | None:
         if verdict is not None:
             return verdict
     if code == 10:
-        # An unknown subcode under 10 is a refusal of one message far more often than a lost permission.
+        # An unknown subcode under 10 far more often refuses one message than it means a lost permission.
         return table.REFUSED if subcode else table.PERMISSION_LOST
     if code == 200 and not subcode:
         return table.APP_NOT_LIVE
@@ -67,10 +67,10 @@ def _by_number(code: int | None, subcode: int | None) -> Verdict | None:
 
 
 class GraphError(Exception):
-    """An answer of the Graph API that is an error. Carries no token, no secret and no URL.
+    """An error answer of the Graph API. Contains no token, no secret and no URL.
 
-    `message` is Meta's text for the log, not for people (they get `verdict.sentence`); `retry_after_s` is how many
-    seconds Meta asks us to wait, when it says so.
+    `message` is Meta's text for the log, not for people (they see `verdict.sentence`). `retry_after_s` is the number of
+    seconds to wait, None when Meta names none.
     """
 
     def __init__(
@@ -109,20 +109,20 @@ class GraphError(Exception):
 
 
 class GraphUnreachable(GraphError):
-    """The connection was never made: nothing has happened, and trying again is safe."""
+    """The connection was never made: nothing was sent, and a retry is safe."""
 
     @property
     def verdict(self) -> Verdict:
-        """Return a transient verdict whose outcome is known: nothing was sent."""
+        """Return a transient verdict with a known outcome: nothing was sent."""
         return table.UNREACHABLE
 
 
 class GraphOutcomeUnknown(GraphError):
-    """No answer, a broken one, or a server error: the call may have happened. Look before trying again."""
+    """No answer, an unreadable one, or a server error: the call may have had its effect. Check before a retry."""
 
     @property
     def verdict(self) -> Verdict:
-        """Return the verdict of the numbers when they say so themselves, else "may have happened"."""
+        """Return the verdict of the numbers if its outcome is unknown, else the general one for unknown outcomes."""
         verdict = super().verdict
         return verdict if verdict.outcome_unknown else table.UNKNOWN_OUTCOME
 
@@ -141,7 +141,7 @@ _SECRET_PATTERNS = (
 
 
 def redact(text: str, *secrets: str | None) -> str:
-    """Return `text` without the given secrets and without whatever looks like a Facebook token (Meta quotes them)."""
+    """Return `text` without the given secrets and without what looks like a Facebook token (Meta quotes tokens)."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
@@ -151,10 +151,10 @@ def redact(text: str, *secrets: str | None) -> str:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> int | None:
-    """Return how many seconds Meta asks us to wait, or None.
+    """Return the number of seconds to wait before the next call, at most a day, or None when Meta names none.
 
-    Read from `X-Business-Use-Case-Usage` (`estimated_time_to_regain_access`, minutes; the longest one counts) and
-    from `Retry-After` (seconds or an HTTP date). Never more than a day.
+    The longest wait counts: of `X-Business-Use-Case-Usage` (`estimated_time_to_regain_access`, in minutes) and of
+    `Retry-After` (seconds or an HTTP date).
     """
     waits = [*_use_case_waits(headers.get("X-Business-Use-Case-Usage")), _retry_after(headers.get("Retry-After"), now)]
     longest = max((wait for wait in waits if wait), default=0)

@@ -1,18 +1,18 @@
-"""The events of a Page as frozen dataclasses, one per kind of Meta's webhook reference. Pure.
+"""Frozen dataclasses for the events of a Page, one per kind in Meta's webhook reference. Pure.
 
-`events.py` makes them; nothing here reads JSON.
+`events.py` creates them; nothing here reads JSON.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-# Types whose `url` is Meta's own copy of a file; every other url is whatever the customer shared: never fetch it.
+# Types whose `url` is Meta's own copy of a file. Any other url was shared by the customer: never fetch it.
 FILE_TYPES = frozenset({"image", "video", "audio", "file", "sticker"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttachmentRef:
-    """One attachment as announced. `text` is a rendering for those that are no file (template, location, booking)."""
+    """An attachment of a message. `text` describes it when it is not a file (template, location, booking)."""
 
     type: str
     url: str | None = None
@@ -23,7 +23,7 @@ class AttachmentRef:
 
     @property
     def is_file(self) -> bool:
-        """Say whether `url` is to be downloaded (from allowed hosts only); otherwise it is a link to show."""
+        """Return whether `url` is a file to download (from allowed hosts only); otherwise it is a link to show."""
         return self.type in FILE_TYPES
 
 
@@ -46,12 +46,12 @@ class ReferralInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What all events have.
+    """The fields of all events.
 
-    `page_id` is "" when the delivery names none. `psid` is the customer, whoever sent. `timestamp_ms` is Meta's time
-    in milliseconds, None when absent or absurd (`original_timestamp` keeps what stood there). `key` is the natural
-    idempotence key within the page: the same event delivered again has the same key. `standby`: another app owns
-    the thread. `raw` is the item, with every string storable.
+    `page_id` is "" when the delivery names none. `psid` is the customer, whoever sent the message. `timestamp_ms` is
+    Meta's time in milliseconds, None when absent or out of range (`original_timestamp` is the value as sent). `key`
+    identifies the event within its Page: the same event delivered again has the same key. `standby`: another app owns
+    the thread. `raw` is the item with all strings cleaned.
     """
 
     page_id: str
@@ -65,7 +65,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class MessageContent(Event):
-    """What a customer's message and an echo have in common. `mid` is None in malformed messages: use `key` then."""
+    """The common fields of a customer's message and an echo. `mid` is None in malformed messages: use `key` then."""
 
     mid: str | None = None
     text: str | None = None
@@ -76,18 +76,18 @@ class MessageContent(Event):
     is_deleted: bool = False
     is_unsupported: bool = False
     commands: tuple[str, ...] = ()
-    # Set when a lead ad wrote the message: the customer does not see it in the thread.
+    # Set when a lead ad created the message: the customer does not see it in the thread.
     hop_app_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class MessageReceived(MessageContent):
-    """A customer wrote. With `is_deleted` the customer took the message `mid` back."""
+    """A customer sent a message. With `is_deleted` the customer deleted the message `mid`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Echo(MessageContent):
-    """The Page wrote: this app (`metadata` is ours), another app, or the Page inbox. Never customer input."""
+    """The Page sent a message: this app (`metadata` is ours), another app, or the Page inbox. Never customer input."""
 
     app_id: str | None = None
     metadata: str | None = None
@@ -104,7 +104,7 @@ class MessageEdited(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Reaction(Event):
-    """A reaction to `mid` was set ("react") or taken back ("unreact"), by the customer or `by_page`."""
+    """A reaction to `mid` was added ("react") or removed ("unreact"), by the customer or `by_page`."""
 
     mid: str
     action: str
@@ -122,7 +122,7 @@ class Read(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered(Event):
-    """Everything sent at or before `watermark_ms` arrived; `mids` are named only sometimes."""
+    """Everything sent at or before `watermark_ms` was delivered; Meta names `mids` only sometimes."""
 
     watermark_ms: int | None = None
     mids: tuple[str, ...] = ()
@@ -164,7 +164,7 @@ class AccountLinking(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadControl(Event):
-    """Which app may write: `action` is "pass", "take", "request" or "app_roles"."""
+    """A change of the app that may send: `action` is "pass", "take", "request" or "app_roles"."""
 
     action: str
     previous_owner_app_id: str | None = None
@@ -183,7 +183,7 @@ class PolicyEnforcement(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Feedback(Event):
-    """A thumb on one of our messages (`rating`, `mid`) or the answers to a feedback form."""
+    """A rating of one of our messages (`rating`, `mid`) or the answers to a feedback form."""
 
     rating: str | None = None
     mid: str | None = None
@@ -200,6 +200,6 @@ class Order(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Unknown(Event):
-    """Something Meta signed that has no place here, or a known kind that makes no sense. `kind` says where it stood."""
+    """An event of an unknown kind, or a malformed one of a known kind. `kind` is the key under which Meta sent it."""
 
     kind: str

@@ -1,7 +1,7 @@
-"""Webhook deliveries of `object: "page"`: raw bytes to typed events. Pure.
+"""Parse webhook deliveries of `object: "page"` into typed events. Pure.
 
-Source: Meta, "Messenger Platform webhook events". Meta adds kinds and shapes at any time, so whatever does not make
-sense becomes `Unknown` or a defaulted field; only a delivery that cannot be read at all raises. The dataclasses are in
+Source: Meta, "Messenger Platform webhook events". Meta adds kinds and shapes at any time, so what cannot be parsed
+becomes `Unknown` or the default of a field; only a delivery that cannot be read at all raises. The dataclasses are in
 `event_types.py`, the cards in `cards.py`; import them from here.
 """
 
@@ -78,12 +78,12 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-# Keys of an item that say who and when, not what.
+# Keys of an item that name people and time, not the kind of event.
 _ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "lead", "prior_message"})
 
 
 class UnreadableDeliveryError(Exception):
-    """A delivery of which no event can be read. `reason` is one sentence for the journal."""
+    """A delivery from which no event can be read. `reason` is one sentence for the journal."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -91,15 +91,15 @@ class UnreadableDeliveryError(Exception):
 
 
 def parse_delivery(body: bytes) -> list[Event]:
-    """Return the events of one webhook POST in the order they stand there.
+    """Return the events of one webhook POST in their order.
 
     `body` are the bytes whose signature was checked. Raises UnreadableDeliveryError when they are not JSON, not an
-    object, nested more than 64 deep, or hold no list `entry`. Nothing inside an entry raises, and no item hides
-    another.
+    object, nested more than 64 levels deep, or have no list `entry`. Nothing inside an entry raises, and one item never
+    hides another.
     """
     entries = _load(body).get("entry")
     if not isinstance(entries, list):
-        raise UnreadableDeliveryError("The delivery holds no list “entry”.")
+        raise UnreadableDeliveryError("The delivery has no list “entry”.")
     return [event for entry in entries for event in _entry_events(entry)]
 
 
@@ -110,7 +110,7 @@ def _load(body: bytes) -> dict[str, Any]:
         )
         data = clean_tree(data)
     except (RecursionError, TooDeepError):
-        raise UnreadableDeliveryError("The delivery is nested too deep.") from None
+        raise UnreadableDeliveryError("The delivery is nested too deeply.") from None
     except ValueError:
         raise UnreadableDeliveryError("The delivery is not JSON.") from None
     if not isinstance(data, dict):
@@ -125,7 +125,7 @@ def _finite_float(text: str) -> float | None:
 
 @dataclass(frozen=True)
 class _Item:
-    """One item of `messaging` or `standby`, with what all kinds need."""
+    """One item of `messaging` or `standby`, with the fields that all parsers need."""
 
     raw: dict[str, Any]
     page_id: str
@@ -138,7 +138,7 @@ class _Item:
         return self.sender is not None and self.sender == self.page_id
 
     def base(self, key: str, *, from_page: bool = False) -> dict[str, Any]:
-        """Return the fields of Event; `key` of any length."""
+        """Return the fields of Event; a `key` that is too long becomes a digest."""
         original = self.raw.get("timestamp")
         return {
             "page_id": self.page_id,
@@ -151,9 +151,9 @@ class _Item:
         }
 
     def content_key(self, kind: str) -> str:
-        """Return a key made of page, people, timestamp and content, for what Meta gives no id."""
-        who_and_what = [self.page_id, self.sender, self.recipient, self.raw.get("timestamp"), self.raw.get(kind)]
-        return f"{kind}:{digest(who_and_what)}"
+        """Return a key made of Page, people, timestamp and content, for events without an id from Meta."""
+        identity = [self.page_id, self.sender, self.recipient, self.raw.get("timestamp"), self.raw.get(kind)]
+        return f"{kind}:{digest(identity)}"
 
     def unknown(self, kind: str) -> Unknown:
         return Unknown(**self.base(self.content_key(kind)), kind=kind)
@@ -161,31 +161,31 @@ class _Item:
 
 def _entry_events(entry: Any) -> Iterator[Event]:
     page_id = as_account_id(as_dict(entry).get("id")) or ""
-    found = False
+    has_content = False
     for name in ("messaging", "standby"):
         items = as_dict(entry).get(name)
         if items is None:
             continue
-        found = True
+        has_content = True
         for raw in as_list(items) if isinstance(items, dict | list) else [items]:
             yield from _item_events(raw, page_id, standby=name == "standby")
     changes = as_dict(entry).get("changes")
     for change in as_list(changes):
-        found = True
+        has_content = True
         field = as_text(as_dict(change).get("field")) or "change"
-        yield _loose(change, page_id, f"changes:{field[:64]}")
-    if not found:
-        yield _loose(entry, page_id, "entry")
+        yield _unknown_outside_item(change, page_id, f"changes:{field[:64]}")
+    if not has_content:
+        yield _unknown_outside_item(entry, page_id, "entry")
 
 
-def _loose(value: Any, page_id: str, kind: str) -> Unknown:
+def _unknown_outside_item(value: Any, page_id: str, kind: str) -> Unknown:
     raw = value if isinstance(value, dict) else {"value": value}
     return Unknown(page_id=page_id, psid=None, timestamp_ms=None, key=f"{kind}:{digest(raw)}", raw=raw, kind=kind)
 
 
 def _item_events(raw: Any, page_id: str, *, standby: bool) -> Iterator[Event]:
     if not isinstance(raw, dict):
-        yield _loose(raw, page_id, "item")
+        yield _unknown_outside_item(raw, page_id, "item")
         return
     sender = as_account_id(as_dict(raw.get("sender")).get("id"))
     recipient = as_account_id(as_dict(raw.get("recipient")).get("id"))
@@ -208,8 +208,8 @@ def _parse(item: _Item, kind: str) -> Event:
     try:
         return _PARSERS[kind](item, content) or item.unknown(kind)
     except Exception:
-        # A mistake of ours must cost one event, not its neighbours: it stays visible as a card and in the log.
-        logger.exception("A %s event could not be read", kind)
+        # A bug in a parser must cost one event, not the others: it stays visible as a card and in the log.
+        logger.exception("Could not parse a %s event", kind)
         return item.unknown(kind)
 
 
@@ -249,10 +249,10 @@ def _message_edit(item: _Item, content: dict[str, Any]) -> Event | None:
     if mid is None:
         return None
     count = as_int(content.get("num_edit")) or 0
-    # Without a count the text tells one edit from the next.
-    mark = count or digest([item.raw.get("timestamp"), content.get("text")])
+    # Without a count the text distinguishes one edit from the next.
+    edit_id = count or digest([item.raw.get("timestamp"), content.get("text")])
     return MessageEdited(
-        **item.base(f"edit:{mid}:{mark}"), mid=mid, text=as_text(content.get("text")), num_edit=max(0, count)
+        **item.base(f"edit:{mid}:{edit_id}"), mid=mid, text=as_text(content.get("text")), num_edit=max(0, count)
     )
 
 
@@ -261,9 +261,9 @@ def _reaction(item: _Item, content: dict[str, Any]) -> Event | None:
     if mid is None:
         return None
     action = "unreact" if as_text(content.get("action")) == "unreact" else "react"
-    mark = digest([item.sender, content, item.raw.get("timestamp")])
+    content_digest = digest([item.sender, content, item.raw.get("timestamp")])
     return Reaction(
-        **item.base(f"reaction:{mid}:{mark}"),
+        **item.base(f"reaction:{mid}:{content_digest}"),
         mid=mid,
         action=action,
         reaction=as_text(content.get("reaction")),

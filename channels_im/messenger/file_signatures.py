@@ -1,8 +1,8 @@
-"""What kind of file the bytes are. Pure.
+"""Detect the type of a file from its bytes. Pure.
 
-An own table, because the type libraries (puremagic was tried) take an MP4 of brand `dash` or `iso5` for 3GP, do not
-know an MP4 that holds only sound, cannot tell Ogg Vorbis from Opus, and miss MPEG audio without an ID3 tag. Messenger
-sends all of these. A name is only believed where the bytes at hand cannot decide.
+A table of our own, because type libraries (tested: puremagic) take an MP4 of brand `dash` or `iso5` for 3GP, do not
+know an MP4 with sound only, cannot distinguish Ogg Vorbis from Opus, and miss MPEG audio without an ID3 tag. Messenger
+sends all of these. The name decides only where the available bytes cannot.
 """
 
 import io
@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-# Boxes looked at in one file: a made-up file must not cost seconds.
+# Boxes read per file: a crafted file must not cost seconds.
 MAX_BOXES = 4096
 _ID3_SEARCH_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class FileType:
-    """A kind of file: `kind` is "image", "document", "video" or "audio"; `extension` begins with a dot.
+    """A type of file: `kind` is "image", "document", "video" or "audio"; `extension` begins with a dot.
 
-    `label` names it in sentences; `extensions` are all endings that a name of this type may have.
+    `label` names it in sentences; `extensions` are all extensions that a file name of this type may have.
     """
 
     kind: str
@@ -63,10 +63,10 @@ _OLD_QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b
 
 
 def detect(data: bytes | IO[bytes], name: str = "") -> FileType | None:
-    """Return the type of `data`, the first bytes of a file or a whole seekable file, or None when it is no known one.
+    """Return the type of `data` (the first bytes of a file, or a whole seekable file), or None when it is unknown.
 
-    The position of a file is left as it was. `name` decides only between sound and video of an MP4 whose track list
-    is not among the bytes given.
+    The position of a file does not change. `name` decides only between sound and video of an MP4 whose track list is
+    not among the bytes given.
     """
     if isinstance(data, bytes):
         return _Source(io.BytesIO(data), whole=False).detect(name)
@@ -78,7 +78,7 @@ def detect(data: bytes | IO[bytes], name: str = "") -> FileType | None:
 
 
 class _Source:
-    """Bytes to look into. `whole`: they are the whole file, so that what is missing is missing."""
+    """The bytes to examine. `whole`: they are the whole file, so nothing follows them."""
 
     def __init__(self, file: IO[bytes], *, whole: bool) -> None:
         self.file = file
@@ -86,15 +86,15 @@ class _Source:
         self.boxes_left = MAX_BOXES
         self.size = file.seek(0, io.SEEK_END) or file.tell()
 
-    def at(self, offset: int, length: int) -> bytes:
+    def read_at(self, offset: int, length: int) -> bytes:
         self.file.seek(offset)
         return self.file.read(length)
 
     def detect(self, name: str) -> FileType | None:
-        head = self.at(0, 64)
-        for prefix, found in _PREFIXES:
+        head = self.read_at(0, 64)
+        for prefix, file_type in _PREFIXES:
             if head.startswith(prefix):
-                return found
+                return file_type
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
             return WEBP
         if head[:4] == b"OggS":
@@ -111,8 +111,8 @@ class _Source:
     # --- MP4 and QuickTime
 
     def _iso_media(self, name: str) -> FileType | None:
-        length = min(int.from_bytes(self.at(0, 4), "big"), 512)
-        box = self.at(8, max(length - 8, 0))
+        length = min(int.from_bytes(self.read_at(0, 4), "big"), 512)
+        box = self.read_at(8, max(length - 8, 0))
         major = box[:4]
         brands = {major, *(box[i : i + 4] for i in range(8, len(box), 4))}
         if brands & _IMAGE_BRANDS:
@@ -135,14 +135,14 @@ class _Source:
             for trak in self._boxes(*moov, b"trak"):
                 for mdia in self._boxes(*trak, b"mdia"):
                     for begin, _end in self._boxes(*mdia, b"hdlr"):
-                        handlers.add(self.at(begin + 8, 4))
+                        handlers.add(self.read_at(begin + 8, 4))
         return handlers
 
-    def _boxes(self, begin: int, end: int, wanted: bytes) -> Iterator[tuple[int, int]]:
-        """Yield begin and end of the content of each box `wanted` between two offsets."""
+    def _boxes(self, begin: int, end: int, box_type: bytes) -> Iterator[tuple[int, int]]:
+        """Yield begin and end of the content of each box of `box_type` between two offsets (bytes)."""
         while self.boxes_left > 0:
             self.boxes_left -= 1
-            header = self.at(begin, 16)
+            header = self.read_at(begin, 16)
             if begin + 8 > end or len(header) < 8:
                 return
             size, content = int.from_bytes(header[:4], "big"), begin + 8
@@ -152,7 +152,7 @@ class _Source:
                 size = end - begin
             if size < content - begin:
                 return
-            if header[4:8] == wanted:
+            if header[4:8] == box_type:
                 yield content, min(begin + size, end)
             begin += size
 
@@ -164,22 +164,22 @@ class _Source:
             length += 10
         if length + 4 > self.size and not self.whole:
             return MP3
-        # Taggers pad: look a little further for two frames in a row.
-        rest = self.at(length, _ID3_SEARCH_BYTES)
+        # Tag editors add padding: search a little further for two frames in a row.
+        rest = self.read_at(length, _ID3_SEARCH_BYTES)
         start = rest.find(b"\xff")
         while start != -1:
-            found = self._mpeg_audio(length + start)
-            if found:
-                return found
+            file_type = self._mpeg_audio(length + start)
+            if file_type:
+                return file_type
             start = rest.find(b"\xff", start + 1)
         return None
 
     def _mpeg_audio(self, offset: int) -> FileType | None:
-        first = _frame(self.at(offset, 4))
+        first = _parse_frame(self.read_at(offset, 4))
         if first is None:
             return None
         after = offset + first.length
-        following = _frame(self.at(after, 4))
+        following = _parse_frame(self.read_at(after, 4))
         ends_here = self.whole and after == self.size
         if not ends_here and (following is None or following.stream != first.stream):
             return None
@@ -207,8 +207,8 @@ _SAMPLE_RATES = (44_100, 48_000, 32_000)
 _RATE_DIVISOR = {3: 1, 2: 2, 0: 4}
 
 
-def _frame(header: bytes) -> _Frame | None:
-    """Read the four bytes of an MPEG audio frame header (ISO 11172-3), or return None."""
+def _parse_frame(header: bytes) -> _Frame | None:
+    """Parse the four bytes of an MPEG audio frame header (ISO 11172-3); return None when they are none."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)

@@ -1,7 +1,7 @@
-"""Which files may go out and come in: the two tables of the seed as data, and what is checked before. Pure.
+"""Check which files may be sent and stored: tables of types and limits, and the checks. Pure.
 
-1 MB = 1,048,576 bytes. The type is what the bytes say. Outgoing, the name must agree; incoming, the stored name gets
-the right ending. Incoming GIF and WebP are kept as a PNG of the first frame.
+1 MB = 1,048,576 bytes. The bytes decide on the type. The name of an outgoing file must agree with it; the stored name
+of an incoming file gets the right extension. An incoming GIF or WebP is stored as a PNG of its first frame.
 """
 
 import io
@@ -35,7 +35,7 @@ from desk.errors import Refused
 
 MB = 1_048_576
 
-# The seed's table "Outgoing": limit in bytes per type.
+# What may be sent: limit in bytes per type.
 OUTGOING_LIMITS: dict[FileType, int] = {
     PDF: 20 * MB,
     JPEG: 8 * MB,
@@ -49,26 +49,28 @@ OUTGOING_LIMITS: dict[FileType, int] = {
     MPEG_AUDIO: 20 * MB,
 }
 
-# The seed's table "Incoming". Messenger's own voice clips are MP4 files with sound only: they count as MPEG audio.
+# What may be stored. Messenger's own voice clips are MP4 files with sound only: they count as MPEG audio.
 INCOMING_LIMIT = 50 * MB
 INCOMING_TYPES = frozenset(OUTGOING_LIMITS) | {MP4_AUDIO}
 CONVERTED_TYPES = frozenset({GIF, WEBP})
 
-# Width times height; a frame of this size needs 100 MB while it is decoded.
+# Width times height; decoding a frame of this size needs 100 MB.
 MAX_PIXELS = 25_000_000
 MAX_NAME_CHARS = 150
 
 ATTACHMENT_TYPES = {"document": "file", "image": "image", "video": "video", "audio": "audio"}
 
-# Every ending by which a name may be chosen in a file dialog (`accept`).
-OUTGOING_EXTENSIONS = tuple(dict.fromkeys(ext for found in OUTGOING_LIMITS for ext in found.extensions))
+# All extensions for the `accept` attribute of a file input.
+OUTGOING_EXTENSIONS = tuple(dict.fromkeys(ext for file_type in OUTGOING_LIMITS for ext in file_type.extensions))
 
-_WHAT_MAY_BE_SENT = (
+_SENDABLE_TYPES = (
     "Desk can send PDF documents, JPEG and PNG images, MP4, MPEG and QuickTime videos, "
     "and MP3, Ogg Vorbis, AMR and MPEG audio."
 )
 _PLURALS = {"document": "PDF documents", "image": "images", "video": "videos", "audio": "audio files"}
-_KNOWN_EXTENSIONS = frozenset(ext for found in (*INCOMING_TYPES, *CONVERTED_TYPES) for ext in found.extensions) | {
+_KNOWN_EXTENSIONS = frozenset(
+    ext for file_type in (*INCOMING_TYPES, *CONVERTED_TYPES) for ext in file_type.extensions
+) | {
     ".bin",
     ".dat",
     ".tmp",
@@ -77,12 +79,12 @@ _RESERVED_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
 class FileError(Refused):
-    """A file that may not be sent or kept. The sentence names it, what it is, the limit, and what to do."""
+    """A file that may not be sent or stored. The sentence has its name, its type, the limit, and what to do."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that is taken, by its bytes. `size` is in bytes."""
+    """A file that passed the check. `size` is in bytes."""
 
     name: str
     size: int
@@ -108,75 +110,70 @@ class OutgoingFile(File):
 
 @dataclass(frozen=True)
 class IncomingFile(File):
-    """A file that may be kept. `name` is safe and has the right ending; `convert`: keep `to_png_first_frame` of it."""
+    """A file that may be stored. `name` is safe and has the right extension; `convert`: store it as PNG."""
 
     convert: bool
 
 
-def kind_and_type(data: bytes | IO[bytes], name: str = "") -> FileType | None:
-    """Return what the bytes are (the first bytes or a whole seekable file), or None for a kind that has no place."""
-    return detect(data, name)
-
-
 def check_outgoing(file: IO[bytes], name: str) -> OutgoingFile:
-    """Return what is to be sent, or raise FileError. `file` is seekable and is left at its beginning."""
-    size, found = _look(file, name)
-    return _judge_outgoing(found, size, name)
+    """Return the file to send, or raise FileError. `file` is seekable and is left at its beginning."""
+    size, file_type = _size_and_type(file, name)
+    return _check_outgoing(file_type, size, name)
 
 
 def check_outgoing_head(head: bytes, size: int, name: str) -> OutgoingFile:
-    """Say the same as soon as a file is chosen, from its first bytes and its size in bytes, or raise FileError.
+    """Check a file before its upload, from its first bytes and its size in bytes. Raises FileError.
 
-    What the first bytes cannot decide is believed; `check_outgoing` has the last word.
+    What the first bytes cannot decide is accepted here; `check_outgoing` decides.
     """
     whole = len(head) == size
-    return _judge_outgoing(detect(io.BytesIO(head) if whole else head, name), size, name)
+    return _check_outgoing(detect(io.BytesIO(head) if whole else head, name), size, name)
 
 
-def _judge_outgoing(found: FileType | None, size: int, name: str) -> OutgoingFile:
+def _check_outgoing(file_type: FileType | None, size: int, name: str) -> OutgoingFile:
     shown = safe_name(name)
     if not size:
         raise FileError(f"“{shown}” is empty. Choose another file.")
-    if found is None:
-        raise FileError(f"“{shown}” is not a kind of file that can be sent. {_WHAT_MAY_BE_SENT}")
-    limit = OUTGOING_LIMITS.get(found)
+    if file_type is None:
+        raise FileError(f"“{shown}” is not a kind of file that can be sent. {_SENDABLE_TYPES}")
+    limit = OUTGOING_LIMITS.get(file_type)
     if limit is None:
-        raise FileError(f"“{shown}” is {_article(found.label)}, which cannot be sent. {_WHAT_MAY_BE_SENT}")
-    if _extension(shown) not in found.extensions:
-        endings = " or ".join(found.extensions)
+        raise FileError(f"“{shown}” is {_article(file_type.label)}, which cannot be sent. {_SENDABLE_TYPES}")
+    if _extension(shown) not in file_type.extensions:
+        extensions = " or ".join(file_type.extensions)
         raise FileError(
-            f"“{shown}” is {_article(found.label)} by its content, but its name does not end in {endings}. "
-            "Give it the right name and attach it again."
+            f"“{shown}” is {_article(file_type.label)} by its content, but its name does not end in {extensions}. "
+            "Rename it and attach it again."
         )
     if size > limit:
         raise FileError(
-            f"“{shown}” has {_megabytes(size)}; {_PLURALS[found.kind]} may have at most {_megabytes(limit)}. "
+            f"“{shown}” is {_megabytes(size)}; {_PLURALS[file_type.kind]} may have at most {_megabytes(limit)}. "
             "Make it smaller and attach it again."
         )
-    return OutgoingFile(shown, size, found)
+    return OutgoingFile(shown, size, file_type)
 
 
 def check_incoming(file: IO[bytes], name: str = "", *, limit: int = INCOMING_LIMIT) -> IncomingFile:
-    """Return how to keep a received file, or raise FileError. `file` is seekable and is left at its beginning."""
-    size, found = _look(file, name)
+    """Return how to store a received file, or raise FileError. `file` is seekable and is left at its beginning."""
+    size, file_type = _size_and_type(file, name)
     shown = safe_name(name)
     if not size:
         raise FileError(f"“{shown}” is empty.")
-    if found is None or found not in INCOMING_TYPES | CONVERTED_TYPES:
+    if file_type is None or file_type not in INCOMING_TYPES | CONVERTED_TYPES:
         raise FileError(
-            f"“{shown}” is not a kind of file that Desk keeps (PDF, images, videos, audio). "
+            f"“{shown}” is not a kind of file that Desk stores (PDF, images, videos, audio). "
             "Look at it in the Page inbox on Facebook."
         )
     if size > limit:
         raise FileError(incoming_too_big(shown, size, limit))
-    convert = found in CONVERTED_TYPES
-    kept_as = PNG if convert else found
-    return IncomingFile(with_right_extension(name, kept_as), size, found, convert)
+    convert = file_type in CONVERTED_TYPES
+    stored_type = PNG if convert else file_type
+    return IncomingFile(with_right_extension(name, stored_type), size, file_type, convert)
 
 
 def incoming_too_big(name: str, size: int | None, limit: int = INCOMING_LIMIT) -> str:
-    """Return the sentence for a received file over the limit; `size` in bytes, None when it was not read to its end."""
-    amount = f"has {_megabytes(size)}" if size else "is too big"
+    """Return the sentence for a received file over the limit; `size` in bytes, None when it is unknown."""
+    amount = f"is {_megabytes(size)}" if size else "is too big"
     return (
         f"“{safe_name(name)}” {amount}; received files may have at most {_megabytes(limit)}. "
         "Look at it in the Page inbox on Facebook."
@@ -184,7 +181,7 @@ def incoming_too_big(name: str, size: int | None, limit: int = INCOMING_LIMIT) -
 
 
 def to_png_first_frame(file: IO[bytes]) -> io.BytesIO:
-    """Return the first frame of a GIF or WebP as PNG, at its beginning. Raises FileError if it cannot."""
+    """Return the first frame of a GIF or WebP as PNG, at its beginning. Raises FileError when it cannot be read."""
     file.seek(0)
     try:
         with Image.open(file, formats=["GIF", "WEBP"]) as image:
@@ -206,7 +203,7 @@ def to_png_first_frame(file: IO[bytes]) -> io.BytesIO:
 
 
 def with_right_extension(name: str, type: FileType) -> str:
-    """Return a safe file name that ends as `type` demands; a wrong known ending is replaced, others are kept."""
+    """Return a safe file name with an extension of `type`; it replaces a known extension and follows an unknown one."""
     shown = safe_name(name)
     extension = _extension(shown)
     if extension in type.extensions:
@@ -216,7 +213,7 @@ def with_right_extension(name: str, type: FileType) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Return `name` without folders, control and direction characters, at most 150 characters, never empty."""
+    """Return `name` without folders, control and direction characters: at most 150 characters, never empty."""
     text = unicodedata.normalize("NFC", (name or "").replace("\\", "/").rsplit("/", 1)[-1])
     text = "".join(char for char in text if unicodedata.category(char)[0] != "C")
     text = re.sub(r'[<>:"|?*]', "_", text)
@@ -231,11 +228,11 @@ def safe_name(name: str) -> str:
 
 
 def stored_name(type: FileType) -> str:
-    """Return a name for the storage that owes nothing to the sender: 32 random hex digits and the right ending."""
+    """Return a name for the storage that the sender cannot choose: 32 random hex digits and the right extension."""
     return uuid.uuid4().hex + type.extension
 
 
-def _look(file: IO[bytes], name: str) -> tuple[int, FileType | None]:
+def _size_and_type(file: IO[bytes], name: str) -> tuple[int, FileType | None]:
     file.seek(0, os.SEEK_END)
     size = file.tell()
     file.seek(0)
@@ -252,6 +249,6 @@ def _article(label: str) -> str:
 
 
 def _megabytes(size: int) -> str:
-    """Return a size in MB with one decimal at most, rounded up so that nothing over a limit looks like the limit."""
+    """Return a size (bytes) in MB with at most one decimal, rounded up so that it differs from a limit it exceeds."""
     tenths = -(-size * 10 // MB)
     return f"{tenths // 10} MB" if tenths % 10 == 0 else f"{tenths / 10:.1f} MB"

@@ -1,4 +1,4 @@
-"""Messages as the Conversations API shows them (Meta, "Conversations API"). Pure."""
+"""Messages of the Conversations API as dataclasses (Meta, "Conversations API"). Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ NEWEST = 20  # messages of a conversation for which Meta gives details
 
 @dataclass(frozen=True)
 class GraphAttachment:
-    """A file of a message with a fresh address; `size` in bytes, all but `url` may be missing."""
+    """A file of a message with a fresh URL. `size` is in bytes; all fields but `url` may be missing."""
 
     url: str
     name: str | None = None
@@ -18,7 +18,7 @@ class GraphAttachment:
 
 @dataclass(frozen=True)
 class GraphMessage:
-    """A message as the Conversations API shows it. `created_at` is aware, precise to the second; no `metadata`."""
+    """A message. `created_at` is aware, precise to the second. The Conversations API gives no `metadata`."""
 
     mid: str
     created_at: datetime

@@ -1,7 +1,7 @@
-"""Fetching files and pictures from Meta's content network, as if every address were hostile.
+"""Fetch files and pictures from Meta's content network; no URL is trusted.
 
-Only hosts of META_MEDIA_HOSTS, the resolved address pinned for the connection (desk.safe_http), at most three redirects
-each checked anew, a cap on bytes and on the whole time, no cookies, no token.
+Only hosts of META_MEDIA_HOSTS, the resolved address pinned for the connection (desk.safe_http), at most three
+redirects, each checked like the first URL, a limit of bytes and of the whole time, no cookies, no token.
 """
 
 import http.client
@@ -33,10 +33,10 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class MediaError(Refused):
-    """A file that was not fetched. `transient`: trying again later may help.
+    """A file that was not fetched. `transient`: a later retry may succeed.
 
-    `expired`: Meta's link is over (403, 404 or 410); the Conversations API may give a fresh one. `too_big`: it is over
-    the limit, and `size` is what the host said it has, in bytes.
+    `expired`: Meta's link has expired (403, 404 or 410); the Conversations API may give a fresh one. `too_big`: the
+    file is over the limit; `size` is its announced size in bytes, if any.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class MediaError(Refused):
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """A fetched file. `file` is a temporary one at its beginning, gone when closed; `size` in bytes.
+    """A fetched file. `file` is a temporary file at its beginning, deleted on close; `size` is in bytes.
 
-    `content_type_header` is what the server claims: never to be trusted. `filename` is safe to show.
+    `content_type_header` is the claim of the server: do not trust it. `filename` is safe to show.
     """
 
     file: IO[bytes]
@@ -68,25 +68,27 @@ class FetchedFile:
     filename: str
 
     def close(self) -> None:
-        """Give the temporary file back."""
+        """Delete the temporary file."""
         self.file.close()
 
 
 def fetch(url: str, *, max_bytes: int = INCOMING_LIMIT, timeout_s: float = TIMEOUT_S) -> FetchedFile:
-    """Fetch a file of at most `max_bytes` within `timeout_s` altogether. Raises MediaError."""
-    return _reach(url, "GET", timeout_s, lambda response, at, until: _receive(response, at, max_bytes, until))
+    """Fetch a file of at most `max_bytes` within `timeout_s` in total. Raises MediaError."""
+    return _request(
+        url, "GET", timeout_s, lambda response, final_url, until: _receive(response, final_url, max_bytes, until)
+    )
 
 
 def size_of(url: str, *, timeout_s: float = SIZE_TIMEOUT_S) -> int | None:
-    """Return how many bytes the host says the file has, without fetching it; None when nobody says."""
+    """Return the size in bytes that the host announces, without fetching the file; None when it is unknown."""
     try:
-        return _reach(url, "HEAD", timeout_s, lambda response, _at, _until: _announced(response))
+        return _request(url, "HEAD", timeout_s, lambda response, _url, _deadline: _announced_size(response))
     except MediaError:
         return None
 
 
-def _reach(url: str, method: str, timeout_s: float, take: Callable[[http.client.HTTPResponse, str, float], T]) -> T:
-    """Return what `take` makes of the answer, its address and the deadline. Raises MediaError."""
+def _request(url: str, method: str, timeout_s: float, handle: Callable[[http.client.HTTPResponse, str, float], T]) -> T:
+    """Return `handle(response, final URL, deadline)`. Raises MediaError."""
     deadline = time.monotonic() + timeout_s
     try:
         for _ in range(MAX_REDIRECTS + 1):
@@ -95,21 +97,21 @@ def _reach(url: str, method: str, timeout_s: float, take: Callable[[http.client.
                 if response.status in _REDIRECTS and response.headers.get("Location"):
                     url = redirected(url, response.headers["Location"])
                     continue
-                return take(response, url, deadline)
-        raise MediaError("The file's address leads from one place to the next without end.")
+                return handle(response, url, deadline)
+        raise MediaError("The file's address redirects too often.")
     except MediaHostError as error:
         raise MediaError(error.sentence) from None
     except AddressError as error:
         raise MediaError(host_error(error).sentence) from None
     except ssl.SSLCertVerificationError:
-        raise MediaError("The file's host could not prove who it is.") from None
+        raise MediaError("The file's host has no valid certificate.") from None
     except TimeoutError:
         raise MediaError("Fetching the file took too long.", transient=True) from None
     except (OSError, http.client.HTTPException, ValueError):
-        raise MediaError("The file's host could not be reached or broke off.", transient=True) from None
+        raise MediaError("The file's host could not be reached or closed the connection.", transient=True) from None
 
 
-def _announced(response: http.client.HTTPResponse) -> int | None:
+def _announced_size(response: http.client.HTTPResponse) -> int | None:
     length = response.headers.get("Content-Length", "")
     is_number = length.isascii() and length.isdecimal() and len(length) < 16
     return int(length) if response.status == 200 and is_number else None
@@ -118,12 +120,12 @@ def _announced(response: http.client.HTTPResponse) -> int | None:
 def _receive(response: http.client.HTTPResponse, url: str, max_bytes: int, deadline: float) -> FetchedFile:
     _check_status(response.status)
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise MediaError("The file came in an encoding that was not asked for.")
+        raise MediaError("The file arrived in an encoding that was not requested.")
     name = _filename(response.headers, url)
     announced = response.length
     if announced is not None and announced > max_bytes:
         raise MediaError(incoming_too_big(name, announced, max_bytes), too_big=True, size=announced)
-    file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - handed to the caller
+    file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     size = 0
     try:
         while part := response.read1(_CHUNK_BYTES):
@@ -134,7 +136,7 @@ def _receive(response: http.client.HTTPResponse, url: str, max_bytes: int, deadl
                 raise TimeoutError
             file.write(part)
         if announced is not None and size < announced:
-            raise MediaError("The file broke off before its end.", transient=True)
+            raise MediaError("The file ended too early.", transient=True)
     except BaseException:
         file.close()
         raise
@@ -148,12 +150,12 @@ def _check_status(status: int) -> None:
     if status in (403, 404, 410):
         raise MediaError("Facebook's link to the file has expired.", expired=True)
     if status in (408, 425, 429) or status >= 500:
-        raise MediaError(f"The file's host is not able to answer now (HTTP {status}).", transient=True)
+        raise MediaError(f"The file's host cannot answer now (HTTP {status}).", transient=True)
     raise MediaError(f"The file's host refused it (HTTP {status}).")
 
 
 def _filename(headers: Message, url: str) -> str:
-    """Return the name from Content-Disposition, else the last part of the path: Meta's addresses end with it."""
+    """Return the name from Content-Disposition, else the last part of the path, where Meta puts the name."""
     disposition = Message()
     disposition["Content-Disposition"] = re.sub(r"[\r\n\0]", "", headers.get("Content-Disposition", ""))
     name = disposition.get_filename() or unquote(urlsplit(url).path.rsplit("/", 1)[-1])

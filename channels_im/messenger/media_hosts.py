@@ -1,4 +1,4 @@
-"""Check a file's URL against META_MEDIA_HOSTS. Asks no DNS: desk.safe_http does, and refuses private addresses.
+"""Check a file's URL against META_MEDIA_HOSTS, without DNS: desk.safe_http resolves and refuses private addresses.
 
 An entry with a leading dot (`.fbcdn.net`) allows every host below it: https on port 443 at public addresses only. An
 entry written out in full (`127.0.0.1:8090`) allows that host and port alone, also by http and at a private address.
@@ -16,19 +16,19 @@ MAX_URL_CHARS = 8192
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?")
 SENTENCES = {
     Problem.MALFORMED: "The file's address is malformed.",
-    Problem.USER_NAME: "The file's address holds a user name.",
+    Problem.USER_NAME: "The file's address contains a user name.",
     Problem.NOT_HTTPS: "The file's address is not an https address.",
     Problem.PRIVATE: "The file's host leads to a private address.",
 }
 
 
 class MediaHostError(Refused):
-    """A file's address that is not called; the sentence says why."""
+    """The address of a file that Desk refuses to fetch; the sentence says why."""
 
 
 def media_target(url: str, allowed: Iterable[str]) -> Target:
-    """Return where `url` leads. Raises MediaHostError when it is malformed or not allowed."""
-    if not isinstance(url, str) or len(url) > MAX_URL_CHARS:
+    """Return the target of `url`. Raises MediaHostError when it is malformed or not allowed."""
+    if len(url) > MAX_URL_CHARS:
         raise MediaHostError(SENTENCES[Problem.MALFORMED])
     allowed = [entry.strip().lower() for entry in allowed]
     try:
@@ -45,16 +45,16 @@ def media_target(url: str, allowed: Iterable[str]) -> Target:
 
 
 def host_error(error: AddressError) -> MediaHostError:
-    """Return the error with a sentence about a file."""
+    """Return the same error with a sentence about a file."""
     return MediaHostError(SENTENCES[Problem(error.code)])
 
 
 def redirected(url: str, location: str) -> str:
-    """Return where a redirect leads, still to be checked by `media_target`. Raises MediaHostError when malformed."""
+    """Return the target of a redirect; check it with `media_target`. Raises MediaHostError when it is malformed."""
     try:
         return urljoin(url, location.strip())
     except ValueError:
-        raise MediaHostError("The file's address leads on to a malformed one.") from None
+        raise MediaHostError("The file's address redirects to a malformed one.") from None
 
 
 def _is_below(host: str, allowed: Iterable[str]) -> bool:

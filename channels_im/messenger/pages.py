@@ -1,4 +1,4 @@
-"""Pages of the person who linked Facebook: listing, webhook subscription, blocking people.
+"""List the Pages of the person who linked Facebook, subscribe to their webhooks, block people.
 
 Sources: Meta, "Page accounts", "Subscribed apps", "Moderate conversations".
 """
@@ -18,7 +18,7 @@ from channels_im.messenger.values import as_account_id, as_dict, as_text, as_web
 
 logger = logging.getLogger(__name__)
 
-# Not response_feedback: it puts thumbs on every message.
+# Without response_feedback, which adds thumbs to every message.
 SUBSCRIBED_FIELDS = (
     "messages",
     "message_echoes",
@@ -39,9 +39,9 @@ _PAGE_FIELDS = "id,name,access_token,tasks,picture{url}"
 
 @dataclass(frozen=True)
 class PageInfo:
-    """A Page as the person may use it. Without `access_token` it can be shown, not connected.
+    """A Page with the access of the person who linked it. Without `access_token` it can be shown, not connected.
 
-    `tasks` are Meta's: MESSAGING is needed to answer, MODERATE to subscribe.
+    `tasks` are Meta's names: replies need MESSAGING, the subscription needs MODERATE.
     """
 
     page_id: str
@@ -53,35 +53,35 @@ class PageInfo:
 
 @sensitive_variables("user_token")
 def list_pages(user_token: str) -> list[PageInfo]:
-    """Return every Page the token gives access to, each once.
+    """Return all Pages to which the token gives access, without duplicates.
 
-    `/me/accounts` first. What the person ticked but is missing there (granular permissions, business-owned Pages) is
-    read one by one from the ids that `debug_token` names, and so is a Page that is listed without its token; only when
-    nothing was found, from the businesses. A Page that
-    Meta refuses is left out, but a failure that may pass is raised: a page missing by accident would look deselected.
+    They come from `/me/accounts`. Pages that the person selected but that are missing there (granular permissions,
+    business-owned Pages) are read one by one by the ids from `debug_token`, and so are Pages that are listed without a
+    token; if there are none at all, they come from the businesses. A Page that Meta refuses is left out, but a
+    temporary failure is raised: a Page that is missing because of it would look deselected.
     """
     client = GraphClient(user_token)
-    found = {page.page_id: page for page in _read(client.paged("me/accounts", fields=_PAGE_FIELDS, limit=100))}
-    without_token = {page.page_id for page in found.values() if not page.access_token}
-    for page_id in sorted((_granted_page_ids(user_token) - found.keys()) | without_token):
-        for page in _read(_one(client, page_id)):
-            if page.access_token or page.page_id not in found:
-                found[page.page_id] = page
-    if not found:
-        found = {page.page_id: page for page in _business_pages(client)}
-    return list(found.values())
+    pages = {page.page_id: page for page in _parse(client.paged("me/accounts", fields=_PAGE_FIELDS, limit=100))}
+    without_token = {page.page_id for page in pages.values() if not page.access_token}
+    for page_id in sorted((_granted_page_ids(user_token) - pages.keys()) | without_token):
+        for page in _parse(_get_page(client, page_id)):
+            if page.access_token or page.page_id not in pages:
+                pages[page.page_id] = page
+    if not pages:
+        pages = {page.page_id: page for page in _business_pages(client)}
+    return list(pages.values())
 
 
 @sensitive_variables("token")
 def subscribe(page_id: str, token: str, fields: Iterable[str] = SUBSCRIBED_FIELDS) -> None:
-    """Subscribe our app to the Page's webhooks. To be repeated at every re-authentication and release."""
+    """Subscribe our app to the Page's webhooks. Repeat it after each re-authentication and each release."""
     answer = GraphClient(token).post(_subscription_path(page_id), params={"subscribed_fields": tuple(fields)})
     require_success(answer, "subscribe")
 
 
 @sensitive_variables("token")
 def unsubscribe(page_id: str, token: str | None) -> None:
-    """End the subscription of our app; with the app's own token when the page token is missing or dead."""
+    """End the subscription of our app; with the app's own token when the Page token is missing or dead."""
     path = _subscription_path(page_id)
     if token:
         try:
@@ -95,7 +95,7 @@ def unsubscribe(page_id: str, token: str | None) -> None:
 
 @sensitive_variables("token")
 def subscription(page_id: str, token: str) -> set[str] | None:
-    """Return the fields our app is subscribed to at the Page, or None when it is not subscribed."""
+    """Return the fields to which our app is subscribed at the Page, or None when it is not subscribed."""
     for app in GraphClient(token).paged(_subscription_path(page_id)):
         if as_account_id(app.get("id")) == settings.META_APP_ID:
             fields = app.get("subscribed_fields")
@@ -105,13 +105,13 @@ def subscription(page_id: str, token: str) -> set[str] | None:
 
 @sensitive_variables("token")
 def block_user(page_id: str, psid: str, token: str) -> None:
-    """Stop this person from writing to the Page."""
+    """Block this contact: they can no longer write to the Page."""
     _moderate(page_id, psid, token, "BLOCK_USER")
 
 
 @sensitive_variables("token")
 def unblock_user(page_id: str, psid: str, token: str) -> None:
-    """Let this person write to the Page again."""
+    """Unblock this contact: they can write to the Page again."""
     _moderate(page_id, psid, token, "UNBLOCK_USER")
 
 
@@ -129,7 +129,7 @@ def _field_name(value: Any) -> str | None:
     return as_text(as_dict(value).get("name")) or as_text(value)
 
 
-def _read(rows: Iterable[dict[str, Any]]) -> Iterator[PageInfo]:
+def _parse(rows: Iterable[dict[str, Any]]) -> Iterator[PageInfo]:
     for row in rows:
         page_id = as_account_id(row.get("id"))
         if page_id is None:
@@ -146,21 +146,21 @@ def _read(rows: Iterable[dict[str, Any]]) -> Iterator[PageInfo]:
 
 
 def _granted_page_ids(user_token: str) -> set[str]:
-    """Return the ids of all Pages that a granular permission names. Businesses are ids of another kind."""
+    """Return the ids of all Pages in granular permissions. Those of other permissions are ids of businesses."""
     try:
         granular = debug_token(user_token).granular_scopes
     except GraphError as exc:
-        _raise_if_passing(exc)
+        _raise_if_temporary(exc)
         return set()
     return {page_id for scope, ids in granular.items() if scope.startswith("pages_") for page_id in ids or ()}
 
 
-def _one(client: GraphClient, page_id: str) -> list[dict[str, Any]]:
+def _get_page(client: GraphClient, page_id: str) -> list[dict[str, Any]]:
     try:
         return [client.get(node(page_id), fields=_PAGE_FIELDS)]
     except GraphError as exc:
-        _raise_if_passing(exc)
-        logger.info("Page %s is granted but cannot be read: %s", page_id, exc)
+        _raise_if_temporary(exc)
+        logger.info("Page %s is granted, but Meta refuses to return it: %s", page_id, exc)
         return []
 
 
@@ -171,8 +171,8 @@ def _business_pages(client: GraphClient) -> Iterator[PageInfo]:
             continue
         for edge in ("owned_pages", "client_pages"):
             rows = _rows(client, f"{node(business_id)}/{edge}", fields=_PAGE_FIELDS, limit=100)
-            for page in _read(rows):
-                with_token = [] if page.access_token else list(_read(_one(client, page.page_id)))
+            for page in _parse(rows):
+                with_token = [] if page.access_token else list(_parse(_get_page(client, page.page_id)))
                 yield with_token[0] if with_token else page
 
 
@@ -180,10 +180,10 @@ def _rows(client: GraphClient, path: str, **params: Any) -> list[dict[str, Any]]
     try:
         return list(client.paged(path, **params))
     except GraphError as exc:
-        _raise_if_passing(exc)
+        _raise_if_temporary(exc)
         return []
 
 
-def _raise_if_passing(exc: GraphError) -> None:
-    if exc.verdict.retry or exc.verdict.outcome_unknown:
+def _raise_if_temporary(exc: GraphError) -> None:
+    if exc.verdict.is_temporary:
         raise exc

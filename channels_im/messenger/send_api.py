@@ -1,7 +1,7 @@
-"""The Send API: one part (a text or a file) per call. Source: Meta, "Send API" and "Saving assets".
+"""Call the Send API: one part (a text or a file) per call. Source: Meta, "Send API" and "Saving assets".
 
-There is no idempotency key: `metadata` comes back in the echo, and a call that raises GraphOutcomeUnknown is settled
-by it.
+The Send API has no idempotency key. After GraphOutcomeUnknown, the echo shows whether the message was sent: it repeats
+`metadata`.
 """
 
 import json
@@ -16,13 +16,13 @@ from channels_im.messenger.errors import GraphOutcomeUnknown
 from channels_im.messenger.send_policy import SendPolicy
 from channels_im.messenger.values import as_account_id, as_id
 
-# Meta takes a file in before it answers; its own limit for fetching one is 10 s, for videos 75 s.
+# Meta processes a file before it answers; its own limit for fetching one is 10 s, for videos 75 s.
 UPLOAD_TIMEOUT_FACTOR = 4
 
 
 @dataclass(frozen=True)
 class SendResult:
-    """What Meta answered: the message's `mid`, and the PSID it went to (None when Meta does not repeat it)."""
+    """The answer of Meta: the message's `mid`, and the PSID of the recipient (None when Meta does not repeat it)."""
 
     mid: str
     recipient_id: str | None
@@ -39,7 +39,7 @@ def send_text(
     metadata: str,
     reply_to_mid: str | None = None,
 ) -> SendResult:
-    """Send `text` (Meta takes fewer than 2000 characters) as the Page. Raises the errors of GraphClient."""
+    """Send `text` as the Page; Meta accepts fewer than 2000 characters. Raises the errors of GraphClient."""
     body = {**_envelope(psid, policy, reply_to_mid), "message": {"text": text, "metadata": metadata}}
     return _result(GraphClient(token).post(f"{node(page_id)}/messages", json=body))
 
@@ -97,7 +97,7 @@ def _envelope(psid: str, policy: SendPolicy, reply_to_mid: str | None) -> dict[s
     envelope: dict[str, Any] = {"recipient": {"id": psid}, "messaging_type": policy.messaging_type}
     if policy.tag:
         envelope["tag"] = policy.tag
-    # Meta documents reply_to with RESPONSE alone; a late answer without its quote is better than a refused one.
+    # Meta documents reply_to only with RESPONSE; a late reply without its quote is better than a refused one.
     if reply_to_mid and policy.messaging_type == "RESPONSE":
         envelope["reply_to"] = {"mid": reply_to_mid}
     return envelope

@@ -1,4 +1,4 @@
-"""Signatures made with the app secret: webhook deliveries and `signed_request` callbacks. Pure.
+"""Check signatures made with the app secret: webhook deliveries and `signed_request` callbacks. Pure.
 
 Source: Meta, "Validate payloads" (webhooks) and "Data deletion callback".
 """
@@ -20,7 +20,7 @@ MAX_SIGNED_REQUEST_CHARS = 16_384
 
 
 class SignedRequestError(Exception):
-    """A `signed_request` that must be answered 400; `reason` says why in one sentence, without its content."""
+    """A `signed_request` to answer with 400; `reason` says why in one sentence, without its content."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -42,10 +42,10 @@ def sign(body: bytes, secret: str) -> str:
 
 
 def is_valid(body: bytes, header: str | None, secrets: Iterable[str | None]) -> bool:
-    """Say whether `header` (`X-Hub-Signature-256`) signs the untouched `body` with one of `secrets`.
+    """Return whether `header` (`X-Hub-Signature-256`) signs the unchanged `body` with one of `secrets`.
 
-    Empty secrets are skipped, so that a half-configured installation accepts nothing. Every secret is
-    compared, in constant time.
+    Empty secrets are skipped, so that an installation without a secret accepts nothing. Every secret is compared, in
+    constant time.
     """
     given = (header or "").encode("utf-8", "replace")
     matches = [hmac.compare_digest(sign(body, secret).encode(), given) for secret in secrets if secret]
@@ -57,11 +57,11 @@ def parse_signed_request(
 ) -> SignedRequest:
     """Verify and read a `signed_request` form field ("base64url(signature).base64url(payload)").
 
-    `now` is aware; `max_age_s` is in seconds. Raises SignedRequestError for anything forged, signed with another
-    algorithm, older than `max_age_s`, more than five minutes ahead of `now`, or malformed.
+    `now` is aware; `max_age_s` is in seconds. Raises SignedRequestError for a request that is forged, signed with
+    another algorithm, older than `max_age_s`, more than five minutes ahead of `now`, or malformed.
     """
-    if not isinstance(text, str) or len(text) > MAX_SIGNED_REQUEST_CHARS:
-        raise SignedRequestError("The signed request is missing or too long.")
+    if len(text) > MAX_SIGNED_REQUEST_CHARS:
+        raise SignedRequestError("The signed request is too long.")
     encoded_signature, dot, encoded_payload = text.partition(".")
     if not dot:
         raise SignedRequestError("The signed request has no dot between signature and payload.")

@@ -1,26 +1,27 @@
-"""Lenient readers for what stands in Meta's JSON: each takes any value and never raises. Pure.
+"""Read the values of Meta's JSON leniently: the `as_…` functions accept any value and never raise. Pure.
 
-Meta's own samples hold numbers as ids, timestamps as strings and in seconds, and `payload: null`.
+Meta's own samples contain numbers as ids, timestamps as strings and in seconds, and `payload: null`.
 """
 
 import hashlib
 import json
 import math
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 MAX_DEPTH = 64
 MAX_ID_CHARS = 255
-# Ids of people and Pages; the database columns are that wide.
+# Ids of people, Pages and apps; the database columns have this width.
 MAX_ACCOUNT_ID_CHARS = 64
 MAX_URL_CHARS = 8192
-# 2004-01-01 and 2100-01-01: outside of these a time is a mistake.
+# 2004-01-01 and 2100-01-01: a time outside of these is wrong.
 EARLIEST_MS = 1_072_915_200_000
 LATEST_MS = 4_102_444_800_000
-# Below this a number of Meta's is in seconds, above in milliseconds.
-SECONDS_BELOW = 10**12
+# A smaller timestamp is in seconds, a larger one in milliseconds.
+MIN_MILLISECONDS = 10**12
 
-_HALF_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DIGITS = re.compile(r"\d{1,20}")
 
 
@@ -29,12 +30,12 @@ class TooDeepError(ValueError):
 
 
 def clean_text(text: str) -> str:
-    """Return `text` as both databases can store it: no NUL, half surrogates as U+FFFD."""
-    return _HALF_SURROGATE.sub("\ufffd", text.replace("\0", ""))
+    """Return `text` as both databases can store it: without NUL, lone surrogates replaced by U+FFFD."""
+    return _LONE_SURROGATE.sub("\ufffd", text.replace("\0", ""))
 
 
 def clean_tree(value: Any, depth: int = 0) -> Any:
-    """Return parsed JSON with every string cleaned, keys too. Raises TooDeepError."""
+    """Return parsed JSON with every string and key cleaned. Raises TooDeepError beyond MAX_DEPTH levels."""
     if isinstance(value, str):
         return clean_text(value)
     if not isinstance(value, dict | list):
@@ -47,19 +48,19 @@ def clean_tree(value: Any, depth: int = 0) -> Any:
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """Return `value` when it is an object, else an empty one."""
+    """Return `value` when it is an object, else an empty dict."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return `value` when it is an array, a lone object as an array of one, else an empty one."""
+    """Return `value` when it is an array, a list with `value` when it is an object, else an empty list."""
     if isinstance(value, list):
         return value
     return [value] if isinstance(value, dict) else []
 
 
 def as_text(value: Any) -> str | None:
-    """Return a string that is not empty, a number as its digits, else None."""
+    """Return a non-empty string as it is, a number as its digits, else None."""
     if isinstance(value, str):
         return value or None
     if _is_number(value):
@@ -68,7 +69,7 @@ def as_text(value: Any) -> str | None:
 
 
 def as_id(value: Any, max_chars: int = MAX_ID_CHARS) -> str | None:
-    """Return an id as a string of at most `max_chars`; longer ones become their digest, junk becomes None."""
+    """Return an id as a string of at most `max_chars` characters, a longer one as its digest, else None."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**100:
@@ -99,16 +100,22 @@ def as_int(value: Any) -> int | None:
 
 
 def as_timestamp_ms(value: Any) -> int | None:
-    """Return a time in milliseconds since 1970; seconds are multiplied, absurd or absent ones become None."""
+    """Return a time in milliseconds since 1970, converted when it is in seconds; None when absent or out of range."""
     number = as_int(value)
     if number is None:
         return None
-    ms = number * 1000 if number < SECONDS_BELOW else number
+    ms = number * 1000 if number < MIN_MILLISECONDS else number
     return ms if EARLIEST_MS <= ms < LATEST_MS else None
 
 
+def as_moment(value: Any) -> datetime | None:
+    """Return the UTC time of a number of seconds since 1970, or None when it is absent, 0 or out of range."""
+    seconds = as_int(value)
+    return datetime.fromtimestamp(seconds, UTC) if seconds and 0 < seconds < LATEST_MS // 1000 else None
+
+
 def as_web_url(value: Any) -> str | None:
-    """Return an http or https address without blanks, else None (a `javascript:` link is never handed on)."""
+    """Return an http or https URL without whitespace, else None (so a `javascript:` link is never passed on)."""
     if not isinstance(value, str) or len(value) > MAX_URL_CHARS:
         return None
     value = value.strip()
@@ -117,7 +124,7 @@ def as_web_url(value: Any) -> str | None:
 
 
 def digest(value: Any) -> str:
-    """Return 40 hex digits that stand for the content of a JSON value, whatever the order of its keys."""
+    """Return 40 hex digits that identify the content of a JSON value, regardless of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 

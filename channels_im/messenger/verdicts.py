@@ -1,11 +1,14 @@
-"""What an error of Meta means for us: the vocabulary that `errors.py` answers in. Pure."""
+"""The kinds, reasons and verdicts by which `errors.py` describes an error of Meta. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Last sentence of a verdict when the queue repeats the call.
+RETRY_PROMISE = "Desk will try again."
+
 
 class ErrorKind(StrEnum):
-    """What an error means for us."""
+    """What an error means for Desk."""
 
     TRANSIENT = "transient"
     RATE_LIMITED = "rate_limited"
@@ -19,7 +22,7 @@ class ErrorKind(StrEnum):
 
 
 class ReauthReason(StrEnum):
-    """Why a page needs an administrator to log in to Facebook again."""
+    """Why an administrator must log in to Facebook again for a Page."""
 
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason's name, no password
     PERMISSION_REVOKED = "permission_revoked"
@@ -34,8 +37,8 @@ class ReauthReason(StrEnum):
 class Verdict:
     """What an error means and what to do.
 
-    `sentence` is for the agent. `retry`: the queue may try the call again after a pause. `outcome_unknown`: it may
-    have happened; look for the echo before trying again. `never_resend`: it did happen, as far as Meta says.
+    `sentence` is for the agent. `retry`: the queue may repeat the call after a pause. `outcome_unknown`: the call may
+    have had its effect; look for the echo before a retry. `never_resend`: according to Meta it had its effect.
     """
 
     kind: ErrorKind
@@ -44,3 +47,13 @@ class Verdict:
     retry: bool = False
     outcome_unknown: bool = False
     never_resend: bool = False
+
+    @property
+    def final_sentence(self) -> str:
+        """Return the sentence for an error after the last retry: without the promise of another one."""
+        return self.sentence.removesuffix(f" {RETRY_PROMISE}")
+
+    @property
+    def is_temporary(self) -> bool:
+        """Return whether the same call may succeed later, or may have succeeded already."""
+        return self.retry or self.outcome_unknown

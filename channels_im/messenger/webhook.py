@@ -1,4 +1,4 @@
-"""The webhook's answers, decided without a framework: the Django view and the ASGI door both ask here. Pure."""
+"""Decide how to answer the webhook, for the Django view and the ASGI application alike. Pure."""
 
 import hmac
 import json
@@ -19,7 +19,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 
 class Outcome(StrEnum):
-    """What is to be done with a POST."""
+    """What to do with a POST."""
 
     ACCEPTED = "accepted"
     TOO_LARGE = "too_large"
@@ -29,14 +29,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class PostVerdict:
-    """`accepted` means: keep the bytes in the journal, then answer `status`. Otherwise store nothing."""
+    """The decision on a POST. `accepted`: store the bytes in the journal, then answer `status`. Else store nothing."""
 
     outcome: Outcome
     status: int
 
     @property
     def accepted(self) -> bool:
-        """Say whether the body goes into the journal."""
+        """Return whether to store the body in the journal."""
         return self.outcome is Outcome.ACCEPTED
 
 
@@ -47,7 +47,7 @@ OTHER_OBJECT = PostVerdict(Outcome.OTHER_OBJECT, 404)
 
 
 def verify_challenge(params: Mapping[str, str], verify_token: str | None) -> str | None:
-    """Return the challenge to answer as `text/plain` with 200, or None for 403.
+    """Return the challenge to answer as `text/plain` with 200, or None to answer 403.
 
     `params` are the query parameters `hub.mode`, `hub.verify_token` and `hub.challenge`. Source: Meta, "Webhooks".
     """
@@ -63,8 +63,8 @@ def check_post(
 ) -> PostVerdict:
     """Decide on a delivery: size (413), then signature (403), then `object` present and not "page" (404), else 200.
 
-    `body` are the untouched bytes; `headers` a mapping or ASGI's list of pairs, names in any case. What is signed but
-    is not JSON or has no sense is accepted: refusing it would make Meta repeat it and unsubscribe the app.
+    `body` are the unchanged bytes; `headers` a mapping or ASGI's list of pairs, names in any case. A signed body that
+    is not JSON or not understood is accepted: after a refusal Meta would repeat it and unsubscribe the app.
     """
     if len(body) > max_bytes:
         return TOO_LARGE
@@ -82,8 +82,8 @@ def check_post(
 def header(headers: Headers, name: str) -> str | None:
     """Return the value of the header `name`, or None; a header given twice counts as absent."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    found = [_text(value) for key, value in pairs if _text(key).lower() == name.lower()]
-    return found[0] if len(found) == 1 else None
+    values = [_text(value) for key, value in pairs if _text(key).lower() == name.lower()]
+    return values[0] if len(values) == 1 else None
 
 
 def _text(value: str | bytes) -> str:

@@ -1,4 +1,4 @@
-"""The Facebook people who linked their account, and the Pages they gave us."""
+"""The people who linked their Facebook account, and the Pages to which they gave access."""
 
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
@@ -21,13 +21,13 @@ class FacebookAccount(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="facebook_accounts"
     )
     user_token = EncryptedTokenField(null=True, blank=True, editable=False)
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="As Meta says; empty: never")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="From Meta; empty: never")
     data_access_expires_at = models.DateTimeField(null=True, blank=True)
     scopes = models.JSONField(default=list, blank=True)
     linked_at = models.DateTimeField(default=timezone.now)
     app_removed_at = models.DateTimeField(null=True, blank=True)
     last_warned_days = models.PositiveSmallIntegerField(
-        null=True, blank=True, help_text="The last of 14, 7, 1 days before expiry that administrators were told of"
+        null=True, blank=True, help_text="The last warning sent before expiry, in days: 14, 7 or 1"
     )
 
     class Meta:
@@ -38,7 +38,7 @@ class FacebookAccount(models.Model):
 
 
 class Page(models.Model):
-    """A Facebook Page that someone granted to us, with what Meta last said of it."""
+    """A Facebook Page to which someone gave Desk access, with its last known state at Meta."""
 
     class Connection(models.TextChoices):
         CONNECTED = "connected", "Connected"
@@ -48,16 +48,16 @@ class Page(models.Model):
         """Why a Page must be re-authenticated; the values of messenger.errors.ReauthReason."""
 
         TOKEN_EXPIRED = "token_expired", "The access token has expired"
-        PERMISSION_REVOKED = "permission_revoked", "A page permission was revoked"
+        PERMISSION_REVOKED = "permission_revoked", "A Page permission was revoked"
         PAGE_DESELECTED = "page_deselected", "The Page was not ticked at the last Facebook login"
         APP_REMOVED = "app_removed", "The app was removed in the Facebook settings"
         PASSWORD_CHANGED = "password_changed", "The Facebook password was changed"
-        CHECKPOINT = "checkpoint", "Facebook wants the person to confirm their account"
-        ROLE_LOST = "role_lost", "The person has no role on the Page any more"
+        CHECKPOINT = "checkpoint", "Facebook asks the person to confirm their account"
+        ROLE_LOST = "role_lost", "The person no longer has a role on the Page"
 
     class DetectedBy(models.TextChoices):
         SEND = "send", "a reply could not be sent"
-        CALLBACK = "callback", "Facebook told us"
+        CALLBACK = "callback", "a notification from Facebook"
         LOGIN = "login", "a Facebook login"
         CHECK = "check", "the daily check"
 
@@ -74,28 +74,30 @@ class Page(models.Model):
         FacebookAccount, null=True, blank=True, on_delete=models.SET_NULL, related_name="pages"
     )
     page_token = EncryptedTokenField(null=True, blank=True, editable=False)
-    token_expires_at = models.DateTimeField(null=True, blank=True, help_text="As debug_token says; empty: never")
+    token_expires_at = models.DateTimeField(null=True, blank=True, help_text="From debug_token; empty: never")
     tasks = models.JSONField(default=list, blank=True)
 
     connection = models.CharField(max_length=16, choices=Connection, default=Connection.CONNECTED)
     reauth_reason = models.CharField(max_length=20, choices=Reason, blank=True)
     reauth_since = models.DateTimeField(null=True, blank=True)
     reauth_detected_by = models.CharField(max_length=8, choices=DetectedBy, blank=True)
-    reauth_mailed_at = models.DateTimeField(null=True, blank=True, help_text="One e-mail per incident, not ten")
-    reauth_mail_after = models.DateTimeField(null=True, blank=True, help_text="When a refused e-mail is tried again")
+    reauth_mailed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the e-mail was sent: one per incident"
+    )
+    reauth_mail_after = models.DateTimeField(null=True, blank=True, help_text="When to try a failed e-mail again")
 
     subscription = models.CharField(max_length=12, choices=Subscription, default=Subscription.UNKNOWN)
     subscribed_fields = models.JSONField(default=list, blank=True)
     subscription_due_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the subscription is to be set and checked next; empty: nothing to do"
+        null=True, blank=True, help_text="When to set and check the subscription next; empty: never"
     )
-    subscription_attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each try")
-    subscription_error = models.TextField(blank=True, help_text="Why the last try failed, in words")
+    subscription_attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each attempt")
+    subscription_error = models.TextField(blank=True, help_text="Why the last attempt failed, as a sentence")
     checked_at = models.DateTimeField(null=True, blank=True, help_text="Last debug_token and subscribed_apps check")
     trouble = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What is wrong besides the connection: restricted, app in development mode …",
+        help_text="Problems besides the connection: Page restricted, app in development mode …",
     )
     last_event_at = models.DateTimeField(null=True, blank=True)
     rate_limited_until = models.DateTimeField(null=True, blank=True)
@@ -127,7 +129,7 @@ class Page(models.Model):
 
 
 class PageOutage(models.Model):
-    """A stretch of time in which a Page waited for re-authentication; `ended_at` is empty while it does."""
+    """A period in which a Page waited for re-authentication; `ended_at` is empty while it waits."""
 
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="outages")
     reason = models.CharField(max_length=20, choices=Page.Reason)
@@ -145,7 +147,7 @@ class PageOutage(models.Model):
 
 
 class PendingLink(models.Model):
-    """A Facebook login that would stop a channel: kept, and nothing changed, until the administrator has chosen."""
+    """A Facebook login that would stop a channel. Nothing changes until the administrator has decided."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="pending_link")
     facebook_user_id = models.CharField(max_length=64)
@@ -154,7 +156,9 @@ class PendingLink(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     next_url = models.CharField(max_length=500, blank=True)
     findings = models.JSONField(
-        default=dict, blank=True, help_text="What the administrator must see: which channels stay and stop, the owner"
+        default=dict,
+        blank=True,
+        help_text="What the administrator must know: the channels that stay and that stop, the owner",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

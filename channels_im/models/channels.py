@@ -1,4 +1,4 @@
-"""Channels, who answers them, and the preferences of a department."""
+"""Channels, their agents, and the preferences of departments."""
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -10,18 +10,20 @@ from desk.models import Agent, Department
 
 from .accounts import Page
 
-DEFAULT_INTERMISSION_MINUTES = 60  # seed, Instant Messaging Preferences
+DEFAULT_INTERMISSION_MINUTES = 60  # also the minimum
 MAX_INTERMISSION_MINUTES = 24 * 60
 
 
 class ChannelQuerySet(models.QuerySet["Channel"]):
+    """Queries for channels."""
+
     def existing(self) -> "ChannelQuerySet":
-        """Channels that are not deleted."""
+        """Return the channels that are not deleted."""
         return self.filter(deleted_at=None)
 
 
 class Channel(models.Model):
-    """A Page brought to a department. Deleting keeps the row: its conversations stay readable."""
+    """A Page that a department uses. A deleted channel keeps its row, so that its conversations stay readable."""
 
     name = models.CharField(max_length=100)
     icon = models.ImageField(upload_to="channel-icons/")
@@ -30,7 +32,7 @@ class Channel(models.Model):
     agents = models.ManyToManyField(Agent, through="ChannelAgent", related_name="channels")
     is_active = models.BooleanField(default=True)
     receive_audio_video = models.BooleanField(
-        default=False, help_text="Fetch audio and video that customers send. Off: they become a card that says so."
+        default=False, help_text="Fetch audio and video that customers send. When off, a card says that they were sent."
     )
     shows_typing = models.BooleanField(default=False, help_text="Show customers when an agent is typing.")
     shows_seen = models.BooleanField(default=False, help_text="Show customers when an agent has read their message.")
@@ -58,7 +60,7 @@ class Channel(models.Model):
 
 
 class ChannelAgent(models.Model):
-    """*Associate Channel*: this agent sees and answers the conversations of this channel."""
+    """*Associate Channel*: this agent sees the conversations of this channel and replies to them."""
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="associations")
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="associations")
@@ -71,7 +73,7 @@ class ChannelAgent(models.Model):
 
 
 class ImPreferences(models.Model):
-    """Preferences of a department: after how long a reply opens a new ticket."""
+    """Preferences of a department: the pause after which a message opens a new ticket."""
 
     department = models.OneToOneField(Department, on_delete=models.CASCADE, related_name="im_preferences")
     threading_intermission = models.PositiveIntegerField(
@@ -97,7 +99,7 @@ class ImPreferences(models.Model):
 
 
 class ChannelDraft(models.Model):
-    """What an administrator typed into *Add Channel* or *Edit Channel*, kept across the trip to Facebook."""
+    """The input of an administrator in *Add Channel* or *Edit Channel*, saved during the Facebook login."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="channel_drafts")
     channel = models.ForeignKey(Channel, null=True, blank=True, on_delete=models.CASCADE, related_name="drafts")

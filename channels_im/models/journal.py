@@ -1,4 +1,4 @@
-"""The journal: every webhook POST that was answered 200, and what became of it."""
+"""The journal: every webhook POST that was answered 200, and its state."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,7 +7,7 @@ from .accounts import Page
 
 
 class WebhookDelivery(models.Model):
-    """One signed POST of Meta. The raw bytes are the truth; everything else can be made from them again."""
+    """One signed POST of Meta. The raw bytes are the source; everything else can be derived from them again."""
 
     class State(models.TextChoices):
         PENDING = "pending", "Waiting"
@@ -20,7 +20,7 @@ class WebhookDelivery(models.Model):
     body = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each try")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each attempt")
     retry_after = models.DateTimeField(null=True, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
     claimed_by = models.CharField(max_length=64, blank=True)
@@ -28,9 +28,9 @@ class WebhookDelivery(models.Model):
     progress = models.JSONField(
         default=dict,
         blank=True,
-        help_text="Per event of the delivery: done, or tries and error, so that one cannot stop the rest",
+        help_text="Per event: done, or tries and error, so that one failure does not stop the others",
     )
-    error = models.TextField(blank=True, help_text="The reason in words, with the traceback when there is one")
+    error = models.TextField(blank=True, help_text="The reason as a sentence, with the traceback if there is one")
 
     class Meta:
         verbose_name_plural = "webhook deliveries"
@@ -45,7 +45,7 @@ class WebhookDelivery(models.Model):
 
 
 class ParkedDelivery(models.Model):
-    """A delivery that waits for the channel of this Page to be activated again."""
+    """A delivery that waits until the channel of this Page is activated again."""
 
     delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="parked_for")
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="parked_deliveries")
@@ -58,7 +58,7 @@ class ParkedDelivery(models.Model):
 
 
 class DataRequest(models.Model):
-    """A deauthorize or data-deletion callback, and what was done about it."""
+    """A deauthorize or data-deletion callback, and how it was handled."""
 
     class Kind(models.TextChoices):
         DEAUTHORIZE = "deauthorize", "App removed"

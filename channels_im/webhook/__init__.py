@@ -1,3 +1,3 @@
-"""Where Meta's deliveries arrive: a Django view, and beside it a bare ASGI door for the same address."""
+"""Receive webhook deliveries of Meta: a Django view, and a plain ASGI application for POSTs to the same URL."""
 
 PATH = "/webhooks/messenger/"

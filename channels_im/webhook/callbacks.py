@@ -1,4 +1,4 @@
-"""Deauthorize and data deletion: what Facebook tells us of the person who linked a Page, and its public status page.
+"""Answer Facebook's deauthorize and data-deletion callbacks about people who linked Pages, and show their status page.
 
 Source: Meta, "Deauthorize callback" and "Data deletion callback": a form with one field, `signed_request`.
 """
@@ -32,49 +32,51 @@ MAX_USER_ID_CHARS = 64
 @never_cache
 @require_POST
 def deauthorize(request: HttpRequest) -> HttpResponse:
-    """A person removed the app in their Facebook settings: their Pages stop. 400 for what Meta did not just sign."""
-    return _take(request, DataRequest.Kind.DEAUTHORIZE)
+    """Stop the Pages of a person who removed the app in their Facebook settings. 400 without a recent signature."""
+    return _handle(request, DataRequest.Kind.DEAUTHORIZE)
 
 
 @csrf_exempt
 @never_cache
 @require_POST
 def delete_data(request: HttpRequest) -> HttpResponse:
-    """A person asks for the deletion of their data. Answers {"url", "confirmation_code"}; 400 as above."""
-    return _take(request, DataRequest.Kind.DELETION)
+    """Delete the data of a person at their request. Answers {"url", "confirmation_code"}; 400 as above."""
+    return _handle(request, DataRequest.Kind.DELETION)
 
 
 @never_cache
 @require_safe
 def status(request: HttpRequest, code: str) -> HttpResponse:
-    """Show to everybody who has the code what became of the request; names nobody."""
-    found = DataRequest.objects.filter(confirmation_code=code).first()
-    page = render(request, "channels_im/data_request.html", {"found": found}, status=200 if found else 404)
+    """Show the state of a request to anyone who has its code, without names."""
+    data_request = DataRequest.objects.filter(confirmation_code=code).first()
+    page = render(
+        request, "channels_im/data_request.html", {"found": data_request}, status=200 if data_request else 404
+    )
     page["X-Robots-Tag"] = "noindex, nofollow"
     return page
 
 
-def _take(request: HttpRequest, kind: str) -> HttpResponse:
-    if _length(request) > MAX_BODY_BYTES:
+def _handle(request: HttpRequest, kind: str) -> HttpResponse:
+    if _content_length(request) > MAX_BODY_BYTES:
         return _plain("The request is too large.", 413)
     try:
         text = _signed_request(request)
         signed = parse_signed_request(text, app_secrets(), now=timezone.now())
         if len(signed.user_id) > MAX_USER_ID_CHARS or not signed.user_id.isascii() or not signed.user_id.isprintable():
-            raise SignedRequestError("The signed request names a user with an id that cannot be one.")
+            raise SignedRequestError("The user id in the signed request is invalid.")
     except SignedRequestError as error:
         logger.warning("A %s callback was refused: %s", kind, error.reason)
         return _plain(error.reason, 400)
     try:
-        taken = data_requests.handle(kind, signed)
+        data_request = data_requests.handle(kind, signed)
     except DatabaseError:
-        logger.exception("A %s callback could not be kept; Meta is asked to come again", kind)
+        logger.exception("A %s callback could not be stored; Meta is asked to send it again", kind)
         return _plain("Try again.", 503)
-    url = settings.PUBLIC_URL + reverse("data_request_status", args=[taken.confirmation_code])
-    return JsonResponse({"url": url, "confirmation_code": taken.confirmation_code})
+    url = settings.PUBLIC_URL + reverse("data_request_status", args=[data_request.confirmation_code])
+    return JsonResponse({"url": url, "confirmation_code": data_request.confirmation_code})
 
 
-def _length(request: HttpRequest) -> int:
+def _content_length(request: HttpRequest) -> int:
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
@@ -82,11 +84,11 @@ def _length(request: HttpRequest) -> int:
 
 
 def _signed_request(request: HttpRequest) -> str:
-    """Return the field of the form, "" when there is none. Raises SignedRequestError when it cannot be read."""
+    """Return the field `signed_request`, "" when it is missing. Raises SignedRequestError for an unreadable form."""
     try:
         return request.POST.get("signed_request", "")
     except (SuspiciousOperation, MultiPartParserError, UnreadablePostError) as error:
-        raise SignedRequestError("The request is no form.") from error
+        raise SignedRequestError("The request is not a form.") from error
 
 
 def _plain(text: str, status: int) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The webhook as a Django view: Meta's challenge, and deliveries under servers that know no ASGI."""
+"""The webhook as a Django view: Meta's challenge, and deliveries under servers without ASGI."""
 
 import logging
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def app_secrets() -> tuple[str, str]:
-    """Return the app secrets whose signature is accepted: the current one and, while rotating, the one before."""
+    """Return the app secrets whose signatures count: the current one and, during a rotation, the previous one."""
     return settings.META_APP_SECRET, settings.META_APP_SECRET_PREVIOUS
 
 
@@ -25,24 +25,24 @@ def app_secrets() -> tuple[str, str]:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def messenger(request: HttpRequest) -> HttpResponse:
-    """Answer Meta. POST: size (413), signature (403), `object` (404), then kept in the journal (200; 503 when not)."""
+    """Answer Meta. POST: size (413), signature (403), `object` (404); stored in the journal (200), or not (503)."""
     if request.method == "GET":
         challenge = verify_challenge(request.GET, settings.META_VERIFY_TOKEN)
         return _plain(challenge, 200) if challenge is not None else _plain("The verify token is wrong.", 403)
-    body = _body(request)
+    body = _read_body(request)
     verdict = check_post(body, request.headers, app_secrets())
     if not verdict.accepted:
         return _plain(verdict.outcome, verdict.status)
     try:
         store.record([body])
     except DatabaseError:
-        logger.exception("A delivery could not be kept; Meta is asked to come again")
+        logger.exception("A delivery could not be stored; Meta will send it again")
         return _plain("try again", 503)
     return _plain("ok", 200)
 
 
-def _body(request: HttpRequest) -> bytes:
-    """Return the body, or enough of it to see that it is too large."""
+def _read_body(request: HttpRequest) -> bytes:
+    """Return the body, or more than MAX_BODY_BYTES when it is too large."""
     try:
         return request.read(MAX_BODY_BYTES + 1)
     except RequestDataTooBig:

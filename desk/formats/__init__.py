@@ -1,1 +1,1 @@
-"""How Django writes dates where no template says how."""
+"""Date and time formats for templates that name none."""

@@ -1,7 +1,7 @@
 """Receive in this process what any process announced: LISTEN on PostgreSQL, a poller of LiveEvent on SQLite.
 
 Both yield the payloads of `desk.live.publish.announce`, and `{"kind": "sync"}` whenever listening starts or starts
-again: announcements made before that may be missing. A database that goes away is waited for.
+again: announcements made before that may be missing. While the database is away, both try again until it is back.
 """
 
 import asyncio
@@ -9,14 +9,13 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any
 
 from django.db import DatabaseError, connection, connections
 from django.utils import timezone
 
-from desk.live.publish import CHANNEL
+from desk.live.publish import CHANNEL, SYNC, Payload
 from desk.models import LiveEvent
 
 logger = logging.getLogger(__name__)
@@ -24,29 +23,28 @@ logger = logging.getLogger(__name__)
 POLL_EVERY_S = 0.2
 CHECK_EVERY_S = 15
 PRUNE_EVERY_S = 60
-KEPT_FOR = timedelta(minutes=5)
-RETRY_S = (0.5, 1, 2, 5)
-MOST_AT_ONCE = 500
-SYNC = {"kind": "sync"}
+MAX_AGE = timedelta(minutes=5)  # of rows of LiveEvent
+RETRY_DELAYS_S = (0.5, 1, 2, 5)
+BATCH_SIZE = 500
 
-Payloads = AsyncIterator[dict[str, Any]]
+Payloads = AsyncIterator[Payload]
 
 
 def listen() -> Payloads:
-    """Return the hearing that fits the database."""
+    """Return the listener that fits the database."""
     return listen_on_postgresql() if connection.vendor == "postgresql" else poll_sqlite()
 
 
-async def listen_on_postgresql() -> Payloads:
-    """Hear NOTIFY on one connection of its own."""
+async def listen_on_postgresql() -> AsyncGenerator[Payload, None]:
+    """Yield the payloads of NOTIFY, received on a connection of its own."""
     import psycopg  # only where the database is PostgreSQL
 
     failures = 0
     while True:
         try:
             parameters = connections["default"].get_connection_params()
-            for ours in ("cursor_factory", "context", "prepare_threshold"):
-                parameters.pop(ours, None)
+            for django_only in ("cursor_factory", "context", "prepare_threshold"):
+                parameters.pop(django_only, None)
             async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as conn:
                 await conn.execute(f"LISTEN {CHANNEL}")
                 failures = 0
@@ -54,60 +52,60 @@ async def listen_on_postgresql() -> Payloads:
                 while True:
                     async for notify in conn.notifies(timeout=CHECK_EVERY_S):
                         yield json.loads(notify.payload)
-                    await conn.execute("SELECT 1")  # a connection cut off in silence is noticed here
+                    await conn.execute("SELECT 1")  # detects a connection that was cut off without an error
         except (psycopg.Error, OSError) as error:
-            logger.warning("Not hearing the database: %s", error)
-            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            logger.warning("Cannot listen to the database: %s", error)
+            await asyncio.sleep(RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)])
             failures += 1
 
 
-async def poll_sqlite() -> Payloads:
-    """Hear the rows of LiveEvent, read by one thread. SQLite has one writer, so ids appear in order."""
+async def poll_sqlite() -> AsyncGenerator[Payload, None]:
+    """Yield the payloads of LiveEvent, read by one thread. SQLite has one writer, so ids appear in order."""
     loop = asyncio.get_running_loop()
-    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    received: asyncio.Queue[Payload] = asyncio.Queue()
     stop = threading.Event()
 
-    def tell(payloads: list[dict[str, Any]]) -> None:
+    def put_all(payloads: list[Payload]) -> None:
         for payload in payloads:
-            heard.put_nowait(payload)
+            received.put_nowait(payload)
 
-    def say(payloads: list[dict[str, Any]]) -> None:
+    def put_from_thread(payloads: list[Payload]) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, payloads)
+            loop.call_soon_threadsafe(put_all, payloads)
 
-    threading.Thread(target=_poll, args=(say, stop), name="live-poller", daemon=True).start()
+    threading.Thread(target=_poll, args=(put_from_thread, stop), name="live-poller", daemon=True).start()
     try:
         while True:
-            yield await heard.get()
+            yield await received.get()
     finally:
         stop.set()
 
 
-def _poll(say: Any, stop: threading.Event) -> None:
-    last: int | None = None
+def _poll(put: Callable[[list[Payload]], None], stop: threading.Event) -> None:
+    last_pk: int | None = None
     pruned_at = time.monotonic()
     failures = 0
     try:
-        while not stop.wait(POLL_EVERY_S if last is not None else 0):
+        while not stop.wait(POLL_EVERY_S if last_pk is not None else 0):
             try:
-                if last is None:
-                    last = LiveEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+                if last_pk is None:
+                    last_pk = LiveEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
                     failures = 0
-                    say([SYNC])
+                    put([SYNC])
                 rows = list(
-                    LiveEvent.objects.filter(pk__gt=last).order_by("pk").values_list("pk", "payload")[:MOST_AT_ONCE]
+                    LiveEvent.objects.filter(pk__gt=last_pk).order_by("pk").values_list("pk", "payload")[:BATCH_SIZE]
                 )
                 if rows:
-                    last = rows[-1][0]
-                    say([payload for _pk, payload in rows])
+                    last_pk = rows[-1][0]
+                    put([payload for _pk, payload in rows])
                 if time.monotonic() - pruned_at > PRUNE_EVERY_S:
                     pruned_at = time.monotonic()
-                    LiveEvent.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
+                    LiveEvent.objects.filter(created_at__lt=timezone.now() - MAX_AGE).delete()
             except DatabaseError as error:
-                logger.warning("Not hearing the database: %s", error)
+                logger.warning("Cannot listen to the database: %s", error)
                 connection.close()
-                last = None
-                stop.wait(RETRY_S[min(failures, len(RETRY_S) - 1)])
+                last_pk = None
+                stop.wait(RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)])
                 failures += 1
     finally:
         connection.close()

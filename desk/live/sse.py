@@ -1,8 +1,8 @@
-"""`/live/`: what `desk.live.publish` announces, as server-sent events to open pages. Bare ASGI beside Django.
+"""`/live/`: send what `desk.live.publish` announces to open pages as server-sent events. Plain ASGI beside Django.
 
-One Broadcaster per process hears the database for all streams; a stream is a coroutine and a small set of pending
-events, no thread and no connection of its own. What is announced carries ids only; what changed in lists is read once
-for all streams (desk.live.fanout) and follows.
+One Broadcaster per process listens to the database for all streams; a stream is a coroutine and a small set of pending
+events, without a thread or a database connection of its own. An announcement carries ids only; the changed rows of
+lists are read once for all streams (desk.live.fanout) and sent after it.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Generic
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -20,47 +20,44 @@ from django.contrib.auth import get_user
 from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, parse_cookie
 
-from desk.live.fanout import Fanout, Read
+from desk.live.fanout import Fanout, Read, Reader
 from desk.live.listener import Payloads, listen
+from desk.live.publish import SYNC, Payload
 from desk.models import User
+from desk.plain_asgi import Receive, Scope, Send, answer
 
 logger = logging.getLogger(__name__)
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
 PING_EVERY_S = 15
-READY_WITHIN_S = 3
-LINGER_S = 30  # someone who changes pages is back at once
-MOST_PENDING = 100
-PACE_MS = 8  # for what an open page reads by itself, with room for everything else
-LEAST_PACE_MS = 400  # pages read no more often anyway (static/desk/js/live.js)
-SYNC = {"kind": "sync"}
-PING = {"kind": "ping"}  # no comment: those a page cannot hear, and a stream that broke would look like a quiet one
-ACCESS = "channel"  # events of this kind may change what a user sees, as when an agent is associated
-READ = "conversation"  # what events of this kind mean is read for all
-HANDED = frozenset({"row", "counts"})  # made for the reader of the stream: the newest replaces an older one
+READY_TIMEOUT_S = 3
+IDLE_TIMEOUT_S = 30  # a page that is left for another opens its next stream at once
+MAX_PENDING = 100
+PACE_PER_STREAM_MS = 8  # for what an open page requests by itself; leaves room for everything else
+MIN_PACE_MS = 400  # pages request no more often anyway (static/desk/js/live.js)
+PING: Payload = {"kind": "ping"}  # an event, because pages do not see comments and could not detect a broken stream
+ACCESS_KIND = "channel"  # events of this kind may change what a user may see, as when an agent is associated
+FANOUT_KIND = "conversation"  # Fanout reads for all streams what changed
+READER_KINDS = frozenset({"row", "counts"})  # made by Fanout for one reader: the newest replaces an older one
 
 
-class Subscriber:
-    """One open stream: its pending events, each once; too many become one `sync`, and the page reads all again."""
+class Subscriber(Generic[Reader]):
+    """The pending events of one stream, without duplicates. Too many become one `sync`: the page reads all again."""
 
-    def __init__(self, reader: Hashable = None) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self._pending: dict[str, dict[str, Any]] = {}
+        self._pending: dict[str, Payload] = {}
         self._arrived = asyncio.Event()
 
-    def put(self, payload: dict[str, Any]) -> None:
+    def put(self, payload: Payload) -> None:
         """Add an event. Called in the stream's event loop."""
-        if payload["kind"] == "sync" or len(self._pending) >= MOST_PENDING:
+        if payload["kind"] == "sync" or len(self._pending) >= MAX_PENDING:
             self._pending = {"": SYNC}
         elif "" not in self._pending:
             self._pending[_key(payload)] = payload
         self._arrived.set()
 
-    async def take(self, timeout_s: float) -> list[dict[str, Any]]:
-        """Return what is pending, waiting for it up to `timeout_s`; [] when nothing came."""
+    async def take(self, timeout_s: float) -> list[Payload]:
+        """Wait up to `timeout_s` for events and return all that are pending; [] when none arrived."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._arrived.wait(), timeout_s)
         self._arrived.clear()
@@ -68,25 +65,25 @@ class Subscriber:
         return list(pending.values())
 
 
-def _key(payload: dict[str, Any]) -> str:
-    if payload["kind"] in HANDED:
+def _key(payload: Payload) -> str:
+    if payload["kind"] in READER_KINDS:
         return f"{payload['kind']} {payload.get('conversation')}"
     return json.dumps(payload, sort_keys=True)
 
 
-class Broadcaster:
-    """Hands what the database announces, and what it means, to every stream; hears only while there are any."""
+class Broadcaster(Generic[Reader]):
+    """Pass announcements, and the rows that Fanout read for them, to all streams. Listens only while there are any."""
 
-    def __init__(self, read: Read, hear: Callable[..., Payloads] = listen) -> None:
+    def __init__(self, read: Read[Reader], listen: Callable[[], Payloads] = listen) -> None:
         self._read = read
-        self._hear = hear
-        self._subscribers: set[Subscriber] = set()
+        self._listen = listen
+        self._subscribers: set[Subscriber[Reader]] = set()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def subscribed(self, reader: Hashable = None) -> AsyncIterator[Subscriber]:
-        """Yield a new subscriber whose first event is `sync`: whatever is announced after it arrives."""
+    async def subscribed(self, reader: Reader) -> AsyncIterator[Subscriber[Reader]]:
+        """Yield a new subscriber. Its first event is `sync`; everything announced after that reaches it."""
         subscriber = Subscriber(reader)
         self._subscribers.add(subscriber)
         if self._task is None or self._task.done():
@@ -94,94 +91,95 @@ class Broadcaster:
             self._task = asyncio.create_task(self._run())
         try:
             with contextlib.suppress(TimeoutError):  # the database is away: `sync` comes when it is back
-                await asyncio.wait_for(self._ready.wait(), READY_WITHIN_S)
+                await asyncio.wait_for(self._ready.wait(), READY_TIMEOUT_S)
                 subscriber.put(SYNC)
             yield subscriber
         finally:
             self._subscribers.discard(subscriber)
-            asyncio.get_running_loop().call_later(LINGER_S, self._stop_if_alone)
+            asyncio.get_running_loop().call_later(IDLE_TIMEOUT_S, self._stop_if_idle)
 
     @property
     def pace_ms(self) -> int:
-        """How long an open page should leave between two readings, so that all of them together do not fill a core."""
-        return PACE_MS * len(self._subscribers)
+        """Return the pause (ms) of an open page between two requests, so that all pages together do not fill a core."""
+        return PACE_PER_STREAM_MS * len(self._subscribers)
 
-    def _stop_if_alone(self) -> None:
+    def _stop_if_idle(self) -> None:
         if not self._subscribers and self._task is not None:
             self._task.cancel()
             self._task = None
 
     async def _run(self) -> None:
-        reading = Fanout(self._read, self._readers, self._hand_out)
-        beside = asyncio.create_task(reading.run())
+        fanout = Fanout(self._read, self._readers, self._deliver)
+        fanout_task = asyncio.create_task(fanout.run())
         try:
             while True:
                 try:
-                    async for payload in self._hear():
-                        self._tell(payload, reading)
+                    async for payload in self._listen():
+                        self._broadcast(payload, fanout)
                 except Exception:
-                    logger.exception("Hearing the database ended; it begins again")
+                    logger.exception("Listening to the database failed; it starts again")
                     await asyncio.sleep(1)
         finally:
-            beside.cancel()
+            fanout_task.cancel()
 
-    def _tell(self, payload: dict[str, Any], reading: Fanout) -> None:
+    def _broadcast(self, payload: Payload, fanout: Fanout[Reader]) -> None:
         if payload["kind"] == "sync":
             self._ready.set()
         for subscriber in self._subscribers:
             subscriber.put(payload)
-        if payload["kind"] == READ:
-            reading.add(payload)
+        if payload["kind"] == FANOUT_KIND:
+            fanout.add(payload)
 
-    def _readers(self) -> set[Hashable]:
+    def _readers(self) -> set[Reader]:
         return {subscriber.reader for subscriber in self._subscribers}
 
-    def _hand_out(self, found: Mapping[Any, list[dict[str, Any]]]) -> None:
+    def _deliver(self, payloads_by_reader: Mapping[Reader, list[Payload]]) -> None:
         for subscriber in self._subscribers:
-            for payload in found.get(subscriber.reader, ()):
+            for payload in payloads_by_reader.get(subscriber.reader, ()):
                 subscriber.put(payload)
 
 
-class LiveStream:
+class LiveStream(Generic[Reader]):
     """The ASGI application behind `/live/`.
 
-    `reader_of(user, cookies)` reads from the database who reads and what they may see, `visible(reader, payload)`
-    decides on each event without it, `read` says what changed (tickets.views.live_rows; desk.asgi puts them together).
+    `reader_of(user, cookies)` loads from the database who reads and what they may see, `visible(reader, payload)`
+    decides on each event without the database, `read` returns what changed. The three come from
+    tickets.views.live_rows; desk.asgi passes them in.
     """
 
     def __init__(
         self,
-        reader_of: Callable[[User, Mapping[str, str]], Hashable],
-        visible: Callable[[Any, dict[str, Any]], bool],
-        read: Read,
+        reader_of: Callable[[User, Mapping[str, str]], Reader],
+        visible: Callable[[Reader, Payload], bool],
+        read: Read[Reader],
     ) -> None:
         self._reader_of = reader_of
         self._visible = visible
         self._read = read
-        self._broadcasters: dict[asyncio.AbstractEventLoop, Broadcaster] = {}
+        self._broadcasters: dict[asyncio.AbstractEventLoop, Broadcaster[Reader]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Stream to someone who is logged in; 403 to everyone else, 405 to anything but GET."""
+        """Stream to a logged-in user. Answer 403 to others, 405 to methods other than GET, 503 without a database."""
         if scope["method"] != "GET":
-            return await _refuse(send, 405, b"Only GET.")
+            return await answer(send, 405, b"Only GET is allowed.")
         cookies = _cookies(scope)
         try:
-            reader = await self._reader(cookies)
+            reader = await self._load_reader(cookies)
         except DatabaseError:
-            return await _refuse(send, 503, b"The database does not answer.")
+            return await answer(send, 503, b"The database does not answer.")
         if reader is None:
-            return await _refuse(send, 403, b"Log in first.")
+            return await answer(send, 403, b"Log in first.")
         stream = asyncio.create_task(self._stream(cookies, reader, send))
-        gone = asyncio.create_task(_disconnected(receive))
+        disconnect = asyncio.create_task(_disconnected(receive))
         try:
-            await asyncio.wait({stream, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stream, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (stream, gone):
+            for task in (stream, disconnect):
                 task.cancel()
-            await asyncio.gather(stream, gone, return_exceptions=True)
+            await asyncio.gather(stream, disconnect, return_exceptions=True)
         return None
 
-    async def _stream(self, cookies: dict[str, str], reader: Hashable, send: Send) -> None:
+    async def _stream(self, cookies: dict[str, str], reader: Reader, send: Send) -> None:
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-store"),
@@ -189,47 +187,49 @@ class LiveStream:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await _send_text(send, "retry: 2000\n\n")
-        asked_at = time.monotonic()
-        broadcaster, told_ms = self._broadcaster(), LEAST_PACE_MS
+        checked_at = time.monotonic()
+        broadcaster, sent_pace_ms = self._broadcaster(), MIN_PACE_MS
         async with broadcaster.subscribed(reader) as subscriber:
             while True:
                 payloads = await subscriber.take(PING_EVERY_S)
-                changes_access = any(each["kind"] == ACCESS for each in payloads)
-                if changes_access or time.monotonic() - asked_at >= PING_EVERY_S:
-                    asked_at = time.monotonic()
-                    reader = await self._reader_again(cookies, reader)
-                    if reader is None:
+                changes_access = any(payload["kind"] == ACCESS_KIND for payload in payloads)
+                if changes_access or time.monotonic() - checked_at >= PING_EVERY_S:
+                    checked_at = time.monotonic()
+                    reloaded = await self._reload_reader(cookies, reader)
+                    if reloaded is None:
                         break  # logged out or deactivated; the page's next attempt is answered 403
+                    reader = reloaded
                     if reader != subscriber.reader:
                         subscriber.reader = reader
                         payloads = [SYNC]  # other conversations than before: the page reads all again
-                shown = [each for each in payloads if self._is_for(reader, each)]
-                pace_ms = max(LEAST_PACE_MS, broadcaster.pace_ms)
-                if not 0.8 < pace_ms / told_ms < 1.25:
-                    told_ms = pace_ms
-                    shown.insert(0, {"kind": "pace", "ms": pace_ms})
-                await _send_text(send, "".join(map(_event, shown)) or _event(PING))
+                events = [payload for payload in payloads if self._may_see(reader, payload)]
+                pace_ms = max(MIN_PACE_MS, broadcaster.pace_ms)
+                if not 0.8 < pace_ms / sent_pace_ms < 1.25:
+                    sent_pace_ms = pace_ms
+                    events.insert(0, {"kind": "pace", "ms": pace_ms})
+                await _send_text(send, "".join(map(_format, events)) or _format(PING))
         await send({"type": "http.response.body", "body": b""})
 
-    def _is_for(self, reader: Hashable, payload: dict[str, Any]) -> bool:
-        return payload["kind"] == "sync" or payload["kind"] in HANDED or self._visible(reader, payload)
+    def _may_see(self, reader: Reader, payload: Payload) -> bool:
+        return payload["kind"] == "sync" or payload["kind"] in READER_KINDS or self._visible(reader, payload)
 
-    def _broadcaster(self) -> Broadcaster:
+    def _broadcaster(self) -> Broadcaster[Reader]:
         loop = asyncio.get_running_loop()
-        for other in [each for each in self._broadcasters if each.is_closed()]:
-            del self._broadcasters[other]
+        for closed_loop in [known for known in self._broadcasters if known.is_closed()]:
+            del self._broadcasters[closed_loop]
         return self._broadcasters.setdefault(loop, Broadcaster(self._read))
 
-    async def _reader(self, cookies: dict[str, str]) -> Hashable:
-        return await sync_to_async(self._read_reader)(cookies)
+    async def _load_reader(self, cookies: dict[str, str]) -> Reader | None:
+        return await sync_to_async(self._load_reader_sync)(cookies)
 
-    async def _reader_again(self, cookies: dict[str, str], reader: Hashable) -> Hashable:
+    async def _reload_reader(self, cookies: dict[str, str], reader: Reader) -> Reader | None:
+        """Return the reader as the database knows them now; while it is away, the one from before."""
         try:
-            return await self._reader(cookies)
+            return await self._load_reader(cookies)
         except DatabaseError:
             return reader
 
-    def _read_reader(self, cookies: dict[str, str]) -> Hashable:
+    def _load_reader_sync(self, cookies: dict[str, str]) -> Reader | None:
         """Return who reads, None when nobody is logged in."""
         close_old_connections()
         try:
@@ -248,7 +248,7 @@ def _cookies(scope: Scope) -> dict[str, str]:
     return parse_cookie(header.decode("latin-1"))
 
 
-def _event(payload: dict[str, Any]) -> str:
+def _format(payload: Payload) -> str:
     data = {name: value for name, value in payload.items() if name != "kind"}
     return f"event: {payload['kind']}\ndata: {json.dumps(data)}\n\n"
 
@@ -260,9 +260,3 @@ async def _send_text(send: Send, text: str) -> None:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _refuse(send: Send, status: int, text: bytes) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text})

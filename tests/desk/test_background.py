@@ -18,16 +18,16 @@ def test_it_runs_in_a_thread_of_its_own_and_never_twice_at_once() -> None:
         began.set()
         may_end.wait(LONG_S)
 
-    aside = BackgroundJob("signals", lambda: True, run)
-    aside.start()
+    job = BackgroundJob("signals", lambda: True, run)
+    job.start()
     assert began.wait(LONG_S)
-    aside.start()
+    job.start()
     may_end.set()
-    present(aside.thread).join(LONG_S)
+    present(job.thread).join(LONG_S)
     assert len(runs) == 1
     assert runs[0] is not threading.current_thread()
-    aside.start()
-    present(aside.thread).join(LONG_S)
+    job.start()
+    present(job.thread).join(LONG_S)
     assert len(runs) == 2
 
 
@@ -38,9 +38,9 @@ def test_one_that_fails_is_logged_and_started_again(caplog: pytest.LogCaptureFix
         runs.append(1)
         raise ValueError("no")
 
-    aside = BackgroundJob("signals", lambda: True, run)
+    job = BackgroundJob("signals", lambda: True, run)
     for _ in range(2):
-        aside.start()
-        present(aside.thread).join(LONG_S)
+        job.start()
+        present(job.thread).join(LONG_S)
     assert len(runs) == 2
     assert "signals failed" in caplog.text

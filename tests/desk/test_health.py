@@ -31,7 +31,7 @@ def test_the_process_answers_healthz_without_the_database(
 
 
 def test_ready_is_ok_with_a_living_worker_and_empty_queues(client: Client, noon: TimeMachineFixture) -> None:
-    health.beat()
+    health.record_heartbeat()
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.json() == {
@@ -52,10 +52,10 @@ def test_ready_is_degraded_while_the_worker_never_ran(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("age", "status"), [(health.LATE_AFTER_S, 200), (health.LATE_AFTER_S + 1, 503)])
-def test_ready_is_degraded_when_the_last_sign_of_life_is_too_old(
+def test_ready_is_degraded_when_the_last_heartbeat_is_too_old(
     client: Client, noon: TimeMachineFixture, age: int, status: int
 ) -> None:
-    health.beat()
+    health.record_heartbeat()
     noon.shift(timedelta(seconds=age))
     response = client.get("/readyz")
     assert response.status_code == status
@@ -63,7 +63,7 @@ def test_ready_is_degraded_when_the_last_sign_of_life_is_too_old(
 
 
 def test_ready_is_degraded_when_deliveries_wait_too_long(client: Client, noon: TimeMachineFixture) -> None:
-    health.beat()
+    health.record_heartbeat()
     WebhookDelivery.objects.create(body=b"{}", received_at=NOON - timedelta(minutes=5))
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -71,16 +71,16 @@ def test_ready_is_degraded_when_deliveries_wait_too_long(client: Client, noon: T
 
 
 def test_a_failed_delivery_is_counted_and_is_no_reason_to_be_degraded(client: Client, noon: TimeMachineFixture) -> None:
-    health.beat()
+    health.record_heartbeat()
     WebhookDelivery.objects.create(body=b"{}", state="failed")
     response = client.get("/readyz")
     assert (response.status_code, response.json()["journal"]["failed"]) == (200, 1)
 
 
-def test_a_beat_replaces_the_one_before(noon: TimeMachineFixture) -> None:
-    health.beat()
+def test_a_heartbeat_replaces_the_one_before(noon: TimeMachineFixture) -> None:
+    health.record_heartbeat()
     noon.shift(timedelta(seconds=5))
-    health.beat()
+    health.record_heartbeat()
     assert Heartbeat.objects.get().beat_at == NOON + timedelta(seconds=5)
 
 

@@ -1,4 +1,4 @@
-"""Who linked Facebook, and what they granted. Source: Meta, "User" and "User permissions"."""
+"""Read who linked Facebook and what they granted. Source: Meta, "User" and "User permissions"."""
 
 from django.views.decorators.debug import sensitive_variables
 
@@ -9,7 +9,7 @@ from channels_im.messenger.values import as_account_id, as_text
 
 @sensitive_variables("user_token")
 def me(user_token: str) -> tuple[str, str]:
-    """Return (app-scoped user id, name) of the person behind the token."""
+    """Return (app-scoped user id, name) of the owner of the token. Raises the errors of GraphClient."""
     answer = GraphClient(user_token).get("me", fields="id,name")
     user_id = as_account_id(answer.get("id"))
     if user_id is None:
@@ -19,7 +19,7 @@ def me(user_token: str) -> tuple[str, str]:
 
 @sensitive_variables("user_token")
 def permissions(user_token: str) -> dict[str, str]:
-    """Return permission -> "granted", "declined" or "expired"."""
+    """Return a dict of permission to "granted", "declined" or "expired". Raises the errors of GraphClient."""
     rows = GraphClient(user_token).paged("me/permissions", limit=100)
     pairs = ((as_text(row.get("permission")), as_text(row.get("status"))) for row in rows)
     return {name: status for name, status in pairs if name and status}

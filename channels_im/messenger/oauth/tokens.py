@@ -1,11 +1,11 @@
-"""Access tokens: the long-lived exchange, and what Meta says a token is worth.
+"""Exchange access tokens for long-lived ones, and check tokens.
 
-Sources: Meta, "Get long-lived tokens" and "Debug token". Both calls carry secrets in the query, as Meta defines them;
-`desk.http` keeps queries out of the log.
+Sources: Meta, "Get long-lived tokens" and "Debug token". Meta defines both calls with secrets in the query; `desk.http`
+keeps queries out of the log.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -13,13 +13,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from channels_im.messenger.client import GraphClient
 from channels_im.messenger.errors import GraphOutcomeUnknown, Verdict, classify
-from channels_im.messenger.oauth.scopes import REQUIRED_SCOPES
-from channels_im.messenger.values import as_account_id, as_dict, as_int, as_list, as_text
+from channels_im.messenger.scopes import REQUIRED_SCOPES
+from channels_im.messenger.values import as_account_id, as_dict, as_int, as_list, as_moment, as_text
 
 
 @dataclass(frozen=True)
 class LongLivedToken:
-    """A user token of about 60 days; `expires_in_s` is None when Meta names no end."""
+    """A user token of about 60 days; `expires_in_s` is None when Meta names no expiry."""
 
     token: str = field(repr=False)
     expires_in_s: int | None
@@ -27,7 +27,7 @@ class LongLivedToken:
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """What `debug_token` says. Times are aware, None for "never"; `profile_id` is the Page of a Page token.
+    """The answer of `debug_token`. Times are aware, None means never; `profile_id` is the Page of a Page token.
 
     `granular_scopes` maps a permission to the ids it covers, or to None when it covers all.
     """
@@ -47,12 +47,12 @@ class TokenInfo:
 
     @property
     def is_ours(self) -> bool:
-        """Say whether the token belongs to this installation's app."""
+        """Return whether the token belongs to this installation's app."""
         return self.app_id == settings.META_APP_ID
 
     @property
     def verdict(self) -> Verdict | None:
-        """Return why the token is dead, or None while it lives."""
+        """Return why the token is invalid, or None when it is valid."""
         if self.is_valid:
             return None
         return classify(190 if self.error_code is None else self.error_code, self.error_subcode)
@@ -62,7 +62,7 @@ class TokenInfo:
         return tuple(scope for scope in REQUIRED_SCOPES if not self._has(scope, page_id))
 
     def covers(self, page_id: str) -> bool:
-        """Say whether the token lives, is not another Page's, and has every required permission for this one."""
+        """Return whether the token is valid, is not another Page's, and has all required permissions for this Page."""
         return self.is_valid and self.profile_id in (None, page_id) and not self.missing_scopes(page_id)
 
     def _has(self, scope: str, page_id: str) -> bool:
@@ -72,7 +72,7 @@ class TokenInfo:
 
 @sensitive_variables()
 def exchange_long_lived(short_token: str) -> LongLivedToken:
-    """Return the long-lived user token for a living short one. Raises the errors of GraphClient."""
+    """Return the long-lived user token for a valid short-lived one. Raises the errors of GraphClient."""
     answer = GraphClient(None).get(
         "oauth/access_token",
         grant_type="fb_exchange_token",
@@ -88,9 +88,9 @@ def exchange_long_lived(short_token: str) -> LongLivedToken:
 
 @sensitive_variables()
 def debug_token(token: str) -> TokenInfo:
-    """Ask Meta what `token` is worth. A dead token is an answer (`is_valid` False), not an error.
+    """Return what Meta knows of `token`. For an invalid token `is_valid` is False; this is not an error.
 
-    An answer that does not say whether the token is valid is none: GraphOutcomeUnknown.
+    Raises GraphOutcomeUnknown when the answer does not say whether the token is valid, and the errors of GraphClient.
     """
     data = as_dict(GraphClient.for_app().get("debug_token", input_token=token).get("data"))
     if not isinstance(data.get("is_valid"), bool):
@@ -102,13 +102,13 @@ def debug_token(token: str) -> TokenInfo:
         user_id=as_account_id(data.get("user_id")),
         profile_id=as_account_id(data.get("profile_id")),
         is_valid=data.get("is_valid") is True,
-        expires_at=_moment(data.get("expires_at")),
-        data_access_expires_at=_moment(data.get("data_access_expires_at")),
+        expires_at=as_moment(data.get("expires_at")),
+        data_access_expires_at=as_moment(data.get("data_access_expires_at")),
         scopes=frozenset(_texts(data.get("scopes"))),
         granular_scopes=_granular(data.get("granular_scopes")),
         error_code=as_int(error.get("code")),
         error_subcode=as_int(error.get("subcode")) or as_int(error.get("error_subcode")),
-        issued_at=_moment(data.get("issued_at")),
+        issued_at=as_moment(data.get("issued_at")),
     )
 
 
@@ -125,8 +125,3 @@ def _granular(rows: Any) -> dict[str, frozenset[str] | None]:
 
 def _texts(values: Any) -> list[str]:
     return [text for text in map(as_text, values if isinstance(values, list) else []) if text]
-
-
-def _moment(value: Any) -> datetime | None:
-    seconds = as_int(value)
-    return datetime.fromtimestamp(seconds, UTC) if seconds and 0 < seconds < 4_102_444_800 else None

@@ -15,7 +15,7 @@ from django.utils import timezone
 from channels_im.models import Channel, Page
 from channels_im.services.facebook import check_requests, outages
 from desk.live import publish
-from desk.mail import tell_administrators
+from desk.mail import send_to_administrators
 from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
@@ -220,7 +220,7 @@ def _send_mail(pages: list[Page]) -> int:
     if len(pages) > 1:
         subject = f"Re-authenticate {len(pages)} Pages: {', '.join(page.name for page in pages)}"
     lines = [line for page in pages for line in _mail_lines(page)]
-    return tell_administrators(subject, [*lines, STILL_RECEIVING])
+    return send_to_administrators(subject, [*lines, STILL_RECEIVING])
 
 
 def _mail_lines(page: Page) -> list[str]:

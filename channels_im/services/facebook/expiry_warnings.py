@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.facebook.connection import SETUP_PATH
-from desk.mail import tell_administrators
+from desk.mail import send_to_administrators
 
 logger = logging.getLogger(__name__)
 
@@ -74,4 +74,4 @@ def _send_mail(account: FacebookAccount, expires_at: datetime, channels: list[Ch
         *(f"{settings.PUBLIC_URL}{SETUP_PATH}{channel.pk}/" for channel in channels),
     ]
     when = "has ended" if is_over else f"ends on {expires_at:%-d %B}"
-    return tell_administrators(f"The Facebook login of {account} {when}", lines)
+    return send_to_administrators(f"The Facebook login of {account} {when}", lines)

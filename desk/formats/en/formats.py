@@ -1,4 +1,4 @@
-"""Dates and times as everywhere in Desk: 4 Mar 2026, 09:41."""
+"""Dates and times in English: 4 Mar 2026, 09:41."""
 
 DATE_FORMAT = SHORT_DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"

@@ -1,4 +1,4 @@
-"""`manage.py worker`: the queue's cluster, and beside it a look for rows that wait without a nudge."""
+"""`manage.py worker`: run the queue's cluster, and enqueue rows that wait without a queued task."""
 
 import logging
 import os
@@ -15,55 +15,55 @@ from desk import background, health, sweeper
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+TICK_EVERY_S = 1.0
 
 
 class Command(BaseCommand):
-    help = "Takes in what Meta delivered, sends replies, fetches files and profiles. Ends on SIGTERM or Ctrl-C."
+    help = "Processes deliveries from Meta, sends replies, fetches files and profiles. Stops on SIGTERM or Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
         os.register_at_fork(after_in_child=_die_with_parent)
-        cluster = Cluster()  # from here on SIGTERM and SIGINT stop it, and it finishes what it has begun
-        connection.close()  # no process inherits another's connection
+        cluster = Cluster()  # from here on SIGTERM and SIGINT stop it; it finishes the running tasks
+        connection.close()  # so that no forked process inherits it
         cluster.start()
         if cluster.has_stopped:
             return
-        logger.info("The worker runs")
+        logger.info("The worker has started")
         ticker = Ticker()
         while not cluster.has_stopped:
             if not cluster.sentinel.is_alive():
-                raise CommandError("The queue's cluster ended by itself; the log says why.")
+                raise CommandError("The queue's cluster stopped unexpectedly. See the log for the reason.")
             ticker.tick()
-            time.sleep(LOOK_EVERY_S)
-        logger.info("The worker has ended")
+            time.sleep(TICK_EVERY_S)
+        logger.info("The worker has stopped")
 
 
 class Ticker:
-    """What the worker does by the clock: sign of life, look for due rows, sweep for what dead workers had claimed."""
+    """Do the worker's timed work: heartbeat, enqueue due rows, reclaim the rows of dead workers."""
 
     def __init__(self) -> None:
-        self._beat_at = self._swept_at = float("-inf")
+        self._heartbeat_at = self._reclaimed_at = float("-inf")
 
     def tick(self) -> None:
-        """Do whatever is due now; a database that is away is tried again at the next tick."""
+        """Do what is due now. When the database is away, the next tick tries again."""
         close_old_connections()
         now = time.monotonic()
         try:
-            if now - self._beat_at >= health.BEAT_EVERY_S:
-                health.beat()
-                self._beat_at = now
-            if now - self._swept_at >= settings.DESK_SWEEP_SECONDS:
+            if now - self._heartbeat_at >= health.HEARTBEAT_EVERY_S:
+                health.record_heartbeat()
+                self._heartbeat_at = now
+            if now - self._reclaimed_at >= settings.DESK_SWEEP_SECONDS:
                 sweeper.reclaim()
-                self._swept_at = now
+                self._reclaimed_at = now
             sweeper.enqueue_due()
             background.start_due()
         except Exception:
-            logger.exception("The worker could not look for what is due")
+            logger.exception("The worker could not do its timed work")
             connection.close()
 
 
 def _die_with_parent() -> None:
-    """Run in every process of the cluster: end when the process that started it was killed. None is orphaned."""
+    """End this process of the cluster when the process that started it was killed, so that none is orphaned."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -113,7 +113,7 @@ def test_a_question_about_a_product_names_it() -> None:
         ),
         (
             item(request_thread_control={"requested_owner_app_id": "6"}),
-            Card("handover", "App 6 asks for control of the conversation"),
+            Card("handover", "App 6 requested control of the conversation"),
         ),
         (
             item(sender=None, app_roles={"7": ["primary_receiver"]}),
@@ -121,7 +121,7 @@ def test_a_question_about_a_product_names_it() -> None:
         ),
         (
             item(sender=None, policy_enforcement={"action": "block", "reason": "spam"}),
-            Card("policy", "Facebook blocked this page from sending", "spam"),
+            Card("policy", "Facebook blocked this Page from sending", "spam"),
         ),
         (
             item(response_feedback={"feedback": "Bad response"}),
@@ -133,7 +133,10 @@ def test_a_question_about_a_product_names_it() -> None:
             ),
             Card("order", "Order", "2 × Mug (12.5 EUR)\nn"),
         ),
-        (item(new_kind={"a": 1}), Card("unknown", "Unknown event", "Messenger sent something of the kind “new_kind”.")),
+        (
+            item(new_kind={"a": 1}),
+            Card("unknown", "Unknown event", "Messenger sent an event of the unknown type “new_kind”."),
+        ),
     ],
 )
 def test_events_have_their_cards(raw: Any, wanted: Card) -> None:

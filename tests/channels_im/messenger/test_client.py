@@ -86,7 +86,7 @@ def test_an_id_from_outside_stays_one_segment_of_the_path(identifier: str, segme
 
 @pytest.mark.parametrize("identifier", ["", ".", ".."])
 def test_an_id_that_would_move_the_path_is_refused(identifier: str) -> None:
-    with pytest.raises(ValueError, match="names no object"):
+    with pytest.raises(ValueError, match="is not an object"):
         node(identifier)
 
 
@@ -221,7 +221,7 @@ def test_paging_without_end_is_cut_off(graph: responses.RequestsMock, caplog: py
 
     graph.add_callback("GET", f"{BASE}/x", answer)
     assert len(list(GraphClient(TOKEN).paged("x"))) == 100
-    assert "Stopped after 100 pages" in caplog.text
+    assert "Stopped after 100 result pages" in caplog.text
 
 
 @pytest.mark.parametrize("paging", [None, 5, [], {"cursors": 5, "next": "http://["}, {"next": 5}])

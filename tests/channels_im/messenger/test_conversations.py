@@ -5,7 +5,7 @@ import pytest
 import responses
 from responses import matchers
 
-from channels_im.messenger.conversations import participant_name, read_message, recent_messages
+from channels_im.messenger.conversations import read_message, recent_messages
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.messenger.graph_messages import GraphAttachment
 from tests.calls import params_of
@@ -78,14 +78,3 @@ def test_a_message_older_than_the_newest_20_is_refused_for_good(graph: responses
     with pytest.raises(GraphError) as caught:
         read_message("m_1", "1010", "tok")
     assert caught.value.verdict.kind is ErrorKind.PERMANENT
-
-
-def test_the_name_of_the_person_is_among_the_participants(graph: responses.RequestsMock) -> None:
-    people = {"data": [{"id": "1010", "name": "Shop"}, {"id": 7001, "name": "Ada"}]}
-    graph.get(f"{BASE}/1010/conversations", json={"data": [{"id": "t_1", "participants": people}]})
-    assert participant_name("1010", "7001", "tok") == "Ada"
-
-
-def test_without_a_thread_there_is_no_name(graph: responses.RequestsMock) -> None:
-    graph.get(f"{BASE}/1010/conversations", json={"data": []})
-    assert participant_name("1010", "7001", "tok") is None

@@ -18,7 +18,6 @@ from channels_im.messenger.files import (
     check_incoming,
     check_outgoing,
     check_outgoing_head,
-    kind_and_type,
 )
 from tests.channels_im.messenger import samples
 
@@ -82,35 +81,35 @@ def upload(data: bytes, size: int | None = None) -> io.BytesIO:
 
 @pytest.mark.parametrize(("data", "wanted"), KINDS)
 def test_the_bytes_tell_the_kind(data: bytes, wanted: FileType) -> None:
-    assert kind_and_type(upload(data), "some.bin") is wanted
+    assert file_signatures.detect(upload(data), "some.bin") is wanted
 
 
 @pytest.mark.parametrize("data", NO_KIND)
 def test_what_has_no_place_in_the_tables_is_no_kind(data: bytes) -> None:
-    assert kind_and_type(upload(data), "photo.jpg") is None
+    assert file_signatures.detect(upload(data), "photo.jpg") is None
 
 
 def test_the_position_in_the_file_is_left_alone() -> None:
     file = upload(samples.PNG)
     file.seek(7)
-    kind_and_type(file)
+    file_signatures.detect(file)
     assert file.tell() == 7
 
 
 @pytest.mark.parametrize(("data", "wanted"), [(samples.MP4, file_signatures.MP4), (samples.MP3, file_signatures.MP3)])
 def test_the_first_bytes_are_enough_where_the_format_allows(data: bytes, wanted: FileType) -> None:
-    assert kind_and_type(data[:1000]) is wanted
+    assert file_signatures.detect(data[:1000]) is wanted
 
 
 def test_the_name_decides_only_when_the_tracks_are_not_among_the_bytes() -> None:
     head = samples.MP4_AUDIO[:64]
-    assert kind_and_type(head, "audioclip-179.mp4") is file_signatures.MP4_AUDIO
-    assert kind_and_type(head, "holiday.mp4") is file_signatures.MP4
-    assert kind_and_type(upload(samples.MP4), "audioclip-179.mp4") is file_signatures.MP4
+    assert file_signatures.detect(head, "audioclip-179.mp4") is file_signatures.MP4_AUDIO
+    assert file_signatures.detect(head, "holiday.mp4") is file_signatures.MP4
+    assert file_signatures.detect(upload(samples.MP4), "audioclip-179.mp4") is file_signatures.MP4
 
 
 def test_an_mp3_whose_tag_is_longer_than_the_first_bytes_is_an_mp3() -> None:
-    assert kind_and_type(samples.id3(samples.MP3, padding=5000)[:1000]) is file_signatures.MP3
+    assert file_signatures.detect(samples.id3(samples.MP3, padding=5000)[:1000]) is file_signatures.MP3
 
 
 def test_a_file_made_of_thousands_of_boxes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,14 +123,14 @@ def test_a_file_made_of_thousands_of_boxes_is_given_up(monkeypatch: pytest.Monke
             return super().read(size)
 
     file = Counting(many)
-    kind_and_type(file)
+    file_signatures.detect(file)
     assert file.reads < 3 * file_signatures.MAX_BOXES
 
 
 @given(data=st.binary(max_size=300))
 def test_no_bytes_make_the_detection_fail(data: bytes) -> None:
     for begin in (b"", samples.ftyp(b"isom", b"isom"), b"ID3", b"OggS", b"\xff\xfb", b"\0\0\0\x08moov"):
-        found = kind_and_type(upload(begin + data), "x")
+        found = file_signatures.detect(upload(begin + data), "x")
         assert found is None or found.extension in found.extensions
 
 
@@ -140,7 +139,7 @@ def test_a_damaged_video_never_makes_the_detection_fail(cut: int, flips: list[in
     data = bytearray(samples.MP4)
     for place in flips:
         data[place % len(data)] ^= 0xFF
-    kind_and_type(upload(bytes(data[: len(data) - cut])), "x.mp4")
+    file_signatures.detect(upload(bytes(data[: len(data) - cut])), "x.mp4")
 
 
 # --- Outgoing
@@ -175,7 +174,7 @@ def test_every_row_of_the_outgoing_table_is_sent_up_to_its_limit(
 def test_one_byte_over_the_limit_is_refused(name: str, data: bytes, limit: int, kind: str, _type: str) -> None:
     with pytest.raises(FileError) as caught:
         check_outgoing(upload(data, limit * MB + 1), name)
-    assert f"“{name}” has {limit}.1 MB" in caught.value.sentence
+    assert f"“{name}” is {limit}.1 MB" in caught.value.sentence
     assert f"at most {limit} MB" in caught.value.sentence
 
 
@@ -268,7 +267,7 @@ def test_a_received_file_may_have_exactly_50_mb() -> None:
         file.truncate(50 * MB)
         assert check_incoming(file, "big.pdf").size == 50 * MB
         file.truncate(50 * MB + 1)
-        with pytest.raises(FileError, match=r"“big.pdf” has 50.1 MB; received files may have at most 50 MB"):
+        with pytest.raises(FileError, match=r"“big.pdf” is 50.1 MB; received files may have at most 50 MB"):
             check_incoming(file, "big.pdf")
 
 
@@ -285,7 +284,7 @@ def test_a_received_file_of_no_kind_is_refused_with_a_sentence(data: bytes) -> N
 @pytest.mark.parametrize("data", [samples.GIF, samples.WEBP])
 def test_the_first_frame_becomes_a_png(data: bytes) -> None:
     png = files.to_png_first_frame(upload(data))
-    assert kind_and_type(png) is file_signatures.PNG
+    assert file_signatures.detect(png) is file_signatures.PNG
     with Image.open(png) as image:
         pixel = image.convert("RGB").getpixel((1, 1))
         assert isinstance(pixel, tuple)

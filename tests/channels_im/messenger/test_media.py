@@ -77,7 +77,7 @@ def test_a_file_of_exactly_the_limit_is_taken(media_server: Callable[..., LocalS
 def test_a_file_that_says_it_is_too_big_is_not_read(media_server: Callable[..., LocalServer]) -> None:
     found = refusal(media_server(answer(b"", length=60 * 1_048_576)).url + "/film.mp4")
     assert (found.too_big, found.transient) == (True, False)
-    assert "“film.mp4” has 60 MB; received files may have at most 50 MB" in found.sentence
+    assert "“film.mp4” is 60 MB; received files may have at most 50 MB" in found.sentence
 
 
 def test_a_file_that_does_not_say_its_size_is_cut_off(media_server: Callable[..., LocalServer]) -> None:

@@ -1,5 +1,3 @@
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,11 +64,9 @@ def test_allowed_hosts_are_found(url: str, host: str, port: int, trusted: bool) 
         "https:///a",
         "https://x.fbcdn.net/" + "a" * 9000,
         "",
-        None,
-        5,
     ],
 )
-def test_everything_else_is_refused_with_a_sentence(url: Any) -> None:
+def test_everything_else_is_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(MediaHostError) as caught:
         media_target(url, HOSTS)
     assert caught.value.sentence.endswith(".")

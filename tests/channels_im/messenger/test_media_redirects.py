@@ -159,7 +159,7 @@ def test_a_host_that_cannot_prove_who_it_is_is_refused(
     started = media_server(answer(), context=context)
     settings.META_MEDIA_HOSTS = [f"localhost:{started.port}"]
     found = refusal(f"https://localhost:{started.port}/a")
-    assert "prove" in found.sentence
+    assert "certificate" in found.sentence
     assert not found.transient
 
 

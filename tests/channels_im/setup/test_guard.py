@@ -89,7 +89,7 @@ def test_declining_a_needed_permission_would_stop_every_channel(
 ) -> None:
     page = text(meta.log_in(setup, meta.anna, declined=("pages_messaging",)))
     assert "This login would stop 2 channels that work now." in page
-    assert "A page permission was revoked." in page
+    assert "A Page permission was revoked." in page
     setup.post(DECIDE, {"decision": "continue"})
     assert set(Page.objects.values_list("reauth_reason", flat=True)) == {"permission_revoked"}
 

@@ -64,7 +64,7 @@ def test_an_e_mail_waits_a_few_seconds_for_pages_that_are_found_lost_one_after_t
 def test_the_chip_keeps_the_capital_of_facebook(setup: Client, channels: list[Channel]) -> None:
     lose(channels[0], "checkpoint")
     page = html_of(setup.get(LIST))
-    assert "Re-authenticate: Facebook wants the person to confirm their account" in page
+    assert "Re-authenticate: Facebook asks the person to confirm their account" in page
 
 
 def test_after_the_app_was_removed_nothing_is_ticked_any_more(setup: Client, channels: list[Channel]) -> None:

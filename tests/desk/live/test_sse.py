@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from django.db.backends.signals import connection_created
 
 from desk.live import listener, publish
-from desk.live.sse import MOST_PENDING, SYNC, Broadcaster, Subscriber
+from desk.live.sse import MAX_PENDING, SYNC, Broadcaster, Subscriber
 from desk.models import LiveEvent
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def event(number: int) -> Event:
 
 def test_a_subscriber_gets_events_in_order_and_each_once() -> None:
     async def go() -> list[Event]:
-        subscriber = Subscriber()
+        subscriber = Subscriber("ana")
         for number in (1, 2, 1):
             subscriber.put(event(number))
         return await subscriber.take(1)
@@ -42,25 +42,25 @@ def test_a_subscriber_gets_events_in_order_and_each_once() -> None:
 
 def test_nothing_pending_ends_the_wait_so_that_a_ping_can_be_sent() -> None:
     async def go() -> list[Event]:
-        return await Subscriber().take(0.01)
+        return await Subscriber("ana").take(0.01)
 
     assert run(go()) == []
 
 
 def test_a_reader_that_is_too_slow_gets_sync() -> None:
     async def go() -> list[Event]:
-        subscriber = Subscriber()
-        for number in range(MOST_PENDING + 5):
+        subscriber = Subscriber("ana")
+        for number in range(MAX_PENDING + 5):
             subscriber.put(event(number))
         return await subscriber.take(1)
 
     assert run(go()) == [SYNC]
 
 
-def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again() -> None:
+def test_the_first_event_is_sync_and_listening_that_breaks_begins_again() -> None:
     begun: list[int] = []
 
-    async def hear() -> AsyncIterator[Event]:
+    async def listen() -> AsyncIterator[Event]:
         begun.append(1)
         yield SYNC
         await asyncio.sleep(0.05)  # what comes while a sync is pending is covered by it
@@ -71,8 +71,8 @@ def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again() -> None:
 
     async def go() -> list[Event]:
         seen = []
-        broadcaster = Broadcaster(nothing, hear)
-        async with broadcaster.subscribed() as subscriber:
+        broadcaster = Broadcaster(nothing, listen)
+        async with broadcaster.subscribed("ana") as subscriber:
             while event(2) not in seen:
                 seen += await subscriber.take(5)
         return seen
@@ -82,10 +82,10 @@ def test_the_first_event_is_sync_and_hearing_that_breaks_begins_again() -> None:
     assert seen[-1] == event(2)
 
 
-def test_one_hearing_serves_all_subscribers() -> None:
+def test_one_listening_serves_all_subscribers() -> None:
     begun: list[int] = []
 
-    async def hear() -> AsyncIterator[Event]:
+    async def listen() -> AsyncIterator[Event]:
         begun.append(1)
         yield SYNC
         await asyncio.sleep(0.05)
@@ -93,8 +93,8 @@ def test_one_hearing_serves_all_subscribers() -> None:
         await asyncio.sleep(10)
 
     async def go() -> None:
-        broadcaster = Broadcaster(nothing, hear)
-        async with broadcaster.subscribed() as one, broadcaster.subscribed() as two:
+        broadcaster = Broadcaster(nothing, listen)
+        async with broadcaster.subscribed("ana") as one, broadcaster.subscribed("ana") as two:
             seen: dict[int, list[Event]] = {1: [], 2: []}
             while event(1) not in seen[1] or event(1) not in seen[2]:
                 seen[1] += await one.take(0.2)
@@ -106,7 +106,7 @@ def test_one_hearing_serves_all_subscribers() -> None:
 
 def test_of_what_was_handed_out_the_newest_replaces_what_was_not_taken_yet() -> None:
     async def go() -> list[Event]:
-        subscriber = Subscriber()
+        subscriber = Subscriber("ana")
         for number in (1, 2):
             subscriber.put({"kind": "row", "conversation": 7, "number": number})
             subscriber.put({"kind": "counts", "unread": number})
@@ -126,7 +126,7 @@ def test_what_changed_is_read_once_for_all_streams_and_handed_to_each_by_its_rea
         readings.append((sorted(each["conversation"] for each in payloads), readers))
         return {"ana": [{"kind": "row", "conversation": 1}]}
 
-    async def hear() -> AsyncIterator[Event]:
+    async def listen() -> AsyncIterator[Event]:
         yield SYNC
         await asyncio.sleep(0.05)
         yield event(1)
@@ -134,13 +134,13 @@ def test_what_changed_is_read_once_for_all_streams_and_handed_to_each_by_its_rea
         await asyncio.sleep(10)
 
     async def go() -> list[Event]:
-        broadcaster = Broadcaster(read, hear)
+        broadcaster = Broadcaster(read, listen)
         async with (
             broadcaster.subscribed("ana") as one,
             broadcaster.subscribed("ana") as two,
             broadcaster.subscribed("ben") as three,
         ):
-            seen: dict[Subscriber, list[Event]] = {one: [], two: [], three: []}
+            seen: dict[Subscriber[Hashable], list[Event]] = {one: [], two: [], three: []}
             while not all({"kind": "row", "conversation": 1} in seen[each] for each in (one, two)):
                 for each, found in seen.items():
                     found += await each.take(0.1)
@@ -160,13 +160,13 @@ def test_a_reading_that_fails_is_followed_by_the_next() -> None:
         return {"ana": [{"kind": "row", "conversation": 2}]}
 
     async def go() -> None:
-        broadcaster = Broadcaster(read, hear)
+        broadcaster = Broadcaster(read, listen)
         async with broadcaster.subscribed("ana") as subscriber:
             seen = []
             while {"kind": "row", "conversation": 2} not in seen:
                 seen += await subscriber.take(5)
 
-    async def hear() -> AsyncIterator[Event]:
+    async def listen() -> AsyncIterator[Event]:
         yield SYNC
         yield event(1)
         while not readings:
@@ -232,9 +232,8 @@ def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_
 ) -> None:
     async def go() -> list[Event]:
         seen = []
-        poller: Any = listener.poll_sqlite()  # a generator, which can be closed
-        async with aclosing(poller) as heard:
-            async for payload in heard:
+        async with aclosing(listener.poll_sqlite()) as received:
+            async for payload in received:
                 seen.append(payload)
                 if seen == [SYNC]:
                     await asyncio.to_thread(announce, 1)

@@ -213,7 +213,7 @@ def test_incoming_wrong_bytes_become_a_card_with_the_reason(
     come_in: Callable[..., Attachment], row: Row, wrong: bytes
 ) -> None:
     kept = come_in(row, data=wrong)
-    assert_card(kept, row.name, "is not a kind of file that Desk keeps")
+    assert_card(kept, row.name, "is not a kind of file that Desk stores")
     assert kept.size == len(wrong)
 
 
@@ -222,7 +222,7 @@ def test_incoming_one_byte_over_the_limit_becomes_a_card_with_name_type_size_and
     come_in: Callable[..., Attachment], host: Host, row: Row
 ) -> None:
     kept = come_in(row, size=INCOMING_LIMIT + 1)
-    assert_card(kept, row.name, "has 50.1 MB; received files may have at most 50 MB")
+    assert_card(kept, row.name, "is 50.1 MB; received files may have at most 50 MB")
     assert (kept.kind, kept.size) == (row.kind, INCOMING_LIMIT + 1)
     assert host.sent < INCOMING_LIMIT  # it was not read to its end
 
@@ -341,7 +341,7 @@ def test_outgoing_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not
     over = padded(row.limit * MB + 1)
     with over, pytest.raises(replies.ReplyError) as refused:
         replies.queue_reply(alice, conversation, files=[over])
-    assert f"“{row.name}” has {row.limit}.1 MB" in refused.value.verdict.sentence
+    assert f"“{row.name}” is {row.limit}.1 MB" in refused.value.verdict.sentence
     assert f"may have at most {row.limit} MB" in refused.value.verdict.sentence
     assert nothing_was_queued()
     with padded(row.limit * MB) as at_limit:
@@ -352,7 +352,7 @@ def test_outgoing_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not
 def test_outgoing_over_the_limit_by_the_form_too(send: Callable[..., Response], row: Row) -> None:
     response = send(row.name, row.data + bytes(row.limit * MB + 1 - len(row.data)))
     assert response.status_code == 422
-    assert f"“{row.name}” has 8.1 MB" in response.content.decode()
+    assert f"“{row.name}” is 8.1 MB" in response.content.decode()
     assert nothing_was_queued()
 
 

@@ -51,7 +51,7 @@ def test_the_thread_says_when_the_page_was_lost_and_came_back(alice: Client, des
     heal(page, world.NOON + 3 * HOUR / 2)
     html = html_of(alice.get(f"/inbox/{conversation.pk}/messages/", headers={"HX-Request": "true"}))
     assert said(html) == ["m0", LOST, "m1", BACK, "m2"]
-    assert "a page permission was revoked. Replies are held" in html
+    assert "a Page permission was revoked. Replies are held" in html
     lose(page, world.NOON + 30 * HOUR, "app_removed")
     assert said(html_of(alice.get(f"/inbox/{conversation.pk}/")))[-2:] == ["m2", LOST]
 

@@ -159,7 +159,7 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
     elif verdict.kind == ErrorKind.TRANSIENT:
         # When Meta cannot be reached, retries go on until the window closes: that is no refusal.
         if message.attempts >= sending.MAX_ATTEMPTS and not isinstance(error, GraphUnreachable):
-            _fail_or_hold(message, State.FAILED, f"{_without_retry(verdict.sentence)} Try again later.", **details)
+            _fail_or_hold(message, State.FAILED, f"{verdict.final_sentence} Try it again later.", **details)
         else:
             _retry_later(message, verdict.sentence, _pause(message), **details)
     elif verdict.kind == ErrorKind.REAUTHENTICATE and _has_another_token(page, call.token):
@@ -172,11 +172,6 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
         _fail_or_hold(message, State.HELD, verdict.sentence, **details)
     else:
         _fail_or_hold(message, State.FAILED, verdict.sentence, **details)
-
-
-def _without_retry(sentence: str) -> str:
-    """Return the sentence without its announcement of another try."""
-    return sentence.replace(" It will be tried again.", "")
 
 
 def _has_another_token(page: Page, token: str) -> bool:

@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from desk.health import Report, seconds
-from desk.mail import tell_administrators
+from desk.mail import send_to_administrators
 from desk.queue import enqueue
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
@@ -286,6 +286,6 @@ def _mail_administrators(subscription: EventSubscription, reason: str) -> None:
         "Events since then are not sent. Check it in Setup → Webhooks and turn it on again.",
     ]
     try:
-        tell_administrators(f"Webhook {subscription.name} was disabled", lines)
+        send_to_administrators(f"Webhook {subscription.name} was disabled", lines)
     except (SMTPException, OSError):
         logger.exception("The mail about webhook %s could not be sent to administrators", subscription.pk)

@@ -122,7 +122,7 @@ def test_the_e_mail_names_channel_page_reason_remedy_and_address(page: Page, adm
     for part in (
         "Shop",
         page.name,
-        "no role on the Page",
+        "no longer has a role on the Page",
         "Another administrator of the Page",
         f"https://desk.example.org/admin/instant-messaging/messenger/{channel.pk}/",
     ):

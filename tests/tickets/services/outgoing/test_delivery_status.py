@@ -31,7 +31,7 @@ def test_a_call_without_an_answer_makes_the_reply_unsure_in_words(
     message = drained(queue())
 
     assert message.state == "unsure"
-    assert "checks whether it went out" in message.reason
+    assert "checks whether it was sent" in message.reason
 
 
 def test_a_server_error_makes_the_reply_unsure(graph: FakeGraph, queue: Callable[..., Message]) -> None:

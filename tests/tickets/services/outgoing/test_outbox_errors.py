@@ -31,7 +31,7 @@ def test_a_permanent_error_fails_with_the_reason_and_its_numbers(
     message = drained(queue())
 
     assert message.state == "failed"
-    assert "knows no such person" in message.reason
+    assert "does not know this customer" in message.reason
     assert (message.error_code, message.error_subcode, message.fbtrace_id) == (100, 2018001, "Atrace")
 
 
@@ -117,7 +117,7 @@ def test_after_ten_tries_a_transient_error_is_final(
         clock.shift(3600)
 
     assert message.state == "failed"
-    assert "tried again" not in message.reason
+    assert message.reason.endswith("not available now. Try it again later.")
 
 
 def test_without_a_connection_a_reply_waits_as_long_as_it_takes(

@@ -28,7 +28,7 @@ def _only_messages(crm: EventSubscription) -> None:
 
 def ready() -> tuple[int, dict[str, Any], list[str]]:
     """What a monitor reads while the worker lives: status, the part about events, and what is wrong."""
-    health.beat()
+    health.record_heartbeat()
     answer = Client().get("/readyz")
     return answer.status_code, answer.json()["events"], answer.json()["problems"]
 

@@ -1,0 +1,7 @@
+"""The permissions Desk requests from the person who links Facebook. Source: Meta, "Permissions reference". Pure."""
+
+# Without one of these, Desk cannot use a Page.
+REQUIRED_SCOPES = ("pages_show_list", "pages_messaging", "pages_manage_metadata", "pages_read_engagement")
+
+# business_management only adds the Pages that a business portfolio owns to the list.
+SCOPES = (*REQUIRED_SCOPES, "business_management")
