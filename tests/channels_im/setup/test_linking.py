@@ -35,7 +35,7 @@ def test_linking_saves_the_account_and_its_pages(setup: Client, meta: FakeMeta, 
     response = meta.log_in(setup, meta.anna)
     account = FacebookAccount.objects.get()
     assert (account.facebook_user_id, account.name, account.linked_by) == ("2001", "Anna Berg", administrator)
-    assert account.user_token.startswith("long-token")
+    assert present(account.user_token).startswith("long-token")
     assert present(account.expires_at).year == 2096
     assert "pages_messaging" in account.scopes
     assert {(p.page_id, p.name, p.page_token) for p in Page.objects.all()} == {

@@ -239,7 +239,7 @@ def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_
                     await asyncio.to_thread(announce, 1)
                 elif seen == [SYNC, event(1)]:
                     away.set()
-                    while "Not hearing the database: gone" not in caplog.text:
+                    while "Cannot listen to the database: gone" not in caplog.text:
                         await asyncio.sleep(0.01)
                     away.clear()
                 elif seen == [SYNC, event(1), SYNC]:
