@@ -25,20 +25,20 @@ def too_long(text: str) -> list[int]:
     return [number for number, line in enumerate(text.splitlines(), 1) if len(line) > LONGEST]
 
 
-def test_no_line_of_a_template_is_too_long():
+def test_no_line_of_a_template_is_too_long() -> None:
     found = {str(path.relative_to(ROOT)): too_long(path.read_text(encoding="utf-8")) for path in templates()}
     assert len(found) > 50
     assert {name: numbers for name, numbers in found.items() if numbers} == {}
 
 
-def test_no_template_has_a_script_or_style_that_the_policy_refuses():
+def test_no_template_has_a_script_or_style_that_the_policy_refuses() -> None:
     for path in templates():
         name = str(path.relative_to(ROOT))
         if name != EXPORT_STYLE:
             assert refused(path.read_text(encoding="utf-8")) == [], name
 
 
-def test_a_long_line_is_found():
+def test_a_long_line_is_found() -> None:
     assert too_long("short\n" + "x" * LONGEST + "\n" + "x" * (LONGEST + 1)) == [3]
 
 
@@ -55,7 +55,7 @@ def test_a_long_line_is_found():
         '<p style="width: {{ width }}">',
     ],
 )
-def test_what_the_policy_refuses_is_found(html):
+def test_what_the_policy_refuses_is_found(html: str) -> None:
     assert refused(html)
 
 
@@ -63,5 +63,5 @@ def test_what_the_policy_refuses_is_found(html):
     "html",
     ['<script src="/static/x.js" defer></script>', '<p class="style">on = off</p>{% include "x" with style="y" %}'],
 )
-def test_what_the_policy_allows_is_not(html):
+def test_what_the_policy_allows_is_not(html: str) -> None:
     assert not refused(html)

@@ -1,4 +1,4 @@
-"""`python -m docs.pictures.take`: the pictures of the README, taken of Desk with its demo data in a real Chromium."""
+"""Take the screenshots for the README: run `python -m docs.pictures.take`. Needs Chromium."""
 
 import io
 import sys
@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -17,16 +18,16 @@ from tests.e2e.processes import RunningDesk
 
 FOLDER = Path(__file__).resolve().parent
 BERG_BIKES, CUSTOMER = "101000000000001", "Sara Lindqvist"
-WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 800}
-LARGEST = 150 * 1024  # bytes
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 800}
+MAX_BYTES = 150 * 1024
 NOTE = "The cassette costs us 21 €. Her bike is in the workshop list for Saturday."
 REPLY = "39 € with the work, Sara, and half an hour. Would Saturday at 10 suit you?"
 ANSWER = "Saturday at 10 is perfect, thank you!"
 
 
 @contextmanager
-def demo() -> Iterator[RunningDesk]:
-    """Yield a running Desk with demo data, whose state is thrown away afterwards."""
+def run_demo() -> Iterator[RunningDesk]:
+    """Run Desk with its demo data, and delete its files afterwards."""
     with tempfile.TemporaryDirectory(prefix="desk-pictures-") as directory:
         desk = RunningDesk(Path(directory))
         try:
@@ -37,18 +38,19 @@ def demo() -> Iterator[RunningDesk]:
 
 
 @contextmanager
-def person(browser: Browser, desk: RunningDesk, username: str, **options: object) -> Iterator[Page]:
-    """Yield the page of somebody who has logged in; "" is somebody in the sandbox."""
-    context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", "locale": "en-GB", **options})
+def open_page(browser: Browser, desk: RunningDesk, username: str | None = None, **options: Any) -> Iterator[Page]:
+    """Open a browser page, logged in to Desk as `username` if given; `options` go to Browser.new_context."""
+    defaults: dict[str, Any] = {"viewport": DESKTOP, "reduced_motion": "reduce", "locale": "en-GB"}
+    context = browser.new_context(**{**defaults, **options})
     page = context.new_page()
-    if username:
+    if username is not None:
         log_in(page, desk, username)
     yield page
     context.close()
 
 
 def save(page: Page, name: str) -> None:
-    """Store what the page shows as a PNG of 256 colours."""
+    """Save a screenshot of the page as a PNG with 256 colours. Exit if the file is too large."""
     page.mouse.move(0, 0)
     page.wait_for_function("[...document.images].every(image => image.loading === 'lazy' || image.complete)")
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled", caret="hide"))).convert("RGB")
@@ -56,12 +58,12 @@ def save(page: Page, name: str) -> None:
     picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     size = path.stat().st_size
     print(f"{path.relative_to(FOLDER.parent.parent)}  {size // 1024} kB")
-    if size > LARGEST:
-        raise SystemExit(f"{path.name} is larger than {LARGEST // 1024} kB.")
+    if size > MAX_BYTES:
+        raise SystemExit(f"{path.name} is larger than {MAX_BYTES // 1024} kB.")
 
 
 def talk(agent: Page, customer: Page, desk: RunningDesk) -> None:
-    """Let the agent note and answer something, and the customer answer that."""
+    """Write a note and a reply as the agent, then an answer as the customer."""
     inbox, window = Inbox(agent, desk), MessengerWindow(customer, desk)
     inbox.open()
     inbox.choose(CUSTOMER)
@@ -78,14 +80,15 @@ def talk(agent: Page, customer: Page, desk: RunningDesk) -> None:
 
 
 def open_thread(agent: Page, desk: RunningDesk) -> None:
-    """Show the conversation afresh: a thread opens at its end, and nothing is selected or written."""
+    """Open the conversation again, so that it shows its end, with no text selected and an empty reply box."""
     inbox = Inbox(agent, desk)
     inbox.open()
     inbox.choose(CUSTOMER)
     expect(inbox.bubble(ANSWER)).to_be_in_viewport()
 
 
-def make_second_channel(admin: Page, desk: RunningDesk, folder: str) -> None:
+def create_second_channel(admin: Page, desk: RunningDesk, folder: str) -> None:
+    """Create a channel for Berg Bakery in the setup, and give it to Alice."""
     icon = Path(folder) / "icon.jpg"
     icon.write_bytes(draw("page", "bakery", "bread")[0])
     admin.goto(f"{desk.url}/admin/instant-messaging/messenger/add/")
@@ -96,29 +99,31 @@ def make_second_channel(admin: Page, desk: RunningDesk, folder: str) -> None:
     Setup(admin, desk).associate("Sales", "Alice", "Berg Bakery")
 
 
-def take(browser: Browser, desk: RunningDesk, folder: str) -> None:
-    """Take all pictures."""
-    with person(browser, desk, "alice") as alice, person(browser, desk, "") as sara:
+def take_pictures(browser: Browser, desk: RunningDesk, folder: str) -> None:
+    """Take all pictures and save them next to this file."""
+    with open_page(browser, desk, "alice") as alice, open_page(browser, desk) as sara:
         talk(alice, sara, desk)
         save(sara, "messenger")
         open_thread(alice, desk)
         save(alice, "workspace")
-    with person(browser, desk, "alice", viewport=PHONE, color_scheme="dark", is_mobile=True, has_touch=True) as phone:
+    dark_phone = {"viewport": PHONE, "color_scheme": "dark", "is_mobile": True, "has_touch": True}
+    with open_page(browser, desk, "alice", **dark_phone) as phone:
         open_thread(phone, desk)
         save(phone, "phone")
-    with person(browser, desk, "admin", viewport={**WIDE, "height": 600}) as admin:
-        make_second_channel(admin, desk, folder)
+    with open_page(browser, desk, "admin", viewport={**DESKTOP, "height": 600}) as admin:
+        create_second_channel(admin, desk, folder)
         admin.goto(f"{desk.url}/admin/instant-messaging/messenger/")
         save(admin, "setup")
 
 
 def main() -> int:
+    """Take the pictures. Return 1 if Chromium is missing."""
     if CHROMIUM is None:
-        print("No Chromium was found. On Debian, as root: apt-get install chromium", file=sys.stderr)
+        print("Chromium was not found. On Debian, run as root: apt-get install chromium", file=sys.stderr)
         return 1
-    with demo() as desk, tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with run_demo() as desk, tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        take(browser, desk, folder)
+        take_pictures(browser, desk, folder)
         browser.close()
     return 0
 

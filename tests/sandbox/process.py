@@ -32,7 +32,7 @@ class SandboxProcess:
     State is in memory unless `env` sets SANDBOX_STATE_DIR. Usable as a context manager.
     """
 
-    def __init__(self, port: int | None = None, env: dict[str, str] | None = None):
+    def __init__(self, port: int | None = None, env: dict[str, str] | None = None) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {
@@ -43,7 +43,7 @@ class SandboxProcess:
             "SANDBOX_DATA_DELETION_URL": "http://127.0.0.1:9/meta/data-deletion/",
             **(env or {}),
         }
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._http = requests.Session()
         self._http.trust_env = False
 
@@ -96,7 +96,7 @@ class SandboxProcess:
     def __enter__(self) -> "SandboxProcess":
         return self.start()
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.stop()
 
     # Control API -----------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ class Received:
 class Receiver:
     """Listens on a free port; `answers` are the next statuses (then 200), `delay_s` makes it slow."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.posts: list[Received] = []
         self.gets: list[dict[str, str]] = []
         self.answers: list[int] = []
@@ -42,19 +42,19 @@ class Receiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
+            def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 receiver.posts.append(Received(self.path, self.headers, raw, time.monotonic()))
                 time.sleep(receiver.delay_s)
                 status = receiver.always or (receiver.answers.pop(0) if receiver.answers else 200)
                 self.reply(status, b'{"url":"http://127.0.0.1/deletion/abc","confirmation_code":"abc"}')
 
-            def do_GET(self):
+            def do_GET(self) -> None:
                 query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
                 receiver.gets.append(query)
                 self.reply(200, (receiver.challenge or query.get("hub.challenge", "")).encode())
 
-            def reply(self, status: int, body: bytes):
+            def reply(self, status: int, body: bytes) -> None:
                 try:
                     self.send_response(status)
                     self.send_header("Content-Length", str(len(body)))
@@ -63,7 +63,7 @@ class Receiver:
                 except (BrokenPipeError, ConnectionResetError):
                     pass  # the sandbox has closed the connection after its timeout
 
-            def log_message(self, *args):
+            def log_message(self, *args: object) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

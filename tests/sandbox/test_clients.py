@@ -3,6 +3,9 @@
 import io
 import json
 import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import fbmessenger
 import pyfacebook
@@ -23,7 +26,8 @@ with warnings.catch_warnings():
     from facebook_business.session import FacebookSession
 
 from tests.sandbox.graph import REDIRECT, SCOPE, Person, answer_of
-from tests.sandbox.process import APP_ID, APP_SECRET, BERG_BAKERY, BERG_BIKES
+from tests.sandbox.process import APP_ID, APP_SECRET, BERG_BAKERY, BERG_BIKES, SandboxProcess
+from tests.sandbox.receiver import Receiver
 from tests.sandbox.test_send import PNG
 
 pytestmark = pytest.mark.processes
@@ -35,7 +39,7 @@ FIELDS = ["messages", "message_echoes", "message_deliveries", "message_reads", "
 
 
 @pytest.fixture
-def sdk(sandbox, monkeypatch):
+def sdk(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], FacebookAdsApi]:
     """Return a function that makes an API object of Meta's SDK for a token."""
     monkeypatch.setattr(FacebookSession, "GRAPH", sandbox.url)  # Meta's SDK has no setting for its address
 
@@ -46,7 +50,9 @@ def sdk(sandbox, monkeypatch):
     return api
 
 
-def test_metas_sdk_lists_all_pages_by_cursor_with_their_tokens(sandbox, sdk):
+def test_metas_sdk_lists_all_pages_by_cursor_with_their_tokens(
+    sandbox: SandboxProcess, sdk: Callable[[str], FacebookAdsApi]
+) -> None:
     user = User("me", api=sdk(sandbox.grant("mia")["user_token"]))
     pages = list(user.get_accounts(fields=["id", "name", "access_token"]))
     assert len(pages) == 30
@@ -55,7 +61,9 @@ def test_metas_sdk_lists_all_pages_by_cursor_with_their_tokens(sandbox, sdk):
 
 # The SDK's generated list of the fields of a message is empty, so it warns of each that Meta documents.
 @pytest.mark.filterwarnings("ignore:messages does not allow field:UserWarning")
-def test_metas_sdk_subscribes_sends_and_reads_the_conversation(sandbox, sdk, receiver):
+def test_metas_sdk_subscribes_sends_and_reads_the_conversation(
+    sandbox: SandboxProcess, sdk: Callable[[str], FacebookAdsApi], receiver: Receiver
+) -> None:
     user = User("me", api=sdk(sandbox.grant("anna", [BERG_BIKES])["user_token"]))
     (account,) = user.get_accounts(fields=["id", "access_token"])
     page = Page(account["id"], api=sdk(account["access_token"]))
@@ -80,7 +88,9 @@ def test_metas_sdk_subscribes_sends_and_reads_the_conversation(sandbox, sdk, rec
     assert list(page.get_subscribed_apps()) == []
 
 
-def test_metas_sdk_uploads_a_file_with_the_message(sandbox, sdk, token, psid, tmp_path):
+def test_metas_sdk_uploads_a_file_with_the_message(
+    sandbox: SandboxProcess, sdk: Callable[[str], FacebookAdsApi], token: str, psid: str, tmp_path: Path
+) -> None:
     path = tmp_path / "invoice.pdf"
     path.write_bytes(PDF)
     params = {
@@ -96,7 +106,9 @@ def test_metas_sdk_uploads_a_file_with_the_message(sandbox, sdk, token, psid, tm
     assert requests.get(item["cdn_url"], timeout=10).content == PDF
 
 
-def test_metas_sdk_blocks_a_person(sandbox, sdk, token, psid):
+def test_metas_sdk_blocks_a_person(
+    sandbox: SandboxProcess, sdk: Callable[[str], FacebookAdsApi], token: str, psid: str
+) -> None:
     page = Page(BERG_BIKES, api=sdk(token))
     page.create_moderate_conversation(params={"user_ids": [{"id": psid}], "actions": ["BLOCK_USER"]})
     assert next(row for row in sandbox.world()["conversations"] if row["psid"] == psid)["blocked"]
@@ -106,7 +118,9 @@ def test_metas_sdk_blocks_a_person(sandbox, sdk, token, psid):
     ("action", "code", "subcode"),
     [("change_password", 190, 460), ("remove_app", 190, 458), ("expire_all_tokens", 190, 463)],
 )
-def test_metas_sdk_reads_code_and_subcode_of_a_dead_token(sandbox, sdk, token, action, code, subcode):
+def test_metas_sdk_reads_code_and_subcode_of_a_dead_token(
+    sandbox: SandboxProcess, sdk: Callable[[str], FacebookAdsApi], token: str, action: str, code: int, subcode: int
+) -> None:
     sandbox.act(action, person="anna")
     with pytest.raises(FacebookRequestError) as caught:
         Page(BERG_BIKES, api=sdk(token)).api_get(fields=["name"])
@@ -114,7 +128,7 @@ def test_metas_sdk_reads_code_and_subcode_of_a_dead_token(sandbox, sdk, token, a
     assert caught.value.api_error_type() == "OAuthException"
 
 
-def test_every_field_the_sandbox_knows_is_one_of_metas_sdk(sandbox):
+def test_every_field_the_sandbox_knows_is_one_of_metas_sdk(sandbox: SandboxProcess) -> None:
     known = {value for name, value in vars(Page.SubscribedFields).items() if not name.startswith("_")}
     assert set(sandbox.control("GET", "config")["webhook_fields"]) <= known
 
@@ -123,12 +137,12 @@ def test_every_field_the_sandbox_knows_is_one_of_metas_sdk(sandbox):
 
 
 @pytest.fixture
-def pyfacebook_api(sandbox, monkeypatch):
+def pyfacebook_api(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pyfacebook.GraphAPI]:
     """Return a function that makes pyfacebook's GraphAPI for the sandbox."""
     # oauthlib refuses http; the sandbox has no certificate.
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
 
-    def api(**options) -> pyfacebook.GraphAPI:
+    def api(**options: Any) -> pyfacebook.GraphAPI:
         return pyfacebook.GraphAPI(
             app_id=APP_ID,
             app_secret=APP_SECRET,
@@ -145,7 +159,9 @@ def pyfacebook_api(sandbox, monkeypatch):
     return api
 
 
-def test_pyfacebook_logs_in_lists_subscribes_sends_text_and_file_and_reads(sandbox, pyfacebook_api):
+def test_pyfacebook_logs_in_lists_subscribes_sends_text_and_file_and_reads(
+    sandbox: SandboxProcess, pyfacebook_api: Callable[..., pyfacebook.GraphAPI]
+) -> None:
     api = pyfacebook_api(oauth_flow=True)
     address, state = api.get_authorization_url()
     person = Person(sandbox.url)
@@ -188,7 +204,9 @@ def test_pyfacebook_logs_in_lists_subscribes_sends_text_and_file_and_reads(sandb
     assert newest[1]["message"] == "Bom dia"
 
 
-def test_pyfacebook_sees_a_cancelled_login_as_refused(sandbox, pyfacebook_api):
+def test_pyfacebook_sees_a_cancelled_login_as_refused(
+    sandbox: SandboxProcess, pyfacebook_api: Callable[..., pyfacebook.GraphAPI]
+) -> None:
     api = pyfacebook_api(oauth_flow=True)
     person = Person(sandbox.url)
     person.address, _ = api.get_authorization_url()
@@ -199,7 +217,9 @@ def test_pyfacebook_sees_a_cancelled_login_as_refused(sandbox, pyfacebook_api):
         api.exchange_user_access_token(response=back.headers["Location"].replace("http://", "https://"))
 
 
-def test_pyfacebook_raises_metas_error_with_its_code(sandbox, pyfacebook_api, token):
+def test_pyfacebook_raises_metas_error_with_its_code(
+    sandbox: SandboxProcess, pyfacebook_api: Callable[..., pyfacebook.GraphAPI], token: str
+) -> None:
     sandbox.fault("rate_limit", code=80006, minutes=3)
     with pytest.raises(pyfacebook.FacebookError) as caught:
         pyfacebook_api(access_token=token, sleep_on_rate_limit=False).get_object(BERG_BIKES)
@@ -210,14 +230,16 @@ def test_pyfacebook_raises_metas_error_with_its_code(sandbox, pyfacebook_api, to
 
 
 @pytest.fixture
-def messenger(sandbox, token):
+def messenger(sandbox: SandboxProcess, token: str) -> fbmessenger.MessengerClient:
     """The client of fbmessenger for Berg Bikes."""
     client = fbmessenger.MessengerClient(token, app_secret=APP_SECRET)
     client.graph_url = f"{sandbox.url}/v26.0"
     return client
 
 
-def test_fbmessenger_sends_reads_the_profile_and_types(sandbox, messenger, psid):
+def test_fbmessenger_sends_reads_the_profile_and_types(
+    sandbox: SandboxProcess, messenger: fbmessenger.MessengerClient, psid: str
+) -> None:
     assert messenger.send_action(SenderAction("typing_on").to_dict(), psid) == {"recipient_id": psid}
     answer = messenger.send(Text("Hello from elsewhere").to_dict(), psid)
     assert sandbox.sent(BERG_BIKES, psid)[0]["mid"] == answer["message_id"]
@@ -225,33 +247,37 @@ def test_fbmessenger_sends_reads_the_profile_and_types(sandbox, messenger, psid)
     assert (user["first_name"], user["last_name"]) == ("Lena", "Fischer")
 
 
-def test_fbmessenger_uploads_an_image_by_url_and_sends_it_by_id(sandbox, messenger, psid):
+def test_fbmessenger_uploads_an_image_by_url_and_sends_it_by_id(
+    sandbox: SandboxProcess, messenger: fbmessenger.MessengerClient, psid: str
+) -> None:
     kept = requests.post(f"{sandbox.url}/_sandbox/files", files={"file": ("a.png", PNG, "image/png")}, timeout=10)
     uploaded = messenger.upload_attachment(ImageAttachment(url=kept.json()["url"], is_reusable=True))
     messenger.send(ImageAttachment(attachment_id=uploaded["attachment_id"]).to_dict(), psid)
     assert sandbox.sent(BERG_BIKES, psid)[0]["attachments"][0]["type"] == "image"
 
 
-def test_fbmessenger_is_told_that_the_window_is_closed(sandbox, messenger, psid):
+def test_fbmessenger_is_told_that_the_window_is_closed(
+    sandbox: SandboxProcess, messenger: fbmessenger.MessengerClient, psid: str
+) -> None:
     sandbox.configure(clock_offset_s=2 * 86400)
     assert messenger.send({"text": "late"}, psid)["error"]["error_subcode"] == 2018278
     assert "message_id" in messenger.send({"text": "late"}, psid, messaging_type="MESSAGE_TAG", tag="HUMAN_AGENT")
 
 
-def test_fbmessenger_understands_the_webhooks(sandbox, token, receiver):
+def test_fbmessenger_understands_the_webhooks(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     heard = []
 
     class Bot(fbmessenger.BaseMessenger):
-        def message(self, message):
+        def message(self, message: dict[str, Any]) -> None:
             heard.append(("message", message["message"]["text"]))
 
-        def postback(self, message):
+        def postback(self, message: dict[str, Any]) -> None:
             heard.append(("postback", message["postback"]["payload"]))
 
-        def delivery(self, message):
+        def delivery(self, message: dict[str, Any]) -> None:
             heard.append(("delivery", len(message["delivery"]["mids"])))
 
-        def read(self, message):
+        def read(self, message: dict[str, Any]) -> None:
             heard.append(("read", message["read"]["watermark"] > 0))
 
     sandbox.customer_writes("lena", BERG_BIKES, "Hi 😊")

@@ -3,18 +3,21 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from tests.sandbox.graph import Person, call, exchange, message
 from tests.sandbox.process import APP_SECRET, BERG_BIKES, ROOT, SandboxProcess
+from tests.sandbox.receiver import Receiver
 
 pytestmark = pytest.mark.processes
 DAY_MS = 24 * 3600 * 1000
 
 
-def test_the_first_world_has_three_people_many_pages_and_a_week_of_history(sandbox):
+def test_the_first_world_has_three_people_many_pages_and_a_week_of_history(sandbox: SandboxProcess) -> None:
     sandbox.reset(history=True)
     world = sandbox.world()
     assert [(row["id"], row["password"]) for row in world["people"]] == [
@@ -35,7 +38,7 @@ def test_the_first_world_has_three_people_many_pages_and_a_week_of_history(sandb
     assert all(row["author"] is None for row in messages if row["from"] == "customer")
 
 
-def test_the_history_spans_all_three_windows(sandbox):
+def test_the_history_spans_all_three_windows(sandbox: SandboxProcess) -> None:
     sandbox.reset(history=True)
     now = time.time() * 1000
     ages = [now - row["last_action_at"] for row in sandbox.world()["conversations"]]
@@ -44,8 +47,8 @@ def test_the_history_spans_all_three_windows(sandbox):
     assert sum(age >= 7 * DAY_MS for age in ages) >= 2
 
 
-def test_ids_are_the_same_after_each_reset(sandbox):
-    def names() -> list:
+def test_ids_are_the_same_after_each_reset(sandbox: SandboxProcess) -> None:
+    def names() -> list[tuple[str, str, list[str]]]:
         sandbox.reset(history=True)
         return [
             (row["id"], row["psid"], [m["mid"] for m in row["messages"]]) for row in sandbox.world()["conversations"]
@@ -54,19 +57,19 @@ def test_ids_are_the_same_after_each_reset(sandbox):
     assert names() == names()
 
 
-def test_the_history_sends_no_webhooks(sandbox, token, receiver):
+def test_the_history_sends_no_webhooks(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.reset(history=True)
     assert sandbox.deliveries()["data"] == []
 
 
-def test_a_new_customer_needs_one_call(sandbox):
+def test_a_new_customer_needs_one_call(sandbox: SandboxProcess) -> None:
     first = sandbox.control("POST", "customers")
     second = sandbox.control("POST", "customers")
     assert first["name"] != second["name"]
     sandbox.customer_writes(first["id"], BERG_BIKES, "Hello")
 
 
-def test_a_customer_is_known_by_each_psid(sandbox):
+def test_a_customer_is_known_by_each_psid(sandbox: SandboxProcess) -> None:
     written = sandbox.customer_writes("lena", BERG_BIKES, "Hi")
     assert sandbox.customer_writes(written["psid"], BERG_BIKES, "again")["psid"] == written["psid"]
 
@@ -86,7 +89,9 @@ def test_a_customer_is_known_by_each_psid(sandbox):
         ("events", {"page_id": BERG_BIKES, "item": "[]"}),
     ],
 )
-def test_a_wrong_request_is_a_sentence_and_changes_nothing(sandbox, path, body):
+def test_a_wrong_request_is_a_sentence_and_changes_nothing(
+    sandbox: SandboxProcess, path: str, body: dict[str, Any]
+) -> None:
     before = sandbox.world()
     answer = requests.post(f"{sandbox.url}/_sandbox/{path}", json=body, timeout=10)
     assert answer.status_code == 400
@@ -94,13 +99,13 @@ def test_a_wrong_request_is_a_sentence_and_changes_nothing(sandbox, path, body):
     assert sandbox.world()["conversations"] == before["conversations"]
 
 
-def test_a_setting_that_does_not_exist_changes_nothing(sandbox):
+def test_a_setting_that_does_not_exist_changes_nothing(sandbox: SandboxProcess) -> None:
     answer = requests.patch(f"{sandbox.url}/_sandbox/config", json={"auto_read": True, "speed": 9}, timeout=10)
     assert answer.status_code == 400
     assert sandbox.control("GET", "config")["auto_read"] is False
 
 
-def test_the_logs_hold_no_token_and_no_secret(sandbox, token, psid):
+def test_the_logs_hold_no_token_and_no_secret(sandbox: SandboxProcess, token: str, psid: str) -> None:
     code = Person(sandbox.url).link("anna", [BERG_BIKES])
     user = exchange(sandbox.url, code).json()["access_token"]
     call(sandbox.url, "GET", "me/accounts", user)
@@ -115,14 +120,14 @@ def test_the_logs_hold_no_token_and_no_secret(sandbox, token, psid):
         assert APP_SECRET not in text
 
 
-def test_another_web_site_cannot_press_the_buttons(sandbox):
+def test_another_web_site_cannot_press_the_buttons(sandbox: SandboxProcess) -> None:
     answer = requests.post(
         f"{sandbox.url}/_sandbox/reset", json={}, headers={"Origin": "https://evil.example"}, timeout=10
     )
     assert answer.status_code == 403
 
 
-def test_what_was_there_is_there_after_the_process_was_killed(tmp_path):
+def test_what_was_there_is_there_after_the_process_was_killed(tmp_path: Path) -> None:
     env = {"SANDBOX_STATE_DIR": str(tmp_path)}
     first = SandboxProcess(env=env).start()
     granted = first.grant("anna", [BERG_BIKES])
@@ -143,12 +148,12 @@ def test_what_was_there_is_there_after_the_process_was_killed(tmp_path):
         assert requests.get(rows[-1]["attachments"][0]["url"], timeout=10).content == b"%PDF-1.4 kept"
 
 
-def history(world: dict) -> list:
+def history(world: dict[str, Any]) -> list[list[tuple[str, int, str | None]]]:
     """Return what was said, without the links, which are made anew."""
     return [[(row["mid"], row["ts"], row["text"]) for row in talk["messages"]] for talk in world["conversations"]]
 
 
-def test_a_busy_port_is_one_sentence(sandbox):
+def test_a_busy_port_is_one_sentence(sandbox: SandboxProcess) -> None:
     env = {"SANDBOX_PORT": str(sandbox.port), "SANDBOX_STATE_DIR": "", "PATH": ""}
     ended = subprocess.run(
         [sys.executable, "-m", "sandbox"], cwd=ROOT, env=env, capture_output=True, timeout=20, check=False
@@ -158,7 +163,7 @@ def test_a_busy_port_is_one_sentence(sandbox):
     assert b"Set SANDBOX_PORT" in ended.stderr
 
 
-def test_stopping_does_not_wait_for_open_windows():
+def test_stopping_does_not_wait_for_open_windows() -> None:
     sandbox = SandboxProcess().start()
     with requests.get(f"{sandbox.url}/messenger/stream", stream=True, timeout=10) as stream:
         next(stream.iter_content(10))

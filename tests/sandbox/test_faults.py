@@ -5,35 +5,37 @@ import hashlib
 import hmac
 import json
 import time
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 import requests
 
 from tests.sandbox.graph import call, message, refusal
-from tests.sandbox.process import BERG_BIKES
+from tests.sandbox.process import BERG_BIKES, SandboxProcess
+from tests.sandbox.receiver import Receiver
 
 pytestmark = pytest.mark.processes
 
 
-def send(sandbox, token, psid, **options) -> requests.Response:
+def send(sandbox: SandboxProcess, token: str, psid: str, **options: Any) -> requests.Response:
     return call(sandbox.url, "POST", f"{BERG_BIKES}/messages", token, json=message(psid), **options)
 
 
-def test_http_500_hits_the_next_calls_and_no_more(sandbox, token, psid):
+def test_http_500_hits_the_next_calls_and_no_more(sandbox: SandboxProcess, token: str, psid: str) -> None:
     sandbox.fault("http_500", count=2, endpoint="messages")
     assert [send(sandbox, token, psid).status_code for _ in range(3)] == [500, 500, 200]
     assert len(sandbox.sent(BERG_BIKES, psid)) == 1
 
 
-def test_a_fault_without_count_stays_until_it_is_switched_off(sandbox, token, psid):
+def test_a_fault_without_count_stays_until_it_is_switched_off(sandbox: SandboxProcess, token: str, psid: str) -> None:
     fault = sandbox.fault("http_500", count=None)
     assert [send(sandbox, token, psid).status_code for _ in range(3)] == [500, 500, 500]
     sandbox.control("DELETE", f"faults/{fault['id']}")
     assert send(sandbox, token, psid).ok
 
 
-def test_a_fault_of_one_endpoint_or_page_spares_the_others(sandbox, token, psid):
+def test_a_fault_of_one_endpoint_or_page_spares_the_others(sandbox: SandboxProcess, token: str, psid: str) -> None:
     sandbox.fault("http_500", count=None, endpoint="messages", page=BERG_BIKES)
     assert call(sandbox.url, "GET", "me", token).ok
     bakery = sandbox.grant("anna")["pages"][1]
@@ -41,7 +43,9 @@ def test_a_fault_of_one_endpoint_or_page_spares_the_others(sandbox, token, psid)
     assert call(sandbox.url, "POST", "me/messages", bakery["access_token"], json=message(other)).ok
 
 
-def test_a_time_out_before_accepting_sends_nothing(sandbox, token, psid, receiver):
+def test_a_time_out_before_accepting_sends_nothing(
+    sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     sandbox.fault("timeout_before", endpoint="messages", hold_s=1)
     with pytest.raises(requests.ReadTimeout):
         send(sandbox, token, psid, timeout=0.3)
@@ -49,7 +53,9 @@ def test_a_time_out_before_accepting_sends_nothing(sandbox, token, psid, receive
     assert sandbox.sent(BERG_BIKES, psid) == []
 
 
-def test_a_time_out_after_accepting_sends_the_message_and_its_echo(sandbox, token, psid, receiver):
+def test_a_time_out_after_accepting_sends_the_message_and_its_echo(
+    sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     sandbox.fault("timeout_after", endpoint="messages", hold_s=1)
     with pytest.raises(requests.ReadTimeout):
         send(sandbox, token, psid, timeout=0.3)
@@ -59,7 +65,9 @@ def test_a_time_out_after_accepting_sends_the_message_and_its_echo(sandbox, toke
 
 
 @pytest.mark.parametrize("code", [4, 613, 80006])
-def test_a_rate_limit_tells_the_minutes_in_the_header(sandbox, token, psid, code):
+def test_a_rate_limit_tells_the_minutes_in_the_header(
+    sandbox: SandboxProcess, token: str, psid: str, code: int
+) -> None:
     sandbox.fault("rate_limit", code=code, minutes=7, endpoint="messages")
     answer = send(sandbox, token, psid)
     assert refusal(answer)[0] == code
@@ -68,7 +76,7 @@ def test_a_rate_limit_tells_the_minutes_in_the_header(sandbox, token, psid, code
     assert usage[BERG_BIKES][0]["type"] == "messenger"
 
 
-def test_any_code_and_subcode_can_be_answered(sandbox, token, psid):
+def test_any_code_and_subcode_can_be_answered(sandbox: SandboxProcess, token: str, psid: str) -> None:
     sandbox.fault("error", code=1, subcode=1357046, transient=True, status=500)
     answer = send(sandbox, token, psid)
     assert refusal(answer) == (1, 1357046)
@@ -76,21 +84,21 @@ def test_any_code_and_subcode_can_be_answered(sandbox, token, psid):
     assert answer.json()["error"]["is_transient"] is True
 
 
-def test_a_slow_answer_is_right(sandbox, token, psid):
+def test_a_slow_answer_is_right(sandbox: SandboxProcess, token: str, psid: str) -> None:
     sandbox.fault("slow", ms=300)
     started = time.monotonic()
     assert send(sandbox, token, psid).ok
     assert time.monotonic() - started >= 0.3
 
 
-def test_a_duplicated_webhook_has_the_same_mid(sandbox, token, receiver):
+def test_a_duplicated_webhook_has_the_same_mid(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.fault("webhook_duplicate", copies=4)
     mid = sandbox.customer_writes("lena", BERG_BIKES, "once")["mid"]
     receiver.wait_items("message", 5)
     assert [item["message"]["mid"] for item in receiver.items()] == [mid] * 5
 
 
-def test_reordered_webhooks_come_in_reverse(sandbox, token, receiver):
+def test_reordered_webhooks_come_in_reverse(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.fault("webhook_reorder", size=3)
     for text in "abcd":
         sandbox.customer_writes("lena", BERG_BIKES, text)
@@ -98,7 +106,7 @@ def test_reordered_webhooks_come_in_reverse(sandbox, token, receiver):
     assert "".join(item["message"]["text"] for item in receiver.items()) == "cbad"
 
 
-def test_a_delayed_webhook_is_overtaken(sandbox, token, receiver):
+def test_a_delayed_webhook_is_overtaken(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.fault("webhook_delay", ms=2000)
     sandbox.customer_writes("lena", BERG_BIKES, "first")
     sandbox.customer_writes("lena", BERG_BIKES, "second")
@@ -106,21 +114,25 @@ def test_a_delayed_webhook_is_overtaken(sandbox, token, receiver):
     assert [item["message"]["text"] for item in receiver.items()] == ["second", "first"]
 
 
-def test_removing_the_app_calls_deauthorize_with_a_signed_request(sandbox, token, receiver):
+def test_removing_the_app_calls_deauthorize_with_a_signed_request(
+    sandbox: SandboxProcess, token: str, receiver: Receiver
+) -> None:
     sandbox.act("remove_app", person="anna")
     post = receiver.wait(lambda: [post for post in receiver.posts if post.path == "/meta/deauthorize/"])[0]
     assert payload_of(post.raw)["user_id"] == "2000000000000001"
     assert not next(row for row in sandbox.world()["pages"] if row["id"] == BERG_BIKES)["subscribed_fields"]
 
 
-def test_a_request_for_deletion_is_called_back_and_its_answer_kept(sandbox, token, receiver):
+def test_a_request_for_deletion_is_called_back_and_its_answer_kept(
+    sandbox: SandboxProcess, token: str, receiver: Receiver
+) -> None:
     sandbox.act("request_deletion", person="anna")
     receiver.wait(lambda: sandbox.deliveries()["callbacks"][0]["status"])
     assert receiver.posts[0].path == "/meta/data-deletion/"
     assert "confirmation_code" in sandbox.deliveries()["callbacks"][0]["answer"]
 
 
-def payload_of(raw: bytes) -> dict:
+def payload_of(raw: bytes) -> dict[str, Any]:
     """Check a signed_request as its receiver would, and return the payload."""
     signature, _, payload = parse_qs(raw.decode())["signed_request"][0].partition(".")
     mac = hmac.new(b"sandbox-app-secret", payload.encode(), hashlib.sha256).digest()
@@ -160,12 +172,14 @@ EVERY_ACTION = [
 ]
 
 
-def test_the_list_of_actions_here_is_complete(sandbox):
+def test_the_list_of_actions_here_is_complete(sandbox: SandboxProcess) -> None:
     assert {row["action"] for row in EVERY_ACTION} == set(sandbox.control("GET", "faults")["actions"])
 
 
 @pytest.mark.parametrize("body", EVERY_ACTION, ids=lambda body: body["action"])
-def test_every_button_says_the_same_by_form_and_by_json(sandbox, token, psid, body):
+def test_every_button_says_the_same_by_form_and_by_json(
+    sandbox: SandboxProcess, token: str, psid: str, body: dict[str, str]
+) -> None:
     by_json = sandbox.act(**body)
     sandbox.reset()
     sandbox.grant("anna", [BERG_BIKES])
@@ -178,7 +192,7 @@ def test_every_button_says_the_same_by_form_and_by_json(sandbox, token, psid, bo
 
 
 @pytest.mark.parametrize("kind", ["http_500", "webhook_reorder", "cdn_error"])
-def test_a_fault_is_set_and_switched_off_by_form(sandbox, kind):
+def test_a_fault_is_set_and_switched_off_by_form(sandbox: SandboxProcess, kind: str) -> None:
     page = requests.post(f"{sandbox.url}/faults/", data={"kind": kind, "count": "0", "page": ""}, timeout=10)
     assert "until off" in page.text
     page = requests.post(f"{sandbox.url}/faults/", data={"clear": "all"}, timeout=10)
@@ -198,12 +212,14 @@ def test_a_fault_is_set_and_switched_off_by_form(sandbox, kind):
         ({}, "Give an action"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(sandbox, body, sentence):
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    sandbox: SandboxProcess, body: dict[str, Any], sentence: str
+) -> None:
     answer = requests.post(f"{sandbox.url}/_sandbox/faults", json=body, timeout=10)
     assert answer.status_code == 400
     assert sentence in answer.json()["error"]
 
 
-def test_the_app_switches_work_by_form(sandbox):
+def test_the_app_switches_work_by_form(sandbox: SandboxProcess) -> None:
     requests.post(f"{sandbox.url}/faults/", data={"config": "auto_read", "value": "on"}, timeout=10)
     assert sandbox.control("GET", "config")["auto_read"] is True

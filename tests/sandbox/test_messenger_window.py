@@ -3,16 +3,17 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.sandbox.graph import Person, call, message
-from tests.sandbox.process import BERG_BIKES
+from tests.sandbox.process import BERG_BIKES, SandboxProcess
+from tests.sandbox.receiver import Receiver
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser]
 
 
 @pytest.fixture
-def window(page: Page, sandbox, token) -> Page:
+def window(page: Page, sandbox: SandboxProcess, token: str) -> Page:
     """The window of Lena's conversation with Berg Bikes."""
     page.goto(f"{sandbox.url}/messenger/?as=lena&page={BERG_BIKES}")
     return page
@@ -23,20 +24,22 @@ def write(window: Page, text: str) -> None:
     window.get_by_role("button", name="Send", exact=True).click()
 
 
-def test_what_is_written_appears_and_gets_its_tick_when_desk_took_it(window, receiver):
+def test_what_is_written_appears_and_gets_its_tick_when_desk_took_it(window: Page, receiver: Receiver) -> None:
     write(window, "Is <b>this</b> bike there?")
     expect(window.get_by_role("log")).to_contain_text("Is <b>this</b> bike there?")
     expect(window.get_by_role("log")).to_contain_text("received by Desk")
     assert receiver.items()[0]["message"]["text"] == "Is <b>this</b> bike there?"
 
 
-def test_a_message_nobody_takes_says_so(window, receiver):
+def test_a_message_nobody_takes_says_so(window: Page, receiver: Receiver) -> None:
     receiver.always = 500
     write(window, "Hello?")
     expect(window.get_by_role("log")).to_contain_text("not received yet: 500")
 
 
-def test_what_the_page_sends_appears_without_reload_and_is_read(window, sandbox, token, receiver):
+def test_what_the_page_sends_appears_without_reload_and_is_read(
+    window: Page, sandbox: SandboxProcess, token: str, receiver: Receiver
+) -> None:
     write(window, "Hi")
     psid = sandbox.psid("lena", BERG_BIKES)
     expect(window.get_by_role("log")).to_contain_text("received by Desk")
@@ -46,7 +49,9 @@ def test_what_the_page_sends_appears_without_reload_and_is_read(window, sandbox,
     receiver.wait_items("read")
 
 
-def test_with_reads_switched_off_nothing_is_read_until_it_is_on_again(window, sandbox, token, psid, receiver):
+def test_with_reads_switched_off_nothing_is_read_until_it_is_on_again(
+    window: Page, sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     window.get_by_label("reads").uncheck()
     call(sandbox.url, "POST", "me/messages", token, json=message(psid, "Seen?"))
     expect(window.get_by_role("log")).to_contain_text("Seen?")
@@ -55,7 +60,9 @@ def test_with_reads_switched_off_nothing_is_read_until_it_is_on_again(window, sa
     receiver.wait_items("read")
 
 
-def test_the_pages_reaction_typing_and_looking_appear_without_reload(window, sandbox, token, psid, receiver):
+def test_the_pages_reaction_typing_and_looking_appear_without_reload(
+    window: Page, sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     mid = sandbox.customer_writes("lena", BERG_BIKES, "Thank you!")["mid"]
     log = window.get_by_role("log")
     expect(log).to_contain_text("Thank you!")
@@ -76,7 +83,7 @@ def test_the_pages_reaction_typing_and_looking_appear_without_reload(window, san
     expect(log.get_by_title("Berg Bikes reacted")).to_have_count(0)
 
 
-def test_a_file_and_a_thumbs_up_are_sent(window, receiver):
+def test_a_file_and_a_thumbs_up_are_sent(window: Page, receiver: Receiver) -> None:
     window.get_by_label("Photo or file").set_input_files(
         {"name": "plan.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 x"}
     )
@@ -87,7 +94,7 @@ def test_a_file_and_a_thumbs_up_are_sent(window, receiver):
     assert kinds == ["file", "sticker"]
 
 
-def test_react_reply_edit_and_unsend_from_the_menu(window, receiver):
+def test_react_reply_edit_and_unsend_from_the_menu(window: Page, receiver: Receiver) -> None:
     write(window, "Helo")
     more = window.get_by_label("React, reply and more").first
     menu = window.locator("#menu")
@@ -114,7 +121,7 @@ def test_react_reply_edit_and_unsend_from_the_menu(window, receiver):
     assert receiver.wait_items("message", 3)[2]["message"]["is_deleted"] is True
 
 
-def test_get_started_referral_and_any_event_from_the_tray(window, receiver):
+def test_get_started_referral_and_any_event_from_the_tray(window: Page, receiver: Receiver) -> None:
     window.get_by_role("button", name="More", exact=True).click()
     window.get_by_role("button", name="Menu: Opening hours").click()
     assert receiver.wait_items("postback")[0]["postback"]["payload"] == "MENU_HOURS"
@@ -126,7 +133,7 @@ def test_get_started_referral_and_any_event_from_the_tray(window, receiver):
     assert receiver.wait_items("account_linking")[0]["sender"]["id"]
 
 
-def test_the_pages_own_inbox_can_answer(window, receiver):
+def test_the_pages_own_inbox_can_answer(window: Page, receiver: Receiver) -> None:
     write(window, "Hi")
     window.get_by_role("button", name="More", exact=True).click()
     window.get_by_label("Reply in the Page's own inbox").check()
@@ -135,7 +142,9 @@ def test_the_pages_own_inbox_can_answer(window, receiver):
     assert receiver.wait_items("message", 2)[1]["message"]["app_id"] == 263902037430900
 
 
-def test_buttons_of_a_template_can_be_tapped(window, sandbox, token, psid, receiver):
+def test_buttons_of_a_template_can_be_tapped(
+    window: Page, sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     buttons = [{"type": "postback", "title": "Yes please", "payload": "YES"}]
     payload = {"template_type": "button", "text": "Shall we?", "buttons": buttons}
     body = message(psid) | {"message": {"attachment": {"type": "template", "payload": payload}}}
@@ -144,12 +153,12 @@ def test_buttons_of_a_template_can_be_tapped(window, sandbox, token, psid, recei
     assert receiver.wait_items("postback")[0]["postback"]["payload"] == "YES"
 
 
-def test_a_new_customer_comes_with_one_click(window):
+def test_a_new_customer_comes_with_one_click(window: Page) -> None:
     window.get_by_role("button", name="New customer").click()
     expect(window).to_have_title(re.compile("Emma Schulz"))
 
 
-def test_it_works_without_javascript(browser, sandbox, token, receiver):
+def test_it_works_without_javascript(browser: Browser, sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{sandbox.url}/messenger/?as=lena&page={BERG_BIKES}")
@@ -162,7 +171,7 @@ def test_it_works_without_javascript(browser, sandbox, token, receiver):
 @pytest.mark.parametrize(
     "path", ["/", "/faults/", "/traffic/", "/messenger/", f"/messenger/?as=lena&page={BERG_BIKES}"]
 )
-def test_no_page_is_wider_than_the_screen(page, sandbox, path, width):
+def test_no_page_is_wider_than_the_screen(page: Page, sandbox: SandboxProcess, path: str, width: int) -> None:
     sandbox.reset(history=True)
     sandbox.grant("anna")
     sandbox.subscribe(BERG_BIKES)
@@ -171,7 +180,7 @@ def test_no_page_is_wider_than_the_screen(page, sandbox, path, width):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_person_logs_in_chooses_a_page_and_comes_back_with_a_code(page, sandbox):
+def test_a_person_logs_in_chooses_a_page_and_comes_back_with_a_code(page: Page, sandbox: SandboxProcess) -> None:
     page.route("http://localhost:8000/**", lambda route: route.fulfill(status=200, body="back at Desk"))
     page.goto(Person(sandbox.url).ask_url())
     page.get_by_role("button", name="Omar Haddad").click()
@@ -189,7 +198,7 @@ def test_a_person_logs_in_chooses_a_page_and_comes_back_with_a_code(page, sandbo
     assert grant["scopes"]["pages_messaging"] == "granted"
 
 
-def test_buttons_of_the_faults_page_do_what_they_say(page, sandbox, token):
+def test_buttons_of_the_faults_page_do_what_they_say(page: Page, sandbox: SandboxProcess, token: str) -> None:
     page.goto(f"{sandbox.url}/faults/")
     page.get_by_role("button", name="Change password").first.click()
     expect(page.get_by_role("status")).to_contain_text("190/460")

@@ -4,21 +4,26 @@ import hashlib
 import hmac
 import json
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.sandbox.conftest import addresses
 from tests.sandbox.graph import APP_TOKEN, call, message, refusal
 from tests.sandbox.process import APP_SECRET, BERG_BIKES, SandboxProcess
+from tests.sandbox.receiver import Receiver
 
 pytestmark = pytest.mark.processes
 
 
-def send(sandbox, token, psid, **more):
+def send(sandbox: SandboxProcess, token: str, psid: str, **more: Any) -> dict[str, Any]:
     return call(sandbox.url, "POST", f"{BERG_BIKES}/messages", token, json=message(psid, **more)).json()
 
 
-def test_the_signature_is_over_the_raw_ascii_bytes_with_lower_case_escapes(sandbox, token, receiver):
+def test_the_signature_is_over_the_raw_ascii_bytes_with_lower_case_escapes(
+    sandbox: SandboxProcess, token: str, receiver: Receiver
+) -> None:
     sandbox.customer_writes("lena", BERG_BIKES, "Größe 54? 😊 </script>")
     receiver.wait_items("message")
     post = receiver.posts[0]
@@ -30,7 +35,7 @@ def test_the_signature_is_over_the_raw_ascii_bytes_with_lower_case_escapes(sandb
     assert json.loads(post.raw)["object"] == "page"
 
 
-def test_a_message_carries_page_psid_and_milliseconds(sandbox, token, receiver):
+def test_a_message_carries_page_psid_and_milliseconds(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     written = sandbox.customer_writes("lena", BERG_BIKES, "Hi")
     (item,) = receiver.wait_items("message")
     assert item["sender"] == {"id": written["psid"]}
@@ -40,7 +45,9 @@ def test_a_message_carries_page_psid_and_milliseconds(sandbox, token, receiver):
     assert item["message"] == {"mid": written["mid"], "text": "Hi"}
 
 
-def test_a_reply_brings_an_echo_with_app_id_and_metadata_then_its_delivery(sandbox, token, psid, receiver):
+def test_a_reply_brings_an_echo_with_app_id_and_metadata_then_its_delivery(
+    sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     body = {"message": {"text": "Hello", "metadata": "desk:17"}}
     sent = send(sandbox, token, psid, **body)
     receiver.wait_items("delivery")
@@ -54,7 +61,7 @@ def test_a_reply_brings_an_echo_with_app_id_and_metadata_then_its_delivery(sandb
     assert delivery["delivery"]["watermark"] > 10**12
 
 
-def test_reading_sends_the_watermark_once(sandbox, token, psid, receiver):
+def test_reading_sends_the_watermark_once(sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver) -> None:
     send(sandbox, token, psid)
     assert sandbox.customer_reads("lena", BERG_BIKES) == {"sent": True}
     assert sandbox.customer_reads("lena", BERG_BIKES) == {"sent": False}
@@ -62,20 +69,26 @@ def test_reading_sends_the_watermark_once(sandbox, token, psid, receiver):
     assert item["read"]["watermark"] >= sandbox.sent(BERG_BIKES, psid)[0]["ts"]
 
 
-def test_customers_who_read_automatically_need_no_window(sandbox, token, psid, receiver):
+def test_customers_who_read_automatically_need_no_window(
+    sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     sandbox.configure(auto_read=True)
     send(sandbox, token, psid)
     receiver.wait_items("read")
 
 
-def test_an_answer_from_the_pages_inbox_is_echoed_with_the_inbox_app(sandbox, token, psid, receiver):
+def test_an_answer_from_the_pages_inbox_is_echoed_with_the_inbox_app(
+    sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     sandbox.control("POST", f"pages/{BERG_BIKES}/inbox", {"psid": psid, "text": "From my phone"})
     (echo, *_) = receiver.wait_items("message")
     assert echo["message"]["app_id"] == 263902037430900
     assert "metadata" not in echo["message"]
 
 
-def test_edit_unsend_reaction_postback_and_referral_have_their_shapes(sandbox, token, receiver):
+def test_edit_unsend_reaction_postback_and_referral_have_their_shapes(
+    sandbox: SandboxProcess, token: str, receiver: Receiver
+) -> None:
     mid = sandbox.customer_writes("lena", BERG_BIKES, "Helo")["mid"]
     sandbox.control("POST", "customers/lena/edits", {"mid": mid, "text": "Hello"})
     sandbox.customer_reacts("lena", mid, "wow")
@@ -93,7 +106,7 @@ def test_edit_unsend_reaction_postback_and_referral_have_their_shapes(sandbox, t
     assert items[6]["message"] == {"mid": mid, "is_deleted": True}
 
 
-def test_a_message_can_be_edited_five_times(sandbox, token):
+def test_a_message_can_be_edited_five_times(sandbox: SandboxProcess, token: str) -> None:
     mid = sandbox.customer_writes("lena", BERG_BIKES, "0")["mid"]
     for number in range(5):
         sandbox.control("POST", "customers/lena/edits", {"mid": mid, "text": str(number)})
@@ -101,7 +114,7 @@ def test_a_message_can_be_edited_five_times(sandbox, token):
         sandbox.control("POST", "customers/lena/edits", {"mid": mid, "text": "6"})
 
 
-def test_a_sticker_comes_only_as_sticker(sandbox, token, receiver):
+def test_a_sticker_comes_only_as_sticker(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.customer_writes("lena", BERG_BIKES, sticker="369239263222822")
     (item,) = receiver.wait_items("message")
     (attachment,) = item["message"]["attachments"]
@@ -109,7 +122,7 @@ def test_a_sticker_comes_only_as_sticker(sandbox, token, receiver):
     assert attachment["payload"]["sticker_id"] == 369239263222822
 
 
-def test_only_subscribed_fields_arrive(sandbox, token, psid, receiver):
+def test_only_subscribed_fields_arrive(sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver) -> None:
     sandbox.act("set_fields", page=BERG_BIKES, fields="message_echoes")
     sandbox.customer_writes("lena", BERG_BIKES, "unheard")
     send(sandbox, token, psid)
@@ -117,13 +130,15 @@ def test_only_subscribed_fields_arrive(sandbox, token, psid, receiver):
     assert [item["message"]["is_echo"] for item in receiver.items()] == [True]
 
 
-def test_an_unsubscribed_page_hears_nothing(sandbox, token, receiver):
+def test_an_unsubscribed_page_hears_nothing(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.act("unsubscribe", page=BERG_BIKES)
     sandbox.customer_writes("lena", BERG_BIKES, "unheard")
     assert sandbox.deliveries() == {"data": [], "queued": [], "callbacks": []}
 
 
-def test_in_development_mode_only_people_with_a_role_are_heard(sandbox, token, receiver):
+def test_in_development_mode_only_people_with_a_role_are_heard(
+    sandbox: SandboxProcess, token: str, receiver: Receiver
+) -> None:
     sandbox.act("app_mode", value="development")
     sandbox.add_customer("Dev", id="dev", app_role=True)
     sandbox.customer_writes("lena", BERG_BIKES, "unheard")
@@ -132,7 +147,9 @@ def test_in_development_mode_only_people_with_a_role_are_heard(sandbox, token, r
     assert [item["message"]["text"] for item in receiver.items()] == ["heard"]
 
 
-def test_while_another_app_holds_the_thread_events_come_in_standby(sandbox, token, psid, receiver):
+def test_while_another_app_holds_the_thread_events_come_in_standby(
+    sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
+) -> None:
     sandbox.control("POST", f"pages/{BERG_BIKES}/owner", {"psid": psid, "app_id": "263902037430900"})
     sandbox.customer_writes("lena", BERG_BIKES, "Anybody?")
     sandbox.control("POST", "customers/lena/postbacks", {"page_id": BERG_BIKES, "title": "Go", "payload": "GO"})
@@ -144,14 +161,14 @@ def test_while_another_app_holds_the_thread_events_come_in_standby(sandbox, toke
     assert "payload" not in postback["postback"]
 
 
-def test_events_of_a_page_arrive_in_order(sandbox, token, receiver):
+def test_events_of_a_page_arrive_in_order(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     for number in range(30):
         sandbox.customer_writes("lena", BERG_BIKES, str(number))
     receiver.wait_items("message", 30)
     assert [item["message"]["text"] for item in receiver.items()] == [str(number) for number in range(30)]
 
 
-def test_several_entries_may_come_in_one_post(sandbox, token, receiver):
+def test_several_entries_may_come_in_one_post(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.configure(webhook_batch=10)
     receiver.delay_s = 2
     for number in range(5):
@@ -162,7 +179,9 @@ def test_several_entries_may_come_in_one_post(sandbox, token, receiver):
 
 
 @pytest.mark.parametrize("status", [500, 403, 302, 201])
-def test_anything_but_200_is_sent_again_until_it_is_taken(sandbox, token, receiver, status):
+def test_anything_but_200_is_sent_again_until_it_is_taken(
+    sandbox: SandboxProcess, token: str, receiver: Receiver, status: int
+) -> None:
     receiver.answers = [status, status]
     mid = sandbox.customer_writes("lena", BERG_BIKES, "again")["mid"]
     receiver.wait_items("message", 3)
@@ -170,7 +189,7 @@ def test_anything_but_200_is_sent_again_until_it_is_taken(sandbox, token, receiv
     receiver.wait(lambda: not sandbox.deliveries()["queued"])
 
 
-def test_no_answer_within_the_limit_counts_as_failure(sandbox, token, receiver):
+def test_no_answer_within_the_limit_counts_as_failure(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.configure(webhook_timeout_s=0.2)
     receiver.delay_s = 0.5
     sandbox.customer_writes("lena", BERG_BIKES, "slow")
@@ -178,13 +197,13 @@ def test_no_answer_within_the_limit_counts_as_failure(sandbox, token, receiver):
     assert sandbox.deliveries()["data"][0]["error"] == "ReadTimeout"
 
 
-def test_a_webhook_waits_in_no_request(sandbox, token, receiver):
+def test_a_webhook_waits_in_no_request(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     receiver.delay_s = 3
     sandbox.customer_writes("lena", BERG_BIKES, "quick")
     assert sandbox.deliveries()["queued"]
 
 
-def test_after_immediate_tries_the_pauses_grow(sandbox, token, receiver):
+def test_after_immediate_tries_the_pauses_grow(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.configure(webhook_immediate_retries=1, webhook_immediate_delay_s=0.01, webhook_backoff_base_s=0.4)
     sandbox.configure(webhook_backoff_max_s=10)
     receiver.always = 500
@@ -196,8 +215,10 @@ def test_after_immediate_tries_the_pauses_grow(sandbox, token, receiver):
     assert gaps[2] >= 0.8
 
 
-def test_failing_for_long_raises_an_alert_and_then_unsubscribes_the_page(sandbox, token, receiver):
-    def page() -> dict:
+def test_failing_for_long_raises_an_alert_and_then_unsubscribes_the_page(
+    sandbox: SandboxProcess, token: str, receiver: Receiver
+) -> None:
+    def page() -> dict[str, Any]:
         return next(row for row in sandbox.world()["pages"] if row["id"] == BERG_BIKES)
 
     sandbox.configure(webhook_alert_after_s=0.2, webhook_disable_after_s=2.5)
@@ -212,7 +233,7 @@ def test_failing_for_long_raises_an_alert_and_then_unsubscribes_the_page(sandbox
     assert answer == {"data": []}
 
 
-def test_a_success_ends_the_alarm(sandbox, token, receiver):
+def test_a_success_ends_the_alarm(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     receiver.answers = [500]
     sandbox.customer_writes("lena", BERG_BIKES, "once")
     receiver.wait_items("message", 2)
@@ -221,7 +242,7 @@ def test_a_success_ends_the_alarm(sandbox, token, receiver):
     assert page["webhook"] == {"failing_since": None, "alert": None}
 
 
-def test_a_webhook_nobody_took_survives_the_death_of_the_process(receiver, tmp_path):
+def test_a_webhook_nobody_took_survives_the_death_of_the_process(receiver: Receiver, tmp_path: Path) -> None:
     env = addresses(receiver) | {"SANDBOX_STATE_DIR": str(tmp_path)}
     first = SandboxProcess(env=env).start()
     first.subscribe(BERG_BIKES)
@@ -236,7 +257,9 @@ def test_a_webhook_nobody_took_survives_the_death_of_the_process(receiver, tmp_p
         assert item["message"]["mid"] == mid
 
 
-def test_the_app_level_subscription_is_verified_with_a_challenge(sandbox, token, receiver):
+def test_the_app_level_subscription_is_verified_with_a_challenge(
+    sandbox: SandboxProcess, token: str, receiver: Receiver
+) -> None:
     params = {
         "object": "page",
         "callback_url": f"{receiver.url}/webhooks/other/",
@@ -253,7 +276,7 @@ def test_the_app_level_subscription_is_verified_with_a_challenge(sandbox, token,
     assert receiver.posts[0].path == "/webhooks/other/"
 
 
-def test_a_callback_that_does_not_repeat_the_challenge_is_not_kept(sandbox, receiver):
+def test_a_callback_that_does_not_repeat_the_challenge_is_not_kept(sandbox: SandboxProcess, receiver: Receiver) -> None:
     receiver.challenge = "something else"
     params = {"object": "page", "callback_url": receiver.url, "fields": "messages", "verify_token": "t"}
     answer = call(sandbox.url, "POST", "100000000000001/subscriptions", APP_TOKEN, params=params)
@@ -262,7 +285,7 @@ def test_a_callback_that_does_not_repeat_the_challenge_is_not_kept(sandbox, rece
     assert listed["callback_url"].endswith("/webhooks/messenger/")
 
 
-def test_any_raw_event_can_be_sent(sandbox, token, receiver):
+def test_any_raw_event_can_be_sent(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.event(BERG_BIKES, {"policy_enforcement": {"action": "warning", "reason": "spam"}})
     sandbox.event(BERG_BIKES, {"field": "feed", "value": {"item": "post"}}, slot="changes")
     receiver.wait(lambda: len(receiver.items()) == 2)
@@ -270,7 +293,9 @@ def test_any_raw_event_can_be_sent(sandbox, token, receiver):
 
 
 @pytest.mark.parametrize("signature", ["valid", "none", "wrong", "sha1"])
-def test_a_raw_body_can_be_posted_with_a_right_a_wrong_or_no_signature(sandbox, receiver, signature):
+def test_a_raw_body_can_be_posted_with_a_right_a_wrong_or_no_signature(
+    sandbox: SandboxProcess, receiver: Receiver, signature: str
+) -> None:
     answer = sandbox.control("POST", "webhooks/raw", {"body": "not json", "signature": signature})
     assert answer == {"status": 200, "error": None}
     (post,) = receiver.posts
