@@ -19,7 +19,7 @@ help:
 	@echo "make test      run the whole test suite"
 	@echo "make bench     run the benchmark"
 	@echo "make pictures  take the README's pictures again"
-	@echo "make lint      check style and formatting"
+	@echo "make lint      check style, types, formatting and the import rules"
 	@echo "make format    correct style and formatting"
 	@echo "make lock      write the lock files after a change in requirements*.txt; ARGS=--upgrade takes newer packages"
 
@@ -47,13 +47,19 @@ lint:
 	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m ruff check .
 	@"$(IN)" -m ruff format --check .
-	@"$(VENV)/bin/djangofmt" --check templates && "$(VENV)/bin/djangofmt" check templates && "$(VENV)/bin/biome" check --error-on-warnings
+	@"$(IN)" -m mypy --no-error-summary
+	@"$(VENV)/bin/djangofmt" --check templates && "$(VENV)/bin/djangofmt" check templates
+	@"$(VENV)/bin/djangofmt" --check --profile jinja sandbox/templates
+	@"$(VENV)/bin/biome" check --error-on-warnings
+	@"$(IN)" -m pytest -q -p no:cacheprovider tests/test_imports.py tests/test_templates.py
 
 format:
 	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m ruff check --fix .
 	@"$(IN)" -m ruff format .
-	@"$(VENV)/bin/djangofmt" check --fix templates && "$(VENV)/bin/djangofmt" templates && "$(VENV)/bin/biome" check --write
+	@"$(VENV)/bin/djangofmt" check --fix templates && "$(VENV)/bin/djangofmt" templates
+	@"$(VENV)/bin/djangofmt" --profile jinja sandbox/templates
+	@"$(VENV)/bin/biome" check --write
 
 lock:
 	$(BOOTSTRAP) requirements-dev.lock $@

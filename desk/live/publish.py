@@ -37,7 +37,7 @@ _current_batch: ContextVar[_Batch | None] = ContextVar("current_batch", default=
 def announce(kind: str, **ids: Any) -> None:
     """Announce to open pages that something changed, when the current transaction commits.
 
-    `kind` is the name of the event ("conversation", "channel", "typing", "presence"); `ids` are small JSON values, ids
+    `kind` is the name of the event ("conversation", "channel", "viewers", "presence"); `ids` are small JSON values, ids
     only: the page reads the content again through a view that checks who may see it. At most 7,900 bytes (PostgreSQL).
     """
     payload = {"kind": kind, **ids}

@@ -133,11 +133,11 @@ def draft(request: AgentRequest, conversation_id: int) -> HttpResponse:
 SENDS: dict[str, Callable[[User, Message, int | None], Message]] = {
     "retry": undelivered.retry,
     "release": undelivered.release,
-    "send-again": undelivered.resend,
+    "resend": undelivered.resend,
 }
 CHOICES: dict[str, Callable[[User, Message], object]] = {
     "wait": undelivered.hold_until_customer_writes,
-    "discard": undelivered.cancel,
+    "edit": undelivered.cancel,
     "cancel": undelivered.cancel,
     "arrived": undelivered.mark_arrived,
 }
@@ -146,7 +146,9 @@ CHOICES: dict[str, Callable[[User, Message], object]] = {
 @require_POST
 @agent_page
 def settle(request: AgentRequest, conversation_id: int, message_id: int, choice: str) -> HttpResponse:
-    """Do what the agent chose for a reply that failed, is held or unsure; add the text of a discarded one to the draft.
+    """Do what the agent chose for a reply that failed, is held or unsure.
+
+    "edit" cancels it and adds its text to the draft.
 
     409 when the choice sends the reply and somebody else answered after it was written; the page asks the agent, and
     requests this again with the id of that answer as `seen`.
@@ -167,7 +169,7 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
         return _ask_again(request, conversation, message, choice, meanwhile.message)
     except ReplyError as refused:
         return refuse(request, str(refused), conversation_url(conversation.pk))
-    if choice == "discard":
+    if choice == "edit":
         typed = drafts.read(request.user, conversation)
         drafts.save(request.user, conversation, f"{typed.rstrip()}\n\n{message.text}" if typed else message.text)
     return show_fresh(request, conversation)

@@ -392,8 +392,8 @@ document.addEventListener("desk:gate", (event) => {
   check();
 });
 
-/** Add the text of a discarded reply to the field, as the server added it to the draft. */
-document.addEventListener("desk:discarded", async () => {
+/** Add the text of a cancelled reply to the field, as the server added it to the draft. */
+document.addEventListener("desk:reply-edited", async () => {
   if (!form) return;
   const response = await fetchPart(form.dataset.draft);
   if (!response.ok) return;

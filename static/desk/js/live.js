@@ -149,8 +149,8 @@ function connect() {
   on("row", (event) => showRow(JSON.parse(event.data)));
   on("counts", (event) => list.showCounts(JSON.parse(event.data)));
   on("pace", (event) => (pace = JSON.parse(event.data).ms));
-  on("presence", (event) => viewers.changed(JSON.parse(event.data).conversation));
-  on("agent", (event) => showPresence(JSON.parse(event.data)));
+  on("viewers", (event) => viewers.changed(JSON.parse(event.data).conversation));
+  on("presence", (event) => showPresence(JSON.parse(event.data)));
   on("channel", () => threadThrottle.ask());
   on("open", up);
   source.addEventListener("error", down);

@@ -32,7 +32,7 @@ async function submitted(event) {
       if (!(await confirmChoice(asked.textContent, "Send anyway"))) return;
     }
     if (pressed.name === "unread") nav.close();
-    if (pressed.formAction.endsWith("/discard/")) document.dispatchEvent(new CustomEvent("desk:discarded"));
+    if (pressed.formAction.endsWith("/edit/")) document.dispatchEvent(new CustomEvent("desk:reply-edited"));
   } catch {
     toast("The server cannot be reached. Nothing was changed.", true);
   } finally {

@@ -182,7 +182,7 @@ def test_of_two_who_send_in_the_same_second_one_is_asked(desk: world.Desk, conve
 
 
 # --- A reply that did not go out is sent after all --------------------------------------------------------------------
-@pytest.fixture(params=[("failed", "retry"), ("held", "release"), ("unsure", "send-again")], ids=lambda pair: pair[1])
+@pytest.fixture(params=[("failed", "retry"), ("held", "release"), ("unsure", "resend")], ids=lambda pair: pair[1])
 def late(request: pytest.FixtureRequest, desk: world.Desk, conversation: Conversation) -> tuple[Message, str]:
     """Alice's reply that did not go out, and the address of the button that sends it."""
     state, choice = request.param

@@ -236,7 +236,7 @@ def test_a_closed_window_offers_to_hold_a_reply_and_the_thread_shows_it(
     html = html_of(response)
     assert "Held until the customer writes" in html
     choices = set(re.findall(rf"/messages/{message.pk}/([a-z-]+)/", html))
-    assert choices == {"discard", "cancel"}
+    assert choices == {"edit", "cancel"}
 
 
 @pytest.mark.parametrize("stop", [stop_channel_deleted, stop_channel_inactive, stop_reauth, stop_blocked])
@@ -256,7 +256,7 @@ def test_a_held_reply_is_cancelled_or_edited(alice: Client, conversation: Conver
     one, two = out(conversation)
     assert alice.post(f"/inbox/{conversation.pk}/messages/{one.pk}/cancel/", headers=HX).status_code == 200
     assert not Draft.objects.exists()
-    alice.post(f"/inbox/{conversation.pk}/messages/{two.pk}/discard/", headers=HX)
+    alice.post(f"/inbox/{conversation.pk}/messages/{two.pk}/edit/", headers=HX)
     assert Draft.objects.get().text == "Two"
     conversation.refresh_from_db()
     assert not conversation.holds_reply
@@ -269,7 +269,7 @@ def test_a_stranger_cannot_cancel_it(
     stop_window(conversation)
     send(alice, conversation, text="One", hold="yes")
     (one,) = out(conversation)
-    for choice in ("cancel", "discard", "wait", "release"):
+    for choice in ("cancel", "edit", "wait", "release"):
         response = as_user(desk.bob).post(f"/inbox/{conversation.pk}/messages/{one.pk}/{choice}/", headers=HX)
         assert response.status_code == 404
     assert out(conversation) == [one]
@@ -280,7 +280,7 @@ def test_what_is_taken_back_joins_what_is_being_written(
 ) -> None:
     Draft.objects.create(conversation=conversation, user=desk.alice, text="Half a thought \n")
     message = world.say(conversation, "Answer", author=desk.alice, state="failed", mid=None)
-    alice.post(f"/inbox/{conversation.pk}/messages/{message.pk}/discard/", headers=HX)
+    alice.post(f"/inbox/{conversation.pk}/messages/{message.pk}/edit/", headers=HX)
     assert Draft.objects.get().text == "Half a thought\n\nAnswer"
 
 
@@ -381,14 +381,14 @@ def test_a_reply_in_trouble_is_settled(
     assert message.state == after
 
 
-def test_a_discarded_reply_is_the_draft_again(alice: Client, conversation: Conversation, desk: world.Desk) -> None:
+def test_an_edited_reply_is_the_draft_again(alice: Client, conversation: Conversation, desk: world.Desk) -> None:
     message = world.say(conversation, "Answer", author=desk.alice, state="failed", mid=None)
-    alice.post(f"/inbox/{conversation.pk}/messages/{message.pk}/discard/", headers=HX)
+    alice.post(f"/inbox/{conversation.pk}/messages/{message.pk}/edit/", headers=HX)
     assert out(conversation) == []
     assert Draft.objects.get().text == "Answer"
 
 
-@pytest.mark.parametrize("choice", ["retry", "release", "discard", "send-again", "arrived"])
+@pytest.mark.parametrize("choice", ["retry", "release", "edit", "resend", "arrived"])
 def test_what_was_sent_cannot_be_settled_again(
     alice: Client, conversation: Conversation, desk: world.Desk, choice: str
 ) -> None:

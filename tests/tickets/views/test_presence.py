@@ -61,7 +61,7 @@ def words(response: Response) -> str:
 
 def told() -> int:
     """How often other pages were told since the last time."""
-    count = LiveEvent.objects.filter(payload__kind="presence").count()
+    count = LiveEvent.objects.filter(payload__kind="viewers").count()
     LiveEvent.objects.all().delete()
     return count
 
@@ -174,7 +174,7 @@ def test_only_those_who_may_see_the_conversation_are_notified(
     bob: Client, desk: world.Desk, conversation: Conversation
 ) -> None:
     look(bob, conversation)
-    event = LiveEvent.objects.get(payload__kind="presence").payload
+    event = LiveEvent.objects.get(payload__kind="viewers").payload
     assert access.visible(access.facts_for(desk.alice), event)
     assert not access.visible(access.facts_for(desk.charlie), event)
 
@@ -211,7 +211,7 @@ def test_colleagues_are_notified_of_a_changed_presence_once(bob: Client, desk: w
     for presence in ("away", "away", "on the moon"):
         bob.post("/inbox/me/", {"presence": presence}, headers=HX)
     [event] = LiveEvent.objects.values_list("payload", flat=True)
-    assert event == {"kind": "agent", "user": desk.bob.pk, "presence": "away"}
+    assert event == {"kind": "presence", "user": desk.bob.pk, "presence": "away"}
     assert access.visible(access.facts_for(desk.charlie), event)
     assert not access.visible(access.NOBODY, event)
 

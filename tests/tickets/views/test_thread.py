@@ -138,9 +138,9 @@ def test_each_state_of_a_reply_is_said(
 @pytest.mark.parametrize(
     ("state", "choices"),
     [
-        ("failed", {"retry", "discard"}),
-        ("held", {"wait", "discard"}),
-        ("unsure", {"arrived", "send-again"}),
+        ("failed", {"retry", "edit"}),
+        ("held", {"wait", "edit"}),
+        ("unsure", {"arrived", "resend"}),
         ("sent", set()),
     ],
 )
@@ -152,9 +152,7 @@ def test_a_reply_in_trouble_offers_what_can_be_done(
     assert set(re.findall(rf"/messages/{message.pk}/([a-z-]+)/", html)) == choices
 
 
-@pytest.mark.parametrize(
-    ("state", "choices"), [("failed", {"discard"}), ("held", {"discard"}), ("unsure", {"arrived"})]
-)
+@pytest.mark.parametrize(("state", "choices"), [("failed", {"cancel"}), ("held", {"cancel"}), ("unsure", {"arrived"})])
 def test_in_a_deleted_channel_nothing_offers_to_send(
     alice: Client, conversation: Conversation, desk: world.Desk, state: str, choices: set[str]
 ) -> None:

@@ -12,5 +12,5 @@ def set_presence(agent: Agent, presence: str) -> None:
         return
     with transaction.atomic():
         if Agent.objects.filter(pk=agent.pk).exclude(presence=presence).update(presence=presence):
-            publish.announce("agent", user=agent.user_id, presence=presence)
+            publish.announce("presence", user=agent.user_id, presence=presence)
     agent.presence = presence

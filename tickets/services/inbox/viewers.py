@@ -89,4 +89,4 @@ def _is_typing(row: Viewer, now: datetime) -> bool:
 
 
 def _announce(conversation: Conversation) -> None:
-    publish.announce("presence", **access.ids_of(conversation))
+    publish.announce("viewers", **access.ids_of(conversation))

@@ -69,7 +69,7 @@ def test_a_released_reply_counts_as_answer(alice: User, conversation: Conversati
     assert conversation.waiting_since is None
 
 
-def test_a_discarded_reply_is_gone_with_its_file_and_gives_back_its_text(
+def test_a_cancelled_reply_is_gone_with_its_file_and_gives_back_its_text(
     alice: User,
     conversation: Conversation,
     settings: Settings,
@@ -87,12 +87,12 @@ def test_a_discarded_reply_is_gone_with_its_file_and_gives_back_its_text(
 
 
 @pytest.mark.parametrize("state", ["sending", "unsure", "sent", "read"])
-def test_what_may_have_gone_out_cannot_be_discarded(alice: User, conversation: Conversation, state: str) -> None:
+def test_what_may_have_gone_out_cannot_be_cancelled(alice: User, conversation: Conversation, state: str) -> None:
     with pytest.raises(replies.ReplyError):
         undelivered.cancel(alice, answer(conversation, state=state))
 
 
-def test_a_customers_message_and_a_note_cannot_be_discarded_as_replies(alice: User, conversation: Conversation) -> None:
+def test_a_customers_message_and_a_note_cannot_be_cancelled_as_replies(alice: User, conversation: Conversation) -> None:
     note = answer(conversation, kind="note", state="sent")
     for message in (conversation.messages.get(direction="in"), note):
         with pytest.raises(replies.ReplyError):
