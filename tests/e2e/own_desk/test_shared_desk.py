@@ -32,7 +32,7 @@ def test_a_process_that_exits_fails_one_test_with_its_output_and_the_next_gets_a
     shared = SharedDesk(start)
     first = shared.get()
     first.processes.running["web"].wait(30)
-    with pytest.raises(pytest.fail.Exception, match=r"web has ended: exit code 3\.(.|\n)*I cannot go on"):
+    with pytest.raises(pytest.fail.Exception, match=r"web exited: exit code 3\.(.|\n)*I cannot go on"):
         shared.fail_if_exited()
     second = shared.get()
     assert second is not first
