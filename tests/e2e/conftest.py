@@ -1,12 +1,13 @@
-"""Real processes for the tests of this folder: one running Desk for each pytest worker, and others where needed."""
+"""Fixtures that run Desk in real processes: one Desk for each pytest worker, and more where a test needs them."""
 
 import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.e2e.customers import Customer
 from tests.e2e.databases import new_postgresql, redis_for_desk
@@ -17,7 +18,7 @@ from tests.e2e.shared import SharedDesk
 
 @contextmanager
 def services(*, shared: bool = False, copy_of: str = "") -> Iterator[dict[str, str]]:
-    """Yield the settings of a Desk on the kind of database and queue that the test run is for; both are its own."""
+    """Yield the settings of a Desk with its own database and queue, of the kinds that the test run uses."""
     with ExitStack() as stack:
         settings = {}
         server = os.environ.get("DATABASE_URL", "")
@@ -30,9 +31,9 @@ def services(*, shared: bool = False, copy_of: str = "") -> Iterator[dict[str, s
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
-    """A Desk that is never started: its tables and static files are copied by all others.
+    """Prepare a Desk that is never started; the others copy its tables and static files.
 
-    In SQLite they are made once for all workers of a run, on PostgreSQL once for each worker.
+    With SQLite it is prepared once for all workers of a run, with PostgreSQL once for each worker.
     """
     folder = tmp_path_factory.getbasetemp()
     with services() as settings:
@@ -44,14 +45,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
             desk = RunningDesk(folder / "prepared", **settings)
             desk.is_prepared = done.exists()
             desk.prepare()
-            desk.stop()  # what ends its commands when we are killed, ends
+            desk.stop()  # ends the guard process of its commands
             done.touch()
         yield desk
 
 
 @contextmanager
-def desks(tmp_path_factory: pytest.TempPathFactory, prepared: RunningDesk, *, shared: bool = False) -> Iterator:
-    """Yield a function that makes a Desk, prepared and not yet started; all of them are ended in the end."""
+def desks(
+    tmp_path_factory: pytest.TempPathFactory, prepared: RunningDesk, *, shared: bool = False
+) -> Iterator[Callable[..., RunningDesk]]:
+    """Yield a function that makes a prepared Desk, not started yet; all of them are stopped at the end."""
     with ExitStack() as stack:
 
         def make(**settings: str) -> RunningDesk:
@@ -67,9 +70,9 @@ def desks(tmp_path_factory: pytest.TempPathFactory, prepared: RunningDesk, *, sh
 
 @pytest.fixture(scope="module")
 def new_desk(tmp_path_factory: pytest.TempPathFactory, prepared: RunningDesk) -> Iterator[Callable[..., RunningDesk]]:
-    """Return a function that makes a Desk, prepared and not yet started; `settings` are laid over those it needs.
+    """Return a function that makes a prepared Desk, not started yet; its `settings` override the usual ones.
 
-    For tests that end processes, need other settings or an empty database, or change what all share.
+    For tests that stop processes, need other settings or an empty database, or change data that other tests share.
     """
     with desks(tmp_path_factory, prepared) as make:
         yield make
@@ -77,7 +80,7 @@ def new_desk(tmp_path_factory: pytest.TempPathFactory, prepared: RunningDesk) ->
 
 @pytest.fixture(scope="session")
 def shared_desk(tmp_path_factory: pytest.TempPathFactory, prepared: RunningDesk) -> Iterator[SharedDesk]:
-    """The Desk with demo data and sandbox that the tests of this worker share."""
+    """Share one Desk with demo data and sandbox among the tests of this worker."""
     with desks(tmp_path_factory, prepared, shared=True) as make:
 
         def start() -> RunningDesk:
@@ -90,18 +93,18 @@ def shared_desk(tmp_path_factory: pytest.TempPathFactory, prepared: RunningDesk)
 
 @pytest.fixture
 def demo(shared_desk: SharedDesk) -> Iterator[RunningDesk]:
-    """Desk with demo data and sandbox, running, shared with other tests.
+    """Return the running Desk with demo data and sandbox that tests share.
 
-    A test changes only what it made itself (see `customer`), and undoes what concerns others.
+    A test changes only what it made itself (see `customer`), and restores everything else.
     """
     desk = shared_desk.get()
     yield desk
-    shared_desk.fail_if_ended()
+    shared_desk.fail_if_exited()
 
 
 @pytest.fixture
 def new_customer(demo: RunningDesk) -> Callable[..., Customer]:
-    """Return a function that makes a customer of Berg Bikes for this test alone; see `Customer`."""
+    """Return a function that makes a customer of Berg Bikes for this test; see `Customer`."""
 
     def make(text: str = "Hello", *, hours_ago: float = 0) -> Customer:
         customer = Customer(demo)
@@ -116,21 +119,21 @@ def new_customer(demo: RunningDesk) -> Callable[..., Customer]:
 
 @pytest.fixture
 def customer(new_customer: Callable[..., Customer]) -> Customer:
-    """A customer of Berg Bikes for this test alone, who has just written."""
+    """Return a customer of Berg Bikes for this test, who has just written."""
     return new_customer()
 
 
 @pytest.fixture
 def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens a page with cookies of its own; `options` are those of a browser context.
+    """Return a function that opens a page in a new browser context; `options` are those of the context.
 
-    A violation of the content security policy or an error of a script fails the test.
+    A violation of the content security policy or a script error fails the test.
     """
-    contexts = []
+    contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def open_page(**options: object) -> Page:
-        contexts.append(browser.new_context(**{"viewport": DESKTOP, **options}))
+    def open_page(**options: Any) -> Page:
+        contexts.append(browser.new_context(**({"viewport": DESKTOP} | options)))
         page = contexts[-1].new_page()
         report_errors(page, errors)
         return page
@@ -143,9 +146,9 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture
 def agent(browser: Browser, demo: RunningDesk) -> Iterator[Page]:
-    """A new page of alice's inbox, watched as those of `new_page`.
+    """Open alice's inbox on a new page; errors on it fail the test, as with `new_page`.
 
-    Of the tests before, the browser has scripts and style sheets in its cache, and nothing in its storage.
+    The browser keeps its cache of scripts and style sheets between tests; its local storage is cleared.
     """
     context = demo.once("alice's browser", lambda: browser.new_context(viewport=DESKTOP))
     page = context.new_page()
@@ -163,7 +166,7 @@ def agent(browser: Browser, demo: RunningDesk) -> Iterator[Page]:
 
 @pytest.fixture
 def agent_with_clock(new_page: Callable[..., Page], demo: RunningDesk) -> Page:
-    """alice's inbox in a browser whose clock the test sets."""
+    """Open alice's inbox in a browser whose clock the test sets."""
     page = new_page()
     page.clock.install()
     log_in(page, demo, "alice")

@@ -1,4 +1,4 @@
-"""What tests put into a running Desk, and ask it. `RunningDesk.call` runs these functions at Desk's own database."""
+"""Write and read the data of a running Desk. `RunningDesk.call` runs these functions with Desk's own database."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,9 +18,9 @@ from tickets.models import Contact, Conversation, EventSubscription, EventType, 
 from tickets.services.conversation import contacts, messages
 from tickets.services.webhooks import api_tokens, subscriptions
 
-FROM_CUSTOMER = {"direction": "in", "source": "customer", "state": "received"}
-FROM_PAGE_INBOX = {"direction": "out", "source": "page_inbox", "state": "sent"}
-FAILED = {"direction": "out", "source": "agent", "state": "failed", "reason": "Facebook refused it."}
+FROM_CUSTOMER: dict[str, Any] = {"direction": "in", "source": "customer", "state": "received"}
+FROM_PAGE_INBOX: dict[str, Any] = {"direction": "out", "source": "page_inbox", "state": "sent"}
+FAILED: dict[str, Any] = {"direction": "out", "source": "agent", "state": "failed", "reason": "Facebook refused it."}
 
 
 # --- People -----------------------------------------------------------------------------------------------------------
@@ -48,11 +48,13 @@ def session(username: str) -> str:
         }
     )
     made.create()
+    assert made.session_key is not None
     return made.session_key
 
 
 # --- Channels ---------------------------------------------------------------------------------------------------------
 def demo_channel() -> Channel:
+    """Return the channel of the demo data."""
     return Channel.objects.get(page__page_id=BERG_BIKES, deleted_at=None)
 
 
@@ -65,12 +67,12 @@ def make_two_channels() -> None:
 
 
 def show_typing_and_seen(shown: bool) -> None:
-    """Let the customers of the demo's channel see, or not, that the Page types and has seen what they wrote."""
+    """Set whether the demo's channel shows customers that the Page is typing and has seen their messages."""
     Channel.objects.filter(page__page_id=BERG_BIKES).update(shows_typing=shown, shows_seen=shown)
 
 
 def make_channel(name: str, agent: str) -> int:
-    """Make a channel that Meta knows nothing of, associated with an agent; return its id."""
+    """Make a channel that the sandbox does not have, associate it with an agent and return its id."""
     channel = make.make_channel(name=name)
     member = Agent.objects.get(user__username=agent)
     member.departments.add(channel.department)
@@ -79,7 +81,7 @@ def make_channel(name: str, agent: str) -> int:
 
 
 def delete_channel(pk: int) -> None:
-    """Mark a channel as deleted, without telling open pages."""
+    """Mark a channel as deleted, without an event to open pages."""
     Channel.objects.filter(pk=pk).update(is_active=False, deleted_at=timezone.now())
 
 
@@ -126,10 +128,10 @@ def unsubscribe(pk: int) -> None:
 
 
 # --- Conversations ----------------------------------------------------------------------------------------------------
-def make_conversation(psid: str, name: str, channel: int | None = None) -> int:
-    """Make an empty conversation of a contact whose name is known; return its id."""
-    channel = Channel.objects.get(pk=channel) if channel else demo_channel()
-    with transaction.atomic():  # the worker never sees a contact whose profile is to be fetched
+def make_conversation(psid: str, name: str, channel_id: int | None = None) -> int:
+    """Make an empty conversation with a contact whose profile is fetched; return its id."""
+    channel = Channel.objects.get(pk=channel_id) if channel_id else demo_channel()
+    with transaction.atomic():  # so that the worker does not fetch the profile
         conversation = contacts.conversation_for(channel.page, channel, psid)
         Contact.objects.filter(pk=conversation.contact_id).update(name=name, profile_state=Contact.ProfileState.FETCHED)
     return conversation.pk
@@ -141,7 +143,7 @@ def has_message(mid: str) -> bool:
 
 
 def add_message(conversation: int, text: str, fields: dict[str, Any], author: str = "", hours_ago: float = 0) -> int:
-    """Put a message into a conversation; return its id."""
+    """Add a message to a conversation; return its id."""
     at = timezone.now() - timedelta(hours=hours_ago)
     if "mid" not in fields and fields["state"] != "failed":
         fields = fields | {"mid": f"m_{conversation}_{at.timestamp()}"}
@@ -156,7 +158,7 @@ def add_message(conversation: int, text: str, fields: dict[str, Any], author: st
 
 
 def add_earlier_lines(conversation: int, lines: list[str], minutes_between: float, days_before: float = 0) -> None:
-    """Let the customer have written these lines before all that is there, the last of them `days_before`."""
+    """Add messages of the customer older than all others, the newest of them `days_before` the others."""
     found = Conversation.objects.get(pk=conversation)
     first = found.messages.aggregate(at=Min("sent_at"))["at"] - timedelta(days=days_before)
     with transaction.atomic():
@@ -166,7 +168,7 @@ def add_earlier_lines(conversation: int, lines: list[str], minutes_between: floa
 
 
 def add_long_history(conversation: int, lines: list[str], minutes_between: float) -> None:
-    """Store these lines of the customer before all that is there, at once and in the current ticket."""
+    """Add messages of the customer older than all others to the current ticket, in one query."""
     found = Conversation.objects.get(pk=conversation)
     first = found.messages.aggregate(at=Min("sent_at"))["at"]
     Message.objects.bulk_create(
@@ -185,10 +187,10 @@ def add_long_history(conversation: int, lines: list[str], minutes_between: float
 
 
 def assign(conversation: int, username: str) -> None:
-    """Assign a conversation, without telling open pages."""
+    """Assign a conversation, without an event to open pages."""
     Conversation.objects.filter(pk=conversation).update(assignee=User.objects.get(username=username))
 
 
 def set_blocked(conversation: int, blocked: bool) -> None:
-    """Block or unblock the contact of a conversation, without telling open pages."""
+    """Block or unblock the contact of a conversation, without an event to open pages."""
     Contact.objects.filter(conversations=conversation).update(blocked_at=timezone.now() if blocked else None)

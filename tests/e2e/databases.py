@@ -1,4 +1,4 @@
-"""A database of its own for each Desk: a SQLite file, or a new one on a PostgreSQL server; and one in Redis."""
+"""Databases for a running Desk: a new one on a PostgreSQL server, and an empty one in Redis."""
 
 import os
 import secrets
@@ -15,9 +15,9 @@ MOST_WORKERS = 5  # of pytest-xdist, with three of the 16 databases of a Redis s
 
 @contextmanager
 def new_postgresql(server_url: str, *, copy_of: str = "") -> Iterator[str]:
-    """Make a database on the server of `server_url`, empty or a copy; yield its URL, and drop it in the end.
+    """Make a database on the server of `server_url`, empty or a copy; yield its URL, and drop it at the end.
 
-    `copy_of` is the URL of a database to which nobody is connected.
+    `copy_of` is the URL of a database that has no connections.
     """
     template = urlsplit(copy_of).path.strip("/") or "template0"
     name = f"desk_{secrets.token_hex(6)}"

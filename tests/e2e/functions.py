@@ -1,6 +1,7 @@
 """Call functions in a process with a Desk's own settings: one process for many calls, each of which takes milliseconds.
 
-The tests' own process has the settings of the test run, and its Django refuses the database beside Playwright's loop.
+The process of the tests cannot run them: it has the settings of the test run, and Django refuses database queries
+while Playwright's event loop runs.
 """
 
 import importlib
@@ -17,7 +18,7 @@ from launcher.environment import ROOT
 
 
 class FunctionProcess:
-    """A process that runs functions one after the other; what it prints goes to the file `log`."""
+    """A process that runs functions one after the other and writes its output to the file `log`."""
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         with log.open("a") as errors:
@@ -32,18 +33,21 @@ class FunctionProcess:
             )
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Return what a function of a module returns there. Raises AssertionError with its traceback."""
+        """Call a module's function in the process and return its result. Raises AssertionError with its traceback."""
         call = {"module": function.__module__, "name": function.__name__, "arguments": arguments, "named": named}
-        self._process.stdin.write(json.dumps(call) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(json.dumps(call) + "\n")
+        stdin.flush()
+        line = stdout.readline()
         assert line, f"the process ended during {function.__name__}"
         answer = json.loads(line)
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
     def stop(self) -> None:
-        """End the process."""
+        """Stop the process."""
         self._process.communicate()
 
 
@@ -53,7 +57,7 @@ def serve() -> None:
     from django.db import connections
 
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a function prints is no answer
+    os.dup2(2, 1)  # what a function prints goes to the log
     django.setup()
     for line in sys.stdin:
         call = json.loads(line)

@@ -1,18 +1,19 @@
-"""Page objects: what a person sees and does on a page, by name and not by how the page is built."""
+"""Page objects: what a person sees and does on a page, independent of its markup."""
 
 import re
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, ViewportSize, expect
 
 from tests.e2e.processes import RunningDesk
 
 PASSWORD = "desk-demo"
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-SOON_MS = 30_000  # how fast it is, is for the benchmark to say
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+SOON_MS = 30_000  # generous: the benchmark measures speed
 
 
 def log_in(page: Page, desk: RunningDesk, username: str) -> None:
-    """Log in through the login page; later pages of the same user go on with the first one's session."""
+    """Log in through the login page; later pages of the same user reuse the session."""
     if username in desk.sessions:
         page.context.add_cookies(desk.sessions[username])
         return
@@ -25,9 +26,9 @@ def log_in(page: Page, desk: RunningDesk, username: str) -> None:
 
 
 def report_errors(page: Page, errors: list[str], *, of_evaluated_code: bool = True) -> None:
-    """Add to `errors` what goes wrong on the page: errors of scripts, violations of the content security policy.
+    """Add script errors and violations of the content security policy on the page to `errors`.
 
-    Without `of_evaluated_code` violations of what the test itself evaluates on the page do not count.
+    Without `of_evaluated_code`, violations of code that the test evaluates on the page do not count.
     """
 
     def read_console(line: ConsoleMessage) -> None:
@@ -39,13 +40,13 @@ def report_errors(page: Page, errors: list[str], *, of_evaluated_code: bool = Tr
 
 
 class MessengerWindow:
-    """The sandbox's window in which a person plays the customer."""
+    """The sandbox's Messenger window, in which a person acts as the customer."""
 
     def __init__(self, page: Page, desk: RunningDesk) -> None:
         self.page, self.desk = page, desk
 
     def open(self, customer: str, facebook_page: str) -> None:
-        """Play `customer` (sandbox id) writing to `facebook_page` (page id)."""
+        """Act as `customer` (sandbox id) who writes to `facebook_page` (page id)."""
         self.page.goto(f"{self.desk.sandbox_url}/messenger/?as={customer}&page={facebook_page}")
 
     def write(self, text: str) -> None:
@@ -60,7 +61,7 @@ class MessengerWindow:
         expect(self.thread.get_by_text(text)).to_be_visible(timeout=SOON_MS)
 
     def expect_image(self, name: str) -> None:
-        """Wait until a picture of that name stands in the thread and its bytes could be shown."""
+        """Wait until an image with this name is in the thread and has loaded."""
         picture = self.thread.get_by_alt_text(name)
         expect(picture).to_be_visible(timeout=SOON_MS)
         expect(picture).to_have_js_property("complete", True)
@@ -88,7 +89,7 @@ class Inbox:
         return self.page.locator(".message").filter(has_text=text)
 
     def never_reloads(self) -> None:
-        """Put a mark on the page that a reload would wipe out."""
+        """Mark the page, for `expect_not_reloaded`: a reload removes the mark."""
         self.page.evaluate("window.desk_was_not_reloaded = true")
 
     def expect_not_reloaded(self) -> None:
@@ -128,7 +129,7 @@ class FacebookDialog:
 
 
 class Setup:
-    """The administrator's pages of Instant Messaging, reached the way an administrator goes."""
+    """The administrator's pages of Instant Messaging, opened through their links."""
 
     def __init__(self, page: Page, desk: RunningDesk) -> None:
         self.page, self.desk = page, desk

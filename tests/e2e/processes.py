@@ -25,9 +25,9 @@ DATABASE = "desk.sqlite3"
 
 
 class RunningDesk:
-    """The processes of `make run`, each of which a test can end, kill and start again.
+    """The processes of `make run`, each of which a test can stop, kill and start again.
 
-    `directory` holds all state; `settings` are environment variables laid over those of the demo. Times in seconds.
+    `directory` holds all state; `settings` are environment variables on top of those of the demo. Times are in seconds.
     """
 
     is_prepared = False
@@ -43,7 +43,7 @@ class RunningDesk:
         given.pop("REDIS_URL", None)
         self.environment = environments.demo({**given, **settings}, port=self.port, sandbox_port=self.sandbox_port)
         self.sessions: dict[str, Any] = {}  # cookies of a browser in which the user is logged in, by username
-        self.customers = 0  # how many tests have made (tests.e2e.customers)
+        self.customers = 0  # how many the tests have made (tests.e2e.customers)
         self.log = io.StringIO()
         self.processes = Processes(self.environment, out=self.log)
         self.commands = read_procfile(self.environment)
@@ -58,23 +58,23 @@ class RunningDesk:
         return SandboxProcess.running_at(self.sandbox_url)
 
     def manage(self, *command: str) -> None:
-        """Run a management command to its end."""
+        """Run a management command and wait for it."""
         self.processes.run(command[0], [sys.executable, "manage.py", *command])
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Run a function at Desk's database with its settings; arguments and result go through JSON."""
+        """Run a function with Desk's settings and database; arguments and result are sent as JSON."""
         if self._functions is None:
             self._functions = FunctionProcess(self.environment, self.directory / "functions.log")
         return self._functions.call(function, *arguments, **named)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return `make()`, called the first time only: what several tests of this Desk use."""
+        """Return the result of `make()`, which is called once for each name and shared by the tests of this Desk."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
 
     def prepare(self) -> None:
-        """Make the tables and collect the static files, unless that is done."""
+        """Migrate the database and collect the static files, unless that is done."""
         if not self.is_prepared:
             self.manage("migrate", "--verbosity", "0")
             self.manage("collectstatic", "--noinput", "--verbosity", "0")
@@ -103,7 +103,7 @@ class RunningDesk:
         self.start("web", "worker")
 
     def stop(self) -> None:
-        """Kill all processes: their state is thrown away, and a web process that ends in good order takes seconds."""
+        """Kill all processes: a clean shutdown of the web process takes seconds, and nothing needs their state."""
         if self._functions is not None:
             self._functions.stop()
             self._functions = None
@@ -121,7 +121,7 @@ class RunningDesk:
             return {}
 
     def wait_until_drained(self) -> dict[str, Any]:
-        """Wait until no delivery and no reply waits; return the answer of /readyz at that time."""
+        """Wait until the journal and the outbox are empty; return the answer of /readyz at that time."""
 
         def drained() -> dict[str, Any] | None:
             state = self.readiness()
@@ -141,7 +141,7 @@ class RunningDesk:
         return answer
 
     def end_of_log(self) -> str:
-        """Return what the processes wrote last."""
+        """Return the last output of the processes."""
         return self.log.getvalue()[-6000:]
 
     def _wait_for_web(self) -> None:
@@ -159,7 +159,7 @@ class RunningDesk:
             age = self.readiness().get("worker", {}).get("heartbeat_age_s")
             return age is not None and age < time.monotonic() - began
 
-        self.wait_for(beats, "the worker gives a sign of life")
+        self.wait_for(beats, "the worker sends a heartbeat")
 
     def _answers(self, url: str) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""A message of each kind, for tests that look at all of them. `RunningDesk.call` runs `make` at Desk's database."""
+"""A message of each kind, for tests that look at all of them. `RunningDesk.call` runs `make` with Desk's database."""
 
 import io
 import mimetypes
@@ -14,8 +14,8 @@ from tickets.models import Attachment, Conversation, Message
 from tickets.services.conversation import messages as message_service
 
 LAST_WORDS = "Nearly my last words"
-IN = {"direction": "in", "source": "customer", "state": "received"}
-OUT = {"direction": "out", "source": "agent", "state": "sent"}
+IN: dict[str, Any] = {"direction": "in", "source": "customer", "state": "received"}
+OUT: dict[str, Any] = {"direction": "out", "source": "agent", "state": "sent"}
 LATER = ("edited_at", "withdrawn_at", "reactions", "retry_after")  # set after a message was stored
 
 
@@ -26,14 +26,14 @@ def make(conversation_id: int) -> None:
     began = timezone.now() - timedelta(minutes=len(lines))
     for number, line in enumerate(lines):
         later = {name: line.pop(name) for name in LATER if name in line}
-        sent_at = began + timedelta(minutes=number)
-        message, _ = message_service.add_message(conversation, **{"mid": f"m_each_{number}", "sent_at": sent_at} | line)
+        defaults: dict[str, Any] = {"mid": f"m_each_{number}", "sent_at": began + timedelta(minutes=number)}
+        message, _ = message_service.add_message(conversation, **defaults | line)
         if later:
             Message.objects.filter(pk=message.pk).update(**later)
 
 
 def messages(author: User) -> list[dict[str, Any]]:
-    """Return the arguments of threads.add_message for a message of each kind."""
+    """Return the arguments of add_message for a message of each kind."""
     now = timezone.now()
     tomorrow = now + timedelta(days=1)
     refused = {"state": "refused", "reason": "This channel takes no videos."}
@@ -71,14 +71,17 @@ def messages(author: User) -> list[dict[str, Any]]:
 
 
 def stored(kind: str, name: str, data: bytes, **fields: int) -> Attachment:
+    """Return an unsaved attachment whose file is stored."""
     file = ContentFile(data, name=name)
     content_type = mimetypes.guess_type(name)[0]
+    assert content_type is not None
     return Attachment(
         kind=kind, name=name, content_type=content_type, size=len(data), state="stored", file=file, **fields
     )
 
 
 def picture(width: int, height: int) -> bytes:
+    """Return a PNG image of this size."""
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), "#2f6f6b").save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What WCAG 2.1 asks for at levels A and AA, light and dark, as far as axe-core can judge; the rest by keyboard."""
+"""WCAG 2.1 at levels A and AA, light and dark, as far as axe-core can check it; the rest with the keyboard."""
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e import data, sample_messages
+from tests.e2e import data, sample_messages, workspace_states
 from tests.e2e.customers import Customer
 from tests.e2e.page_objects import DESKTOP, PHONE, SOON_MS, Inbox, log_in, report_errors
 from tests.e2e.processes import RunningDesk
@@ -21,7 +21,7 @@ COLOURS = {
     "resultTypes": ["violations"],
 }
 FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-# Colours that are on their way to others are not judged.
+# Wait for transitions, so that only final colours are checked.
 SETTLED = """async () => {
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   const moving = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
@@ -50,7 +50,7 @@ class Furnished:
 
 @pytest.fixture
 def furnished(demo: RunningDesk) -> Furnished:
-    """The shared Desk, furnished by the first test here."""
+    """Return the shared Desk; the first test here adds the messages."""
 
     def furnish() -> Customer:
         customer = Customer(demo)
@@ -63,7 +63,7 @@ def furnished(demo: RunningDesk) -> Furnished:
 
 @pytest.fixture
 def ids(furnished: Furnished) -> Iterator[dict[str, int]]:
-    """Ids for the addresses of Setup. A webhook and an API token are there during the test."""
+    """Return ids for the addresses of Setup. A webhook and an API token exist during the test."""
     made = furnished.desk.call(data.furnish_setup, furnished.customer.conversation)
     yield made
     furnished.desk.call(data.unfurnish_setup, made)
@@ -71,7 +71,7 @@ def ids(furnished: Furnished) -> Iterator[dict[str, int]]:
 
 @pytest.fixture(scope="module")
 def opened(browser: Browser) -> Iterator[tuple[dict[Hashable, Page], list[str]]]:
-    """Pages that stay open from test to test, and what went wrong on them."""
+    """Keep pages open from test to test, with the errors on them."""
     pages: dict[Hashable, Page] = {}
     yield pages, []
     for page in pages.values():
@@ -82,16 +82,18 @@ def opened(browser: Browser) -> Iterator[tuple[dict[Hashable, Page], list[str]]]
 def people(
     browser: Browser, demo: RunningDesk, opened: tuple[dict[Hashable, Page], list[str]]
 ) -> Iterator[Callable[..., Page]]:
-    """Return a function that gives the page of a user, logged in once, at a desk or on a phone; "" is nobody.
+    """Return a function that returns the page of a user, logged in once, on a desktop or a phone; "" is nobody.
 
-    A violation of the content security policy or an error of a script fails the test during which it happened.
+    A violation of the content security policy or a script error fails the test during which it happened.
     """
     pages, errors = opened
 
     def page_of(username: str, *, on_a_phone: bool = False) -> Page:
         key = (demo, username, on_a_phone)
         if key not in pages:
-            size = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if on_a_phone else {"viewport": DESKTOP}
+            size: dict[str, Any] = (
+                {"viewport": PHONE, "has_touch": True, "is_mobile": True} if on_a_phone else {"viewport": DESKTOP}
+            )
             pages[key] = browser.new_context(**size, reduced_motion="reduce").new_page()
             report_errors(pages[key], errors, of_evaluated_code=False)  # axe-core sets styles
             if username:
@@ -105,7 +107,7 @@ def people(
 
 
 def violations(page: Page, options: dict[str, Any], part: str) -> list[str]:
-    """Return what axe-core finds wrong in a part of the page (a selector), one line for each element."""
+    """Return the violations that axe-core finds in a part of the page (a selector), one line for each element."""
     page.evaluate(SETTLED)
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(AXE_SCRIPT)
@@ -118,7 +120,7 @@ def violations(page: Page, options: dict[str, Any], part: str) -> list[str]:
 
 
 def assert_accessible(page: Page, part: str = "html") -> None:
-    """Everything in light; in dark what depends on colours."""
+    """Check all rules in light mode, and those about colours in dark mode."""
     assert not violations(page, WCAG, part)
     page.emulate_media(color_scheme="dark")
     wrong = violations(page, COLOURS, part)
@@ -127,8 +129,15 @@ def assert_accessible(page: Page, part: str = "html") -> None:
 
 
 def assert_fits(page: Page) -> None:
-    """Nothing is wider than the page."""
+    """Wait until nothing is wider than the page."""
     page.wait_for_function(FITS)
+
+
+def assert_loads(page: Page, url: str) -> None:
+    """Open the URL and check that the answer is no error."""
+    answer = page.goto(url)
+    assert answer is not None
+    assert answer.ok
 
 
 def open_thread(page: Page, furnished: Furnished) -> None:
@@ -137,113 +146,27 @@ def open_thread(page: Page, furnished: Furnished) -> None:
     expect(Inbox(page, furnished.desk).bubble(LAST_WORDS)).to_be_visible(timeout=SOON_MS)
 
 
-# --- The workspace: each state is reached from the open thread, and says which part of the page it is about -----------
-def thread(page: Page) -> str:
-    page.locator("#thread-scroll").evaluate("scroller => { scroller.scrollTop = 900; }")
-    return "html"
-
-
-def details(page: Page) -> str:
-    for summary in page.locator("#details details > summary").all():
-        summary.click()
-    return "#details"
-
-
-def composer_with_errors(page: Page) -> str:
-    file = {"name": "program.exe", "mimeType": "application/octet-stream", "buffer": b"MZ"}
-    page.locator("#composer-files").set_input_files([file])
-    page.locator("#composer-text").fill("ä" * 1601)
-    expect(page.locator(".tile--refused")).to_be_visible()
-    expect(page.locator("#composer-split")).to_be_visible()
-    return "#composer-slot"
-
-
-def note(page: Page) -> str:
-    page.get_by_role("radio", name="Note").check()
-    page.locator("#composer-text").fill("For us")
-    return "#composer-slot"
-
-
-def emoji(page: Page) -> str:
-    page.get_by_role("button", name="Emoji").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-    return "[role=dialog]"
-
-
-def canned_replies(page: Page) -> str:
-    page.get_by_role("button", name="Canned replies").click()
-    expect(page.get_by_role("listbox", name="Canned replies")).to_be_visible()
-    return "#composer-slot"
-
-
-def menus(page: Page) -> str:
-    page.locator("#more-menu > summary").click()
-    expect(page.get_by_role("button", name="Mark as unread")).to_be_visible()
-    return "#thread-head"
-
-
-def own_menu(page: Page) -> str:
-    page.locator(".rail__avatar").click()
-    expect(page.get_by_role("radio", name="Away")).to_be_visible()
-    return ".rail"
-
-
-def keys(page: Page) -> str:
-    page.locator("#composer-text").blur()
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
-    return "#keys"
-
-
-def command_bar(page: Page) -> str:
-    page.keyboard.press("Control+k")
-    page.get_by_role("combobox", name="Find an action").fill("lena")
-    expect(page.locator("#command-list")).to_contain_text("Lena Fischer", timeout=SOON_MS)
-    return "#commands"
-
-
-def lightbox(page: Page) -> str:
-    page.locator("#items [data-lightbox]").click()
-    expect(page.get_by_role("dialog", name="Image")).to_be_visible()
-    return "#lightbox"
-
-
-def bulk_bar(page: Page) -> str:
-    page.locator(".row-item .row__pick").first.check(force=True)
-    expect(page.get_by_role("toolbar", name="Selected conversations")).to_be_visible()
-    return "#strip"
-
-
-def search(page: Page) -> str:
-    page.get_by_role("searchbox").fill("workshop")
-    expect(page.locator(".row-item mark").first).to_be_visible(timeout=SOON_MS)
-    return "#strip"
-
-
-STATES = [
-    thread, details, composer_with_errors, note, emoji, canned_replies, menus, own_menu, keys, command_bar, lightbox,
-    bulk_bar, search,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_the_workspace(people: Callable[..., Page], furnished: Furnished, state: Callable[[Page], str]):
+# --- The workspace ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("state", workspace_states.ALL)
+def test_the_workspace(people: Callable[..., Page], furnished: Furnished, state: Callable[[Page], str]) -> None:
     page = people("alice")
     open_thread(page, furnished)
     assert_accessible(page, state(page))
 
 
-def test_the_inbox_with_nothing_chosen(people: Callable[..., Page], furnished: Furnished):
+def test_the_inbox_with_nothing_chosen(people: Callable[..., Page], furnished: Furnished) -> None:
     page = people("alice")
     Inbox(page, furnished.desk).open()
     expect(page.locator(".row-item").first).to_be_visible()
     assert_accessible(page)
 
 
-@pytest.mark.parametrize("state", [None, thread, composer_with_errors, emoji])
+@pytest.mark.parametrize(
+    "state", [None, workspace_states.thread, workspace_states.composer_with_errors, workspace_states.emoji]
+)
 def test_the_workspace_on_a_phone(
     people: Callable[..., Page], furnished: Furnished, state: Callable[[Page], str] | None
-):
+) -> None:
     page = people("alice", on_a_phone=True)
     Inbox(page, furnished.desk).open()
     part = "html"
@@ -268,27 +191,26 @@ SETUP = [
 
 
 @pytest.mark.parametrize("address", SETUP)
-def test_setup(people: Callable[..., Page], furnished: Furnished, ids: dict[str, int], address: str):
+def test_setup(people: Callable[..., Page], furnished: Furnished, ids: dict[str, int], address: str) -> None:
     page = people("admin")
     page.set_viewport_size(DESKTOP)
-    answer = page.goto(furnished.desk.url + address.format(**ids))
-    assert answer.ok
+    assert_loads(page, furnished.desk.url + address.format(**ids))
     assert_accessible(page)
     page.set_viewport_size(PHONE)
     assert_fits(page)
 
 
 @pytest.mark.parametrize("address", ["/", "/messenger/?as=tom&page=101000000000001", "/faults/", "/traffic/"])
-def test_the_sandbox(people: Callable[..., Page], furnished: Furnished, address: str):
+def test_the_sandbox(people: Callable[..., Page], furnished: Furnished, address: str) -> None:
     page = people("")
     page.set_viewport_size(DESKTOP)
-    assert page.goto(f"{furnished.desk.sandbox_url}{address}").ok
+    assert_loads(page, f"{furnished.desk.sandbox_url}{address}")
     assert_accessible(page)
     page.set_viewport_size(PHONE)
     assert_fits(page)
 
 
-def test_the_login_page_that_refused(people: Callable[..., Page], furnished: Furnished):
+def test_the_login_page_that_refused(people: Callable[..., Page], furnished: Furnished) -> None:
     page = people("")
     page.goto(f"{furnished.desk.url}/accounts/login/")
     page.get_by_label("Username").fill("nobody")
@@ -299,19 +221,19 @@ def test_the_login_page_that_refused(people: Callable[..., Page], furnished: Fur
 
 
 # --- What axe-core cannot see -----------------------------------------------------------------------------------------
-def test_the_parts_of_the_workspace_have_names(people: Callable[..., Page], furnished: Furnished):
+def test_the_parts_of_the_workspace_have_names(people: Callable[..., Page], furnished: Furnished) -> None:
     page = people("alice")
     open_thread(page, furnished)
-    for role, name in (
-        ("navigation", "Desk"),
-        ("region", "Conversations"),
-        ("search", None),
-        ("navigation", "Views"),
-        ("list", "All"),
-        ("main", f"Conversation with {furnished.customer.name}"),
-        ("complementary", "Details"),
+    for part in (
+        page.get_by_role("navigation", name="Desk", exact=True),
+        page.get_by_role("region", name="Conversations", exact=True),
+        page.get_by_role("search"),
+        page.get_by_role("navigation", name="Views", exact=True),
+        page.get_by_role("list", name="All", exact=True),
+        page.get_by_role("main", name=f"Conversation with {furnished.customer.name}", exact=True),
+        page.get_by_role("complementary", name="Details", exact=True),
     ):
-        expect(page.get_by_role(role, name=name, exact=True)).to_be_visible()
+        expect(part).to_be_visible()
     log = page.get_by_role("log", name="Messages")
     expect(log).to_have_attribute("aria-live", "polite")
     expect(log).to_have_attribute("aria-relevant", "additions")
@@ -319,7 +241,7 @@ def test_the_parts_of_the_workspace_have_names(people: Callable[..., Page], furn
 
 def test_the_focus_can_be_seen_everywhere_and_reaches_the_composer_and_the_details(
     people: Callable[..., Page], furnished: Furnished
-):
+) -> None:
     page = people("alice")
     page.goto(f"{furnished.desk.url}/inbox/{furnished.customer.conversation}/")
     expect(page.locator("#composer")).to_be_visible()
@@ -349,7 +271,9 @@ def test_the_focus_can_be_seen_everywhere_and_reaches_the_composer_and_the_detai
         assert part in visited, part
 
 
-def test_what_opens_takes_the_focus_keeps_it_and_gives_it_back(people: Callable[..., Page], furnished: Furnished):
+def test_what_opens_takes_the_focus_keeps_it_and_gives_it_back(
+    people: Callable[..., Page], furnished: Furnished
+) -> None:
     page = people("alice")
     open_thread(page, furnished)
     for opener, name in (
@@ -362,7 +286,7 @@ def test_what_opens_takes_the_focus_keeps_it_and_gives_it_back(people: Callable[
         dialog = page.get_by_role("dialog", name=name)
         expect(dialog.locator(":focus")).to_have_count(1)
         for _ in range(8):
-            page.keyboard.press("Tab")  # from the last one to the browser's own buttons, and to the first again
+            page.keyboard.press("Tab")  # after the last one come the browser's own buttons, then the first
             assert dialog.evaluate("one => document.activeElement === document.body || one.matches(':focus-within')")
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
@@ -371,7 +295,7 @@ def test_what_opens_takes_the_focus_keeps_it_and_gives_it_back(people: Callable[
 
 def test_what_is_open_beside_the_rest_closes_with_escape_or_when_the_focus_goes_on(
     people: Callable[..., Page], furnished: Furnished
-):
+) -> None:
     page = people("alice")
     open_thread(page, furnished)
     menu, inside = page.locator("#more-menu > summary"), page.get_by_role("button", name="Mark as unread")
@@ -392,7 +316,9 @@ def test_what_is_open_beside_the_rest_closes_with_escape_or_when_the_focus_goes_
     expect(page.locator("#composer :focus")).to_have_count(1)
 
 
-def test_a_menu_of_setup_closes_with_escape_and_behind_a_dialog(people: Callable[..., Page], furnished: Furnished):
+def test_a_menu_of_setup_closes_with_escape_and_behind_a_dialog(
+    people: Callable[..., Page], furnished: Furnished
+) -> None:
     page = people("admin")
     page.set_viewport_size(DESKTOP)
     page.goto(f"{furnished.desk.url}{IM}messenger/")

@@ -1,4 +1,4 @@
-"""The composer in a real browser: what only scripts can break, and nothing that was typed or chosen is ever lost."""
+"""The composer in a real browser: what only scripts can break, and that nothing typed or chosen is lost."""
 
 import io
 import os
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.channels_im.messenger import samples
 from tests.e2e import data
@@ -19,13 +19,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 FAMILY = "👨‍👩‍👧‍👦"  # seven code points
 
 
-def ours(page: Page, text: str):
+def ours(page: Page, text: str) -> Locator:
+    """Return the stored reply with this text."""
     return page.locator(".message--out:not(.message--sending)").filter(has_text=text)
 
 
 @pytest.fixture
 def typing_and_seen_are_shown(demo: RunningDesk) -> Iterator[None]:
-    """The channel shows its customers that the Page types and has seen what they wrote."""
+    """Let the channel show customers that the Page is typing and has seen their messages."""
     demo.call(data.show_typing_and_seen, True)
     yield
     demo.call(data.show_typing_and_seen, False)
@@ -33,14 +34,14 @@ def typing_and_seen_are_shown(demo: RunningDesk) -> Iterator[None]:
 
 @pytest.fixture
 def opened(agent: Page, demo: RunningDesk, customer: Customer) -> Customer:
-    """The customer whose conversation is open on the agent's page."""
+    """Open the customer's conversation on the agent's page; return the customer."""
     Inbox(agent, demo).choose(customer.name)
     return customer
 
 
 def test_a_reply_is_held_edited_and_goes_out_when_the_customer_writes(
     agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer], new_page: Callable[..., Page]
-):
+) -> None:
     customer = new_customer("I will think about it", hours_ago=8 * 24)
     agent.goto(f"{demo.url}/inbox/{customer.conversation}/")
     expect(agent.locator("#gate")).to_contain_text("window closed")
@@ -71,9 +72,9 @@ def test_a_reply_is_held_edited_and_goes_out_when_the_customer_writes(
 
 
 @pytest.mark.usefixtures("typing_and_seen_are_shown")
-def test_typing_is_told_and_the_customer_sees_who_has_read_and_a_reaction(
+def test_typing_is_reported_and_the_customer_sees_seen_and_a_reaction(
     agent: Page, demo: RunningDesk, customer: Customer, new_page: Callable[..., Page]
-):
+) -> None:
     messenger = MessengerWindow(new_page(), demo)
     messenger.open(customer.id, BERG_BIKES)
     messenger.write("Thank you for everything!")
@@ -81,9 +82,11 @@ def test_typing_is_told_and_the_customer_sees_who_has_read_and_a_reaction(
     theirs = agent.locator(".message--in").filter(has_text="Thank you for everything!")
     expect(theirs).to_be_visible(timeout=SOON_MS)
     expect(messenger.thread).to_contain_text("Seen by Berg Bikes", timeout=SOON_MS)
-    with agent.expect_response("**/typing/", timeout=SOON_MS) as told:  # shown only when the worker is quick
+    with agent.expect_response(
+        "**/typing/", timeout=SOON_MS
+    ) as typing:  # the sandbox shows it only when the worker is quick
         agent.locator("#composer-text").press_sequentially("You are welcome")
-    assert told.value.status == 204
+    assert typing.value.status == 204
     theirs.hover()
     theirs.get_by_role("button", name="React to this message").click()
     agent.get_by_role("button", name="More emoji").click()
@@ -98,7 +101,7 @@ def test_typing_is_told_and_the_customer_sees_who_has_read_and_a_reaction(
     expect(agent.locator("#composer-text")).to_have_value("You are welcome")
 
 
-def test_an_image_that_is_too_big_is_made_smaller_and_goes_out(agent: Page, opened: Customer):
+def test_an_image_that_is_too_big_is_made_smaller_and_goes_out(agent: Page, opened: Customer) -> None:
     noise = io.BytesIO()
     Image.frombytes("RGB", (1700, 1700), os.urandom(3 * 1700 * 1700)).save(noise, "PNG", compress_level=0)
     agent.locator("#composer-files").set_input_files(
@@ -113,7 +116,7 @@ def test_an_image_that_is_too_big_is_made_smaller_and_goes_out(agent: Page, open
     expect(agent.locator(".message--out img[alt*='noise.png']")).to_be_visible(timeout=2 * SOON_MS)
 
 
-def test_when_the_network_goes_all_stays_and_the_next_try_sends_it_once(agent: Page, opened: Customer):
+def test_when_the_network_fails_everything_stays_and_the_next_try_sends_it_once(agent: Page, opened: Customer) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (40, 40), "teal").save(picture, "PNG")
     send, text = agent.locator("#composer-send"), agent.locator("#composer-text")
@@ -154,15 +157,15 @@ def test_when_the_network_goes_all_stays_and_the_next_try_sends_it_once(agent: P
     ],
     ids=["accents", "an accent too many", "families", "a letter too many", "blanks around"],
 )
-def test_the_browser_counts_as_the_server_does(agent: Page, opened: Customer, words: str, fits: bool):
+def test_the_browser_counts_as_the_server_does(agent: Page, opened: Customer, words: str, fits: bool) -> None:
     agent.locator("#composer-text").fill(words)
     expect(agent.locator("#composer-send")).to_be_enabled(enabled=fits)
     expect(agent.locator("#composer-split")).to_be_visible(visible=not fits)
 
 
-def test_what_was_typed_stays_in_sight_when_nobody_may_answer_any_more(
+def test_typed_text_stays_visible_when_nobody_may_answer_any_more(
     agent: Page, demo: RunningDesk, opened: Customer
-):
+) -> None:
     agent.locator("#composer-text").fill("مرحبا, half a sentence")
     expect(agent.locator("#composer-text")).to_have_attribute("dir", "auto")
     demo.call(data.set_blocked, opened.conversation, True)
@@ -176,7 +179,7 @@ def test_what_was_typed_stays_in_sight_when_nobody_may_answer_any_more(
     expect(agent.locator("#composer-text")).to_have_value("مرحبا, half a sentence")
 
 
-def test_what_is_typed_and_chosen_while_files_are_on_their_way_stays(agent: Page, opened: Customer):
+def test_text_and_files_added_during_an_upload_stay(agent: Page, opened: Customer) -> None:
     text, files = agent.locator("#composer-text"), agent.locator("#composer-files")
     held: list[Route] = []
     agent.route("**/reply/", lambda route: held.append(route), times=1)
@@ -199,10 +202,12 @@ def test_what_is_typed_and_chosen_while_files_are_on_their_way_stays(agent: Page
     expect(text).to_have_value("And the next sentence")
 
 
-def test_an_upload_that_stands_still_ends_and_says_so(agent_with_clock: Page, demo: RunningDesk, customer: Customer):
+def test_an_upload_that_stalls_stops_with_a_message(
+    agent_with_clock: Page, demo: RunningDesk, customer: Customer
+) -> None:
     agent = agent_with_clock
     agent.goto(f"{demo.url}/inbox/{customer.conversation}/")
-    agent.route("**/reply/", lambda route: None, times=1)  # no answer, no error: the cable is out
+    agent.route("**/reply/", lambda route: None, times=1)  # neither an answer nor an error, as with a cut connection
     agent.locator("#composer-text").fill("Into nothing")
     agent.locator("#composer-files").set_input_files(
         {"name": "three.pdf", "mimeType": "application/pdf", "buffer": samples.PDF}
@@ -215,16 +220,17 @@ def test_an_upload_that_stands_still_ends_and_says_so(agent_with_clock: Page, de
     expect(agent.locator(".tile")).to_contain_text("three.pdf")
 
 
-def test_many_files_leave_the_text_and_send_in_sight(agent: Page, opened: Customer):
-    agent.locator("#composer-files").set_input_files(
-        [{"name": f"{number}.exe", "mimeType": "application/x-msdownload", "buffer": b"MZ"} for number in range(15)]
-    )
+def test_many_files_leave_the_text_and_send_visible(agent: Page, opened: Customer) -> None:
+    files: list[FilePayload] = [
+        {"name": f"{number}.exe", "mimeType": "application/x-msdownload", "buffer": b"MZ"} for number in range(15)
+    ]
+    agent.locator("#composer-files").set_input_files(files)
     expect(agent.locator(".tile")).to_have_count(15)
     for part in ("#composer-text", "#composer-send"):
         expect(agent.locator(part)).to_be_in_viewport(ratio=1)
 
 
-def test_after_a_click_on_send_one_types_on_in_the_composer(agent: Page, opened: Customer):
+def test_after_a_click_on_send_the_composer_has_the_focus(agent: Page, opened: Customer) -> None:
     agent.locator("#composer-text").fill("First half,")
     agent.locator("#composer-send").click()
     expect(ours(agent, "First half,")).to_have_count(1, timeout=SOON_MS)

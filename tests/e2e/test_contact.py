@@ -57,9 +57,7 @@ def test_details_export_and_erasure_of_one_person(
     expect(page.get_by_text(customer.name)).to_have_count(0)
 
 
-def test_what_is_typed_in_the_details_stays_until_it_is_kept(
-    agent: Page, demo: RunningDesk, customer: Customer
-) -> None:
+def test_text_typed_in_the_details_stays_until_it_is_saved(agent: Page, demo: RunningDesk, customer: Customer) -> None:
     demo.call(data.assign, customer.conversation, "alice")
     inbox = Inbox(agent, demo)
     inbox.choose(customer.name)
@@ -93,7 +91,7 @@ def test_what_is_typed_in_the_details_stays_until_it_is_kept(
     inbox.expect_not_reloaded()
 
 
-def test_a_double_click_is_one_and_a_question_it_opens_stays(
+def test_a_double_click_counts_once_and_the_dialog_it_opens_stays(
     agent: Page, demo: RunningDesk, customer: Customer
 ) -> None:
     Inbox(agent, demo).choose(customer.name)

@@ -1,4 +1,4 @@
-"""The whole way with real processes and real browsers: a customer writes, an agent answers, both see it."""
+"""Real processes and real browsers end to end: a customer writes, an agent answers, both see it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ def picture(tmp_path: Path) -> Path:
 
 def test_a_customer_writes_and_the_agent_answers_with_text_and_a_picture_and_sees_that_they_were_read(
     demo: RunningDesk, agent: Page, new_page: Callable[..., Page], customer: Customer, picture: Path
-):
+) -> None:
     inbox = Inbox(agent, demo)
     inbox.choose(customer.name)
     inbox.never_reloads()
@@ -45,7 +45,7 @@ def test_a_customer_writes_and_the_agent_answers_with_text_and_a_picture_and_see
     inbox.expect_not_reloaded()
 
 
-def test_a_new_conversation_comes_to_the_top_of_an_open_list(demo: RunningDesk, new_page: Callable[..., Page]):
+def test_a_new_conversation_comes_to_the_top_of_an_open_list(demo: RunningDesk, new_page: Callable[..., Page]) -> None:
     agent = new_page()
     log_in(agent, demo, "bob")
     inbox = Inbox(agent, demo)

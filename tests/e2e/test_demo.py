@@ -1,4 +1,4 @@
-"""The demo data: Desk and the sandbox agree on everything that was said."""
+"""The demo data: Desk and the sandbox have the same messages."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BIKES
 
 pytestmark = pytest.mark.processes
+Rows = dict[str, dict[str, Any]]  # messages by mid
 
 
 def all_messages(demo: RunningDesk, psids: set[str]) -> list[dict[str, Any]]:
@@ -25,8 +26,8 @@ def all_messages(demo: RunningDesk, psids: set[str]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def in_sandbox(demo: RunningDesk) -> dict[str, dict[str, Any]]:
-    """The messages of the demo's customers on the demo's Page as the sandbox has them, by mid."""
+def in_sandbox(demo: RunningDesk) -> Rows:
+    """Return the sandbox's messages between the demo's customers and the demo's Page, by mid."""
     conversations = [
         each
         for each in demo.sandbox.world()["conversations"]
@@ -36,8 +37,8 @@ def in_sandbox(demo: RunningDesk) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def messages(demo: RunningDesk, in_sandbox: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The messages of the same customers in Desk, by mid, when all files are fetched."""
+def messages(demo: RunningDesk, in_sandbox: Rows) -> Rows:
+    """Wait until all files are fetched, then return Desk's messages of the same customers, by mid."""
     psids = {line["psid"] for line in in_sandbox.values()}
 
     def fetched() -> list[dict[str, Any]] | None:
@@ -48,7 +49,9 @@ def messages(demo: RunningDesk, in_sandbox: dict[str, dict[str, Any]]) -> dict[s
     return {row["mid"]: row for row in rows if row["mid"]}
 
 
-def test_both_sides_have_the_same_messages_of_the_same_people_at_the_same_time(messages, in_sandbox):
+def test_both_sides_have_the_same_messages_of_the_same_people_at_the_same_time(
+    messages: Rows, in_sandbox: Rows
+) -> None:
     assert set(messages) == set(in_sandbox)
     assert len(messages) > 40
     for mid, line in in_sandbox.items():
@@ -58,13 +61,13 @@ def test_both_sides_have_the_same_messages_of_the_same_people_at_the_same_time(m
         assert seen["sent_at"] == sent_at.replace("+00:00", "Z")
 
 
-def test_replies_have_the_same_authors(messages, in_sandbox):
+def test_replies_have_the_same_authors(messages: Rows, in_sandbox: Rows) -> None:
     authors = {mid: line["author"] for mid, line in in_sandbox.items() if line["author"]}
     assert set(authors.values()) == {"alice", "bob"}
     assert {mid: messages[mid]["author"] for mid in authors} == authors
 
 
-def test_there_are_a_picture_a_pdf_a_reaction_and_a_quoted_message(messages):
+def test_there_are_a_picture_a_pdf_a_reaction_and_a_quoted_message(messages: Rows) -> None:
     files = [file for row in messages.values() for file in row["attachments"]]
     assert {(file["kind"], file["content_type"]) for file in files if file["state"] == "stored"} == {
         ("image", "image/jpeg"),
@@ -74,7 +77,7 @@ def test_there_are_a_picture_a_pdf_a_reaction_and_a_quoted_message(messages):
     assert [row for row in messages.values() if row["reply_to"] in messages]
 
 
-def test_a_second_run_adds_nothing(demo, messages):
+def test_a_second_run_adds_nothing(demo: RunningDesk, messages: Rows) -> None:
     demo.manage("demo_data")
     assert "The demo data already exist." in demo.log.getvalue()
     again = all_messages(demo, {row["psid"] for row in messages.values()})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.e2e import data
 from tests.e2e.customers import Customer
@@ -32,13 +32,13 @@ GAP = "(s => s.scrollHeight - s.scrollTop - s.clientHeight)(document.getElementB
 
 @pytest.fixture
 def inbox(agent: Page, demo: RunningDesk, customer: Customer) -> Inbox:
-    """alice's inbox with the customer's conversation open."""
+    """Open the customer's conversation in alice's inbox."""
     inbox = Inbox(agent, demo)
     inbox.choose(customer.name)
     return inbox
 
 
-def test_pressing_enter_twice_sends_one_message(agent: Page, inbox: Inbox):
+def test_pressing_enter_twice_sends_one_message(agent: Page, inbox: Inbox) -> None:
     agent.keyboard.press("r")
     agent.keyboard.type("Pressed twice")
     agent.keyboard.press("Enter")
@@ -49,7 +49,7 @@ def test_pressing_enter_twice_sends_one_message(agent: Page, inbox: Inbox):
     expect(inbox.bubble("Pressed twice")).to_have_count(1)
 
 
-def test_a_thread_opens_at_its_newest_message(agent: Page, inbox: Inbox, demo: RunningDesk, customer: Customer):
+def test_a_thread_opens_at_its_newest_message(agent: Page, inbox: Inbox, demo: RunningDesk, customer: Customer) -> None:
     for number in range(30):
         demo.call(data.add_message, customer.conversation, f"Line {number}", data.FROM_PAGE_INBOX)
     agent.goto(f"{demo.url}/inbox/{customer.conversation}/")
@@ -58,12 +58,12 @@ def test_a_thread_opens_at_its_newest_message(agent: Page, inbox: Inbox, demo: R
     assert agent.evaluate(GAP) < 2
 
 
-def test_the_page_itself_does_not_scroll(agent: Page, inbox: Inbox):
+def test_the_page_itself_does_not_scroll(agent: Page, inbox: Inbox) -> None:
     root = agent.locator("html")
     assert root.evaluate("root => root.scrollHeight") == root.evaluate("root => root.clientHeight")
 
 
-def test_what_was_typed_is_there_again_after_a_reload_and_never_becomes_a_note(agent: Page, inbox: Inbox):
+def test_a_draft_is_restored_after_a_reload_and_never_becomes_a_note(agent: Page, inbox: Inbox) -> None:
     agent.locator("#composer-text").fill("Half a sentence")
     expect(agent.locator("#draft-state")).to_have_text("Draft saved", timeout=SOON_MS)
     agent.reload()
@@ -76,7 +76,7 @@ def test_what_was_typed_is_there_again_after_a_reload_and_never_becomes_a_note(a
     expect(agent.locator("#composer-text")).to_have_value("Half a sentence")
 
 
-def test_the_counter_counts_an_emoji_once_and_offers_to_split(agent: Page, inbox: Inbox):
+def test_the_counter_counts_an_emoji_once_and_offers_to_split(agent: Page, inbox: Inbox) -> None:
     text = agent.locator("#composer-text")
     text.fill("😀" * 1600)
     expect(agent.locator("#composer-send")).to_be_enabled()
@@ -85,21 +85,23 @@ def test_the_counter_counts_an_emoji_once_and_offers_to_split(agent: Page, inbox
     expect(agent.locator("#composer-split")).to_have_text("Send as 2 messages")
 
 
-def test_a_file_that_cannot_be_sent_is_named_at_once(agent: Page, inbox: Inbox):
-    file = {"name": "program.exe", "mimeType": "application/octet-stream", "buffer": b"MZ"}
+def test_a_file_that_cannot_be_sent_is_named_at_once(agent: Page, inbox: Inbox) -> None:
+    file: FilePayload = {"name": "program.exe", "mimeType": "application/octet-stream", "buffer": b"MZ"}
     agent.locator("#composer-files").set_input_files([file])
     expect(agent.locator(".tile--refused")).to_contain_text("program.exe")
     expect(agent.locator("#composer-send")).to_be_disabled()
     agent.get_by_role("button", name="Remove program.exe").click()
-    called_wrong = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"%PDF-1.7 a letter"}
-    agent.locator("#composer-files").set_input_files([called_wrong])
+    misnamed: FilePayload = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"%PDF-1.7 a letter"}
+    agent.locator("#composer-files").set_input_files([misnamed])
     refused = agent.locator(".tile--refused")
     expect(refused).to_contain_text("“photo.jpg” is a PDF document by its content", timeout=SOON_MS)
     expect(refused.locator("img")).to_have_count(0)
     expect(agent.locator("#composer-send")).to_be_disabled()
 
 
-def test_the_keyboard_leads_through_the_list_and_back(agent: Page, new_customer: Callable[..., Customer], inbox: Inbox):
+def test_the_keyboard_moves_through_the_list_and_back(
+    agent: Page, new_customer: Callable[..., Customer], inbox: Inbox
+) -> None:
     new_customer()
     agent.keyboard.press("Escape")
     expect(agent).to_have_url(f"{inbox.desk.url}/inbox/")
@@ -114,9 +116,9 @@ def test_the_keyboard_leads_through_the_list_and_back(agent: Page, new_customer:
     expect(agent.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
-def test_the_command_bar_leads_to_a_person_and_acts_on_the_conversation(
+def test_the_command_bar_finds_a_person_and_acts_on_the_conversation(
     agent: Page, inbox: Inbox, new_customer: Callable[..., Customer]
-):
+) -> None:
     other = new_customer()
     agent.keyboard.press("Control+k")
     bar = agent.get_by_role("combobox", name="Find an action")
@@ -133,7 +135,7 @@ def test_the_command_bar_leads_to_a_person_and_acts_on_the_conversation(
 
 def test_two_agents_see_each_other_and_the_second_reads_before_answering_too(
     agent: Page, inbox: Inbox, new_page: Callable[..., Page], demo: RunningDesk, customer: Customer
-):
+) -> None:
     colleague = new_page()
     log_in(colleague, demo, "bob")
     theirs = Inbox(colleague, demo)
@@ -159,9 +161,9 @@ def test_two_agents_see_each_other_and_the_second_reads_before_answering_too(
     expect(here).to_have_text("", timeout=SOON_MS)
 
 
-def test_a_notification_is_asked_for_shown_once_and_leads_to_the_conversation(
+def test_a_notification_needs_permission_is_shown_once_and_opens_the_conversation(
     new_page: Callable[..., Page], demo: RunningDesk, customer: Customer
-):
+) -> None:
     demo.call(data.make_agent, "nora", department="Customer Care")
     page = new_page()
     page.add_init_script(NOTES)
@@ -178,7 +180,9 @@ def test_a_notification_is_asked_for_shown_once_and_leads_to_the_conversation(
     expect(page.locator("#thread-head")).to_contain_text(customer.name, timeout=SOON_MS)
 
 
-def test_on_a_phone_one_strip_is_shown_at_a_time(new_page: Callable[..., Page], demo: RunningDesk, customer: Customer):
+def test_on_a_phone_one_strip_is_shown_at_a_time(
+    new_page: Callable[..., Page], demo: RunningDesk, customer: Customer
+) -> None:
     page = new_page(viewport=PHONE, has_touch=True, is_mobile=True)
     log_in(page, demo, "alice")
     inbox = Inbox(page, demo)

@@ -1,4 +1,4 @@
-"""The list of conversations in a real browser: rows under the pointer keep still, and many are worked on at once."""
+"""The list of conversations in a real browser: rows under the pointer do not move, bulk actions work."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,9 @@ def away(page: Page) -> None:
     page.mouse.move(1000, 500)
 
 
-def test_rows_keep_still_under_the_pointer(agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer]):
+def test_rows_do_not_move_under_the_pointer(
+    agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer]
+) -> None:
     inbox = Inbox(agent, demo)
     writing, mine, _third = new_customer(), new_customer(), new_customer()
     demo.call(data.assign, mine.conversation, "alice")
@@ -50,7 +52,9 @@ def test_rows_keep_still_under_the_pointer(agent: Page, demo: RunningDesk, new_c
     expect(agent.locator(f"#row-{leaving}")).to_have_count(0)
 
 
-def test_rows_are_selected_with_keys_and_mouse_and_closed_together(agent: Page, new_customer: Callable[..., Customer]):
+def test_rows_are_selected_with_keys_and_mouse_and_closed_together(
+    agent: Page, new_customer: Callable[..., Customer]
+) -> None:
     for _ in range(4):
         new_customer()
     agent.reload()
@@ -81,7 +85,7 @@ def test_rows_are_selected_with_keys_and_mouse_and_closed_together(agent: Page, 
     expect(agent.locator("#toasts")).to_contain_text("1 reopened.", timeout=SOON_MS)
 
 
-def test_what_was_found_is_marked_and_leads_to_its_message(agent: Page, new_customer: Callable[..., Customer]):
+def test_a_search_result_is_marked_and_opens_its_message(agent: Page, new_customer: Callable[..., Customer]) -> None:
     customer = new_customer("The barometer does not move since Monday")
     for number in range(30):
         customer.desk.call(data.add_message, customer.conversation, f"Line {number}", data.FROM_CUSTOMER)

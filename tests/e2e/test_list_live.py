@@ -1,7 +1,7 @@
-"""How the list follows: handed over the live stream, and read by the page where nothing is handed."""
+"""How the list stays up to date: rows come with the live stream, and the page requests those that do not."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.customers import Customer
 from tests.e2e.page_objects import SOON_MS, Inbox
@@ -9,43 +9,51 @@ from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 ROWS = "**/inbox/rows/?*id=*"
-UNHEARD = """
-    const hear = EventSource.prototype.addEventListener;
+WITHOUT_ROW_EVENTS = """
+    const listen = EventSource.prototype.addEventListener;
     EventSource.prototype.addEventListener = function (kind, ...rest) {
-        if (kind !== "row") hear.call(this, kind, ...rest);
+        if (kind !== "row") listen.call(this, kind, ...rest);
     };
 """
 
 
+def attribute(locator: Locator, name: str) -> str:
+    """Return the value of an attribute that the element must have."""
+    value = locator.get_attribute(name)
+    assert value is not None
+    return value
+
+
 def unread(page: Page) -> int:
-    return int(page.locator("#views").get_attribute("data-unread"))
+    """Return how many conversations the page counts as unread."""
+    return int(attribute(page.locator("#views"), "data-unread"))
 
 
 def synced(page: Page) -> None:
-    """Wait until the stream has begun and the list was read after it."""
+    """Reload the page and wait until it has opened the stream and read the list again."""
     with page.expect_response(lambda response: "/inbox/list/" in response.url):
         page.reload()
 
 
-def test_rows_and_counts_come_with_the_stream_and_no_page_asks_for_them(agent: Page, demo: RunningDesk):
+def test_rows_and_counts_come_with_the_stream_without_a_request(agent: Page, demo: RunningDesk) -> None:
     inbox, customer = Inbox(agent, demo), Customer(demo)
     synced(agent)
     agent.route(ROWS, lambda route: route.abort())
     before = unread(agent)
-    customer.writes("Handed over the stream")
-    expect(agent.locator(".row-item").first).to_contain_text("Handed over the stream", timeout=SOON_MS)
+    customer.writes("Sent with the stream")
+    expect(agent.locator(".row-item").first).to_contain_text("Sent with the stream", timeout=SOON_MS)
     expect(agent.locator("#views")).to_have_attribute("data-unread", str(before + 1), timeout=SOON_MS)
     expect(agent).to_have_title(f"({before + 1}) Inbox")
 
     agent.locator('[data-view="waiting"]').first.evaluate("link => link.click()")
     expect(agent.locator("#rows")).to_have_attribute("aria-label", "Waiting for reply", timeout=SOON_MS)
-    row = inbox.row("Handed over the stream")
+    row = inbox.row("Sent with the stream")
     expect(row).to_have_count(1)
-    assert row.locator("a.row").get_attribute("href").endswith("?view=waiting")
+    assert attribute(row.locator("a.row"), "href").endswith("?view=waiting")
     customer.writes("And in this view")
     row = inbox.row("And in this view")
     expect(row).to_have_count(1, timeout=SOON_MS)
-    assert row.locator("a.row").get_attribute("href").endswith("?view=waiting")
+    assert attribute(row.locator("a.row"), "href").endswith("?view=waiting")
     row.locator("a.row").click()
     expect(agent.locator("#composer")).to_be_visible(timeout=SOON_MS)
     inbox.answer("Here you are")
@@ -53,7 +61,7 @@ def test_rows_and_counts_come_with_the_stream_and_no_page_asks_for_them(agent: P
     expect(agent.locator(".row-item").filter(has_text="Here you are")).to_have_count(0)
 
 
-def test_a_list_that_is_searched_is_asked_for(agent: Page, customer: Customer):
+def test_a_searched_list_is_requested_again(agent: Page, customer: Customer) -> None:
     agent.keyboard.press("/")
     agent.keyboard.type("lighthouse")
     expect(agent.locator("#rows-empty")).to_contain_text("Nothing found", timeout=SOON_MS)
@@ -61,19 +69,19 @@ def test_a_list_that_is_searched_is_asked_for(agent: Page, customer: Customer):
     expect(agent.locator(".row-item mark")).to_have_text("lighthouse", timeout=SOON_MS)
 
 
-def test_a_row_that_is_not_handed_is_read_by_the_page(agent: Page, customer: Customer):
-    agent.add_init_script(UNHEARD)
+def test_the_page_requests_a_row_that_the_stream_does_not_send(agent: Page, customer: Customer) -> None:
+    agent.add_init_script(WITHOUT_ROW_EVENTS)
     synced(agent)
-    customer.writes("Nobody handed this")
-    expect(agent.locator(".row-item").first).to_contain_text("Nobody handed this", timeout=SOON_MS)
+    customer.writes("Not in the stream")
+    expect(agent.locator(".row-item").first).to_contain_text("Not in the stream", timeout=SOON_MS)
 
 
-def test_a_stream_that_went_silent_is_noticed_and_begun_anew(agent_with_clock: Page):
-    """A cable that is out or a machine that slept breaks the connection without telling anybody."""
+def test_a_silent_stream_is_noticed_and_opened_again(agent_with_clock: Page) -> None:
+    """An unplugged cable or a machine that slept breaks the connection without an error."""
     agent = agent_with_clock
     synced(agent)
     expect(agent.locator("#connection")).to_be_hidden()
-    agent.evaluate("() => { window.EventSource = class { addEventListener() {} close() {} }; }")  # never answered
+    agent.evaluate("() => { window.EventSource = class { addEventListener() {} close() {} }; }")  # never opens
     agent.clock.run_for(41_000)
     expect(agent.locator("#connection")).to_contain_text("Reconnecting…", timeout=SOON_MS)
 
@@ -85,6 +93,6 @@ LINES_OF_VIEWS = """() => {
 }"""
 
 
-def test_the_views_keep_to_one_line_and_the_bar_takes_no_click(agent: Page):
+def test_the_views_keep_to_one_line_and_the_bar_takes_no_click(agent: Page) -> None:
     assert agent.evaluate(LINES_OF_VIEWS) == [4, 1]
     expect(agent.locator("#connection")).to_have_css("pointer-events", "none")

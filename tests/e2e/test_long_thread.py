@@ -18,7 +18,7 @@ WATCH = """() => {
 
 def test_a_found_message_far_up_is_shown_with_all_between_drawn_once(
     agent: Page, demo: RunningDesk, customer: Customer
-):
+) -> None:
     lines = [f"Line {number}." + " Needle" * (number == 17) for number in range(1000)]
     demo.call(data.add_long_history, customer.conversation, lines, minutes_between=10)
     agent.keyboard.press("/")
@@ -32,7 +32,7 @@ def test_a_found_message_far_up_is_shown_with_all_between_drawn_once(
     expect(agent.locator(".row-item mark").first).to_have_text("Needle", timeout=SOON_MS)
     agent.locator(".row-item a.row").click()
     expect(agent.locator("#items").get_by_text("Line 17. Needle")).to_be_in_viewport(timeout=SOON_MS)
-    assert agent.evaluate("window.drawn") <= 2  # what stands above is not drawn page by page
+    assert agent.evaluate("window.drawn") <= 2  # older pages are not rendered one by one
     keys = agent.locator("#items > [data-key]").evaluate_all("all => all.map((one) => one.dataset.key)")
     assert len(keys) == len(set(keys))
     lines = agent.locator("#items .text").evaluate_all("all => all.map((one) => one.textContent)")

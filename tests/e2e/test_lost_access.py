@@ -1,4 +1,4 @@
-"""Open pages on what is not theirs any more: a conversation that was transferred away, a channel that was deleted."""
+"""Open pages that lose access: a conversation is transferred away, a channel is deleted."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def transfer(page: Page, inbox: Inbox, department: str) -> None:
     inbox.details().get_by_role("button", name="Transfer").click()
 
 
-def test_what_is_transferred_away_leaves_the_page_unless_something_is_typed(
+def test_a_transferred_conversation_leaves_the_page_unless_a_draft_is_typed(
     agent: Page, new_page: Callable[..., Page], demo: RunningDesk, customer: Customer
 ) -> None:
     demo.call(data.make_agent, "charlie", department="Workshop", answers_demo_channel=False)
@@ -50,9 +50,9 @@ def test_what_is_transferred_away_leaves_the_page_unless_something_is_typed(
     theirs.expect_not_reloaded()
 
 
-def test_a_page_that_hears_nothing_works_on_and_learns_from_a_refusal(agent: Page, demo: RunningDesk) -> None:
+def test_a_page_without_events_keeps_working_and_shows_a_refusal(agent: Page, demo: RunningDesk) -> None:
     channel = demo.call(data.make_channel, "Berg Outlet", agent="alice")
-    conversation = demo.call(data.make_conversation, "7000000000000", "Nina Holm", channel=channel)
+    conversation = demo.call(data.make_conversation, "7000000000000", "Nina Holm", channel_id=channel)
     demo.call(data.add_message, conversation, "Is it open?", data.FROM_CUSTOMER)
     demo.call(data.assign, conversation, "alice")
     agent.route(re.compile("/live/"), lambda route: route.abort())

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,23 +40,23 @@ class MakeRun:
             )
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text()
 
-    def wait_until_it_says(self, text: str) -> None:
+    def wait_until_printed(self, text: str) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while text not in self.said:
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
+        while text not in self.printed:
+            assert self.process.poll() is None, self.printed
+            assert time.monotonic() < deadline, self.printed
             time.sleep(0.1)
 
     def press_ctrl_c(self) -> None:
-        """Do what a terminal does: SIGINT to everybody in the foreground."""
+        """Do what a terminal does: send SIGINT to all processes in the foreground."""
         os.killpg(self.process.pid, signal.SIGINT)
         self.process.wait(30)
 
     def left_running(self) -> list[str]:
-        """Return the command lines of the processes that still work on our data folder."""
+        """Return the command lines of the processes that still use this run's data folder."""
         mark = f"DESK_DATA_DIR={self.directory / 'var'}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
@@ -68,7 +68,7 @@ class MakeRun:
         return found
 
     def pids_of(self, name: str) -> list[int]:
-        """Return the processes of ours whose command line has `name` in it."""
+        """Return the ids of this run's processes whose command line contains `name`."""
         mark = f"DESK_DATA_DIR={self.directory / 'var'}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
@@ -84,8 +84,12 @@ class MakeRun:
             self.press_ctrl_c()
 
 
+MakeRuns = Callable[..., MakeRun]
+
+
 @pytest.fixture
-def make_run(tmp_path: Path) -> Iterator[type]:
+def make_run(tmp_path: Path) -> Iterator[MakeRuns]:
+    """Return a function that starts `make run`, or another goal; the runs are stopped after the test."""
     runs: list[MakeRun] = []
 
     def start(goal: str = "run", **settings: str) -> MakeRun:
@@ -103,38 +107,40 @@ def get(url: str) -> requests.Response:
     return session.get(url, timeout=10)
 
 
-def test_make_run_says_where_it_is_and_one_ctrl_c_ends_it_and_it_starts_again_on_what_was_there(make_run):
+def test_make_run_prints_its_addresses_stops_on_ctrl_c_and_starts_again_with_the_same_data(
+    make_run: MakeRuns,
+) -> None:
     first = make_run()
-    first.wait_until_it_says("Log in as alice or bob")
-    addresses = re.findall(rf"http://localhost:(?:{first.port}|{first.sandbox_port})/\w+/", first.said)
+    first.wait_until_printed("Log in as alice or bob")
+    addresses = re.findall(rf"http://localhost:(?:{first.port}|{first.sandbox_port})/\w+/", first.printed)
     assert [address.split("/")[3] for address in addresses] == ["inbox", "admin", "messenger"]
     for address in addresses:
         assert get(address).status_code == 200
-    assert "44 messages" in first.said
+    assert "44 messages" in first.printed
 
     first.press_ctrl_c()
     assert not first.left_running()
     for port in (first.port, first.sandbox_port):
         check_free("127.0.0.1", port, "PORT", "run")
-    assert "Traceback" not in first.said
+    assert "Traceback" not in first.printed
 
     again = make_run()
-    again.wait_until_it_says("The demo data already exist")
-    again.wait_until_it_says("Log in as alice or bob")
+    again.wait_until_printed("The demo data already exist")
+    again.wait_until_printed("Log in as alice or bob")
     again.press_ctrl_c()
     assert not again.left_running()
 
 
-def test_when_one_process_dies_the_others_end_and_it_says_which(make_run):
+def test_when_one_process_dies_the_others_stop_and_its_name_is_printed(make_run: MakeRuns) -> None:
     run = make_run()
-    run.wait_until_it_says("Log in as alice or bob")
+    run.wait_until_printed("Log in as alice or bob")
     os.kill(run.pids_of("sandbox")[0], signal.SIGKILL)
     assert run.process.wait(30) != 0
-    assert "sandbox exited: killed by SIGKILL. The other processes are stopped." in run.said
+    assert "sandbox exited: killed by SIGKILL. The other processes are stopped." in run.printed
     assert not run.left_running()
 
 
-def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run):
+def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run: MakeRuns) -> None:
     run = make_run(
         "serve",
         DESK_SECRET_KEY="a-long-secret-for-the-test-of-make-serve-0123456789",
@@ -144,7 +150,7 @@ def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run):
         META_VERIFY_TOKEN="token",
         WEB_CONCURRENCY="2",
     )
-    run.wait_until_it_says("is running at https://desk.example.com")
+    run.wait_until_printed("is running at https://desk.example.com")
     assert len(run.pids_of("multiprocessing")) >= 2
     assert not run.pids_of("sandbox")
     session = requests.Session()

@@ -1,4 +1,4 @@
-"""Players in a real browser: what it cannot play is a card, and what plays is not stopped by what happens around it."""
+"""Players in a real browser: a file that it cannot play is a card, and other events do not stop playback."""
 
 import io
 import wave
@@ -29,7 +29,9 @@ def send(page: Page, name: str, content: bytes) -> None:
     expect(page.locator(".tile")).to_have_count(0, timeout=SOON_MS)
 
 
-def test_a_file_that_the_browser_cannot_play_is_a_card_to_download(agent: Page, demo: RunningDesk, customer: Customer):
+def test_a_file_that_the_browser_cannot_play_is_a_card_to_download(
+    agent: Page, demo: RunningDesk, customer: Customer
+) -> None:
     Inbox(agent, demo).choose(customer.name)
     send(agent, "voice.amr", samples.AMR)
     card = agent.get_by_role("link", name="voice.amr").first
@@ -42,7 +44,9 @@ def test_a_file_that_the_browser_cannot_play_is_a_card_to_download(agent: Page, 
     assert saved.value.suggested_filename == "voice.amr"
 
 
-def test_what_plays_goes_on_when_its_message_is_drawn_anew(agent: Page, demo: RunningDesk, customer: Customer):
+def test_playback_continues_when_its_message_is_rendered_again(
+    agent: Page, demo: RunningDesk, customer: Customer
+) -> None:
     agent.route("**/files/*/", lambda route: route.fulfill(body=silence(600), content_type="audio/wav"))
     Inbox(agent, demo).choose(customer.name)
     send(agent, "song.mp3", samples.MP3)

@@ -18,7 +18,7 @@ NEWS = "Any news?"
 
 @pytest.fixture
 def customer(demo: RunningDesk) -> Customer:
-    """A customer to whom alice's reply failed, and who has asked again hours later."""
+    """Return a customer to whom alice's reply failed and who asked again hours later."""
     customer = Customer(demo)
     customer.wrote("When will it be ready?", hours_ago=6)
     demo.call(data.add_message, customer.conversation, LATE, data.FAILED, author="alice", hours_ago=5)
@@ -28,7 +28,7 @@ def customer(demo: RunningDesk) -> Customer:
 
 @pytest.fixture
 def inbox(agent: Page, demo: RunningDesk, customer: Customer) -> Inbox:
-    """alice's inbox with the customer's conversation, in which somebody has answered from the Page in the meantime."""
+    """Open the customer's conversation, in which somebody has answered from the Page in the meantime."""
     inbox = Inbox(agent, demo)
     inbox.choose(customer.name)
     expect(inbox.bubble(NEWS)).to_be_visible(timeout=SOON_MS)
@@ -54,7 +54,7 @@ def expect_sent_at_the_end(page: Page, late: Locator) -> None:
     assert order(page) == [SINCE, LATE]
 
 
-def test_it_asks_before_it_is_sent_again_and_then_stands_at_the_end(agent: Page, inbox: Inbox):
+def test_a_resend_needs_a_confirmation_and_moves_the_reply_to_the_end(agent: Page, inbox: Inbox) -> None:
     late, dialog = inbox.bubble(LATE), agent.get_by_role("dialog")
     expect(late).to_have_attribute("data-state", "failed")
     assert order(agent) == [LATE, SINCE]
@@ -72,7 +72,7 @@ def test_it_asks_before_it_is_sent_again_and_then_stands_at_the_end(agent: Page,
     expect_sent_at_the_end(agent, late)
 
 
-def test_without_scripts_it_asks_above_the_composer(without_scripts: Page, inbox: Inbox):
+def test_without_scripts_the_confirmation_is_above_the_composer(without_scripts: Page, inbox: Inbox) -> None:
     page = without_scripts
     page.goto(inbox.page.url)
     page.locator(".message").filter(has_text=LATE).get_by_role("button", name="Retry").click()
@@ -82,7 +82,7 @@ def test_without_scripts_it_asks_above_the_composer(without_scripts: Page, inbox
     expect_sent_at_the_end(inbox.page, inbox.bubble(LATE))
 
 
-def test_menus_close_behind_a_dialog(agent: Page, inbox: Inbox, customer: Customer):
+def test_menus_close_behind_a_dialog(agent: Page, inbox: Inbox, customer: Customer) -> None:
     menu, block = agent.locator("#more-menu > summary"), agent.get_by_role("button", name="Block", exact=True)
     menu.click()
     block.click()
@@ -109,9 +109,9 @@ def test_menus_close_behind_a_dialog(agent: Page, inbox: Inbox, customer: Custom
         expect(canned).to_be_hidden()
 
 
-def test_the_list_says_that_a_reply_did_not_go_out_for_as_long_as_that_is_so(
+def test_the_list_marks_a_failed_reply_until_it_is_sent(
     agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer]
-):
+) -> None:
     customer = new_customer()
     inbox = Inbox(agent, demo)
     row = inbox.row(customer.name)

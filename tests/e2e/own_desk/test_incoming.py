@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,10 +24,11 @@ pytestmark = pytest.mark.processes
 
 SECRET = "sandbox-app-secret"
 WEBHOOK = "/webhooks/messenger/"
+Event = tuple[str, dict[str, Any]]  # its kind and its data
 
 
 class Meta:
-    """Posts to the webhook as Meta does, without the sandbox: the test decides on each byte."""
+    """Posts to the webhook as Meta does, without the sandbox, so that a test can send any bytes."""
 
     def __init__(self, desk: RunningDesk) -> None:
         self.desk = desk
@@ -36,16 +38,16 @@ class Meta:
         headers = {"X-Hub-Signature-256": make.sign(body, SECRET), **headers}
         return requests.post(self.desk.url + WEBHOOK, data=body, headers=headers, timeout=20, proxies={"http": ""})
 
-    def says(self, text: str, psid: str = "7001", page: str = "page1", second: int = 0) -> dict:
-        """Return a delivery of one text message whose mid is made of its text."""
+    def text_delivery(self, text: str, psid: str = "7001", page: str = "page1", second: int = 0) -> dict[str, Any]:
+        """Return a delivery of one text message, with its text in its mid."""
         at = make.ms(make.NOON) + second * 1000
         item = {"sender": {"id": psid}, "recipient": {"id": page}, "timestamp": at}
         item["message"] = {"mid": f"m_{text}", "text": text}
         return {"object": "page", "entry": [{"id": page, "time": at, "messaging": [item]}]}
 
 
-def messages(desk: RunningDesk) -> list[dict]:
-    """Return all messages in the order they were stored, through the API."""
+def messages(desk: RunningDesk) -> list[dict[str, Any]]:
+    """Return all messages of the API in the order in which they were stored."""
     found, url = [], f"{desk.url}/api/v1/messages/?ordering=id"
     while url:
         answer = desk.http.get(url, timeout=20).json()
@@ -55,18 +57,18 @@ def messages(desk: RunningDesk) -> list[dict]:
 
 
 def newest(desk: RunningDesk) -> int:
-    """Return the id of the message stored last."""
+    """Return the id of the newest message."""
     answer = desk.http.get(f"{desk.url}/api/v1/messages/?ordering=-id", timeout=20)
     return max((message["id"] for message in answer.json()["results"]), default=0)
 
 
 @contextmanager
-def open_page(desk: RunningDesk, username: str) -> Iterator[Callable[..., list[tuple[str, dict]]]]:
-    """Hold a live stream open as this user; yields a function that waits for events and returns all so far.
+def open_page(desk: RunningDesk, username: str) -> Iterator[Callable[..., list[Event]]]:
+    """Hold a live stream open as this user; yield a function that waits for events and returns all so far.
 
-    Of the stream only what was announced: what is handed to the page with it, and that it lives, come when they come.
+    Only events of the kinds `sync` and `conversation` count: rows and pings can come at any time.
     """
-    events: list[tuple[str, dict]] = []
+    events: list[Event] = []
     arrived = threading.Condition()
     connection = http.client.HTTPConnection("localhost", desk.port, timeout=30)
     connection.request("GET", "/live/", headers={"Cookie": f"sessionid={desk.call(data.session, username)}"})
@@ -89,7 +91,7 @@ def open_page(desk: RunningDesk, username: str) -> Iterator[Callable[..., list[t
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
 
-    def wait(ready: Callable[[list], object], seconds: float = 30) -> list[tuple[str, dict]]:
+    def wait(ready: Callable[[list[Event]], object], seconds: float = 30) -> list[Event]:
         with arrived:
             assert arrived.wait_for(lambda: ready(events), seconds), events
             return list(events)
@@ -98,7 +100,7 @@ def open_page(desk: RunningDesk, username: str) -> Iterator[Callable[..., list[t
         wait(lambda seen: seen)
         yield wait
     finally:
-        stream.shutdown(socket.SHUT_RDWR)  # to close it while it is being read would wait for the next ping
+        stream.shutdown(socket.SHUT_RDWR)  # close() would wait for the next ping while the thread reads
         reader.join()
         connection.close()
 
@@ -137,11 +139,11 @@ BODY = b'{"object":"page","entry":[]}'
     ],
     ids=["fine", "no json", "list", "deep", "unsigned", "wrong", "other body", "sha1", "instagram", "2 MB"],
 )
-def test_the_webhook_answers(meta: Meta, body: bytes, headers: dict, status: int):
+def test_the_webhook_answers(meta: Meta, body: bytes, headers: dict[str, str], status: int) -> None:
     assert meta.post(body, **headers).status_code == status
 
 
-def test_a_body_sent_in_chunks_without_a_length_is_cut_off_at_one_megabyte(desk: RunningDesk):
+def test_a_body_sent_in_chunks_without_a_length_is_cut_off_at_one_megabyte(desk: RunningDesk) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(40):
             yield b"x" * 50_000
@@ -149,23 +151,23 @@ def test_a_body_sent_in_chunks_without_a_length_is_cut_off_at_one_megabyte(desk:
     try:
         answer = requests.post(desk.url + WEBHOOK, data=chunks(), timeout=20, proxies={"http": ""})
     except requests.ConnectionError:
-        return  # closed while we still sent: as good an answer
+        return  # the server closed the connection during the upload, which also counts
     assert answer.status_code == 413
 
 
-def test_the_challenge_goes_through_the_same_address(desk: RunningDesk):
+def test_the_challenge_goes_through_the_same_address(desk: RunningDesk) -> None:
     query = {"hub.mode": "subscribe", "hub.verify_token": "sandbox-verify-token", "hub.challenge": "123"}
     answer = desk.http.get(desk.url + WEBHOOK, params=query, timeout=20)
     assert (answer.status_code, answer.text) == (200, "123")
 
 
 # --- Live -------------------------------------------------------------------------------------------------------------
-def test_a_message_is_told_to_an_open_page_and_only_to_who_may_see_it(desk: RunningDesk, meta: Meta):
+def test_only_open_pages_of_users_who_may_see_a_message_get_its_event(desk: RunningDesk, meta: Meta) -> None:
     with open_page(desk, "agent1") as one, open_page(desk, "agent2") as two, open_page(desk, "admin") as admin:
         assert one(len)[0] == ("sync", {})
-        meta.post(meta.says("warm up", page="page1"))
+        meta.post(meta.text_delivery("warm up", page="page1"))
         one(lambda seen: len(seen) > 1)
-        meta.post(meta.says("for agent2", page="page2"))
+        meta.post(meta.text_delivery("for agent2", page="page2"))
         two(lambda seen: len(seen) > 1)
         admin(lambda seen: len(seen) > 2)
         kinds = [kind for kind, _data in one(len)]
@@ -178,18 +180,18 @@ def test_a_message_is_told_to_an_open_page_and_only_to_who_may_see_it(desk: Runn
 
 
 @pytest.mark.parametrize("cookies", [{}, {"sessionid": "forged"}])
-def test_a_stranger_gets_no_stream(desk: RunningDesk, cookies: dict):
+def test_an_anonymous_request_gets_no_stream(desk: RunningDesk, cookies: dict[str, str]) -> None:
     answer = requests.get(f"{desk.url}/live/", cookies=cookies, timeout=10, proxies={"http": ""})
     assert answer.status_code == 403
 
 
-def test_thirty_open_pages_hold_no_thread_each(desk: RunningDesk, meta: Meta):
+def test_thirty_open_pages_do_not_need_a_thread_each(desk: RunningDesk, meta: Meta) -> None:
     web = desk.processes.running["web"].pid
     before = len(list(Path(f"/proc/{web}/task").iterdir()))
     with ThreadPoolExecutor(30) as pool:
         pages = [open_page(desk, "admin") for _ in range(30)]
         waits = list(pool.map(lambda page: page.__enter__(), pages))
-        meta.post(meta.says(f"to all {time.monotonic()}"))
+        meta.post(meta.text_delivery(f"to all {time.monotonic()}"))
         for wait in waits:
             wait(lambda seen: len(seen) > 1)
         assert len(list(Path(f"/proc/{web}/task").iterdir())) <= before + 3
@@ -198,19 +200,19 @@ def test_thirty_open_pages_hold_no_thread_each(desk: RunningDesk, meta: Meta):
 
 
 @pytest.mark.postgresql
-def test_a_stream_outlives_the_loss_of_all_database_connections(desk: RunningDesk, meta: Meta):
+def test_a_stream_outlives_the_loss_of_all_database_connections(desk: RunningDesk, meta: Meta) -> None:
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
     with open_page(desk, "admin") as admin:
         with psycopg.connect(desk.environment["DATABASE_URL"], autocommit=True) as database:
             database.execute(cut, [database.info.backend_pid])
         admin(lambda seen: [kind for kind, _data in seen].count("sync") == 2)
-        assert meta.post(meta.says("after the cut", psid="cut")).status_code == 200
+        assert meta.post(meta.text_delivery("after the cut", psid="cut")).status_code == 200
         admin(lambda seen: seen[-1][0] == "conversation", 30)
 
 
 # --- Once, whatever happens -------------------------------------------------------------------------------------------
-def test_the_same_event_at_the_same_moment_is_one_message(desk: RunningDesk, meta: Meta):
-    deliveries = [meta.says(f"five times {number}", psid="same") for number in range(20) for _ in range(5)]
+def test_the_same_event_at_the_same_moment_is_one_message(desk: RunningDesk, meta: Meta) -> None:
+    deliveries = [meta.text_delivery(f"five times {number}", psid="same") for number in range(20) for _ in range(5)]
     with ThreadPoolExecutor(10) as pool:
         assert {answer.status_code for answer in pool.map(meta.post, deliveries)} == {200}
     desk.wait_until_drained()
@@ -218,11 +220,16 @@ def test_the_same_event_at_the_same_moment_is_one_message(desk: RunningDesk, met
     assert sorted(texts) == sorted({f"five times {number}" for number in range(20)})
 
 
-def test_two_processes_that_drain_the_same_events_make_one_message_each(desk: RunningDesk, meta: Meta, tmp_path: Path):
+def test_two_processes_that_drain_the_same_events_make_one_message_each(
+    desk: RunningDesk, meta: Meta, tmp_path: Path
+) -> None:
     desk.processes.stop_one("worker")
     for number in range(30):
         for _ in range(4):
-            assert meta.post(meta.says(f"twin {number}", psid=f"twin{number % 3}", second=number)).status_code == 200
+            assert (
+                meta.post(meta.text_delivery(f"twin {number}", psid=f"twin{number % 3}", second=number)).status_code
+                == 200
+            )
     code = (
         "import os, pathlib, time\n"
         "from channels_im.services.journal.store import drain\n"
@@ -243,14 +250,18 @@ def test_two_processes_that_drain_the_same_events_make_one_message_each(desk: Ru
     desk.wait_until_drained()
     texts = [message["text"] for message in messages(desk) if message["text"].startswith("twin")]
     assert sorted(texts) == sorted(f"twin {number}" for number in range(30))
-    assert desk.readiness()["journal"]["failed"] <= 3  # the senseless bodies above
+    assert desk.readiness()["journal"]["failed"] <= 3  # the invalid bodies above
 
 
-def test_a_worker_killed_in_the_middle_of_a_drain_loses_nothing_and_doubles_nothing(desk: RunningDesk, meta: Meta):
+def test_a_worker_killed_in_the_middle_of_a_drain_loses_nothing_and_doubles_nothing(
+    desk: RunningDesk, meta: Meta
+) -> None:
     desk.processes.stop_one("worker")
     count = 150
     for number in range(count):
-        assert meta.post(meta.says(f"kill {number}", psid=f"kill{number % 40}", second=number)).status_code == 200
+        assert (
+            meta.post(meta.text_delivery(f"kill {number}", psid=f"kill{number % 40}", second=number)).status_code == 200
+        )
 
     already = newest(desk)
     desk.processes.start("worker", desk.commands["worker"])
@@ -264,7 +275,7 @@ def test_a_worker_killed_in_the_middle_of_a_drain_loses_nothing_and_doubles_noth
 
 
 # --- Health -----------------------------------------------------------------------------------------------------------
-def test_ready_says_what_waits_and_turns_degraded_without_a_worker(desk: RunningDesk):
+def test_ready_says_what_waits_and_turns_degraded_without_a_worker(desk: RunningDesk) -> None:
     state = desk.wait_until_drained()
     assert state["status"] == "ok"
     assert state["worker"]["heartbeat_age_s"] < 30

@@ -1,6 +1,7 @@
-"""Processes that are killed or away: nothing is lost, nothing is sent twice, and open pages catch up."""
+"""Killed and stopped processes: nothing is lost, nothing is sent twice, and open pages catch up."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
-    """A web server that takes webhook events."""
+    """Run a web server that receives webhook events."""
     receiver = Receiver()
     yield receiver
     receiver.stop()
@@ -25,7 +26,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def desk(new_desk: Callable[..., RunningDesk], receiver: Receiver) -> RunningDesk:
-    """Desk with demo data that soon tries again what a dead worker had begun."""
+    """Start a Desk with demo data that soon retries the unfinished work of a killed worker."""
     desk = new_desk(
         DESK_RETRY_BASE_SECONDS="0.1",
         DESK_CLAIM_SECONDS="2",
@@ -44,20 +45,22 @@ def sandbox(desk: RunningDesk) -> SandboxProcess:
     return desk.sandbox
 
 
-def api(desk: RunningDesk, method: str, path: str, **options: object) -> dict:
-    answer = desk.http.request(method, f"{desk.url}/api/v1/{path}", timeout=10, **options)
+def api(desk: RunningDesk, method: str, path: str, json: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Send a request to the API and return its answer."""
+    answer = desk.http.request(method, f"{desk.url}/api/v1/{path}", timeout=10, json=json)
     assert answer.ok, answer.text
     return answer.json()
 
 
 def arrivals(sandbox: SandboxProcess, text: str) -> int:
+    """Return how many times the text has reached the customer."""
     return sum(row["text"] == text for row in sandbox.sent(BERG_BIKES))
 
 
 @pytest.mark.parametrize("fault", ["timeout_after", "timeout_before"])
 def test_a_worker_killed_while_sending_leaves_one_reply_with_the_customer(
     desk: RunningDesk, sandbox: SandboxProcess, fault: str
-):
+) -> None:
     text = f"Sent while the worker dies ({fault})"
     customer = Customer(desk)
     customer.writes("Are you there?")
@@ -66,7 +69,7 @@ def test_a_worker_killed_while_sending_leaves_one_reply_with_the_customer(
     desk.wait_for(lambda: not sandbox.control("GET", "faults")["data"], "Meta is called")
 
     desk.processes.kill("worker")
-    # What was accepted has an echo, which may have been taken in before the kill.
+    # An accepted message has an echo, which Desk may have stored before the kill.
     known = {"timeout_before": ("sending",), "timeout_after": ("sending", "sent", "delivered", "read")}
     assert api(desk, "GET", f"messages/{message['id']}/")["state"] in known[fault]
     desk.start("worker")
@@ -82,8 +85,8 @@ def test_a_worker_killed_while_sending_leaves_one_reply_with_the_customer(
 
 def test_a_worker_killed_while_sending_a_webhook_event_sends_it_again_with_the_same_id(
     desk: RunningDesk, receiver: Receiver
-):
-    receiver.delay_s = 30  # the answer comes when nobody waits for it any more
+) -> None:
+    receiver.delay_s = 30  # longer than the worker waits
     subscription = desk.call(data.subscribe, receiver.url)
     desk.wait_for(lambda: receiver.posts, "the event is sent")
 
@@ -99,7 +102,9 @@ def test_a_worker_killed_while_sending_a_webhook_event_sends_it_again_with_the_s
 
 
 @pytest.mark.browser
-def test_while_the_server_is_away_it_says_so_and_then_catches_up(desk: RunningDesk, new_page: Callable[..., Page]):
+def test_while_the_server_is_away_it_says_so_and_then_catches_up(
+    desk: RunningDesk, new_page: Callable[..., Page]
+) -> None:
     customer = Customer(desk)
     customer.writes("Hello")
     agent = new_page()
@@ -114,10 +119,10 @@ def test_while_the_server_is_away_it_says_so_and_then_catches_up(desk: RunningDe
     agent.keyboard.press("Enter")
     expect(agent.locator("#composer-error")).to_contain_text("cannot be reached", timeout=SOON_MS)
     expect(agent.locator("#composer-text")).to_have_value("Sent into the void")
-    desk.call(data.add_message, customer.conversation, "Written while nobody could hear", data.FROM_CUSTOMER)
+    desk.call(data.add_message, customer.conversation, "Written while the server was away", data.FROM_CUSTOMER)
     desk.start("web")
     expect(agent.locator("#connection")).to_be_hidden(timeout=30_000)
-    expect(inbox.bubble("Written while nobody could hear")).to_have_count(1, timeout=SOON_MS)
+    expect(inbox.bubble("Written while the server was away")).to_have_count(1, timeout=SOON_MS)
     agent.locator("#composer-send").click()
     expect(inbox.bubble("Sent into the void")).to_have_count(1, timeout=SOON_MS)
     inbox.expect_not_reloaded()

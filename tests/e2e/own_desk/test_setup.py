@@ -1,6 +1,6 @@
-"""Setup in a real browser: what an administrator does there and what agents see of it at once.
+"""Setup in a real browser: what an administrator does there and what agents see at once.
 
-The tests share one Desk and come in an order: each leaves the channels working for the next, the last one deletes.
+The tests share one Desk and depend on their order: each leaves the channels working, the last one deletes one.
 """
 
 import re
@@ -31,16 +31,17 @@ SENT = re.compile("sent|delivered|read")
 
 
 class Meta:
-    """Meta from behind: what the customer and the owners of Pages do there, and what arrived."""
+    """Meta's side: what the customer and the owners of Pages do there, and what has arrived."""
 
     def __init__(self, desk: RunningDesk) -> None:
         self.sandbox = desk.sandbox
 
     def write(self, text: str, *, force: bool = False) -> None:
-        """Let the customer write; `force` delivers it also when the Page is not subscribed."""
+        """Write as the customer; `force` delivers the message even when the Page is not subscribed."""
         self.sandbox.customer_writes("tom", BERG_BIKES, text, force=force)
 
     def reached_customer(self, text: str) -> int:
+        """Return how many times the text has reached the customer."""
         psid = self.sandbox.psid("tom", BERG_BIKES)
         return sum(message["text"] == text for message in self.sandbox.sent(BERG_BIKES, psid))
 
@@ -51,7 +52,7 @@ class Meta:
 
 @pytest.fixture(scope="module")
 def desk(new_desk: Callable[..., RunningDesk]) -> RunningDesk:
-    """Desk with demo data: one of its own, because these tests change the channel that others share."""
+    """Start a Desk with demo data for this module: its tests change the channel that other tests share."""
     desk = new_desk()
     desk.start_all(demo_data=True)
     return desk
@@ -64,7 +65,7 @@ def meta(desk: RunningDesk) -> Meta:
 
 @pytest.fixture(scope="module")
 def opened(browser: Browser) -> Iterator[tuple[dict[str, Page], list[str]]]:
-    """Pages that stay open from test to test, and what went wrong on them."""
+    """Keep pages open from test to test, with the errors on them."""
     pages: dict[str, Page] = {}
     yield pages, []
     for page in pages.values():
@@ -75,9 +76,9 @@ def opened(browser: Browser) -> Iterator[tuple[dict[str, Page], list[str]]]:
 def people(
     browser: Browser, desk: RunningDesk, opened: tuple[dict[str, Page], list[str]]
 ) -> Iterator[Callable[[str], Page]]:
-    """Return a function that gives the open page of a user, logged in once for all tests of the module.
+    """Return a function that returns the open page of a user, logged in once for all tests of the module.
 
-    A violation of the content security policy or an error of a script fails the test during which it happened.
+    A violation of the content security policy or a script error fails the test during which it happened.
     """
     pages, errors = opened
 
@@ -103,7 +104,7 @@ def admin(people: Callable[[str], Page], desk: RunningDesk) -> Page:
 
 @pytest.fixture
 def inbox(people: Callable[[str], Page], desk: RunningDesk) -> Inbox:
-    """alice's inbox with the customer's conversation open."""
+    """Open the customer's conversation in alice's inbox."""
     inbox = Inbox(people("alice"), desk)
     inbox.open()
     inbox.row(CUSTOMER).first.get_by_role("link").click()
@@ -134,9 +135,9 @@ def choose_pages(admin: Page, *, bikes: bool) -> None:
     admin.get_by_role("button", name="Done").click()
 
 
-def test_a_revoked_permission_is_told_to_everyone_and_healing_it_lets_the_held_reply_go_out(
+def test_a_revoked_permission_is_shown_to_everyone_and_restoring_it_sends_the_held_reply(
     admin: Page, inbox: Inbox, meta: Meta, desk: RunningDesk
-):
+) -> None:
     meta.sandbox.act("revoke_permission", person="anna", scope="pages_messaging")
     inbox.answer("Ready on Friday")
     reply = inbox.bubble("Ready on Friday")
@@ -163,7 +164,7 @@ def test_a_revoked_permission_is_told_to_everyone_and_healing_it_lets_the_held_r
     inbox.expect_not_reloaded()
 
 
-def test_a_login_that_would_stop_a_channel_asks_first_and_going_back_saves_it(admin: Page):
+def test_a_login_that_would_stop_a_channel_asks_first_and_going_back_saves_it(admin: Page) -> None:
     reauthenticate(admin)
     choose_pages(admin, bikes=False)
     expect(admin.get_by_role("region", name="Stops")).to_contain_text("was not ticked")
@@ -175,7 +176,7 @@ def test_a_login_that_would_stop_a_channel_asks_first_and_going_back_saves_it(ad
 
 def test_continuing_anyway_stops_that_channel_until_its_page_is_ticked_again(
     admin: Page, inbox: Inbox, desk: RunningDesk
-):
+) -> None:
     reauthenticate(admin)
     choose_pages(admin, bikes=False)
     expect(inbox.page.locator(".gate")).to_have_count(0)
@@ -196,7 +197,7 @@ def test_continuing_anyway_stops_that_channel_until_its_page_is_ticked_again(
 
 def test_an_administrator_connects_the_second_persons_page_and_its_ticket_lands_in_the_right_department(
     desk: RunningDesk, inbox: Inbox, new_page: Callable[..., Page], tmp_path: Path
-):
+) -> None:
     admin = new_page()
     log_in(admin, desk, "admin")
     picture = tmp_path / "icon.png"
@@ -227,7 +228,7 @@ def test_an_administrator_connects_the_second_persons_page_and_its_ticket_lands_
     expect(details).to_contain_text("Sales")
 
 
-def test_an_association_counts_at_once_for_the_list_that_is_open(admin: Page, inbox: Inbox, desk: RunningDesk):
+def test_an_association_changes_an_open_list_at_once(admin: Page, inbox: Inbox, desk: RunningDesk) -> None:
     setup = Setup(admin, desk)
     mine = inbox.row("Sara Lindqvist").first
     bobs = inbox.row(CUSTOMER).first
@@ -244,9 +245,9 @@ def test_an_association_counts_at_once_for_the_list_that_is_open(admin: Page, in
     inbox.expect_not_reloaded()
 
 
-def test_a_deactivated_channel_parks_what_arrives_and_activating_it_takes_it_in(
+def test_a_deactivated_channel_parks_new_messages_and_activating_it_stores_them(
     admin: Page, inbox: Inbox, meta: Meta, desk: RunningDesk
-):
+) -> None:
     card(admin).get_by_role("switch").click()
     dialog = admin.get_by_role("dialog")
     expect(dialog).to_contain_text("What stops")
@@ -274,7 +275,7 @@ def _parked(admin: Page, desk: RunningDesk) -> bool:
     return admin.locator(".journal").count() > 0
 
 
-def test_a_deleted_channel_leaves_a_history_that_can_only_be_read(admin: Page, inbox: Inbox, desk: RunningDesk):
+def test_a_deleted_channel_leaves_a_history_that_can_only_be_read(admin: Page, inbox: Inbox, desk: RunningDesk) -> None:
     inbox.answer("Said before it was deleted")
     expect(inbox.bubble("Said before it was deleted")).to_have_attribute("data-state", SENT, timeout=SOON_MS)
     inbox.page.locator("#composer-text").fill("Too late")

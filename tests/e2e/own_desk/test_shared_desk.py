@@ -1,4 +1,4 @@
-"""The Desk that tests share is watched: a process that ends fails one test with its output, not all that follow."""
+"""A process of the shared Desk that exits fails one test with its output, not all later tests."""
 
 import sys
 from collections.abc import Callable
@@ -15,7 +15,7 @@ LIVES = "import time; time.sleep(600)"
 
 @pytest.fixture
 def start(new_desk: Callable[..., RunningDesk]) -> Callable[[], RunningDesk]:
-    """Return a function that starts a Desk of which the first has a web process that ends at once."""
+    """Return a function that starts a Desk; the web process of the first one exits at once."""
     codes = iter([DIES, LIVES])
 
     def start() -> RunningDesk:
@@ -26,14 +26,14 @@ def start(new_desk: Callable[..., RunningDesk]) -> Callable[[], RunningDesk]:
     return start
 
 
-def test_a_process_that_ends_fails_one_test_with_its_output_and_the_next_gets_a_fresh_desk(
+def test_a_process_that_exits_fails_one_test_with_its_output_and_the_next_gets_a_new_desk(
     start: Callable[[], RunningDesk],
-):
+) -> None:
     shared = SharedDesk(start)
     first = shared.get()
     first.processes.running["web"].wait(30)
-    with pytest.raises(pytest.fail.Exception, match=r"web has ended: exit code 3\.(.|\n)*I cannot go on"):
-        shared.fail_if_ended()
+    with pytest.raises(pytest.fail.Exception, match=r"web exited: exit code 3\.(.|\n)*I cannot go on"):
+        shared.fail_if_exited()
     second = shared.get()
     assert second is not first
     assert shared.get() is second
@@ -49,7 +49,9 @@ def add(first: int, second: int) -> int:
     return first + second
 
 
-def test_a_function_that_fails_in_desk_fails_the_test_and_the_next_call_works(new_desk: Callable[..., RunningDesk]):
+def test_a_function_that_fails_in_desk_fails_the_test_and_the_next_call_works(
+    new_desk: Callable[..., RunningDesk],
+) -> None:
     desk = new_desk()
     with pytest.raises(AssertionError, match="ValueError: not today"):
         desk.call(fail)
