@@ -57,12 +57,19 @@ def whole_list() -> dict[str, str]:
 
 
 def imported(folders: list[str]) -> set[str]:
-    """Return the packages that provide what the folders import."""
+    """Return the packages that provide what the folders import when they run."""
     providers = packages_distributions()
     ours = {path.name for path in ROOT.iterdir() if path.is_dir()}
     found = set()
     for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        only_for_types = {
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        for node in set(ast.walk(tree)) - only_for_types:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level and node.module:
                 names = [node.module]

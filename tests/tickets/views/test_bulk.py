@@ -113,7 +113,7 @@ def test_nothing_of_a_colleagues_channel_is_changed_or_shown(
     secret = world.make_conversation(desk.service, "Secret Person", unread_count=1)
     before = Conversation.objects.filter(pk=secret.pk).values().get(), statuses(secret)
     response = do(alice, what, secret, three[0])
-    assert "1 not: not open to you any more." in sentence(response)
+    assert "1 not: you can no longer see it." in sentence(response)
     assert "Secret" not in html_of(response)
     assert (Conversation.objects.filter(pk=secret.pk).values().get(), statuses(secret)) == before
     response = alice.post(BULK, {"do": what, "id": [10**15]}, headers=HX)

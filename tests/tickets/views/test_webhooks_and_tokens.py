@@ -252,7 +252,7 @@ def test_no_administrator_makes_a_token_of_somebody_who_may_more(administrator: 
 
 @pytest.mark.parametrize("chosen", ["", "0", "abc", "٣", "9" * 30])
 def test_a_token_is_for_somebody(setup: Client, chosen: str) -> None:
-    assert "Choose whose token" in text(setup.post(f"{TOKENS}make/", {"user": chosen}, follow=True))
+    assert "Choose a user for the token" in text(setup.post(f"{TOKENS}make/", {"user": chosen}, follow=True))
 
 
 def test_tokens_are_for_who_may_make_them() -> None:

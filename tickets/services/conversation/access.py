@@ -69,7 +69,7 @@ def visible(facts: UserFacts, payload: Mapping[str, object]) -> bool:
 
     `payload` holds ids: `channel`, `assignee`, `department`, and `transferred` (bool, absent means unknown). When the
     transfer is unknown the members of the department receive the event: it contains ids only, and the page reads the
-    content through views that use `get_conversation`. Every colleague receives the presence of an agent (kind `presence`).
+    content through views that use `get_conversation`. Every colleague receives the presence of an agent.
     """
     if facts.user_id is None:
         return False

@@ -141,7 +141,9 @@ def rotate(request: UserRequest, pk: int) -> HttpResponse:
     return _show_secret(request, subscription, secret, "For one day, Desk also signs with the previous secret.")
 
 
-def _show_secret(request: UserRequest, subscription: EventSubscription, secret: str, sentence: str) -> HttpResponse:
+def _show_secret(
+    request: UserRequest, subscription: EventSubscription, secret: str | None, sentence: str
+) -> HttpResponse:
     return show_once(
         request,
         f"The secret of {subscription.name}",

@@ -106,12 +106,12 @@ class Scene:
     def delivery(self, number: int) -> None:
         self._receipt(number, events.Delivered, receipts.handle_delivery)
 
-    def _receipt(self, number: int, kind: Callable[..., Any], take: Callable[..., object]) -> None:
+    def _receipt(self, number: int, kind: Callable[..., Any], handle: Callable[..., object]) -> None:
         if number >= len(self.graph.accepted):
             return
         at = ms(self.graph.accepted[number]["at"])
         event = kind(page_id="1", psid=self.conversation.contact.psid, timestamp_ms=at, key="receipt", watermark_ms=at)
-        take(self.channel.page, self.channel, event)
+        handle(self.channel, event)
 
     def look_lost(self, _: int) -> None:
         self.graph.look_plan.append(error_answer(2))
