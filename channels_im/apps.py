@@ -12,11 +12,11 @@ class ChannelsImConfig(AppConfig):
 
         from channels_im import checks, signals
         from channels_im.services.facebook import connection, daily_check, expiry_warnings, linking, subscriptions
-        from channels_im.services.journal import claims, store
+        from channels_im.services.journal import store
         from channels_im.setup import menu
         from desk import health, schedules, sweeper
 
-        sweeper.register("journal", store.is_due, store.TASK, claims.reclaim_stale)
+        sweeper.register("journal", store.is_due, store.TASK, store.claims.reclaim_stale)
         health.register("journal", store.report)
         sweeper.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
         sweeper.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)

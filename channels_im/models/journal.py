@@ -14,7 +14,7 @@ class WebhookDelivery(models.Model):
         PROCESSING = "processing", "Being processed"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
-        PARKED = "parked", "Parked: the channel is off"
+        PARKED = "parked", "Waiting (channel off)"
         IGNORED = "ignored", "Ignored: no connected Page"
 
     body = models.BinaryField()

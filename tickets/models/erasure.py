@@ -36,8 +36,8 @@ class Erasure(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True, help_text="When the last file was deleted")
 
     class Meta:
-        verbose_name = "erased person"
-        verbose_name_plural = "erased people"
+        verbose_name = "erasure"
+        verbose_name_plural = "erasure log"
         ordering = ["-erased_at"]
         indexes = [models.Index(fields=["completed_at"], name="erasure_files_left")]
 

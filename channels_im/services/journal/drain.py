@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from django.db import DatabaseError, connection, transaction
 
 from channels_im.models import WebhookDelivery
-from channels_im.services.journal import claims, retry_one, routing, store
+from channels_im.services.journal import retry_one, routing, store
 from channels_im.services.journal.processing import (
     DeliveryEvent,
     EventState,
@@ -56,10 +56,10 @@ def drain_journal() -> int:
     began = time.monotonic()
     count = 0
     while time.monotonic() - began < MAX_RUN_S:
-        batch = claims.claim_new(BATCH_SIZE)
+        batch = store.claim_new(BATCH_SIZE)
         with _release_on_database_error(batch):
             process_batch(batch)
-        retried = claims.claim_retry()
+        retried = store.claim_retry()
         if retried:
             with _release_on_database_error([retried]):
                 retry_one.process(retried)
@@ -77,7 +77,7 @@ def _release_on_database_error(claimed: list[WebhookDelivery]) -> Iterator[None]
         yield
     except DatabaseError:
         connection.close()
-        claims.release(claimed)
+        store.claims.release(claimed)
         raise
 
 

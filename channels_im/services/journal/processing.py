@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from channels_im.messenger.events import UnreadableDeliveryError, parse_delivery
 from channels_im.models import Page, WebhookDelivery
-from channels_im.services.journal import claims, routing, store
+from channels_im.services.journal import routing, store
 from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
 from channels_im.services.journal.store import IncomingEvent, UnusableEventError
 from desk.backoff import delay_after
@@ -113,10 +113,7 @@ class ParsedDelivery:
 
     def save_progress(self) -> bool:
         """Save the progress; return False when the claim was taken back: then stop processing."""
-        claimed = WebhookDelivery.objects.filter(
-            pk=self.delivery.pk, claimed_by=self.delivery.claimed_by, state=State.PROCESSING
-        )
-        return bool(claimed.update(progress=self.progress()))
+        return bool(store.claims.held([self.delivery]).update(progress=self.progress()))
 
 
 def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
@@ -185,7 +182,7 @@ def save_results(deliveries: Iterable[ParsedDelivery]) -> None:
             ]
             delay = delay_after(max(min(tries), 1))
             retry_after = now + delay if delay else now
-        claims.finish(
+        store.claims.finish(
             parsed.delivery,
             state=state,
             error=error,
@@ -194,7 +191,7 @@ def save_results(deliveries: Iterable[ParsedDelivery]) -> None:
             processed_at=None if state == State.PENDING else now,
         )
     for (state, error), finished in alike.items():
-        claims.finish_all(finished, state=state, error=error, retry_after=None, processed_at=now)
+        store.claims.finish(*finished, state=state, error=error, retry_after=None, processed_at=now)
 
 
 def result_of(parsed: ParsedDelivery) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from channels_im.messenger.events import Event
 from channels_im.models import Channel, Page, ParkedDelivery, WebhookDelivery
+from desk.claims import Claims
 from desk.errors import Refused
 from desk.health import Report, seconds
 from desk.queue import enqueue
@@ -23,6 +24,7 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 LATE_AFTER_S = 120
 
 State = WebhookDelivery.State
+claims = Claims(WebhookDelivery, waiting=State.PENDING, claimed=State.PROCESSING)
 
 
 # --- The receiver of events -------------------------------------------------------------------------------------------
@@ -119,6 +121,21 @@ def due() -> QuerySet[WebhookDelivery, WebhookDelivery]:
 def is_due() -> bool:
     """Return whether any delivery may be processed now."""
     return due().exists()
+
+
+def claim_new(limit: int) -> list[WebhookDelivery]:
+    """Claim up to `limit` deliveries that were never tried, oldest first."""
+    return claims.claim(list(due().filter(attempts=0).order_by("id").values_list("pk", flat=True)[:limit]))
+
+
+def claim_retry() -> WebhookDelivery | None:
+    """Claim one delivery that was tried before, the one with the fewest attempts first.
+
+    It is claimed alone, because it may be what kills the worker.
+    """
+    pks = due().filter(attempts__gt=0).order_by("attempts", "id").values_list("pk", flat=True)[:1]
+    claimed = claims.claim(list(pks))
+    return claimed[0] if claimed else None
 
 
 # --- Replay and import, by an administrator ---------------------------------------------------------------------------

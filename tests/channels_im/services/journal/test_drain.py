@@ -14,7 +14,7 @@ from time_machine import TimeMachineFixture
 from channels_im import tasks
 from channels_im.messenger.events import MessageReceived
 from channels_im.models import Page, WebhookDelivery
-from channels_im.services.journal import claims, store
+from channels_im.services.journal import store
 from desk import sweeper
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, post_webhook, text_item
@@ -235,8 +235,8 @@ def test_a_try_is_counted_and_committed_before_it_runs(
 # --- Claims -----------------------------------------------------------------------------------------------------------
 def test_a_claimed_delivery_is_nobody_elses(fb_page: Page, desk: Desk) -> None:
     make.journal(texts(fb_page, "a"))
-    assert len(claims.claim_new(10)) == 1
-    assert claims.claim_new(10) == []
+    assert len(store.claim_new(10)) == 1
+    assert store.claim_new(10) == []
     tasks.drain_journal()
     assert desk.tried == []
 
@@ -246,11 +246,11 @@ def test_a_claim_is_taken_back_after_its_time_and_not_before(
 ) -> None:
     time_machine.move_to(NOON)
     make.journal(texts(fb_page, "a"))
-    claims.claim_new(10)
+    store.claim_new(10)
     time_machine.shift(timedelta(seconds=settings.DESK_CLAIM_SECONDS - 1))
-    assert claims.reclaim_stale() == 0
+    assert store.claims.reclaim_stale() == 0
     time_machine.shift(timedelta(seconds=2))
-    assert claims.reclaim_stale() == 1
+    assert store.claims.reclaim_stale() == 1
     time_machine.shift(timedelta(seconds=3))
     tasks.drain_journal()
     assert desk.taken == ["a"]
@@ -261,10 +261,10 @@ def test_who_lost_the_claim_writes_nothing_of_the_delivery(
 ) -> None:
     time_machine.move_to(NOON)
     make.journal(texts(fb_page, "a"))
-    (mine,) = claims.claim_new(10)
+    (mine,) = store.claim_new(10)
     time_machine.shift(timedelta(hours=1))
-    claims.reclaim_stale()
-    assert not claims.finish(mine, state=State.DONE)
+    store.claims.reclaim_stale()
+    assert not store.claims.finish(mine, state=State.DONE)
     assert WebhookDelivery.objects.get().state == State.PENDING
 
 

@@ -1,0 +1,79 @@
+"""Claim rows of a table for one worker. A claim is committed before the work begins, so that no other worker does it.
+
+The table has the fields `state`, `attempts`, `claimed_at`, `claimed_by` and `retry_after`.
+"""
+
+import logging
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Model, QuerySet
+from django.utils import timezone
+
+from desk.backoff import delay_after
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True)
+class Claims(Generic[M]):
+    """The claims on the rows of `model`: a row in the state `waiting` can be claimed, and is in `claimed` then."""
+
+    model: type[M]
+    waiting: str
+    claimed: str
+
+    def claim(self, pks: list[int]) -> list[M]:
+        """Claim those of `pks` that are still free and return them, in the order of their primary keys.
+
+        The condition is checked again under each row's lock. Each claim counts as an attempt.
+        """
+        if not pks:
+            return []
+        token = uuid.uuid4().hex
+        free = self._rows(pk__in=pks, state=self.waiting)
+        if not free.update(state=self.claimed, claimed_at=timezone.now(), claimed_by=token, attempts=F("attempts") + 1):
+            return []
+        return list(self._rows(pk__in=pks, claimed_by=token).order_by("pk"))
+
+    def held(self, rows: Iterable[M]) -> QuerySet[M, M]:
+        """Return those of the claimed `rows` that nobody has reclaimed meanwhile."""
+        rows = list(rows)
+        tokens = {getattr(row, "claimed_by") for row in rows}  # noqa: B009 - a field that each such model has
+        return self._rows(pk__in=[row.pk for row in rows], claimed_by__in=tokens, state=self.claimed)
+
+    def finish(self, *rows: M, **fields: object) -> bool:
+        """Write the same result to claimed rows and end their claims; return False when one was reclaimed meanwhile."""
+        return self.held(rows).update(claimed_by="", claimed_at=None, **fields) == len(rows)
+
+    def release(self, rows: Iterable[M]) -> None:
+        """Give claimed rows back as if they had not been tried."""
+        self.held(rows).update(state=self.waiting, claimed_by="", claimed_at=None, attempts=F("attempts") - 1)
+
+    def reclaim_stale(self) -> int:
+        """Free what a worker claimed more than DESK_CLAIM_SECONDS ago and never finished; return how many rows.
+
+        Each waits the delay of its attempts before it is claimed again, because it may be what killed the worker.
+        """
+        before = timezone.now() - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
+        stale = self._rows(state=self.claimed, claimed_at__lt=before)
+        freed = 0
+        with transaction.atomic():
+            for pk, attempts, token in list(stale.values_list("pk", "attempts", "claimed_by")):
+                retry_after = timezone.now() + (delay_after(attempts) or timedelta(0))
+                freed += self._rows(pk=pk, claimed_by=token, state=self.claimed).update(
+                    state=self.waiting, claimed_by="", claimed_at=None, retry_after=retry_after
+                )
+        if freed:
+            logger.warning("Freed %s rows of %s claimed by a worker that died", freed, self.model._meta.label)
+        return freed
+
+    def _rows(self, **conditions: Any) -> QuerySet[M, M]:
+        return self.model._default_manager.filter(**conditions)
