@@ -1,4 +1,4 @@
-"""The answers have exactly the fields of the design, with times in UTC to the millisecond."""
+"""The answers have exactly the documented fields, with times in UTC to the millisecond."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
