@@ -36,7 +36,7 @@ INCOMING_LIMIT = 50 * MB
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table of supported media: the ending, a real file, what Desk calls it, the outgoing limit, an ending that is wrong."""
+    """A row of the table of supported media: ending, real file, kind, type, outgoing limit in MB, and a wrong ending."""
 
     ending: str
     data: bytes
