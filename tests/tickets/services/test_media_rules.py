@@ -36,7 +36,7 @@ INCOMING_LIMIT = 50 * MB
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table of supported media: ending, real file, kind, type, outgoing limit in MB, and a wrong ending."""
+    """A row of the table of supported media: ending, real file, kind, type, limit in MB, and a wrong ending."""
 
     ending: str
     data: bytes
