@@ -226,13 +226,11 @@ def test_two_processes_that_drain_the_same_events_make_one_message_each(
     desk.processes.stop_one("worker")
     for number in range(30):
         for _ in range(4):
-            assert (
-                meta.post(meta.text_delivery(f"twin {number}", psid=f"twin{number % 3}", second=number)).status_code
-                == 200
-            )
+            delivery = meta.text_delivery(f"twin {number}", psid=f"twin{number % 3}", second=number)
+            assert meta.post(delivery).status_code == 200
     code = (
         "import os, pathlib, time\n"
-        "from channels_im.services.journal.store import drain\n"
+        "from channels_im.services.journal import drain\n"
         "drain.BATCH_SIZE = 7\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
         "(folder / f'ready{os.getpid()}').touch()\n"
