@@ -283,9 +283,12 @@ def test_times_are_in_the_zone_of_the_browser(alice: Client, conversation: Conve
 
 @pytest.mark.parametrize("zone", ["../../etc/passwd", "Nowhere/Town", "\x00", "x" * 4000, "Europe"])
 def test_a_zone_that_is_none_is_ignored(alice: Client, conversation: Conversation, zone: str) -> None:
+    """The header is written here: newer versions of http.cookies refuse to write what a browser may send."""
     world.say(conversation, "hi")
-    alice.cookies["desk_zone"] = zone
-    assert ">12:00</time>" in page(alice, conversation)
+    cookies = f"sessionid={alice.cookies['sessionid'].value}; desk_zone={zone}"
+    response = alice.get(f"/inbox/{conversation.pk}/", headers={"Cookie": cookies})
+    assert response.status_code == 200
+    assert ">12:00</time>" in html_of(response)
 
 
 def test_a_page_that_was_away_gets_everything_since_its_oldest_message(
