@@ -3,13 +3,18 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class DeskConfig(AppConfig):
-    """The base app. Registers its lines of the Setup menu."""
+    """The base app. Registers its lines of the Setup menu and the check for users of the demo."""
 
     name = "desk"
     verbose_name = "Desk"
 
     def ready(self) -> None:
+        from django.core import checks
+
+        from desk.demo_guard import check_demo_users
         from desk.site import MenuItem, register_menu
+
+        checks.register(check_demo_users, checks.Tags.security, deploy=True)
 
         register_menu(MenuItem("Home", "admin:index", order=0))
         for order, model, label in ((40, "department", "Departments"), (41, "agent", "Agents"), (42, "user", "Users")):

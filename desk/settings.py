@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.log import CallbackFilter
 
 from channels_im.messenger.scopes import SCOPES
-from desk import __version__
+from desk import __version__, public_url
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -28,7 +28,10 @@ if not SECRET_KEY:
 SECRET_KEY_FALLBACKS = env.list("DESK_SECRET_KEY_FALLBACKS", default=[])
 SALT_KEY = env.list("DESK_SALT_KEYS", default=["desk"])
 
-PUBLIC_URL = env("DESK_PUBLIC_URL", default="http://localhost:8000").rstrip("/")
+try:
+    PUBLIC_URL = public_url.normalise(env("DESK_PUBLIC_URL", default="http://localhost:8000"))
+except ValueError as sentence:
+    raise ImproperlyConfigured(str(sentence)) from None
 HTTPS = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = env.list(
     "DESK_ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]

@@ -7,11 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from desk import __version__
+from launcher import data_folder, ports
 from launcher import environment as environments
-from launcher import ports
 from launcher.errors import CannotStart, Stopped
 from launcher.processes import Processes, read_procfile
 
@@ -27,10 +28,12 @@ def run() -> None:
     if port == sandbox_port:
         raise CannotStart(f"PORT and SANDBOX_PORT are both {port}. Choose another: make run SANDBOX_PORT={port + 1}")
     environment = environments.demo(os.environ, port=port, sandbox_port=sandbox_port)
+    lock = data_folder.lock_for_demo(Path(environment["DESK_DATA_DIR"]), port)
     ports.check_free(environment["DESK_BIND"], port, "PORT", "run")
     ports.check_free("127.0.0.1", sandbox_port, "SANDBOX_PORT", "run")
     commands = read_procfile(environment)
-    with_processes(environment, lambda processes: start_demo(processes, commands, port, sandbox_port))
+    with lock:
+        with_processes(environment, lambda processes: start_demo(processes, commands, port, sandbox_port))
 
 
 def start_demo(processes: Processes, commands: dict[str, list[str]], port: int, sandbox_port: int) -> None:
@@ -61,11 +64,15 @@ def serve() -> None:
     """Run a real installation: web and worker, with all settings from the environment."""
     port = ports.read_port(os.environ, "PORT", environments.WEB_PORT)
     environment = environments.serve(os.environ, port=port)
+    data_folder.refuse_demo(Path(environment["DESK_DATA_DIR"]))
     ports.check_free(environment["DESK_BIND"], port, "PORT", "serve")
     commands = read_procfile({"SANDBOX_PORT": "", **environment})
 
     def start(processes: Processes) -> None:
+        check = [sys.executable, "manage.py", "preflight"]
+        processes.run("check", check)
         prepare(processes)
+        processes.run("check", check)
         start_product(processes, commands, port)
         processes.say(f"Desk {__version__} is running at {environment['DESK_PUBLIC_URL']} (local port {port}).")
 

@@ -5,8 +5,8 @@ import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from desk import public_url
 from launcher.errors import CannotStart
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,10 +107,13 @@ def serve(environment: Mapping[str, str], *, port: int) -> dict[str, str]:
             + "; ".join(missing)
             + ". docs/operations.md describes all settings. To try Desk without a Meta app: make run"
         )
-    address = urlsplit(environment["DESK_PUBLIC_URL"])
-    if address.scheme not in {"http", "https"} or not address.hostname:
-        raise CannotStart(
-            f"DESK_PUBLIC_URL is {environment['DESK_PUBLIC_URL']!r}; it must be a full address such as "
-            "https://desk.example.com"
-        )
-    return {**common(environment), "PORT": str(port), "DESK_DATA_DIR": str(data_dir(environment))}
+    try:
+        url = public_url.normalise(environment["DESK_PUBLIC_URL"])
+    except ValueError as sentence:
+        raise CannotStart(str(sentence)) from None
+    return {
+        **common(environment),
+        "PORT": str(port),
+        "DESK_PUBLIC_URL": url,
+        "DESK_DATA_DIR": str(data_dir(environment)),
+    }

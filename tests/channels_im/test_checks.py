@@ -19,6 +19,8 @@ WHOLE = {
     "ALLOWED_HOSTS": ["desk.example.com"],
 }
 
+pytestmark = pytest.mark.django_db  # a check of `check --deploy` looks for the users of the demo
+
 
 @pytest.fixture
 def found(settings: Settings) -> Callable[..., set[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher import data_folder
 from launcher import environment as environments
 from launcher.ports import free_port
 
@@ -101,3 +102,39 @@ def test_the_demo_keeps_its_secret_key_readable_only_by_its_owner(tmp_path: Path
     assert len(key) >= 50
     assert environments.secret_key(tmp_path) == key
     assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
+
+
+# --- The data folder --------------------------------------------------------------------------------------------------
+def test_a_second_make_run_on_one_data_folder_names_the_port_of_the_first(tmp_path: Path) -> None:
+    with data_folder.lock_for_demo(tmp_path, 8123):
+        result = launch(tmp_path, "run", PORT=free_port(), SANDBOX_PORT=free_port())
+    assert result.returncode == 1
+    assert "Another make run uses the data folder" in result.stderr
+    assert "port 8123" in result.stderr
+    with data_folder.lock_for_demo(tmp_path, 8124):  # the lock of a run that ended is no obstacle
+        assert (tmp_path / "run.lock").read_text() == "8124\n"
+
+
+def test_make_serve_refuses_the_folder_of_the_demo(tmp_path: Path) -> None:
+    with data_folder.lock_for_demo(tmp_path, 8123):
+        pass
+    result = launch(tmp_path, "serve", PORT=free_port(), **SERVE)
+    assert result.returncode == 1
+    assert "belongs to the demo" in result.stderr
+    assert "DESK_DATA_DIR=" in result.stderr
+    assert not list(tmp_path.glob("*.sqlite3"))
+
+
+def test_make_serve_refuses_the_folder_of_a_demo_that_left_no_mark(tmp_path: Path) -> None:
+    (tmp_path / "sandbox").mkdir()
+    assert "belongs to the demo" in launch(tmp_path, "serve", PORT=free_port(), **SERVE).stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "part"), [("https://example.com/desk", "cannot run below a path"), ("desk.example.com", "full address")]
+)
+def test_make_serve_refuses_a_public_address_that_cannot_work(tmp_path: Path, url: str, part: str) -> None:
+    result = launch(tmp_path, "serve", PORT=free_port(), **{**SERVE, "DESK_PUBLIC_URL": url})
+    assert result.returncode == 1
+    assert part in result.stderr
+    assert "Traceback" not in result.stderr

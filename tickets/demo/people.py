@@ -2,11 +2,10 @@
 
 from django.db import transaction
 
+from desk.demo_guard import DOMAIN, PASSWORD
 from desk.models import Agent, Department, User
 from tickets.models import CannedReply
 
-PASSWORD = "desk-demo"  # noqa: S105 - public, and only in the demo (docs/operations.md)
-DOMAIN = "desk.example"
 CARE, SALES, WORKSHOP = "Customer Care", "Sales", "Workshop"
 ADMIN = ("admin", "Ada", "Fields")
 AGENTS = [("alice", "Alice", "Moreau", (CARE, SALES)), ("bob", "Bob", "Lindgren", (CARE, WORKSHOP))]

@@ -1,0 +1,41 @@
+"""The marks in the data folder: which `make run` uses it now, and that the demo has used it."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from launcher.errors import CannotStart
+
+LOCK, DEMO_MARK = "run.lock", "demo"
+
+
+def lock_for_demo(folder: Path, port: int) -> IO[str]:
+    """Mark the folder as the demo's and return the lock on it; the lock ends with this process, however it ends.
+
+    Raise CannotStart when another `make run` holds the lock, with the port of that one.
+    """
+    file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        other = file.read().strip() or "unknown"
+        file.close()
+        raise CannotStart(
+            f"Another make run uses the data folder {folder}; it listens on port {other}. Use that one, stop it "
+            "first, or choose another folder: make run DESK_DATA_DIR=…"
+        ) from None
+    file.truncate(0)
+    file.write(f"{port}\n")
+    file.flush()
+    (folder / DEMO_MARK).write_text("This folder belongs to the demo (make run). make serve refuses it.\n")
+    return file
+
+
+def refuse_demo(folder: Path) -> None:
+    """Raise CannotStart when the demo has used this folder."""
+    if (folder / DEMO_MARK).exists() or (folder / "sandbox").is_dir():  # the second: a demo of version 1.0.0
+        raise CannotStart(
+            f"The data folder {folder} belongs to the demo (make run): its users have a password that everybody knows. "
+            "Choose an empty one for the real installation: DESK_DATA_DIR=/var/lib/desk make serve"
+        )
