@@ -3,7 +3,7 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class DeskConfig(AppConfig):
-    """The base app. Registers its lines of the Setup menu and the check for users of the demo."""
+    """The base app. Registers its lines of the Setup menu and the checks of `check --deploy`."""
 
     name = "desk"
     verbose_name = "Desk"
@@ -12,9 +12,11 @@ class DeskConfig(AppConfig):
         from django.core import checks
 
         from desk.demo_guard import check_demo_users
+        from desk.key_rotation import check_keys
         from desk.site import MenuItem, register_menu
 
-        checks.register(check_demo_users, checks.Tags.security, deploy=True)
+        for check in (check_demo_users, check_keys):
+            checks.register(check, checks.Tags.security, deploy=True)
 
         register_menu(MenuItem("Home", "admin:index", order=0))
         for order, model, label in ((40, "department", "Departments"), (41, "agent", "Agents"), (42, "user", "Users")):

@@ -1,0 +1,101 @@
+"""End a rotation of DESK_SECRET_KEY: find what an old key still encrypts, and encrypt it with the current one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptography.fernet import Fernet, InvalidToken
+from django.apps import apps
+from django.core import checks
+from django.db import DatabaseError
+from django.db.models import Model, TextField
+from django.db.models.functions import Cast
+
+from desk.encryption import EncryptedTokenField
+
+
+@dataclass
+class Column:
+    """An encrypted column, and how many of its values need which key."""
+
+    model: type[Model]
+    field: EncryptedTokenField
+    current: int = 0
+    old: int = 0
+    unreadable: int = 0
+    changed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.model._meta.label}.{self.field.name}"
+
+    @property
+    def stored(self) -> Iterator[tuple[object, str]]:
+        """Yield the primary key of each row with a value, and the value as it is stored."""
+        raw = self.model._default_manager.exclude(**{self.field.name: None}).annotate(
+            raw=Cast(self.field.name, TextField())
+        )
+        yield from ((pk, value) for pk, value in raw.values_list("pk", "raw").iterator() if value)
+
+
+def columns() -> list[Column]:
+    """Return every encrypted column of the project."""
+    return [
+        Column(model, field)
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, EncryptedTokenField)
+    ]
+
+
+def inspect(*, reencrypt: bool = False) -> list[Column]:
+    """Return every encrypted column with its counts.
+
+    With `reencrypt`, encrypts with the current key what needs an old one. A value that somebody changes meanwhile is
+    left alone: it was just encrypted with the current key.
+    """
+    found = columns()
+    for column in found:
+        current = Fernet(column.field.keys[0])
+        for pk, raw in column.stored:
+            if _decrypts(current, raw):
+                column.current += 1
+            elif not _decrypts(column.field.f, raw):
+                column.unreadable += 1
+            else:
+                column.old += 1
+                if reencrypt:
+                    column.changed += _reencrypt(column, pk, raw)
+    return found
+
+
+def _reencrypt(column: Column, pk: object, raw: str) -> int:
+    rows = column.model._default_manager.annotate(raw=Cast(column.field.name, TextField())).filter(pk=pk, raw=raw)
+    return rows.update(**{column.field.name: column.field.f.decrypt(raw.encode()).decode()})
+
+
+def _decrypts(key: Fernet, raw: str) -> bool:
+    try:
+        key.decrypt(raw.encode())
+    except (InvalidToken, UnicodeError):
+        return False
+    return True
+
+
+def check_keys(**_options: object) -> list[checks.CheckMessage]:
+    """Warn in `check --deploy` about values that need an old key, or that no key decrypts."""
+    try:
+        found = inspect()
+    except DatabaseError:
+        return []  # no tables yet, or no database
+    messages: list[checks.CheckMessage] = []
+    for column in found:
+        if column.old:
+            hint = "Run manage.py reencrypt. Remove the old key from DESK_SECRET_KEY_FALLBACKS only after that."
+            text = f"{column.old} values of {column} are still encrypted with an old key."
+            messages.append(checks.Warning(text, hint=hint, id="desk.W001"))
+        if column.unreadable:
+            hint = (
+                "Add the missing key to DESK_SECRET_KEY_FALLBACKS, or re-authenticate the Pages and renew the secrets."
+            )
+            text = f"{column.unreadable} values of {column} cannot be decrypted with any key of this installation."
+            messages.append(checks.Warning(text, hint=hint, id="desk.W002"))
+    return messages
