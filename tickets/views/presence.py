@@ -52,7 +52,7 @@ def conversation_viewers(request: AgentRequest, conversation_id: int) -> HttpRes
     typing = [viewer.user for viewer in others if viewer.is_typing]
     watching = [viewer.user for viewer in others if not viewer.is_typing]
     context = {
-        "onlookers": others[:MAX_NAMES],
+        "viewers": others[:MAX_NAMES],
         "typing": _names(typing),
         "watching": _names(watching),
         "several_type": len(typing) > 1,
