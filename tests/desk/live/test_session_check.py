@@ -1,10 +1,12 @@
 """An open live stream asks again whether its session is still logged in, and ends when it is not."""
 
 import asyncio
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import Client
 
 from desk.live import sse
@@ -19,6 +21,22 @@ async def silence() -> AsyncIterator[dict[str, Any]]:
     """Announce nothing but the start."""
     yield sse.SYNC
     await asyncio.sleep(60)
+
+
+def in_own_connection(act: Callable[[], object]) -> None:
+    """Do `act` in this thread and close the connection it opened."""
+    try:
+        act()
+    finally:
+        connections.close_all()
+
+
+async def then_close_connections(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run it, then close the connection of the thread in which the stream reads the database."""
+    try:
+        await coroutine
+    finally:
+        await sync_to_async(connections.close_all)()
 
 
 class OpenPage:
@@ -41,7 +59,7 @@ class OpenPage:
     def has_ended(self) -> bool:
         return bool(self.sent) and self.sent[-1]["type"] == "http.response.body" and not self.sent[-1].get("more_body")
 
-    def run(self, meanwhile: Any) -> None:
+    def run(self, meanwhile: Callable[[], object]) -> None:
         """Open the stream, do `meanwhile` in a thread once it runs, and wait for its end, at most 5 seconds."""
 
         async def go() -> None:
@@ -52,13 +70,13 @@ class OpenPage:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.3)
             assert not self.has_ended, "the stream ended before anything happened"
-            await asyncio.to_thread(meanwhile)
+            await asyncio.to_thread(in_own_connection, meanwhile)
             done, _ = await asyncio.wait({stream}, timeout=5)
             stream.cancel()
             await asyncio.gather(stream, return_exceptions=True)
             assert done, "the stream is still open"
 
-        asyncio.run(go())
+        asyncio.run(then_close_connections(go()))
 
 
 @pytest.fixture
@@ -102,5 +120,5 @@ def test_a_stream_ends_when_the_password_is_changed(
 def test_a_stranger_gets_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     page = OpenPage(Client(), monkeypatch)
     live = LiveStream(lambda user, _cookies: user.pk, lambda *_: True, lambda *_: {})
-    asyncio.run(live(page.scope, page.receive, page.send))
+    asyncio.run(then_close_connections(live(page.scope, page.receive, page.send)))
     assert page.sent[0]["status"] == 403
