@@ -50,7 +50,7 @@ def inspect(*, reencrypt: bool = False) -> list[Column]:
     """Return every encrypted column with its counts.
 
     With `reencrypt`, encrypts with the current key what needs an old one. A value that somebody changes meanwhile is
-    left alone: it was just encrypted with the current key.
+    left alone.
     """
     found = columns()
     for column in found:

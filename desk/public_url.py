@@ -1,10 +1,14 @@
 """DESK_PUBLIC_URL: the address at which people and Meta reach Desk. Pure; make serve and the settings ask here."""
 
+import re
 from urllib.parse import urlsplit
 
 import idna
 
 EXAMPLE = "such as https://desk.example.com"
+DEFAULT_PORTS = {"https": 443, "http": 80}
+LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+HOST = re.compile(rf"{LABEL}(\.{LABEL})*")
 
 
 def normalise(url: str) -> str:
@@ -16,23 +20,31 @@ def normalise(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
+        if port == 0:
+            raise ValueError
     except ValueError:
         raise ValueError(f"DESK_PUBLIC_URL is {url!r}, which is not a valid address. Write one {EXAMPLE}") from None
-    if parts.scheme not in {"http", "https"} or not host:
+    if parts.scheme not in DEFAULT_PORTS or not host:
         raise ValueError(f"DESK_PUBLIC_URL is {url!r}; it must be a full address {EXAMPLE}")
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError(
             f"DESK_PUBLIC_URL is {url!r}. Desk needs a host of its own and cannot run below a path: use a subdomain "
             f"{EXAMPLE}, without path, query or user name"
         )
-    name = f"[{host}]" if ":" in host else _ascii(host, url)
-    return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
+    name = f"[{host}]" if ":" in host else _ascii(host.rstrip("."), url)
+    return f"{parts.scheme}://{name}" + ("" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}")
 
 
 def _ascii(host: str, url: str) -> str:
-    if host.isascii():
-        return host
     try:
-        return idna.encode(host, uts46=True).decode()
-    except idna.IDNAError as error:
-        raise ValueError(f"DESK_PUBLIC_URL is {url!r}, and its host name is not valid: {error}.") from None
+        name = host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:
+        name = ""
+    if not HOST.fullmatch(name):
+        raise ValueError(f"DESK_PUBLIC_URL is {url!r}, and its host name is not valid. Write one {EXAMPLE}")
+    return name
+
+
+def host_of(url: str) -> str:
+    """Return the host of a normalised address, as ALLOWED_HOSTS wants it: an IPv6 address in brackets."""
+    return re.sub(r":\d+$", "", urlsplit(url).netloc)

@@ -28,7 +28,7 @@ from desk.http import USER_AGENT
 DEFAULT_PORTS = {"https": 443, "http": 80}
 _CONNECT_TIMEOUT_S = 10.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|[0-9a-f:.]+")
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.\-]*[a-z0-9_])?|[0-9a-f:.]+")  # "_" for hosts of a private network
 _BLANKS_AND_BACKSLASH = re.compile(r"[\x00-\x20\x7f\\]")
 _SAFE_IN_PATH = "/%:=&~+!$,;'()*@-._"
 _SAFE_IN_QUERY = _SAFE_IN_PATH + "?"

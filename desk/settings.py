@@ -3,7 +3,6 @@
 import logging
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -34,7 +33,7 @@ except ValueError as sentence:
     raise ImproperlyConfigured(str(sentence)) from None
 HTTPS = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = env.list(
-    "DESK_ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+    "DESK_ALLOWED_HOSTS", default=[public_url.host_of(PUBLIC_URL), "localhost", "127.0.0.1", "[::1]"]
 )
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 

@@ -38,10 +38,12 @@ def run() -> None:
 
 def start_demo(processes: Processes, commands: dict[str, list[str]], port: int, sandbox_port: int) -> None:
     """Start the demo and print its addresses."""
+    processes.run("demo", [sys.executable, "manage.py", "demo_data", "--check"])
     prepare(processes)
     processes.start("sandbox", commands["sandbox"])
     wait_for(processes, lambda: fetch(processes, sandbox_port, "/_sandbox/healthz") is not None, "The sandbox")
     processes.run("demo", [sys.executable, "manage.py", "demo_data"])
+    data_folder.mark_as_demo(Path(processes.environment["DESK_DATA_DIR"]))
     start_product(processes, commands, port)
     desk, sandbox = f"http://localhost:{port}", f"http://localhost:{sandbox_port}"
     for line in (
@@ -69,10 +71,10 @@ def serve() -> None:
     commands = read_procfile({"SANDBOX_PORT": "", **environment})
 
     def start(processes: Processes) -> None:
-        check = [sys.executable, "manage.py", "preflight"]
-        processes.run("check", check)
+        preflight = [sys.executable, "manage.py", "preflight"]
+        processes.run("check", [*preflight, "--before-migrate"])
         prepare(processes)
-        processes.run("check", check)
+        processes.run("check", preflight)
         start_product(processes, commands, port)
         processes.say(f"Desk {__version__} is running at {environment['DESK_PUBLIC_URL']} (local port {port}).")
 

@@ -88,7 +88,9 @@ def test_every_encrypted_column_is_known(stored: None) -> None:
 def test_after_reencrypting_the_old_key_can_be_removed(stored: None, use_keys: Callable[..., None]) -> None:
     use_keys(NEW, OLD)
     assert warnings() == {"desk.W001"}
-    assert "1 encrypted anew" in reencrypt()
+    said = reencrypt()
+    assert "1 encrypted anew" in said
+    assert "No stored value needs an old key any more" in said
     assert warnings() == set()
     use_keys(NEW)
     assert values() == SECRETS
@@ -118,3 +120,13 @@ def test_a_value_that_changes_meanwhile_is_not_overwritten(stored: None, use_key
     Page.objects.update(page_token="renewed")
     assert key_rotation._reencrypt(column, pk, raw) == 0
     assert Page.objects.get().page_token == "renewed"
+
+
+def test_while_a_process_still_writes_with_the_old_key_it_says_so(
+    stored: None, use_keys: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_keys(NEW, OLD)
+    monkeypatch.setattr(key_rotation, "_reencrypt", lambda *_: 0)  # the other process is always a moment faster
+    said = reencrypt()
+    assert "Restart all processes, then run this again." in said
+    assert "No stored value" not in said

@@ -2,7 +2,7 @@
 
 import pytest
 
-from desk.public_url import normalise
+from desk.public_url import host_of, normalise
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,10 @@ from desk.public_url import normalise
         ("https://Straße.example:444", "https://xn--strae-oqa.example:444"),
         ("https://例え.テスト", "https://xn--r8jz45g.xn--zckzah"),
         ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("https://desk.example.com:443", "https://desk.example.com"),
+        ("http://desk.example.com:80/", "http://desk.example.com"),
+        ("https://desk.example.com.", "https://desk.example.com"),
+        ("https://192.0.2.7:8443", "https://192.0.2.7:8443"),
     ],
 )
 def test_an_address_becomes_what_browsers_send(given: str, url: str) -> None:
@@ -37,9 +41,32 @@ def test_an_address_becomes_what_browsers_send(given: str, url: str) -> None:
         ("https://[broken", "not a valid address"),
         ("https://desk.example.com:eighty", "not a valid address"),
         ("https://desk.example.com:99999", "not a valid address"),
+        ("https://desk.example.com:0", "not a valid address"),
         ("https://a\u2024b.example\u0000ü", "not valid"),
+        ("https://*", "host name is not valid"),
+        ("https://*.example.com", "host name is not valid"),
+        ("https://.example.com", "host name is not valid"),
+        ("https://desk..example.com", "host name is not valid"),
+        ("https://-", "host name is not valid"),
+        ("https://a b.com", "host name is not valid"),
+        ("https://a,b.com", "host name is not valid"),
+        ("https://$HOST", "host name is not valid"),
+        ("https://ex%61mple.com", "host name is not valid"),
     ],
 )
 def test_an_address_that_cannot_work_is_refused_with_a_sentence(given: str, part: str) -> None:
     with pytest.raises(ValueError, match=part):
         normalise(given)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://desk.example.com", "desk.example.com"),
+        ("http://localhost:8000", "localhost"),
+        ("https://[2001:db8::1]", "[2001:db8::1]"),
+        ("https://[2001:db8::1]:8443", "[2001:db8::1]"),
+    ],
+)
+def test_the_host_is_what_allowed_hosts_wants(url: str, host: str) -> None:
+    assert host_of(url) == host

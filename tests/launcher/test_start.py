@@ -116,8 +116,7 @@ def test_a_second_make_run_on_one_data_folder_names_the_port_of_the_first(tmp_pa
 
 
 def test_make_serve_refuses_the_folder_of_the_demo(tmp_path: Path) -> None:
-    with data_folder.lock_for_demo(tmp_path, 8123):
-        pass
+    data_folder.mark_as_demo(tmp_path)
     result = launch(tmp_path, "serve", PORT=free_port(), **SERVE)
     assert result.returncode == 1
     assert "belongs to the demo" in result.stderr
@@ -128,6 +127,12 @@ def test_make_serve_refuses_the_folder_of_the_demo(tmp_path: Path) -> None:
 def test_make_serve_refuses_the_folder_of_a_demo_that_left_no_mark(tmp_path: Path) -> None:
     (tmp_path / "sandbox").mkdir()
     assert "belongs to the demo" in launch(tmp_path, "serve", PORT=free_port(), **SERVE).stderr
+
+
+def test_a_make_run_that_cannot_start_leaves_no_mark(tmp_path: Path, busy_port: int) -> None:
+    """A folder of a real installation that somebody names by mistake can be served afterwards."""
+    assert "cannot be used" in launch(tmp_path, "run", PORT=busy_port, SANDBOX_PORT=free_port()).stderr
+    data_folder.refuse_demo(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The users of the demo: three departments, an administrator, two agents, and canned replies."""
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from desk.demo_guard import DOMAIN, PASSWORD
 from desk.models import Agent, Department, User
@@ -20,12 +20,19 @@ class NotADemoError(Exception):
     """The database has users that are not the demo's; the text is a sentence."""
 
 
+def require_demo_database() -> None:
+    """Raise NotADemoError for a database with users that are not the demo's; one without tables is empty."""
+    if User._meta.db_table not in connection.introspection.table_names() or not User.objects.exists():
+        return
+    if not User.objects.filter(username=ADMIN[0], email=f"{ADMIN[0]}@{DOMAIN}").exists():
+        raise NotADemoError("This database has users of its own. Load demo data only into an empty database.")
+
+
 @transaction.atomic
 def create_people() -> None:
     """Create departments and users once. Raises NotADemoError in a database with users that are not the demo's."""
+    require_demo_database()
     if User.objects.exists():
-        if not User.objects.filter(username=ADMIN[0], email=f"{ADMIN[0]}@{DOMAIN}").exists():
-            raise NotADemoError("This database has users of its own. Load demo data only into an empty database.")
         return
     departments = {name: Department.objects.create(name=name) for name in (CARE, SALES, WORKSHOP)}
     _create_user(*ADMIN, is_staff=True, is_superuser=True)

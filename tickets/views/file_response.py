@@ -25,8 +25,10 @@ class FilePartResponse(StreamingHttpResponse):
         self.headers["Content-Length"] = str(length)
 
     def close(self) -> None:
-        self._file.close()
-        super().close()
+        try:
+            self._file.close()
+        finally:
+            super().close()
 
 
 def _read(file: BinaryFile, start: int, length: int) -> Iterator[bytes]:

@@ -255,6 +255,9 @@ def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, is_requested
     if not (is_requested or _may_move_to(page, result.account)):
         result.kept_elsewhere.append(page)
         return
+    if not info.access_token and page.page_token and page.facebook_account_id not in (None, result.account.pk):
+        result.kept_elsewhere.append(page)  # its token belongs to the other account
+        return
     was_connected = page.is_connected
     page.facebook_account = result.account
     page.name, page.tasks = info.name[:200], list(info.tasks)
@@ -269,7 +272,7 @@ def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, is_requested
         reason = Page.Reason.PERMISSION_REVOKED
     if reason:
         _stop(result, page, reason)
-    elif not was_connected:
+    elif info.access_token and not was_connected:
         connection.mark_connected(page)
         result.healed.append(page)
 

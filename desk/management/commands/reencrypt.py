@@ -20,7 +20,13 @@ class Command(BaseCommand):
                 f"{column}: {column.changed} encrypted anew, {column.current} had the current key, "
                 f"{column.unreadable} cannot be decrypted" + (f", {left} changed meanwhile" if left else "")
             )
-        if any(column.unreadable for column in found):
+        now = key_rotation.inspect()
+        if any(column.unreadable for column in now):
             self.stdout.write("What cannot be decrypted needs a key that is not in DESK_SECRET_KEY_FALLBACKS.")
+        elif any(column.old for column in now):
+            self.stdout.write("A process with the old key wrote meanwhile. Restart all processes, then run this again.")
         else:
-            self.stdout.write("No old key is needed any more. Remove it from DESK_SECRET_KEY_FALLBACKS and restart.")
+            self.stdout.write(
+                "No stored value needs an old key any more. When all processes run with the new key, remove the old "
+                "one from DESK_SECRET_KEY_FALLBACKS and restart."
+            )

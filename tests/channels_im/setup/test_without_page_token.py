@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from channels_im.models import Channel, Page
+from channels_im.services.facebook import connection
 from desk.models import Department
 from tests.channels_im.setup.fake_meta import FakeMeta
 from tests.factories import make_channel
@@ -39,3 +40,16 @@ def test_a_page_that_never_had_a_token_is_not_shown_as_connected(setup: Client, 
     assert Page.objects.get(page_id="1002").page_token == "page-token-1002"
     page = setup.get("/admin/instant-messaging/messenger/add/").content.decode()
     assert "Berg Bakery" in page
+
+
+def test_a_lost_page_is_not_healed_by_a_login_that_brings_no_token(
+    setup: Client, meta: FakeMeta, channel: Channel
+) -> None:
+    connection.require_reauth(channel.page, "token_expired", "check")
+    meta.without_token, meta.keeps_tokens = {"1001"}, True
+    meta.log_in(setup, meta.anna)
+    page = Page.objects.get(page_id="1001")
+    assert (page.is_connected, page.reauth_reason) == (False, "token_expired")
+    meta.keeps_tokens = False
+    meta.log_in(setup, meta.anna)
+    assert Page.objects.get(page_id="1001").is_connected

@@ -45,7 +45,6 @@ def test_a_sandbox_that_does_not_run_is_one_sentence(sandbox: responses.Requests
 
 @pytest.mark.django_db
 def test_a_database_with_people_of_its_own_is_left_alone(sandbox: responses.RequestsMock) -> None:
-    sandbox.get(f"{SANDBOX}/_sandbox/healthz", json={"status": "ok"})
     factories.make_admin()
     with pytest.raises(CommandError, match="users of its own"):
         call_command("demo_data")
