@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ class FunctionProcess:
     """A process that runs functions one after the other and writes its output to the file `log`."""
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._one_call = threading.Lock()
         with log.open("a") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.e2e.functions"],
@@ -38,9 +40,10 @@ class FunctionProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(json.dumps(call) + "\n")
-        stdin.flush()
-        line = stdout.readline()
+        with self._one_call:  # tests call from many threads, and each must read its own answer
+            stdin.write(json.dumps(call) + "\n")
+            stdin.flush()
+            line = stdout.readline()
         assert line, f"the process ended during {function.__name__}"
         answer = json.loads(line)
         assert "error" not in answer, answer["error"]
