@@ -179,6 +179,22 @@ def test_typed_text_stays_visible_when_nobody_may_answer_any_more(
     expect(agent.locator("#composer-text")).to_have_value("مرحبا, half a sentence")
 
 
+def test_a_draft_that_the_server_did_not_get_outlives_a_reload(
+    agent: Page, demo: RunningDesk, opened: Customer
+) -> None:
+    agent.route("**/draft/", lambda route: route.abort())
+    agent.locator("#composer-text").fill("typed while the server was away")
+    expect(agent.locator("#draft-state")).to_contain_text("not saved")
+    agent.reload()
+    expect(agent.locator("#composer-text")).to_have_value("typed while the server was away")
+    agent.unroute("**/draft/")
+    agent.reload()
+    kept = "Object.keys(sessionStorage).some((key) => key.startsWith('draft '))"
+    demo.wait_for(lambda: not agent.evaluate(kept), "the server has the draft")
+    agent.reload()
+    expect(agent.locator("#composer-text")).to_have_value("typed while the server was away")
+
+
 def test_text_and_files_added_during_an_upload_stay(agent: Page, opened: Customer) -> None:
     text, files = agent.locator("#composer-text"), agent.locator("#composer-files")
     held: list[Route] = []

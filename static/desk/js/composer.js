@@ -3,6 +3,7 @@
 import * as canned from "./canned.js";
 import { left } from "./clock.js";
 import * as collision from "./collision.js";
+import * as draft from "./draft.js";
 import * as emoji from "./emoji.js";
 import * as files from "./files.js";
 import { fetchPart, parse, toast, upload } from "./http.js";
@@ -37,6 +38,8 @@ export function start() {
   text = element("composer-text");
   limit = Number(form.dataset.limit);
   saved = text.value;
+  text.value = draft.unconfirmed(form) ?? saved;
+  if (text.value === saved) draft.confirmed(form);
   written = { reply: text.value, note: "" };
   current = "reply";
   form.elements.kind.value = current;
@@ -58,6 +61,7 @@ export function start() {
   sendGate.reset(form);
   hint();
   check();
+  saveNow();
 }
 
 function setKind(which) {
@@ -244,13 +248,9 @@ export function saveNow() {
   saved = words;
   const state = element("draft-state");
   const id = thread.current()?.id;
-  fetchPart(form.dataset.draft, {
-    method: "POST",
-    body: new URLSearchParams({ text: words }),
-    keepalive: words.length < 15_000,
-  })
-    .then((response) => {
-      if (!response.ok) throw new Error("not saved");
+  draft
+    .save(form, words)
+    .then(() => {
       state.textContent = words.trim() ? "Draft saved" : "";
       document.dispatchEvent(new CustomEvent("desk:draft", { detail: id }));
     })
@@ -302,7 +302,8 @@ async function send(words, { withFiles, rest = "", closes = false }) {
   pending?.remove();
   if (form !== own.form) {
     // the agent has opened another conversation; text that was not sent is their draft in this one
-    if (answer.status !== 200) keepElsewhere(own, words);
+    if (answer.status === 200) draft.confirmed(own.form);
+    else keepElsewhere(own, words);
     return answer.status === 200;
   }
   finish();
@@ -346,6 +347,7 @@ function taken(answer, own) {
   } else {
     element("draft-state").textContent = "";
     saved = "";
+    draft.confirmed(form);
   }
   if (current === "reply" && !text.value) sendGate.reset(form);
   thread.applyFresh(answer.body, { toNewest: true });
@@ -381,7 +383,7 @@ function refused(answer, typed) {
 
 function keepElsewhere(own, words) {
   toast("Your last message was not sent. It is kept as a draft in that conversation.", true);
-  fetchPart(own.form.dataset.draft, { method: "POST", body: new URLSearchParams({ text: words }) }).catch(() => {});
+  draft.save(own.form, words).catch(() => {});
 }
 
 // --- May the agent reply?
