@@ -11,13 +11,15 @@ class DeskConfig(AppConfig):
     def ready(self) -> None:
         from django.core import checks
 
+        from desk import mail
         from desk.demo_guard import check_demo_users
         from desk.key_rotation import check_keys
-        from desk.site import MenuItem, register_menu
+        from desk.site import MenuItem, register_attention, register_menu
 
-        for check in (check_demo_users, check_keys):
+        for check in (check_demo_users, check_keys, mail.check_mail):
             checks.register(check, checks.Tags.security, deploy=True)
 
+        register_attention(mail.attention)
         register_menu(MenuItem("Home", "admin:index", order=0))
         for order, model, label in ((40, "department", "Departments"), (41, "agent", "Agents"), (42, "user", "Users")):
             permissions = (f"desk.view_{model}", f"desk.change_{model}")

@@ -1,9 +1,73 @@
-"""Send e-mail to the administrators."""
+"""Send e-mail: to the administrators, to one person, and as a test.
 
+What an e-mail tells is recorded as told only after the mail server has accepted it. A row whose e-mail is due is
+claimed first, by a time in one of its fields (`claim`): when the worker dies or the server refuses, the row is due
+again after that time. An e-mail that was accepted just before the worker died is sent twice, with the same Message-ID.
+"""
+
+import hashlib
+import logging
+import threading
+from concurrent.futures import Future
+from datetime import timedelta
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
 from django.core.mail import EmailMessage
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
 
 from desk.models import User
+from desk.site import Attention
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Model)
+
+#: How long a claimed row is left alone: longer than a task of the worker may run (Q_CLUSTER).
+LEASE = timedelta(minutes=5)
+RETRY_DELAY = timedelta(minutes=5)
+#: After the first day without a mail server.
+SLOW_RETRY_DELAY = timedelta(hours=1)
+#: What sending raises: the server's refusal, no connection, no answer in time, an address that cannot be written.
+ERRORS = (SMTPException, OSError, ValueError)
+
+_BACKENDS = "django.core.mail.backends."
+OFF = (
+    "E-mail is turned off (EMAIL_URL=none). Nobody is told when a Page loses its access, and no password can be reset."
+)
+ONLY_PRINTED = "E-mail is only printed by the processes of Desk and reaches nobody. Set EMAIL_URL to your mail server."
+PRINTS_LINKS = (
+    "EMAIL_URL is not set, or is consolemail://: links that reset passwords would be printed into the log. Set it to a "
+    "mail server, for example smtp+tls://user:password@mail.example.com:587, or to none: then Desk sends no e-mail."
+)
+NO_ADDRESS = "No administrator has an e-mail address, so nobody is told when a Page loses its access."
+
+
+def problem() -> str:
+    """Return why no e-mail reaches anybody, as a sentence for administrators; "" when it is sent."""
+    return {f"{_BACKENDS}dummy.EmailBackend": OFF, f"{_BACKENDS}console.EmailBackend": ONLY_PRINTED}.get(
+        settings.EMAIL_BACKEND, ""
+    )
+
+
+def unsuitable() -> str:
+    """Return why a real installation must not be served with these settings of e-mail, as a sentence; "" if it may."""
+    return PRINTS_LINKS if problem() == ONLY_PRINTED else ""
+
+
+def check_mail(**_options: object) -> list[checks.CheckMessage]:
+    """Report e-mail that is printed as an error of `check --deploy`."""
+    return [checks.Error(sentence, id="desk.E002")] if (sentence := unsuitable()) else []
+
+
+def is_off() -> bool:
+    """Return whether e-mail is turned off on purpose."""
+    return problem() == OFF
 
 
 def administrator_addresses() -> list[str]:
@@ -12,12 +76,125 @@ def administrator_addresses() -> list[str]:
     return sorted(set(users.exclude(email="").values_list("email", flat=True)))
 
 
-def send_to_administrators(subject: str, lines: list[str]) -> int:
+def reaches_administrators() -> bool:
+    """Return whether e-mail is on and an administrator has an address. If not, what is to be told waits."""
+    return not is_off() and bool(administrator_addresses())
+
+
+def send_to_administrators(subject: str, lines: list[str], *, key: str) -> int:
     """Send one message to all administrators; return the number of messages sent, 0 when nobody has an address.
 
-    The subject may contain names from outside, so line breaks in it become spaces. Raises SMTPException and OSError.
+    `key` names what is told: the same key makes the same Message-ID, by which mail programs recognise a repetition. The
+    subject may contain names from outside, so line breaks in it become spaces. Raises one of ERRORS.
     """
     to = administrator_addresses()
-    if not to:
+    if not to or is_off():
         return 0
-    return EmailMessage(" ".join(f"[Desk] {subject}".split()), "\n".join(lines), to=to).send()
+    digest = hashlib.sha256(f"{settings.SECRET_KEY} {key}".encode()).hexdigest()[:32]
+    headers = {"Message-ID": f"<{digest}@{urlsplit(settings.PUBLIC_URL).hostname or 'desk'}>"}
+    message = EmailMessage(" ".join(f"[Desk] {subject}".split()), "\n".join(lines), to=to, headers=headers)
+    return message.send() or 0
+
+
+def attention(user: User) -> list[Attention]:
+    """Return for the first page of Setup that e-mail reaches nobody, for those who see the health page."""
+    sentence = problem()
+    if not sentence or not user.has_perm("channels_im.view_channel"):
+        return []
+    return [Attention(sentence, f"{reverse('setup:health')}#mail", "View e-mail", "danger")]
+
+
+# --- Rows whose e-mail is due -----------------------------------------------------------------------------------------
+def is_due(field: str) -> Q:
+    """Return the condition that a row's e-mail is due: its `field` is empty, past, or later than any claim or retry.
+
+    The last is the case when the clock was wrong.
+    """
+    now = timezone.now()
+    longest = max(LEASE, RETRY_DELAY, SLOW_RETRY_DELAY)
+    return Q(**{field: None}) | Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + longest})
+
+
+def claim(rows: QuerySet[M, M], field: str) -> list[M]:
+    """Claim `rows`, which are due, and return those that no other worker has claimed meanwhile.
+
+    A claimed row has in `field` the time at which its claim ends, also in the object that is returned. Close the claim
+    with `claimed(row, field)`.
+    """
+    until = timezone.now() + LEASE
+    won = [row for row in rows if rows.filter(pk=row.pk).update(**{field: until})]
+    for row in won:
+        setattr(row, field, until)
+    return won
+
+
+def claimed(row: M, field: str) -> QuerySet[M, M]:
+    """Return the row as long as it is still claimed as in this object."""
+    return type(row)._default_manager.filter(pk=row.pk, **{field: getattr(row, field)})
+
+
+# --- A person waits ---------------------------------------------------------------------------------------------------
+def send_in_background(message: EmailMessage) -> None:
+    """Send a message that a request asks for, without letting the request wait or fail.
+
+    Nothing of its content is logged: it may hold a link that resets a password.
+    """
+    threading.Thread(target=_send_logged, args=(message,), name="mail", daemon=True).start()
+
+
+def _send_logged(message: EmailMessage) -> None:
+    if is_off():
+        logger.warning("An e-mail to a user was not sent: e-mail is turned off (EMAIL_URL=none)")
+        return
+    try:
+        message.send()
+    except Exception as error:
+        logger.error("An e-mail to a user could not be sent: %s", sentence_for(error))
+
+
+def send_test(user: User) -> str:
+    """Send a test message to `user`; return "" when the mail server accepted it, else its error as a sentence.
+
+    Ends after EMAIL_TIMEOUT, however slowly the server answers.
+    """
+    if not user.email:
+        return "Your user has no e-mail address. Enter one in Setup → Users."
+    if sentence := problem():
+        return sentence
+    body = f"This is the test message that {user} asked for in Setup.\n\nE-mail of Desk works.\n{settings.PUBLIC_URL}"
+    message = EmailMessage("[Desk] Test message", body, to=[user.email])
+    outcome: Future[None] = Future()
+
+    def send() -> None:
+        try:
+            message.send()
+            outcome.set_result(None)
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=send, name="test mail", daemon=True).start()
+    try:
+        outcome.result(settings.EMAIL_TIMEOUT)
+    except Exception as error:
+        return sentence_for(error)
+    return ""
+
+
+def sentence_for(error: Exception) -> str:
+    """Return a sentence with the answer of the mail server, or with the reason why there is none."""
+    server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    if isinstance(error, TimeoutError):
+        return f"The mail server {server} did not answer within {settings.EMAIL_TIMEOUT:g} seconds."
+    if isinstance(error, SMTPRecipientsRefused):
+        answers = {_answer(code, text) for code, text in error.recipients.values()}
+        return f"The mail server {server} refused the recipient: {'; '.join(sorted(answers))}."
+    if isinstance(error, SMTPResponseException):
+        return f"The mail server {server} answered {_answer(error.smtp_code, error.smtp_error)}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"The mail server {server} cannot be reached: {error.strerror}."
+    return f"The mail server {server} did not accept the message: {' '.join(str(error).split())[:300]}."
+
+
+def _answer(code: int, text: bytes | str) -> str:
+    words = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return f"{code} {' '.join(words.split())[:300]}".rstrip(" .")

@@ -225,8 +225,20 @@ TIME_ZONE = env("DESK_TIME_ZONE", default="UTC")
 USE_I18N = True
 FORMAT_MODULE_PATH = "desk.formats"
 USE_TZ = True
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+# `none` sends nothing, on purpose. Unset, the process prints e-mail: for development only (desk.mail.unsuitable).
+EMAIL_URL = env("EMAIL_URL", default="")
+try:
+    EMAIL_CONFIG = env.email_url_config("dummymail://" if EMAIL_URL == "none" else EMAIL_URL or "consolemail://")
+except (ValueError, ImproperlyConfigured):  # their texts may repeat the password
+    raise ImproperlyConfigured(
+        "EMAIL_URL is not an address of a mail server. Write for example smtp+tls://user:password@mail.example.com:587 "
+        "(special characters of the password percent-encoded), or none."
+    ) from None
+EMAIL_CONFIG["EMAIL_PORT"] = EMAIL_CONFIG["EMAIL_PORT"] or (
+    465 if EMAIL_CONFIG.get("EMAIL_USE_SSL") else 587 if EMAIL_CONFIG.get("EMAIL_USE_TLS") else 25
+)
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=10)  # seconds, for each step of sending one message
 DEFAULT_FROM_EMAIL = env("DESK_FROM_EMAIL", default="desk@localhost")
 
 REST_FRAMEWORK = {

@@ -24,6 +24,7 @@ NEEDED_TO_SERVE = {
     "META_APP_ID": "the id of your Meta app",
     "META_APP_SECRET": "the secret of your Meta app",
     "META_VERIFY_TOKEN": "the verify token that you enter in your Meta app's webhook settings",
+    "EMAIL_URL": "the mail server, such as smtp+tls://user:password@mail.example.com:587, or none",
 }
 
 
@@ -111,6 +112,11 @@ def serve(environment: Mapping[str, str], *, port: int) -> dict[str, str]:
         url = public_url.normalise(environment["DESK_PUBLIC_URL"])
     except ValueError as sentence:
         raise CannotStart(str(sentence)) from None
+    if environment["EMAIL_URL"].startswith("consolemail:"):
+        raise CannotStart(
+            "EMAIL_URL=consolemail:// prints links that reset passwords into the log. Set it to a mail server, or to "
+            "none: then Desk sends no e-mail."
+        )
     return {
         **common(environment),
         "PORT": str(port),

@@ -14,6 +14,7 @@ os.environ |= {
     "META_APP_ID": "100000000000001",
     "META_APP_SECRET": "sandbox-app-secret",
     "META_VERIFY_TOKEN": "sandbox-verify-token",
+    "EMAIL_URL": "memorymail://",
 }
 if os.environ.get("REDIS_URL"):
     # Each worker of pytest-xdist has a Redis database of its own (1, 2 …), which it can empty.
@@ -27,7 +28,6 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: nearly every test creates users
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     # A file, not memory: threads and processes then share it and lock it as in production.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}  # noqa: F405

@@ -15,7 +15,7 @@ class TicketsConfig(AppConfig):
         from tickets.services.outgoing import delivery_status, outbox
         from tickets.services.page_actions import moderation, reactions, sender_actions
         from tickets.services.privacy import erasure
-        from tickets.services.webhooks import delivery, events
+        from tickets.services.webhooks import delivery, events, mails
         from tickets.views.setup import menu
 
         setup.register()
@@ -26,6 +26,7 @@ class TicketsConfig(AppConfig):
         sweeper.register("files", attachments.is_due, attachments.TASK)
         sweeper.register("early changes", message_changes.is_due, message_changes.TASK, message_changes.delete_old)
         sweeper.register("blocks", moderation.is_due, moderation.TASK)
+        sweeper.register("e-mails about webhooks", mails.is_due, mails.TASK)
         sweeper.register("events", delivery.is_due, events.TASK, delivery.clean_up)
         sweeper.register("files of erased contacts", reclaim=erasure.delete_files)
         schedules.register("statistics of the lists", listing.STATISTICS_TASK, schedules.DAILY)

@@ -7,7 +7,7 @@ from tickets.services.incoming import attachments, profiles
 from tickets.services.outgoing import outbox
 from tickets.services.page_actions import moderation, reactions
 from tickets.services.privacy import erasure
-from tickets.services.webhooks import delivery
+from tickets.services.webhooks import delivery, mails
 
 
 def fetch_profiles() -> int:
@@ -43,6 +43,11 @@ def delete_erased_files() -> int:
 def send_events() -> int:
     """Send webhook events that are due; return how many calls were made."""
     return delivery.drain_events(payloads.bodies)
+
+
+def mail_about_webhooks() -> int:
+    """Send the e-mails about webhooks that Desk disabled; return how many."""
+    return mails.send_due()
 
 
 def send_reactions() -> int:

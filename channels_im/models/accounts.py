@@ -29,6 +29,9 @@ class FacebookAccount(models.Model):
     last_warned_days = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="The last warning sent before expiry, in days: 14, 7 or 1"
     )
+    warning_after = models.DateTimeField(
+        null=True, blank=True, help_text="Until then a worker sends the warning that is due"
+    )
 
     class Meta:
         ordering = ["name"]
@@ -84,7 +87,9 @@ class Page(models.Model):
     reauth_mailed_at = models.DateTimeField(
         null=True, blank=True, help_text="When the e-mail was sent: one per incident"
     )
-    reauth_mail_after = models.DateTimeField(null=True, blank=True, help_text="When to try a failed e-mail again")
+    reauth_mail_after = models.DateTimeField(
+        null=True, blank=True, help_text="When the e-mail is due; until then a worker sends it or waits"
+    )
 
     subscription = models.CharField(max_length=12, choices=Subscription, default=Subscription.UNKNOWN)
     subscribed_fields = models.JSONField(default=list, blank=True)

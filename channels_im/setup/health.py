@@ -1,5 +1,6 @@
-"""Instant Messaging → Health: what Meta last said about every Page that has a channel."""
+"""Instant Messaging → Health: what Meta last said about every Page that has a channel, and whether e-mail works."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -8,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 from channels_im.services.facebook import daily_check
 from channels_im.setup import presenters
 from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
+from desk import audit_log, mail
 from desk.requests import UserRequest
 
 
@@ -33,6 +35,9 @@ def show(request: UserRequest) -> HttpResponse:
         rows=rows,
         checking=any(row["checking"] for row in rows),
         may_change=may(request.user, CHANGE_CHANNEL),
+        mail_problem=mail.problem() or ("" if mail.administrator_addresses() else mail.NO_ADDRESS),
+        mail_server=f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.EMAIL_HOST else "",
+        may_send_mail=may(request.user, CHANGE_CHANNEL) and not mail.problem(),
     )
 
 
@@ -42,4 +47,19 @@ def check_all(request: UserRequest) -> HttpResponse:
     """Request a check of every Page and Facebook login."""
     daily_check.check_all()
     messages.success(request, "Desk is checking every Page with Facebook.")
+    return redirect("setup:health")
+
+
+@setup_view(CHANGE_CHANNEL)
+@require_POST
+def send_test_mail(request: UserRequest) -> HttpResponse:
+    """Send a test message to the user, and say what the mail server answered."""
+    user = request.user
+    sentence = mail.send_test(user)
+    result = f"failed: {sentence}" if sentence else "was accepted by the mail server."
+    audit_log.record(user, user, audit_log.CHANGE, f"A test message to {user.email or 'no address'} {result}")
+    if sentence:
+        messages.error(request, f"The test message could not be sent. {sentence}")
+    else:
+        messages.success(request, f"The mail server accepted a test message to {user.email}. Look into your inbox.")
     return redirect("setup:health")

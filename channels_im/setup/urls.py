@@ -23,6 +23,7 @@ urlpatterns = [
     path("preferences/<int:department>/agents/<int:agent>/", preferences.associate, name="associate"),
     path("health/", health.show, name="health"),
     path("health/check-now/", health.check_all, name="health_check_all"),
+    path("health/test-mail/", health.send_test_mail, name="health_test_mail"),
     path("journal/", journal.list_deliveries, name="journal"),
     path("journal/replay-failed/", journal.replay_failed, name="journal_replay_failed"),
     path("journal/<int:pk>/", journal.show, name="journal_entry"),

@@ -141,6 +141,7 @@ def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run: Mak
         META_APP_ID="1",
         META_APP_SECRET="secret",
         META_VERIFY_TOKEN="token",
+        EMAIL_URL="none",
         WEB_CONCURRENCY="2",
     )
     run.wait_until_printed("is running at https://desk.example.com")

@@ -21,6 +21,7 @@ SERVE = {
     "META_APP_ID": "1",
     "META_APP_SECRET": "s",
     "META_VERIFY_TOKEN": "t",
+    "EMAIL_URL": "none",
 }
 
 
@@ -33,7 +34,11 @@ def busy_port() -> Iterator[int]:
 
 
 def launch(tmp_path: Path, goal: str, **environment: object) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DESK_", "META_", "DATABASE_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DESK_", "META_", "DATABASE_", "EMAIL_"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "launcher", goal],
         cwd=ROOT,
@@ -88,6 +93,12 @@ def test_serve_refuses_a_public_url_that_is_not_an_address(tmp_path: Path) -> No
     result = launch(tmp_path, "serve", **{**SERVE, "DESK_PUBLIC_URL": "desk.example.com"})
     assert result.returncode == 1
     assert "it must be a full address" in result.stderr
+
+
+def test_serve_refuses_to_print_links_that_reset_passwords(tmp_path: Path) -> None:
+    result = launch(tmp_path, "serve", **{**SERVE, "EMAIL_URL": "consolemail://"})
+    assert result.returncode == 1
+    assert "links that reset passwords" in result.stderr
 
 
 def test_the_demo_never_calls_meta_whatever_is_set(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ class EventSubscription(models.Model):
     events = models.JSONField(default=list, help_text="names of EventType")
     is_active = models.BooleanField(default=True)
     disabled_reason = models.TextField(blank=True, help_text="Why Desk disabled it")
+    mail_after = models.DateTimeField(
+        null=True, blank=True, help_text="When the e-mail about disabling it is due; empty: none is"
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -4,27 +4,24 @@ HEALED_BY says for each reason how to restore the connection; `messenger.error_t
 """
 
 import logging
-from datetime import datetime, timedelta
-from smtplib import SMTPException
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from channels_im.models import Channel, Page
 from channels_im.services.facebook import check_requests, outages
+from desk import mail
 from desk.live import publish
-from desk.mail import send_to_administrators
 from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
 MAIL_TASK = "channels_im.tasks.mail_administrators"
 SETUP_PATH = "/admin/instant-messaging/messenger/"
-# While the mail server is down, sending is tried again after this delay, and given up after this time.
-MAIL_RETRY_DELAY = timedelta(minutes=5)
-MAIL_GIVE_UP_AFTER = timedelta(days=1)
+MAIL_FIELD = "reauth_mail_after"
 
 CONNECTION_FIELDS = [
     "connection",
@@ -170,47 +167,42 @@ def _announce(page: Page) -> None:
 
 # --- The e-mail -------------------------------------------------------------------------------------------------------
 def mail_is_due() -> bool:
-    """Return whether an e-mail about a Page is due."""
-    return _unmailed_pages().filter(_mail_time_reached()).exists()
+    """Return whether an e-mail about a Page is due. Without anybody to send it to, it waits."""
+    return _unmailed_pages().filter(mail.is_due(MAIL_FIELD)).exists() and mail.reaches_administrators()
 
 
 def mail_administrators() -> int:
     """Send the e-mail that is due to all active administrators with an address; return how many, 0 or 1.
 
     When a login ends, many Pages lose their connection: those lost within MAIL_GATHER_SECONDS are in one e-mail. The
-    Pages are marked before it is sent, so that two workers do not both send it. When sending fails, it is tried again
-    every MAIL_RETRY_DELAY until MAIL_GIVE_UP_AFTER.
+    Pages are claimed before it is sent, so that two workers do not both send it, and marked after. When sending fails,
+    it is tried again as long as the Pages wait: every five minutes, after a day every hour.
     """
     if not mail_is_due():
         return 0
-    now = timezone.now()
-    pages = [page for page in _unmailed_pages().order_by("name", "pk") if _mark_mailed(page, now)]
+    gathering = Q(reauth_mail_after__lte=F("reauth_since") + timedelta(seconds=settings.MAIL_GATHER_SECONDS))
+    pages = mail.claim(_unmailed_pages().filter(mail.is_due(MAIL_FIELD) | gathering).order_by("name", "pk"), MAIL_FIELD)
     if not pages:
         return 0
     try:
-        return _send_mail(pages)
-    except (SMTPException, OSError):
-        logger.exception("The e-mail about Pages %s could not be sent", ", ".join(page.page_id for page in pages))
-        Page.objects.filter(pk__in=[page.pk for page in pages], reauth_mailed_at=now).update(
-            reauth_mailed_at=None, reauth_mail_after=now + MAIL_RETRY_DELAY
-        )
-        return 0
+        sent = _send_mail(pages)
+    except mail.ERRORS as error:
+        page_ids = ", ".join(page.page_id for page in pages)
+        logger.error("The e-mail about Pages %s could not be sent: %s", page_ids, mail.sentence_for(error))
+        sent = 0
+    now = timezone.now()
+    for page in pages:
+        claimed = mail.claimed(page, MAIL_FIELD)
+        if sent:
+            claimed.update(reauth_mailed_at=now, reauth_mail_after=None)
+        else:
+            is_new = page.reauth_since is not None and now - page.reauth_since < timedelta(days=1)
+            claimed.update(reauth_mail_after=now + (mail.RETRY_DELAY if is_new else mail.SLOW_RETRY_DELAY))
+    return sent
 
 
 def _unmailed_pages() -> QuerySet[Page, Page]:
-    return Page.objects.filter(
-        connection=Page.Connection.REAUTH_REQUIRED,
-        reauth_mailed_at=None,
-        reauth_since__gt=timezone.now() - MAIL_GIVE_UP_AFTER,
-    )
-
-
-def _mail_time_reached() -> Q:
-    return Q(reauth_mail_after=None) | Q(reauth_mail_after__lte=timezone.now())
-
-
-def _mark_mailed(page: Page, now: datetime) -> bool:
-    return bool(_unmailed_pages().filter(pk=page.pk).update(reauth_mailed_at=now, reauth_mail_after=None))
+    return Page.objects.filter(connection=Page.Connection.REAUTH_REQUIRED, reauth_mailed_at=None)
 
 
 def _send_mail(pages: list[Page]) -> int:
@@ -220,7 +212,8 @@ def _send_mail(pages: list[Page]) -> int:
     if len(pages) > 1:
         subject = f"Re-authenticate {len(pages)} Pages: {', '.join(page.name for page in pages)}"
     lines = [line for page in pages for line in _mail_lines(page)]
-    return send_to_administrators(subject, [*lines, STILL_RECEIVING])
+    key = " ".join(f"{page.page_id} {page.reauth_since}" for page in pages)
+    return mail.send_to_administrators(subject, [*lines, STILL_RECEIVING], key=f"lost Pages {key}")
 
 
 def _mail_lines(page: Page) -> list[str]:

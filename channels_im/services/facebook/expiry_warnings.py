@@ -2,19 +2,20 @@
 
 import logging
 from datetime import datetime, timedelta
-from smtplib import SMTPException
+from typing import cast
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.facebook.connection import SETUP_PATH
-from desk.mail import send_to_administrators
+from desk import mail
 
 logger = logging.getLogger(__name__)
 
 TASK = "channels_im.tasks.warn_of_ending_logins"
+MAIL_FIELD = "warning_after"
 STEPS = (14, 7, 1)  # days before the end
 
 
@@ -28,34 +29,50 @@ def warn() -> int:
     """E-mail administrators about each login that reached a step since the last run; return how many e-mails.
 
     A login without a working channel is left out: administrators were already told about those channels. The row is
-    marked before the e-mail is sent, so that two workers do not both send it, and unmarked when sending fails.
+    claimed before the e-mail is sent, so that two workers do not both send it, and the step is recorded after. What
+    could not be sent is tried again in the next hour.
     """
     now = timezone.now()
+    if not mail.reaches_administrators():
+        return 0
     sent = 0
-    ending = FacebookAccount.objects.filter(expires_at__lte=now + timedelta(days=max(STEPS)), app_removed_at=None)
-    for account in ending.exclude(last_warned_days=min(STEPS)):
+    for account in _ending(now):
         if account.expires_at is None:  # the query leaves these out
             continue
-        step, previous_step = reached_step(account.expires_at, now), account.last_warned_days
+        step = reached_step(account.expires_at, now)
         if step is None:
             continue
         working = Channel.objects.existing().filter(page__connection=Page.Connection.CONNECTED)
         channels = list(working.filter(page__facebook_account=account).select_related("page"))
-        if channels and _mark_warned(account, step):
-            try:
-                sent += _send_mail(account, account.expires_at, channels, now)
-            except (SMTPException, OSError):
-                logger.exception("The e-mail about Facebook user %s could not be sent", account.facebook_user_id)
-                marked = FacebookAccount.objects.filter(pk=account.pk, last_warned_days=step)
-                marked.update(last_warned_days=previous_step)
+        if channels and (claimed := _claim(account, step)):
+            sent += _warn_of(claimed, step, channels, now)
     return sent
 
 
-def _mark_warned(account: FacebookAccount, step: int) -> bool:
-    """Mark the step as sent; return False when another worker did, or somebody logged in again meanwhile."""
-    unchanged = FacebookAccount.objects.filter(pk=account.pk, expires_at=account.expires_at)
+def _ending(now: datetime) -> QuerySet[FacebookAccount, FacebookAccount]:
+    ending = FacebookAccount.objects.filter(expires_at__lte=now + timedelta(days=max(STEPS)), app_removed_at=None)
+    return ending.exclude(last_warned_days=min(STEPS)).filter(mail.is_due(MAIL_FIELD))
+
+
+def _claim(account: FacebookAccount, step: int) -> FacebookAccount | None:
+    """Claim the account; return None when another worker has, or somebody logged in again meanwhile."""
+    unchanged = FacebookAccount.objects.filter(mail.is_due(MAIL_FIELD), pk=account.pk, expires_at=account.expires_at)
     unwarned = unchanged.filter(Q(last_warned_days=None) | Q(last_warned_days__gt=step))
-    return bool(unwarned.update(last_warned_days=step))
+    return next(iter(mail.claim(unwarned, MAIL_FIELD)), None)
+
+
+def _warn_of(account: FacebookAccount, step: int, channels: list[Channel], now: datetime) -> int:
+    """Send the e-mail about a claimed account and record its result; return how many were sent, 0 or 1."""
+    expires_at = cast(datetime, account.expires_at)  # `warn` leaves out those without
+    try:
+        sent = _send_mail(account, expires_at, channels, now)
+    except mail.ERRORS as error:
+        sentence = mail.sentence_for(error)
+        logger.error("The e-mail about Facebook user %s could not be sent: %s", account.facebook_user_id, sentence)
+        sent = 0
+    claimed = mail.claimed(account, MAIL_FIELD).filter(expires_at=expires_at)
+    claimed.update(warning_after=None, **({"last_warned_days": step} if sent else {}))
+    return sent
 
 
 def _send_mail(account: FacebookAccount, expires_at: datetime, channels: list[Channel], now: datetime) -> int:
@@ -74,4 +91,5 @@ def _send_mail(account: FacebookAccount, expires_at: datetime, channels: list[Ch
         *(f"{settings.PUBLIC_URL}{SETUP_PATH}{channel.pk}/" for channel in channels),
     ]
     when = "has ended" if is_over else f"ends on {expires_at:%-d %B}"
-    return send_to_administrators(f"The Facebook login of {account} {when}", lines)
+    key = f"Facebook login {account.facebook_user_id} {expires_at} {reached_step(expires_at, now)}"
+    return mail.send_to_administrators(f"The Facebook login of {account} {when}", lines, key=key)

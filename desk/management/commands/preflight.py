@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from desk import demo_guard
+from desk import demo_guard, mail
 from desk.models import User
 
 NO_ADMINISTRATOR = (
@@ -17,7 +17,7 @@ NO_ADMINISTRATOR = (
 class Command(BaseCommand):
     """Fail with a sentence, and exit code 1, when the installation must not be served."""
 
-    help = "Refuse the demo's users, and say how the first administrator is created when there is none."
+    help = "Refuse the demo's users and printed e-mail; say how the first administrator is created when there is none."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -28,6 +28,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if users := demo_guard.demo_users():
             raise CommandError(f"{demo_guard.sentence(users)} {demo_guard.WAY_OUT}")
+        if sentence := mail.unsuitable():
+            raise CommandError(sentence)
         if options["before_migrate"]:
             return
         if not User.objects.filter(is_superuser=True, is_active=True).exists():

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
-from smtplib import SMTPException
 
 from django.conf import settings
 from django.db import transaction
@@ -21,10 +20,10 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from desk.health import Report, seconds
-from desk.mail import send_to_administrators
 from desk.queue import enqueue
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
+from tickets.services.webhooks import mails
 from tickets.services.webhooks.events import TASK
 from tickets.services.webhooks.http_call import CallResult, WebhookCall
 
@@ -234,9 +233,7 @@ def record(row: EventDelivery, result: CallResult) -> None:
             _retry_later(row, result.reason, result.status)
         if is_test:
             return
-        disabled_reason = _record_failure(row.subscription, result)
-    if disabled_reason:
-        _mail_administrators(row.subscription, disabled_reason)
+        _record_failure(row.subscription, result)
 
 
 def _claimed_row(row: EventDelivery) -> QuerySet[EventDelivery, EventDelivery]:
@@ -261,13 +258,13 @@ def _record_success(subscription: EventSubscription) -> None:
     rows.exclude(recorded).update(failures=0, failing_since=None, retry_after=None, last_success_at=now)
 
 
-def _record_failure(subscription: EventSubscription, result: CallResult) -> str:
-    """Pause the webhook, or turn it off; return why it was turned off, or "". Calls that fail together count once."""
+def _record_failure(subscription: EventSubscription, result: CallResult) -> None:
+    """Pause the webhook, or turn it off, which administrators are told (mails). Calls that fail together count once."""
     now = timezone.now()
     rows = EventSubscription.objects.select_for_update().filter(pk=subscription.pk, is_active=True)
     row = rows.filter(Q(retry_after=None) | Q(retry_after__lte=now)).first()
     if row is None:
-        return ""
+        return
     row.failures += 1
     row.failing_since = row.failing_since or now
     row.retry_after = now + pause_after(row.failures, MAX_WEBHOOK_PAUSE)
@@ -276,16 +273,7 @@ def _record_failure(subscription: EventSubscription, result: CallResult) -> str:
     elif now - row.failing_since >= DISABLE_AFTER:
         row.disabled_reason = f"Disabled: every delivery failed for {DISABLE_AFTER.days} days. {result.reason}"
     row.is_active = not row.disabled_reason
-    row.save(update_fields=["failures", "failing_since", "retry_after", "disabled_reason", "is_active"])
-    return row.disabled_reason
-
-
-def _mail_administrators(subscription: EventSubscription, reason: str) -> None:
-    lines = [
-        f"Webhook “{subscription.name}” — {reason}",
-        "Events since then are not sent. Check it in Setup → Webhooks and turn it on again.",
-    ]
-    try:
-        send_to_administrators(f"Webhook {subscription.name} was disabled", lines)
-    except (SMTPException, OSError):
-        logger.exception("The mail about webhook %s could not be sent to administrators", subscription.pk)
+    if row.disabled_reason:
+        row.mail_after = now
+        enqueue(mails.TASK)
+    row.save(update_fields=["failures", "failing_since", "retry_after", "disabled_reason", "is_active", "mail_after"])

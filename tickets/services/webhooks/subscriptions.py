@@ -58,7 +58,7 @@ def change(
         for field, value in values.items():
             setattr(row, field, value)
         if "url" in changed or "is_active" in changed:
-            row.failures, row.failing_since, row.disabled_reason = 0, None, ""
+            row.failures, row.failing_since, row.disabled_reason, row.mail_after = 0, None, "", None
             row.retry_after = timezone.now()  # the waiting events are due from now on, so that none counts as late
         row.save()
         if "is_active" in changed:

@@ -1,6 +1,5 @@
 """A Page's connection: a loss is recorded and reported once, and a login ends it."""
 
-import smtplib
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,13 +7,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.core import mail
-from django.core.mail import EmailMessage
 from django_q.models import OrmQ
 from pytest_django import Settings
 from time_machine import Traveller
 
 from channels_im.models import Page
 from channels_im.services.facebook import connection
+from desk.mail import LEASE
 from desk.models import User
 from tests.factories import NOON, make_admin, make_channel, make_page, make_user
 from tests.matching import present
@@ -170,7 +169,7 @@ def test_the_next_loss_is_reported_again(page: Page, admin: User) -> None:
 def test_a_mail_server_that_refuses_is_asked_again_a_few_minutes_later(
     page: Page, admin: User, clock: Traveller, settings: Settings
 ) -> None:
-    settings.EMAIL_BACKEND = "tests.channels_im.services.facebook.test_connection.RefusingBackend"
+    settings.EMAIL_BACKEND = "tests.mail_backends.Refusing"
     lose(page)
     assert connection.mail_administrators() == 0
     assert not connection.mail_is_due()
@@ -181,14 +180,47 @@ def test_a_mail_server_that_refuses_is_asked_again_a_few_minutes_later(
     assert connection.mail_administrators() == 1
 
 
-class RefusingBackend:
-    """A mail server that says no."""
+def test_a_worker_that_dies_while_it_sends_leaves_the_e_mail_to_the_next(
+    page: Page, admin: User, clock: Traveller, settings: Settings
+) -> None:
+    lose(page)
+    on, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.mail_backends.Killing"
+    with pytest.raises(SystemExit):
+        connection.mail_administrators()
+    settings.EMAIL_BACKEND = on
+    page.refresh_from_db()
+    assert page.reauth_mailed_at is None
+    assert connection.mail_administrators() == 0  # the dead worker's claim holds
+    clock.shift(LEASE)
 
-    def __init__(self, **options: object) -> None:
-        pass
+    assert connection.mail_administrators() == 1
+    assert len(mail.outbox) == 1
 
-    def send_messages(self, messages: list[EmailMessage]) -> None:
-        raise smtplib.SMTPServerDisconnected("no")
+
+def test_a_mail_server_that_is_away_for_days_is_asked_until_it_accepts(
+    page: Page, admin: User, clock: Traveller, settings: Settings
+) -> None:
+    lose(page)
+    on, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.mail_backends.Refusing"
+    for _hour in range(60):
+        connection.mail_administrators()
+        clock.shift(timedelta(hours=1))
+    settings.EMAIL_BACKEND = on
+
+    assert connection.mail_administrators() == 1
+
+
+def test_a_repeated_e_mail_has_the_same_message_id_and_another_has_not(page: Page, admin: User) -> None:
+    for _time in range(2):
+        lose(page)
+        connection.mail_administrators()
+        Page.objects.update(reauth_mailed_at=None)
+        connection.mail_administrators()
+        connection.mark_connected(page)
+        Page.objects.update(reauth_since=None)
+    first, again, _other, _other_again = (message.message()["Message-ID"] for message in mail.outbox)
+
+    assert first == again
 
 
 def test_trouble_keeps_the_time_it_began_and_goes_when_it_is_over(page: Page, clock: Traveller) -> None:

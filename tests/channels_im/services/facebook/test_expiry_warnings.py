@@ -162,11 +162,27 @@ def test_a_mail_server_that_refuses_is_asked_again(
     clock: Traveller, settings: Settings, account: FacebookAccount
 ) -> None:
     clock.move_to(END - timedelta(days=7))
-    settings.EMAIL_BACKEND = "tests.channels_im.services.facebook.test_connection.RefusingBackend"
+    settings.EMAIL_BACKEND = "tests.mail_backends.Refusing"
     assert tasks.warn_of_ending_logins() == 0
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
     assert tasks.warn_of_ending_logins() == 1
+
+
+def test_a_worker_that_dies_while_it_sends_leaves_the_warning_to_the_next(
+    clock: Traveller, settings: Settings, account: FacebookAccount
+) -> None:
+    clock.move_to(END - timedelta(days=7))
+    on, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.mail_backends.Killing"
+    with pytest.raises(SystemExit):
+        tasks.warn_of_ending_logins()
+    settings.EMAIL_BACKEND = on
+    account.refresh_from_db()
+    assert account.last_warned_days is None
+    assert tasks.warn_of_ending_logins() == 0  # the dead worker's claim holds
+    clock.shift(timedelta(hours=1))
+
+    assert (tasks.warn_of_ending_logins(), tasks.warn_of_ending_logins()) == (1, 0)
 
 
 def test_setup_says_so_too_and_says_when_it_has_ended(clock: Traveller, administrator: User) -> None:

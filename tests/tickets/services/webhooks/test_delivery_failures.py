@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from pytest_django import Settings
 from time_machine import Traveller
 
+from desk.mail import LEASE, RETRY_DELAY
 from desk.models import User
 from tests import factories
 from tests.factories import NOON
@@ -120,6 +122,7 @@ def test_after_three_days_of_failures_a_webhook_is_turned_off_and_administrators
         assert crm.is_active is (hour < 18)
         clock.shift(timedelta(hours=4))
     assert "404" in crm.disabled_reason
+    assert (tasks.mail_about_webhooks(), tasks.mail_about_webhooks()) == (1, 0)
     [letter] = mail.outbox
     assert "CRM" in letter.subject
     count = EventDelivery.objects.count()
@@ -134,6 +137,29 @@ def test_after_three_days_of_failures_a_webhook_is_turned_off_and_administrators
     tasks.send_events()
     assert receiver.posts
     assert "pending" not in states()
+
+
+def test_the_e_mail_about_a_webhook_is_repeated_until_a_server_accepts_it(
+    crm: EventSubscription,
+    receiver: Receiver,
+    clock: Traveller,
+    conversation: Conversation,
+    admin: User,
+    settings: Settings,
+) -> None:
+    receiver.always = 410
+    factories.receive(conversation)
+    tasks.send_events()
+    on, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.mail_backends.Refusing"
+    assert tasks.mail_about_webhooks() == 0
+    settings.EMAIL_BACKEND = "tests.mail_backends.Killing"
+    clock.shift(RETRY_DELAY)
+    with pytest.raises(SystemExit):
+        tasks.mail_about_webhooks()
+    settings.EMAIL_BACKEND = on
+    assert tasks.mail_about_webhooks() == 0  # the dead worker's claim holds
+    clock.shift(LEASE)
+    assert tasks.mail_about_webhooks() == 1
 
 
 def test_a_webhook_that_answers_410_is_turned_off(
