@@ -16,12 +16,14 @@ from channels_im.webhook import asgi  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
 from desk.live.sse import LiveStream  # noqa: E402
 from desk.plain_asgi import Receive, Scope, Send  # noqa: E402
+from desk.request_ids import with_request_id  # noqa: E402
 from tickets.views import live_rows  # noqa: E402
 
 django_application = Handler()
 live = LiveStream(live_rows.reader_of, live_rows.visible, live_rows.read)
 
 
+@with_request_id
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Pass each request to the application that answers it; refuse WebSockets."""
     if scope["type"] == "lifespan":

@@ -1,6 +1,5 @@
 """Settings of Desk. All that differs between installations comes from the environment (docs/operations.md)."""
 
-import logging
 import re
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.log import CallbackFilter
 
 from channels_im.messenger.scopes import SCOPES
-from desk import __version__, public_url
+from desk import __version__, logs, public_url
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -60,6 +59,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
 ]
 MIDDLEWARE = [
+    "desk.request_ids.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "desk.static.StaticFiles",
     "desk.middleware.ContentSecurityPolicy",
@@ -272,17 +272,20 @@ SPECTACULAR_SETTINGS = {
 }
 
 
-def _is_no_probe(record: logging.LogRecord) -> bool:
-    """Return False for /readyz: a probe calls it every few seconds, and its 503 is an answer, not a failed request."""
-    return "/readyz" not in record.getMessage()
-
-
+DESK_LOG_FORMAT = env("DESK_LOG_FORMAT", default="plain")
+if DESK_LOG_FORMAT not in logs.FORMATTERS:
+    raise ImproperlyConfigured(f"DESK_LOG_FORMAT is {DESK_LOG_FORMAT!r}. It must be plain or json.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"probes": {"()": CallbackFilter, "callback": _is_no_probe}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["probes"]}},
+    "formatters": {"line": {"()": logs.FORMATTERS[DESK_LOG_FORMAT]}},
+    "filters": {"calm": {"()": CallbackFilter, "callback": logs.calm}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}},
     "root": {"handlers": ["console"], "level": env("DESK_LOG_LEVEL", default="INFO")},
-    "loggers": {"django-q": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
+    "loggers": {
+        "django-q": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
+        # uvicorn has set up its own handlers before it loads the application.
+        **{name: {"level": "WARNING", "handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error")},
+    },
 }

@@ -16,6 +16,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post
 from channels_im.services.journal import store
 from channels_im.webhook.views import app_secrets
+from desk import logs
 from desk.plain_asgi import Receive, Scope, Send, answer
 from desk.queue import enqueue
 
@@ -34,12 +35,14 @@ async def post(scope: Scope, receive: Receive, send: Send) -> None:
         return
     verdict = check_post(body, scope["headers"], app_secrets())
     if not verdict.accepted:
+        logger.info("A webhook POST was answered %s: %s", verdict.status, verdict.outcome)
         headers = CLOSE if verdict.status == 413 else ()
         await answer(send, verdict.status, str(verdict.outcome).encode(), headers)
         return
     try:
         await asyncio.wait_for(writer.write(body), COMMIT_TIMEOUT_S)
-    except (DatabaseError, TimeoutError):
+    except (DatabaseError, TimeoutError) as error:
+        logger.error("A delivery was answered 503, and Meta sends it again: %s", logs.summary(error))
         await answer(send, 503, b"try again")
     else:
         await answer(send, 200, b"ok")
@@ -107,7 +110,8 @@ class JournalWriter:
             try:
                 self._record(batch)
             except Exception as error:
-                logger.exception("%s deliveries could not be stored; Meta will send them again", len(batch))
+                is_usual = isinstance(error, DatabaseError)  # the requests log it, each in one line
+                logger.error("%s deliveries could not be stored", len(batch), exc_info=None if is_usual else error)
                 failure = error if isinstance(error, DatabaseError) else DatabaseError(str(error))
             by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
             for pending in batch:

@@ -21,6 +21,7 @@ from channels_im.messenger.signature import SignedRequestError, parse_signed_req
 from channels_im.models import DataRequest
 from channels_im.services.facebook import data_requests
 from channels_im.webhook.views import app_secrets
+from desk import logs
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ def _handle(request: HttpRequest, kind: str) -> HttpResponse:
         return _plain(error.reason, 400)
     try:
         data_request = data_requests.handle(kind, signed)
-    except DatabaseError:
-        logger.exception("A %s callback could not be stored; Meta is asked to send it again", kind)
+    except DatabaseError as error:
+        logger.error("A %s callback was answered 503, and Meta sends it again: %s", kind, logs.summary(error))
         return _plain("Try again.", 503)
     url = settings.PUBLIC_URL + reverse("data_request_status", args=[data_request.confirmation_code])
     return JsonResponse({"url": url, "confirmation_code": data_request.confirmation_code})

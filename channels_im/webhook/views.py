@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post, verify_challenge
 from channels_im.services.journal import store
+from desk import logs
 
 logger = logging.getLogger(__name__)
 
@@ -28,15 +29,19 @@ def messenger(request: HttpRequest) -> HttpResponse:
     """Answer Meta. POST: size (413), signature (403), `object` (404); stored in the journal (200), or not (503)."""
     if request.method == "GET":
         challenge = verify_challenge(request.GET, settings.META_VERIFY_TOKEN)
-        return _plain(challenge, 200) if challenge is not None else _plain("The verify token is wrong.", 403)
+        if challenge is None:
+            logger.info("A webhook GET was answered 403: the verify token is wrong")
+            return _plain("The verify token is wrong.", 403)
+        return _plain(challenge, 200)
     body = _read_body(request)
     verdict = check_post(body, request.headers, app_secrets())
     if not verdict.accepted:
+        logger.info("A webhook POST was answered %s: %s", verdict.status, verdict.outcome)
         return _plain(verdict.outcome, verdict.status)
     try:
         store.record([body])
-    except DatabaseError:
-        logger.exception("A delivery could not be stored; Meta will send it again")
+    except DatabaseError as error:
+        logger.error("A delivery was answered 503, and Meta sends it again: %s", logs.summary(error))
         return _plain("try again", 503)
     return _plain("ok", 200)
 
@@ -50,4 +55,6 @@ def _read_body(request: HttpRequest) -> bytes:
 
 
 def _plain(text: str, status: int) -> HttpResponse:
-    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+    response = HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+    vars(response)["_has_been_logged"] = True  # by this module, with the reason; Django logs only what has not been
+    return response

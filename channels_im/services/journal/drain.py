@@ -25,6 +25,7 @@ from channels_im.services.journal.processing import (
 )
 from channels_im.services.journal.routing import UNKNOWN_PAGE
 from channels_im.services.journal.store import IncomingEvent, Sender
+from desk import logs
 from desk.live import publish
 from desk.queue import enqueue
 
@@ -123,12 +124,14 @@ def _process_together(groups: list[SenderGroup]) -> None:
             handlers = store.receiver().receive([group.sender for group in groups])
             for group, handle in zip(groups, handlers, strict=True):
                 for event in group.events:
-                    handle(event.incoming)
+                    with logs.working_on(delivery_id=event.delivery_id):
+                        handle(event.incoming)
                     event.state = EventState.DONE
     except Exception as error:
         if not connection.is_usable():
             raise
-        logger.info("Processing events together failed; processing them one by one", exc_info=error)
+        # What fails for good, fails again alone and is logged there with its traceback.
+        logger.info("Processing events together failed; processing them one by one (%s)", logs.summary(error))
         for group in groups:
             group.reset()
             _process_one_by_one(group)
@@ -141,7 +144,7 @@ def _process_one_by_one(group: SenderGroup) -> None:
             handle = _handler_of(group.sender)
             for event in group.events:
                 try:
-                    with transaction.atomic():
+                    with transaction.atomic(), logs.working_on(delivery_id=event.delivery_id):
                         handle(event.incoming)
                     event.state = EventState.DONE
                 except Exception as error:
@@ -163,4 +166,5 @@ def _handler_of(sender: Sender) -> Callable[[IncomingEvent], None]:
 def _record_failure(event: DeliveryEvent, error: Exception) -> None:
     event.tries += 1
     event.record_failure(error)
-    logger.warning("Processing a %s failed", event.kind, exc_info=error)
+    with logs.working_on(delivery_id=event.delivery_id):
+        logger.warning("Processing a %s failed", event.kind, exc_info=error)

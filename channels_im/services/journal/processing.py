@@ -44,6 +44,7 @@ class DeliveryEvent:
 
     index: int
     incoming: IncomingEvent
+    delivery_id: int
     state: EventState = EventState.OPEN
     tries: int = 0
     error: str = ""
@@ -128,7 +129,9 @@ def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
     for index, event in enumerate(events):
         saved = delivery.progress.get(str(index), {})
         incoming = store.with_trusted_time(event, delivery.received_at)
-        delivery_event = DeliveryEvent(index, incoming, tries=saved.get("tries", 0), error=saved.get("error", ""))
+        delivery_event = DeliveryEvent(
+            index, incoming, delivery.pk, tries=saved.get("tries", 0), error=saved.get("error", "")
+        )
         if saved.get("state") in FINAL_STATES:
             delivery_event.state = EventState(saved["state"])
         parsed.events.append(delivery_event)

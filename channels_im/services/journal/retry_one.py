@@ -21,12 +21,18 @@ from channels_im.services.journal.processing import (
     update_pages,
 )
 from channels_im.services.journal.routing import UNKNOWN_PAGE, Route
+from desk import logs
 
 logger = logging.getLogger(__name__)
 
 
 def process(delivery: WebhookDelivery) -> None:
     """Process one claimed delivery alone."""
+    with logs.working_on(delivery_id=delivery.pk):
+        _process(delivery)
+
+
+def _process(delivery: WebhookDelivery) -> None:
     parsed = read_delivery(delivery)
     routes = routing.routes_for(event.page_id for event in parsed.open_events)
     for event in sorted(parsed.open_events, key=lambda event: (event.tries, *event.order)):

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from django.utils import timezone
 
 from channels_im.messenger import conversations
 from channels_im.models import Page
+from desk import logs
 from desk.health import Report, seconds
 from desk.queue import enqueue
 from tickets.models import Conversation, Message
@@ -114,6 +116,15 @@ class _Job:
     finish: Callable[[Any], None]
     is_send: bool
 
+    def make_call(self) -> Any:
+        """Make the call, in a thread."""
+        with _working_on(self.message):
+            return self.call()
+
+
+def _working_on(message: Message) -> AbstractContextManager[None]:
+    return logs.working_on(message_id=message.pk, conversation_id=message.conversation_id)
+
 
 class _Drain:
     """One run of the outbox: the calls under way and the conversations served."""
@@ -145,11 +156,14 @@ class _Drain:
             return False
         rows, contended = self._claim(free)
         facts_by_author: dict[int, access.UserFacts] = {}
-        jobs = [self._send_job(row, facts_by_author) for row in rows]
+        jobs: list[_Job | None] = []
+        for row in rows:
+            with _working_on(row):
+                jobs.append(self._send_job(row, facts_by_author))
         lookups = delivery_status.claim_lookups(min(MAX_LOOKUPS, free - len(rows)), self.pages_looked_up)
         jobs += [self._lookup_job(row) for row in lookups]
         for job in filter(None, jobs):
-            self.running[pool.submit(job.call)] = job
+            self.running[pool.submit(job.make_call)] = job
             self.call_count += 1
         if contended and not self.running:
             time.sleep(CONTENDED_S)
@@ -185,7 +199,8 @@ class _Drain:
         for future in done:
             job = self.running.pop(future)
             error = future.exception()
-            job.finish(future.result() if error is None else error)
+            with _working_on(job.message):
+                job.finish(future.result() if error is None else error)
         self._renew(renew_every)
 
     def _renew(self, every_s: float) -> None:

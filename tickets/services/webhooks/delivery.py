@@ -19,6 +19,7 @@ from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from desk import logs
 from desk.health import Report, seconds
 from desk.queue import enqueue
 from tickets.models import EventDelivery, EventSubscription
@@ -153,7 +154,9 @@ class _Drain:
                     return self.call_count
                 done, _under_way = wait(self.running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    record(self.running.pop(future), future.result())
+                    row = self.running.pop(future)
+                    with logs.working_on(event_id=row.event_id, conversation_id=row.conversation_id):
+                        record(row, future.result())
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         for row in self._ready(self._claim()):
