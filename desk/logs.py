@@ -104,8 +104,8 @@ FORMATTERS = {"plain": PlainFormatter, "json": JsonFormatter}
 def calm(record: logging.LogRecord) -> bool:
     """Make a refused request (4xx) one line at INFO, and a 503 one line with its reason; return whether to log it.
 
-    Django logs the first as a warning or error with the whole traceback. The 503 of /readyz is an answer to a probe, which
-    calls it every few seconds, and is not logged.
+    Django logs the first as a warning or error with the whole traceback. The 503 of /readyz is an answer to a probe and is
+    not logged.
     """
     if not record.name.startswith(("django.request", "django.security")):
         return True
