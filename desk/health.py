@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -46,16 +46,18 @@ def record_heartbeat(name: str = WORKER) -> None:
 def readiness() -> dict[str, Any]:
     """Return the answer of `/readyz`: "status" is "ok" or "degraded", "problems" has the reasons, then each part."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        parts = {"database": Report("ok"), "worker": worker_report()}
-        parts |= {name: report() for name, report in _reports.items()}
+        parts = {"database": Report("ok")} | reports()
     except DatabaseError as error:
         logger.warning("The database does not answer: %s", error)
         parts = {"database": Report("unreachable", ["The database does not answer."])}
     problems = [problem for part in parts.values() for problem in part.problems]
     values = {name: part.values for name, part in parts.items()}
     return {"status": "degraded" if problems else "ok", **values, "problems": problems}
+
+
+def reports() -> dict[str, Report]:
+    """Return what worker and queues report, by part. Raises DatabaseError."""
+    return {WORKER: worker_report()} | {name: report() for name, report in _reports.items()}
 
 
 def worker_report() -> Report:

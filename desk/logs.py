@@ -104,7 +104,7 @@ FORMATTERS = {"plain": PlainFormatter, "json": JsonFormatter}
 def calm(record: logging.LogRecord) -> bool:
     """Make a refused request (4xx) one line at INFO, and a 503 one line with its reason; return whether to log it.
 
-    Django logs the first as a warning or error with the whole traceback. The 503 of /readyz is an answer to a probe and is
+    Django logs the first as a warning or error with the whole traceback. The 503 of /readyz answers a probe and is
     not logged.
     """
     if not record.name.startswith(("django.request", "django.security")):

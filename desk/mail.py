@@ -21,6 +21,7 @@ from django.db.models import Model, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
+from desk import metrics
 from desk.models import User
 from desk.site import Attention
 
@@ -93,7 +94,13 @@ def send_to_administrators(subject: str, lines: list[str], *, key: str) -> int:
     digest = hashlib.sha256(f"{settings.SECRET_KEY} {key}".encode()).hexdigest()[:32]
     headers = {"Message-ID": f"<{digest}@{urlsplit(settings.PUBLIC_URL).hostname or 'desk'}>"}
     message = EmailMessage(" ".join(f"[Desk] {subject}".split()), "\n".join(lines), to=to, headers=headers)
-    return message.send() or 0
+    try:
+        sent = message.send() or 0
+    except ERRORS:
+        metrics.MAILS.add("failed")
+        raise
+    metrics.MAILS.add("sent")
+    return sent
 
 
 def attention(user: User) -> list[Attention]:

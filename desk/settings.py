@@ -1,6 +1,7 @@
 """Settings of Desk. All that differs between installations comes from the environment (docs/operations.md)."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import environ
@@ -272,6 +273,15 @@ SPECTACULAR_SETTINGS = {
 }
 
 
+# /metrics is off without both. METRICS_DIR is emptied by the launcher at each start.
+DESK_METRICS_TOKEN = env("DESK_METRICS_TOKEN", default="")
+try:
+    DESK_METRICS_ALLOW = [ip_network(text.strip()) for text in env.list("DESK_METRICS_ALLOW", default=[])]
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"DESK_METRICS_ALLOW: {error}. It lists addresses or networks, such as 10.0.0.0/8."
+    ) from None
+METRICS_DIR = DATA_DIR / "metrics"
 DESK_LOG_FORMAT = env("DESK_LOG_FORMAT", default="plain")
 if DESK_LOG_FORMAT not in logs.FORMATTERS:
     raise ImproperlyConfigured(f"DESK_LOG_FORMAT is {DESK_LOG_FORMAT!r}. It must be plain or json.")

@@ -9,7 +9,7 @@ from channels_im import webhook
 from channels_im.setup import linking
 from channels_im.webhook import callbacks
 from channels_im.webhook import views as webhook_views
-from desk import health
+from desk import health, metrics_page
 
 
 def closed(request: HttpRequest) -> HttpResponse:
@@ -19,6 +19,7 @@ def closed(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
+    path("metrics", metrics_page.show, name="metrics"),
     path("readyz", health.readyz, name="readyz"),
     path(webhook.PATH.removeprefix("/"), webhook_views.messenger, name="webhook"),
     path("meta/deauthorize/", callbacks.deauthorize, name="deauthorize"),

@@ -82,7 +82,8 @@ def serve() -> None:
 
 
 def prepare(processes: Processes) -> None:
-    """Migrate the database and collect the static files."""
+    """Migrate the database, collect the static files and forget what an earlier run measured."""
+    data_folder.clear_metrics(Path(processes.environment["DESK_DATA_DIR"]))
     processes.run("migrate", [sys.executable, "manage.py", "migrate", "--verbosity", "0"])
     processes.run("static", [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"])
 

@@ -2,12 +2,13 @@
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import IO
 
 from launcher.errors import CannotStart
 
-LOCK, DEMO_MARK = "run.lock", "demo"
+LOCK, DEMO_MARK, METRICS = "run.lock", "demo", "metrics"
 
 
 def lock_for_demo(folder: Path, port: int) -> IO[str]:
@@ -36,6 +37,11 @@ def lock_for_demo(folder: Path, port: int) -> IO[str]:
     file.write(f"{port}\n")
     file.flush()
     return file
+
+
+def clear_metrics(folder: Path) -> None:
+    """Delete what earlier processes measured (desk.metrics): no process runs now."""
+    shutil.rmtree(folder / METRICS, ignore_errors=True)
 
 
 def mark_as_demo(folder: Path) -> None:

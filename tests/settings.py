@@ -15,6 +15,7 @@ os.environ |= {
     "META_APP_SECRET": "sandbox-app-secret",
     "META_VERIFY_TOKEN": "sandbox-verify-token",
     "EMAIL_URL": "memorymail://",
+    "DESK_METRICS_TOKEN": "a-token-for-the-tests",
 }
 if os.environ.get("REDIS_URL"):
     # Each worker of pytest-xdist has a Redis database of its own (1, 2 …), which it can empty.

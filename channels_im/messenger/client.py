@@ -27,6 +27,7 @@ from channels_im.messenger.errors import (
     retry_after_seconds,
 )
 from channels_im.messenger.values import as_dict, as_int, as_text, clean_tree
+from desk import metrics
 from desk.http import AnswerTooLargeError, AnswerTooSlowError, read_body, thread_session
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,14 @@ class GraphClient:
         logger.warning("Stopped after %s result pages of %s", MAX_PAGES, redact(path))
 
     def _call(self, method: str, path: str, params: dict[str, Any], **body: Any) -> dict[str, Any]:
+        try:
+            return self._request(method, path, params, **body)
+        except GraphError as error:
+            is_unreachable = isinstance(error, GraphUnreachable)
+            metrics.META_ERRORS.add("unreachable" if is_unreachable else str(error.verdict.kind))
+            raise
+
+    def _request(self, method: str, path: str, params: dict[str, Any], **body: Any) -> dict[str, Any]:
         query = _plain(params)
         if self._token and settings.META_APP_SECRET:
             query["appsecret_proof"] = appsecret_proof(self._token)

@@ -16,7 +16,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post
 from channels_im.services.journal import store
 from channels_im.webhook.views import app_secrets
-from desk import logs
+from desk import logs, metrics
 from desk.plain_asgi import Receive, Scope, Send, answer
 from desk.queue import enqueue
 
@@ -30,12 +30,14 @@ CLOSE = [(b"connection", b"close")]  # after 413: the rest of the body is not re
 
 async def post(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a POST to the webhook as `views.messenger` does."""
+    began = time.monotonic()
     body = await _read_body(scope, receive)
     if body is None:
         return
     verdict = check_post(body, scope["headers"], app_secrets())
     if not verdict.accepted:
         logger.info("A webhook POST was answered %s: %s", verdict.status, verdict.outcome)
+        metrics.WEBHOOK_ANSWERS.add(str(verdict.status))
         headers = CLOSE if verdict.status == 413 else ()
         await answer(send, verdict.status, str(verdict.outcome).encode(), headers)
         return
@@ -43,8 +45,11 @@ async def post(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.wait_for(writer.write(body), COMMIT_TIMEOUT_S)
     except (DatabaseError, TimeoutError) as error:
         logger.error("A delivery was answered 503, and Meta sends it again: %s", logs.summary(error))
+        metrics.WEBHOOK_ANSWERS.add("503")
         await answer(send, 503, b"try again")
     else:
+        metrics.WEBHOOK_ANSWERS.add("200")
+        metrics.STORED.observe(time.monotonic() - began)
         await answer(send, 200, b"ok")
 
 

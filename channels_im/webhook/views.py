@@ -1,6 +1,7 @@
 """The webhook as a Django view: Meta's challenge, and deliveries under servers without ASGI."""
 
 import logging
+import time
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post, verify_challenge
 from channels_im.services.journal import store
-from desk import logs
+from desk import logs, metrics
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,15 @@ def messenger(request: HttpRequest) -> HttpResponse:
             logger.info("A webhook GET was answered 403: the verify token is wrong")
             return _plain("The verify token is wrong.", 403)
         return _plain(challenge, 200)
+    began = time.monotonic()
+    response = _answer_post(request)
+    metrics.WEBHOOK_ANSWERS.add(str(response.status_code))
+    if response.status_code == 200:
+        metrics.STORED.observe(time.monotonic() - began)
+    return response
+
+
+def _answer_post(request: HttpRequest) -> HttpResponse:
     body = _read_body(request)
     verdict = check_post(body, request.headers, app_secrets())
     if not verdict.accepted:

@@ -20,6 +20,7 @@ from django.contrib.auth import get_user
 from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, parse_cookie
 
+from desk import metrics
 from desk.live.fanout import Fanout, Read, Reader
 from desk.live.listener import Payloads, listen
 from desk.live.publish import SYNC, Payload
@@ -156,6 +157,7 @@ class LiveStream(Generic[Reader]):
         self._reader_of = reader_of
         self._visible = visible
         self._read = read
+        self._open = 0
         self._broadcasters: dict[asyncio.AbstractEventLoop, Broadcaster[Reader]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,9 +191,10 @@ class LiveStream(Generic[Reader]):
         await _send_text(send, "retry: 2000\n\n")
         checked_at = time.monotonic()
         broadcaster, sent_pace_ms = self._broadcaster(), MIN_PACE_MS
-        async with broadcaster.subscribed(reader) as subscriber:
+        async with broadcaster.subscribed(reader) as subscriber, self._counted():
             while True:
                 payloads = await subscriber.take(PING_EVERY_S)
+                self._record_open_streams()
                 changes_access = any(payload["kind"] == ACCESS_KIND for payload in payloads)
                 if changes_access or time.monotonic() - checked_at >= PING_EVERY_S:
                     checked_at = time.monotonic()
@@ -209,6 +212,19 @@ class LiveStream(Generic[Reader]):
                     events.insert(0, {"kind": "pace", "ms": pace_ms})
                 await _send_text(send, "".join(map(_format, events)) or _format(PING))
         await send({"type": "http.response.body", "body": b""})
+
+    @contextlib.asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        self._open += 1
+        self._record_open_streams()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            self._record_open_streams()
+
+    def _record_open_streams(self) -> None:
+        metrics.record_open_streams(self._open)
 
     def _may_see(self, reader: Reader, payload: Payload) -> bool:
         return payload["kind"] == "sync" or payload["kind"] in READER_KINDS or self._visible(reader, payload)

@@ -17,6 +17,7 @@ from channels_im.models import Page, WebhookDelivery
 from channels_im.services.journal import routing, store
 from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
 from channels_im.services.journal.store import IncomingEvent, UnusableEventError
+from desk import metrics
 from desk.backoff import delay_after
 
 State = WebhookDelivery.State
@@ -175,6 +176,8 @@ def save_results(deliveries: Iterable[ParsedDelivery]) -> None:
     now = timezone.now()
     for parsed in deliveries:
         state, error = result_of(parsed)
+        if state == State.DONE:
+            metrics.SHOWN.observe((now - parsed.delivery.received_at).total_seconds())
         if state in (State.DONE, State.IGNORED) and not parsed.delivery.progress:
             alike.setdefault((state, error), []).append(parsed.delivery)
             continue

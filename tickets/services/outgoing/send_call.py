@@ -17,6 +17,7 @@ from channels_im.messenger.send_api import SendResult
 from channels_im.messenger.send_policy import SendPolicy
 from channels_im.models import Page
 from channels_im.services.facebook import connection
+from desk import metrics
 from tickets.models import Message
 from tickets.rules import sending
 from tickets.rules.window import policy
@@ -133,6 +134,7 @@ def record(call: SendCall, outcome: SendResult | Exception) -> None:
     """Write the outcome of a call to its row, unless the row was settled meanwhile (by its echo)."""
     message = call.message
     if isinstance(outcome, SendResult):
+        metrics.SENDS.add("sent")
         delivery_status.confirm(message.pk, mid=outcome.mid, sent_at=now_ms(), evidence=delivery_status.Evidence.ANSWER)
         connection.clear_trouble(message.conversation.channel.page, *PAGE_TROUBLES)
     elif isinstance(outcome, GraphError):
@@ -196,11 +198,13 @@ def _claimed_row(message: Message) -> QuerySet[Message, Message]:
 
 
 def _mark_unsure(message: Message, sentence: str, **details: Any) -> None:
+    metrics.SENDS.add("unsure")
     first_lookup = timezone.now() + delivery_status.first_lookup_delay()
     delivery_status.mark_unsure(message.pk, message.claimed_by, sentence, first_lookup=first_lookup, **details)
 
 
 def _retry_later(message: Message, sentence: str, pause: timedelta, **details: Any) -> None:
+    metrics.SENDS.add("retry")
     with transaction.atomic():
         retry_after = timezone.now() + pause if pause else None
         if _claimed_row(message).update(state=State.QUEUED, reason=sentence, retry_after=retry_after, **details):
@@ -210,6 +214,7 @@ def _retry_later(message: Message, sentence: str, pause: timedelta, **details: A
 
 def _fail_or_hold(message: Message, state: str, sentence: str, **details: Any) -> None:
     """Fail or hold a row, and hold the queued rows after it in its conversation."""
+    metrics.SENDS.add(str(state))
     with transaction.atomic():
         conversation = delivery_status.lock_conversation_of(message.pk)
         changed = _claimed_row(message).update(state=state, reason=sentence, retry_after=None, **details)

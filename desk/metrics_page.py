@@ -1,0 +1,75 @@
+"""`/metrics` in the format of Prometheus: off by default, then for a Bearer token or for addresses of a list."""
+
+import hmac
+import ipaddress
+import logging
+import platform
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from desk import __version__, health, metrics
+
+logger = logging.getLogger(__name__)
+
+
+@never_cache
+@require_safe
+def show(request: HttpRequest) -> HttpResponse:
+    """Answer with all metrics; 404 while they are switched off, 403 for those who may not read them."""
+    if not metrics.is_on():
+        raise Http404
+    if not (_has_token(request) or _has_address(request)):
+        return HttpResponse("Send the token of DESK_METRICS_TOKEN: Authorization: Bearer …\n", "text/plain", 403)
+    registry = CollectorRegistry()
+    registry.register(_Database())
+    with metrics.all_processes() as processes:
+        registry.register(processes)
+        return HttpResponse(generate_latest(registry), CONTENT_TYPE_LATEST)
+
+
+def _has_token(request: HttpRequest) -> bool:
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    expected = settings.DESK_METRICS_TOKEN
+    is_bearer = bool(expected) and scheme.lower() == "bearer"
+    return is_bearer and hmac.compare_digest(token.strip().encode(), expected.encode())
+
+
+def _has_address(request: HttpRequest) -> bool:
+    """Return whether the caller connects directly, without a proxy, from an address of DESK_METRICS_ALLOW."""
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    return any(address in network for network in settings.DESK_METRICS_ALLOW)
+
+
+class _Database(Collector):
+    """What is true now, read at each scrape: no process has to be alive for it, and none leaves a value behind."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield build, open streams, and from the parts of `/readyz` depth and age of each queue."""
+        build = GaugeMetricFamily("desk_build_info", "Version of Desk and Python", labels=["version", "python"])
+        build.add_metric([__version__, platform.python_version()], 1)
+        yield build
+        yield GaugeMetricFamily("desk_live_streams", "Open live streams of all processes", metrics.open_streams())
+        try:
+            parts = {name: part for name, part in health.reports().items() if isinstance(part.values, dict)}
+        except DatabaseError as error:
+            logger.warning("The metrics of the queues cannot be read: %s", error)
+            parts = {}
+        yield GaugeMetricFamily("desk_database_up", "Whether the database answers", 1 if parts else 0)
+        for part, report in parts.items():
+            for name, value in report.values.items():
+                if isinstance(value, int | float):
+                    unit = name.removesuffix("_s") + "_seconds" if name.endswith("_s") else name
+                    yield GaugeMetricFamily(f"desk_{part}_{unit}", f"{part}.{name} of /readyz", float(value))
