@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
@@ -10,8 +12,10 @@ class DeskConfig(AppConfig):
 
     def ready(self) -> None:
         from django.core import checks
+        from django.db.models import Q
+        from django_q.models import Schedule
 
-        from desk import mail
+        from desk import mail, planned_times
         from desk.demo_guard import check_demo_users
         from desk.key_rotation import check_keys
         from desk.site import MenuItem, register_attention, register_menu
@@ -20,6 +24,8 @@ class DeskConfig(AppConfig):
             checks.register(check, checks.Tags.security, deploy=True)
 
         register_attention(mail.attention)
+        for kind, longest in ((Schedule.HOURLY, timedelta(hours=1)), (Schedule.DAILY, timedelta(days=1))):
+            planned_times.register(Schedule, "next_run", longest, only=Q(schedule_type=kind))
         register_menu(MenuItem("Home", "admin:index", order=0))
         for order, model, label in ((40, "department", "Departments"), (41, "agent", "Agents"), (42, "user", "Users")):
             permissions = (f"desk.view_{model}", f"desk.change_{model}")

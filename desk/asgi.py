@@ -14,16 +14,20 @@ django.setup(set_prefix=False)
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import asgi  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
+from desk.health_deadline import WithDeadline  # noqa: E402
 from desk.live.sse import LiveStream  # noqa: E402
 from desk.plain_asgi import Receive, Scope, Send  # noqa: E402
 from desk.request_ids import with_request_id  # noqa: E402
+from desk.unavailable import answered  # noqa: E402
 from tickets.views import live_rows  # noqa: E402
 
 django_application = Handler()
+readyz = WithDeadline(django_application)
 live = LiveStream(live_rows.reader_of, live_rows.visible, live_rows.read)
 
 
 @with_request_id
+@answered
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Pass each request to the application that answers it; refuse WebSockets."""
     if scope["type"] == "lifespan":
@@ -32,6 +36,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
     elif scope["path"] == "/live/":
         await live(scope, receive, send)
+    elif scope["path"] == "/readyz":
+        await readyz(scope, receive, send)
     elif scope["path"] == webhook.PATH and scope["method"] == "POST":
         await asgi.post(scope, receive, send)
     else:

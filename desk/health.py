@@ -1,18 +1,22 @@
 """Health checks: `/healthz` for the process, `/readyz` for database, worker and queues."""
 
 import logging
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import DatabaseError, connection, transaction
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from desk import __version__
+from desk import __version__, logs
 from desk.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -20,6 +24,8 @@ logger = logging.getLogger(__name__)
 WORKER = "worker"
 HEARTBEAT_EVERY_S = 2
 LATE_AFTER_S = 30
+PROBE = "readyz"  # the row that /readyz writes
+WRITE_TIMEOUT_S = 3
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,57 @@ def record_heartbeat(name: str = WORKER) -> None:
 
 def readiness() -> dict[str, Any]:
     """Return the answer of `/readyz`: "status" is "ok" or "degraded", "problems" has the reasons, then each part."""
+    parts = {"database": database_report(), "media": media_report()}
     try:
-        parts = {"database": Report("ok")} | reports()
+        parts |= reports()
     except DatabaseError as error:
-        logger.warning("The database does not answer: %s", error)
-        parts = {"database": Report("unreachable", ["The database does not answer."])}
+        logger.warning("The database does not answer: %s", logs.summary(error))
+        parts = {"database": Report("unreachable", ["The database does not answer."]), "media": parts["media"]}
     problems = [problem for part in parts.values() for problem in part.problems]
     values = {name: part.values for name, part in parts.items()}
     return {"status": "degraded" if problems else "ok", **values, "problems": problems}
+
+
+def database_report() -> Report:
+    """Report whether the database takes a write within WRITE_TIMEOUT_S."""
+    try:
+        with _short_waits():
+            record_heartbeat(PROBE)
+    except DatabaseError as error:
+        logger.warning("The database cannot be written: %s", logs.summary(error))
+        return Report("not writable", [f"The database cannot be written: {' '.join(str(error).split())[:200]}."])
+    return Report("ok")
+
+
+@contextmanager
+def _short_waits() -> Iterator[None]:
+    """Let statements give up after WRITE_TIMEOUT_S: a probe must not wait for a lock as long as a request may."""
+    milliseconds = WRITE_TIMEOUT_S * 1000
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with transaction.atomic():
+                cursor.execute(f"SET LOCAL lock_timeout = {milliseconds}")
+                cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+                yield
+            return
+        usual = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {usual}")
+
+
+def media_report() -> Report:
+    """Report whether a file can be stored and deleted again."""
+    try:
+        name = default_storage.save(f"health/{uuid.uuid4().hex}", ContentFile(b"ok"))
+        default_storage.delete(name)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        logger.warning("Files cannot be stored: %s", reason)
+        return Report("not writable", [f"Files cannot be stored: {reason}."])
+    return Report("ok")
 
 
 def reports() -> dict[str, Report]:
@@ -65,7 +114,7 @@ def worker_report() -> Report:
     beat_at = Heartbeat.objects.filter(name=WORKER).values_list("beat_at", flat=True).first()
     if beat_at is None:
         return Report({"heartbeat_age_s": None}, ["The worker has never run. Start it: manage.py worker."])
-    age = max(0.0, seconds(timezone.now() - beat_at))
+    age = abs(seconds(timezone.now() - beat_at))  # one in the future is of a wrong clock: no worker has corrected it
     late = [f"The worker's last heartbeat was {age:.0f} seconds ago."] if age > LATE_AFTER_S else []
     return Report({"heartbeat_age_s": age}, late)
 

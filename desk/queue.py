@@ -1,13 +1,23 @@
 """Enqueue tasks. A queued task only wakes the worker: the rows say what to do, and the sweeper finds them anyway."""
 
+import logging
 import time
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django_q.tasks import async_task
+from redis.exceptions import RedisError
+
+from desk.logs import summary
+
+logger = logging.getLogger(__name__)
+
+#: After a failure Redis is left alone for so long, so that not every request waits for it.
+PAUSE_S = 5
 
 _enqueued_at: dict[str, float] = {}
+_away_until = [float("-inf")]
 
 
 def enqueue(task: str, *args: Any, at_most_every: float = 0) -> None:
@@ -24,4 +34,19 @@ def enqueue(task: str, *args: Any, at_most_every: float = 0) -> None:
     if "orm" in settings.Q_CLUSTER:
         async_task(task, *args)
     else:
-        transaction.on_commit(lambda: async_task(task, *args), robust=True)
+        transaction.on_commit(lambda: _enqueue_in_redis(task, *args), robust=True)
+
+
+def is_away() -> bool:
+    """Return whether Redis did not take the last task: the worker runs due tasks by itself then (desk.sweeper)."""
+    return time.monotonic() < _away_until[0]
+
+
+def _enqueue_in_redis(task: str, *args: Any) -> None:
+    if is_away():
+        return
+    try:
+        async_task(task, *args)
+    except (RedisError, OSError) as error:
+        _away_until[0] = time.monotonic() + PAUSE_S
+        logger.warning("Redis does not take tasks; the worker runs them without it: %s", summary(error))

@@ -107,8 +107,10 @@ DESK_WEB_THREADS = env.int("DESK_WEB_THREADS", default=10)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env("REDIS_URL", default="")
+# Without a limit a Redis that does not answer would stop every request that enqueues.
+_redis = f"{REDIS_URL}{'&' if '?' in REDIS_URL else '?'}socket_connect_timeout=2&socket_timeout=5" if REDIS_URL else ""
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _redis}}
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -124,7 +126,7 @@ Q_CLUSTER = {
     "poll": 0.1,
     "save_limit": -1,
     "label": "Queue",
-    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+    **({"redis": _redis} if REDIS_URL else {"orm": "default"}),
 }
 
 # --- People -----------------------------------------------------------------------------------------------------------
@@ -202,7 +204,7 @@ STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "desk.storage.FileStorage"},
     "staticfiles": {"BACKEND": "desk.static.StaticStorage"},
 }
 

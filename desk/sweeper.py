@@ -4,7 +4,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from desk.queue import enqueue
+from django.utils.module_loading import import_string
+
+from desk.background import BackgroundJob
+from desk.queue import enqueue, is_away
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ class WaitingRows:
 
 
 _registered: dict[str, WaitingRows] = {}
+_jobs: dict[str, BackgroundJob] = {}
 
 
 def register(
@@ -55,7 +59,16 @@ def _enqueue_if_due(rows: WaitingRows) -> int:
     if rows.due is None or not rows.due():
         return 0
     enqueue(rows.task)
+    if is_away():
+        _run_here(rows)
     return 1
+
+
+def _run_here(rows: WaitingRows) -> None:
+    """Run the task in a thread of this process, once at a time: the queue does not take it."""
+    if rows.name not in _jobs:
+        _jobs[rows.name] = BackgroundJob(rows.name, lambda: True, import_string(rows.task))
+    _jobs[rows.name].start()
 
 
 def _reclaim_one(rows: WaitingRows) -> int:

@@ -17,6 +17,7 @@ def closed(request: HttpRequest) -> HttpResponse:
     raise Http404
 
 
+handler500 = "desk.unavailable.server_error"
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("metrics", metrics_page.show, name="metrics"),

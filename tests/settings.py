@@ -25,7 +25,7 @@ if os.environ.get("REDIS_URL"):
 from desk.settings import *  # noqa: E402, F403 - the environment must be set first; all settings are imported
 
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "desk.storage.FileStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: nearly every test creates users

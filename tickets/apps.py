@@ -1,4 +1,8 @@
+from datetime import timedelta
+from typing import Any
+
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class TicketsConfig(AppConfig):
@@ -7,8 +11,9 @@ class TicketsConfig(AppConfig):
 
     def ready(self) -> None:
         from channels_im.services.journal import store
-        from desk import background, health, schedules, sweeper
-        from tickets import setup
+        from desk import background, backoff, health, mail, planned_times, schedules, sweeper
+        from tickets import models, setup
+        from tickets.rules import sending
         from tickets.services.conversation import message_changes
         from tickets.services.inbox import listing, viewers
         from tickets.services.incoming import attachments, profiles, receiver
@@ -33,5 +38,17 @@ class TicketsConfig(AppConfig):
         sweeper.register("viewers", reclaim=viewers.delete_expired)
         sweeper.register("reactions", reactions.is_due, reactions.TASK)
         background.register("sender actions", sender_actions.is_due, sender_actions.send_due)
+        by_backoff: dict[str, Any] = {"longest": backoff.GIVE_UP_AFTER, "longest_after": backoff.delay_after}
+        planned_times.register(models.Message, "retry_after", sending.MAX_RETRY_PAUSE)
+        planned_times.register(models.Attachment, "retry_after", **by_backoff, attempts="attempts")
+        planned_times.register(models.Attachment, "claimed_at", planned_times.NOW)
+        planned_times.register(models.Contact, "profile_retry_after", **by_backoff, attempts="profile_attempts")
+        planned_times.register(models.EventDelivery, "retry_after", delivery.MAX_EVENT_PAUSE)
+        planned_times.register(models.EventDelivery, "claimed_at", planned_times.NOW)
+        planned_times.register(models.EventSubscription, "retry_after", delivery.MAX_WEBHOOK_PAUSE)
+        planned_times.register(models.EventSubscription, "mail_after", mail.SLOW_RETRY_DELAY)
+        for model in (models.Moderation, models.PageReaction):
+            planned_times.register(model, "due_at", **by_backoff, attempts="attempts")
+            planned_times.register(model, "claimed_until", timedelta(seconds=settings.DESK_CLAIM_SECONDS))
         health.register("outbox", outbox.report)
         health.register("events", delivery.report)

@@ -14,6 +14,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.live import publish
 from desk.models import Department, User
+from desk.storage import undone_on_failure
 
 MAX_NAME = 100
 # What can be turned on and off for a channel, in words for the audit log.
@@ -117,7 +118,7 @@ def change_channel(
     name = _clean_name(name)
     new_icon = _clean_icon(icon) if icon else None
     changes = []
-    with transaction.atomic():
+    with undone_on_failure(), transaction.atomic():
         department = _lock_departments(department)
         channel = _lock_channel(channel)
         old_icon = channel.icon.name

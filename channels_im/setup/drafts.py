@@ -5,6 +5,7 @@ from channels_im.services.channels import SWITCHES, switch_values
 from channels_im.services.icons import CheckedIcon, IconError, check_icon
 from desk.models import User
 from desk.requests import UserRequest
+from desk.storage import undone_on_failure
 
 TEXT_FIELDS = ("name", "page", "department")
 
@@ -44,12 +45,14 @@ def differs(draft: ChannelDraft, channel: Channel | None) -> bool:
 
 def keep_icon(draft: ChannelDraft, icon: CheckedIcon, original_name: str) -> None:
     """Save an icon in the draft, in place of an earlier one, with the name of the uploaded file."""
-    if draft.icon:
-        draft.icon.delete(save=False)
+    earlier = draft.icon.name
     icon.seek(0)
-    draft.icon.save(icon.name, icon, save=False)
-    draft.icon_name = original_name[:255]
-    draft.save(update_fields=["icon", "icon_name", "updated_at"])
+    with undone_on_failure():
+        draft.icon.save(icon.name, icon, save=False)
+        draft.icon_name = original_name[:255]
+        draft.save(update_fields=["icon", "icon_name", "updated_at"])
+    if earlier:
+        draft.icon.storage.delete(earlier)
 
 
 def drop(user: User, channel: Channel | None) -> None:

@@ -37,6 +37,7 @@ def test_ready_is_ok_with_a_living_worker_and_empty_queues(client: Client, noon:
     assert response.json() == {
         "status": "ok",
         "database": "ok",
+        "media": "ok",
         "worker": {"heartbeat_age_s": 0.0},
         "journal": {"pending": 0, "failed": 0, "oldest_s": 0},
         "outbox": {"queued": 0, "unsure": 0, "oldest_s": 0},
@@ -81,7 +82,7 @@ def test_a_heartbeat_replaces_the_one_before(noon: TimeMachineFixture) -> None:
     health.record_heartbeat()
     noon.shift(timedelta(seconds=5))
     health.record_heartbeat()
-    assert Heartbeat.objects.get().beat_at == NOON + timedelta(seconds=5)
+    assert Heartbeat.objects.get(name=health.WORKER).beat_at == NOON + timedelta(seconds=5)
 
 
 def test_only_reading_is_allowed(client: Client) -> None:

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 MAIL_TASK = "channels_im.tasks.mail_administrators"
 SETUP_PATH = "/admin/instant-messaging/messenger/"
+# A longer one is of a wrong clock, or cut: a call after it is answered with a new one.
+LONGEST_RATE_LIMIT = timedelta(hours=1)
 MAIL_FIELD = "reauth_mail_after"
 
 CONNECTION_FIELDS = [

@@ -13,6 +13,7 @@ from PIL import Image
 from channels_im.messenger import media
 from channels_im.messenger.pages import PageInfo
 from channels_im.models import Page
+from desk.storage import undone_on_failure
 
 MAX_BYTES = 2 * 1_048_576
 TIMEOUT_S = 4.0
@@ -42,8 +43,9 @@ def keep(page: Page, picture: "ContentFile[bytes]") -> None:
     old = page.picture.name or ""
     if old.endswith(name) and default_storage.exists(old):
         return
-    page.picture.save(name, picture, save=False)
-    page.save(update_fields=["picture"])
+    with undone_on_failure():
+        page.picture.save(name, picture, save=False)
+        page.save(update_fields=["picture"])
     if old and old != page.picture.name:
         page.picture.storage.delete(old)
 

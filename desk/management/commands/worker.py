@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections, connection
 from django_q.cluster import Cluster
 
-from desk import background, health, sweeper
+from desk import background, health, planned_times, sweeper
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Ticker:
                 health.record_heartbeat()
                 self._heartbeat_at = now
             if now - self._reclaimed_at >= settings.DESK_SWEEP_SECONDS:
+                planned_times.pull_back()
                 sweeper.reclaim()
                 self._reclaimed_at = now
             sweeper.enqueue_due()

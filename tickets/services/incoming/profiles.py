@@ -17,6 +17,7 @@ from channels_im.messenger.profile import Profile, fetch_profile
 from channels_im.models import Page
 from channels_im.services.facebook import connection
 from desk.backoff import delay_after
+from desk.storage import undone_on_failure
 from tickets.models import Contact, Conversation
 from tickets.services.conversation import messages
 from tickets.services.incoming.fetch_pool import fetch_all
@@ -118,7 +119,7 @@ def _store_result(contact: Contact, result: ProfileResult) -> None:
     if result.error is not None:
         record_page_error(contact.page, result.error)
     old_picture = None
-    with transaction.atomic():
+    with undone_on_failure(), transaction.atomic():
         row = Contact.objects.select_for_update().get(pk=contact.pk)
         if row.erased_at or row.profile_attempts != contact.profile_attempts:
             return

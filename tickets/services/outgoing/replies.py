@@ -21,6 +21,7 @@ from channels_im.models import Page
 from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
+from desk.storage import undone_on_failure
 from tickets.models import Attachment, Conversation, Message
 from tickets.rules.sending import ALLOWED, Refusal, SendFacts, Verdict, clean_text, is_blank, may_hold
 from tickets.rules.sending import may_send as decide
@@ -153,8 +154,8 @@ def queue_reply(
     if not verdict.allowed and not (hold and verdict.waits_for_customer and part_count):
         raise ReplyError(verdict)
     _check_reply_to(conversation, reply_to_mid)
-    attachments = [_store(file, result) for file, result in zip(files, checked, strict=True)]
-    try:
+    with undone_on_failure():
+        attachments = [_store(file, result) for file, result in zip(files, checked, strict=True)]
         with transaction.atomic():
             message_service.lock(conversation)
             if key and (known := _known_parts(conversation, key)):
@@ -169,9 +170,6 @@ def queue_reply(
             if not verdict.allowed and policy(window_of(conversation), author_is_human=user is not None):
                 verdict = ALLOWED  # the customer has written since the check
             return _add_parts(user, conversation, text, attachments, reply_to_mid, key, verdict)
-    except BaseException:
-        _delete_files(attachments)
-        raise
 
 
 def _add_parts(

@@ -1,0 +1,87 @@
+"""Answer 503 with a sentence when what Desk needs is away: the database, the storage of files, Redis.
+
+Django calls `server_error` (`handler500` in desk.urls) for every exception that no view answers.
+"""
+
+import errno
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from redis.exceptions import RedisError
+
+from desk import logs
+from desk.plain_asgi import Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 30
+DATABASE = "Desk cannot reach its database at the moment, or cannot write to it. Try again in a minute."
+STORAGE = "Desk cannot store files at the moment. Try again in a minute; if it stays so, tell your administrator."
+QUEUE = "Desk cannot reach a service that it needs at the moment. Try again in a minute."
+FAULT = "An error occurred in Desk. It is in the log. Try again; if it happens again, tell your administrator."
+#: Full disk or quota, read-only or broken disk, size limit, no right to write, too many open files.
+STORAGE_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EMFILE, errno.ENFILE}
+)
+
+
+def sentence_for(error: BaseException | None) -> str:
+    """Return what is away, as a sentence for people; "" when the error is a fault of Desk instead."""
+    if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
+        return DATABASE
+    if isinstance(error, RedisError):
+        return QUEUE
+    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+        return STORAGE
+    return ""
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a request that failed: 503 when something is away, else 500; JSON for the API, else a plain page."""
+    sentence = sentence_for(sys.exc_info()[1])
+    status = 503 if sentence else 500
+    if request.path.startswith("/api/"):
+        code = "unavailable" if sentence else "error"
+        response: HttpResponse = JsonResponse({"detail": sentence or FAULT, "code": code}, status=status)
+    else:
+        page = render_to_string("unavailable.html", {"sentence": sentence or FAULT, "is_away": bool(sentence)})
+        response = HttpResponse(page, status=status)
+    if sentence:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def answered(
+    application: Callable[[Scope, Receive, Send], Awaitable[None]],
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """Return the ASGI application with a 503 for what fails before Django has the request, as a body on a full disk."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def sending(event: Any) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(event)
+
+        try:
+            await application(scope, receive, sending)
+        except Exception as error:
+            sentence = sentence_for(error)
+            if has_begun or not sentence or scope["type"] != "http":
+                raise
+            logger.error("Service Unavailable: %s (%s)", scope["path"], logs.summary(error))
+            is_api = scope["path"].startswith("/api/")
+            body = json.dumps({"detail": sentence, "code": "unavailable"}) if is_api else sentence
+            kind = b"application/json" if is_api else b"text/plain; charset=utf-8"
+            headers = [(b"content-type", kind), (b"connection", b"close"), (b"retry-after", b"%d" % RETRY_AFTER_S)]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": body.encode()})
+
+    return wrapped
