@@ -27,7 +27,8 @@ QUEUE = "Desk cannot reach a service that it needs at the moment. Try again in a
 FAULT = "An error occurred in Desk. It is in the log. Try again; if it happens again, tell your administrator."
 #: Full disk or quota, read-only or broken disk, size limit, no right to write, too many open files.
 STORAGE_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EMFILE, errno.ENFILE}
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
+    | {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EMFILE, errno.ENFILE}
 )
 
 

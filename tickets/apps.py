@@ -50,5 +50,6 @@ class TicketsConfig(AppConfig):
         for model in (models.Moderation, models.PageReaction):
             planned_times.register(model, "due_at", **by_backoff, attempts="attempts")
             planned_times.register(model, "claimed_until", timedelta(seconds=settings.DESK_CLAIM_SECONDS))
+        planned_times.register(models.Viewer, "seen_at", planned_times.NOW)
         health.register("outbox", outbox.report)
         health.register("events", delivery.report)

@@ -240,7 +240,7 @@ def apply_lookup(message: Message, shown: list[GraphMessage] | Exception) -> Non
             shown,
             text=message.text,
             is_file=message.attachments.exists(),
-            called_at=message.claimed_at or message.received_at,
+            called_at=called_at(message),
             known_mids=_known_mids(message, shown),
         )
     if isinstance(finding, Arrived):
@@ -262,6 +262,16 @@ def apply_lookup(message: Message, shown: list[GraphMessage] | Exception) -> Non
         elif message.state == State.UNSURE and message.retry_after is None:
             hold_following(conversation, message, AFTER_UNSURE)
         messages.announce(conversation)
+
+
+def called_at(message: Message) -> datetime:
+    """Return the time from which a look-up searches: that of the call.
+
+    A time that lies ahead is of a wrong clock, and the call may have been at any time: the search goes back a day. Not
+    to find the message would send it twice.
+    """
+    at, now = message.claimed_at or message.received_at, timezone.now()
+    return at if at <= now else now - LOOK_UP_FOR
 
 
 def hold_following(conversation: Conversation, message: Message, reason: str) -> None:
