@@ -7,6 +7,7 @@ the lines of a traceback are indented or part of the JSON. Links that reset a pa
 import json
 import logging
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ _SECRET_PARAMETER = re.compile(
     r"([?&;](?:[a-z_.]*token|code|state|key|secret|password|signed_request|appsecret_proof)=)[^&;\s\"'<>]+", re.I
 )
 CUT = "…"
+REPEAT_AFTER_S = 60
 
 
 # --- Ids --------------------------------------------------------------------------------------------------------------
@@ -107,6 +109,8 @@ def calm(record: logging.LogRecord) -> bool:
     Django logs the first as a warning or error with the whole traceback. The 503 of /readyz answers a probe and is
     not logged.
     """
+    if record.name == "django-q":
+        return _is_first_of_its_kind(record)
     if not record.name.startswith(("django.request", "django.security")):
         return True
     status = getattr(record, "status_code", None)
@@ -116,12 +120,36 @@ def calm(record: logging.LogRecord) -> bool:
         return True
     error = record.exc_info[1] if record.exc_info else None
     reason = summary(error) if error is not None else ""
-    if reason and reason not in record.getMessage():
+    if reason and str(error).partition("\n")[0] not in record.getMessage():
         record.msg, record.args = f"{record.getMessage()} ({reason})", None
     record.exc_info = record.exc_text = None
     if status < 500:
         record.levelno, record.levelname = logging.INFO, "INFO"
     return record.levelno >= logging.getLogger().level
+
+
+_queue_errors: dict[str, float] = {}
+
+
+def _is_first_of_its_kind(record: logging.LogRecord) -> bool:
+    """Make an error of Redis one line, and return False when the same was logged within a minute.
+
+    While Redis is away, django-q logs it several times a second.
+    """
+    if "is_first" in vars(record):  # another handler has asked
+        return bool(vars(record)["is_first"])
+    error = record.exc_info[1] if record.exc_info else record.msg
+    if not isinstance(error, Exception) or type(error).__module__ != "redis.exceptions":
+        return True
+    reason = summary(error)
+    record.msg, record.args = reason if record.msg is error else f"{record.getMessage()} ({reason})", None
+    record.exc_info = record.exc_text = None
+    kind, now = type(error).__name__, time.monotonic()
+    is_first = now - _queue_errors.get(kind, float("-inf")) >= REPEAT_AFTER_S
+    if is_first:
+        _queue_errors[kind] = now
+    vars(record)["is_first"] = is_first
+    return is_first
 
 
 def summary(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django_q.tasks import async_task
+from redis import Redis
 from redis.exceptions import RedisError
 
 from desk.logs import summary
@@ -15,9 +16,11 @@ logger = logging.getLogger(__name__)
 
 #: After a failure Redis is left alone for so long, so that not every request waits for it.
 PAUSE_S = 5
+WARN_EVERY_S = 60
 
 _enqueued_at: dict[str, float] = {}
 _away_until = [float("-inf")]
+_warned_at = [float("-inf")]
 
 
 def enqueue(task: str, *args: Any, at_most_every: float = 0) -> None:
@@ -42,11 +45,34 @@ def is_away() -> bool:
     return time.monotonic() < _away_until[0]
 
 
+def answers() -> bool:
+    """Return whether tasks can be queued: always in the database, otherwise when Redis answers."""
+    if "orm" in settings.Q_CLUSTER:
+        return True
+    if is_away():
+        return False
+    try:
+        with Redis.from_url(settings.Q_CLUSTER["redis"]) as client:
+            client.ping()
+    except (RedisError, OSError) as error:
+        _note_away(error)
+        return False
+    return True
+
+
+def _note_away(error: Exception) -> None:
+    now = time.monotonic()
+    _away_until[0] = now + PAUSE_S
+    if now - _warned_at[0] < WARN_EVERY_S:
+        return
+    _warned_at[0] = now
+    logger.warning("Redis does not take tasks; the worker runs them without it: %s", summary(error))
+
+
 def _enqueue_in_redis(task: str, *args: Any) -> None:
     if is_away():
         return
     try:
         async_task(task, *args)
     except (RedisError, OSError) as error:
-        _away_until[0] = time.monotonic() + PAUSE_S
-        logger.warning("Redis does not take tasks; the worker runs them without it: %s", summary(error))
+        _note_away(error)

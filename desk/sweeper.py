@@ -64,6 +64,13 @@ def _enqueue_if_due(rows: WaitingRows) -> int:
     return 1
 
 
+def wait_for_own_tasks(timeout_s: float) -> None:
+    """Wait until the tasks that run in this process have ended, at most `timeout_s` seconds for each."""
+    for job in _jobs.values():
+        if job.thread is not None:
+            job.thread.join(timeout_s)
+
+
 def _run_here(rows: WaitingRows) -> None:
     """Run the task in a thread of this process, once at a time: the queue does not take it."""
     if rows.name not in _jobs:

@@ -326,6 +326,7 @@ def no_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.Q_CLUSTER = {}
     monkeypatch.setattr(queue, "async_task", partial(queue_tasks.async_task, broker=RedisBroker()))
     monkeypatch.setattr(queue, "_away_until", [float("-inf")])
+    monkeypatch.setattr(queue, "_warned_at", [float("-inf")])
 
 
 @pytest.mark.django_db(transaction=True)

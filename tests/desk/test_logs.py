@@ -11,6 +11,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError
 from django.test import Client
 from django.urls import reverse
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from channels_im import tasks
 from channels_im.models import WebhookDelivery
@@ -246,6 +247,19 @@ def test_what_fails_in_the_drain_names_its_delivery(
     tasks.drain_journal()
     failed = [found for line in objects.lines if "exception" in (found := json.loads(line))]
     assert {found["delivery_id"] for found in failed} == {str(WebhookDelivery.objects.get().pk)}
+
+
+def test_a_redis_that_is_away_is_one_line_a_minute(objects: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """django-q logs it twice a second, once as a message that is the exception and once with a traceback."""
+    monkeypatch.setattr(logs, "_queue_errors", {})
+    queue_logger = logging.getLogger("django-q")
+    for _time in range(3):
+        queue_logger.error(RedisConnectionError("Error 111"))
+        try:
+            raise RedisConnectionError("Error 111")
+        except RedisConnectionError:
+            queue_logger.exception("Failed to pull task from broker")
+    assert only(objects)["message"] == "ConnectionError: Error 111"
 
 
 @pytest.mark.django_db

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from launcher.ports import free_port
 from tests.e2e import data
 from tests.e2e.customers import Customer
 from tests.e2e.page_objects import SOON_MS, Inbox, log_in
@@ -126,3 +127,20 @@ def test_while_the_server_is_away_it_says_so_and_then_catches_up(
     agent.locator("#composer-send").click()
     expect(inbox.bubble("Sent into the void")).to_have_count(1, timeout=SOON_MS)
     inbox.expect_not_reloaded()
+
+
+def test_a_worker_does_the_work_itself_while_redis_is_away(desk: RunningDesk) -> None:
+    """The queue's cluster does not even start without Redis."""
+    desk.processes.kill("worker")
+    usual = desk.processes.environment
+    desk.processes.environment = {**usual, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    try:
+        desk.start("worker")
+        customer = Customer(desk)
+        customer.writes("Is anybody there?")
+        assert api(desk, "GET", f"messages/?conversation={customer.conversation}")["results"]
+        assert "Redis does not take tasks" in desk.log.getvalue()
+    finally:
+        desk.processes.environment = usual
+        desk.processes.kill("worker")
+        desk.start("worker")
