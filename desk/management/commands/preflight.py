@@ -6,6 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from desk import demo_guard, mail
+from desk.backup import storage_files
+from desk.backup.interrupted import INTERRUPTED
 from desk.models import User
 
 NO_ADMINISTRATOR = (
@@ -30,6 +32,8 @@ class Command(BaseCommand):
             raise CommandError(f"{demo_guard.sentence(users)} {demo_guard.WAY_OUT}")
         if sentence := mail.unsuitable():
             raise CommandError(sentence)
+        if storage_files.restore_was_interrupted():
+            raise CommandError(INTERRUPTED)
         if options["before_migrate"]:
             return
         if not User.objects.filter(is_superuser=True, is_active=True).exists():
