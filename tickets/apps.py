@@ -12,12 +12,13 @@ class TicketsConfig(AppConfig):
     def ready(self) -> None:
         from channels_im.services.journal import store
         from desk import background, backoff, health, mail, planned_times, schedules, sweeper
+        from desk.backup import after_restore
         from tickets import models, setup
         from tickets.rules import sending
         from tickets.services.conversation import message_changes
         from tickets.services.inbox import listing, viewers
         from tickets.services.incoming import attachments, profiles, receiver
-        from tickets.services.outgoing import delivery_status, outbox
+        from tickets.services.outgoing import delivery_status, outbox, restored_replies
         from tickets.services.page_actions import moderation, reactions, sender_actions
         from tickets.services.privacy import erasure
         from tickets.services.webhooks import delivery, events, mails
@@ -53,3 +54,5 @@ class TicketsConfig(AppConfig):
         planned_times.register(models.Viewer, "seen_at", planned_times.NOW)
         health.register("outbox", outbox.report)
         health.register("events", delivery.report)
+        after_restore.register("replies", restored_replies.make_sure)
+        after_restore.register("erased people", erasure.remind_after_restore)

@@ -1,10 +1,19 @@
 """What apps do with the rows of a restored backup, before Desk runs on them. They register in `AppConfig.ready()`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-#: `moved` says that the old Desk was stopped before the backup, so that nothing happened after it. The function returns
-#: sentences for whoever restores.
-Step = Callable[[bool], list[str]]
+
+@dataclass(frozen=True)
+class Circumstances:
+    """When the backup was made (ISO 8601), and whether the old Desk was stopped before: then nothing happened after."""
+
+    made_at: str
+    moved: bool
+
+
+#: Returns sentences for whoever restores.
+Step = Callable[[Circumstances], list[str]]
 
 _registered: dict[str, Step] = {}
 
@@ -14,6 +23,6 @@ def register(name: str, step: Step) -> None:
     _registered[name] = step
 
 
-def run(*, moved: bool) -> list[str]:
+def run(circumstances: Circumstances) -> list[str]:
     """Call all registered functions and return their sentences."""
-    return [sentence for step in _registered.values() for sentence in step(moved)]
+    return [sentence for step in _registered.values() for sentence in step(circumstances)]

@@ -11,6 +11,7 @@ A ZIP file ends with a table of contents, so that a truncated archive cannot be 
 import hashlib
 import json
 import stat
+import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -114,7 +115,7 @@ class Writer:
     @contextmanager
     def member(self, name: str, *, compress: bool = True) -> Iterator[DigestWriter]:
         """Open a new member; its bytes need not be known beforehand."""
-        info = zipfile.ZipInfo(name)
+        info = zipfile.ZipInfo(name, time.localtime()[:6])
         info.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
         info.external_attr = (stat.S_IFREG | 0o600) << 16
         with self._zip.open(info, "w", force_zip64=True) as target:

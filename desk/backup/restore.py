@@ -70,7 +70,7 @@ def restore(source: IO[bytes], *, moved: bool = False, say: Callable[[str], None
         say("Applying the migrations that are newer than the backup …")
         call_command("migrate", verbosity=0, interactive=False)
         with transaction.atomic():
-            result.warnings += after_restore.run(moved=moved)
+            result.warnings += after_restore.run(after_restore.Circumstances(manifest.made_at, moved))
             Heartbeat.objects.filter(name__startswith=COMMITTED).delete()
         storage_files.unmark()
     result.warnings += [

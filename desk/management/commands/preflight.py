@@ -28,12 +28,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if storage_files.restore_was_interrupted():
+            raise CommandError(INTERRUPTED)
         if users := demo_guard.demo_users():
             raise CommandError(f"{demo_guard.sentence(users)} {demo_guard.WAY_OUT}")
         if sentence := mail.unsuitable():
             raise CommandError(sentence)
-        if storage_files.restore_was_interrupted():
-            raise CommandError(INTERRUPTED)
         if options["before_migrate"]:
             return
         if not User.objects.filter(is_superuser=True, is_active=True).exists():

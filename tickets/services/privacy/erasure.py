@@ -22,6 +22,7 @@ from django.utils import timezone
 from channels_im.models import Page
 from channels_im.services.journal import redaction
 from desk import audit_log
+from desk.backup.after_restore import Circumstances
 from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
@@ -249,6 +250,22 @@ def delete_files() -> int:
         receipt.completed_at = None if remaining else timezone.now()
         receipt.save(update_fields=["files_left", "completed_at"])
     return count
+
+
+# --- After a backup was restored --------------------------------------------------------------------------------------
+def remind_after_restore(circumstances: Circumstances) -> list[str]:
+    """Remind whoever restores that people erased after the backup are back. Desk cannot know who they are."""
+    if circumstances.moved:
+        return []
+    newest = Erasure.objects.order_by("-erased_at").values_list("erased_at", "confirmation_code").first()
+    known = (
+        f"The newest receipt in it is {newest[1]} of {newest[0]:%Y-%m-%d %H:%M} UTC."
+        if newest
+        else "It has no receipts."
+    )
+    return [
+        f"People who were erased after {circumstances.made_at} are back with this backup: erase them again. {known}"
+    ]
 
 
 # --- The receipts -----------------------------------------------------------------------------------------------------
