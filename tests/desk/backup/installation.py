@@ -56,7 +56,7 @@ def forget_everything() -> None:
     call_command("flush", interactive=False, verbosity=0)
 
 
-def changed(archive: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
+def changed(archive: bytes, change: Callable[[dict[str, bytes]], object]) -> bytes:
     """Return an archive whose members were changed; `change` gets them by name."""
     with zipfile.ZipFile(io.BytesIO(archive)) as source:
         members = {name: source.read(name) for name in source.namelist()}

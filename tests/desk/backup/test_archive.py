@@ -85,11 +85,11 @@ def put(name: str, content: bytes) -> Callable[[Members], None]:
     return lambda members: members.update({name: content})
 
 
-def remove(name: str) -> Callable[[Members], None]:
-    return lambda members: members.pop(name) and None
+def remove(name: str) -> Callable[[Members], object]:
+    return lambda members: members.pop(name)
 
 
-CHANGES: dict[str, tuple[Callable[[Members], None], str]] = {
+CHANGES: dict[str, tuple[Callable[[Members], object], str]] = {
     "a row": (put("tables/things.jsonl", b"[0]\n[1]\n[9]\n"), CHANGED_ROWS),
     "a row less": (put("tables/things.jsonl", b"[0]\n[1]\n"), CHANGED_ROWS),
     "a row more": (put("tables/things.jsonl", b"[0]\n[1]\n[2]\n[3]\n"), CHANGED_ROWS),
