@@ -15,15 +15,17 @@ class DeskConfig(AppConfig):
         from django.db.models import Q
         from django_q.models import Schedule
 
-        from desk import mail, planned_times
+        from desk import integrity, mail, planned_times
         from desk.backup.interrupted import check_interrupted
         from desk.demo_guard import check_demo_users
+        from desk.file_integrity import check_files
         from desk.key_rotation import check_keys
         from desk.site import MenuItem, register_attention, register_menu
 
         for check in (check_demo_users, check_keys, mail.check_mail):
             checks.register(check, checks.Tags.security, deploy=True)
         checks.register(check_interrupted, checks.Tags.files)
+        integrity.register("files", check_files)
 
         register_attention(mail.attention)
         for kind, longest in ((Schedule.HOURLY, timedelta(hours=1)), (Schedule.DAILY, timedelta(days=1))):

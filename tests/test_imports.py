@@ -41,6 +41,7 @@ ROOMS = {
         "page_actions": {"conversation", "outgoing", "webhooks"},
         "privacy": {"conversation", "page_actions", "webhooks"},
         "incoming": {"conversation", "outgoing", "privacy", "webhooks"},
+        "integrity": {"conversation", "outgoing"},
         "inbox": {"conversation", "outgoing", "page_actions", "webhooks"},
     },
 }

@@ -11,13 +11,14 @@ class TicketsConfig(AppConfig):
 
     def ready(self) -> None:
         from channels_im.services.journal import store
-        from desk import background, backoff, health, mail, planned_times, schedules, sweeper
+        from desk import background, backoff, health, integrity, mail, planned_times, schedules, sweeper
         from desk.backup import after_restore
         from tickets import models, setup
         from tickets.rules import sending
         from tickets.services.conversation import message_changes
         from tickets.services.inbox import listing, viewers
         from tickets.services.incoming import attachments, profiles, receiver
+        from tickets.services.integrity import conversations, search_index
         from tickets.services.outgoing import delivery_status, outbox, restored_replies
         from tickets.services.page_actions import moderation, reactions, sender_actions
         from tickets.services.privacy import erasure
@@ -54,5 +55,9 @@ class TicketsConfig(AppConfig):
         planned_times.register(models.Viewer, "seen_at", planned_times.NOW)
         health.register("outbox", outbox.report)
         health.register("events", delivery.report)
+        integrity.register("conversations", conversations.check_conversations)
+        integrity.register("tickets", conversations.check_tickets)
+        integrity.register("messages", conversations.check_references)
+        integrity.register("search index", search_index.check_search_index)
         after_restore.register("replies", restored_replies.make_sure)
         after_restore.register("erased people", erasure.remind_after_restore)

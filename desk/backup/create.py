@@ -6,15 +6,13 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import default_storage
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from desk import __version__
@@ -31,6 +29,7 @@ from desk.backup.archive import (
     table_member,
 )
 from desk.errors import Refused
+from desk.snapshot import snapshot
 
 GONE = "The file does not exist."
 
@@ -111,27 +110,6 @@ def write(target: IO[bytes]) -> tuple[Manifest, list[FileEntry]]:
         writer.abandon()
         raise
     return manifest, lacking
-
-
-@contextmanager
-def snapshot() -> Iterator[None]:
-    """Let all queries see the database of one moment, while others go on writing."""
-    if connection.in_atomic_block:
-        raise RuntimeError("A backup must not be made inside a transaction.")
-    connection.ensure_connection()
-    if connection.vendor == "postgresql":
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            yield
-        return
-    # Not `atomic`, which would take SQLite's write lock (IMMEDIATE). A reader in WAL mode stops nobody.
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN DEFERRED")
-        try:
-            yield
-        finally:
-            cursor.execute("ROLLBACK")
 
 
 def _write_table(writer: Writer, model: rows.Model, names: IO[str]) -> TableEntry:

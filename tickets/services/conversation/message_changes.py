@@ -10,12 +10,11 @@ from django.utils import timezone
 
 from channels_im.models import Page
 from tickets.models import Conversation, Message, MessageChange
-from tickets.services.conversation import messages
+from tickets.services.conversation import derived, messages
 from tickets.services.webhooks import events
 
 TASK = "tickets.tasks.apply_late_changes"
 Kind = MessageChange.Kind
-WITHDRAWN = "Message withdrawn"
 RETENTION = timedelta(days=30)
 
 
@@ -166,8 +165,5 @@ def _update_preview(message: Message) -> None:
     """Update the list's preview when it shows this message, and announce the change to open pages."""
     conversation = message.conversation
     if message.kind == Message.Kind.MESSAGE and message.sent_at == conversation.last_message_at:
-        text = WITHDRAWN if message.withdrawn_at else message.text
-        if text:
-            conversation.preview = messages.one_line(text, messages.PREVIEW_CHARS)
-            conversation.save(update_fields=["preview"])
+        derived.refresh_newest(conversation)
     messages.announce(conversation)

@@ -28,6 +28,7 @@ ANSWERED = Q(kind=Kind.MESSAGE, direction=Direction.OUT) & ~Q(state__in=(State.F
 SHORTEST_INTERMISSION = timedelta(minutes=DEFAULT_INTERMISSION_MINUTES)
 PREVIEW_CHARS = 200
 SUBJECT_CHARS = 80
+WITHDRAWN = "Message withdrawn"
 PREVIEW_OF_KIND: dict[str, str] = {
     Attachment.Kind.IMAGE: "📷 Photo",
     Attachment.Kind.DOCUMENT: "📄 Document",
@@ -141,27 +142,21 @@ def announce(conversation: Conversation) -> None:
     )
 
 
-def forget_message(conversation: Conversation, message: Message) -> None:
-    """Bring `conversation` up to date after `message`, one of its counted messages, was deleted.
-
-    The caller holds the conversation's lock. A ticket without any other message is deleted too.
-    """
-    conversation.message_count = max(conversation.message_count - 1, 0)
-    refresh_tickets(conversation, {message.ticket_id})
-    newest = Message.objects.filter(conversation=conversation, kind=Kind.MESSAGE).order_by("-sent_at", "-id").first()
-    if newest is None:
-        conversation.last_message_at, conversation.preview, conversation.preview_is_ours = None, "", False
-    else:
-        show_as_newest(conversation, newest)
-    conversation.save(update_fields=["message_count", "last_message_at", "preview", "preview_is_ours"])
-    refresh_waiting(conversation)
-    announce(conversation)
-
-
 def show_as_newest(conversation: Conversation, message: Message) -> None:
-    """Set the list's time and preview to those of this message; the caller saves them."""
-    shown = {field: getattr(message, field) for field in ("direction", "source", "sent_at", "state", "text", "card")}
-    _show_as_newest(conversation, NewMessage(**shown, attachments=tuple(message.attachments.all())))
+    """Set the list's time and preview to those of this message; the caller saves them.
+
+    A message with nothing to show, as after its erasure, keeps the preview.
+    """
+    conversation.last_message_at = message.sent_at
+    conversation.preview_is_ours = message.direction == Direction.OUT
+    conversation.preview = preview_of(message) or conversation.preview
+
+
+def preview_of(message: Message) -> str:
+    """Return what a list shows of a stored message."""
+    if message.withdrawn_at:
+        return WITHDRAWN
+    return _preview_of(message, PREVIEW_CHARS) or _files_of(message.attachments.all(), PREVIEW_CHARS)
 
 
 def ticket_of_reply(conversation: Conversation, at: datetime) -> int | None:
@@ -276,7 +271,7 @@ def _choose_ticket(conversation: Conversation, new: NewMessage) -> TicketRef:
         return TicketRef(None)
     ticket = Ticket.objects.create(
         conversation=conversation,
-        subject=_preview_of(new, SUBJECT_CHARS),
+        subject=_preview_of(new, SUBJECT_CHARS) or _files_of(new.attachments, SUBJECT_CHARS),
         department_id=conversation.department_id,
         assignee_id=conversation.assignee_id,
         opened_at=new.sent_at,
@@ -380,16 +375,17 @@ def _touch_conversation(conversation: Conversation, new: NewMessage, opened_id: 
 
 def _show_as_newest(conversation: Conversation, new: NewMessage) -> None:
     conversation.last_message_at = new.sent_at
-    conversation.preview = _preview_of(new, PREVIEW_CHARS)
+    conversation.preview = _preview_of(new, PREVIEW_CHARS) or _files_of(new.attachments, PREVIEW_CHARS)
     conversation.preview_is_ours = new.direction == Direction.OUT
 
 
-def _preview_of(new: NewMessage, limit: int) -> str:
-    """Return what a list shows of a message: its text, else its card's title, else the kinds of its files."""
-    text = new.text or (new.card or {}).get("title") or ""
-    if not text:
-        text = ", ".join(PREVIEW_OF_KIND[attachment.kind] for attachment in new.attachments)
-    return one_line(text, limit)
+def _preview_of(message: NewMessage | Message, limit: int) -> str:
+    """Return the text of a message, else its card's title, as one line."""
+    return one_line(message.text or (message.card or {}).get("title") or "", limit)
+
+
+def _files_of(attachments: Iterable[Attachment], limit: int) -> str:
+    return one_line(", ".join(PREVIEW_OF_KIND[attachment.kind] for attachment in attachments), limit)
 
 
 def one_line(text: str, limit: int) -> str:

@@ -20,10 +20,10 @@ from channels_im.messenger.graph_messages import GraphMessage
 from channels_im.models import Page
 from channels_im.services.facebook import connection
 from desk.queue import enqueue
-from tickets.models import Conversation, EventType, Message, Ticket
+from tickets.models import Conversation, EventType, Message
 from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up
 from tickets.rules.sending import MAX_ATTEMPTS, MAX_RETRY_PAUSE, SENT_STATES, receipt_state
-from tickets.services.conversation import message_changes, messages
+from tickets.services.conversation import derived, message_changes, messages
 from tickets.services.webhooks import events
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def confirm(message_pk: int, *, mid: str | None, sent_at: datetime, evidence: Ev
                 return False
         elif message.state in SENT_STATES and message.mid and evidence != Evidence.ECHO:
             return True
-        state_before, mid_before = message.state, message.mid
+        state_before, mid_before, time_before = message.state, message.mid, message.sent_at
         if mid and message.mid != mid:
             other = Message.objects.filter(page_id=message.page_id, mid=mid).exclude(pk=message.pk).first()
             if other is None:
@@ -91,7 +91,9 @@ def confirm(message_pk: int, *, mid: str | None, sent_at: datetime, evidence: Ev
         apply_watermarks(conversation, message)
         message.save(update_fields=_CONFIRMED_FIELDS)
         _update_times(conversation, message)
-        if state_before in (State.FAILED, State.HELD):
+        # A time of Meta's before ours may bring the reply before a message of the customer, who then waits.
+        is_earlier = conversation.waiting_since is None and message.sent_at < time_before
+        if state_before in (State.FAILED, State.HELD) or is_earlier:
             messages.refresh_waiting(conversation)
         if (message.state, message.mid) != (state_before, mid_before):
             events.messages_updated(conversation, [message.pk], "state", "mid", "sent_at")
@@ -149,19 +151,17 @@ def _merge(conversation: Conversation, message: Message, other: Message) -> bool
 
 def _update_times(conversation: Conversation, message: Message) -> None:
     """Update conversation and ticket to the time at which Meta took the reply, and move waiting replies after it."""
-    Message.objects.filter(
+    following = Message.objects.filter(
         conversation=conversation,
         state__in=(State.QUEUED, State.SENDING),
         pk__gt=message.pk,
         sent_at__lt=message.sent_at,
-    ).update(sent_at=message.sent_at)
-    if conversation.last_message_at is None or message.sent_at > conversation.last_message_at:
-        conversation.last_message_at = message.sent_at
-        conversation.save(update_fields=["last_message_at"])
-    if message.ticket_id is not None:
-        Ticket.objects.filter(pk=message.ticket_id, last_message_at__lt=message.sent_at).update(
-            last_message_at=message.sent_at
-        )
+    )
+    moved = dict(following.values_list("pk", "ticket_id"))
+    if moved:
+        Message.objects.filter(pk__in=moved).update(sent_at=message.sent_at)
+    derived.refresh_newest(conversation)
+    messages.refresh_tickets(conversation, {message.ticket_id, *moved.values()})
 
 
 def lease_end() -> datetime:

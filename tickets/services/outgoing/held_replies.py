@@ -21,21 +21,22 @@ def release(conversation: Conversation) -> int:
     """
     if not conversation.holds_reply or not _wrote_within_a_day(conversation):
         return 0
-    count = requeue.requeue(conversation, _held(conversation))
+    count = requeue.requeue(conversation, held().filter(conversation=conversation))
     refresh(conversation)
     return count
 
 
 def refresh(conversation: Conversation) -> None:
     """Update `Conversation.holds_reply`; the caller holds the conversation's lock."""
-    holds_reply = _held(conversation).exists()
+    holds_reply = held().filter(conversation=conversation).exists()
     if conversation.holds_reply != holds_reply:
         conversation.holds_reply = holds_reply
         conversation.save(update_fields=["holds_reply"])
 
 
-def _held(conversation: Conversation) -> QuerySet[Message, Message]:
-    return Message.objects.filter(conversation=conversation, state=State.HELD, waits_for_customer=True)
+def held() -> QuerySet[Message, Message]:
+    """Return the replies of all conversations that are held until the customer writes."""
+    return Message.objects.filter(state=State.HELD, waits_for_customer=True)
 
 
 def _wrote_within_a_day(conversation: Conversation) -> bool:

@@ -1,5 +1,7 @@
 """Re-queue replies that were held, failed or did not arrive."""
 
+from datetime import timedelta
+
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -11,6 +13,7 @@ from tickets.services.outgoing import delivery_status
 from tickets.services.webhooks import events
 
 State = Message.State
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> int:
@@ -22,7 +25,9 @@ def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> 
     ticket_ids = dict(replies.order_by("pk").values_list("pk", "ticket_id"))
     if not ticket_ids:
         return 0
-    at = max(now_ms(), conversation.last_message_at or now_ms())
+    at = now_ms()
+    if conversation.last_message_at is not None:  # of two messages with one time, the one stored first comes first
+        at = max(at, conversation.last_message_at + MILLISECOND)
     ticket_id = messages.ticket_of_reply(conversation, at)
     moved = {} if ticket_id is None else {"ticket_id": ticket_id}
     rows = Message.objects.filter(pk__in=ticket_ids)
@@ -41,7 +46,7 @@ def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> 
         **moved,
     )
     if ticket_id is not None:
-        messages.refresh_tickets(conversation, set(ticket_ids.values()) - {ticket_id})
+        messages.refresh_tickets(conversation, {*ticket_ids.values(), ticket_id})
     messages.show_as_newest(conversation, rows.prefetch_related("attachments").get(pk=max(ticket_ids)))
     conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours"])
     messages.refresh_waiting(conversation)

@@ -15,7 +15,7 @@ from desk.queue import enqueue
 from tickets.models import Conversation, EventType, Message
 from tickets.rules.sending import Action, Refusal, Verdict
 from tickets.rules.window import policy
-from tickets.services.conversation import access, messages
+from tickets.services.conversation import access, derived, messages
 from tickets.services.outgoing import collision, delivery_status, held_replies, requeue
 from tickets.services.outgoing.replies import ReplyError, may_send, not_possible, require, window_of
 from tickets.services.webhooks import events
@@ -151,7 +151,7 @@ def cancel(user: User, message: Message) -> str:
             raise not_possible("This message is being sent or was sent already; it cannot be cancelled.")
         files = [attachment.file for attachment in row.attachments.all() if attachment.file]
         row.delete()
-        messages.forget_message(conversation, row)
+        derived.forget_message(conversation, row)
         events.publish(EventType.MESSAGE_DELETED, conversation, message=message.pk, by=user)
         held_replies.refresh(conversation)
         for file in files:

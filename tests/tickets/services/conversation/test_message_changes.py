@@ -133,7 +133,7 @@ def test_a_withdrawn_message_is_marked_whichever_comes_first(client: Client, fb_
     for each in both:
         deliver(client, each)
     assert Message.objects.get().withdrawn_at == NOON + SECOND
-    assert Conversation.objects.get().preview == message_changes.WITHDRAWN
+    assert Conversation.objects.get().preview == "Message withdrawn"
 
 
 # --- Kept meanwhile ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,93 @@
+"""Compare rows with files: files that rows name and that do not exist, and files that no row names."""
+
+import json
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+from django.apps import apps
+from django.db.models import FileField, Model
+
+from desk.backup import storage_files
+from desk.integrity import Finding, Wishes, key_ranges
+
+NO_FOLDER = "The media folder does not exist, although rows name files in it. Is its disk mounted?"
+
+
+def check_files(wishes: Wishes) -> Iterator[Finding]:
+    """Find missing files, files of another size than their row says, and files that no row names.
+
+    Nothing can compute a file again: missing ones stay findings. A file that no row names is deleted only on request,
+    and only when it is older than `wishes.orphan_age`; younger ones are not reported, since a file is stored before its
+    row. The names are kept in a temporary table on the disk.
+    """
+    root = storage_files.media_folder()
+    with closing(sqlite3.connect("")) as named:  # "": a temporary database on the disk
+        named.execute("CREATE TABLE file (name TEXT PRIMARY KEY) WITHOUT ROWID")
+        missing_folder = not root.is_dir()
+        for model, field in _file_fields():
+            for pk, name, size in _named_files(model, field):
+                named.execute("INSERT OR IGNORE INTO file VALUES (?)", [name])
+                if missing_folder:
+                    yield Finding(str(root), NO_FOLDER)
+                    return
+                if sentence := _compare(name, size):
+                    yield Finding(f"{model._meta.label} {pk}", f"{field.name}: {sentence}")
+        yield from _orphans(named, wishes)
+
+
+def _file_fields() -> list[tuple[type[Model], FileField]]:
+    return [
+        (model, field)
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, FileField) and not model._meta.proxy
+    ]
+
+
+def _named_files(model: type[Model], field: FileField) -> Iterator[tuple[object, str, int | None]]:
+    """Yield the key, the file's name and its size. A column `size` beside a file has the file's bytes."""
+    sizes = ["size"] if any(other.name == "size" for other in model._meta.concrete_fields) else []
+    for part in key_ranges(model):
+        rows = model._base_manager.filter(part).exclude(**{field.name: ""}).order_by("pk")
+        for pk, name, *size in rows.values_list("pk", field.name, *sizes):
+            yield pk, str(name), size[0] if size else None
+
+
+def _compare(name: str, size: int | None) -> str:
+    """Return what is wrong with a file, or ""."""
+    try:
+        found = (storage_files.media_folder() / name).stat()
+    except OSError as error:
+        return f"the file {json.dumps(name)} is missing ({error.strerror})"
+    if not stat.S_ISREG(found.st_mode):
+        return f"{json.dumps(name)} is not a file"
+    if size is not None and found.st_size != size:
+        return f"the file {json.dumps(name)} has {found.st_size} bytes instead of {size}"
+    return ""
+
+
+def _orphans(named: sqlite3.Connection, wishes: Wishes) -> Iterator[Finding]:
+    root, now = storage_files.media_folder(), time.time()
+    for name in storage_files.names():
+        if named.execute("SELECT 1 FROM file WHERE name = ?", [name]).fetchone():
+            continue
+        try:
+            found = (root / name).lstat()
+        except FileNotFoundError:
+            continue  # deleted meanwhile
+        if now - found.st_mtime < wishes.orphan_age.total_seconds():
+            continue
+        days = (now - found.st_mtime) / 86_400
+        sentence = f"no row names this file of {found.st_size} bytes, {days:.1f} days old"
+        if wishes.delete_orphans and not _is_named_now(name):
+            (root / name).unlink(missing_ok=True)
+            yield Finding(name, f"{sentence}; deleted", mended=True)
+        else:
+            yield Finding(name, sentence)
+
+
+def _is_named_now(name: str) -> bool:
+    return any(model._base_manager.filter(**{field.name: name}).exists() for model, field in _file_fields())
