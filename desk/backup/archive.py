@@ -23,7 +23,6 @@ from desk.errors import Refused
 FORMAT = 1
 MANIFEST, FILE_LIST = "manifest.json", "files.jsonl"
 MAX_MANIFEST_BYTES = 4_000_000
-MAX_LINE_BYTES = 256 * 1024 * 1024
 CHUNK = 1024 * 1024  # bytes
 
 

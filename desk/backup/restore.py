@@ -177,7 +177,13 @@ def _restore_rows(reader: Reader) -> None:
                 if table in rows.FILLED_BY_MIGRATE:
                     rows.empty(model)
             for table, model in models.items():
-                rows.write(model, reader.rows(table))
+                try:
+                    rows.write(model, reader.rows(table))
+                except (DatabaseError, ValueError) as error:
+                    raise Refused(
+                        f"The database does not accept the rows of {table} in this backup ({error}). Nothing "
+                        "was restored."
+                    ) from error
                 rows.set_last_number(model, manifest.tables[table].last_number or 0)
             rows.check_references()
             _compare(models, manifest)

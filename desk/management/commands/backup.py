@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from desk.backup import create
 from desk.backup.report import lines
+from desk.backup.termination import cleaning_up
 from desk.errors import Refused
 
 SHOWN = 20
@@ -29,10 +30,11 @@ class Command(BaseCommand):
         to_pipe = options["file"] == "-"
         out = self.stderr if to_pipe else self.stdout
         try:
-            if to_pipe:
-                manifest, lacking = create.write_stdout()
-            else:
-                manifest, lacking = create.write_file(Path(options["file"]).absolute())
+            with cleaning_up():
+                if to_pipe:
+                    manifest, lacking = create.write_stdout()
+                else:
+                    manifest, lacking = create.write_file(Path(options["file"]).absolute())
         except Refused as refusal:
             raise CommandError(refusal.sentence) from refusal
         except BrokenPipeError:

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from desk.backup import restore
 from desk.backup.archive import CHUNK, Reader
 from desk.backup.report import lines
+from desk.backup.termination import cleaning_up
 from desk.errors import Refused
 
 
@@ -40,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with _opened(options["file"]) as source:
+            with cleaning_up(), _opened(options["file"]) as source:
                 if options["check"]:
                     reader = Reader(source)
                     reader.verify()

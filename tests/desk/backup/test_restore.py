@@ -3,6 +3,7 @@
 import io
 import os
 import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -266,6 +267,27 @@ def test_a_restore_that_was_killed_at_its_very_end_is_finished(backup: Path, med
     assert Message.objects.count() == 2
     assert not Heartbeat.objects.exists()
     call_command("check")
+
+
+def test_the_end_of_a_process_leaves_nothing(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM, as from systemd: `backup` leaves no part of an archive, `restore` neither rows nor files."""
+    fill()
+    call_command("backup", str(tmp_path / "whole.zip"), quiet=True)
+
+    def be_ended(*_arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rows, "last_number", be_ended)
+        with pytest.raises(SystemExit):
+            call_command("backup", str(tmp_path / "part.zip"), quiet=True)
+    assert not [path for path in tmp_path.iterdir() if "part" in path.name]
+    begin_anew()
+    with monkeypatch.context() as patch:
+        patch.setattr(rows, "check_references", be_ended)
+        with pytest.raises(SystemExit):
+            run_restore(tmp_path / "whole.zip")
+    assert is_empty()
 
 
 def test_another_key_is_told_and_the_tokens_stay(backup: Path, settings: Settings) -> None:

@@ -82,30 +82,27 @@ def _differences(table: str, column: str, condition: str) -> tuple[list[int], li
         cursor.execute(f"CREATE TABLE {indexed} (id INTEGER PRIMARY KEY)")
         try:
             cursor.execute(f"INSERT OR IGNORE INTO {indexed} SELECT doc FROM {terms}")  # noqa: S608 - our own names
-            cursor.execute(
+            missing = _ids_with_words(
+                cursor,
                 f"SELECT id, {column} FROM {table} AS source WHERE {found} "  # noqa: S608 - our own names
-                f"AND NOT EXISTS (SELECT 1 FROM {indexed} WHERE {indexed.split('.')[1]}.id = source.id) ORDER BY id"
+                f"AND NOT EXISTS (SELECT 1 FROM {indexed} AS known WHERE known.id = source.id)",
             )
-            candidates = cursor.fetchall()
             cursor.execute(
                 f"SELECT id FROM {indexed} AS known WHERE NOT EXISTS "  # noqa: S608 - our own names
                 f"(SELECT 1 FROM {table} AS source WHERE source.id = known.id AND {found}) ORDER BY id"
             )
-            surplus = [pk for (pk,) in cursor.fetchall()]
-            return _with_words(cursor, candidates), surplus
+            return missing, [pk for (pk,) in cursor.fetchall()]
         finally:
             cursor.execute(f"DROP TABLE {terms}")
             cursor.execute(f"DROP TABLE {indexed}")
 
 
-def _with_words(cursor: Any, rows: list[tuple[int, str]]) -> list[int]:
-    """Return the ids of the texts in which the index would find a word: those of signs alone have none."""
-    if not rows:
-        return []
-    cursor.execute("CREATE VIRTUAL TABLE temp.words_of USING fts5(text, tokenize='unicode61 remove_diacritics 2')", [])
-    cursor.execute("CREATE VIRTUAL TABLE temp.words_of_terms USING fts5vocab('temp', 'words_of', 'instance')", [])
+def _ids_with_words(cursor: Any, rows: str) -> list[int]:
+    """Return the ids of the rows (a SELECT of id and text) in which the index would find a word, not only signs."""
+    cursor.execute("CREATE VIRTUAL TABLE temp.words_of USING fts5(text, tokenize='unicode61 remove_diacritics 2')")
+    cursor.execute("CREATE VIRTUAL TABLE temp.words_of_terms USING fts5vocab('temp', 'words_of', 'instance')")
     try:
-        cursor.executemany("INSERT INTO temp.words_of(rowid, text) VALUES (%s, %s)", rows)
+        cursor.execute(f"INSERT INTO temp.words_of(rowid, text) {rows}")
         cursor.execute("SELECT DISTINCT doc FROM temp.words_of_terms ORDER BY doc")
         return [pk for (pk,) in cursor.fetchall()]
     finally:
