@@ -1,7 +1,9 @@
 from datetime import timedelta
+from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.db import transaction
 
 
 class DeskConfig(AppConfig):
@@ -13,13 +15,15 @@ class DeskConfig(AppConfig):
     def ready(self) -> None:
         from django.core import checks
         from django.db.models import Q
+        from django.db.models.signals import pre_delete
         from django_q.models import Schedule
 
-        from desk import integrity, mail, planned_times
+        from desk import audit_signals, deletion_checks, integrity, mail, planned_times, rights
         from desk.backup.interrupted import check_interrupted
         from desk.demo_guard import check_demo_users
         from desk.file_integrity import check_files
         from desk.key_rotation import check_keys
+        from desk.models import User
         from desk.site import MenuItem, register_attention, register_menu
 
         for check in (check_demo_users, check_keys, mail.check_mail):
@@ -35,8 +39,18 @@ class DeskConfig(AppConfig):
             permissions = (f"desk.view_{model}", f"desk.change_{model}")
             url_name = f"admin:desk_{model}_changelist"
             register_menu(MenuItem(label, url_name, permissions, section="People", order=order))
-        history = ("admin.view_logentry",)
-        register_menu(MenuItem("History", "admin:admin_logentry_changelist", history, section="Records", order=90))
+        history = ("desk.view_auditentry",)
+        register_menu(MenuItem("History", "admin:desk_auditentry_changelist", history, section="Records", order=90))
+        audit_signals.connect()
+        deletion_checks.register(User, rights.reason_to_keep_administrator)
+        pre_delete.connect(_keep_last_administrator, sender=User, dispatch_uid="keep_last_administrator")
+
+
+def _keep_last_administrator(instance: Any, **_kwargs: Any) -> None:
+    from desk import rights
+
+    with transaction.atomic():
+        rights.require_other_administrator(instance)
 
 
 class DeskAdminConfig(AdminConfig):

@@ -1,32 +1,156 @@
-"""Record who did what in Setup, in Django's LogEntry. Every action of Setup calls `record`."""
+"""Record who did what, and when, in AuditEntry: the one history of Desk. Every action of Setup calls `record`.
 
-from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+Where an action came from (address, page or API token) is known to the request, not to the services: `origin_of` keeps
+it for the thread while the request runs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from allauth.account.adapter import get_adapter
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Model
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import F, Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
 
-from desk.models import User
+from desk.models import AuditEntry, User
 
-__all__ = ["ADDITION", "CHANGE", "DELETION", "entries_of", "record"]
+Action, ActorKind, Via = AuditEntry.Action, AuditEntry.ActorKind, AuditEntry.Via
+ADDITION, CHANGE, DELETION = Action.ADDED, Action.CHANGED, Action.DELETED
+
+NAME_LENGTH = 200  # characters, of actors and objects
+REPEAT = timedelta(minutes=1)  # the same failed login within this is counted, not listed again
+FAILED_LIMIT = 60  # lines for failed logins in REPEAT; more are counted in one line
+MANY_NAMES = "(many names)"
 
 
-def record(user: User, obj: Model, flag: int, message: str) -> LogEntry:
-    """Create and return one history entry.
+class Actor(NamedTuple):
+    """Somebody who acts and is no user: the kind, and the name to show."""
 
-    `message` is a sentence without secrets, `flag` ADDITION, CHANGE or DELETION. Call it inside the transaction of the
-    action itself, so that either both are committed or neither is.
+    kind: str
+    name: str
+
+
+FACEBOOK = Actor(ActorKind.FACEBOOK, "Facebook")
+SYSTEM = Actor(ActorKind.SYSTEM, "Desk")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an action comes from: the client's address, how, and the API token that was used, if any."""
+
+    address: str | None = None
+    via: str = Via.INTERNAL
+    token_name: str = ""
+
+
+_origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039 - it cannot be changed
+
+
+@contextmanager
+def origin_of(request: HttpRequest) -> Iterator[None]:
+    """Note where `request` comes from for every entry that is recorded inside the `with` block."""
+    mark = _origin.set(Origin(client_address(request), Via.PAGE))
+    try:
+        yield
+    finally:
+        _origin.reset(mark)
+
+
+def note_token(name: str) -> None:
+    """Note that the current request is made with an API token, by its name and prefix."""
+    _origin.set(replace(_origin.get(), via=Via.TOKEN, token_name=name))
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the address of the client, as the login limits see it; None when it is not known."""
+    try:
+        return str(ip_address(get_adapter().get_client_ip(request)))
+    except (KeyError, PermissionDenied, ValueError):
+        return None
+
+
+def record(actor: User | Actor, obj: Model | None, action: str, sentence: str) -> AuditEntry:
+    """Create and return one entry of the history.
+
+    `actor` is who acted: the user, FACEBOOK or SYSTEM. `action` is a code of AuditEntry.Action, `sentence` has no
+    secrets and no text of customers. Call it inside the transaction of the action itself, so that either both are
+    committed or neither is.
     """
-    return LogEntry.objects.create(
-        user_id=user.pk,
-        content_type=ContentType.objects.get_for_model(obj),
-        object_id=str(obj.pk),
-        object_repr=str(obj)[:200],
-        action_flag=flag,
-        change_message=message,
+    is_user = isinstance(actor, User)
+    origin = _origin.get()
+    return AuditEntry.objects.create(
+        actor_kind=ActorKind.USER if isinstance(actor, User) else actor.kind,
+        actor=actor if isinstance(actor, User) else None,
+        actor_name=(name_of(actor) if isinstance(actor, User) else actor.name)[:NAME_LENGTH],
+        action=action,
+        content_type=ContentType.objects.get_for_model(obj) if obj is not None else None,
+        object_id=str(obj.pk) if obj is not None else "",
+        object_name=str(obj)[:NAME_LENGTH] if obj is not None else "",
+        sentence=sentence,
+        address=origin.address,
+        via=origin.via if is_user or origin.via == Via.PAGE else Via.INTERNAL,
+        token_name=origin.token_name,
     )
 
 
-def entries_of(obj: Model, limit: int = 10) -> list[LogEntry]:
-    """Return the newest history entries of one object, at most `limit`."""
+def name_of(user: User) -> str:
+    """Return the name of a user for the history: the full name and the user name."""
+    full_name = user.get_full_name()
+    return f"{full_name} ({user.username})" if full_name else user.username
+
+
+def record_failed_login(name: str) -> None:
+    """Record a failed login with the name that was typed; repeats of a name from an address become one line.
+
+    A stranger cannot fill the disk: after FAILED_LIMIT lines in REPEAT, all others are counted in one.
+    """
+    now = timezone.now()
+    origin = _origin.get()
+    typed = name.replace("\x00", "")[:NAME_LENGTH]
+    with transaction.atomic():
+        recent = AuditEntry.objects.filter(action=Action.LOGIN_FAILED, at__gt=now - REPEAT)
+        if _count(recent.filter(actor_name=typed, address=origin.address), now):
+            return
+        address = origin.address
+        if recent.count() >= FAILED_LIMIT:
+            typed, address = MANY_NAMES, None
+            if _count(recent.filter(actor_name=typed, address=None), now):
+                return
+        AuditEntry.objects.create(
+            actor_kind=ActorKind.UNKNOWN,
+            actor_name=typed,
+            action=Action.LOGIN_FAILED,
+            sentence="Login failed.",
+            address=address,
+            via=origin.via,
+        )
+
+
+def _count(entries: QuerySet[AuditEntry, AuditEntry], now: object) -> bool:
+    """Add one to the newest of these entries; return whether there is one."""
+    newest = entries.values_list("pk", flat=True).first()
+    return newest is not None and bool(AuditEntry.objects.filter(pk=newest).update(count=F("count") + 1, last_at=now))
+
+
+def of_object(obj: Model) -> QuerySet[AuditEntry, AuditEntry]:
+    """Return the entries about one object, newest first."""
     content_type = ContentType.objects.get_for_model(obj)
-    entries = LogEntry.objects.filter(content_type=content_type, object_id=str(obj.pk))
-    return list(entries.select_related("user").order_by("-action_time", "-pk")[:limit])
+    return AuditEntry.objects.filter(content_type=content_type, object_id=str(obj.pk))
+
+
+def entries_of(obj: Model, limit: int = 10) -> list[AuditEntry]:
+    """Return the newest entries about one object, at most `limit`."""
+    return list(of_object(obj)[:limit])
+
+
+def forget_object(obj: Model) -> None:
+    """Replace the name of an object in the history by its present one, and remove the sentences about it."""
+    of_object(obj).update(object_name=str(obj)[:NAME_LENGTH], sentence="")

@@ -1,8 +1,10 @@
-"""Add response headers to every page."""
+"""Add response headers to every page, and note for the history where a request comes from."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+
+from desk import audit_log
 
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -24,3 +26,14 @@ class ContentSecurityPolicy:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", self.policy)
         return response
+
+
+class AuditOrigin:
+    """Let the history know the address from which a request came (desk.audit_log)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with audit_log.origin_of(request):
+            return self.get_response(request)

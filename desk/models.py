@@ -1,6 +1,7 @@
-"""Departments, users and agents, and the rows by which processes communicate."""
+"""Departments, users and agents, the history, and the rows by which processes communicate."""
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils import timezone
 
@@ -65,3 +66,75 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} at {self.beat_at:%H:%M:%S}"
+
+
+class AuditEntry(models.Model):
+    """One line of the history: who did what to which object, when, and from where (desk.audit_log).
+
+    Names are copied, so that the line stays readable after the user or the object is deleted.
+    """
+
+    class ActorKind(models.TextChoices):
+        USER = "user", "User"
+        FACEBOOK = "facebook", "Facebook"
+        SYSTEM = "system", "Desk"
+        UNKNOWN = "unknown", "Not logged in"
+
+    class Action(models.TextChoices):
+        ADDED = "added", "Added"
+        CHANGED = "changed", "Changed"
+        DELETED = "deleted", "Deleted"
+        LOGIN = "login", "Logged in"
+        LOGIN_FAILED = "login_failed", "Login failed"
+        LOGOUT = "logout", "Logged out"
+        PASSWORD = "password", "Password changed"
+        EMAIL = "email", "E-mail changed"
+        MFA = "mfa", "Two-factor login changed"
+        LINKED = "linked", "Facebook linked"
+        CONTACT = "contact", "Customer edited"
+        VIEWED = "viewed", "Raw data viewed"
+        EXPORTED = "exported", "Exported"
+        TOKEN = "token", "API token changed"
+        ERASED = "erased", "Erased"
+        BLOCKED = "blocked", "Blocked or unblocked"
+        FACEBOOK = "facebook", "Notice from Facebook"
+
+    class Via(models.TextChoices):
+        PAGE = "page", "Page"
+        TOKEN = "token", "API token"
+        INTERNAL = "internal", "Desk itself"
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    actor_kind = models.CharField(max_length=8, choices=ActorKind, default=ActorKind.USER)
+    actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="audit_entries")
+    actor_name = models.CharField(max_length=200, help_text="As it was then; for a failed login the name typed.")
+    action = models.CharField(max_length=12, choices=Action)
+    content_type = models.ForeignKey(ContentType, models.SET_NULL, null=True, blank=True, related_name="+")
+    object_id = models.CharField(max_length=64, blank=True)
+    object_name = models.CharField(max_length=200, blank=True)
+    sentence = models.TextField(blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    via = models.CharField(max_length=8, choices=Via, default=Via.INTERNAL)
+    token_name = models.CharField(max_length=120, blank=True, help_text="Name and prefix of the API token.")
+    count = models.PositiveIntegerField(default=1, help_text="How often, when repeats are counted in one line.")
+    last_at = models.DateTimeField(null=True, blank=True, help_text="The last of the repeats.")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name, verbose_name_plural = "history entry", "history"
+        indexes = [
+            models.Index(fields=["content_type", "object_id", "-id"], name="audit_of_object"),
+            models.Index(fields=["actor", "-id"], name="audit_of_actor"),
+            models.Index(fields=["action", "-at"], name="audit_of_action"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name}: {self.get_action_display()}"
+
+    @property
+    def kind_of_object(self) -> str:
+        """Return what the object is, for example "channel"; "" when its model is gone."""
+        if self.content_type_id is None:
+            return ""
+        model = ContentType.objects.get_for_id(self.content_type_id).model_class()
+        return str(model._meta.verbose_name) if model else ""

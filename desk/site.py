@@ -168,6 +168,12 @@ class DeskAdminSite(AdminSite):
             raise PermissionDenied("Setup is for administrators.")
         return redirect_to_login(target, resolve_url("account_login"))
 
+    def password_change(  # type: ignore[override]  # Django's shows a page; this one redirects
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Redirect to the common page, which records the change and offers to revoke API tokens."""
+        return redirect("account_change_password")
+
     def logout(  # type: ignore[override]  # Django's logout shows a page; this one redirects to the login
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

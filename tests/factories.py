@@ -18,6 +18,7 @@ from desk.models import Agent, Department, User
 from tests.http import Response
 from tickets.models import Contact, Conversation, Message
 from tickets.services.conversation import contacts, messages
+from tickets.services.webhooks import api_tokens
 
 WEBHOOK_URL = "/webhooks/messenger/"
 PASSWORD = "desk-demo"
@@ -34,6 +35,14 @@ def make_user(username: str = "", **fields: Any) -> User:
 def make_admin(username: str = "admin") -> User:
     """Make an administrator: staff and superuser."""
     return make_user(username, is_staff=True, is_superuser=True)
+
+
+def make_token(user: User, *scopes: str, expires_at: datetime | None = None) -> str:
+    """Make an API token of the user, with all scopes unless some are given; return its key."""
+    _token, key = api_tokens.issue(
+        user, user, name="Test", scopes=scopes or api_tokens.ALL_SCOPES, expires_at=expires_at
+    )
+    return key
 
 
 def make_department(name: str = "", intermission: int | None = None) -> Department:

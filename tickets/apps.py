@@ -13,7 +13,7 @@ class TicketsConfig(AppConfig):
         from channels_im.services.journal import store
         from desk import background, backoff, health, integrity, mail, planned_times, schedules, sweeper
         from desk.backup import after_restore
-        from tickets import models, setup
+        from tickets import models, setup, signals
         from tickets.rules import sending
         from tickets.services.conversation import message_changes
         from tickets.services.inbox import listing, viewers
@@ -25,6 +25,7 @@ class TicketsConfig(AppConfig):
         from tickets.services.webhooks import delivery, events, mails
         from tickets.views.setup import menu
 
+        signals.connect()
         setup.register()
         menu.register()
         store.register_receiver(receiver.receive, after_batch=message_changes.apply_waiting)

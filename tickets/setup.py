@@ -14,9 +14,11 @@ from django.utils import timezone
 
 from channels_im.models import Channel
 from channels_im.services import channels, preferences
+from channels_im.setup import access as setup_access
 from desk import deletion_checks, site
 from desk.models import Agent, Department, User
 from tickets.models import Conversation, Message, Ticket
+from tickets.services.conversation import access
 
 PREVIEW_DAYS = 30
 RECENT = timedelta(days=7)
@@ -34,6 +36,7 @@ def register() -> None:
     ):
         site.register_menu(site.MenuItem(label, url_name, (permission,), section="Privacy", order=order))
     site.register_attention(attention)
+    setup_access.register_content_rule(access.sees_all)
     channels.register_work_reporter(work_of)
     preferences.register_previewer(preview)
     deletion_checks.register(Department, reason_to_keep_department)

@@ -59,6 +59,20 @@ def setup_view(
     return decorate
 
 
+_content_rules: list[Callable[[User], bool]] = []
+
+
+def register_content_rule(rule: Callable[[User], bool]) -> None:
+    """Register `rule(user)`, which says whether a user may read what every customer wrote. Call it from `ready()`."""
+    if rule not in _content_rules:
+        _content_rules.append(rule)
+
+
+def may_read_content(user: User) -> bool:
+    """Return whether `user` may read the content of deliveries: all rules allow it. Nobody may without a rule."""
+    return bool(_content_rules) and all(rule(user) for rule in _content_rules)
+
+
 def page(request: HttpRequest, template: str, title: str, status: int = 200, **context: Any) -> HttpResponse:
     """Render a page of Setup with its menu."""
     context = {**admin.site.each_context(request), "title": title, **context}

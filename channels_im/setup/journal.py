@@ -8,6 +8,7 @@ from typing import overload
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -17,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import store
-from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, page, setup_view
+from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, may_read_content, page, setup_view
 from desk import audit_log
 from desk.requests import UserRequest
 
@@ -101,19 +102,39 @@ def list_deliveries(request: UserRequest) -> HttpResponse:
 @setup_view(VIEW_JOURNAL)
 @require_safe
 def show(request: UserRequest, pk: int) -> HttpResponse:
-    """Show one delivery with its content and progress."""
+    """Show one delivery; its content, and errors in full, only to users who may read every conversation.
+
+    A traceback can contain what a customer wrote. Reading the content is recorded.
+    """
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
+    may_read = may_read_content(request.user)
+    if may_read:
+        audit_log.record(request.user, delivery, audit_log.Action.VIEWED, "Raw data viewed.")
     return page(
         request,
         "journal_entry.html",
         f"Delivery {delivery.pk}",
         delivery=delivery,
         level=LEVELS.get(delivery.state, ""),
-        raw=format_body(bytes(delivery.body)),
-        progress=json.dumps(delivery.progress, indent=2, ensure_ascii=False) if delivery.progress else "",
+        may_read=may_read,
+        raw=format_body(bytes(delivery.body)) if may_read else "",
+        reason=delivery.error if may_read else delivery.error.strip().partition("\n")[0],
+        progress=_progress(delivery, with_errors=may_read),
         size=len(delivery.body),
         may_replay=may(request.user, REPLAY_JOURNAL) and delivery.state != State.PROCESSING,
     )
+
+
+def _progress(delivery: WebhookDelivery, *, with_errors: bool) -> str:
+    """Return the state of each event as JSON, "" without any."""
+    if not delivery.progress:
+        return ""
+    hidden = set() if with_errors else {"error"}
+    events = {
+        index: {name: value for name, value in event.items() if name not in hidden}
+        for index, event in delivery.progress.items()
+    }
+    return json.dumps(events, indent=2, ensure_ascii=False)
 
 
 @setup_view(REPLAY_JOURNAL)
@@ -121,8 +142,11 @@ def show(request: UserRequest, pk: int) -> HttpResponse:
 def replay_one(request: UserRequest, pk: int) -> HttpResponse:
     """Replay one delivery."""
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
-    if store.replay([delivery.pk]):
-        audit_log.record(request.user, delivery, audit_log.CHANGE, "Replayed.")
+    with transaction.atomic():
+        replayed = store.replay([delivery.pk])
+        if replayed:
+            audit_log.record(request.user, delivery, audit_log.CHANGE, "Replayed.")
+    if replayed:
         messages.success(request, f"Delivery {pk} is being processed again.")
     else:
         messages.info(request, f"Delivery {pk} is being processed right now. Try again when that is finished.")
@@ -137,12 +161,12 @@ def replay_failed(request: UserRequest) -> HttpResponse:
     if since is None:
         messages.error(request, "Enter a date and time. Failed deliveries received since then are processed again.")
         return redirect("setup:journal")
-    count = store.replay_failed(since)
-    newest = WebhookDelivery.objects.order_by("-pk").first()
-    if count and newest is not None:
-        audit_log.record(
-            request.user, newest, audit_log.CHANGE, f"Replayed {count} failed since {since:%Y-%m-%d %H:%M %Z}."
-        )
+    with transaction.atomic():
+        count = store.replay_failed(since)
+        newest = WebhookDelivery.objects.order_by("-pk").first()
+        if count and newest is not None:
+            sentence = f"Replayed {count} failed since {since:%Y-%m-%d %H:%M %Z}."
+            audit_log.record(request.user, newest, audit_log.CHANGE, sentence)
     messages.success(
         request, f"{count} failed {'delivery is' if count == 1 else 'deliveries are'} being processed again."
     )

@@ -22,6 +22,7 @@ from tests.factories import (
     make_page,
     receive,
 )
+from tests.history import changes
 from tests.http import Response
 from tests.matching import present
 from tests.pages import html_of
@@ -96,7 +97,7 @@ def test_a_department_can_be_added_renamed_and_deleted(setup: Client, administra
     assert department.name == "Service"
     setup.post(reverse("admin:desk_department_delete", args=[department.pk]), {"post": "yes"})
     assert not Department.objects.exists()
-    assert administrator.logentry_set.count() == 3
+    assert changes(administrator).count() == 3
 
 
 def refused_department(setup: Client, department: Department) -> str:
@@ -188,11 +189,11 @@ def test_a_canned_reply_remembers_who_made_it(setup: Client, administrator: User
 
 def test_the_history_can_be_read_and_not_changed(setup: Client, administrator: User) -> None:
     setup.post(reverse("admin:desk_department_add"), {"name": "Sales"})
-    entry = administrator.logentry_set.get()
-    page = text(setup.get(reverse("admin:admin_logentry_changelist")))
+    entry = changes(administrator).get()
+    page = text(setup.get(reverse("admin:desk_auditentry_changelist")))
     assert "Sales" in page
-    assert date_format(timezone.localtime(entry.action_time), "j M Y, H:i") in page
-    assert setup.post(reverse("admin:admin_logentry_delete", args=[entry.pk]), {"post": "yes"}).status_code == 403
+    assert date_format(timezone.localtime(entry.at), "j M Y, H:i") in page
+    assert setup.post(reverse("admin:desk_auditentry_delete", args=[entry.pk]), {"post": "yes"}).status_code == 403
 
 
 def test_no_library_shows_its_tables_in_setup() -> None:

@@ -8,13 +8,12 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.db.models import F, Min
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from channels_im.models import Channel, WebhookDelivery
 from desk.models import Agent, Department, User
 from tests import factories as make
 from tests.sandbox.process import BERG_BIKES
-from tickets.models import Contact, Conversation, EventSubscription, EventType, Message
+from tickets.models import ApiToken, Contact, Conversation, EventSubscription, EventType, Message
 from tickets.services.conversation import contacts, messages
 from tickets.services.webhooks import api_tokens, subscriptions
 
@@ -31,9 +30,8 @@ def make_agent(username: str, department: str, *, answers_demo_channel: bool = T
 
 
 def api_token(username: str) -> str:
-    """Return an API token of the user."""
-    token, _created = Token.objects.get_or_create(user=User.objects.get(username=username))
-    return token.key
+    """Make an API token of the user and return its key."""
+    return make.make_token(User.objects.get(username=username))
 
 
 def session(username: str) -> str:
@@ -88,7 +86,7 @@ def delete_channel(pk: int) -> None:
 def furnish_setup(conversation: int) -> dict[str, int]:
     """Make an API token and a webhook; return their ids, and ids for the addresses of the pages of Setup."""
     admin, alice = User.objects.get(username="admin"), User.objects.get(username="alice")
-    api_tokens.create(admin, alice)
+    api_tokens.create(admin, alice, name="Shop")
     subscription = subscriptions.create(
         admin,
         name="Shop",
@@ -111,7 +109,7 @@ def furnish_setup(conversation: int) -> dict[str, int]:
 def unfurnish_setup(made: dict[str, int]) -> None:
     """Delete what `furnish_setup` made, so that no later event is sent to it."""
     EventSubscription.objects.filter(pk=made["subscription"]).delete()
-    Token.objects.filter(user__username="alice").delete()
+    ApiToken.objects.filter(user__username="alice").delete()
 
 
 def subscribe(url: str) -> int:

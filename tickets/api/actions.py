@@ -13,13 +13,14 @@ from rest_framework.views import APIView
 
 from desk.errors import Refused
 from desk.models import Department, User
+from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
 from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT
 from tickets.api.errors import ActionError
 from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from tickets.api.paging import MAX_ID
 from tickets.api.serializers import ConversationSerializer, MessageSerializer
-from tickets.models import Conversation, Message
+from tickets.models import Conversation, Message, Scope
 from tickets.rules.sending import Refusal
 from tickets.services.conversation import access
 from tickets.services.inbox import actions, listing
@@ -92,12 +93,13 @@ class ReadSerializer(serializers.Serializer[None]):
 
 
 def row_action(
+    scope: Scope,
     summary: str,
     form: type[serializers.Serializer[None]],
     response: type[serializers.BaseSerializer[Any]] | None,
     **responses: OpenApiResponse,
 ) -> Callable[[Handler], Handler]:
-    """Describe a POST and make it an action of one row.
+    """Describe a POST and make it an action of one row, for tokens with the `scope`.
 
     `form` is the request's serializer, `response` that of status 200, and `responses` adds others by status.
     """
@@ -113,7 +115,7 @@ def row_action(
     def decorate(method: Handler) -> Handler:
         # In this order, because `action` loses an earlier description.
         action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)(method)
-        return describe(method)
+        return describe(needs(scope)(method))
 
     return decorate
 
@@ -122,7 +124,7 @@ def conversation_action(
     summary: str, form: type[serializers.Serializer[None]] = EmptySerializer, **responses: OpenApiResponse
 ) -> Callable[[Handler], Handler]:
     """Describe a POST that returns the conversation, and make it an action of one conversation."""
-    return row_action(summary, form, ConversationSerializer, **{"204": NO_LONGER_VISIBLE, **responses})
+    return row_action(Scope.MANAGE, summary, form, ConversationSerializer, **{"204": NO_LONGER_VISIBLE, **responses})
 
 
 class ConversationActions(ApiViewSet[Conversation]):
@@ -230,23 +232,26 @@ class ReactSerializer(serializers.Serializer[None]):
 class MessageActions(ApiViewSet[Message]):
     """The POSTs on one message: actions on a reply that was not sent normally, and the Page's reaction."""
 
-    @row_action("Send a failed reply again", ResendSerializer, MessageSerializer)
+    @row_action(Scope.REPLY, "Send a failed reply again", ResendSerializer, MessageSerializer)
     def retry(self, request: ApiRequest, pk: str) -> Response:
         return self._send(request, undelivered.retry)
 
-    @row_action("Send a held reply", ResendSerializer, MessageSerializer)
+    @row_action(Scope.REPLY, "Send a held reply", ResendSerializer, MessageSerializer)
     def release(self, request: ApiRequest, pk: str) -> Response:
         return self._send(request, undelivered.release)
 
-    @row_action("Send an unsure reply again, because it did not arrive", ResendSerializer, MessageSerializer)
+    @row_action(
+        Scope.REPLY, "Send an unsure reply again, because it did not arrive", ResendSerializer, MessageSerializer
+    )
     def resend(self, request: ApiRequest, pk: str) -> Response:
         return self._send(request, undelivered.resend)
 
-    @row_action("Confirm that an unsure reply arrived", EmptySerializer, MessageSerializer)
+    @row_action(Scope.REPLY, "Confirm that an unsure reply arrived", EmptySerializer, MessageSerializer)
     def arrived(self, request: ApiRequest, pk: str) -> Response:
         return self._run(request, undelivered.mark_arrived)
 
     @row_action(
+        Scope.REPLY,
         "Cancel a reply that has not been sent",
         EmptySerializer,
         None,
@@ -256,7 +261,7 @@ class MessageActions(ApiViewSet[Message]):
         self._act(request, undelivered.cancel)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @row_action("React to a message of the customer", ReactSerializer, MessageSerializer)
+    @row_action(Scope.REPLY, "React to a message of the customer", ReactSerializer, MessageSerializer)
     def react(self, request: ApiRequest, pk: str) -> Response:
         form = ReactSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -312,6 +317,7 @@ class NotesView(APIView):
         request=NoteSerializer,
         responses={201: MessageSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 422: UNFIT},
     )
+    @needs(Scope.REPLY)
     def post(self, request: ApiRequest) -> Response:
         form = NoteSerializer(data=request.data)
         form.is_valid(raise_exception=True)

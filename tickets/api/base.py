@@ -1,14 +1,19 @@
 """The base of all view sets of the API, and the type of their requests."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import mixins, viewsets
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from desk.models import User
+from tickets.models import Scope
 from tickets.services.conversation import access
 
+from .authentication import needs
 from .paging import KeysetPaging, OrderedView, Row
 
 
@@ -40,3 +45,11 @@ class ApiViewSet(OrderedView, viewsets.GenericViewSet[Row]):
 
 class ReadOnlyViewSet(mixins.RetrieveModelMixin, mixins.ListModelMixin, ApiViewSet[Row]):
     """The list of an ApiViewSet and its single rows."""
+
+    @needs(Scope.READ)
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    @needs(Scope.READ)
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().retrieve(request, *args, **kwargs)

@@ -10,6 +10,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 
 from desk.errors import Refused
+from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet, ReadOnlyViewSet
 from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
 from tickets.api.errors import ActionError
@@ -17,7 +18,7 @@ from tickets.api.fields import MomentField, PersonField, TextOrNull
 from tickets.api.filters import ErasureFilters
 from tickets.api.idempotency import LimitedJSONParser
 from tickets.api.serializers import ReadOnlySerializer
-from tickets.models import Contact, Erasure
+from tickets.models import Contact, Erasure, Scope
 from tickets.rules.sending import Refusal
 from tickets.services.conversation import access, contacts
 from tickets.services.privacy import erasure
@@ -149,13 +150,14 @@ class ContactActions(ApiViewSet[Contact]):
         request=DetailsSerializer,
         responses={200: ContactRowSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
     )
+    @needs(Scope.MANAGE)
     def partial_update(self, request: ApiRequest, pk: str) -> Response:
         """Change the details of a contact."""
         contact = self.get_object()
         form = DetailsSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         try:
-            contacts.save_details(contact, form.validated_data)
+            contacts.save_details(request.user, contact, form.validated_data)
         except Refused as error:
             if error.field:
                 raise serializers.ValidationError({error.field: [str(error)]}) from None
@@ -184,6 +186,7 @@ class ContactActions(ApiViewSet[Contact]):
         },
     )
     @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
+    @needs(Scope.ERASE)
     def erase(self, request: ApiRequest, pk: str) -> Response:
         """Erase a contact and return the receipt."""
         contact = self.get_object()

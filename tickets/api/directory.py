@@ -1,9 +1,10 @@
 """Departments, agents, canned replies and contacts."""
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet
 from rest_framework import serializers
 
 from channels_im.models import ChannelAgent
+from channels_im.setup.access import may
 from desk.models import Agent, Department, User
 from tickets.api.base import ReadOnlyViewSet
 from tickets.api.contacts import ContactActions, ContactRowSerializer
@@ -16,9 +17,15 @@ from .filters import AgentFilters, CannedReplyFilters, ContactFilters
 from .serializers import ReadOnlySerializer
 
 
-def is_colleague(user: User, facts: access.UserFacts) -> bool:
-    """Return whether `user` is an agent or administrator or sees all conversations: only they see colleagues."""
-    return facts.sees_all or user.is_staff or Agent.objects.filter(user=user).exists()
+def may_list(user: User, facts: access.UserFacts, model: type[Model]) -> bool:
+    """Return whether `user` may list these rows, which all agents share.
+
+    They are for agents, users who see all conversations, and administrators who may view or change them in Setup.
+    """
+    if facts.sees_all or Agent.objects.filter(user=user).exists():
+        return True
+    app, name = model._meta.app_label, model._meta.model_name
+    return may(user, f"{app}.view_{name}", f"{app}.change_{name}")
 
 
 class DepartmentSerializer(ReadOnlySerializer[Department]):
@@ -57,19 +64,19 @@ class CannedReplySerializer(ReadOnlySerializer[CannedReply]):
 
 @read_only(DepartmentSerializer, "departments")
 class DepartmentViewSet(ReadOnlyViewSet[Department]):
-    """All departments, for agents, administrators and users who see all conversations."""
+    """All departments, for agents, users who see all conversations, and administrators who may view them."""
 
     queryset = Department.objects.none()
     serializer_class = DepartmentSerializer
     orderings = ("id", "-id")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Department, Department]:
-        return Department.objects.all() if is_colleague(self.request.user, facts) else Department.objects.none()
+        return Department.objects.all() if may_list(self.request.user, facts, Department) else Department.objects.none()
 
 
 @read_only(AgentSerializer, "agents")
 class AgentViewSet(ReadOnlyViewSet[Agent]):
-    """All agents who can log in, for agents, administrators and users who see all conversations."""
+    """All agents who can log in, for agents, users who see all conversations, and administrators who may view them."""
 
     queryset = Agent.objects.none()
     serializer_class = AgentSerializer
@@ -77,7 +84,7 @@ class AgentViewSet(ReadOnlyViewSet[Agent]):
     orderings = ("id", "-id")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Agent, Agent]:
-        if not is_colleague(self.request.user, facts):
+        if not may_list(self.request.user, facts, Agent):
             return Agent.objects.none()
         associations = Prefetch("associations", ChannelAgent.objects.only("agent_id", "channel_id"))
         agents = Agent.objects.filter(user__is_active=True).select_related("user")
@@ -95,7 +102,7 @@ class CannedReplyViewSet(ReadOnlyViewSet[CannedReply]):
 
     def rows(self, facts: access.UserFacts) -> QuerySet[CannedReply, CannedReply]:
         user = self.request.user
-        if not is_colleague(user, facts):
+        if not may_list(user, facts, CannedReply):
             return CannedReply.objects.none()
         rows = CannedReply.objects.select_related("department")
         if facts.sees_all or user.has_perm("tickets.view_cannedreply"):

@@ -7,6 +7,10 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from tickets.api.authentication import CHALLENGE
+
+MISSING = "Send an API token with the request, in the header “Authorization: Token …”."
+
 
 class ActionError(exceptions.APIException):
     """An action that a rule forbids: `{"detail": sentence, "code": reason code}`, and `facts` for some codes."""
@@ -37,6 +41,9 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
         exc = BodyTooBigError("The request is too big. Send files as multipart/form-data, and shorten long texts.")
     elif isinstance(exc, SuspiciousOperation):
         exc = exceptions.ParseError("The request could not be read: it has too many fields or files.")
+    elif isinstance(exc, exceptions.NotAuthenticated):
+        exc = exceptions.NotAuthenticated(MISSING)
+        exc.auth_header = CHALLENGE  # type: ignore[attr-defined]  # DRF sets and reads it
     response = exception_handler(exc, context)
     if response is not None and isinstance(exc, ActionError):
         response.data |= exc.facts  # added here, because APIException turns every value into text

@@ -6,7 +6,6 @@ from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -14,13 +13,14 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from desk.file_response import download
+from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
 from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN
 from tickets.api.paging import MAX_ID
-from tickets.models import Attachment, Conversation
+from tickets.models import Attachment, Conversation, Scope
 from tickets.services.conversation import access
 from tickets.services.privacy import export as export_service
-from tickets.views.file_response import download
 from tickets.views.files import serve
 
 
@@ -37,13 +37,13 @@ class AnyAccept(DefaultContentNegotiation):
 class AttachmentContentView(APIView):
     """The content of an attachment."""
 
-    authentication_classes = [TokenAuthentication]
     content_negotiation_class = AnyAccept
 
     @extend_schema(
         summary="The content of an attachment",
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 401: NOT_LOGGED_IN, 404: NOT_FOUND},
     )
+    @needs(Scope.READ)
     def get(self, request: ApiRequest, pk: int) -> HttpResponseBase:
         attachment = self._attachment(request, pk)
         # As a download, never inline: a customer's file is not shown as a page of Desk.
@@ -92,6 +92,7 @@ class ConversationExport(ApiViewSet[Conversation]):
         pagination_class=None,
         content_negotiation_class=AnyAccept,
     )
+    @needs(Scope.READ)
     def export(self, request: ApiRequest, pk: str) -> HttpResponseBase:
         conversation = self.get_object()
         form = ExportSerializer(data=request.data)

@@ -9,10 +9,11 @@ from rest_framework.exceptions import NotFound
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
+from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
 from tickets.api.errors import ActionError
 from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
-from tickets.models import Message
+from tickets.models import Message, Scope
 from tickets.rules.sending import Refusal
 from tickets.services.conversation import access
 from tickets.services.outgoing.replies import ReplyError, queue_reply
@@ -129,6 +130,7 @@ class ReplyActions(ApiViewSet[Message]):
             OpenApiExample("A text", {"conversation": 12, "text": "Good morning! It is on its way."}, request_only=True)
         ],
     )
+    @needs(Scope.REPLY)
     def create(self, request: ApiRequest) -> Response:
         """Queue a reply."""
         form = ReplyWithFilesSerializer(data=request.data)

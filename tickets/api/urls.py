@@ -12,6 +12,7 @@ app_name = "api"
 
 class Router(DefaultRouter):
     include_format_suffixes = False  # JSON is the only format
+    APIRootView = views.RootView
 
 
 router = Router()

@@ -4,16 +4,21 @@ from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import APIRootView
 from rest_framework.views import APIView
 
 from channels_im.models import Channel
+from channels_im.setup.access import SEE_CHANNELS, may
 from tickets.api.actions import ConversationActions, MessageActions
 from tickets.api.export import ConversationExport
 from tickets.api.sending import ReplyActions
-from tickets.models import Conversation, Message, Ticket
+from tickets.models import Conversation, Message, Scope, Ticket
 from tickets.services.conversation import access
 
+from .authentication import needs
 from .base import ReadOnlyViewSet
 from .documentation import read_only
 from .filters import ChannelFilters, ConversationFilters, MessageFilters, TicketFilters
@@ -22,7 +27,10 @@ from .serializers import ChannelSerializer, ConversationSerializer, MessageSeria
 
 @read_only(ChannelSerializer, "channels")
 class ChannelViewSet(ReadOnlyViewSet[Channel]):
-    """Channels of the conversations that the user may see, also deleted ones. Administrators see all channels."""
+    """Channels of the conversations that the user may see, also deleted ones.
+
+    Administrators with a permission for channels see all of them.
+    """
 
     queryset = Channel.objects.none()
     serializer_class = ChannelSerializer
@@ -31,7 +39,7 @@ class ChannelViewSet(ReadOnlyViewSet[Channel]):
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Channel, Channel]:
         user = self.request.user
-        channels = Channel.objects.all() if user.is_staff else access.channels_for(user, facts)
+        channels = Channel.objects.all() if may(user, *SEE_CHANNELS) else access.channels_for(user, facts)
         return channels.select_related("page__facebook_account", "department").defer(
             "page__page_token", "page__facebook_account__user_token"
         )
@@ -90,10 +98,21 @@ class MessageViewSet(ReplyActions, MessageActions, ReadOnlyViewSet[Message]):
         return messages.filter(conversation__in=access.conversations_for(self.request.user, facts))
 
 
-class UnknownURLView(APIView):
-    """Answer 404 in JSON at any other URL below /api/v1/."""
+class RootView(APIRootView):
+    """The addresses of the resources."""
 
     schema = None
+
+    @needs(Scope.READ)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+
+class UnknownURLView(APIView):
+    """Answer 404 in JSON at any other URL below /api/v1/, whatever the scopes of the token."""
+
+    schema = None
+    permission_classes = [IsAuthenticated]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

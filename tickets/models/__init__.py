@@ -1,5 +1,6 @@
 """Contacts, conversations, tickets, messages and their files."""
 
+from .api_token import ApiToken, Scope
 from .contact import Contact
 from .conversation import Conversation, Draft, Ticket
 from .erasure import Erasure
@@ -12,6 +13,7 @@ from .sender_actions import PageReaction, SenderAction
 from .viewer import Viewer
 
 __all__ = [
+    "ApiToken",
     "Attachment",
     "CannedReply",
     "Contact",
@@ -25,6 +27,7 @@ __all__ = [
     "MessageChange",
     "Moderation",
     "PageReaction",
+    "Scope",
     "SenderAction",
     "Ticket",
     "Viewer",

@@ -4,11 +4,11 @@ from django.http import HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_POST
 
 from desk.errors import Refused
+from desk.file_response import download
 from tickets.services.conversation import access, contacts
 from tickets.services.privacy import export as export_service
 from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
 from tickets.views.compose import show_fresh
-from tickets.views.file_response import download
 
 
 @require_POST
@@ -26,7 +26,8 @@ def save(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """Save the details agents write about the contact (contacts.EDITABLE); 422 with the reason when one is invalid."""
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     try:
-        contacts.save_details(conversation.contact, {name: request.POST.get(name, "") for name in contacts.EDITABLE})
+        details = {name: request.POST.get(name, "") for name in contacts.EDITABLE}
+        contacts.save_details(request.user, conversation.contact, details)
     except Refused as refused:
         return refuse(request, str(refused), conversation_url(conversation.pk))
     return show_fresh(request, conversation)

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.messenger.files import INCOMING_TYPES
 from channels_im.models import Page
+from desk.file_response import BinaryFile, FilePartResponse
 from tickets.models import Attachment
 from tickets.services.conversation import access
 from tickets.services.incoming import attachments
 from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
 from tickets.views.compose import show_fresh
-from tickets.views.file_response import BinaryFile, FilePartResponse
 
 # What a browser shows without running anything. Every other file can only be downloaded, as application/octet-stream.
 SHOWN_INLINE = frozenset(file_type.content_type for file_type in INCOMING_TYPES)

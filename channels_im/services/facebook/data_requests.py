@@ -8,7 +8,6 @@ import logging
 import secrets
 from datetime import timedelta
 
-from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils import timezone
@@ -17,6 +16,7 @@ from channels_im.messenger.signature import SignedRequest
 from channels_im.models import Channel, DataRequest, FacebookAccount, Page, PendingLink
 from channels_im.services.facebook import connection, subscriptions
 from desk import audit_log
+from desk.models import AuditEntry
 
 logger = logging.getLogger(__name__)
 
@@ -95,23 +95,21 @@ def _erase(account: FacebookAccount) -> None:
         account.social_account.delete()
     account.social_account, account.name = None, ""
     account.save(update_fields=["social_account", "name"])
-    kinds = ContentType.objects.get_for_models(FacebookAccount, Channel)
-    account_entries = LogEntry.objects.filter(content_type=kinds[FacebookAccount], object_id=str(account.pk))
-    account_entries.update(object_repr=str(account)[:200])
+    audit_log.of_object(account).update(object_name=str(account)[: audit_log.NAME_LENGTH])
     if name:
-        entries = LogEntry.objects.filter(content_type__in=kinds.values(), change_message__contains=name)
+        kinds = ContentType.objects.get_for_models(FacebookAccount, Channel, Page)
+        entries = AuditEntry.objects.filter(content_type__in=kinds.values(), sentence__contains=name)
         for entry in entries:
             # as linking.save_grant writes it: "… of Anna Berg."
-            entry.change_message = entry.change_message.replace(f" of {name}", f" of {account}")
-            entry.save(update_fields=["change_message"])
+            entry.sentence = entry.sentence.replace(f" of {name}", f" of {account}")
+            entry.save(update_fields=["sentence"])
 
 
 def _record(account: FacebookAccount, pages: list[Page], request: DataRequest) -> None:
-    """Write to the audit log as the user whose link ended; without one, only the DataRequest records it."""
-    if account.linked_by is None:
-        return
+    """Write to the history what Facebook reported: Facebook acted, not the administrator who linked the account."""
     action = "asked for the deletion of their data" if request.kind == DataRequest.Kind.DELETION else "removed the app"
     sentence = f"Facebook reported that the person {action}; confirmation code {request.confirmation_code}."
-    audit_log.record(account.linked_by, account, audit_log.CHANGE, sentence)
+    audit_log.record(audit_log.FACEBOOK, account, audit_log.Action.FACEBOOK, sentence)
     for channel in Channel.objects.existing().filter(page__in=pages):
-        audit_log.record(account.linked_by, channel, audit_log.CHANGE, f"{sentence} The Page must be re-authenticated.")
+        message = f"{sentence} The Page must be re-authenticated."
+        audit_log.record(audit_log.FACEBOOK, channel, audit_log.Action.FACEBOOK, message)

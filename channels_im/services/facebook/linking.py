@@ -89,10 +89,13 @@ class Findings:
 
 @dataclass
 class LinkResult:
-    """What was saved. `pages` are the granted Pages; `kept_elsewhere` stay with another Facebook account."""
+    """What was saved. `pages` are the granted Pages, `taken_in` those of them that this account did not have before;
+    `kept_elsewhere` stay with another Facebook account.
+    """
 
     account: FacebookAccount
     pages: list[Page] = field(default_factory=list)
+    taken_in: list[Page] = field(default_factory=list)
     healed: list[Page] = field(default_factory=list)
     stopped: list[Page] = field(default_factory=list)
     kept_elsewhere: list[Page] = field(default_factory=list)
@@ -249,7 +252,7 @@ def _save_account(user: User, grant: Grant) -> FacebookAccount:
 
 
 def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, is_requested: bool) -> None:
-    page, _created = Page.objects.select_for_update().get_or_create(
+    page, is_new = Page.objects.select_for_update().get_or_create(
         page_id=info.page_id, defaults={"name": info.name[:200], "facebook_account": result.account}
     )
     if not (is_requested or _may_move_to(page, result.account)):
@@ -259,6 +262,8 @@ def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, is_requested
         result.kept_elsewhere.append(page)  # its token belongs to the other account
         return
     was_connected = page.is_connected
+    if is_new or page.facebook_account_id != result.account.pk:
+        result.taken_in.append(page)
     page.facebook_account = result.account
     page.name, page.tasks = info.name[:200], list(info.tasks)
     if info.access_token:  # a Page listed without a token keeps the one it has: the check says what that is worth
@@ -356,8 +361,11 @@ def _save_for_decision(user: User, grant: Grant, findings: Findings, page: Page 
 
 
 def _record(user: User, result: LinkResult) -> None:
-    """Record the login in the audit log of the account, and of each channel whose Page it renewed or stopped."""
-    audit_log.record(user, result.account, audit_log.CHANGE, _summary(result))
+    """Record the login in the history of the account, its new Pages, and each channel that it renewed or stopped."""
+    audit_log.record(user, result.account, audit_log.Action.LINKED, _summary(result))
+    for page in result.taken_in:
+        message = f"Taken in with the Facebook account of {result.account}."
+        audit_log.record(user, page, audit_log.Action.LINKED, message)
     stopped = {page.pk for page in result.stopped}
     for channel in Channel.objects.existing().filter(page__in=[*result.pages, *result.stopped]).select_related("page"):
         if channel.page_id in stopped:

@@ -6,7 +6,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
-from rest_framework.authtoken.models import Token
 
 from desk import demo_guard
 
@@ -19,7 +18,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with transaction.atomic():
             users = demo_guard.demo_users()
-            Token.objects.filter(user__in=users).delete()
             for user in users:
                 user.set_unusable_password()
                 user.is_active = user.is_staff = user.is_superuser = False

@@ -12,6 +12,7 @@ from desk.models import Department, User
 from tests.channels_im.setup.fake_meta import FakeMeta
 from tests.channels_im.setup.files import noise_png, picture, upload
 from tests.factories import make_channel, make_page, make_user
+from tests.history import changes
 from tests.http import Response
 from tests.matching import present
 from tests.pages import html_of
@@ -53,9 +54,9 @@ def test_creating_a_channel_stands_in_the_history(
     setup: Client, departments: list[Department], berg: Page, administrator: User
 ) -> None:
     setup.post(URL, form(berg, departments[0]))
-    entry = administrator.logentry_set.get()
-    assert entry.object_repr == "Shop"
-    assert "Berg Bikes" in entry.get_change_message()
+    entry = changes(administrator).get()
+    assert entry.object_name == "Shop"
+    assert "Berg Bikes" in entry.sentence
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from channels_im.models import Channel, ChannelAgent, ParkedDelivery, WebhookDelivery
-from desk.models import Department, User
+from desk.models import AuditEntry, Department, User
 from tests.channels_im.setup.fake_meta import FakeMeta
 from tests.channels_im.setup.files import picture, upload
 from tests.factories import make_agent, make_channel, make_conversation, make_page, receive
+from tests.history import changes
 from tests.http import Response
 from tests.matching import present
 from tests.pages import html_of
@@ -41,7 +42,7 @@ def test_name_department_and_media_can_be_changed_and_the_icon_stays(
     assert (channel.name, channel.department, channel.receive_audio_video) == ("Wheels", departments[1], True)
     assert channel.icon.name == icon
     assert "name from “Bikes” to “Wheels”" in text(response)
-    assert "“Wheels”" in administrator.logentry_set.get().get_change_message()
+    assert "“Wheels”" in changes(administrator).get().sentence
 
 
 def test_typing_and_seen_are_shown_to_customers_only_when_they_are_turned_on(
@@ -79,7 +80,7 @@ def test_saving_nothing_new_leaves_no_history(
 ) -> None:
     response = setup.post(url("edit", channel), {"name": "Bikes", "department": departments[0].pk}, follow=True)
     assert "Nothing was changed." in text(response)
-    assert not administrator.logentry_set.exists()
+    assert not changes(administrator).exists()
 
 
 def test_the_page_of_a_channel_cannot_be_changed_by_hand(
@@ -141,7 +142,7 @@ def test_deactivating_and_activating_again_leaves_everything_as_it_was(
     assert channel.is_active
     assert channel.deactivated_at is None
     assert channel.conversations.get() == conversation
-    lines = [entry.get_change_message() for entry in administrator.logentry_set.order_by("pk")]
+    lines = [entry.sentence for entry in changes(administrator).order_by("pk")]
     assert lines == ["Deactivated.", "Activated."]
 
 
@@ -155,7 +156,7 @@ def test_deactivating_twice_says_so_and_is_logged_once(setup: Client, channel: C
     setup.post(url("deactivate", channel))
     response = setup.post(url("deactivate", channel), follow=True)
     assert "was already deactivated" in text(response)
-    assert administrator.logentry_set.count() == 1
+    assert changes(administrator).count() == 1
 
 
 def test_activation_offers_to_process_what_arrived_meanwhile(setup: Client, channel: Channel) -> None:
@@ -186,7 +187,7 @@ def test_deleting_keeps_the_conversations_and_frees_the_page(
     assert channel.is_deleted
     assert not channel.is_active
     assert channel.conversations.get() == conversation
-    assert administrator.logentry_set.get().is_deletion()
+    assert changes(administrator).get().action == AuditEntry.Action.DELETED
     make_channel(channel.page, departments[0])
 
 
@@ -209,7 +210,7 @@ def test_deleting_twice_is_said_and_done_once(setup: Client, channel: Channel, a
     setup.post(url("delete", channel))
     response = setup.post(url("delete", channel), follow=True)
     assert "was already deleted" in text(response)
-    assert administrator.logentry_set.count() == 1
+    assert changes(administrator).count() == 1
 
 
 def test_a_dialog_is_the_same_page_without_its_frame(setup: Client, channel: Channel) -> None:

@@ -170,7 +170,7 @@ def test_what_a_login_did_stands_in_the_history_of_each_channel(
 ) -> None:
     meta.log_in(setup, meta.anna, ["1002"])
     setup.post(DECIDE, {"decision": "continue"})
-    stopped, kept = (audit_log.entries_of(channel)[0].get_change_message() for channel in linked)
+    stopped, kept = (audit_log.entries_of(channel)[0].sentence for channel in linked)
     assert stopped == "Stopped by a Facebook login of Anna Berg: The Page was not ticked at the last Facebook login."
     assert kept == "Re-authenticated with the Facebook account of Anna Berg."
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from channels_im.models import WebhookDelivery
 from desk.models import User
+from tests.history import changes
 from tests.http import Response
 from tests.pages import html_of
 
@@ -57,7 +58,7 @@ def test_one_delivery_is_replayed(setup: Client, administrator: User) -> None:
     setup.post(reverse("setup:journal_replay", args=[delivery.pk]))
     delivery.refresh_from_db()
     assert (delivery.state, delivery.error) == ("pending", "")
-    assert administrator.logentry_set.get().get_change_message() == "Replayed."
+    assert changes(administrator).get().sentence == "Replayed."
 
 
 def test_a_delivery_that_is_being_processed_is_left_alone(setup: Client) -> None:

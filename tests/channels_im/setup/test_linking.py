@@ -11,9 +11,10 @@ from pytest_django import Settings
 from channels_im.messenger.oauth import REQUIRED_SCOPES
 from channels_im.models import Channel, ChannelDraft, FacebookAccount, Page
 from channels_im.services.facebook import linking
-from desk.models import Department, User
+from desk.models import AuditEntry, Department, User
 from tests.channels_im.setup.fake_meta import CALLBACK, GRAPH, TASKS, FakeMeta, error
 from tests.channels_im.setup.files import upload
+from tests.history import changes
 from tests.http import Response
 from tests.matching import present
 from tests.pages import html_of
@@ -139,7 +140,13 @@ def test_a_long_lived_token_links_without_a_browser(administrator: User, meta: F
 
 def test_linking_stands_in_the_history(setup: Client, meta: FakeMeta, administrator: User) -> None:
     meta.log_in(setup, meta.anna)
-    assert "Linked with 2 Pages." in administrator.logentry_set.get().get_change_message()
+    account, *pages = changes(administrator).filter(action=AuditEntry.Action.LINKED).order_by("pk")
+    assert "Linked with 2 Pages." in account.sentence
+    assert {(page.object_name, page.sentence) for page in pages} == {
+        (page.name, "Taken in with the Facebook account of Anna Berg.") for page in Page.objects.all()
+    }
+    meta.log_in(setup, meta.anna)
+    assert changes(administrator).filter(sentence__startswith="Taken in").count() == 2
 
 
 # --- What ends badly changes nothing

@@ -10,6 +10,7 @@ from django.utils import timezone
 from channels_im.models import Channel, ChannelAgent, ImPreferences
 from desk.models import Agent, Department, User
 from tests.factories import make_agent, make_channel, make_conversation, make_page, receive
+from tests.history import changes
 from tests.http import Response
 from tests.pages import html_of
 
@@ -57,7 +58,7 @@ def test_anything_else_is_refused(setup: Client, departments: list[Department], 
 
 def test_a_change_stands_in_the_history(setup: Client, departments: list[Department], administrator: User) -> None:
     save(setup, departments[0], 120)
-    assert "from 60 to 120 minutes" in administrator.logentry_set.get().get_change_message()
+    assert "from 60 to 120 minutes" in changes(administrator).get().sentence
 
 
 def test_a_department_deleted_in_between_is_said(setup: Client, departments: list[Department]) -> None:
@@ -96,7 +97,7 @@ def test_an_agent_is_associated_with_channels_and_loses_them_again(
     assert ChannelAgent.objects.get().channel == shop
     associate(setup, departments[0], agent)
     assert not ChannelAgent.objects.exists()
-    lines = [entry.get_change_message() for entry in administrator.logentry_set.order_by("pk")]
+    lines = [entry.sentence for entry in changes(administrator).order_by("pk")]
     assert lines == ["Channels of Sales associated: Shop.", "Channels of Sales associated: none."]
 
 

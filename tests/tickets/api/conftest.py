@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import pytest
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from channels_im.models import Channel
@@ -14,10 +13,9 @@ from tickets.models import Conversation, Message
 
 
 def client_of(user: User) -> APIClient:
-    """A client that sends the user's token and nothing else."""
-    token, _created = Token.objects.get_or_create(user=user)
+    """A client that sends a token of the user and nothing else."""
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    client.credentials(HTTP_AUTHORIZATION=f"Token {factories.make_token(user)}")
     return client
 
 

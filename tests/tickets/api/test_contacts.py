@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 from django.test import Client
@@ -19,6 +18,7 @@ from time_machine import Traveller
 from desk.models import User
 from tests import factories
 from tests.factories import NOON
+from tests.history import changes
 from tests.http import ApiResponse
 from tickets import tasks
 from tickets.models import Attachment, Contact, Erasure, Message
@@ -135,7 +135,7 @@ def test_a_stranger_notes_exports_and_erases_nothing(shop: Shop, who: str) -> No
         assert (answer.status_code, list(answer.json())) == (404, ["detail"])
     assert Contact.objects.get().email == ""
     assert not Erasure.objects.exists()
-    assert not LogEntry.objects.exists()
+    assert not changes().exists()
 
 
 # --- The conversation as a file ---------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_a_conversation_is_exported_with_its_files(shop: Shop, alice: APIClient)
     assert archive.read(picture) == factories.png()
     with_notes = unpacked(export(alice, shop, notes=True))
     assert "A difficult person" in with_notes.read("conversation.html").decode()
-    assert list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True)) == [
+    assert list(changes().order_by("pk").values_list("sentence", flat=True)) == [
         "Exported without internal notes.",
         "Exported with internal notes.",
     ]

@@ -85,7 +85,7 @@ def test_the_number_of_queries_does_not_grow(
         factories.make_agent(departments=(department,), channels=(shop.channel,))
         factories.receive(factories.make_conversation(shop.channel))
         CannedReply.objects.create(shortcut=f"c{number}", title="x", text="x")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert len(listed(alice, name)) >= 12
 
 

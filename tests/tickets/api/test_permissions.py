@@ -7,13 +7,13 @@ import yaml
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 from pytest_django import Settings
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from tests import factories
 from tests.factories import NOON
 from tests.matching import present
-from tickets.models import Attachment, Message
+from tickets.api.authentication import CHALLENGE
+from tickets.models import ApiToken, Attachment, CannedReply, Message
 from tickets.services.privacy import erasure
 
 from .conftest import Shop, body_of, client_of
@@ -43,8 +43,12 @@ def found(client: APIClient, addresses: list[str]) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
+def rows_of(client: APIClient, name: str) -> int:
+    return len(client.get(f"/api/v1/{name}/").json()["results"])
+
+
 def listed(client: APIClient) -> list[int]:
-    return [len(client.get(f"/api/v1/{name}/").json()["results"]) for name in LISTS]
+    return [rows_of(client, name) for name in LISTS]
 
 
 def reply(client: APIClient, shop: Shop) -> int:
@@ -108,10 +112,33 @@ def test_administrators_see_everything(addresses: list[str]) -> None:
     assert listed(admin) == [2, 1, 1, 1]
 
 
-def test_staff_without_the_permission_see_channels_and_no_conversation(addresses: list[str]) -> None:
+def test_staff_without_a_permission_see_nothing(addresses: list[str], shop: Shop) -> None:
+    factories.make_admin()
+    CannedReply.objects.create(shortcut="hello", title="Hello", text="Hi")
     staff = client_of(factories.make_user("staff", is_staff=True))
-    assert found(staff, addresses) == [200, 404, 404, 404, 404]
-    assert listed(staff) == [2, 0, 0, 0]
+    assert found(staff, addresses) == [404] * 5
+    names = [*LISTS, "contacts", "departments", "agents", "canned-replies", "erasures"]
+    assert {name: rows_of(staff, name) for name in names} == dict.fromkeys(names, 0)
+
+
+@pytest.mark.parametrize(
+    ("codename", "name"),
+    [
+        ("view_channel", "channels"),
+        ("view_department", "departments"),
+        ("change_department", "departments"),
+        ("view_agent", "agents"),
+        ("view_cannedreply", "canned-replies"),
+    ],
+)
+def test_staff_see_the_lists_that_they_see_in_setup(shop: Shop, codename: str, name: str) -> None:
+    CannedReply.objects.create(shortcut="hello", title="Hello", text="Hi")
+    user = factories.make_user("staff", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename=codename))
+    names = ("channels", "departments", "agents", "canned-replies")
+    shown = {other: rows_of(client_of(user), other) for other in names}
+    assert [other for other, count in shown.items() if count] == [name]
+    assert found(client_of(user), [f"/api/v1/conversations/{shop.conversation.pk}/"]) == [404]
 
 
 def test_the_permission_to_view_conversations_shows_all_of_them(addresses: list[str]) -> None:
@@ -128,7 +155,7 @@ def test_without_a_valid_token_every_route_answers_401(addresses: list[str], sho
     for address in [*addresses, *(f"/api/v1/{name}/" for name in LISTS), "/api/v1/"]:
         answer = stranger.get(address)
         assert answer.status_code == 401, address
-        assert answer["WWW-Authenticate"] == "Token"
+        assert answer["WWW-Authenticate"] == CHALLENGE
         assert answer.json()["detail"].endswith(".")
     assert reply(stranger, shop) == 401
 
@@ -166,7 +193,7 @@ def test_no_token_or_secret_is_in_any_answer(
     secrets = [
         page.page_token,
         present(page.facebook_account).user_token,
-        Token.objects.get(user=shop.alice).key,
+        ApiToken.objects.get(user=shop.alice).digest,
         shop.alice.password,
         settings.META_APP_SECRET,
         settings.META_VERIFY_TOKEN,

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
 from pytest_django import DjangoAssertNumQueries
 
 from desk.models import User
+from tests.history import changes
 from tests.http import streamed
 from tests.matching import present
 from tests.pages import one_line
@@ -197,10 +197,10 @@ def test_only_who_sees_the_conversation_can_export_it_and_it_is_written_down(
         assert as_user(user).post(path).status_code == 404
     assert client.post(path).status_code == 302
     assert as_user(desk.alice).get(path).status_code == 405
-    assert not LogEntry.objects.exists()
+    assert not changes().exists()
     for user in (desk.alice, desk.root):
         download(as_user(user), conversation, notes="yes")
-    lines = LogEntry.objects.order_by("pk").values_list("user__username", "change_message")
+    lines = changes().order_by("pk").values_list("actor__username", "sentence")
     assert list(lines) == [(name, "Exported with internal notes.") for name in ("alice", "root")]
 
 

@@ -42,6 +42,11 @@ def facts_for(user: User | AnonymousUser) -> UserFacts:
     return facts_for_users([user.pk]).get(user.pk, NOBODY)
 
 
+def sees_all(user: User) -> bool:
+    """Return whether `user` may see every conversation."""
+    return facts_for(user).sees_all
+
+
 def facts_for_users(user_ids: Iterable[int]) -> dict[int, UserFacts]:
     """Return the facts of many users by user id, in four queries. Deactivated users are left out."""
     active = User.objects.filter(pk__in=set(user_ids), is_active=True)

@@ -7,7 +7,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Manager, QuerySet
 
 from channels_im.models import Channel, Page
+from desk import audit_log
 from desk.errors import Refused
+from desk.models import User
 from tickets.models import Contact, Conversation
 from tickets.rules.sending import clean_text
 from tickets.services.conversation import messages
@@ -84,10 +86,11 @@ def _get_existing(channel: Channel, psid: str, *, lock: bool = False) -> Convers
 
 
 # --- Details ----------------------------------------------------------------------------------------------------------
-def save_details(contact: Contact, fields: dict[str, str]) -> None:
+def save_details(user: User, contact: Contact, fields: dict[str, str]) -> None:
     """Save the email, phone and notes about the contact: those of EDITABLE that are in `fields`.
 
-    Announces the change to open pages of their conversations. Raises Refused; nothing is saved then.
+    Announces the change to open pages of their conversations, and records which details `user` changed, without their
+    values. Raises Refused; nothing is saved then.
     """
     changes = {name: clean_text(fields[name]).strip() for name in EDITABLE if name in fields}
     if not changes:
@@ -103,7 +106,11 @@ def save_details(contact: Contact, fields: dict[str, str]) -> None:
     if length > ABOUT_LIMIT:
         raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", field="about")
     with transaction.atomic():
-        if not Contact.objects.filter(pk=contact.pk, erased_at=None).update(**changes):
+        before = Contact.objects.select_for_update().filter(pk=contact.pk, erased_at=None).first()
+        if before is None:
             raise Refused("This customer was erased meanwhile. Nothing was saved.")
+        if changed := [name for name, value in changes.items() if getattr(before, name) != value]:
+            Contact.objects.filter(pk=contact.pk).update(**changes)
+            audit_log.record(user, before, audit_log.Action.CONTACT, f"Changed: {', '.join(changed)}.")
         for conversation in Conversation.objects.filter(contact=contact.pk):
             messages.announce(conversation)

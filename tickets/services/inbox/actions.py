@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
+from desk import audit_log
 from desk.errors import Refused
 from desk.models import Department, User
 from tickets.models import Contact, Conversation, EventType, Message, Ticket
@@ -166,6 +167,7 @@ def _set_blocked(user: User, conversation: Conversation, blocked_at: datetime | 
             return
         moderation.request(conversation.contact, blocked=blocked_at is not None)
         _add_event(conversation, user, word, f"{user} {word} this customer")
+        audit_log.record(user, conversation.contact, audit_log.Action.BLOCKED, f"{word.capitalize()}.")
         events.publish(EventType.CONTACT_BLOCKED if blocked_at else EventType.CONTACT_UNBLOCKED, conversation, by=user)
         messages.announce(conversation)
 

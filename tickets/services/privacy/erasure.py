@@ -11,9 +11,7 @@ import logging
 import secrets
 from collections import Counter
 
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
@@ -147,9 +145,9 @@ def _erase(user: User, person: Contact, journal_search: redaction.SearchResult) 
     events.delete_for(list(Conversation.objects.filter(contact=person).values_list("pk", flat=True)))
     _erase_messages(person, messages, redacted.keys)
     _erase_contact(person)
-    _erase_history(person)
+    audit_log.forget_object(person)
     _empty_conversations(user, person, receipt)
-    audit_log.record(user, person, audit_log.DELETION, f"Erased. Receipt {receipt.confirmation_code}.")
+    audit_log.record(user, person, audit_log.Action.ERASED, f"Erased. Receipt {receipt.confirmation_code}.")
     enqueue(TASK)
     return receipt
 
@@ -190,14 +188,6 @@ def _erase_contact(person: Contact) -> None:
     person.blocked_at = person.blocked_by = None
     person.erased_at = timezone.now()
     person.save()
-
-
-def _erase_history(person: Contact) -> None:
-    """Remove the contact's name from Django's history, which shows objects by name."""
-    kind = ContentType.objects.get_for_model(Contact)
-    LogEntry.objects.filter(content_type=kind, object_id=str(person.pk)).update(
-        object_repr=str(person)[:200], change_message=""
-    )
 
 
 def _empty_conversations(user: User, person: Contact, receipt: Erasure) -> None:

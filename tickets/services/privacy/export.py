@@ -66,7 +66,7 @@ def export(user: User, conversation: Conversation, *, with_notes: bool) -> IO[by
             for attachment in _stored_files(conversation, with_notes).iterator(chunk_size=CHUNK_SIZE):
                 _copy(archive, attachment)
         preposition = "with" if with_notes else "without"
-        audit_log.record(user, conversation, audit_log.CHANGE, f"Exported {preposition} internal notes.")
+        audit_log.record(user, conversation, audit_log.Action.EXPORTED, f"Exported {preposition} internal notes.")
     except BaseException:
         out.close()
         raise

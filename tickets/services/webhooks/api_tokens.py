@@ -1,45 +1,150 @@
-"""API tokens: who may create one for whom. A token has its user's permissions; its key is shown once, when created."""
+"""API tokens: who may create one for whom, and which token a key is.
 
+A token has the permissions of its user, limited to its scopes. Its key is shown once, when it is created; only the
+SHA-256 digest is stored. A key has 190 bits of chance, so that a fast hash without salt is enough.
+"""
+
+import hashlib
+import secrets
+import string
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from rest_framework.authtoken.models import Token
+from django.utils import timezone
 
-from desk import audit_log
+from desk import audit_log, rights
+from desk.audit_log import Action, Actor
 from desk.errors import Refused
 from desk.models import User
+from tickets.models import ApiToken, Scope
+
+KEY_START = "desk_"
+ID_LENGTH = 8  # characters of the key that are shown, after KEY_START
+SECRET_LENGTH = 32  # characters
+ALPHABET = string.ascii_letters + string.digits
+USE_NOTED_EVERY = timedelta(minutes=1)
+ALL_SCOPES = tuple(scope.value for scope in Scope)
+NAME_LENGTH = ApiToken._meta.get_field("name").max_length or 80
+DEFAULT_DAYS = 365
 
 
 def users_for(maker: User) -> QuerySet[User, User]:
     """Return the users for whom `maker` may create or revoke tokens.
 
-    Superusers: all active users. Other administrators: agents and themselves, since the token of a user with more
-    permissions would give those to them.
+    Superusers: all active users. Other administrators: themselves, and users who are no administrators and have no
+    permission that they lack, since the token of a user with more permissions would give those to them.
     """
     users = User.objects.filter(is_active=True)
-    return users if maker.is_superuser else users.filter(Q(is_staff=False, is_superuser=False) | Q(pk=maker.pk))
+    if maker.is_superuser:
+        return users
+    beyond = Permission.objects.exclude(pk__in=rights.permissions_of(maker)).values("pk")
+    with_more = User.objects.filter(Q(user_permissions__in=beyond) | Q(groups__permissions__in=beyond)).values("pk")
+    return users.filter(Q(is_staff=False, is_superuser=False) | Q(pk=maker.pk)).exclude(pk__in=with_more)
 
 
-def create(maker: User, user: User) -> str:
-    """Create a token for `user`, replacing an existing one, and return its key. Raises Refused."""
+def create(
+    maker: User,
+    user: User,
+    *,
+    name: str,
+    scopes: Iterable[str] = ALL_SCOPES,
+    expires_at: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Create a token for `user`; return it and its key, which cannot be read again. Raises Refused."""
     with transaction.atomic():
         _lock(maker, user)
-        replaced, _rows = Token.objects.filter(user=user).delete()
-        key = Token.objects.create(user=user).key
-        audit_log.record(maker, user, audit_log.CHANGE, "API token replaced." if replaced else "API token created.")
-    return key
+        return issue(maker, user, name=name, scopes=scopes, expires_at=expires_at)
 
 
-def revoke(maker: User, user: User) -> bool:
-    """Delete the token of `user`; return whether there was one. Raises Refused."""
+def issue(
+    actor: User | Actor,
+    user: User,
+    *,
+    name: str,
+    scopes: Iterable[str] = ALL_SCOPES,
+    expires_at: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Create a token without asking whether `actor` may; return it and its key. Raises Refused for bad values."""
+    name = name.strip()
+    chosen = [scope for scope in ALL_SCOPES if scope in set(scopes)]
+    if not name or len(name) > NAME_LENGTH or "\x00" in name:
+        raise Refused(f"Give the token a name of at most {NAME_LENGTH} characters, for example “CRM”.", field="name")
+    if not chosen:
+        raise Refused("Choose at least one thing that the token may do.", field="scopes")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Refused("This day is over. Choose a later one, or none.", field="expires")
+    shown = KEY_START + _random(ID_LENGTH)
+    key = shown + _random(SECRET_LENGTH)
     with transaction.atomic():
-        _lock(maker, user)
-        revoked, _rows = Token.objects.filter(user=user).delete()
-        if revoked:
-            audit_log.record(maker, user, audit_log.CHANGE, "API token revoked.")
-    return bool(revoked)
+        token = ApiToken.objects.create(
+            user=user,
+            name=name,
+            prefix=shown,
+            digest=digest_of(key),
+            scopes=chosen,
+            expires_at=expires_at,
+            created_by=actor if isinstance(actor, User) else None,
+        )
+        until = f"until {timezone.localtime(expires_at):%Y-%m-%d}" if expires_at else "without an end"
+        audit_log.record(actor, user, Action.TOKEN, f"API token {token} created: {', '.join(chosen)}, {until}.")
+    return token, key
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def digest_of(key: str) -> str:
+    """Return what is stored of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def find(key: str) -> ApiToken | None:
+    """Return the token with this key and its user, whether it works or not; None for an unknown key."""
+    return ApiToken.objects.select_related("user").filter(digest=digest_of(key)).first()
+
+
+def note_use(token: ApiToken) -> None:
+    """Note that the token is used now; at most one write in USE_NOTED_EVERY."""
+    now = timezone.now()
+    if token.last_used_at is None or token.last_used_at <= now - USE_NOTED_EVERY:
+        not_noted = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
+        ApiToken.objects.filter(not_noted, pk=token.pk).update(last_used_at=now)
+
+
+def revoke(maker: User, token: ApiToken) -> bool:
+    """Revoke a token; return False when it was revoked already. Raises Refused."""
+    with transaction.atomic():
+        if token.user.is_active:  # the tokens of others are revoked already, or anybody may clean up
+            _lock(maker, token.user)
+        return bool(_revoke(maker, ApiToken.objects.filter(pk=token.pk), ""))
+
+
+def revoke_all(actor: User | Actor, user: User, reason: str = "") -> int:
+    """Revoke all tokens of `user` that are not revoked yet; return how many. `reason` is a sentence for the history."""
+    with transaction.atomic():
+        return _revoke(actor, ApiToken.objects.filter(user=user), reason)
+
+
+def _revoke(actor: User | Actor, tokens: QuerySet[ApiToken, ApiToken], reason: str) -> int:
+    rows = list(tokens.filter(revoked_at=None).select_for_update(of=("self",)).select_related("user"))
+    ApiToken.objects.filter(pk__in=[row.pk for row in rows]).update(revoked_at=timezone.now())
+    for row in rows:
+        audit_log.record(actor, row.user, Action.TOKEN, f"API token {row} revoked. {reason}".strip())
+    return len(rows)
+
+
+def working(user: User) -> QuerySet[ApiToken, ApiToken]:
+    """Return the tokens of `user` that are neither revoked nor expired."""
+    now = timezone.now()
+    return ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), user=user, revoked_at=None)
 
 
 def _lock(maker: User, user: User) -> None:
-    """Lock the user's row. Raises Refused when `maker` may not create or revoke their token."""
-    if not users_for(maker).select_for_update().filter(pk=user.pk).exists():
+    """Lock the user's row. Raises Refused when `maker` may not create or revoke their tokens."""
+    allowed = users_for(maker).filter(pk=user.pk).exists()
+    if not allowed or not User.objects.select_for_update().filter(pk=user.pk, is_active=True).exists():
         raise Refused(f"You cannot create or revoke a token of {user}. Ask a superuser.")

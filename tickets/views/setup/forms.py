@@ -1,10 +1,15 @@
-"""The form of a webhook."""
+"""The forms of a webhook and of an API token."""
+
+from datetime import date, datetime, time, timedelta
 
 from django import forms
 from django.http import QueryDict
+from django.utils import timezone
 
-from tickets.models import EventSubscription, EventType
-from tickets.services.webhooks import subscriptions
+from desk import audit_log
+from desk.models import User
+from tickets.models import EventSubscription, EventType, Scope
+from tickets.services.webhooks import api_tokens, subscriptions
 
 FIELD = {"class": "field", "autocomplete": "off"}
 
@@ -36,3 +41,65 @@ class SubscriptionForm(forms.Form):
         """Return the form of an existing webhook, bound to `data` when there is some."""
         fields = ("name", "url", "events", "is_active")
         return cls(data, initial={field: getattr(subscription, field) for field in fields})
+
+
+SCOPE_LABELS = {
+    Scope.READ: "Read conversations, files and contacts, and export",
+    Scope.REPLY: "Send replies and reactions, and write notes",
+    Scope.MANAGE: "Assign, transfer, close and block, and edit contacts",
+    Scope.ERASE: "Erase contacts for ever",
+}
+
+
+def _in_a_year() -> date:
+    return timezone.localdate() + timedelta(days=api_tokens.DEFAULT_DAYS)
+
+
+class TokenForm(forms.Form):
+    """A new API token."""
+
+    user = forms.ModelChoiceField(
+        User.objects.none(),
+        empty_label="Choose a user",
+        widget=forms.Select(FIELD),
+        error_messages={
+            "required": "Choose a user for the token.",
+            "invalid_choice": "You cannot create a token for this user. Choose one from the list, or ask a superuser.",
+        },
+    )
+    name = forms.CharField(
+        max_length=api_tokens.NAME_LENGTH,
+        widget=forms.TextInput(FIELD),
+        error_messages={"required": "Give the token a name, for example “CRM”."},
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope.value, label) for scope, label in SCOPE_LABELS.items()],
+        initial=[Scope.READ],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one thing that the token may do."},
+    )
+    expires = forms.DateField(
+        required=False,
+        initial=_in_a_year,
+        widget=forms.DateInput({**FIELD, "type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "Enter a day as YYYY-MM-DD, or leave it empty."},
+    )
+
+    def __init__(self, maker: User, data: QueryDict | None = None) -> None:
+        super().__init__(data)
+        choice = self.fields["user"]
+        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        choice.queryset = api_tokens.users_for(maker).order_by("username")
+        choice.label_from_instance = audit_log.name_of  # type: ignore[assignment, method-assign]
+
+    def clean_expires(self) -> datetime | None:
+        """Return the end of the day, as the token works on that day."""
+        day = self.cleaned_data["expires"]
+        if day is None:
+            return None
+        if day < timezone.localdate():
+            raise forms.ValidationError("This day is over. Choose a later one, or leave it empty.")
+        try:
+            return timezone.make_aware(datetime.combine(day, time.max))
+        except OverflowError:
+            raise forms.ValidationError("This day is too far away. Leave it empty instead.") from None

@@ -12,7 +12,7 @@ from desk import site
 from desk.models import User
 from tickets.models import EventSubscription
 
-VIEW_TOKENS = ("authtoken.view_token", "authtoken.add_token", "authtoken.delete_token")
+VIEW_TOKENS = ("tickets.view_apitoken", "tickets.add_apitoken", "tickets.delete_apitoken")
 ADD_EVENTS = "tickets.add_eventsubscription"
 CHANGE_EVENTS = "tickets.change_eventsubscription"
 DELETE_EVENTS = "tickets.delete_eventsubscription"

@@ -18,7 +18,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.requests import UserRequest
 from tickets.models import EventDelivery, EventSubscription
-from tickets.services.conversation.access import SEES_ALL
+from tickets.services.conversation import access
 from tickets.services.webhooks import subscriptions as service
 
 from .forms import SubscriptionForm
@@ -182,7 +182,9 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
 def delivery(request: UserRequest, pk: int) -> HttpResponse:
     """Show one event sent to a webhook; its body only to users who may see every conversation."""
     row = get_object_or_404(EventDelivery.objects.select_related("subscription"), pk=pk)
-    may_read = may(request.user, SEES_ALL)
+    may_read = access.sees_all(request.user)
+    if may_read and row.body:
+        audit_log.record(request.user, row.subscription, audit_log.Action.VIEWED, f"Body of {row} viewed.")
     return page(
         request,
         "webhook_event.html",

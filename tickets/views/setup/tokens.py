@@ -1,91 +1,92 @@
-"""Setup → API tokens: make a token (shown once), replace or revoke it."""
+"""Setup → API tokens: create a token (its key is shown once), and revoke it."""
+
+from datetime import timedelta
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
-from rest_framework.authtoken.models import Token
 
 from channels_im.setup.access import may, setup_view
 from desk.errors import Refused
-from desk.models import User
 from desk.requests import UserRequest
+from tickets.models import ApiToken
 from tickets.services.webhooks import api_tokens
-from tickets.views.base import parse_id
 
+from .forms import TokenForm
 from .menu import VIEW_TOKENS
 from .pages import page, show_once
 
-ADD_TOKEN, DELETE_TOKEN = "authtoken.add_token", "authtoken.delete_token"
+ADD_TOKEN, DELETE_TOKEN = "tickets.add_apitoken", "tickets.delete_apitoken"
+REVOKED_SHOWN = timedelta(days=30)
 
 
 @setup_view(*VIEW_TOKENS)
 @require_safe
 def show(request: UserRequest) -> HttpResponse:
-    """List the tokens, without their keys, and the users for whom this user may make one."""
-    tokens = list(Token.objects.select_related("user").defer("key").order_by("user__username"))
+    """List the tokens, and the form for a new one."""
+    return _page(request, TokenForm(request.user))
+
+
+def _page(request: UserRequest, form: TokenForm, status: int = 200) -> HttpResponse:
+    recent = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now() - REVOKED_SHOWN)
+    tokens = ApiToken.objects.filter(recent).select_related("user", "created_by").defer("digest")
     allowed = set(api_tokens.users_for(request.user).values_list("pk", flat=True))
-    without_token = api_tokens.users_for(request.user).exclude(pk__in=[token.user_id for token in tokens])
+    may_revoke = may(request.user, DELETE_TOKEN)
+    listed = sorted(tokens.order_by("user__username", "-pk"), key=lambda token: not token.works)
+    rows = [
+        {"token": token, "may_revoke": may_revoke and token.revoked_at is None and token.user_id in allowed}
+        for token in listed
+    ]
     return page(
-        request,
-        "tokens.html",
-        "API tokens",
-        rows=[{"user": token.user, "made_at": token.created, "is_mine": token.user_id in allowed} for token in tokens],
-        people=without_token.order_by("username"),
-        may_make=may(request.user, ADD_TOKEN),
-        may_revoke=may(request.user, DELETE_TOKEN),
+        request, "tokens.html", "API tokens", status, rows=rows, form=form, may_make=may(request.user, ADD_TOKEN)
     )
 
 
 @setup_view(ADD_TOKEN)
 @require_POST
 def make(request: UserRequest) -> HttpResponse:
-    """Make a token for a user who has none, and show it."""
-    user_id = parse_id(request.POST.get("user", ""))
-    user = User.objects.filter(pk=user_id).first() if user_id is not None else None
-    if user is None:
-        messages.error(request, "Choose a user for the token.")
-        return redirect("programs:tokens")
-    if Token.objects.filter(user=user).exists():
-        messages.error(request, f"{user} has a token already. Replace it if its key is lost.")
-        return redirect("programs:tokens")
-    return _make_and_show(request, user)
-
-
-@setup_view(ADD_TOKEN)
-@require_POST
-def replace(request: UserRequest, user: int) -> HttpResponse:
-    """Replace the token of a user, and show the new one."""
-    return _make_and_show(request, get_object_or_404(User, pk=user))
+    """Create a token and show its key; 422 with the form when something is wrong."""
+    form = TokenForm(request.user, request.POST)
+    if not form.is_valid():
+        return _page(request, form, 422)
+    values = form.cleaned_data
+    try:
+        token, key = api_tokens.create(
+            request.user,
+            values["user"],
+            name=values["name"],
+            scopes=values["scopes"],
+            expires_at=values["expires"],
+        )
+    except Refused as refused:
+        form.add_error(refused.field if refused.field in form.fields else None, str(refused))
+        return _page(request, form, 422)
+    return show_once(
+        request,
+        f"The API token {token.name}",
+        secret=key,
+        label="Token",
+        explanation=f"A program with this token acts as {token.user}, as far as the token’s scopes go. Keep it as safe "
+        "as a password.",
+        back=reverse("programs:tokens"),
+        back_label="API tokens",
+    )
 
 
 @setup_view(DELETE_TOKEN)
 @require_POST
-def revoke(request: UserRequest, user: int) -> HttpResponse:
-    """Revoke the token of a user."""
-    owner = get_object_or_404(User, pk=user)
+def revoke(request: UserRequest, pk: int) -> HttpResponse:
+    """Revoke a token."""
+    token = get_object_or_404(ApiToken.objects.select_related("user"), pk=pk)
     try:
-        if api_tokens.revoke(request.user, owner):
-            messages.success(request, f"The token of {owner} is revoked and no longer works.")
+        if api_tokens.revoke(request.user, token):
+            messages.success(request, f"“{token.name}” of {token.user} is revoked and no longer works.")
+        else:
+            messages.info(request, f"“{token.name}” of {token.user} was revoked already.")
     except Refused as refused:
         messages.error(request, str(refused))
     return redirect("programs:tokens")
-
-
-def _make_and_show(request: UserRequest, user: User) -> HttpResponse:
-    try:
-        key = api_tokens.create(request.user, user)
-    except Refused as refused:
-        messages.error(request, str(refused))
-        return redirect("programs:tokens")
-    return show_once(
-        request,
-        f"The API token of {user}",
-        secret=key,
-        label="Token",
-        explanation=f"A program with this token has the permissions of {user}. Keep it as safe as a password. If it "
-        "replaces another token, that one is refused from now on.",
-        back=reverse("programs:tokens"),
-        back_label="API tokens",
-    )

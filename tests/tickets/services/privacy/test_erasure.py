@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
-from django.contrib.admin.models import LogEntry
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 from django.db import DatabaseError
@@ -16,7 +15,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from channels_im import tasks as channel_tasks
 from channels_im.models import Channel, WebhookDelivery
-from desk.models import User
+from desk.models import AuditEntry, User
 from tests import database_faults
 from tests import factories as make
 from tests.factories import NOON, deliver, delivery, item, post_webhook, text_item
@@ -79,7 +78,7 @@ def test_the_files_go_from_the_disk_and_the_receipt_says_when(setup: Client, con
 def test_an_erasure_that_is_rolled_back_takes_nothing_with_it(conversation: Conversation, admin: User) -> None:
     names = [present(Attachment.objects.get().file.name), present(Contact.objects.get(psid=PSID).picture.name)]
     before = everything()
-    with database_faults.failing(f'INSERT INTO "{LogEntry._meta.db_table}"'), pytest.raises(DatabaseError):
+    with database_faults.failing(f'INSERT INTO "{AuditEntry._meta.db_table}"'), pytest.raises(DatabaseError):
         erasure.erase(admin, conversation.contact)
     tasks.delete_erased_files()
     assert everything() == before

@@ -1,26 +1,25 @@
-"""Setup of API tokens and webhooks: secrets are shown once, every change is in the history."""
+"""Setup of webhooks: secrets are shown once, every change is in the history."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
-from rest_framework.authtoken.models import Token
 
 from desk.models import User
 from tests import factories
+from tests.history import changes
 from tests.http import Response
-from tests.matching import present, search
+from tests.matching import present
 from tests.pages import html_of
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.services.webhooks import subscriptions
 
 pytestmark = pytest.mark.django_db
-EVENTS, TOKENS = "/admin/programs/events/", "/admin/programs/tokens/"
+EVENTS = "/admin/programs/events/"
 CRM: dict[str, Any] = {
     "name": "CRM",
     "url": "https://crm.example.com/desk",
@@ -60,7 +59,7 @@ def text(response: Response) -> str:
 
 
 def history() -> list[str]:
-    return [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+    return [entry.sentence for entry in changes().order_by("pk")]
 
 
 def told(crm: EventSubscription, **fields: Any) -> EventDelivery:
@@ -213,59 +212,6 @@ def test_the_list_asks_as_often_for_many_subscriptions_as_for_few(
         told(made)
     with django_assert_max_num_queries(8):
         assert text(setup.get(EVENTS)).count("crm.example.com") == 12
-
-
-# --- API tokens -------------------------------------------------------------------------------------------------------
-def test_a_token_is_made_shown_once_replaced_and_revoked(setup: Client) -> None:
-    alice = factories.make_agent("alice")
-    answer = setup.post(f"{TOKENS}make/", {"user": alice.pk})
-    first = Token.objects.get(user=alice).key
-    assert first in text(answer)
-    assert "no-store" in answer["Cache-Control"]
-    assert first not in text(setup.get(TOKENS))
-    assert "has a token already" in text(setup.post(f"{TOKENS}make/", {"user": alice.pk}, follow=True))
-    second = search(r'value="([0-9a-f]{40})"', text(setup.post(f"{TOKENS}{alice.pk}/replace/")))[1]
-    for key, status in ((first, 401), (second, 200)):
-        assert Client().get("/api/v1/channels/", headers={"Authorization": f"Token {key}"}).status_code == status
-    setup.post(f"{TOKENS}{alice.pk}/revoke/")
-    assert not Token.objects.exists()
-    assert history() == ["API token created.", "API token replaced.", "API token revoked."]
-    assert not LogEntry.objects.filter(object_id__in=(first, second)).exists()
-
-
-def test_no_administrator_makes_a_token_of_somebody_who_may_more(administrator: User) -> None:
-    other = staff("view_token", "add_token", "delete_token")
-    client = client_of(other)
-    agent, colleague = factories.make_agent("alice"), factories.make_user("boss", is_staff=True)
-    page = text(client.get(TOKENS))
-    assert "alice" in page
-    assert f'value="{administrator.pk}"' not in page
-    for person in (administrator, colleague):
-        for address in (f"{TOKENS}{person.pk}/replace/", f"{TOKENS}{person.pk}/revoke/"):
-            assert "You cannot create or revoke a token" in text(client.post(address, follow=True))
-        client.post(f"{TOKENS}make/", {"user": person.pk})
-    assert not Token.objects.exists()
-    for person in (agent, other):
-        assert client.post(f"{TOKENS}make/", {"user": person.pk}).status_code == 200
-    assert Token.objects.count() == 2
-
-
-@pytest.mark.parametrize("chosen", ["", "0", "abc", "٣", "9" * 30])
-def test_a_token_is_for_somebody(setup: Client, chosen: str) -> None:
-    assert "Choose a user for the token" in text(setup.post(f"{TOKENS}make/", {"user": chosen}, follow=True))
-
-
-def test_tokens_are_for_who_may_make_them() -> None:
-    alice = factories.make_agent("alice")
-    posts = [f"{TOKENS}make/", f"{TOKENS}{alice.pk}/replace/", f"{TOKENS}{alice.pk}/revoke/"]
-    for client, expected in (
-        (client_of(staff("view_token")), 403),
-        (client_of(staff()), 403),
-        (client_of(alice), 403),
-        (Client(), 302),
-    ):
-        assert [client.post(address, {"user": alice.pk}).status_code for address in posts] == [expected] * 3
-    assert not Token.objects.exists()
 
 
 def test_every_type_of_event_can_be_chosen(setup: Client) -> None:

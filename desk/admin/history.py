@@ -1,0 +1,219 @@
+"""History in Setup: search and filter what was done, and export it."""
+
+import csv
+import io
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from desk import audit_log
+from desk.admin.base import ReadOnlyAdmin
+from desk.file_response import download
+from desk.models import AuditEntry, User
+
+PER_PAGE = 50
+EXPORT_BATCH = 2000  # rows
+COLUMNS = ("time", "last time", "count", "kind", "person", "action", "what", "object", "object id", "address", "via")
+FIELD = {"class": "field"}
+#: A spreadsheet runs a cell that begins with one of these as a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+class Filters(forms.Form):
+    """What to show. Every field may be empty."""
+
+    q = forms.CharField(label="Search", required=False, max_length=200, strip=True, widget=forms.TextInput(FIELD))
+    person = forms.ChoiceField(label="Person", required=False, widget=forms.Select(FIELD))
+    action = forms.ChoiceField(
+        label="Action",
+        required=False,
+        choices=[("", "All actions"), *AuditEntry.Action.choices],
+        widget=forms.Select(FIELD),
+    )
+    since = forms.DateField(label="From", required=False, widget=forms.DateInput({**FIELD, "type": "date"}))
+    until = forms.DateField(label="To", required=False, widget=forms.DateInput({**FIELD, "type": "date"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        users = User.objects.order_by("username")
+        others = [kind for kind in AuditEntry.ActorKind if kind != AuditEntry.ActorKind.USER]
+        self.fields["person"].choices = [  # type: ignore[attr-defined]  # it is a ChoiceField
+            ("", "Everybody"),
+            *((kind.value, kind.label) for kind in others),
+            *((str(user.pk), audit_log.name_of(user)) for user in users),
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and until < since:
+            self.add_error("until", "This is before the first day. Choose the same day or a later one.")
+        return cleaned
+
+    def entries(self) -> QuerySet[AuditEntry, AuditEntry]:
+        """Return the entries that match, newest first; none while a field is wrong."""
+        if not self.is_valid():
+            return AuditEntry.objects.none()
+        values = self.cleaned_data
+        entries = AuditEntry.objects.all()
+        if values["person"]:
+            is_user = values["person"].isdecimal()
+            entries = entries.filter(**{"actor" if is_user else "actor_kind": values["person"]})
+        if values["action"]:
+            entries = entries.filter(action=values["action"])
+        if values["since"]:
+            entries = entries.filter(at__gte=_begin_of(values["since"]))
+        if values["until"]:
+            entries = entries.filter(at__lt=_begin_of(values["until"] + timedelta(days=1)))
+        for word in values["q"].replace("\x00", "").split():
+            entries = entries.filter(
+                Q(sentence__icontains=word)
+                | Q(object_name__icontains=word)
+                | Q(actor_name__icontains=word)
+                | Q(token_name__icontains=word)
+                | Q(address__startswith=word)
+            )
+        return entries
+
+    def in_words(self) -> str:
+        """Return the filters as text for the history, "" without any."""
+        given = [f"{self.fields[name].label} {value}" for name, value in self.cleaned_data.items() if value]
+        return ", ".join(given)
+
+
+def _begin_of(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of entries, and the ids from which the next and the previous page are read."""
+
+    entries: list[AuditEntry]
+    older: int | None = None
+    newer: int | None = None
+
+
+def read_page(entries: QuerySet[AuditEntry, AuditEntry], before: int | None, after: int | None) -> Page:
+    """Return the entries with ids below `before`, or the nearest above `after`, newest first. Reads one page only."""
+    if after is not None:
+        rows = list(entries.filter(pk__gt=after).order_by("pk")[: PER_PAGE + 1])
+        has_newer = len(rows) > PER_PAGE
+        rows = rows[:PER_PAGE][::-1]
+        if not rows:
+            return read_page(entries, None, None)
+        return Page(rows, rows[-1].pk, rows[0].pk if has_newer else None)
+    if before is not None:
+        entries = entries.filter(pk__lt=before)
+    rows = list(entries[: PER_PAGE + 1])
+    older = rows[PER_PAGE - 1].pk if len(rows) > PER_PAGE else None
+    return Page(rows[:PER_PAGE], older, rows[0].pk if rows and before is not None else None)
+
+
+@admin.register(AuditEntry)
+class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
+    """History: who did what, and when."""
+
+    list_title = "History"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.export)
+        return [path("export/", view, name="desk_auditentry_export"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        filters = Filters(request.GET)
+        entries = filters.entries()
+        page = read_page(entries, _id_of(request, "before"), _id_of(request, "after"))
+        kept = {name: request.GET[name] for name in filters.fields if request.GET.get(name)}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": self.list_title,
+            "filters": filters,
+            "is_filtered": bool(kept),
+            "page": page,
+            "query": urlencode(kept),
+            **(extra_context or {}),
+        }
+        return render(request, "admin/history.html", context, status=200 if filters.is_valid() else 422)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Redirect to the list: an entry has no page of its own."""
+        return redirect("admin:desk_auditentry_changelist")
+
+    def history_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Redirect to the list: the history has no history."""
+        return redirect("admin:desk_auditentry_changelist")
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """Send the entries that match as a CSV file. A POST, because it is recorded."""
+        if not self.has_view_permission(request) or not isinstance(request.user, User):
+            raise PermissionDenied
+        filters = Filters(request.POST)
+        if request.method != "POST" or not filters.is_valid():
+            return redirect(reverse("admin:desk_auditentry_changelist"))
+        file = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115 - the response closes it
+        try:
+            file.write("\ufeff".encode())  # a spreadsheet then reads UTF-8
+            count = -1  # without the head
+            for line in csv_lines(filters.entries()):
+                file.write(line)
+                count += 1
+            words = filters.in_words()
+            sentence = f"Exported {count:,} entries of the history as CSV{f' ({words})' if words else ''}."
+            audit_log.record(request.user, None, audit_log.Action.EXPORTED, sentence)
+        except BaseException:
+            file.close()
+            raise
+        return download(request, file, f"history {timezone.localdate():%Y-%m-%d}.csv", "text/csv; charset=utf-8")
+
+
+def csv_lines(entries: QuerySet[AuditEntry, AuditEntry]) -> Iterator[bytes]:
+    """Yield the head and a line for each entry, newest first. Times are in the time zone of the installation."""
+    yield _line(COLUMNS)
+    for entry in entries.iterator(chunk_size=EXPORT_BATCH):
+        yield _line(
+            (
+                timezone.localtime(entry.at).isoformat(timespec="seconds"),
+                timezone.localtime(entry.last_at).isoformat(timespec="seconds") if entry.last_at else "",
+                entry.count,
+                entry.get_actor_kind_display(),
+                entry.actor_name,
+                entry.get_action_display(),
+                entry.sentence,
+                entry.object_name,
+                entry.object_id,
+                entry.address or "",
+                entry.token_name or entry.get_via_display(),
+            )
+        )
+
+
+def _line(cells: tuple[Any, ...]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerow([safe_cell(str(cell)) for cell in cells])
+    return out.getvalue().encode()
+
+
+def safe_cell(text: str) -> str:
+    """Return the text so that no spreadsheet runs it: with an apostrophe before what would begin a formula."""
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
+
+
+def _id_of(request: HttpRequest, name: str) -> int | None:
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

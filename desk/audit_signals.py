@@ -1,0 +1,94 @@
+"""Record logins, and changes of passwords, e-mail addresses and two-factor login, which libraries report as signals."""
+
+from typing import Any
+
+from allauth.account import signals as account_signals
+from django.apps import apps
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import Signal
+from django.http import HttpRequest
+from django.utils.text import capfirst
+
+from desk import audit_log
+from desk.audit_log import Action
+from desk.models import User
+
+LONGEST_NAME = User._meta.get_field("username").max_length or 150
+
+
+def connect() -> None:
+    """Connect the receivers. Call it from `AppConfig.ready()`."""
+    user_logged_in.connect(_logged_in, dispatch_uid="audit_login")
+    user_logged_out.connect(_logged_out, dispatch_uid="audit_logout")
+    user_login_failed.connect(_login_failed, dispatch_uid="audit_login_failed")
+    for signal, action, sentence in (
+        (account_signals.password_set, Action.PASSWORD, "Password set."),
+        (account_signals.password_changed, Action.PASSWORD, "Password changed."),
+        (account_signals.password_reset, Action.PASSWORD, "Password reset with a link from an e-mail."),
+    ):
+        _connect(signal, action, sentence)
+    account_signals.email_changed.connect(_email_changed, dispatch_uid="audit_email_changed")
+    for signal, verb in ((account_signals.email_added, "added"), (account_signals.email_removed, "removed")):
+        _connect_email(signal, verb)
+    if apps.is_installed("allauth.mfa"):
+        _connect_mfa()
+
+
+def _connect(signal: Signal, action: str, sentence: str) -> None:
+    def receiver(user: User, **_kwargs: Any) -> None:
+        audit_log.record(user, user, action, sentence)
+
+    signal.connect(receiver, weak=False, dispatch_uid=f"audit {sentence}")
+
+
+def _connect_email(signal: Signal, verb: str) -> None:
+    def receiver(user: User, email_address: Any, **_kwargs: Any) -> None:
+        audit_log.record(user, user, Action.EMAIL, f"E-mail address {email_address.email} {verb}.")
+
+    signal.connect(receiver, weak=False, dispatch_uid=f"audit e-mail {verb}")
+
+
+def _connect_mfa() -> None:
+    from allauth.mfa import signals as mfa_signals
+
+    for signal, verb in (
+        (mfa_signals.authenticator_added, "added"),
+        (mfa_signals.authenticator_removed, "removed"),
+        (mfa_signals.authenticator_reset, "replaced"),
+    ):
+        _connect_authenticator(signal, verb)
+    mfa_signals.authentication_failed.connect(_second_factor_failed, dispatch_uid="audit_second_factor")
+
+
+def _connect_authenticator(signal: Signal, verb: str) -> None:
+    def receiver(request: HttpRequest | None, user: User, authenticator: Any, **_kwargs: Any) -> None:
+        # An administrator may remove the second factor of somebody who lost it: then they acted, not the user.
+        asker = getattr(request, "user", None)
+        actor = asker if isinstance(asker, User) else user
+        kind = capfirst(str(authenticator.get_type_display()))
+        audit_log.record(actor, user, Action.MFA, f"{kind} {verb}.")
+
+    signal.connect(receiver, weak=False, dispatch_uid=f"audit second factor {verb}")
+
+
+def _logged_in(user: User, **_kwargs: Any) -> None:
+    audit_log.record(user, user, Action.LOGIN, "Logged in.")
+
+
+def _logged_out(user: User | None, **_kwargs: Any) -> None:
+    if isinstance(user, User):  # None: the session had ended already
+        audit_log.record(user, user, Action.LOGOUT, "Logged out.")
+
+
+def _login_failed(credentials: dict[str, Any], **_kwargs: Any) -> None:
+    name = credentials.get("username") or credentials.get("email") or ""
+    audit_log.record_failed_login(str(name)[:LONGEST_NAME])
+
+
+def _second_factor_failed(user: User, **_kwargs: Any) -> None:
+    audit_log.record_failed_login(user.username)
+
+
+def _email_changed(user: User, from_email_address: Any, to_email_address: Any, **_kwargs: Any) -> None:
+    before = from_email_address.email if from_email_address else "none"
+    audit_log.record(user, user, Action.EMAIL, f"E-mail address changed from {before} to {to_email_address.email}.")

@@ -1,0 +1,60 @@
+"""Compare the rights of users: nobody gives what they lack, and the last administrator stays."""
+
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q, QuerySet
+
+from desk.errors import Refused
+from desk.models import User
+
+LAST_ADMINISTRATOR = (
+    "{user} is the only administrator (active, staff and superuser) of this Desk. Make another user an administrator "
+    "first: without one, nobody could manage users any more."
+)
+
+
+def permissions_of(user: User) -> set[int]:
+    """Return the ids of the permissions that a user has, or would have when active; not those of a superuser."""
+    return set(Permission.objects.filter(Q(user=user) | Q(group__user=user)).values_list("pk", flat=True))
+
+
+def has_more_than(user: User, other: User) -> bool:
+    """Return whether `user`, active or not, has a right that `other` lacks: superuser, staff, or a permission."""
+    if other.is_superuser:
+        return False
+    if user.is_superuser or (user.is_staff and not other.is_staff):
+        return True
+    return not permissions_of(user) <= permissions_of(other)
+
+
+def permissions_within(user: User) -> QuerySet[Permission, Permission]:
+    """Return the permissions that `user` may give: those that they have."""
+    return Permission.objects.all() if user.is_superuser else Permission.objects.filter(pk__in=permissions_of(user))
+
+
+def groups_within(user: User) -> QuerySet[Group, Group]:
+    """Return the groups into which `user` may put somebody: those with permissions that they have themselves."""
+    if user.is_superuser:
+        return Group.objects.all()
+    beyond = Permission.objects.exclude(pk__in=permissions_of(user))
+    return Group.objects.exclude(permissions__in=beyond)
+
+
+def group_has_more_than(group: Group, user: User) -> bool:
+    """Return whether the group has a permission that `user` lacks."""
+    return not groups_within(user).filter(pk=group.pk).exists()
+
+
+def reason_to_keep_administrator(user: User) -> str:
+    """Return why `user` must stay an administrator: there is no other. "" when there is one, or the user is none.
+
+    Locks the administrators until the end of the transaction, so that of two who demote each other one is refused.
+    """
+    administrators = User.objects.filter(is_active=True, is_staff=True, is_superuser=True).order_by("pk")
+    locked = {other.pk for other in administrators.select_for_update()}
+    return LAST_ADMINISTRATOR.format(user=user) if locked == {user.pk} else ""
+
+
+def require_other_administrator(user: User) -> None:
+    """Raise Refused when `user` is the last administrator. Call it in a transaction."""
+    if reason := reason_to_keep_administrator(user):
+        raise Refused(reason)
