@@ -1,4 +1,7 @@
-"""Record logins, and changes of passwords, e-mail addresses and two-factor login, which libraries report as signals."""
+"""Record logins, and changes of e-mail addresses and two-factor login, which libraries report as signals.
+
+Passwords are recorded where they are saved: tickets.views.account_forms and desk.admin.people.
+"""
 
 from typing import Any
 
@@ -21,24 +24,11 @@ def connect() -> None:
     user_logged_in.connect(_logged_in, dispatch_uid="audit_login")
     user_logged_out.connect(_logged_out, dispatch_uid="audit_logout")
     user_login_failed.connect(_login_failed, dispatch_uid="audit_login_failed")
-    for signal, action, sentence in (
-        (account_signals.password_set, Action.PASSWORD, "Password set."),
-        (account_signals.password_changed, Action.PASSWORD, "Password changed."),
-        (account_signals.password_reset, Action.PASSWORD, "Password reset with a link from an e-mail."),
-    ):
-        _connect(signal, action, sentence)
     account_signals.email_changed.connect(_email_changed, dispatch_uid="audit_email_changed")
     for signal, verb in ((account_signals.email_added, "added"), (account_signals.email_removed, "removed")):
         _connect_email(signal, verb)
     if apps.is_installed("allauth.mfa"):
         _connect_mfa()
-
-
-def _connect(signal: Signal, action: str, sentence: str) -> None:
-    def receiver(user: User, **_kwargs: Any) -> None:
-        audit_log.record(user, user, action, sentence)
-
-    signal.connect(receiver, weak=False, dispatch_uid=f"audit {sentence}")
 
 
 def _connect_email(signal: Signal, verb: str) -> None:

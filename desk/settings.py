@@ -150,6 +150,11 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 ACCOUNT_ADAPTER = "desk.accounts.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_FORMS = {
+    "change_password": "tickets.views.account_forms.ChangePasswordForm",
+    "set_password": "tickets.views.account_forms.SetPasswordForm",
+    "reset_password_from_key": "tickets.views.account_forms.ResetPasswordForm",
+}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True

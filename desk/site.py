@@ -70,6 +70,7 @@ class Step:
 _menu: list[MenuItem] = []
 _attention: list[Callable[[User], list[Attention]]] = []
 _steps: list[Step] = []
+_password_notes: list[Callable[[User], str]] = []
 
 
 def register_menu(item: MenuItem) -> None:
@@ -90,6 +91,17 @@ def register_step(step: Step) -> None:
     if step not in _steps:
         _steps.append(step)
         _steps.sort(key=lambda step: step.order)
+
+
+def register_password_note(note: Callable[[User], str]) -> None:
+    """Add `note(user)`, what to think of after setting that user's password in Setup; "" for nothing."""
+    if note not in _password_notes:
+        _password_notes.append(note)
+
+
+def password_notes(user: User) -> list[str]:
+    """Return what to think of after setting the password of `user`."""
+    return [sentence for note in _password_notes if (sentence := note(user))]
 
 
 STYLES = tuple(

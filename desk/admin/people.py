@@ -5,7 +5,7 @@ Nobody can give others, or themselves, rights that they lack (desk.rights).
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -18,7 +18,7 @@ from django.db.models import Count, ManyToManyField, QuerySet
 from django.forms import CheckboxSelectMultiple
 from django.http import HttpRequest, HttpResponse
 
-from desk import audit_log, rights
+from desk import audit_log, rights, site
 from desk.admin.base import GuardedAdmin, SetupModelAdmin
 from desk.models import Agent, Department, User
 
@@ -123,6 +123,8 @@ class UserAdmin(SetupModelAdmin[User], _UserAdmin):
         """Record a change, with the role and the state that the user has now."""
         sentence = self.sentence_of(message, audit_log.CHANGE)
         if self._is_of_password(message):
+            for note in site.password_notes(obj):
+                self.message_user(request, note, messages.WARNING)
             return audit_log.record(_requester(request), obj, audit_log.Action.PASSWORD, "Password set in Setup.")
         facts = ["active" if obj.is_active else "deactivated"]
         facts += [word for field, word in zip(ROLE_FIELDS, ("staff", "superuser"), strict=True) if getattr(obj, field)]

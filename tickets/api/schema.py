@@ -45,10 +45,12 @@ class ApiSchema(AutoSchema):
     def _scope(self) -> Scope | None:
         return scope_of(self.view, self.method)
 
-    def get_description(self) -> str:  # type: ignore[override]  # as in AutoSchema
-        description = super().get_description()
-        scope = self._scope()
-        return f"{description}\n\nNeeds a token with the scope `{scope}`.".strip() if scope else description
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        operation = super().get_operation(*args, **kwargs)
+        if operation is not None and (scope := self._scope()):
+            description = operation.get("description", "")
+            operation["description"] = f"{description}\n\nNeeds a token with the scope `{scope}`.".strip()
+        return operation
 
     def get_extensions(self) -> dict[str, Any]:
         scope = self._scope()

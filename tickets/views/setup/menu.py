@@ -11,6 +11,7 @@ from channels_im.setup.access import may
 from desk import site
 from desk.models import User
 from tickets.models import EventSubscription
+from tickets.services.webhooks import api_tokens
 
 VIEW_TOKENS = ("tickets.view_apitoken", "tickets.add_apitoken", "tickets.delete_apitoken")
 ADD_EVENTS = "tickets.add_eventsubscription"
@@ -25,6 +26,7 @@ def register() -> None:
     site.register_menu(site.MenuItem("API tokens", "programs:tokens", VIEW_TOKENS, section="Integrations", order=70))
     site.register_menu(site.MenuItem("Webhooks", "programs:events", VIEW_EVENTS, "Integrations", order=71))
     site.register_attention(attention)
+    site.register_password_note(password_note)
 
 
 def attention(user: User | AnonymousUser) -> list[site.Attention]:
@@ -34,6 +36,15 @@ def attention(user: User | AnonymousUser) -> list[site.Attention]:
     failing = Q(is_active=True, failing_since__lt=timezone.now() - WARN_AFTER)
     disabled = Q(is_active=False) & ~Q(disabled_reason="")
     return [_warning(subscription) for subscription in EventSubscription.objects.filter(failing | disabled)]
+
+
+def password_note(user: User) -> str:
+    """Return how many API tokens still work after the password of `user` was set."""
+    count = api_tokens.working(user).count()
+    if not count:
+        return ""
+    words = "1 API token that still works" if count == 1 else f"{count} API tokens that still work"
+    return f"{user} has {words}. Revoke them in API tokens if somebody else may know them."
 
 
 def _warning(subscription: EventSubscription) -> site.Attention:

@@ -1,0 +1,66 @@
+"""The forms in which people set their own password: record it, and offer to revoke their API tokens."""
+
+from typing import TYPE_CHECKING, Any
+
+from allauth.account.forms import ChangePasswordForm as AllauthChangeForm
+from allauth.account.forms import ResetPasswordKeyForm as AllauthResetForm
+from allauth.account.forms import SetPasswordForm as AllauthSetForm
+from django import forms
+from django.db import transaction
+
+from desk import audit_log
+from desk.models import User
+from tickets.services.webhooks import api_tokens
+
+REVOKE = "revoke_tokens"
+
+if TYPE_CHECKING:
+    _Form = forms.Form
+else:
+    _Form = object
+
+
+class RecordsPassword(_Form):
+    """Save the password, its line in the history and the revocation in one transaction."""
+
+    user: User | None
+    sentence: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        count = api_tokens.working(self.user).count() if self.user is not None else 0
+        if count:
+            self.fields[REVOKE] = forms.BooleanField(
+                required=False,
+                label="Revoke my API token too" if count == 1 else f"Revoke my {count} API tokens too",
+                help_text="Tick this if somebody may know your old password. Programs that use your "
+                f"{'token' if count == 1 else 'tokens'} stop working until they get a new one.",
+            )
+
+    def save(self) -> None:
+        """Save the password, and revoke the tokens when that is ticked."""
+        with transaction.atomic():
+            super().save()  # type: ignore[misc]  # of allauth's form
+            if self.user is None:
+                return
+            audit_log.record(self.user, self.user, audit_log.Action.PASSWORD, self.sentence)
+            if self.cleaned_data.get(REVOKE):
+                api_tokens.revoke_all(self.user, self.user, "The password was changed.")
+
+
+class ChangePasswordForm(RecordsPassword, AllauthChangeForm):
+    """Change one's password."""
+
+    sentence = "Password changed."
+
+
+class SetPasswordForm(RecordsPassword, AllauthSetForm):
+    """Set the first password."""
+
+    sentence = "Password set."
+
+
+class ResetPasswordForm(RecordsPassword, AllauthResetForm):
+    """Set a new password with the link from an e-mail."""
+
+    sentence = "Password reset with a link from an e-mail."
