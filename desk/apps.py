@@ -3,7 +3,6 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
-from django.db import transaction
 
 
 class DeskConfig(AppConfig):
@@ -15,7 +14,7 @@ class DeskConfig(AppConfig):
     def ready(self) -> None:
         from django.core import checks
         from django.db.models import Q
-        from django.db.models.signals import pre_delete
+        from django.db.models.signals import post_delete
         from django_q.models import Schedule
 
         from desk import audit_signals, deletion_checks, integrity, mail, planned_times, rights
@@ -43,14 +42,13 @@ class DeskConfig(AppConfig):
         register_menu(MenuItem("History", "admin:desk_auditentry_changelist", history, section="Records", order=90))
         audit_signals.connect()
         deletion_checks.register(User, rights.reason_to_keep_administrator)
-        pre_delete.connect(_keep_last_administrator, sender=User, dispatch_uid="keep_last_administrator")
+        post_delete.connect(_keep_last_administrator, sender=User, dispatch_uid="keep_last_administrator")
 
 
 def _keep_last_administrator(instance: Any, **_kwargs: Any) -> None:
     from desk import rights
 
-    with transaction.atomic():
-        rights.require_other_administrator(instance)
+    rights.require_administrator_after(instance)
 
 
 class DeskAdminConfig(AdminConfig):

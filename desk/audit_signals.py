@@ -3,6 +3,7 @@
 Passwords are recorded where they are saved: tickets.views.account_forms and desk.admin.people.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account import signals as account_signals
@@ -46,11 +47,13 @@ def _connect_mfa() -> None:
         (mfa_signals.authenticator_removed, "removed"),
         (mfa_signals.authenticator_reset, "replaced"),
     ):
-        _connect_authenticator(signal, verb)
+        signal.connect(authenticator_receiver(verb), weak=False, dispatch_uid=f"audit second factor {verb}")
     mfa_signals.authentication_failed.connect(_second_factor_failed, dispatch_uid="audit_second_factor")
 
 
-def _connect_authenticator(signal: Signal, verb: str) -> None:
+def authenticator_receiver(verb: str) -> Callable[..., None]:
+    """Return a receiver that records what was done to a second factor."""
+
     def receiver(request: HttpRequest | None, user: User, authenticator: Any, **_kwargs: Any) -> None:
         # An administrator may remove the second factor of somebody who lost it: then they acted, not the user.
         asker = getattr(request, "user", None)
@@ -58,7 +61,7 @@ def _connect_authenticator(signal: Signal, verb: str) -> None:
         kind = capfirst(str(authenticator.get_type_display()))
         audit_log.record(actor, user, Action.MFA, f"{kind} {verb}.")
 
-    signal.connect(receiver, weak=False, dispatch_uid=f"audit second factor {verb}")
+    return receiver
 
 
 def _logged_in(user: User, **_kwargs: Any) -> None:

@@ -44,17 +44,25 @@ def group_has_more_than(group: Group, user: User) -> bool:
     return not groups_within(user).filter(pk=group.pk).exists()
 
 
+def administrators() -> QuerySet[User, User]:
+    """Return the users who can manage everything in Setup."""
+    return User.objects.filter(is_active=True, is_staff=True, is_superuser=True)
+
+
 def reason_to_keep_administrator(user: User) -> str:
     """Return why `user` must stay an administrator: there is no other. "" when there is one, or the user is none.
 
     Locks the administrators until the end of the transaction, so that of two who demote each other one is refused.
     """
-    administrators = User.objects.filter(is_active=True, is_staff=True, is_superuser=True).order_by("pk")
-    locked = {other.pk for other in administrators.select_for_update()}
+    locked = {other.pk for other in administrators().order_by("pk").select_for_update()}
     return LAST_ADMINISTRATOR.format(user=user) if locked == {user.pk} else ""
 
 
-def require_other_administrator(user: User) -> None:
-    """Raise Refused when `user` is the last administrator. Call it in a transaction."""
-    if reason := reason_to_keep_administrator(user):
-        raise Refused(reason)
+def require_administrator_after(deleted: User) -> None:
+    """Raise Refused when no administrator is left after `deleted` was deleted, alone or with others.
+
+    The deletion is then undone, since Django runs it in a transaction.
+    """
+    was_administrator = deleted.is_active and deleted.is_staff and deleted.is_superuser
+    if was_administrator and not administrators().exists():
+        raise Refused(LAST_ADMINISTRATOR.format(user=deleted))

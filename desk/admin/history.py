@@ -78,7 +78,7 @@ class Filters(forms.Form):
             entries = entries.filter(at__gte=_begin_of(values["since"]))
         if values["until"]:
             entries = entries.filter(at__lt=_begin_of(values["until"] + timedelta(days=1)))
-        for word in values["q"].replace("\x00", "").split():
+        for word in values["q"].split():
             entries = entries.filter(
                 Q(sentence__icontains=word)
                 | Q(object_name__icontains=word)
