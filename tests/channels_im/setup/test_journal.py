@@ -4,12 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import WebhookDelivery
+from channels_im.setup import access
 from desk.models import User
+from tests.factories import make_user
 from tests.history import changes
 from tests.http import Response
 from tests.pages import html_of
@@ -86,3 +89,37 @@ def test_a_time_that_makes_no_sense_replays_nothing(setup: Client, since: str) -
     assert "Enter a date and time" in text(response)
     delivery.refresh_from_db()
     assert delivery.state == "failed"
+
+
+def reader(*codenames: str) -> Client:
+    user = make_user(is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=("view_webhookdelivery", *codenames)))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.django_db
+def test_only_who_sees_all_conversations_reads_what_customers_wrote() -> None:
+    delivery = make(
+        "failed",
+        body=b'{"text": "my secret"}',
+        error="1 of 1 events failed.\nValueError: my secret",
+        progress={"0": {"kind": "message", "state": "failed", "tries": 5, "error": "ValueError: my secret"}},
+    )
+    url = reverse("setup:journal_entry", args=[delivery.pk])
+    page = text(reader().get(url))
+    assert "my secret" not in page
+    for shown in ("1 of 1 events failed.", "&quot;tries&quot;: 5", "Only users who can see all conversations"):
+        assert shown in page
+    assert not changes().exists()
+
+    assert text(reader("view_conversation").get(url)).count("my secret") == 3
+    entry = changes().get()
+    assert (entry.action, entry.object_name, entry.sentence) == ("viewed", str(delivery), "Raw data viewed.")
+
+
+def test_without_a_rule_nobody_reads_it(setup: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "_content_rules", [])
+    delivery = make("done", body=b'{"text": "my secret"}')
+    assert "my secret" not in text(setup.get(reverse("setup:journal_entry", args=[delivery.pk])))

@@ -273,6 +273,8 @@ def test_the_history_says_what_facebook_reported(path: str, account: FacebookAcc
 
     assert code in audit_log.entries_of(account)[0].sentence
     assert "re-authenticated" in audit_log.entries_of(channel)[0].sentence
+    for entry in (audit_log.entries_of(account)[0], audit_log.entries_of(channel)[0]):
+        assert (entry.actor, entry.actor_kind, entry.actor_name) == (None, "facebook", "Facebook")
 
 
 def test_a_removed_app_keeps_the_name_for_the_same_account_must_come_back(

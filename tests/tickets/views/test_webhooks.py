@@ -177,6 +177,9 @@ def test_who_may_not_see_all_conversations_reads_no_content(crm: EventSubscripti
     page = text(client.get(f"{EVENTS}deliveries/{row.pk}/"))
     assert "&quot;Hi&quot;" not in page
     assert "Only users who can see all conversations" in page
+    assert not changes().filter(action="viewed").exists()
+    client_of(factories.make_admin("other")).get(f"{EVENTS}deliveries/{row.pk}/")
+    assert changes().get(action="viewed").sentence == f"Body of {row} viewed."
 
 
 def test_each_page_asks_for_its_permission(crm: EventSubscription) -> None:
