@@ -15,6 +15,7 @@ NEWCOMERS = """
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from channels_im.models import Channel, ChannelAgent
+from desk.accounts import sessions
 from desk.models import Agent, User
 from tickets.services.conversation.access import GRANTS
 
@@ -27,6 +28,7 @@ for number in range({pages}):
     session = SessionStore()
     session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), GRANTS
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    sessions.start(session)
     session.save()
     print("session", session.session_key)
 """

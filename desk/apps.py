@@ -12,12 +12,14 @@ class DeskConfig(AppConfig):
     verbose_name = "Desk"
 
     def ready(self) -> None:
+        from django.contrib.auth.signals import user_logged_in
         from django.core import checks
         from django.db.models import Q
         from django.db.models.signals import post_delete
         from django_q.models import Schedule
 
         from desk import audit_signals, deletion_checks, integrity, mail, planned_times, rights
+        from desk.accounts.reauthentication import record_login
         from desk.backup.interrupted import check_interrupted
         from desk.demo_guard import check_demo_users
         from desk.file_integrity import check_files
@@ -25,6 +27,7 @@ class DeskConfig(AppConfig):
         from desk.models import User
         from desk.site import MenuItem, register_attention, register_menu
 
+        user_logged_in.connect(record_login, dispatch_uid="desk.record_login")
         for check in (check_demo_users, check_keys, mail.check_mail):
             checks.register(check, checks.Tags.security, deploy=True)
         checks.register(check_interrupted, checks.Tags.files)

@@ -1,6 +1,8 @@
 """Encrypt secrets in the database and hide them in every repr, log line and traceback."""
 
+import base64
 import logging
+import secrets
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from cryptography.fernet import InvalidToken
@@ -56,3 +58,24 @@ class EncryptedTokenField(EncryptedTextField):
         except (InvalidToken, UnicodeError):
             logger.error("A stored token cannot be decrypted with the current keys (field %s)", self.name)
             return None
+
+
+#: Encrypts what is part of a JSON column, with the same keys as the fields.
+json_values = EncryptedTokenField(name="json_values")
+
+
+def encrypt(text: str) -> str:
+    """Return `text` encrypted with DESK_SECRET_KEY, for a place within a JSON column."""
+    return json_values.f.encrypt(text.encode()).decode()
+
+
+def decrypt_or_random(encrypted: str) -> str:
+    """Return the text that `encrypt` got, or a random base32 text when no key decrypts it.
+
+    A key for codes must not become empty or known, or anybody could compute the codes: with a random one, none fits.
+    """
+    try:
+        return json_values.f.decrypt(encrypted.encode()).decode()
+    except (InvalidToken, UnicodeError):
+        logger.error("A stored secret of a two-step login cannot be decrypted with the current keys")
+        return base64.b32encode(secrets.token_bytes(20)).decode()

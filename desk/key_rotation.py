@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, InvalidToken
 from django.apps import apps
 from django.core import checks
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import Model, TextField
 from django.db.models.functions import Cast
 
-from desk.encryption import EncryptedTokenField
+from desk.encryption import EncryptedTokenField, json_values
 
 
 @dataclass
@@ -35,15 +36,47 @@ class Column:
         )
         yield from ((pk, value) for pk, value in raw.values_list("pk", "raw").iterator() if value)
 
+    def reencrypt(self, pk: object, raw: str) -> int:
+        """Encrypt one value with the current key if it is still the one that was read; return 1, or 0 if it is not."""
+        rows = self.model._default_manager.annotate(raw=Cast(self.field.name, TextField())).filter(pk=pk, raw=raw)
+        return rows.update(**{self.field.name: self.field.f.decrypt(raw.encode()).decode()})
+
+
+@dataclass
+class JsonValue(Column):
+    """An encrypted value within a JSON column, by its `key`."""
+
+    column: str = ""
+    key: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.model._meta.label}.{self.column}.{self.key}"
+
+    @property
+    def stored(self) -> Iterator[tuple[object, str]]:
+        rows = self.model._default_manager.filter(**{f"{self.column}__has_key": self.key})
+        yield from ((pk, data[self.key]) for pk, data in rows.values_list("pk", self.column).iterator())
+
+    def reencrypt(self, pk: object, raw: str) -> int:
+        with transaction.atomic():
+            row = self.model._default_manager.select_for_update().filter(pk=pk).first()
+            data = getattr(row, self.column) if row else {}
+            if row is None or data.get(self.key) != raw:
+                return 0
+            data[self.key] = self.field.f.encrypt(self.field.f.decrypt(raw.encode())).decode()
+            row.save(update_fields=[self.column])
+            return 1
+
 
 def columns() -> list[Column]:
-    """Return every encrypted column of the project."""
-    return [
+    """Return every encrypted column of the project, and the secrets of two-step logins."""
+    fields = [
         Column(model, field)
         for model in apps.get_models()
         for field in model._meta.concrete_fields
         if isinstance(field, EncryptedTokenField)
     ]
+    return fields + [JsonValue(Authenticator, json_values, column="data", key=key) for key in ("secret", "seed")]
 
 
 def inspect(*, reencrypt: bool = False) -> list[Column]:
@@ -63,13 +96,8 @@ def inspect(*, reencrypt: bool = False) -> list[Column]:
             else:
                 column.old += 1
                 if reencrypt:
-                    column.changed += _reencrypt(column, pk, raw)
+                    column.changed += column.reencrypt(pk, raw)
     return found
-
-
-def _reencrypt(column: Column, pk: object, raw: str) -> int:
-    rows = column.model._default_manager.annotate(raw=Cast(column.field.name, TextField())).filter(pk=pk, raw=raw)
-    return rows.update(**{column.field.name: column.field.f.decrypt(raw.encode()).decode()})
 
 
 def _decrypts(key: Fernet, raw: str) -> bool:

@@ -141,22 +141,19 @@ def claimed(row: M, field: str) -> QuerySet[M, M]:
 
 
 # --- A person waits ---------------------------------------------------------------------------------------------------
-def send_in_background(message: EmailMessage) -> None:
-    """Send a message that a request asks for, without letting the request wait or fail.
+def send_to_user(message: EmailMessage) -> int:
+    """Send a message that a person asked for, such as a link that resets a password; return whether it was sent.
 
-    Nothing of its content is logged: it may hold a link that resets a password.
+    Nothing of its content is logged.
     """
-    threading.Thread(target=_send_logged, args=(message,), name="mail", daemon=True).start()
-
-
-def _send_logged(message: EmailMessage) -> None:
     if is_off():
         logger.warning("An e-mail to a user was not sent: e-mail is turned off (EMAIL_URL=none)")
-        return
+        return 0
     try:
-        message.send()
+        return message.send() or 0
     except Exception as error:
         logger.error("An e-mail to a user could not be sent: %s", sentence_for(error))
+        return 0
 
 
 def send_test(user: User) -> str:

@@ -58,6 +58,20 @@ class LiveEvent(models.Model):
         return f"live event {self.pk}"
 
 
+class CacheRow(models.Model):
+    """A value of Django's cache, where there is no Redis. Django reads and writes the table without this model."""
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "desk_cache"
+
+    def __str__(self) -> str:
+        return self.cache_key
+
+
 class Heartbeat(models.Model):
     """The last heartbeat of a long-running process, by name (`worker`)."""
 

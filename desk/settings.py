@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.log import CallbackFilter
 
 from channels_im.messenger.scopes import SCOPES
-from desk import __version__, logs, public_url
+from desk import __version__, durations, logs, public_url
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -32,9 +32,10 @@ try:
 except ValueError as sentence:
     raise ImproperlyConfigured(str(sentence)) from None
 HTTPS = PUBLIC_URL.startswith("https://")
-ALLOWED_HOSTS = env.list(
-    "DESK_ALLOWED_HOSTS", default=[public_url.host_of(PUBLIC_URL), "localhost", "127.0.0.1", "[::1]"]
-)
+# Under https only the public host: who can send a request past the proxy chooses no other. /healthz and /readyz answer
+# under every name (desk.middleware.Probes).
+LOCAL_HOSTS = [] if HTTPS else ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = env.list("DESK_ALLOWED_HOSTS", default=[public_url.host_of(PUBLIC_URL), *LOCAL_HOSTS])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
@@ -50,6 +51,8 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.facebook",
     "django_htmx",
@@ -63,6 +66,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "desk.static.StaticFiles",
     "desk.middleware.ContentSecurityPolicy",
+    "desk.middleware.NoStore",
+    "desk.middleware.Probes",
     "desk.middleware.AuditOrigin",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -71,6 +76,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "desk.accounts.middleware.Gate",
 ]
 ROOT_URLCONF = "desk.urls"
 ASGI_APPLICATION = "desk.asgi.application"
@@ -112,9 +118,15 @@ _redis = (
     f"{REDIS_URL}{'&' if '?' in REDIS_URL else '?'}socket_connect_timeout=1&socket_timeout=2.5" if REDIS_URL else ""
 )
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _redis}}
+    _redis_cache = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _redis}
+    CACHES = {"default": _redis_cache, "api": _redis_cache}
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    # In the database, so that failed logins and used codes count in all processes. Counting every request of the API
+    # there would cost too much.
+    CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "desk_cache"},
+        "api": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
 
 Q_CLUSTER = {
     "name": "desk",
@@ -148,9 +160,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
-ACCOUNT_ADAPTER = "desk.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "desk.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_FORMS = {
+    "reset_password": "desk.accounts.forms.ResetPasswordForm",
     "change_password": "tickets.views.account_forms.ChangePasswordForm",
     "set_password": "tickets.views.account_forms.SetPasswordForm",
     "reset_password_from_key": "tickets.views.account_forms.ResetPasswordForm",
@@ -159,7 +172,39 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-ACCOUNT_REAUTHENTICATION_REQUIRED = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds for which a password that was just given is not asked for again
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Desk] "
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
+ACCOUNT_RATE_LIMITS = {
+    "login": "60/m/ip",  # all logins, also those that succeed
+    # What fails, per address and per name at an address (the key is made in desk.accounts.adapter).
+    "login_failed": "20/5m/ip,5/5m/key",
+    "login_failed_known_device": "10/5m/key",
+    "login_failed_by_name": "100/h/key",
+}
+
+# Two-step login (desk.accounts.mfa)
+MFA_ADAPTER = "desk.accounts.mfa.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = f"Desk ({public_url.host_of(PUBLIC_URL)})"
+MFA_TOTP_TOLERANCE = 1  # steps of 30 s before and after: telephones are seldom on time
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # browsers themselves allow it on localhost only
+DESK_REQUIRE_MFA = env("DESK_REQUIRE_MFA", default="off")
+if DESK_REQUIRE_MFA not in {"off", "staff", "everyone"}:
+    raise ImproperlyConfigured("DESK_REQUIRE_MFA is off, staff or everyone.")
+
+# Sessions (desk.accounts.sessions): seconds
+try:
+    DESK_SESSION_IDLE = durations.parse_setting("DESK_SESSION_IDLE", env("DESK_SESSION_IDLE", default="14d"))
+    DESK_SESSION_IDLE_STAFF = durations.parse_setting(
+        "DESK_SESSION_IDLE_STAFF", env("DESK_SESSION_IDLE_STAFF", default="12h")
+    )
+    DESK_SESSION_MAX = durations.parse_setting("DESK_SESSION_MAX", env("DESK_SESSION_MAX", default="30d"))
+except ValueError as sentence:
+    raise ImproperlyConfigured(str(sentence)) from None
+SESSION_COOKIE_AGE = DESK_SESSION_MAX
 
 # --- Meta -------------------------------------------------------------------------------------------------------------
 META_APP_ID = env("META_APP_ID", default="")
@@ -217,7 +262,13 @@ STORAGES = {
 
 # --- Security ---------------------------------------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True  # scripts take the CSRF token from the page
+# Browsers accept the prefix only with Secure, without Domain and for the whole host: no other subdomain can set these.
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
+DEVICE_COOKIE_NAME = f"{COOKIE_PREFIX}desk_device"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no cookie of its own
 SECURE_SSL_REDIRECT = HTTPS and env.bool("DESK_SSL_REDIRECT", default=False)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -225,8 +276,11 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 # owner of the domain decides, in the proxy.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
-if env.bool("DESK_BEHIND_PROXY", default=False):
+DESK_BEHIND_PROXY = env.bool("DESK_BEHIND_PROXY", default=False)
+if DESK_BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# How many addresses at the right end of X-Forwarded-For our own proxy wrote; 0: the header is not read.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if DESK_BEHIND_PROXY else 0
 X_FRAME_OPTIONS = "DENY"
 
 # --- Time, mail, API, log ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from channels_im.setup import linking
 from channels_im.webhook import callbacks
 from channels_im.webhook import views as webhook_views
 from desk import health, metrics_page
+from desk.accounts import views as account_views
 
 
 def closed(request: HttpRequest) -> HttpResponse:
@@ -31,6 +32,7 @@ urlpatterns = [
     path("accounts/facebook/login/token/", closed),
     path("accounts/3rdparty/", closed),
     path("accounts/3rdparty/signup/", closed),
+    path("accounts/sessions/", account_views.sessions, name="sessions"),
     path("accounts/", include("allauth.urls")),
     path("admin/instant-messaging/", include("channels_im.setup.urls")),
     path("admin/programs/", include("tickets.views.setup.urls")),

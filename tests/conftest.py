@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.fixtures import Settings
 
@@ -71,7 +71,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _own_files_and_cache(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
     """No test sees the files, the cached answers or the used-up login attempts of another."""
     settings.MEDIA_ROOT = tmp_path_factory.getbasetemp() / "media" / str(next(_numbers))  # made by who stores a file
-    cache.clear()
+    for cache in caches.all(initialized_only=True):
+        cache.clear()
 
 
 @pytest.fixture(autouse=True)

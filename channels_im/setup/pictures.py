@@ -38,6 +38,6 @@ def _serve(file: FieldFile) -> HttpResponse:
             response = HttpResponse(picture.read(), content_type=CONTENT_TYPES[extension])
     except FileNotFoundError:
         raise Http404("The picture is gone.") from None
-    response["Cache-Control"] = "private, max-age=300"
+    response["Cache-Control"] = "private, max-age=60"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response

@@ -21,6 +21,7 @@ from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, parse_cookie
 
 from desk import metrics
+from desk.accounts import gate
 from desk.live.fanout import Fanout, Read, Reader
 from desk.live.listener import Payloads, listen
 from desk.live.publish import SYNC, Payload
@@ -254,7 +255,9 @@ class LiveStream(Generic[Reader]):
                 cookies.get(settings.SESSION_COOKIE_NAME)
             )
             user = get_user(request)
-            return self._reader_of(user, cookies) if user.is_authenticated and user.is_active else None
+            if not isinstance(user, User) or not user.is_active or not gate.admits(user, request.session):
+                return None
+            return self._reader_of(user, cookies)
         finally:
             close_old_connections()
 

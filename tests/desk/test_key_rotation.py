@@ -4,6 +4,10 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
+from allauth.mfa.utils import decrypt
 from django.core import checks
 from django.core.management import call_command
 from django.db.models import TextField
@@ -44,7 +48,10 @@ def stored(use_keys: Callable[..., None]) -> None:
         page_token="page-token",
         facebook_account=FacebookAccount.objects.create(facebook_user_id="1", name="Anna", user_token="user-token"),
     )
-    PendingLink.objects.create(user=make_admin(), facebook_user_id="1", user_token="pending-token")
+    admin = make_admin()
+    PendingLink.objects.create(user=admin, facebook_user_id="1", user_token="pending-token")
+    TOTP.activate(admin, "TOTPSECRET")
+    RecoveryCodes.activate(admin)
     EventSubscription.objects.create(
         name="CRM", url="https://crm.example/", events=[], secret="now", previous_secret="before"
     )
@@ -59,6 +66,15 @@ def values() -> list[str | None]:
         subscription.secret,
         subscription.previous_secret,
     ]
+
+
+def mfa_secret() -> str:
+    """Return the key of the authenticator app as allauth reads it."""
+    return decrypt(Authenticator.objects.get(type=Authenticator.Type.TOTP).data["secret"])
+
+
+def recovery_codes() -> list[str]:
+    return Authenticator.objects.get(type=Authenticator.Type.RECOVERY_CODES).wrap().generate_codes()
 
 
 def reencrypt() -> str:
@@ -81,12 +97,15 @@ def test_every_encrypted_column_is_known(stored: None) -> None:
         "channels_im.PendingLink.user_token",
         "tickets.EventSubscription.secret",
         "tickets.EventSubscription.previous_secret",
+        "mfa.Authenticator.data.secret",
+        "mfa.Authenticator.data.seed",
     }
-    assert [column.current for column in key_rotation.inspect()] == [1] * 5
+    assert [column.current for column in key_rotation.inspect()] == [1] * 7
 
 
 def test_after_reencrypting_the_old_key_can_be_removed(stored: None, use_keys: Callable[..., None]) -> None:
     use_keys(NEW, OLD)
+    codes = recovery_codes()
     assert warnings() == {"desk.W001"}
     said = reencrypt()
     assert "1 encrypted anew" in said
@@ -94,6 +113,20 @@ def test_after_reencrypting_the_old_key_can_be_removed(stored: None, use_keys: C
     assert warnings() == set()
     use_keys(NEW)
     assert values() == SECRETS
+    assert mfa_secret() == "TOTPSECRET"
+    assert recovery_codes() == codes
+
+
+def test_the_secrets_of_the_two_step_login_are_not_readable_in_the_database(stored: None) -> None:
+    rows = Authenticator.objects.annotate(raw=Cast("data", TextField())).values_list("raw", flat=True)
+    assert len(rows) == 2
+    assert all("TOTPSECRET" not in raw and "gAAAA" in raw for raw in rows)
+
+
+def test_a_secret_that_no_key_decrypts_becomes_no_known_secret(stored: None, use_keys: Callable[..., None]) -> None:
+    use_keys(NEW)
+    assert mfa_secret() != mfa_secret() != ""
+    assert recovery_codes() != recovery_codes()
 
 
 def test_without_reencrypting_the_old_key_is_still_needed(stored: None, use_keys: Callable[..., None]) -> None:
@@ -118,7 +151,7 @@ def test_a_value_that_changes_meanwhile_is_not_overwritten(stored: None, use_key
     column = next(column for column in key_rotation.columns() if str(column) == "channels_im.Page.page_token")
     [(pk, raw)] = column.stored
     Page.objects.update(page_token="renewed")
-    assert key_rotation._reencrypt(column, pk, raw) == 0
+    assert column.reencrypt(pk, raw) == 0
     assert Page.objects.get().page_token == "renewed"
 
 
@@ -126,7 +159,7 @@ def test_while_a_process_still_writes_with_the_old_key_it_says_so(
     stored: None, use_keys: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_keys(NEW, OLD)
-    monkeypatch.setattr(key_rotation, "_reencrypt", lambda *_: 0)  # the other process is always a moment faster
+    monkeypatch.setattr(key_rotation.Column, "reencrypt", lambda *_: 0)  # the other process is always a moment faster
     said = reencrypt()
     assert "Restart all processes, then run this again." in said
     assert "No stored value" not in said

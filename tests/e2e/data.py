@@ -10,6 +10,7 @@ from django.db.models import F, Min
 from django.utils import timezone
 
 from channels_im.models import Channel, WebhookDelivery
+from desk.accounts import sessions
 from desk.models import Agent, Department, User
 from tests import factories as make
 from tests.sandbox.process import BERG_BIKES
@@ -45,6 +46,7 @@ def session(username: str) -> str:
             BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend",
         }
     )
+    sessions.start(made)
     made.create()
     assert made.session_key is not None
     return made.session_key

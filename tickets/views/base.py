@@ -33,7 +33,7 @@ def agent_page(
     """Make a view a page of the workspace: for logged-in users, with times in the zone of their browser.
 
     Anybody else is redirected to the login page, or gets 401 with the address of the login page in `HX-Redirect` when a
-    script requested a part of a page. Unless the view sets Cache-Control, the response is `private, no-cache`.
+    script requested a part of a page.
     """
 
     @wraps(view)
@@ -46,7 +46,6 @@ def agent_page(
         agent_request.facts = facts_for(agent_request.user)
         with timezone.override(time_zone_of(request.COOKIES)):
             response = view(agent_request, *args, **kwargs)
-        response.headers.setdefault("Cache-Control", "private, no-cache")
         patch_vary_headers(response, ["HX-Request", "Cookie"])
         return response
 

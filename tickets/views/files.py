@@ -1,11 +1,14 @@
 """Files and pictures, for users who may see their conversation or channel. No file is served by its path."""
 
+import hashlib
 import mimetypes
 import re
 from pathlib import PurePosixPath
+from typing import cast
 
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST, require_safe
 
@@ -20,6 +23,7 @@ from tickets.views.compose import show_fresh
 
 # What a browser shows without running anything. Every other file can only be downloaded, as application/octet-stream.
 SHOWN_INLINE = frozenset(file_type.content_type for file_type in INCOMING_TYPES)
+FILE_MAX_AGE_S = 60
 PICTURES = frozenset({"image/png", "image/jpeg"})
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; frame-ancestors 'none'"
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
@@ -92,14 +96,18 @@ def _serve_picture(request: AgentRequest, picture: FieldFile) -> HttpResponseBas
 def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str, inline: bool) -> HttpResponseBase:
     """Send the requested range of a file, or all of it, with headers that stop the browser from running anything in it.
 
-    Raise Http404 when the storage has no such file.
+    The browser may show its own copy for FILE_MAX_AGE_S; after that it asks again, and a user who lost the permission
+    gets nothing. Raise Http404 when the storage has no such file.
     """
     try:
         opened = file.storage.open(file.name or "", "rb")
     except FileNotFoundError:
         raise Http404("This file is not in the storage any more.") from None
     size = opened.size
-    requested = _parse_range(request.headers.get("Range", ""), size)
+    etag = _etag_of(file.name or "", size)
+    # A part of another version must not be joined to this one (RFC 9110, If-Range).
+    asks_for_part = request.headers.get("If-Range", etag) == etag
+    requested = _parse_range(request.headers.get("Range", "") if asks_for_part else "", size)
     if requested is None:
         opened.close()
         response: HttpResponseBase = HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
@@ -119,11 +127,22 @@ def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": policy,
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Cache-Control": "private, max-age=86400, immutable" if response.status_code < 400 else "no-store",
+        "Cache-Control": f"private, max-age={FILE_MAX_AGE_S}" if response.status_code < 400 else "no-store",
+        "ETag": etag,
     }
     for header, value in headers.items():
         response.headers[header] = value
-    return response
+    # 304 for a browser that has this version
+    conditional = get_conditional_response(request, etag=etag, response=cast(HttpResponse, response))
+    if conditional is None or conditional is response:
+        return response
+    response.close()
+    return conditional
+
+
+def _etag_of(name: str, size: int) -> str:
+    """Return the entity tag of a stored file. Files are never changed: another content gets another name."""
+    return f'"{hashlib.sha256(f"{name} {size}".encode()).hexdigest()[:24]}"'
 
 
 def _body(request: HttpRequest, file: BinaryFile, start: int, length: int) -> HttpResponseBase:

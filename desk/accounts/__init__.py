@@ -1,0 +1,1 @@
+"""Login, passwords, two-step login and sessions: what Desk adds to django-allauth."""

@@ -1,0 +1,66 @@
+"""Desk's rules for allauth: no sign-up, limits on failed logins, and e-mail that leads to DESK_PUBLIC_URL only."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal import ratelimit
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from desk.accounts import known_devices, mails
+from desk.models import User
+
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - no address to listen at: the place of the unknown one, as of a Unix socket
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """allauth as Desk uses it."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Return the address of the browser: behind a proxy the one that the proxy saw, else that of the connection."""
+        forwarded = settings.DESK_BEHIND_PROXY and request.headers.get("X-Forwarded-For")
+        if not forwarded and not request.META.get("REMOTE_ADDR"):
+            return UNKNOWN_ADDRESS
+        return super().get_client_ip(request)
+
+    # --- Failed logins
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Raise ValidationError when this was tried too often. A login that succeeds is not counted (allauth).
+
+        Strangers are counted by address, by name and address, and by name. A browser that logged in with this name
+        before is counted by itself, so nobody can lock its user out.
+        """
+        name = str(credentials.get("username") or credentials.get("email") or "").lower()
+        device = known_devices.id_for(request, name)
+        limits = [("login_failed_known_device", f"{name} {device}")]
+        if not device:
+            address = ratelimit.get_ip(request)
+            limits = [("login_failed", f"{name} {address}"), ("login_failed_by_name", name)]
+        used: list[ratelimit.SingleRateLimitUsage] = []
+        self._login_failed_rl_usage = ratelimit.RateLimitUsage(usage=used)
+        for action, key in limits:
+            usage = ratelimit.consume(request, app="allauth.account", action=action, key=key)
+            if not usage:
+                raise self.validation_error("too_many_login_attempts")
+            used.extend(usage.usage)
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
+        """Remember the browser."""
+        response = super().post_login(request, user, **kwargs)
+        known_devices.remember(request, response, user)
+        return response
+
+    # --- E-mail
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Queue a message. Its links and its name of the site come from DESK_PUBLIC_URL, not from the request."""
+        mails.queue(*mails.compose(template_prefix, email, context), email)
+
+    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
+        return settings.PUBLIC_URL + reverse("account_confirm_email", args=[emailconfirmation.key])
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        return mails.reset_url(key)
