@@ -183,7 +183,7 @@ class DeskAdminSite(AdminSite):
     def password_change(  # type: ignore[override]  # Django's shows a page; this one redirects
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Redirect to the common page, which records the change and offers to revoke API tokens."""
+        """Redirect to the common page: limited tries, a record of the change, an offer to revoke API tokens."""
         return redirect("account_change_password")
 
     def logout(  # type: ignore[override]  # Django's logout shows a page; this one redirects to the login

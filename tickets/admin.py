@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
+from desk.accounts import reauthentication
 from desk.admin import ReadOnlyAdmin, SetupModelAdmin
 from desk.errors import Refused
 from tickets.models import CannedReply, Contact, Erasure
@@ -80,6 +81,8 @@ class ContactAdmin(ReadOnlyAdmin[Contact]):
         contact = get_object_or_404(Contact.objects.select_related("page", "erasure"), pk=pk)
         if hasattr(contact, "erasure"):
             return redirect(receipt_url(contact.erasure))
+        if reauthentication.is_needed(request):
+            return reauthentication.ask(request)
         refusal = ""
         if request.method == "POST":
             if request.POST.get("understood") == "yes":

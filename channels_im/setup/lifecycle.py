@@ -11,6 +11,7 @@ from channels_im.models import Channel
 from channels_im.services import channels as service
 from channels_im.services.journal import store
 from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, page, setup_view, wants_fragment
+from desk.accounts.reauthentication import recent_password_required
 from desk.models import User
 from desk.requests import UserRequest
 
@@ -58,6 +59,7 @@ def activate(request: UserRequest, pk: int) -> HttpResponse:
 
 
 @setup_view(DELETE_CHANNEL)
+@recent_password_required
 def delete(request: UserRequest, pk: int) -> HttpResponse:
     """Confirm, then delete a channel (POST)."""
     return _confirm(

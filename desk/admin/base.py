@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.utils.text import capfirst
 
 from desk import audit_log, deletion_checks
+from desk.accounts import reauthentication
 from desk.models import User
 
 M = TypeVar("M", bound=Model)
@@ -40,8 +41,18 @@ class SetupModelAdmin(_ModelAdmin[M]):
     list_title = ""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        is_confirmed_action = request.method == "POST" and "post" in request.POST
+        if is_confirmed_action and reauthentication.is_needed(request):
+            return reauthentication.ask(request)
         title = self.list_title or capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if reauthentication.is_needed(request):
+            return reauthentication.ask(request)
+        return super().delete_view(request, object_id, extra_context)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

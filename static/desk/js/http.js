@@ -1,5 +1,7 @@
 // Fetches parts of pages from the server.
 
+import { activityHeaders } from "./activity.js";
+
 export class Gone extends Error {}
 
 export function csrfToken() {
@@ -8,7 +10,7 @@ export function csrfToken() {
 
 /** Fetch a part of a page. Throws when the network is away; goes to the login page when the session has ended. */
 export async function fetchPart(url, options = {}) {
-  const headers = { "HX-Request": "true", ...(options.headers || {}) };
+  const headers = { "HX-Request": "true", ...activityHeaders(), ...(options.headers || {}) };
   if (options.method === "POST") headers["X-CSRFToken"] = csrfToken();
   const response = await fetch(url, { credentials: "same-origin", ...options, headers });
   if (response.status === 401) {
@@ -54,6 +56,7 @@ export function upload(url, data, onProgress) {
     request.open("POST", url);
     request.setRequestHeader("HX-Request", "true");
     request.setRequestHeader("X-CSRFToken", csrfToken());
+    for (const [name, value] of Object.entries(activityHeaders())) request.setRequestHeader(name, value);
     let still = null;
     const moved = () => {
       clearTimeout(still);

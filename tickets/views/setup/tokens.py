@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
+from desk.accounts.reauthentication import recent_password_required
 from desk.errors import Refused
 from desk.requests import UserRequest
 from tickets.models import ApiToken
@@ -47,6 +48,7 @@ def _page(request: UserRequest, form: TokenForm, status: int = 200) -> HttpRespo
 
 
 @setup_view(ADD_TOKEN)
+@recent_password_required
 @require_POST
 def make(request: UserRequest) -> HttpResponse:
     """Create a token and show its key; 422 with the form when something is wrong."""
@@ -78,6 +80,7 @@ def make(request: UserRequest) -> HttpResponse:
 
 
 @setup_view(DELETE_TOKEN)
+@recent_password_required
 @require_POST
 def revoke(request: UserRequest, pk: int) -> HttpResponse:
     """Revoke a token."""
