@@ -12,6 +12,11 @@ from desk.accounts import known_devices, mails
 from desk.models import User
 
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - no address to listen at: the place of the unknown one, as of a Unix socket
+WAYS = {
+    "reauthenticate": "Use your password",
+    "mfa_reauthenticate": "Use a code",
+    "mfa_reauthenticate:webauthn": "Use a passkey",
+}
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -53,6 +58,11 @@ class AccountAdapter(DefaultAccountAdapter):
         response = super().post_login(request, user, **kwargs)
         known_devices.remember(request, response, user)
         return response
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """Return the ways in which a user can confirm that it is they, with our words; the usual one first."""
+        methods = super().get_reauthentication_methods(user)
+        return [{**method, "description": WAYS.get(method["id"], method["description"])} for method in methods]
 
     # --- E-mail
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:

@@ -1,0 +1,136 @@
+"""The password is asked for again before what is dangerous, and what was sent meanwhile is carried out after it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+from rest_framework.authtoken.models import Token
+
+from channels_im.models import Channel
+from desk.models import Department, User
+from tests.factories import PASSWORD, make_admin, make_agent, make_channel, make_contact, make_department, make_page
+from tests.http import Response
+from tests.pages import html_of
+from tickets.models import Contact
+
+pytestmark = pytest.mark.django_db
+ASK = "/accounts/reauthenticate/"
+LATER = timedelta(minutes=6)
+
+
+@pytest.fixture
+def setup() -> Iterator[Client]:
+    """A browser in which an administrator logged in six minutes ago."""
+    client = Client()
+    with time_machine.travel("2026-11-02 09:00+00:00", tick=False) as clock:
+        client.force_login(make_admin())
+        clock.shift(LATER)
+        yield client
+
+
+def confirm(client: Client, asked: Response, password: str = PASSWORD) -> Response:
+    """Follow the redirect of `asked` to the page that asks for the password, and enter it."""
+    page, _, target = asked["Location"].partition("?next=")
+    assert page == ASK
+    assert "Confirm that it is you" in html_of(client.get(asked["Location"]))
+    return client.post(ASK, {"password": password, "next": target.replace("%2F", "/")})
+
+
+def test_a_token_is_made_for_the_user_who_was_chosen_before(setup: Client) -> None:
+    user = make_agent("alice")
+    asked = setup.post(reverse("programs:token_make"), {"user": user.pk})
+    assert not Token.objects.exists()
+    page = html_of(confirm(setup, asked))
+    assert Token.objects.get(user=user).key in page
+
+
+def test_a_wrong_password_carries_out_nothing(setup: Client) -> None:
+    user = make_agent("alice")
+    asked = setup.post(reverse("programs:token_make"), {"user": user.pk})
+    confirm(setup, asked, "wrong")
+    assert not Token.objects.exists()
+    confirm(setup, asked)  # what was chosen is still there
+    assert Token.objects.filter(user=user).exists()
+
+
+def test_replacing_and_revoking_a_token_asks(setup: Client) -> None:
+    token = Token.objects.create(user=make_agent("alice"))
+    for name in ("programs:token_replace", "programs:token_revoke"):
+        assert setup.post(reverse(name, args=[token.user_id]))["Location"].startswith(ASK)
+    assert Token.objects.get().key == token.key
+
+
+def test_deleting_a_channel_asks(setup: Client) -> None:
+    channel = make_channel()
+    asked = setup.post(reverse("setup:messenger_delete", args=[channel.pk]))
+    assert not Channel.objects.get().is_deleted
+    assert confirm(setup, asked)["Location"] == reverse("setup:messenger")
+    assert Channel.objects.get().is_deleted
+
+
+def test_erasing_a_person_asks_and_keeps_the_tick(setup: Client) -> None:
+    contact = make_contact(make_page(), name="Clara")
+    asked = setup.post(reverse("admin:tickets_contact_erase", args=[contact.pk]), {"understood": "yes"})
+    assert Contact.objects.get().name == "Clara"
+    confirm(setup, asked)
+    assert Contact.objects.get().name != "Clara"
+
+
+def test_deleting_a_department_asks(setup: Client) -> None:
+    department = make_department()
+    asked = setup.post(reverse("admin:desk_department_delete", args=[department.pk]), {"post": "yes"})
+    assert Department.objects.exists()
+    confirm(setup, asked)
+    assert not Department.objects.exists()
+
+
+def test_deleting_several_asks_and_keeps_which(setup: Client) -> None:
+    kept, gone = make_department(), make_department()
+    url = f"{reverse('admin:desk_department_changelist')}?q={gone.name}"
+    fields = {"action": "delete_selected", "_selected_action": [gone.pk], "post": "yes"}
+    asked = setup.post(url, fields)
+    assert Department.objects.count() == 2
+    confirm(setup, asked)
+    assert Department.objects.get() == kept
+
+
+def test_changes_of_the_two_step_login_ask(setup: Client) -> None:
+    assert setup.get("/accounts/2fa/totp/activate/")["Location"].startswith(ASK)
+    assert setup.get("/accounts/2fa/webauthn/add/")["Location"].startswith(ASK)
+
+
+def test_nobody_is_asked_twice_in_a_row(setup: Client) -> None:
+    first, second = make_department(), make_department()
+    confirm(setup, setup.post(reverse("admin:desk_department_delete", args=[first.pk]), {"post": "yes"}))
+    setup.post(reverse("admin:desk_department_delete", args=[second.pk]), {"post": "yes"})
+    assert not Department.objects.exists()
+
+
+def test_a_login_counts_as_the_password() -> None:
+    make_admin("admin")
+    client, department = Client(), make_department()
+    client.post("/accounts/login/", {"login": "admin", "password": PASSWORD})
+    client.post(reverse("admin:desk_department_delete", args=[department.pk]), {"post": "yes"})
+    assert not Department.objects.exists()
+
+
+def test_what_is_kept_holds_no_cookie(setup: Client) -> None:
+    setup.post(reverse("programs:token_make"), {"user": "1"}, headers={"Authorization": "Bearer secret-token"})
+    kept = str(setup.session["account_reauthentication_state"])
+    assert "csrfmiddlewaretoken" in kept or "user=1" in kept
+    assert "secret-token" not in kept
+    assert str(setup.session.session_key) not in kept
+
+
+def test_without_password_and_second_step_the_reason_is_said(setup: Client) -> None:
+    user = User.objects.get()
+    user.set_unusable_password()
+    user.save()
+    setup.force_login(user)
+    with time_machine.travel("2026-11-02 10:00+00:00", tick=False):
+        answer = setup.post(reverse("programs:token_make"), {"user": "1"})
+    assert answer.status_code == 403
+    assert "needs your password again" in html_of(answer)
