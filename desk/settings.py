@@ -172,6 +172,7 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # also for another e-mail address, to which a reset link would go
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds for which a password that was just given is not asked for again
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Desk] "
@@ -187,6 +188,7 @@ ACCOUNT_RATE_LIMITS = {
 # Two-step login (desk.accounts.mfa)
 MFA_ADAPTER = "desk.accounts.mfa.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # administrators choose the addresses; nobody signs up with one of somebody else
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = f"Desk ({public_url.host_of(PUBLIC_URL)})"
 MFA_TOTP_TOLERANCE = 1  # steps of 30 s before and after: telephones are seldom on time

@@ -102,6 +102,12 @@ def test_changes_of_the_two_step_login_ask(setup: Client) -> None:
     assert setup.get("/accounts/2fa/webauthn/add/")["Location"].startswith(ASK)
 
 
+def test_another_email_address_asks(setup: Client) -> None:
+    """A link for a new password would go there."""
+    asked = setup.post("/accounts/email/", {"action_add": "", "email": "new@shop.example"})
+    assert asked["Location"].startswith(ASK)
+
+
 def test_nobody_is_asked_twice_in_a_row(setup: Client) -> None:
     first, second = make_department(), make_department()
     confirm(setup, setup.post(reverse("admin:desk_department_delete", args=[first.pk]), {"post": "yes"}))

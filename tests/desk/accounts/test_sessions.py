@@ -1,6 +1,7 @@
 """Sessions end without activity and after a time; the list of a user's sessions; a new password ends the others."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -28,7 +29,7 @@ def _one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "close_old_connections", lambda: None)
 
 
-def log_in(name: str, **headers: str) -> Client:
+def log_in(name: str, **headers: Any) -> Client:
     client = Client(**headers)
     assert client.post("/accounts/login/", {"login": name, "password": PASSWORD}).status_code == 302
     return client
