@@ -4,7 +4,6 @@ import hashlib
 import mimetypes
 import re
 from pathlib import PurePosixPath
-from typing import cast
 
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -23,7 +22,7 @@ from tickets.views.compose import show_fresh
 
 # What a browser shows without running anything. Every other file can only be downloaded, as application/octet-stream.
 SHOWN_INLINE = frozenset(file_type.content_type for file_type in INCOMING_TYPES)
-FILE_MAX_AGE_S = 60
+CACHE_CONTROL = "private, max-age=60"  # seconds until a browser asks again, and a lost permission is noticed
 PICTURES = frozenset({"image/png", "image/jpeg"})
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; frame-ancestors 'none'"
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
@@ -96,8 +95,8 @@ def _serve_picture(request: AgentRequest, picture: FieldFile) -> HttpResponseBas
 def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str, inline: bool) -> HttpResponseBase:
     """Send the requested range of a file, or all of it, with headers that stop the browser from running anything in it.
 
-    The browser may show its own copy for FILE_MAX_AGE_S; after that it asks again, and a user who lost the permission
-    gets nothing. Raise Http404 when the storage has no such file.
+    The browser may show its own copy for a minute; after that it asks again, and a user who lost the permission gets
+    nothing. Raise Http404 when the storage has no such file.
     """
     try:
         opened = file.storage.open(file.name or "", "rb")
@@ -105,6 +104,24 @@ def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str
         raise Http404("This file is not in the storage any more.") from None
     size = opened.size
     etag = _etag_of(file.name or "", size)
+    shown = content_type in SHOWN_INLINE | PICTURES
+    # Chromium's viewer refuses to show a PDF in a CSP sandbox; it runs nothing of ours and has a sandbox of its own.
+    policy = CSP if content_type == "application/pdf" else f"sandbox; {CSP}"
+    headers = {
+        "Content-Type": content_type if shown else "application/octet-stream",
+        "Content-Disposition": content_disposition_header(not inline, name or "file") or "attachment",
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": policy,
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": CACHE_CONTROL,
+        "ETag": etag,
+    }
+    unchanged = get_conditional_response(request, etag=etag)
+    if unchanged is not None:
+        # 304. Browsers replace the headers that they kept by these, so they must not be those of a page.
+        opened.close()
+        return _with_headers(unchanged, headers)
     # A part of another version must not be joined to this one (RFC 9110, If-Range).
     asks_for_part = request.headers.get("If-Range", etag) == etag
     requested = _parse_range(request.headers.get("Range", "") if asks_for_part else "", size)
@@ -117,27 +134,15 @@ def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str
         if (start, stop) != (0, size):
             response.status_code = 206
             response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    shown = content_type in SHOWN_INLINE | PICTURES
-    # Chromium's viewer refuses to show a PDF in a CSP sandbox; it runs nothing of ours and has a sandbox of its own.
-    policy = CSP if content_type == "application/pdf" else f"sandbox; {CSP}"
-    headers = {
-        "Content-Type": content_type if shown else "application/octet-stream",
-        "Content-Disposition": content_disposition_header(not inline, name or "file") or "attachment",
-        "Accept-Ranges": "bytes",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": policy,
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Cache-Control": f"private, max-age={FILE_MAX_AGE_S}" if response.status_code < 400 else "no-store",
-        "ETag": etag,
-    }
+    if response.status_code >= 400:
+        headers["Cache-Control"] = "no-store"
+    return _with_headers(response, headers)
+
+
+def _with_headers(response: HttpResponseBase, headers: dict[str, str]) -> HttpResponseBase:
     for header, value in headers.items():
         response.headers[header] = value
-    # 304 for a browser that has this version
-    conditional = get_conditional_response(request, etag=etag, response=cast(HttpResponse, response))
-    if conditional is None or conditional is response:
-        return response
-    response.close()
-    return conditional
+    return response
 
 
 def _etag_of(name: str, size: int) -> str:

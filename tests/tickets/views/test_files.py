@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 
+from channels_im.models import ChannelAgent
 from desk.models import User
 from tests.http import Response, streamed
 from tests.matching import present
@@ -105,6 +106,35 @@ def test_what_is_no_range_gives_the_whole_file(serve: Callable[..., Response], w
     response = serve(headers={"Range": wanted})
     assert response.status_code == 200
     assert body(response) == CONTENT
+
+
+def test_a_browser_asks_again_after_a_minute_and_gets_nothing_twice(serve: Callable[..., Response]) -> None:
+    first = serve(name="same.png")
+    body(first)
+    assert first.headers["Cache-Control"] == "private, max-age=60"
+    assert first.headers["ETag"].startswith('"')
+
+
+def test_a_user_who_lost_the_permission_gets_nothing_for_a_known_version(
+    desk: world.Desk, as_user: Callable[[User], Client]
+) -> None:
+    conversation = world.make_conversation(desk.shop)
+    attachment = world.attach(world.say(conversation, ""), "photo.png", CONTENT)
+    url = f"/inbox/{conversation.pk}/files/{attachment.pk}/"
+    client = as_user(desk.alice)
+    first = client.get(url)
+    body(first)
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = client.get(url, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    for header in ("ETag", "Content-Security-Policy", "Content-Disposition", "X-Content-Type-Options"):
+        assert again.headers[header] == first.headers[header]  # a browser takes over what a 304 says
+    part = client.get(url, headers={"Range": "bytes=0-9", "If-Range": first.headers["ETag"]})
+    assert (part.status_code, body(part)) == (206, CONTENT[:10])
+    whole = client.get(url, headers={"Range": "bytes=0-9", "If-Range": '"another version"'})
+    assert (whole.status_code, body(whole)) == (200, CONTENT)
+    ChannelAgent.objects.all().delete()
+    assert client.get(url, headers=known).status_code == 404
 
 
 def test_head_tells_the_size_without_the_file(serve: Callable[..., Response]) -> None:
