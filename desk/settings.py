@@ -190,6 +190,7 @@ MFA_ADAPTER = "desk.accounts.mfa.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # administrators choose the addresses; nobody signs up with one of somebody else
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # as "login": a whole office may share an address
 MFA_TOTP_ISSUER = f"Desk ({public_url.host_of(PUBLIC_URL)})"
 MFA_TOTP_TOLERANCE = 1  # steps of 30 s before and after: telephones are seldom on time
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # browsers themselves allow it on localhost only

@@ -50,6 +50,36 @@ def test_the_login_leads_to_no_other_site(client: Client, target: str) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/accounts/logout/", "/accounts/reauthenticate/"])
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/"])
+def test_neither_logout_nor_a_repeated_password_leads_to_another_site(client: Client, path: str, target: str) -> None:
+    client.force_login(make_admin("admin"))
+    answer = client.post(path, {"next": target, "password": PASSWORD})
+    assert answer.status_code == 302
+    assert "evil" not in answer["Location"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", [LOGIN, "/accounts/2fa/webauthn/login/", "/accounts/logout/", "/accounts/sessions/"])
+def test_no_other_site_logs_anybody_in_or_out(path: str) -> None:
+    make_admin("admin")
+    browser = Client(enforce_csrf_checks=True)
+    assert browser.post(path, {"login": "admin", "password": PASSWORD}).status_code == 403
+
+
+@pytest.mark.django_db
+def test_password_managers_learn_which_field_is_which(client: Client) -> None:
+    login = text(client.get(LOGIN))
+    assert 'autocomplete="username"' in login
+    assert 'autocomplete="current-password"' in login
+    client.force_login(make_agent("alice"))
+    change = text(client.get("/accounts/password/change/"))
+    assert change.count('autocomplete="new-password"') == 2
+    assert 'autocomplete="current-password"' in change
+    assert 'autocomplete="one-time-code"' in text(client.get("/accounts/2fa/totp/activate/"))
+
+
+@pytest.mark.django_db
 def test_a_wrong_login_does_not_say_which_part_was_wrong(client: Client) -> None:
     make_agent("alice")
     known, unknown = (text(log_in(client, name, "wrong")) for name in ("alice", "nobody"))

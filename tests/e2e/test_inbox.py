@@ -192,3 +192,19 @@ def test_on_a_phone_one_strip_is_shown_at_a_time(
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.get_by_role("link", name="Back to the list").click()
     expect(page.locator("#strip")).to_be_visible()
+
+
+def test_only_requests_of_an_agent_who_is_there_count_as_activity(
+    agent_with_clock: Page, demo: RunningDesk, customer: Customer
+) -> None:
+    """An open page that nobody uses must not keep its session alive (desk.accounts.sessions)."""
+    agent = agent_with_clock
+    marks: list[str | None] = []
+    agent.on("request", lambda request: marks.append(request.headers.get("x-desk-activity")))
+    Inbox(agent, demo).choose(customer.name)
+    assert "yes" in marks
+    agent.clock.fast_forward(61_000)
+    marks.clear()
+    with agent.expect_request("**/onlookers/"):
+        agent.clock.run_for(16_000)
+    assert set(marks) == {None}
