@@ -24,9 +24,11 @@ class DeskConfig(AppConfig):
         from desk.demo_guard import check_demo_users
         from desk.file_integrity import check_files
         from desk.key_rotation import check_keys
+        from desk.live import access_changes
         from desk.models import User
         from desk.site import MenuItem, register_attention, register_menu
 
+        access_changes.connect()
         user_logged_in.connect(record_login, dispatch_uid="desk.record_login")
         for check in (check_demo_users, check_keys, mail.check_mail):
             checks.register(check, checks.Tags.security, deploy=True)

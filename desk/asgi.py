@@ -24,7 +24,7 @@ from tickets.views import live_rows  # noqa: E402
 
 django_application = Handler()
 readyz = WithDeadline(django_application)
-live = LiveStream(live_rows.reader_of, live_rows.visible, live_rows.read)
+live = LiveStream(live_rows.facts_of, live_rows.reader_of, live_rows.visible, live_rows.read)
 
 
 @with_request_id

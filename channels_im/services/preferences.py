@@ -9,7 +9,7 @@ from django.db import transaction
 from channels_im.models import Channel, ChannelAgent, ImPreferences
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
 from desk import audit_log
-from desk.live import publish
+from desk.live import access_changes, publish
 from desk.models import Agent, Department, User
 
 CHANNEL_GONE = "A channel that you selected has just been deleted or moved. Select again."
@@ -85,6 +85,7 @@ def associate(user: User, agent: Agent, department: Department, channels: Iterab
         if chosen != current:
             names = ", ".join(existing[pk].name for pk in sorted(chosen)) or "none"
             audit_log.record(user, agent, audit_log.CHANGE, f"Channels of {department} associated: {names}.")
+            access_changes.announce_users([agent.user_id])  # bulk_create sends no signals
             for pk in chosen ^ current:
                 publish.announce("channel", channel=pk)
     return len(chosen - current), len(current - chosen)

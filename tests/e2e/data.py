@@ -52,6 +52,11 @@ def session(username: str) -> str:
     return made.session_key
 
 
+def end_session(session_key: str) -> None:
+    """Log out the browser with this session."""
+    SessionStore(session_key).flush()
+
+
 # --- Channels ---------------------------------------------------------------------------------------------------------
 def demo_channel() -> Channel:
     """Return the channel of the demo data."""

@@ -1,7 +1,9 @@
 """Open pages that lose access: a conversation is transferred away, a channel is deleted."""
 
+import http.client
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -66,3 +68,39 @@ def test_a_page_without_events_keeps_working_and_shows_a_refusal(agent: Page, de
     expect(agent.get_by_text("can be read, but not assigned")).to_be_visible(timeout=SOON_MS)
     expect(agent.get_by_text("The channel Berg Outlet was deleted on")).to_be_visible(timeout=SOON_MS)
     expect(agent.locator("#assign-menu")).to_have_count(0)
+
+
+def test_a_page_whose_user_is_logged_out_elsewhere_goes_to_the_login_page(
+    new_page: Callable[..., Page], demo: RunningDesk
+) -> None:
+    page = new_page()
+    cookie = demo.call(data.session, "alice")
+    page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": demo.url}])
+    with page.expect_response(re.compile("/inbox/list/")):  # read after the first event of the stream
+        Inbox(page, demo).open()
+    demo.call(data.end_session, cookie)
+    page.wait_for_url(re.compile("/accounts/login/"), timeout=SOON_MS)
+
+
+def test_the_oldest_of_too_many_tabs_pauses_and_goes_on_when_somebody_returns_to_it(
+    new_page: Callable[..., Page], demo: RunningDesk
+) -> None:
+    page = new_page()
+    cookie = demo.call(data.session, "bob")
+    page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": demo.url}])
+    opened: list[str] = []
+    page.on("request", lambda request: opened.append(request.url) if request.url.endswith("/live/") else None)
+    with page.expect_response(re.compile("/inbox/list/")):  # read after the first event of the stream
+        Inbox(page, demo).open()
+    with ExitStack() as others:
+        for _ in range(20):
+            connection = http.client.HTTPConnection("localhost", demo.port, timeout=30)
+            others.callback(connection.close)
+            connection.request("GET", "/live/", headers={"Cookie": f"sessionid={cookie}"})
+            others.callback(connection.getresponse().close)
+        expect(page.get_by_text("too many tabs of Desk")).to_be_visible(timeout=SOON_MS)
+        assert len(opened) == 1
+        with page.expect_response(re.compile("/inbox/list/")):
+            page.evaluate("dispatchEvent(new Event('focus'))")
+        expect(page.locator("#connection")).to_be_hidden(timeout=SOON_MS)
+        assert len(opened) == 2

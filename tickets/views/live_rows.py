@@ -39,9 +39,14 @@ class Reader:
         return self.facts.user_id or 0
 
 
-def reader_of(user: User, cookies: Mapping[str, str]) -> Reader:
-    """Return the reader for a page of `user` with these cookies."""
-    return Reader(access.facts_for(user), time_zone_of(cookies))
+def facts_of(user: User) -> access.UserFacts:
+    """Return from the database what this user may see."""
+    return access.facts_for(user)
+
+
+def reader_of(facts: access.UserFacts, cookies: Mapping[str, str]) -> Reader:
+    """Return the reader for a page with these cookies of the user with these facts."""
+    return Reader(facts, time_zone_of(cookies))
 
 
 def visible(reader: Reader, payload: Payload) -> bool:

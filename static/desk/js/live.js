@@ -19,6 +19,7 @@ let retryIn = 2000;
 let downSince = null;
 let heardAt = new Date();
 let silence = null;
+let replaced = false; // newer tabs of this user took the place of this one
 let pace = 0; // milliseconds the server asks for between two readings, when many pages are open
 
 const threadThrottle = new Throttle(() => thread.refresh());
@@ -114,8 +115,30 @@ async function reopen() {
   connect();
 }
 
+/** The server has ended the stream and said why. Without this the browser would connect again and again. */
+function closed({ reason }) {
+  source.close();
+  clearTimeout(silence);
+  replaced = reason === "replaced";
+  if (replaced) showConnection();
+  else reopen();
+}
+
+/** Somebody returned to a tab that gave up its stream: now it is the newest, and another one gives up its own. */
+function resume() {
+  if (!replaced || document.visibilityState !== "visible") return;
+  replaced = false;
+  connect();
+}
+
 function showConnection() {
   const bar = document.getElementById("connection");
+  if (replaced) {
+    bar.hidden = false;
+    bar.textContent =
+      "Live updates are paused here: you have too many tabs of Desk open. Close some, then return to this one.";
+    return;
+  }
   const isDown = downSince && Date.now() - downSince >= SHOW_AFTER - 50;
   bar.hidden = !isDown;
   if (isDown) {
@@ -153,16 +176,19 @@ function connect() {
   on("presence", (event) => showPresence(JSON.parse(event.data)));
   on("channel", () => threadThrottle.ask());
   on("open", up);
+  source.addEventListener("closed", (event) => closed(JSON.parse(event.data)));
   source.addEventListener("error", down);
 }
 
 export function start() {
   connect();
-  addEventListener("online", connect);
+  addEventListener("online", () => replaced || connect());
+  addEventListener("focus", resume);
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => event.persisted && connect());
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState !== "visible") return;
+    resume();
     thread.markRead();
     if (changed.size && list.isSearching()) listThrottle.ask();
   });

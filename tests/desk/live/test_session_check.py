@@ -1,4 +1,4 @@
-"""An open live stream asks again whether its session is still logged in, and ends when it is not."""
+"""An open live stream checks regularly whether its session is still logged in, also when nobody announced a change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
@@ -10,6 +10,7 @@ from django.db import connections
 from django.test import Client
 
 from desk.live import sse
+from desk.live.broadcaster import Broadcaster
 from desk.live.sse import LiveStream
 from desk.models import User
 from tests.factories import make_agent
@@ -21,6 +22,10 @@ async def silence() -> AsyncIterator[dict[str, Any]]:
     """Announce nothing but the start."""
     yield sse.SYNC
     await asyncio.sleep(60)
+
+
+def make_stream() -> LiveStream[int, int]:
+    return LiveStream(lambda user: user.pk, lambda facts, _cookies: facts, lambda *_: True, lambda *_: {})
 
 
 def in_own_connection(act: Callable[[], object]) -> None:
@@ -63,8 +68,9 @@ class OpenPage:
         """Open the stream, do `meanwhile` in a thread once it runs, and wait for its end, at most 5 seconds."""
 
         async def go() -> None:
-            live = LiveStream(lambda user, _cookies: user.pk, lambda *_: True, lambda *_: {})
-            live._broadcaster = lambda: sse.Broadcaster(lambda *_: {}, silence)  # type: ignore[method-assign]  # no database events here
+            live = make_stream()
+            broadcaster = Broadcaster[int](lambda *_: {}, silence)
+            live._broadcaster = lambda: broadcaster  # type: ignore[method-assign]  # no database events here
             stream = asyncio.create_task(live(self.scope, self.receive, self.send))
             while not self.sent and not stream.done():
                 await asyncio.sleep(0.01)
@@ -119,6 +125,6 @@ def test_a_stream_ends_when_the_password_is_changed(
 
 def test_a_stranger_gets_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     page = OpenPage(Client(), monkeypatch)
-    live = LiveStream(lambda user, _cookies: user.pk, lambda *_: True, lambda *_: {})
+    live = make_stream()
     asyncio.run(then_close_connections(live(page.scope, page.receive, page.send)))
     assert page.sent[0]["status"] == 403

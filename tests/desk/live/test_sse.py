@@ -11,7 +11,8 @@ from django.db import OperationalError, connection
 from django.db.backends.signals import connection_created
 
 from desk.live import listener, publish
-from desk.live.sse import MAX_PENDING, SYNC, Broadcaster, Subscriber
+from desk.live.broadcaster import MAX_PENDING, Broadcaster, Subscriber
+from desk.live.publish import SYNC
 from desk.models import LiveEvent
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ def test_the_first_event_is_sync_and_listening_that_breaks_begins_again() -> Non
     async def go() -> list[Event]:
         seen = []
         broadcaster = Broadcaster(nothing, listen)
-        async with broadcaster.subscribed("ana") as subscriber:
+        async with broadcaster.subscribed(Subscriber("ana")) as subscriber:
             while event(2) not in seen:
                 seen += await subscriber.take(5)
         return seen
@@ -94,7 +95,7 @@ def test_one_listening_serves_all_subscribers() -> None:
 
     async def go() -> None:
         broadcaster = Broadcaster(nothing, listen)
-        async with broadcaster.subscribed("ana") as one, broadcaster.subscribed("ana") as two:
+        async with broadcaster.subscribed(Subscriber("ana")) as one, broadcaster.subscribed(Subscriber("ana")) as two:
             seen: dict[int, list[Event]] = {1: [], 2: []}
             while event(1) not in seen[1] or event(1) not in seen[2]:
                 seen[1] += await one.take(0.2)
@@ -136,9 +137,9 @@ def test_what_changed_is_read_once_for_all_streams_and_handed_to_each_by_its_rea
     async def go() -> list[Event]:
         broadcaster = Broadcaster(read, listen)
         async with (
-            broadcaster.subscribed("ana") as one,
-            broadcaster.subscribed("ana") as two,
-            broadcaster.subscribed("ben") as three,
+            broadcaster.subscribed(Subscriber("ana")) as one,
+            broadcaster.subscribed(Subscriber("ana")) as two,
+            broadcaster.subscribed(Subscriber("ben")) as three,
         ):
             seen: dict[Subscriber[Hashable], list[Event]] = {one: [], two: [], three: []}
             while not all({"kind": "row", "conversation": 1} in seen[each] for each in (one, two)):
@@ -161,7 +162,7 @@ def test_a_reading_that_fails_is_followed_by_the_next() -> None:
 
     async def go() -> None:
         broadcaster = Broadcaster(read, listen)
-        async with broadcaster.subscribed("ana") as subscriber:
+        async with broadcaster.subscribed(Subscriber("ana")) as subscriber:
             seen = []
             while {"kind": "row", "conversation": 2} not in seen:
                 seen += await subscriber.take(5)

@@ -185,11 +185,11 @@ def test_an_anonymous_request_gets_no_stream(desk: RunningDesk, cookies: dict[st
     assert answer.status_code == 403
 
 
-def test_thirty_open_pages_do_not_need_a_thread_each(desk: RunningDesk, meta: Meta) -> None:
+def test_twenty_open_pages_do_not_need_a_thread_each(desk: RunningDesk, meta: Meta) -> None:
     web = desk.processes.running["web"].pid
     before = len(list(Path(f"/proc/{web}/task").iterdir()))
-    with ThreadPoolExecutor(30) as pool:
-        pages = [open_page(desk, "admin") for _ in range(30)]
+    with ThreadPoolExecutor(20) as pool:
+        pages = [open_page(desk, "admin") for _ in range(20)]
         waits = list(pool.map(lambda page: page.__enter__(), pages))
         meta.post(meta.text_delivery(f"to all {time.monotonic()}"))
         for wait in waits:

@@ -37,7 +37,7 @@ def twins(desk: world.Desk) -> None:
 
 
 def reader(user: User, zone: str = "UTC") -> live_rows.Reader:
-    return live_rows.reader_of(User.objects.get(pk=user.pk), {"desk_zone": zone})
+    return live_rows.reader_of(live_rows.facts_of(User.objects.get(pk=user.pk)), {"desk_zone": zone})
 
 
 def event(conversation: Conversation, **fields: Any) -> dict[str, Any]:

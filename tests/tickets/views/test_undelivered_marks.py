@@ -42,7 +42,7 @@ def marks(desk: world.Desk, alice: Client, conversation: Conversation) -> Callab
 
     def marks() -> list[tuple[str, str]]:
         asked = PILL.findall(html_of(alice.get("/inbox/")))
-        reader = live_rows.reader_of(desk.alice, {})
+        reader = live_rows.reader_of(live_rows.facts_of(desk.alice), {})
         event = {"kind": "conversation", **access.ids_of(Conversation.objects.get(pk=conversation.pk))}
         (row, _counts) = live_rows.read([event], {reader})[reader]
         assert PILL.findall(one_line(row["html"])) == asked
