@@ -226,6 +226,23 @@ def test_who_sees_less_than_before_is_sent_only_what_is_left(
     asyncio.run(go())
 
 
+def test_a_row_made_for_the_reader_before_the_change_is_not_sent(alice: User) -> None:
+    async def go() -> None:
+        async with streams() as opened:
+            stream = await opened.open(await asyncio.to_thread(_logged_in_elsewhere, alice))
+            await asyncio.sleep(0.3)  # the check after the start of the listener
+            await in_database(lambda: ChannelAgent.objects.all()._raw_delete("default"))  # announces nothing
+            (one,) = opened.live._broadcasters.values()
+            (subscriber,) = one._subscribers
+            subscriber.put({"kind": "row", "conversation": 1, "html": "secret"})
+            subscriber.require_check()
+            await stream.until(lambda stream: stream.kinds().count("sync") > 1)
+            await asyncio.sleep(0.1)
+            assert "row" not in stream.kinds()
+
+    asyncio.run(go())
+
+
 # --- Who is asked how often -------------------------------------------------------------------------------------------
 def test_only_the_streams_of_whom_it_concerns_check_again_and_those_of_one_session_together(
     shop: Channel, alice: User, monkeypatch: pytest.MonkeyPatch
