@@ -14,6 +14,7 @@ django.setup(set_prefix=False)
 
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import asgi  # noqa: E402
+from desk import body_limits  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
 from desk.health_deadline import WithDeadline  # noqa: E402
 from desk.live.sse import LiveStream  # noqa: E402
@@ -25,6 +26,7 @@ from tickets.views import live_rows  # noqa: E402
 django_application = Handler()
 readyz = WithDeadline(django_application)
 live = LiveStream(live_rows.facts_of, live_rows.reader_of, live_rows.visible, live_rows.read)
+APPLICATIONS: dict[str, body_limits.Application] = {"/live/": live, "/readyz": readyz}  # all other paths: Django
 
 
 @with_request_id
@@ -35,14 +37,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
     elif scope["type"] != "http":
         await send({"type": "websocket.close", "code": 1000})
-    elif scope["path"] == "/live/":
-        await live(scope, receive, send)
-    elif scope["path"] == "/readyz":
-        await readyz(scope, receive, send)
     elif scope["path"] == webhook.PATH and scope["method"] == "POST":
-        await asgi.post(scope, receive, send)
+        await asgi.post(scope, receive, send)  # limits the body by itself: it answers Meta as the view does
     else:
-        await django_application(scope, receive, send)
+        await body_limits.call(APPLICATIONS.get(scope["path"], django_application), scope, receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.log import CallbackFilter
 
 from channels_im.messenger.scopes import SCOPES
-from desk import __version__, durations, logs, public_url
+from desk import __version__, body_limits, durations, logs, public_url
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -253,7 +253,7 @@ SOCIALACCOUNT_PROVIDERS = {
 # --- Files ------------------------------------------------------------------------------------------------------------
 MEDIA_ROOT = DATA_DIR / "media"  # never served by path: a view checks who may see each file
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_MEMORY_SIZE = body_limits.API_JSON_BYTES
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from typing import Any
 PREFIX = "sha256="
 ALGORITHM = "HMAC-SHA256"
 MAX_AHEAD_S = 300
+_SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
 MAX_SIGNED_REQUEST_CHARS = 16_384
 
 
@@ -39,6 +41,11 @@ class SignedRequest:
 def sign(body: bytes, secret: str) -> str:
     """Return the `X-Hub-Signature-256` value of `body`: "sha256=" and 64 lower-case hex digits."""
     return PREFIX + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def is_well_formed(header: str | None) -> bool:
+    """Return whether `header` can be the signature of any body: "sha256=" and 64 lower-case hex digits."""
+    return bool(_SIGNATURE.fullmatch(header or ""))
 
 
 def is_valid(body: bytes, header: str | None, secrets: Iterable[str | None]) -> bool:

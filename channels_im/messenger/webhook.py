@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from channels_im.messenger import signature
+from desk.body_limits import WEBHOOK_BYTES as MAX_BODY_BYTES
 
 SIGNATURE_HEADER = "X-Hub-Signature-256"
-MAX_BODY_BYTES = 1_048_576
 
 # A short plain charset, so that the echoed challenge can never be markup.
 _CHALLENGE = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
@@ -56,6 +56,17 @@ def verify_challenge(params: Mapping[str, str], verify_token: str | None) -> str
         return None
     same = hmac.compare_digest(token.encode("utf-8", "replace"), verify_token.encode())
     return challenge if same and _CHALLENGE.fullmatch(challenge) else None
+
+
+def check_head(announced_bytes: int, headers: Headers, max_bytes: int = MAX_BODY_BYTES) -> PostVerdict | None:
+    """Decide on a delivery before its body is read: None means read it and ask `check_post`.
+
+    `announced_bytes` is the Content-Length, 0 when there is none. A signature that has not the form of one is refused
+    here, so that nobody without it makes Desk read a body.
+    """
+    if announced_bytes > max_bytes:
+        return TOO_LARGE
+    return None if signature.is_well_formed(header(headers, SIGNATURE_HEADER)) else BAD_SIGNATURE
 
 
 def check_post(

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, close_old_connections, connection
 
-from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post
+from channels_im.messenger.webhook import TOO_LARGE, check_head, check_post
 from channels_im.services.journal import store
 from channels_im.webhook.views import app_secrets
-from desk import logs, metrics
+from desk import body_limits, logs, metrics
 from desk.plain_asgi import Receive, Scope, Send, answer
 from desk.queue import enqueue
 
@@ -25,22 +25,25 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 500
 ENQUEUE_EVERY_S = 0.05
 COMMIT_TIMEOUT_S = 15
-CLOSE = [(b"connection", b"close")]  # after 413: the rest of the body is not read
 
 
 async def post(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a POST to the webhook as `views.messenger` does."""
+    """Answer a POST to the webhook as `views.messenger` does, and 408 to a body that arrives too slowly."""
     began = time.monotonic()
-    body = await _read_body(scope, receive)
+    refusal = check_head(body_limits.announced_bytes(scope), scope["headers"])
+    if refusal is not None:
+        return await _refuse(send, refusal.status, str(refusal.outcome), close=True)
+    try:
+        body = await _read_body(body_limits.limited(scope, receive, body_limits.WEBHOOK_BYTES))
+    except body_limits.BodyTooLargeError:
+        return await _refuse(send, TOO_LARGE.status, str(TOO_LARGE.outcome), close=True)
+    except body_limits.BodyTooSlowError as error:
+        return await _refuse(send, error.status, error.sentence, close=True)
     if body is None:
-        return
+        return None
     verdict = check_post(body, scope["headers"], app_secrets())
     if not verdict.accepted:
-        logger.info("A webhook POST was answered %s: %s", verdict.status, verdict.outcome)
-        metrics.WEBHOOK_ANSWERS.add(str(verdict.status))
-        headers = CLOSE if verdict.status == 413 else ()
-        await answer(send, verdict.status, str(verdict.outcome).encode(), headers)
-        return
+        return await _refuse(send, verdict.status, str(verdict.outcome))
     try:
         await asyncio.wait_for(writer.write(body), COMMIT_TIMEOUT_S)
     except (DatabaseError, TimeoutError) as error:
@@ -51,24 +54,26 @@ async def post(scope: Scope, receive: Receive, send: Send) -> None:
         metrics.WEBHOOK_ANSWERS.add("200")
         metrics.STORED.observe(time.monotonic() - began)
         await answer(send, 200, b"ok")
+    return None
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
-    """Return the body, or more than MAX_BODY_BYTES when it is too large; None when the sender disconnected."""
-    parts, size = [], 0
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and len(value) < 20 and int(value) > MAX_BODY_BYTES:
-            return b" " * (MAX_BODY_BYTES + 1)
-    while size <= MAX_BODY_BYTES:
+async def _refuse(send: Send, status: int, outcome: str, *, close: bool = False) -> None:
+    """Refuse a delivery; `close` the connection when its body was not read to its end."""
+    logger.info("A webhook POST was answered %s: %s", status, outcome)
+    metrics.WEBHOOK_ANSWERS.add(str(status))
+    await answer(send, status, outcome.encode(), [body_limits.CLOSE] if close else ())
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body; None when the sender disconnected."""
+    parts = []
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        part = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
+        parts.append(message.get("body", b""))
         if not message.get("more_body"):
-            break
-    return b"".join(parts)
+            return b"".join(parts)
 
 
 @dataclass

@@ -22,10 +22,10 @@ from channels_im.models import DataRequest
 from channels_im.services.facebook import data_requests
 from channels_im.webhook.views import app_secrets
 from desk import logs
+from desk.body_limits import CALLBACK_BYTES
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 32_768
 MAX_USER_ID_CHARS = 64
 
 
@@ -58,7 +58,7 @@ def status(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _handle(request: HttpRequest, kind: str) -> HttpResponse:
-    if _content_length(request) > MAX_BODY_BYTES:
+    if _content_length(request) > CALLBACK_BYTES:
         return _plain("The request is too large.", 413)
     try:
         text = _signed_request(request)

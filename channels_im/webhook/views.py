@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from channels_im.messenger.webhook import MAX_BODY_BYTES, check_post, verify_challenge
+from channels_im.messenger.webhook import MAX_BODY_BYTES, check_head, check_post, verify_challenge
 from channels_im.services.journal import store
 from desk import logs, metrics
 
@@ -43,6 +43,10 @@ def messenger(request: HttpRequest) -> HttpResponse:
 
 
 def _answer_post(request: HttpRequest) -> HttpResponse:
+    refusal = check_head(_announced_bytes(request), request.headers)
+    if refusal is not None:
+        logger.info("A webhook POST was answered %s: %s", refusal.status, refusal.outcome)
+        return _plain(refusal.outcome, refusal.status)
     body = _read_body(request)
     verdict = check_post(body, request.headers, app_secrets())
     if not verdict.accepted:
@@ -54,6 +58,11 @@ def _answer_post(request: HttpRequest) -> HttpResponse:
         logger.error("A delivery was answered 503, and Meta sends it again: %s", logs.summary(error))
         return _plain("try again", 503)
     return _plain("ok", 200)
+
+
+def _announced_bytes(request: HttpRequest) -> int:
+    text = request.META.get("CONTENT_LENGTH") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _read_body(request: HttpRequest) -> bytes:

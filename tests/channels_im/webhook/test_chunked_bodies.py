@@ -1,4 +1,4 @@
-"""The webhook's ASGI endpoint: a body without Content-Length is counted as it arrives, and not read past the limit."""
+"""The webhook's ASGI endpoint: no more of a body is read than needed, and nothing from who cannot have a signature."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -9,8 +9,10 @@ import pytest
 from channels_im.messenger.webhook import MAX_BODY_BYTES
 from channels_im.models import WebhookDelivery
 from channels_im.webhook.asgi import post
+from desk import body_limits
 
 CHUNK = 65_536
+SIGNED = (b"x-hub-signature-256", b"sha256=" + b"0" * 64)  # has the form of a signature
 
 
 class Sender:
@@ -38,7 +40,7 @@ class Sender:
 
 @pytest.mark.parametrize("length", [[], [(b"content-length", b"10")], [(b"content-length", b"nonsense")]])
 def test_a_chunked_body_over_the_limit_is_413_and_the_rest_is_not_read(length: list[tuple[bytes, bytes]]) -> None:
-    sender = Sender(20 * MAX_BODY_BYTES, [(b"transfer-encoding", b"chunked"), *length])
+    sender = Sender(20 * MAX_BODY_BYTES, [(b"transfer-encoding", b"chunked"), SIGNED, *length])
     assert sender.deliver() == 413
     assert sender.handed_over <= MAX_BODY_BYTES + CHUNK
     assert (b"connection", b"close") in sender.answers[0]["headers"]
@@ -52,7 +54,38 @@ def test_an_announced_body_over_the_limit_is_413_before_anything_is_read() -> No
 
 @pytest.mark.django_db
 def test_a_chunked_body_within_the_limit_is_judged_by_its_signature() -> None:
-    sender = Sender(MAX_BODY_BYTES, [(b"transfer-encoding", b"chunked")])
+    sender = Sender(MAX_BODY_BYTES, [(b"transfer-encoding", b"chunked"), SIGNED])
     assert sender.deliver() == 403
     assert sender.handed_over == MAX_BODY_BYTES
     assert not WebhookDelivery.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"x-hub-signature-256", b"")],
+        [(b"x-hub-signature-256", b"sha256=nonsense")],
+        [(b"x-hub-signature-256", b"sha256=" + b"A" * 64)],
+        [SIGNED, SIGNED],
+        [(b"x-hub-signature", b"sha1=" + b"0" * 40)],
+    ],
+    ids=["missing", "empty", "malformed", "upper case", "twice", "sha1 only"],
+)
+def test_a_body_without_a_signature_of_the_right_form_is_403_and_not_read(headers: list[tuple[bytes, bytes]]) -> None:
+    sender = Sender(MAX_BODY_BYTES, headers)
+    assert sender.deliver() == 403
+    assert sender.handed_over == 0
+    assert (b"connection", b"close") in sender.answers[0]["headers"]
+
+
+def test_a_body_that_does_not_arrive_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_limits, "BODY_GRACE_S", 0.05)
+    sender = Sender(10, [SIGNED])
+
+    async def nothing() -> MutableMapping[str, Any]:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(sender, "receive", nothing)
+    assert sender.deliver() == 408

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpRequest
 from django.test import Client
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
@@ -107,6 +108,11 @@ def test_a_body_of_exactly_one_megabyte_is_kept_and_one_byte_more_is_413(client:
 @pytest.mark.parametrize("size", [2_000_000, 4_000_000])
 def test_too_large_comes_before_the_signature(client: Client, size: int) -> None:
     assert post_webhook(client, b"x" * size, signature="sha256=nonsense").status_code == 413
+
+
+def test_a_body_without_a_signature_is_not_read(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HttpRequest, "read", lambda *_: pytest.fail("the body was read"))
+    assert client.post(WEBHOOK_URL, BODY, content_type="application/json").status_code == 403
 
 
 @pytest.mark.parametrize("name", ["instagram", "user", "", None, 5])

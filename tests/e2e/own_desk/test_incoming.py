@@ -149,10 +149,26 @@ def test_a_body_sent_in_chunks_without_a_length_is_cut_off_at_one_megabyte(desk:
             yield b"x" * 50_000
 
     try:
-        answer = requests.post(desk.url + WEBHOOK, data=chunks(), timeout=20, proxies={"http": ""})
+        headers = {"X-Hub-Signature-256": "sha256=" + "0" * 64}
+        answer = requests.post(desk.url + WEBHOOK, data=chunks(), headers=headers, timeout=20, proxies={"http": ""})
     except requests.ConnectionError:
         return  # the server closed the connection during the upload, which also counts
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/contacts/", "/accounts/login/"])
+def test_a_large_body_is_refused_wherever_none_is_expected(desk: RunningDesk, path: str, chunked: bool) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(80):
+            yield b"x" * 50_000
+
+    body = chunks() if chunked else b"".join(chunks())
+    answer = requests.post(desk.url + path, data=body, timeout=20, proxies={"http": ""})
+    assert answer.status_code == 413
+    sentence = answer.json()["detail"] if path.startswith("/api/") else answer.text
+    assert sentence.startswith("This request is too large: at most ")
+    assert answer.headers["Connection"] == "close"
 
 
 def test_the_challenge_goes_through_the_same_address(desk: RunningDesk) -> None:
