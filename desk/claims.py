@@ -53,9 +53,23 @@ class Claims(Generic[M]):
         """Write the same result to claimed rows and end their claims; return False when one was reclaimed meanwhile."""
         return self.held(rows).update(claimed_by="", claimed_at=None, **fields) == len(rows)
 
-    def release(self, rows: Iterable[M]) -> None:
-        """Give claimed rows back as if they had not been tried."""
-        self.held(rows).update(state=self.waiting, claimed_by="", claimed_at=None, attempts=F("attempts") - 1)
+    def renew(self, rows: Iterable[M]) -> set[int]:
+        """Let the claims begin anew; return the primary keys of the rows that nobody has reclaimed meanwhile.
+
+        Call it during work that can take longer than DESK_CLAIM_SECONDS (see `renewal_s`).
+        """
+        rows = list(rows)
+        self.held(rows).update(claimed_at=timezone.now())
+        return set(self.held(rows).values_list("pk", flat=True))
+
+    @staticmethod
+    def renewal_s() -> float:
+        """Return after how many seconds a claim should be renewed."""
+        return float(settings.DESK_CLAIM_SECONDS) / 3
+
+    def release(self, rows: Iterable[M], **fields: object) -> None:
+        """Give claimed rows back as if they had not been tried, and write `fields` to them."""
+        self.held(rows).update(state=self.waiting, claimed_by="", claimed_at=None, attempts=F("attempts") - 1, **fields)
 
     def reclaim_stale(self) -> int:
         """Free what a worker claimed more than DESK_CLAIM_SECONDS ago and never finished; return how many rows.

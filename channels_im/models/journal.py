@@ -22,13 +22,16 @@ class WebhookDelivery(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each attempt")
     retry_after = models.DateTimeField(null=True, blank=True)
+    pieces = models.PositiveIntegerField(
+        default=0, help_text="How many pieces of it were processed; more than 0 only for one with very many events"
+    )
     claimed_at = models.DateTimeField(null=True, blank=True)
     claimed_by = models.CharField(max_length=64, blank=True)
     processed_at = models.DateTimeField(null=True, blank=True)
     progress = models.JSONField(
         default=dict,
         blank=True,
-        help_text="Per event: done, or tries and error, so that one failure does not stop the others",
+        help_text="Which events are done, and tries and error of others, so that one failure does not stop the rest",
     )
     error = models.TextField(blank=True, help_text="The reason as a sentence, with the traceback if there is one")
 
@@ -38,6 +41,9 @@ class WebhookDelivery(models.Model):
         indexes = [
             models.Index(fields=["state", "retry_after", "id"], name="delivery_due"),
             models.Index(fields=["received_at"], name="delivery_received"),
+            models.Index(
+                fields=["pieces", "id"], name="delivery_continued", condition=models.Q(state="pending", pieces__gt=0)
+            ),
         ]
 
     def __str__(self) -> str:

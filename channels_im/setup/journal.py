@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import overload
+from typing import Any, overload
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import store
+from channels_im.services.journal.progress import DONE, unpack
 from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, may_read_content, page, setup_view
 from desk import audit_log
 from desk.requests import UserRequest
@@ -119,22 +120,10 @@ def show(request: UserRequest, pk: int) -> HttpResponse:
         may_read=may_read,
         raw=format_body(bytes(delivery.body)) if may_read else "",
         reason=delivery.error if may_read else delivery.error.strip().partition("\n")[0],
-        progress=_progress(delivery, with_errors=may_read),
+        progress=_progress_in_words(delivery.progress, with_errors=may_read),
         size=len(delivery.body),
         may_replay=may(request.user, REPLAY_JOURNAL) and delivery.state != State.PROCESSING,
     )
-
-
-def _progress(delivery: WebhookDelivery, *, with_errors: bool) -> str:
-    """Return the state of each event as JSON, "" without any."""
-    if not delivery.progress:
-        return ""
-    hidden = set() if with_errors else {"error"}
-    events = {
-        index: {name: value for name, value in event.items() if name not in hidden}
-        for index, event in delivery.progress.items()
-    }
-    return json.dumps(events, indent=2, ensure_ascii=False)
 
 
 @setup_view(REPLAY_JOURNAL)
@@ -181,6 +170,19 @@ def format_body(body: bytes) -> str:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return body.decode(errors="replace")
+
+
+def _progress_in_words(progress: dict[str, Any], *, with_errors: bool) -> str:
+    """Return how many events are done, and the entries of the others as indented JSON; "" when none was tried."""
+    if not progress:
+        return ""
+    entries = unpack(progress)
+    others = {
+        str(index): {name: value for name, value in entry.items() if with_errors or name != "error"}
+        for index, entry in entries.items()
+        if entry["state"] != DONE
+    }
+    return json.dumps({"events done": len(entries) - len(others), **others}, indent=2, ensure_ascii=False)
 
 
 def _parse_local_time(text: str) -> datetime | None:

@@ -1,23 +1,26 @@
 """Drain the journal: claim deliveries, sort their events by Meta's time, and pass them to the receiver.
 
-New deliveries are processed in batches, a few senders per transaction. A delivery that was tried before failed or
-killed the worker, so it is processed alone, event by event (retry_one.py).
+New deliveries are processed in batches, a few senders per transaction, and those with very many events in pieces
+(pieces.py). A delivery that was tried before failed or killed the worker, so it is processed alone, event by event
+(retry_one.py).
 """
 
 import logging
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from django.db import DatabaseError, connection, transaction
 
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import retry_one, routing, store
+from channels_im.services.journal.pieces import MAX_EVENTS_PER_TRANSACTION, Piece, SenderGroup
 from channels_im.services.journal.processing import (
     DeliveryEvent,
     EventState,
+    ParsedDelivery,
+    give_back,
     read_delivery,
     save_results,
     should_process,
@@ -32,21 +35,12 @@ from desk.queue import enqueue
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 100  # deliveries
-MAX_EVENTS_PER_TRANSACTION = 10  # SQLite has one writer, and the webhook waits for it
+MAX_PIECE_S = 5  # then the rest of the batch is given back, so that nobody waits longer for one with much work
 MAX_RUN_S = 20  # well below the time-out of a task (Q_CLUSTER): the rest is for the next run
 
 
-@dataclass
-class SenderGroup:
-    """Events of one sender, in Meta's order."""
-
-    sender: Sender
-    events: list[DeliveryEvent]
-
-    def reset(self) -> None:
-        """Forget the results of a transaction that was rolled back."""
-        for event in self.events:
-            event.state, event.tries, event.error = EventState.OPEN, 0, ""
+class ClaimLostError(Exception):
+    """Another worker has reclaimed a delivery; what this one did with it is rolled back."""
 
 
 def drain_journal() -> int:
@@ -59,14 +53,14 @@ def drain_journal() -> int:
     while time.monotonic() - began < MAX_RUN_S:
         batch = store.claim_new(BATCH_SIZE)
         with _release_on_database_error(batch):
-            process_batch(batch)
+            count += process_batch(batch)
         retried = store.claim_retry()
         if retried:
             with _release_on_database_error([retried]):
                 retry_one.process(retried)
         if not batch and not retried:
             return count
-        count += len(batch) + bool(retried)
+        count += bool(retried)
     enqueue(store.TASK)
     return count
 
@@ -82,80 +76,146 @@ def _release_on_database_error(claimed: list[WebhookDelivery]) -> Iterator[None]
         raise
 
 
-def process_batch(batch: list[WebhookDelivery]) -> None:
-    """Process claimed deliveries together: their events grouped by sender, sorted by Meta's time."""
+def process_batch(batch: list[WebhookDelivery]) -> int:
+    """Process claimed deliveries together: their events grouped by sender, sorted by Meta's time.
+
+    Returns how many are finished. The others are given back: it will be the turn of their next piece.
+    """
     deliveries = [read_delivery(delivery) for delivery in batch]
     open_events = [event for delivery in deliveries for event in delivery.open_events]
     routes = routing.routes_for(event.page_id for event in open_events)
-    by_sender: dict[tuple[str, str | None], list[DeliveryEvent]] = {}
+    by_sender: dict[Sender, list[DeliveryEvent]] = {}
     for event in sorted(open_events, key=lambda event: event.order):
-        if should_process(event, routes.get(event.page_id, UNKNOWN_PAGE)):
-            by_sender.setdefault((event.page_id, event.psid), []).append(event)
-    # All workers use one order: a worker that holds one sender's lock never waits for one earlier in that order.
-    waiting = deque(
-        SenderGroup(routes[page_id].sender(psid), by_sender[page_id, psid][begin : begin + MAX_EVENTS_PER_TRANSACTION])
-        for page_id, psid in sorted(by_sender, key=str)
-        for begin in range(0, len(by_sender[page_id, psid]), MAX_EVENTS_PER_TRANSACTION)
-    )
-    while waiting:
-        _process_together(_next_groups(waiting))
-    store.receiver().after_batch()
-    update_pages(deliveries, routes)
-    save_results(deliveries)
-
-
-def _next_groups(waiting: deque[SenderGroup]) -> list[SenderGroup]:
-    """Remove the groups of one transaction from the queue.
-
-    They have different senders and at most MAX_EVENTS_PER_TRANSACTION events together.
-    """
-    groups = [waiting.popleft()]
-    while waiting and waiting[0].sender != groups[-1].sender:
-        if sum(len(group.events) for group in groups) + len(waiting[0].events) > MAX_EVENTS_PER_TRANSACTION:
+        route = routes.get(event.page_id, UNKNOWN_PAGE)
+        if should_process(event, route):
+            by_sender.setdefault(route.sender(event.psid), []).append(event)
+    processing = _BatchProcessing(deliveries)
+    for groups in Piece({sender: by_sender[sender] for sender in _in_turn(by_sender)}).transactions():
+        processing.process(groups)
+        if processing.is_out_of_time:
             break
-        groups.append(waiting.popleft())
-    return groups
+    store.receiver().after_batch()
+    finished = [parsed for parsed in processing.held if not parsed.is_unfinished]
+    update_pages(finished, routes)
+    save_results(finished)
+    give_back(parsed for parsed in processing.held if parsed.is_unfinished)
+    return len(finished)
 
 
-def _process_together(groups: list[SenderGroup]) -> None:
-    """Process groups in one transaction without savepoints; when anything fails, process their events one by one."""
-    try:
-        with transaction.atomic(), publish.batched():
-            handlers = store.receiver().receive([group.sender for group in groups])
-            for group, handle in zip(groups, handlers, strict=True):
+def _in_turn(by_sender: dict[Sender, list[DeliveryEvent]]) -> list[Sender]:
+    """Return the senders in the order of service: first one of each delivery, the oldest first, then the next ones."""
+    oldest = {sender: min(event.delivery.pk for event in events) for sender, events in by_sender.items()}
+    before: Counter[int] = Counter()
+    turn = {}
+    for sender, pk in oldest.items():
+        turn[sender] = (before[pk], pk)
+        before[pk] += 1
+    return sorted(by_sender, key=lambda sender: turn[sender])
+
+
+class _BatchProcessing:
+    """Process the transactions of a batch, and renew its claims by the clock."""
+
+    def __init__(self, deliveries: list[ParsedDelivery]) -> None:
+        self._deliveries = {parsed.delivery.pk: parsed for parsed in deliveries}
+        self._began = self._renewed = time.monotonic()
+
+    @property
+    def held(self) -> list[ParsedDelivery]:
+        """Return the deliveries that nobody has reclaimed."""
+        return list(self._deliveries.values())
+
+    @property
+    def is_out_of_time(self) -> bool:
+        return time.monotonic() - self._began >= MAX_PIECE_S
+
+    def process(self, groups: list[SenderGroup]) -> None:
+        """Process groups of different senders, those of their events that are open and not reclaimed by others."""
+        self._renew()
+        groups = [SenderGroup(group.sender, self._own(group.events)) for group in groups]
+        groups = [group for group in groups if group.events]
+        if not groups:
+            return
+        try:
+            self._process_together(groups)
+        except ClaimLostError:
+            for group in groups:
+                group.reset()
+            self.process(groups)
+
+    def _own(self, events: list[DeliveryEvent]) -> list[DeliveryEvent]:
+        return [event for event in events if event.state is EventState.OPEN and event.delivery.pk in self._deliveries]
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._renewed < store.claims.renewal_s():
+            return
+        self._renewed = time.monotonic()
+        held = store.claims.renew(parsed.delivery for parsed in self.held)
+        self._deliveries = {pk: parsed for pk, parsed in self._deliveries.items() if pk in held}
+
+    def _process_together(self, groups: list[SenderGroup]) -> None:
+        """Process groups in one transaction without savepoints; when anything fails, process their events one by one.
+
+        Raises ClaimLostError.
+        """
+        try:
+            with transaction.atomic(), publish.batched():
+                handlers = store.receiver().receive([group.sender for group in groups])
+                for group, handle in zip(groups, handlers, strict=True):
+                    for event in group.events:
+                        with logs.working_on(delivery_id=event.delivery.pk):
+                            handle(event.incoming)
+                        event.state = EventState.DONE
+                self._save_progress(groups)
+        except ClaimLostError:
+            raise
+        except Exception as error:
+            if not connection.is_usable():
+                raise
+            # What fails for good, fails again alone and is logged there with its traceback.
+            logger.info("Processing events together failed; processing them one by one (%s)", logs.summary(error))
+            for group in groups:
+                group.reset()
+            for group in groups:
+                self._process_one_by_one(group)
+
+    def _process_one_by_one(self, group: SenderGroup) -> None:
+        """Process the events of one sender in one transaction, each in its own savepoint, so that one can fail alone.
+
+        Raises ClaimLostError.
+        """
+        try:
+            with transaction.atomic(), publish.batched():
+                handle = _handler_of(group.sender)
                 for event in group.events:
-                    with logs.working_on(delivery_id=event.delivery_id):
-                        handle(event.incoming)
-                    event.state = EventState.DONE
-    except Exception as error:
-        if not connection.is_usable():
+                    try:
+                        with transaction.atomic(), logs.working_on(delivery_id=event.delivery.pk):
+                            handle(event.incoming)
+                        event.state = EventState.DONE
+                    except Exception as error:
+                        _record_failure(event, error)
+                        handle = _handler_of(group.sender)
+                self._save_progress([group])
+        except ClaimLostError:
             raise
-        # What fails for good, fails again alone and is logged there with its traceback.
-        logger.info("Processing events together failed; processing them one by one (%s)", logs.summary(error))
-        for group in groups:
-            group.reset()
-            _process_one_by_one(group)
-
-
-def _process_one_by_one(group: SenderGroup) -> None:
-    """Process the events of one sender in one transaction, each in its own savepoint, so that one can fail alone."""
-    try:
-        with transaction.atomic(), publish.batched():
-            handle = _handler_of(group.sender)
+        except Exception as error:
+            if not connection.is_usable():
+                raise
             for event in group.events:
-                try:
-                    with transaction.atomic(), logs.working_on(delivery_id=event.delivery_id):
-                        handle(event.incoming)
-                    event.state = EventState.DONE
-                except Exception as error:
+                if event.state is not EventState.FAILED:
                     _record_failure(event, error)
-                    handle = _handler_of(group.sender)
-    except Exception as error:
-        if not connection.is_usable():
-            raise
-        for event in group.events:
-            if event.state is not EventState.FAILED:
-                _record_failure(event, error)
+
+    def _save_progress(self, groups: list[SenderGroup]) -> None:
+        """Save in the same transaction what it has done, so that it is not done again after a kill.
+
+        Deliveries that fit into one transaction are left out: their result follows at once, and the receiver knows
+        their events again. Raises ClaimLostError.
+        """
+        for pk in {event.delivery.pk for group in groups for event in group.events}:
+            parsed = self._deliveries[pk]
+            if len(parsed.events) > MAX_EVENTS_PER_TRANSACTION and not parsed.save_progress():
+                del self._deliveries[pk]
+                raise ClaimLostError
 
 
 def _handler_of(sender: Sender) -> Callable[[IncomingEvent], None]:
@@ -164,7 +224,7 @@ def _handler_of(sender: Sender) -> Callable[[IncomingEvent], None]:
 
 
 def _record_failure(event: DeliveryEvent, error: Exception) -> None:
-    event.tries += 1
+    event.begin_try()
     event.record_failure(error)
-    with logs.working_on(delivery_id=event.delivery_id):
+    with logs.working_on(delivery_id=event.delivery.pk):
         logger.warning("Processing a %s failed", event.kind, exc_info=error)

@@ -1,7 +1,6 @@
 """A claimed delivery while it is processed: its events, their states, and the resulting state of the delivery.
 
-`WebhookDelivery.progress` maps an event's index in the delivery ("0", "1" …) to `{"kind", "state", "tries", "error"}`,
-where `state` is "done", "waiting" or "failed". An event that is not there was not tried yet.
+What is kept between two attempts, and between two pieces of an attempt, is in `progress.py`.
 """
 
 import traceback
@@ -9,12 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 
 from channels_im.messenger.events import UnreadableDeliveryError, parse_delivery
 from channels_im.models import Page, WebhookDelivery
-from channels_im.services.journal import routing, store
+from channels_im.services.journal import progress, routing, store
 from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
 from channels_im.services.journal.store import IncomingEvent, UnusableEventError
 from desk import metrics
@@ -41,14 +42,18 @@ FINAL_STATES = (EventState.DONE, EventState.FAILED)
 
 @dataclass(eq=False)
 class DeliveryEvent:
-    """One event of a delivery: its index there, how often it was tried, and its state."""
+    """One event of a delivery: its index there, how often it was tried, and its state.
+
+    `attempt` is the attempt of the delivery (`WebhookDelivery.attempts`) in which the event was last tried.
+    """
 
     index: int
     incoming: IncomingEvent
-    delivery_id: int
+    delivery: WebhookDelivery
     state: EventState = EventState.OPEN
     tries: int = 0
     error: str = ""
+    attempt: int = 0
 
     @property
     def page_id(self) -> str:
@@ -78,6 +83,11 @@ class DeliveryEvent:
         self.error = "".join(traceback.format_exception(error))
         self.set_retry_or_failed()
 
+    def begin_try(self) -> None:
+        """Count a try in this attempt of the delivery."""
+        self.tries += 1
+        self.attempt = self.delivery.attempts
+
     def set_retry_or_failed(self) -> None:
         """Set the state of an event that was tried and is not done."""
         self.state = EventState.FAILED if delay_after(max(self.tries, 1)) is None else EventState.WAITING
@@ -94,24 +104,33 @@ class ParsedDelivery:
     events: list[DeliveryEvent] = field(default_factory=list)
     unreadable: str = ""
     parser_error: str = ""
+    progress_before: dict[str, Any] = field(default_factory=dict)
 
     @property
     def open_events(self) -> list[DeliveryEvent]:
-        """Return the events that are neither done nor failed."""
-        return [event for event in self.events if event.state not in FINAL_STATES]
+        """Return the events that have not had their turn in this attempt."""
+        return [event for event in self.events if event.state is EventState.OPEN]
 
-    def progress(self) -> dict[str, dict[str, object]]:
+    def progress(self) -> dict[str, Any]:
         """Return the value of `WebhookDelivery.progress`."""
-        return {
-            str(event.index): {
-                "kind": event.kind,
-                "state": event.state,
-                "tries": event.tries,
-                "error": event.error,
+        return progress.pack(
+            {
+                event.index: {
+                    "kind": event.kind,
+                    "state": event.state,
+                    "tries": event.tries,
+                    "error": event.error,
+                    "attempt": event.attempt,
+                }
+                for event in self.events
+                if event.state in SAVED_STATES
             }
-            for event in self.events
-            if event.state in SAVED_STATES
-        }
+        )
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Return whether events are left that have not had their turn in this attempt."""
+        return any(event.state is EventState.OPEN for event in self.events)
 
     def save_progress(self) -> bool:
         """Save the progress; return False when the claim was taken back: then stop processing."""
@@ -127,15 +146,18 @@ def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
     except Exception:
         return ParsedDelivery(delivery, parser_error=traceback.format_exc())
     parsed = ParsedDelivery(delivery)
+    entries = progress.unpack(delivery.progress)
     for index, event in enumerate(events):
-        saved = delivery.progress.get(str(index), {})
         incoming = store.with_trusted_time(event, delivery.received_at)
-        delivery_event = DeliveryEvent(
-            index, incoming, delivery.pk, tries=saved.get("tries", 0), error=saved.get("error", "")
-        )
-        if saved.get("state") in FINAL_STATES:
-            delivery_event.state = EventState(saved["state"])
+        delivery_event = DeliveryEvent(index, incoming, delivery)
+        if saved := entries.get(index):
+            delivery_event.tries, delivery_event.error = saved.get("tries", 0), saved.get("error", "")
+            delivery_event.attempt = saved.get("attempt", 0)
+            # One that was tried in an earlier piece of this attempt waits for the next attempt.
+            if saved["state"] in FINAL_STATES or delivery_event.attempt == delivery.attempts:
+                delivery_event.state = EventState(saved["state"])
         parsed.events.append(delivery_event)
+    parsed.progress_before = parsed.progress()
     return parsed
 
 
@@ -168,6 +190,17 @@ def update_pages(deliveries: list[ParsedDelivery], routes: dict[str, Route]) -> 
     if unwanted:
         routing.request_unsubscription(unwanted)
     routing.save_last_event_times(newest)
+
+
+def give_back(deliveries: Iterable[ParsedDelivery]) -> None:
+    """Save the progress of deliveries that are not finished and free them for their next piece.
+
+    One of which nothing was processed keeps its place among the others.
+    """
+    for parsed in deliveries:
+        progress_now = parsed.progress()
+        fields = {} if progress_now == parsed.progress_before else {"pieces": F("pieces") + 1, "progress": progress_now}
+        store.claims.release([parsed.delivery], retry_after=None, **fields)
 
 
 def save_results(deliveries: Iterable[ParsedDelivery]) -> None:

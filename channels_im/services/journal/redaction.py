@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
 from channels_im.models import WebhookDelivery
+from channels_im.services.journal.progress import pack, unpack
 
 REDACTED = "desk_redacted_events"
 REDACTION_NOTE = "Part of this delivery was erased together with a customer."
@@ -158,10 +159,11 @@ def _item_is_of_contact(item: Any, list_name: str, page_id: Any, found: SearchRe
 
 def _renumber(progress: dict[str, Any], before: list[Event], after: list[Event]) -> dict[str, Any]:
     """Return the progress of the events that stay, under their new indexes."""
-    old_indexes = {(event.page_id, event.key): str(index) for index, event in enumerate(before)}
+    entries = unpack(progress)
+    old_indexes = {(event.page_id, event.key): index for index, event in enumerate(before)}
     renumbered = {}
     for index, event in enumerate(after):
-        saved = progress.get(old_indexes.get((event.page_id, event.key), ""))
+        saved = entries.get(old_indexes.get((event.page_id, event.key), -1))
         if saved is not None:
-            renumbered[str(index)] = saved
-    return renumbered
+            renumbered[index] = saved
+    return pack(renumbered)

@@ -22,6 +22,7 @@ from desk.queue import enqueue
 TASK = "channels_im.tasks.drain_journal"
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 LATE_AFTER_S = 120
+CONTINUED = 5  # deliveries with very many events of which each batch has the next piece
 
 State = WebhookDelivery.State
 claims = Claims(WebhookDelivery, waiting=State.PENDING, claimed=State.PROCESSING)
@@ -124,16 +125,22 @@ def is_due() -> bool:
 
 
 def claim_new(limit: int) -> list[WebhookDelivery]:
-    """Claim up to `limit` deliveries that were never tried, oldest first."""
-    return claims.claim(list(due().filter(attempts=0).order_by("id").values_list("pk", flat=True)[:limit]))
+    """Claim up to `limit` deliveries that were never tried, oldest first, a few of them with their next piece.
+
+    Those that are continued have places of their own: neither do they delay new ones, nor new ones them.
+    """
+    untried = due().filter(attempts=0).values_list("pk", flat=True)
+    continued = list(untried.filter(pieces__gt=0).order_by("pieces", "id")[: min(CONTINUED, limit)])
+    new = list(untried.filter(pieces=0).order_by("id")[: limit - len(continued)])
+    return claims.claim(new + continued)
 
 
 def claim_retry() -> WebhookDelivery | None:
-    """Claim one delivery that was tried before, the one with the fewest attempts first.
+    """Claim one delivery that was tried before, the one with the fewest attempts, then the fewest pieces first.
 
     It is claimed alone, because it may be what kills the worker.
     """
-    pks = due().filter(attempts__gt=0).order_by("attempts", "id").values_list("pk", flat=True)[:1]
+    pks = due().filter(attempts__gt=0).order_by("attempts", "pieces", "id").values_list("pk", flat=True)[:1]
     claimed = claims.claim(list(pks))
     return claimed[0] if claimed else None
 
@@ -150,7 +157,9 @@ def replay(deliveries: Iterable[int]) -> int:
         count = (
             WebhookDelivery.objects.filter(pk__in=list(deliveries))
             .exclude(state=State.PROCESSING)
-            .update(state=State.PENDING, attempts=1, retry_after=None, progress={}, error="", processed_at=None)
+            .update(
+                state=State.PENDING, attempts=1, pieces=0, retry_after=None, progress={}, error="", processed_at=None
+            )
         )
         if count:
             enqueue(TASK)
@@ -170,7 +179,7 @@ def import_parked(page: Page) -> int:
         ids = list(parked.values_list("delivery_id", flat=True))
         parked.delete()
         count = WebhookDelivery.objects.filter(pk__in=ids, state__in=(State.PARKED, State.FAILED)).update(
-            state=State.PENDING, attempts=0, retry_after=None, processed_at=None
+            state=State.PENDING, attempts=0, pieces=0, retry_after=None, processed_at=None
         )
         if count:
             enqueue(TASK)

@@ -288,6 +288,28 @@ def test_a_worker_killed_in_the_middle_of_a_drain_loses_nothing_and_doubles_noth
     assert sorted(texts) == sorted(f"kill {number}" for number in range(count))
 
 
+def test_a_worker_killed_in_a_delivery_with_hundreds_of_events_loses_nothing_and_doubles_nothing(
+    desk: RunningDesk, meta: Meta
+) -> None:
+    desk.processes.stop_one("worker")
+    count = 300
+    parts = [meta.text_delivery(f"large {number}", psid=f"large{number % 3}", second=number) for number in range(count)]
+    whole = parts[0]
+    whole["entry"][0]["messaging"] = [part["entry"][0]["messaging"][0] for part in parts]
+    assert meta.post(whole).status_code == 200
+
+    already = newest(desk)
+    for _ in range(2):
+        desk.processes.start("worker", desk.commands["worker"])
+        desk.wait_for(lambda before=already: newest(desk) > before, "the worker has begun")
+        desk.processes.kill("worker")
+        already = newest(desk)
+    desk.start("worker")
+    desk.wait_until_drained()
+    texts = [message["text"] for message in messages(desk) if message["text"].startswith("large")]
+    assert sorted(texts) == sorted(f"large {number}" for number in range(count))
+
+
 # --- Health -----------------------------------------------------------------------------------------------------------
 def test_ready_says_what_waits_and_turns_degraded_without_a_worker(desk: RunningDesk) -> None:
     state = desk.wait_until_drained()
