@@ -4,6 +4,7 @@
 import { fetchPart } from "./http.js";
 import * as list from "./list.js";
 import * as notify from "./notify.js";
+import { SharedStream } from "./shared-stream.js";
 import * as thread from "./thread.js";
 import { Throttle } from "./throttle.js";
 import * as viewers from "./viewers.js";
@@ -95,13 +96,13 @@ function listen() {
 function unheard() {
   downSince ??= heardAt;
   showConnection();
-  connect();
+  connect({ steal: true });
 }
 
 function down() {
   downSince ??= new Date();
   setTimeout(showConnection, SHOW_AFTER);
-  if (source.readyState !== EventSource.CLOSED) return; // the browser reconnects by itself
+  if (!source.isClosed) return; // the browser reconnects by itself
   setTimeout(reopen, retryIn);
   retryIn = Math.min(retryIn * 2, 30_000);
 }
@@ -147,36 +148,49 @@ function showConnection() {
   }
 }
 
-function connect() {
-  source?.close();
-  source = new EventSource(document.body.dataset.live);
-  listen();
-  const on = (kind, act) =>
-    source.addEventListener(kind, (event) => {
-      heard();
-      act(event);
-    });
-  on("ping", () => {});
-  on("sync", () => {
+const handlers = {
+  ping() {},
+  sync() {
     up();
     catchUpThrottle.ask();
     viewers.catchUp();
     notify.ask();
-  });
-  on("conversation", (event) => {
-    const id = Number(JSON.parse(event.data).conversation);
+  },
+  conversation(event) {
+    const id = Number(event.conversation);
     if (!id) return;
     rowChanged(id);
     if (id === thread.current()?.id) threadThrottle.ask();
+  },
+  row: showRow,
+  counts: list.showCounts,
+  pace({ ms }) {
+    pace = ms;
+  },
+  viewers: (event) => viewers.changed(event.conversation),
+  presence: showPresence,
+  channel: () => threadThrottle.ask(),
+  closed,
+};
+
+/** Open the live stream again; with `steal`, also when another tab has it but is silent. */
+function connect({ steal = false } = {}) {
+  source?.close();
+  source = new SharedStream(document.body.dataset.live, {
+    kinds: Object.keys(handlers),
+    name: document.body.dataset.user,
+    steal,
   });
-  on("row", (event) => showRow(JSON.parse(event.data)));
-  on("counts", (event) => list.showCounts(JSON.parse(event.data)));
-  on("pace", (event) => (pace = JSON.parse(event.data).ms));
-  on("viewers", (event) => viewers.changed(JSON.parse(event.data).conversation));
-  on("presence", (event) => showPresence(JSON.parse(event.data)));
-  on("channel", () => threadThrottle.ask());
-  on("open", up);
-  source.addEventListener("closed", (event) => closed(JSON.parse(event.data)));
+  listen();
+  for (const [kind, act] of Object.entries(handlers))
+    source.addEventListener(kind, (event) => {
+      if (kind !== "closed") heard();
+      act(JSON.parse(event.data));
+    });
+  source.addEventListener("open", () => {
+    heard();
+    up();
+  });
   source.addEventListener("error", down);
 }
 
