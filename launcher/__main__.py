@@ -1,4 +1,7 @@
-"""Run `python -m launcher run` or `python -m launcher serve`; the Makefile calls both."""
+"""Run `python -m launcher run` or `python -m launcher serve`; the Makefile calls both.
+
+Where systemd or containers run the processes, they call `migrate` first, then `web` and `worker`; `health` asks `web`.
+"""
 
 import http.client
 import json
@@ -6,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,7 +44,7 @@ def start_demo(processes: Processes, commands: dict[str, list[str]], port: int, 
     processes.run("demo", [sys.executable, "manage.py", "demo_data", "--check"])
     prepare(processes)
     processes.start("sandbox", commands["sandbox"])
-    wait_for(processes, lambda: fetch(processes, sandbox_port, "/_sandbox/healthz") is not None, "The sandbox")
+    wait_for(processes, lambda: answers(processes, sandbox_port, "/_sandbox/healthz"), "The sandbox")
     processes.run("demo", [sys.executable, "manage.py", "demo_data"])
     data_folder.mark_as_demo(Path(processes.environment["DESK_DATA_DIR"]))
     start_product(processes, commands, port)
@@ -81,11 +84,56 @@ def serve() -> None:
     with_processes(environment, start)
 
 
+def migrate() -> None:
+    """Check the settings and the database as `serve` does, and migrate the database."""
+    environment = environments.serve(os.environ, port=ports.read_port(os.environ, "PORT", environments.WEB_PORT))
+    data_folder.refuse_demo(Path(environment["DESK_DATA_DIR"]))
+
+    processes = Processes(environment)
+    stop_on_signals(processes)
+    preflight = [sys.executable, "manage.py", "preflight"]
+    try:
+        processes.run("check", [*preflight, "--before-migrate"])
+        migrate_database(processes)
+        processes.run("check", preflight)
+    except Stopped:
+        raise CannotStart("Stopped before the database was migrated.") from None
+    finally:
+        processes.stop()
+
+
+def become(name: str) -> None:
+    """Become the process `name` of the Procfile: the same pid, so that signals and exit codes are its own."""
+    environment = environments.serve(os.environ, port=ports.read_port(os.environ, "PORT", environments.WEB_PORT))
+    data_folder.refuse_demo(Path(environment["DESK_DATA_DIR"]))
+    command = read_procfile({"SANDBOX_PORT": "", **environment})[name]
+    os.chdir(environments.ROOT)
+    os.environ["PATH"] = environment["PATH"]  # where the program is looked for
+    os.execvpe(command[0], command, environment)  # noqa: S606 - our own Procfile, no shell
+
+
+def health() -> None:
+    """Return when the web process on this machine answers, and raise CannotStart when it does not."""
+    port = ports.read_port(os.environ, "PORT", environments.WEB_PORT)
+    environment = {"DESK_PUBLIC_URL": "http://localhost", **environments.common(os.environ)}
+    try:
+        healthy = json.loads(fetch(environment, port, "/healthz") or "{}").get("status") == "ok"
+    except ValueError:
+        healthy = False
+    if not healthy:
+        raise CannotStart(f"The web process on port {port} does not answer, or not as it should.")
+
+
 def prepare(processes: Processes) -> None:
     """Migrate the database, collect the static files and forget what an earlier run measured."""
     data_folder.clear_metrics(Path(processes.environment["DESK_DATA_DIR"]))
-    processes.run("migrate", [sys.executable, "manage.py", "migrate", "--verbosity", "0"])
+    migrate_database(processes)
     processes.run("static", [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"])
+
+
+def migrate_database(processes: Processes) -> None:
+    """Migrate the database."""
+    processes.run("migrate", [sys.executable, "manage.py", "migrate", "--verbosity", "0"])
 
 
 def start_product(processes: Processes, commands: dict[str, list[str]], port: int) -> None:
@@ -93,22 +141,26 @@ def start_product(processes: Processes, commands: dict[str, list[str]], port: in
     began = time.monotonic()
     processes.start("web", commands["web"])
     processes.start("worker", commands["worker"])
-    wait_for(processes, lambda: fetch(processes, port, "/healthz") is not None, "The web process")
+    wait_for(processes, lambda: answers(processes, port, "/healthz"), "The web process")
     wait_for(processes, lambda: worker_age(processes, port) < time.monotonic() - began, "The worker")
 
 
 def worker_age(processes: Processes, port: int) -> float:
     """Return the age in seconds of the worker's last heartbeat; infinity when there is none."""
     try:
-        age = json.loads(fetch(processes, port, "/readyz") or "{}")["worker"]["heartbeat_age_s"]
+        age = json.loads(fetch(processes.environment, port, "/readyz") or "{}")["worker"]["heartbeat_age_s"]
     except (ValueError, KeyError, TypeError):
         age = None
     return float("inf") if age is None else age
 
 
-def fetch(processes: Processes, port: int, path: str) -> bytes | None:
-    """Return the body that one of the processes answers, or None when none answers."""
-    environment = processes.environment
+def answers(processes: Processes, port: int, path: str) -> bool:
+    """Return whether one of the processes answers at all."""
+    return fetch(processes.environment, port, path) is not None
+
+
+def fetch(environment: Mapping[str, str], port: int, path: str) -> bytes | None:
+    """Return the body that the process at `port` answers, or None when none answers."""
     host = LOOPBACK.get(environment["DESK_BIND"], environment["DESK_BIND"])
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
@@ -134,8 +186,7 @@ def wait_for(processes: Processes, ready: Callable[[], bool], who: str) -> None:
 def with_processes(environment: dict[str, str], start: Callable[[Processes], None]) -> None:
     """Start, then wait for a signal or for a process that exits; stop all processes in either case."""
     processes = Processes(environment)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: processes.stop_requested.set())
+    stop_on_signals(processes)
     try:
         start(processes)
         while (sentence := processes.exited()) is None:
@@ -147,10 +198,26 @@ def with_processes(environment: dict[str, str], start: Callable[[Processes], Non
         processes.stop()
 
 
+def stop_on_signals(processes: Processes) -> None:
+    """Let Ctrl-C, SIGTERM and a closed terminal stop the processes in order."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: processes.stop_requested.set())
+
+
+GOALS: dict[str, Callable[[], None]] = {
+    "run": run,
+    "serve": serve,
+    "migrate": migrate,
+    "web": lambda: become("web"),
+    "worker": lambda: become("worker"),
+    "health": health,
+}
+
+
 def main() -> int:
     """Return the exit code: 0 after a signal, 1 when Desk could not start or a process exited by itself."""
     try:
-        {"run": run, "serve": serve}[sys.argv[1]]()
+        GOALS[sys.argv[1]]()
     except CannotStart as sentence:
         print(sentence, file=sys.stderr, flush=True)
         return 1

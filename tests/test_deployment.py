@@ -1,0 +1,149 @@
+"""The files for those who deploy (Containerfile, compose.yaml, deploy/) agree with the code."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.conf import settings
+from django.urls import reverse
+
+from channels_im import webhook
+from channels_im.messenger.webhook import MAX_BODY_BYTES
+from channels_im.services.icons import MAX_ICON_BYTES
+from launcher.__main__ import GOALS
+
+ROOT = Path(__file__).resolve().parent.parent
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+UNITS_OF = {"k": 1024, "m": 1024**2}
+
+
+def nginx() -> str:
+    return re.sub(r"#.*", "", (ROOT / "deploy" / "nginx.conf").read_text())
+
+
+def locations() -> dict[str, str]:
+    """Return the body of each location of the server for Desk, by its pattern."""
+    return dict(re.findall(r"location (?:= |~ )?(\S+) \{([^}]*)\}", nginx().split("server_name desk.example.com;")[1]))
+
+
+def limit(text: str) -> int | None:
+    """Return the limit of bodies in bytes that a part of the configuration sets."""
+    match = re.search(r"client_max_body_size (\d+)([km]);", text)
+    return int(match[1]) * UNITS_OF[match[2]] if match else None
+
+
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())
+
+
+# --- nginx ------------------------------------------------------------------------------------------------------------
+def test_large_bodies_are_let_through_only_where_files_are_uploaded() -> None:
+    large = [pattern for pattern, body in locations().items() if (limit(body) or 0) >= 100_000_000]
+    assert large == ["^/inbox/[0-9]+/reply/$", reverse("api:message-list")]
+    assert re.fullmatch(large[0], reverse("conversation_reply", args=[7]))
+    icons = reverse("instant_messaging")
+    assert reverse("messenger_add").startswith(icons)
+    assert (limit(locations()[icons]) or 0) > 10 * MAX_ICON_BYTES, "Desk itself says that an icon is too big"
+
+
+def test_elsewhere_nginx_takes_as_much_as_django() -> None:
+    assert (
+        limit(nginx().split("server_name desk.example.com;")[1].split("location")[0])
+        == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    )
+
+
+def test_a_delivery_of_the_largest_size_passes() -> None:
+    assert limit(locations()[webhook.PATH]) == MAX_BODY_BYTES
+
+
+def test_the_stream_is_not_buffered_and_may_stay_open() -> None:
+    stream = locations()["/live/"]
+    assert "proxy_buffering off;" in stream
+    assert "proxy_read_timeout 1h;" in stream
+
+
+def test_no_location_loses_the_headers_of_the_server() -> None:
+    """nginx drops all proxy_set_header of the server in a location that has one of its own."""
+    assert not [pattern for pattern, body in locations().items() if "proxy_set_header" in body]
+    assert "X-Forwarded-For $remote_addr;" in nginx()
+    assert "proxy_add_x_forwarded_for" not in nginx()
+
+
+# --- systemd ----------------------------------------------------------------------------------------------------------
+def test_the_units_start_goals_of_the_launcher() -> None:
+    goals = [goal for unit in UNITS for goal in re.findall(r"^ExecStart=.* -m launcher (\w+)$", unit.read_text(), re.M)]
+    assert sorted(goals) == ["migrate", "web", "worker"]
+    assert set(goals) <= GOALS.keys()
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_every_unit_is_confined(unit: Path) -> None:
+    lines = unit.read_text().splitlines()
+    for line in (
+        "User=desk",
+        "NoNewPrivileges=true",
+        "ProtectSystem=strict",
+        "CapabilityBoundingSet=",
+        "PrivateTmp=true",
+    ):
+        assert line in lines
+    assert "EnvironmentFile=/etc/desk/desk.env" in lines
+
+
+# --- containers -------------------------------------------------------------------------------------------------------
+def test_only_nginx_can_be_reached_from_outside() -> None:
+    published = [name for name, service in compose()["services"].items() if "ports" in service]
+    assert published == ["nginx"]
+
+
+def test_web_and_worker_wait_for_migrate_and_run_read_only() -> None:
+    services = compose()["services"]
+    for name in ("web", "worker"):
+        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    for name in ("migrate", "web", "worker"):
+        assert services[name]["read_only"] is True
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert services[name]["command"][0] in GOALS
+
+
+def test_desk_believes_only_the_address_of_nginx() -> None:
+    services = compose()["services"]
+    nginx_address = services["nginx"]["networks"]["proxy"]["ipv4_address"]
+    assert services["web"]["environment"]["FORWARDED_ALLOW_IPS"] == nginx_address
+    assert services["web"]["networks"]["proxy"]["ipv4_address"] in services["nginx"]["command"][2]
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    assert not re.search(r"(?i)(password|secret)\w*: (?!\$\{)\S", text)
+
+
+def test_the_image_has_every_package_of_the_product() -> None:
+    ignored = {
+        line.strip("/") for line in (ROOT / ".containerignore").read_text().splitlines() if line[:1] not in {"#", ""}
+    }
+    assert not {"desk", "channels_im", "tickets", "launcher", "templates", "static", "manage.py", "Procfile"} & ignored
+    assert {"var", ".*", "*.env"} <= ignored, "data and secrets stay out"
+    assert (ROOT / ".dockerignore").read_text() == (ROOT / ".containerignore").read_text()
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    steps = (ROOT / "Containerfile").read_text().splitlines()
+    assert [line for line in steps if line.startswith(("USER", "ENTRYPOINT", "CMD"))] == [
+        "USER desk",
+        'ENTRYPOINT ["python", "-m", "launcher"]',
+        'CMD ["web"]',
+    ]
+    assert any("--require-hashes" in line for line in steps)
+
+
+def test_the_example_of_the_settings_names_only_what_exists() -> None:
+    names = set(re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / "deploy" / "desk.env.example").read_text(), re.M))
+    known = "".join(
+        (ROOT / path).read_text() for path in ("desk/settings.py", "launcher/environment.py", "compose.yaml")
+    )
+    assert {"DESK_SECRET_KEY", "POSTGRES_PASSWORD"} <= names
+    assert not [name for name in names if name not in known]
