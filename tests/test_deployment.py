@@ -43,8 +43,8 @@ def test_large_bodies_are_let_through_only_where_files_are_uploaded() -> None:
     large = [pattern for pattern, body in locations().items() if (limit(body) or 0) >= 100_000_000]
     assert large == ["^/inbox/[0-9]+/reply/$", reverse("api:message-list")]
     assert re.fullmatch(large[0], reverse("conversation_reply", args=[7]))
-    icons = reverse("instant_messaging")
-    assert reverse("messenger_add").startswith(icons)
+    icons = reverse("setup:instant_messaging")
+    assert reverse("setup:messenger_add").startswith(icons)
     assert (limit(locations()[icons]) or 0) > 10 * MAX_ICON_BYTES, "Desk itself says that an icon is too big"
 
 
