@@ -48,7 +48,7 @@ def log_in(desk: str, user: str) -> urllib.request.OpenerDirector:
     if token is None:
         sys.exit(f"The login page has no form:\n{page[:2000]}")
     form = {"csrfmiddlewaretoken": token[1], "login": user, "password": PASSWORD}
-    expect(read(browser, f"{desk}/accounts/login/", form), user, at=f"login as {user}")
+    expect(read(browser, f"{desk}/accounts/login/", form), "logout", at=f"login as {user}")
     return browser
 
 
@@ -74,7 +74,7 @@ def check(port: int, sandbox_port: int) -> None:
     print("answers: /readyz", flush=True)
     alice = log_in(desk, "alice")
     inbox = read(alice, f"{desk}/inbox/")
-    expect(inbox, "Berg Bikes", "/static/", at="inbox")
+    expect(inbox, "data-inbox", "/static/", at="inbox")
     for path in set(re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js))"', inbox)):
         expect(read(alice, desk + path), "", at=path)
     conversation = re.search(r"/inbox/(\d+)/", inbox)

@@ -12,6 +12,7 @@ class DeskConfig(AppConfig):
     verbose_name = "Desk"
 
     def ready(self) -> None:
+        from django.conf import settings
         from django.contrib.auth.signals import user_logged_in
         from django.core import checks
         from django.db.models import Q
@@ -38,6 +39,10 @@ class DeskConfig(AppConfig):
         register_attention(mail.attention)
         for kind, longest in ((Schedule.HOURLY, timedelta(hours=1)), (Schedule.DAILY, timedelta(days=1))):
             planned_times.register(Schedule, "next_run", longest, only=Q(schedule_type=kind))
+        if settings.DESK_FILES_URL:
+            from desk import object_storage
+
+            object_storage.register()
         register_menu(MenuItem("Home", "admin:index", order=0))
         for order, model, label in ((40, "department", "Departments"), (41, "agent", "Agents"), (42, "user", "Users")):
             permissions = (f"desk.view_{model}", f"desk.change_{model}")

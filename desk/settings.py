@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.log import CallbackFilter
 
 from channels_im.messenger.scopes import SCOPES
-from desk import __version__, body_limits, durations, logs, public_url
+from desk import __version__, body_limits, durations, files_url, logs, public_url
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -258,8 +258,13 @@ STATIC_URL = "static/"
 STATIC_ROOT = Path(env("DESK_STATIC_DIR", default=str(DATA_DIR / "static"))).resolve()
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
+DESK_FILES_URL = env("DESK_FILES_URL", default="")
+try:
+    _FILES = files_url.storage(DESK_FILES_URL) if DESK_FILES_URL else None
+except ValueError as sentence:
+    raise ImproperlyConfigured(str(sentence)) from None
 STORAGES = {
-    "default": {"BACKEND": "desk.storage.FileStorage"},
+    "default": _FILES or {"BACKEND": "desk.storage.FileStorage"},
     "staticfiles": {"BACKEND": "desk.static.StaticStorage"},
 }
 

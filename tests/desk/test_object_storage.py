@@ -1,0 +1,252 @@
+"""Files in a bucket, against a real server that speaks S3 (moto) on the loopback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import boto3
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.test import Client
+from moto.server import ThreadedMotoServer
+from pytest_django.fixtures import Settings
+
+from desk import files_url, object_storage
+from desk.models import User
+from tests.http import streamed
+from tests.tickets.views import world
+from tests.tickets.views.conftest import as_user, desk  # noqa: F401 - fixtures
+from tickets.models import Attachment
+from tickets.services.privacy import erasure
+
+BUCKET = "desk-files"
+CONTENT = bytes(range(256)) * 4096  # 1 MiB
+KEYS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    yield f"http://{host}:{port}"
+    moto.stop()
+
+
+@pytest.fixture
+def s3(server: str) -> Iterator[Any]:
+    client = boto3.client("s3", endpoint_url=server, **KEYS)
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    for entry in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=entry["Key"])
+    client.delete_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture
+def bucket(s3: Any, server: str, settings: Settings) -> object_storage.ObjectStorage:
+    """Desk with DESK_FILES_URL: what is stored lands in the bucket, below the folder `here`."""
+    entry = files_url.storage(f"s3://key:secret@{BUCKET}/here?endpoint={server}&region=us-east-1")
+    settings.STORAGES = {**settings.STORAGES, "default": entry}
+    storage = object_storage.in_use()
+    assert storage is not None
+    return storage
+
+
+def keys(s3: Any) -> list[str]:
+    return [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+
+@pytest.fixture
+def stored(
+    bucket: object_storage.ObjectStorage,
+    desk: world.Desk,  # noqa: F811
+) -> Attachment:
+    """A file of a customer in a conversation that alice sees."""
+    return world.attach(world.say(world.make_conversation(desk.shop), ""), "photo.png", CONTENT)
+
+
+def path(attachment: Attachment) -> str:
+    return f"/inbox/{attachment.message.conversation_id}/files/{attachment.pk}/"
+
+
+# --- Serving ----------------------------------------------------------------------------------------------------------
+def test_a_file_is_stored_in_the_bucket_and_served_to_those_who_may_see_it(
+    s3: Any,
+    stored: Attachment,
+    desk: world.Desk,  # noqa: F811
+    as_user: Callable[[User], Client],  # noqa: F811
+) -> None:
+    assert f"here/{stored.file.name}" in keys(s3)
+    answer = as_user(desk.alice).get(path(stored))
+    assert answer.status_code == 200
+    assert streamed(answer) == CONTENT
+    assert as_user(desk.charlie).get(path(stored)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wanted", "part"),
+    [("bytes=0-9", CONTENT[:10]), ("bytes=300000-700000", CONTENT[300000:700001]), ("bytes=-5", CONTENT[-5:])],
+)
+def test_a_range_is_read_from_the_bucket(
+    stored: Attachment,
+    desk: world.Desk,  # noqa: F811
+    as_user: Callable[[User], Client],  # noqa: F811
+    wanted: str,
+    part: bytes,
+) -> None:
+    answer = as_user(desk.alice).get(path(stored), headers={"Range": wanted})
+    assert answer.status_code == 206
+    assert streamed(answer) == part
+
+
+def test_head_asks_for_the_size_and_transfers_nothing(
+    stored: Attachment,
+    desk: world.Desk,  # noqa: F811
+    as_user: Callable[[User], Client],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(object_storage._Reader, "readinto", lambda *_: pytest.fail("a transfer"))
+    answer = as_user(desk.alice).head(path(stored))
+    assert answer.headers["Content-Length"] == str(len(CONTENT))
+
+
+def test_a_large_file_is_read_in_pieces(bucket: object_storage.ObjectStorage) -> None:
+    name = bucket.save("large", ContentFile(b"x" * 3_000_000))
+    with bucket.open(name) as file:
+        file.seek(2_999_990)
+        assert file.read(100) == b"x" * 10
+        file.seek(0)
+        pieces = [len(piece) for piece in iter(lambda: file.read(100_000), b"")]
+    assert pieces == [100_000] * 30
+
+
+def test_a_file_that_is_not_in_the_bucket_is_not_found(
+    stored: Attachment,
+    desk: world.Desk,  # noqa: F811
+    as_user: Callable[[User], Client],  # noqa: F811
+) -> None:
+    stored.file.storage.delete(stored.file.name or "")
+    assert as_user(desk.alice).get(path(stored)).status_code == 404
+
+
+# --- The storage ------------------------------------------------------------------------------------------------------
+def test_a_file_never_replaces_another(bucket: object_storage.ObjectStorage) -> None:
+    first, second = (bucket.save("same.txt", ContentFile(text)) for text in (b"one", b"two"))
+    assert first != second
+    assert bucket.open(first).read() == b"one"
+
+
+def test_no_file_has_an_address_of_its_own(bucket: object_storage.ObjectStorage) -> None:
+    with pytest.raises(ValueError, match="checks who may see"):
+        bucket.url(bucket.save("a.txt", ContentFile(b"a")))
+
+
+def test_a_stored_file_is_private(s3: Any, bucket: object_storage.ObjectStorage) -> None:
+    bucket.save("a.txt", ContentFile(b"a"))
+    grants = s3.get_object_acl(Bucket=BUCKET, Key="here/a.txt")["Grants"]
+    assert not [grant for grant in grants if "URI" in grant["Grantee"]]
+
+
+def test_folders_are_listed(bucket: object_storage.ObjectStorage) -> None:
+    for name in ("a/b/c.txt", "a/d.txt"):
+        bucket.save(name, BytesIO(b"x"))
+    assert bucket.listdir("a") == (["b"], ["d.txt"])
+    assert bucket.size("a/d.txt") == 1
+    assert bucket.exists("a/d.txt")
+    assert not bucket.exists("a/e.txt")
+
+
+def test_an_erased_person_leaves_no_file_in_the_bucket(
+    s3: Any,
+    stored: Attachment,
+    desk: world.Desk,  # noqa: F811
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
+    assert [key for key in keys(s3) if "attachments/" in key]
+    with django_capture_on_commit_callbacks(execute=True):
+        erasure.erase(desk.root, stored.message.conversation.contact)
+    erasure.delete_files()
+    assert not [key for key in keys(s3) if "attachments/" in key]
+
+
+# --- Failures ---------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def unreachable(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> object_storage.ObjectStorage:
+    monkeypatch.setattr(object_storage, "ATTEMPTS", 1)
+    entry = files_url.storage(f"s3://key:secret@{BUCKET}?endpoint=http://127.0.0.1:9&region=us-east-1")
+    settings.STORAGES = {**settings.STORAGES, "default": entry}
+    storage = object_storage.in_use()
+    assert storage is not None
+    return storage
+
+
+def test_a_service_that_is_away_is_an_os_error_for_every_caller(unreachable: object_storage.ObjectStorage) -> None:
+    for call in (
+        lambda: unreachable.open("a"),
+        lambda: unreachable.save("a", ContentFile(b"a")),
+        lambda: unreachable.delete("a"),
+        lambda: unreachable.exists("a"),
+        lambda: unreachable.size("a"),
+        lambda: unreachable.listdir("a"),
+    ):
+        with pytest.raises(OSError, match="did not answer"):
+            call()
+
+
+def test_checks_and_readyz_name_a_bucket_that_is_away(unreachable: object_storage.ObjectStorage) -> None:
+    [error] = object_storage.check_bucket()
+    assert error.id == "desk.E003"
+    assert object_storage.report().problems == ["The storage for files does not answer."]
+
+
+def test_the_check_names_a_bucket_that_does_not_exist(bucket: object_storage.ObjectStorage) -> None:
+    assert object_storage.check_bucket() == []
+    bucket.bucket_name = "other-bucket"
+    [error] = object_storage.check_bucket()
+    assert "There is no bucket other-bucket" in error.msg
+
+
+def test_the_check_names_a_bucket_that_everybody_can_read(s3: Any, bucket: object_storage.ObjectStorage) -> None:
+    assert object_storage.report().values == "ok"
+    s3.put_bucket_acl(Bucket=BUCKET, ACL="public-read")
+    [error] = object_storage.check_bucket()
+    assert error.id == "desk.E004"
+
+
+# --- The setting ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("https://bucket", "must look like s3://"),
+        ("s3://", "must look like s3://"),
+        ("s3://bucket?acl=public", "unknown option acl"),
+        ("s3://bucket?endpoint=minio:9000", "must begin with https://"),
+        ("s3://key@bucket", "a key without a secret"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused_with_a_sentence(url: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        files_url.storage(url)
+
+
+def test_key_and_secret_may_hold_any_character_and_may_be_left_out() -> None:
+    options = files_url.storage("s3://k%2Fe:s%40%3A@Bucket-1/a/b/")["OPTIONS"]
+    assert options == {"bucket_name": "Bucket-1", "location": "a/b", "access_key": "k/e", "secret_key": "s@:"}
+    assert files_url.storage("s3://bucket")["OPTIONS"] == {"bucket_name": "bucket", "location": ""}
+
+
+def test_without_the_setting_files_are_in_the_data_folder() -> None:
+    assert object_storage.in_use() is None
+    assert type(default_storage._wrapped).__name__ in {"FileSystemStorage", "object"}
+
+
+def test_the_client_of_s3_is_imported_only_when_it_is_used() -> None:
+    unwanted = "{'boto3', 'botocore', 'storages', 'desk.object_storage'}"
+    code = f"import django, sys; django.setup(); sys.exit(bool({unwanted} & set(sys.modules)))"
+    given = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    assert subprocess.run([sys.executable, "-c", code], env=given, timeout=60, check=False).returncode == 0
