@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, storages
 from django.test import Client
 from moto.server import ThreadedMotoServer
 from pytest_django.fixtures import Settings
@@ -242,7 +242,7 @@ def test_key_and_secret_may_hold_any_character_and_may_be_left_out() -> None:
 
 def test_without_the_setting_files_are_in_the_data_folder() -> None:
     assert object_storage.in_use() is None
-    assert type(default_storage._wrapped).__name__ in {"FileSystemStorage", "object"}
+    assert isinstance(storages["default"], FileSystemStorage)
 
 
 def test_the_client_of_s3_is_imported_only_when_it_is_used() -> None:
