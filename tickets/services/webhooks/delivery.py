@@ -19,7 +19,7 @@ from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from desk import logs
+from desk import audit_log, logs
 from desk.health import Report, seconds
 from desk.queue import enqueue
 from tickets.models import EventDelivery, EventSubscription
@@ -279,4 +279,5 @@ def _record_failure(subscription: EventSubscription, result: CallResult) -> None
     if row.disabled_reason:
         row.mail_after = now
         enqueue(mails.TASK)
+        audit_log.record(audit_log.SYSTEM, row, audit_log.CHANGE, row.disabled_reason)
     row.save(update_fields=["failures", "failing_since", "retry_after", "disabled_reason", "is_active", "mail_after"])

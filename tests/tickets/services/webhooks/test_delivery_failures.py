@@ -8,6 +8,7 @@ from django.core import mail
 from pytest_django import Settings
 from time_machine import Traveller
 
+from desk import audit_log
 from desk.mail import LEASE, RETRY_DELAY
 from desk.models import User
 from tests import factories
@@ -170,6 +171,8 @@ def test_a_webhook_that_answers_410_is_turned_off(
     tasks.send_events()
     crm.refresh_from_db()
     assert (crm.is_active, crm.disabled_reason) == (False, "Disabled: the address answered 410 (gone).")
+    entry = audit_log.entries_of(crm)[0]
+    assert (entry.actor_kind, entry.actor_name, entry.sentence) == ("system", "Desk", crm.disabled_reason)
 
 
 def test_a_redirect_is_not_followed(crm: EventSubscription, receiver: Receiver, admin: User) -> None:
