@@ -11,6 +11,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from desk.accounts import gate
+from desk.live import sse
 from desk.models import User
 from tests.desk.accounts.codes import code_of, protect
 from tests.factories import PASSWORD, make_admin, make_agent
@@ -155,6 +156,18 @@ def test_the_named_views_exist_and_let_it_be_set_up(client: Client, admin: User,
     client.post("/accounts/2fa/totp/activate/", {"code": code_of(client.session["mfa.totp.secret"])})
     assert client.get("/accounts/2fa/recovery-codes/").status_code == 200
     assert client.get("/admin/").status_code == 200
+
+
+def test_without_it_an_administrator_receives_no_live_updates(
+    client: Client, admin: User, demanded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "close_old_connections", lambda: None)
+    stream: sse.LiveStream[User] = sse.LiveStream(lambda user, _cookies: user, lambda *_: True, lambda *_: {})
+    client.force_login(admin)
+    cookies = {name: morsel.value for name, morsel in client.cookies.items()}
+    assert stream._load_reader_sync(cookies) is None
+    protect(admin)
+    assert stream._load_reader_sync(cookies) == admin
 
 
 def test_recovery_codes_alone_are_no_second_step(client: Client, admin: User, demanded: Settings) -> None:
