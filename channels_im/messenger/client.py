@@ -26,7 +26,7 @@ from channels_im.messenger.errors import (
     redact,
     retry_after_seconds,
 )
-from channels_im.messenger.values import as_dict, as_int, as_text, clean_tree
+from channels_im.messenger.values import as_code, as_dict, as_text, load_json
 from desk import metrics
 from desk.http import AnswerTooLargeError, AnswerTooSlowError, read_body, thread_session
 
@@ -232,7 +232,7 @@ def _parse_answer(response: requests.Response, content: bytes, secrets: list[str
     """Return the parsed answer with all strings cleaned, or raise the error it describes."""
     status = response.status_code
     try:
-        data = clean_tree(json.loads(content))
+        data = load_json(content)
     except (ValueError, RecursionError):
         data = None
     if isinstance(data, dict) and data.get("error"):
@@ -247,7 +247,7 @@ def _parse_answer(response: requests.Response, content: bytes, secrets: list[str
 
 def _graph_error(error: Any, response: requests.Response, secrets: list[str | None]) -> GraphError:
     fields = as_dict(error)
-    code, subcode = as_int(fields.get("code")), as_int(fields.get("error_subcode"))
+    code, subcode = as_code(fields.get("code")), as_code(fields.get("error_subcode"))
     text = as_text(fields.get("message")) or as_text(fields.get("error_user_msg")) or as_text(error) or ""
     unknown = classify(code, subcode, response.status_code).outcome_unknown
     return (GraphOutcomeUnknown if unknown else GraphError)(

@@ -4,7 +4,6 @@ Only the numbers decide, never the message text or `type`, which is OAuthExcepti
 in `verdicts.py`, the rows in `error_table.py`; this module has the rules of precedence and the exceptions.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from channels_im.messenger import error_table as table
+from channels_im.messenger.values import load_json
 from channels_im.messenger.verdicts import ErrorKind, ReauthReason, Verdict
 
 __all__ = [
@@ -163,7 +163,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
 
 def _use_case_waits(header: str | None) -> list[int]:
     try:
-        usage = json.loads(header or "{}")
+        usage = load_json(header or "{}")
     except (ValueError, RecursionError):
         return []
     groups = usage.values() if isinstance(usage, dict) else []

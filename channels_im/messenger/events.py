@@ -5,9 +5,7 @@ becomes `Unknown` or the default of a field; only a delivery that cannot be read
 `event_types.py`, the cards in `cards.py`; import them from here.
 """
 
-import json
 import logging
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,8 +43,8 @@ from channels_im.messenger.values import (
     as_list,
     as_text,
     as_timestamp_ms,
-    clean_tree,
     digest,
+    load_json,
 )
 
 __all__ = [
@@ -94,8 +92,8 @@ def parse_delivery(body: bytes) -> list[Event]:
     """Return the events of one webhook POST in their order.
 
     `body` are the bytes whose signature was checked. Raises UnreadableDeliveryError when they are not JSON, not an
-    object, nested more than 64 levels deep, or have no list `entry`. Nothing inside an entry raises, and one item never
-    hides another.
+    object, nested so deeply that Python cannot read them, or have no list `entry`. What is more than 64 levels deep is
+    left out. Nothing inside an entry raises, and one item never hides another.
     """
     entries = _load(body).get("entry")
     if not isinstance(entries, list):
@@ -105,10 +103,7 @@ def parse_delivery(body: bytes) -> list[Event]:
 
 def _load(body: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(
-            body.decode("utf-8-sig", "replace"), parse_constant=lambda _name: None, parse_float=_finite_float
-        )
-        data = clean_tree(data)
+        data = load_json(body, prune=True)
     except (RecursionError, TooDeepError):
         raise UnreadableDeliveryError("The delivery is nested too deeply.") from None
     except ValueError:
@@ -116,11 +111,6 @@ def _load(body: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UnreadableDeliveryError("The delivery is not a JSON object.")
     return data
-
-
-def _finite_float(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)

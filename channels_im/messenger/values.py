@@ -15,6 +15,9 @@ MAX_ID_CHARS = 255
 # Ids of people, Pages and apps; the database columns have this width.
 MAX_ACCOUNT_ID_CHARS = 64
 MAX_URL_CHARS = 8192
+MAX_INT_DIGITS = 1000
+MAX_CODE = 2**31 - 1
+MAX_DURATION_S = 10 * 366 * 86_400
 # 2004-01-01 and 2100-01-01: a time outside of these is wrong.
 EARLIEST_MS = 1_072_915_200_000
 LATEST_MS = 4_102_444_800_000
@@ -34,17 +37,44 @@ def clean_text(text: str) -> str:
     return _LONE_SURROGATE.sub("\ufffd", text.replace("\0", ""))
 
 
-def clean_tree(value: Any, depth: int = 0) -> Any:
-    """Return parsed JSON with every string and key cleaned. Raises TooDeepError beyond MAX_DEPTH levels."""
+def clean_tree(value: Any, depth: int = 0, *, prune: bool = False) -> Any:
+    """Return parsed JSON with every string and key cleaned.
+
+    Beyond MAX_DEPTH levels it raises TooDeepError, or with `prune` puts None in the place of what is deeper.
+    """
     if isinstance(value, str):
         return clean_text(value)
     if not isinstance(value, dict | list):
         return value
     if depth >= MAX_DEPTH:
+        if prune:
+            return None
         raise TooDeepError
     if isinstance(value, list):
-        return [clean_tree(item, depth + 1) for item in value]
-    return {clean_text(key): clean_tree(item, depth + 1) for key, item in value.items()}
+        return [clean_tree(item, depth + 1, prune=prune) for item in value]
+    return {clean_text(key): clean_tree(item, depth + 1, prune=prune) for key, item in value.items()}
+
+
+def load_json(content: str | bytes, *, prune: bool = False) -> Any:
+    """Return parsed JSON, cleaned by `clean_tree`, in which one strange value does not spoil the rest.
+
+    A whole number of more than MAX_INT_DIGITS digits becomes its text (Python refuses to read very long ones), NaN,
+    Infinity and a fraction beyond the range of a float become None. Raises ValueError for what is not JSON,
+    TooDeepError or RecursionError for what is nested too deeply.
+    """
+    if isinstance(content, bytes):
+        content = content.decode("utf-8-sig", "replace")
+    data = json.loads(content, parse_constant=lambda _name: None, parse_float=_finite_float, parse_int=_short_int)
+    return clean_tree(data, prune=prune)
+
+
+def _finite_float(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _short_int(text: str) -> int | str:
+    return int(text) if len(text) <= MAX_INT_DIGITS else text
 
 
 def as_dict(value: Any) -> dict[str, Any]:
@@ -97,6 +127,18 @@ def as_int(value: Any) -> int | None:
     if _is_number(value) and abs(value) < 10**20:
         return int(value)
     return None
+
+
+def as_code(value: Any) -> int | None:
+    """Return an error code that a column for whole numbers of 32 bits can hold, else None."""
+    number = as_int(value)
+    return number if number is not None and abs(number) <= MAX_CODE else None
+
+
+def as_duration_s(value: Any) -> int | None:
+    """Return a number of seconds of at most ten years, else None."""
+    number = as_int(value)
+    return number if number is not None and abs(number) <= MAX_DURATION_S else None
 
 
 def as_timestamp_ms(value: Any) -> int | None:

@@ -1,13 +1,13 @@
 """Decide how to answer the webhook, for the Django view and the ASGI application alike. Pure."""
 
 import hmac
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from channels_im.messenger import signature
+from channels_im.messenger.values import load_json
 from desk.body_limits import WEBHOOK_BYTES as MAX_BODY_BYTES
 
 SIGNATURE_HEADER = "X-Hub-Signature-256"
@@ -82,7 +82,7 @@ def check_post(
     if not signature.is_valid(body, header(headers, SIGNATURE_HEADER), secrets):
         return BAD_SIGNATURE
     try:
-        data = json.loads(body)
+        data = load_json(body)
     except (ValueError, RecursionError):
         return ACCEPTED
     if isinstance(data, dict) and "object" in data and data["object"] != "page":

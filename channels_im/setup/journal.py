@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
+from channels_im.messenger.values import load_json
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import store
 from channels_im.services.journal.progress import DONE, unpack
@@ -167,7 +168,7 @@ def format_body(body: bytes) -> str:
     if len(body) > MAX_SHOWN_BYTES:
         return f"{body[:MAX_SHOWN_BYTES].decode(errors='replace')}\n… {len(body) - MAX_SHOWN_BYTES:,} bytes more"
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        return json.dumps(load_json(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return body.decode(errors="replace")
 

@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from channels_im.messenger.client import GraphClient
 from channels_im.messenger.errors import GraphOutcomeUnknown, Verdict, classify
 from channels_im.messenger.scopes import REQUIRED_SCOPES
-from channels_im.messenger.values import as_account_id, as_dict, as_int, as_list, as_moment, as_text
+from channels_im.messenger.values import as_account_id, as_code, as_dict, as_duration_s, as_list, as_moment, as_text
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def exchange_long_lived(short_token: str) -> LongLivedToken:
     token = as_text(answer.get("access_token"))
     if token is None:
         raise GraphOutcomeUnknown("The token exchange answered without a token", http_status=200)
-    return LongLivedToken(token, as_int(answer.get("expires_in")))
+    return LongLivedToken(token, as_duration_s(answer.get("expires_in")))
 
 
 @sensitive_variables()
@@ -106,8 +106,8 @@ def debug_token(token: str) -> TokenInfo:
         data_access_expires_at=as_moment(data.get("data_access_expires_at")),
         scopes=frozenset(_texts(data.get("scopes"))),
         granular_scopes=_granular(data.get("granular_scopes")),
-        error_code=as_int(error.get("code")),
-        error_subcode=as_int(error.get("subcode")) or as_int(error.get("error_subcode")),
+        error_code=as_code(error.get("code")),
+        error_subcode=as_code(error.get("subcode")) or as_code(error.get("error_subcode")),
         issued_at=as_moment(data.get("issued_at")),
     )
 

@@ -17,6 +17,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
+from channels_im.messenger.values import load_json
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal.progress import pack, unpack
 
@@ -133,7 +134,7 @@ def _is_of_contact(event: Event, found: SearchResult) -> bool:
 
 def _remove_items(body: bytes, found: SearchResult) -> bytes:
     """Return the delivery without the items that are about this contact."""
-    data = json.loads(body.decode("utf-8-sig", "replace"))
+    data = load_json(body, prune=True)
     removed = 0
     for entry in data["entry"]:
         if not isinstance(entry, dict):

@@ -202,8 +202,7 @@ def test_an_empty_delivery_has_no_events() -> None:
         (b'{"object":"page","entry":{}}', "entry"),
         (b'{"object":"page","entry":null}', "entry"),
         (b"[" * 100_000, "too deep"),
-        (b'{"entry":[' + b"[" * 70 + b"]" * 70 + b"]}", "too deep"),
-        (b'{"entry":' + b"1" * 5000 + b"}", "not JSON"),
+        (b'{"entry":' + b"1" * 5000 + b"}", "entry"),
     ],
 )
 def test_a_delivery_without_sense_says_why(body: bytes, part_of_reason: str) -> None:

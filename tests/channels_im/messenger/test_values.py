@@ -52,3 +52,36 @@ def test_truth_has_three_spellings(given: Any, truth: bool) -> None:
 
 def test_keys_are_cleaned_too() -> None:
     assert values.clean_tree({"a\0": ["b\ud83d"]}) == {"a": ["b\ufffd"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9" * 5000, "9" * 5000),
+        ("-" + "9" * 99, -int("9" * 99)),
+        ("1e400", None),
+        ("NaN", None),
+        ("-Infinity", None),
+        (r'"\ud800 a\u0000b"', "\ufffd ab"),
+    ],
+)
+def test_json_is_read_whatever_its_values_are(text: str, value: object) -> None:
+    assert values.load_json(f"[{text}, 1]") == [value, 1]
+    assert values.load_json(f"[{text}, 1]".encode()) == [value, 1]
+
+
+def test_what_is_nested_too_deeply_is_refused_or_left_out() -> None:
+    text = "[" * 70 + "]" * 70
+    with pytest.raises(values.TooDeepError):
+        values.load_json(text)
+    assert values.load_json(f'[{text}, "beside"]', prune=True)[1] == "beside"
+
+
+@pytest.mark.parametrize(("given", "code"), [(190, 190), ("190", 190), (2**31, None), (-(2**31), None), ("x", None)])
+def test_a_code_fits_into_its_column(given: object, code: int | None) -> None:
+    assert values.as_code(given) == code
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(5_184_000, 5_184_000), ("60", 60), (10**19, None), (None, None)])
+def test_a_duration_can_be_added_to_a_time(given: object, seconds: int | None) -> None:
+    assert values.as_duration_s(given) == seconds

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def messages(desk: RunningDesk) -> list[dict[str, Any]]:
         found += answer["results"]
         url = answer["next"]
     return found
+
+
+def _has_newer(desk: RunningDesk, than: int) -> bool:
+    return newest(desk) > than
 
 
 def newest(desk: RunningDesk) -> int:
@@ -301,7 +306,7 @@ def test_a_worker_killed_in_a_delivery_with_hundreds_of_events_loses_nothing_and
     already = newest(desk)
     for _ in range(2):
         desk.processes.start("worker", desk.commands["worker"])
-        desk.wait_for(lambda before=already: newest(desk) > before, "the worker has begun")
+        desk.wait_for(partial(_has_newer, desk, already), "the worker has begun")
         desk.processes.kill("worker")
         already = newest(desk)
     desk.start("worker")

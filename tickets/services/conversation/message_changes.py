@@ -16,6 +16,7 @@ from tickets.services.webhooks import events
 TASK = "tickets.tasks.apply_late_changes"
 Kind = MessageChange.Kind
 RETENTION = timedelta(days=30)
+MAX_EDIT_NUMBER = 32_767  # what the column holds; an edit after that many counts by its time
 
 
 def receive(page: Page, mid: str, *, key: str, kind: str, at: datetime, **content: Any) -> Message | None:
@@ -116,9 +117,14 @@ def _apply(message: Message, change: MessageChange) -> None:
 
 
 def _edit(message: Message, change: MessageChange) -> list[str]:
-    """Apply an edit. Meta counts the edits of a message; without a count the times decide."""
-    number, text = change.content.get("number", 0), change.content.get("text", "")
-    is_newer = number > message.edit_number if number else not message.edited_at or change.at > message.edited_at
+    """Apply an edit. Meta counts the edits of a message; without a count, or at its end, the times decide."""
+    number, text = min(change.content.get("number", 0), MAX_EDIT_NUMBER), change.content.get("text", "")
+    if number and number != message.edit_number:
+        is_newer = number > message.edit_number
+    elif number and number < MAX_EDIT_NUMBER:
+        is_newer = False  # the same edit again
+    else:
+        is_newer = not message.edited_at or change.at > message.edited_at
     if not is_newer:
         return []
     message.text, message.edited_at, message.edit_number = text, change.at, number or message.edit_number

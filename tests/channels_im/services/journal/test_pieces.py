@@ -61,7 +61,7 @@ def test_others_wait_at_most_one_piece_and_all_is_processed_once_and_in_order(
     make.journal(delivery(fb_page, text_item(fb_page, "9999", "other", NOON)))
     finished = tasks.drain_journal()
     assert finished == 2
-    assert desk.tried.index("other") <= 20
+    assert desk.tried.index("other") <= 10  # in the first or second transaction
     mine = [text for text in desk.tried if text != "other"]
     assert mine == sorted(mine)
     assert len(mine) == 105
