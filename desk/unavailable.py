@@ -51,7 +51,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
         code = "unavailable" if sentence else "error"
         response: HttpResponse = JsonResponse({"detail": sentence or FAULT, "code": code}, status=status)
     else:
-        page = render_to_string("unavailable.html", {"sentence": sentence or FAULT, "is_away": bool(sentence)})
+        facts = {"sentence": sentence or FAULT, "is_away": bool(sentence), "is_post": request.method == "POST"}
+        page = render_to_string("unavailable.html", facts)
         response = HttpResponse(page, status=status)
     if sentence:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
