@@ -111,7 +111,7 @@ def check(certificate: str, conversation: str) -> None:
     for elsewhere in ("/accounts/login/", "/webhooks/messenger/", "/api/v1/notes/", "/healthz"):
         status, text = browser.read("POST", elsewhere, big, Content_Type="application/octet-stream")
         demand(status == 413 and "too large" in text, f"3 MB are refused at {elsewhere} with a sentence ({status})")
-    body = b"x" * (101 * MEGABYTE)
+    body = b"x" * (106 * MEGABYTE)  # nginx's megabytes are of 1,048,576 bytes
     try:
         status, _text = browser.read("POST", path, body, Content_Type=content_type)
     except OSError:  # nginx may close before everything is sent

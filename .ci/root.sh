@@ -132,8 +132,15 @@ make_root() { # make_root ROOT PACKAGE...: a Debian with these packages that rea
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
     if [ -n "$cached" ]; then
         mkdir -p "$DESK_CI_CACHE"
-        tar -C "$root" --one-file-system --numeric-owner -cpf "$cached.$$" . && mv "$cached.$$" "$cached"
+        pack_root "$root" "$cached.$$" && mv "$cached.$$" "$cached"
     fi
+}
+
+pack_root() { # pack_root ROOT FILE: what is in the root itself, without what is mounted into it, as a tar file
+    local path without=()
+    # A folder of the same disk that is mounted counts as one file system.
+    for path in $(pip_paths); do without+=("--exclude=.$path"); done
+    tar -C "$1" --one-file-system --numeric-owner "${without[@]}" -cpf "$2" .
 }
 
 mount_root() { # mount_root ROOT: what a process expects, and the machine's names and package sources
