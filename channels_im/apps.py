@@ -13,11 +13,12 @@ class ChannelsImConfig(AppConfig):
         from channels_im import checks, signals
         from channels_im.models import FacebookAccount, Page, WebhookDelivery
         from channels_im.services.facebook import connection, daily_check, expiry_warnings, linking, subscriptions
-        from channels_im.services.journal import store
+        from channels_im.services.journal import mentions, store
         from channels_im.setup import menu
         from desk import backoff, health, mail, planned_times, schedules, sweeper
 
         sweeper.register("journal", store.is_due, store.TASK, store.claims.reclaim_stale)
+        sweeper.register("index of the journal", reclaim=mentions.request_indexing)
         health.register("journal", store.report)
         sweeper.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
         sweeper.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)

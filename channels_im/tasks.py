@@ -2,12 +2,17 @@
 
 from channels_im.models import FacebookAccount
 from channels_im.services.facebook import connection, daily_check, expiry_warnings, subscriptions
-from channels_im.services.journal import drain
+from channels_im.services.journal import drain, mentions
 
 
 def drain_journal() -> int:
     """Process the deliveries that are due; return how many."""
     return drain.drain_journal()
+
+
+def index_journal() -> int:
+    """Index who is named in deliveries that were drained before the index existed; return how many."""
+    return mentions.index_drained()
 
 
 def drain_subscriptions() -> int:

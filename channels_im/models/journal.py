@@ -16,6 +16,7 @@ class WebhookDelivery(models.Model):
         FAILED = "failed", "Failed"
         PARKED = "parked", "Waiting (channel off)"
         IGNORED = "ignored", "Ignored: no connected Page"
+        EMPTIED = "emptied", "Processed, content deleted"
 
     body = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)
@@ -34,6 +35,9 @@ class WebhookDelivery(models.Model):
         help_text="Which events are done, and tries and error of others, so that one failure does not stop the rest",
     )
     error = models.TextField(blank=True, help_text="The reason as a sentence, with the traceback if there is one")
+    indexed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the ids in the body were written to DeliveryMention; empty: not yet"
+    )
 
     class Meta:
         verbose_name_plural = "webhook deliveries"
@@ -44,10 +48,27 @@ class WebhookDelivery(models.Model):
             models.Index(
                 fields=["pieces", "id"], name="delivery_continued", condition=models.Q(state="pending", pieces__gt=0)
             ),
+            models.Index(fields=["id"], name="delivery_not_indexed", condition=models.Q(indexed_at__isnull=True)),
         ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+
+class DeliveryMention(models.Model):
+    """An id that a delivery names, so that erasing a person finds their deliveries without reading every body.
+
+    The id is a digest of 64 bits: two ids may share one, so a reader looks into the body as well.
+    """
+
+    digest = models.BigIntegerField()
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="mentions")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["digest", "delivery"], name="delivery_mentions_id_once")]
+
+    def __str__(self) -> str:
+        return f"mention in {self.delivery}"
 
 
 class ParkedDelivery(models.Model):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError, connection, transaction
 
 from channels_im.models import WebhookDelivery
-from channels_im.services.journal import retry_one, routing, store
+from channels_im.services.journal import mentions, retry_one, routing, store
 from channels_im.services.journal.pieces import MAX_EVENTS_PER_TRANSACTION, Piece, SenderGroup
 from channels_im.services.journal.processing import (
     DeliveryEvent,
@@ -82,6 +82,7 @@ def process_batch(batch: list[WebhookDelivery]) -> int:
     Returns how many are finished. The others are given back: it will be the turn of their next piece.
     """
     deliveries = [read_delivery(delivery) for delivery in batch]
+    mentions.record([(parsed.delivery, parsed.parsed_events) for parsed in deliveries])
     open_events = [event for delivery in deliveries for event in delivery.open_events]
     routes = routing.routes_for(event.page_id for event in open_events)
     by_sender: dict[Sender, list[DeliveryEvent]] = {}

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from channels_im.messenger.events import UnreadableDeliveryError, parse_delivery
+from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
 from channels_im.models import Page, WebhookDelivery
 from channels_im.services.journal import progress, routing, store
 from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
@@ -110,6 +110,12 @@ class ParsedDelivery:
     def open_events(self) -> list[DeliveryEvent]:
         """Return the events that have not had their turn in this attempt."""
         return [event for event in self.events if event.state is EventState.OPEN]
+
+    @property
+    def parsed_events(self) -> list[Event] | None:
+        """Return the events of the body, or None when it could not be read."""
+        is_readable = not (self.unreadable or self.parser_error)
+        return [event.incoming.event for event in self.events] if is_readable else None
 
     def progress(self) -> dict[str, Any]:
         """Return the value of `WebhookDelivery.progress`."""

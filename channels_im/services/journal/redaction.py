@@ -1,11 +1,10 @@
 """Remove one contact from the journal: their events go, those of others in the same deliveries stay.
 
 This changes the bytes that Meta signed; each changed delivery says so (`REDACTED`). A delivery that was about nobody
-else is deleted.
+else is deleted. Their deliveries are found by the index (`mentions.py`).
 """
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,12 +16,15 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
-from channels_im.messenger.values import load_json
+from channels_im.messenger.values import as_account_id, load_json
 from channels_im.models import WebhookDelivery
+from channels_im.services.journal import mentions
 from channels_im.services.journal.progress import pack, unpack
 
 REDACTED = "desk_redacted_events"
 REDACTION_NOTE = "Part of this delivery was erased together with a customer."
+#: What stands where another person's event named the contact.
+REPLACEMENT = "erased"
 #: A delivery committed late may have a lower id than one seen before it.
 LOOKBACK = timedelta(minutes=1)
 BATCH_SIZE = 100  # deliveries
@@ -58,7 +60,7 @@ class RedactionResult:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The deliveries that hold a contact's id, found before any lock is taken: the slow part of a redaction."""
+    """The deliveries that may hold a contact's id, found before any lock is taken."""
 
     page_id: str
     psid: str
@@ -67,9 +69,13 @@ class SearchResult:
 
 
 def search(page_id: str, psid: str) -> SearchResult:
-    """Find the deliveries that hold the page-scoped id `psid` (digits). Reads every body once."""
+    """Find the deliveries that name the page-scoped id `psid`.
+
+    Reads the index, and the bodies of those deliveries that are not indexed yet: what was not drained so far, and, for
+    a while after an update from a version without the index, older ones.
+    """
     began_at = timezone.now()
-    return SearchResult(page_id, psid, tuple(_deliveries_with(psid).values_list("pk", flat=True)), began_at)
+    return SearchResult(page_id, psid, tuple(_deliveries_with(psid)), began_at)
 
 
 def redact(found: SearchResult) -> RedactionResult:
@@ -77,8 +83,7 @@ def redact(found: SearchResult) -> RedactionResult:
 
     Raises DeliveryBusyError when a worker is processing one of them: it would write the events again.
     """
-    since = _deliveries_with(found.psid).filter(received_at__gte=found.began_at - LOOKBACK).values_list("pk", flat=True)
-    ids = sorted({*found.ids, *since})
+    ids = sorted({*found.ids, *_deliveries_with(found.psid, since=found.began_at - LOOKBACK)})
     result = RedactionResult()
     for start in range(0, len(ids), BATCH_SIZE):
         rows = WebhookDelivery.objects.select_for_update().filter(pk__in=ids[start : start + BATCH_SIZE])
@@ -87,33 +92,50 @@ def redact(found: SearchResult) -> RedactionResult:
     return result
 
 
-def _deliveries_with(psid: str) -> QuerySet[WebhookDelivery, WebhookDelivery]:
+def _deliveries_with(psid: str, since: datetime | None = None) -> list[int]:
+    """Return the deliveries with this id. Those not indexed are read first: a worker may index them meanwhile."""
     needle = Value(psid.encode(), output_field=BinaryField())
-    return WebhookDelivery.objects.annotate(found_at=_Position(F("body"), needle)).filter(found_at__gt=0).order_by("pk")
+    unread: QuerySet[WebhookDelivery, WebhookDelivery] = mentions.not_indexed()
+    if since is not None:
+        unread = unread.filter(received_at__gte=since)
+    by_body = unread.annotate(found_at=_Position(F("body"), needle)).filter(found_at__gt=0)
+    ids = set(by_body.order_by().values_list("pk", flat=True))
+    return sorted(ids.union(mentions.deliveries_that_name(psid).values_list("delivery_id", flat=True)))
 
 
 def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: RedactionResult) -> None:
-    before = _parse(bytes(delivery.body))
+    body = bytes(delivery.body)
+    before = _parse(body)
     if before is None:
         # It could not be read and never will be: there is nothing of others to save.
-        delivery.delete()
-        result.deliveries += 1
+        if body and found.psid in mentions.numbers_in(body.decode(errors="replace")):
+            _require_idle(delivery)
+            delivery.delete()
+            result.deliveries += 1
         return
     redacted = [event for event in before if _is_of_contact(event, found)]
-    if not redacted:
+    data = load_json(body, prune=True)
+    remaining = _without_contact(data, found)
+    if not redacted and remaining == data:
         return
-    if delivery.state == State.PROCESSING:
-        raise DeliveryBusyError
+    _require_idle(delivery)
     result.deliveries += 1
     result.events += len(redacted)
     result.keys |= {event.key for event in redacted}
     if len(redacted) == len(before):
         delivery.delete()
         return
-    delivery.body = _remove_items(bytes(delivery.body), found)
-    delivery.progress = _renumber(delivery.progress, before, _parse(delivery.body) or [])
+    remaining[REDACTED] = len(redacted)
+    delivery.body = json.dumps(remaining).encode()
+    delivery.progress = _renumber(delivery.progress, [event in redacted for event in before])
     delivery.error = REDACTION_NOTE if delivery.error else ""
     delivery.save(update_fields=["body", "progress", "error"])
+    mentions.forget(delivery, found.psid)
+
+
+def _require_idle(delivery: WebhookDelivery) -> None:
+    if delivery.state == State.PROCESSING:
+        raise DeliveryBusyError
 
 
 def _parse(body: bytes) -> list[Event] | None:
@@ -124,47 +146,59 @@ def _parse(body: bytes) -> list[Event] | None:
 
 
 def _is_of_contact(event: Event, found: SearchResult) -> bool:
-    if event.page_id != found.page_id:
+    if event.page_id not in (found.page_id, ""):
         return False
     # An event without a psid may hold the id somewhere else.
-    if event.psid:
-        return event.psid == found.psid
-    return bool(re.search(rf"(?<!\d){re.escape(found.psid)}(?!\d)", json.dumps(event.raw)))
+    return event.psid == found.psid if event.psid else found.psid in mentions.numbers_in(event.raw)
 
 
-def _remove_items(body: bytes, found: SearchResult) -> bytes:
-    """Return the delivery without the items that are about this contact."""
-    data = load_json(body, prune=True)
-    removed = 0
+def _without_contact(data: dict[str, Any], found: SearchResult) -> dict[str, Any]:
+    """Return the delivery without the items about this contact; where other items name them, the id is replaced.
+
+    Entries of other Pages stay as they are: the same id is another person there.
+    """
+    entries = []
     for entry in data["entry"]:
         if not isinstance(entry, dict):
+            if found.psid not in mentions.numbers_in(entry):
+                entries.append(entry)
             continue
-        for name in ITEM_LISTS:
-            items = entry.get(name)
-            if items is None:
-                continue
-            items = items if isinstance(items, list) else [items]
-            remaining = [item for item in items if not _item_is_of_contact(item, name, entry.get("id"), found)]
-            removed += len(items) - len(remaining)
-            entry[name] = remaining
-    data[REDACTED] = removed
-    return json.dumps(data).encode()
+        page_id = as_account_id(entry.get("id")) or ""
+        if page_id not in (found.page_id, ""):
+            entries.append(entry)
+            continue
+        remaining = {name: _without_items(name, items, entry.get("id"), found) for name, items in entry.items()}
+        has_items = any(entry.get(name) is not None for name in ITEM_LISTS)
+        if has_items or not _is_about_contact({"entry": [entry]}, found):
+            entries.append(_replaced(remaining, found.psid))
+    outside = {name: value for name, value in data.items() if name != "entry"}
+    return {**_replaced(outside, found.psid), "entry": entries}
 
 
-def _item_is_of_contact(item: Any, list_name: str, page_id: Any, found: SearchResult) -> bool:
+def _without_items(name: str, value: Any, page_id: Any, found: SearchResult) -> Any:
+    if name not in ITEM_LISTS or value is None:
+        return value
+    items = value if isinstance(value, list) else [value]
+    remaining = [item for item in items if not _is_about_contact({"entry": [{"id": page_id, name: [item]}]}, found)]
+    return value if len(remaining) == len(items) else remaining
+
+
+def _is_about_contact(delivery: dict[str, Any], found: SearchResult) -> bool:
     """Parse one raw item alone: the parser knows who the customer of an item is."""
-    delivery = {"entry": [{"id": page_id, list_name: [item]}]}
     events: Iterable[Event] = _parse(json.dumps(delivery).encode()) or ()
     return any(_is_of_contact(event, found) for event in events)
 
 
-def _renumber(progress: dict[str, Any], before: list[Event], after: list[Event]) -> dict[str, Any]:
-    """Return the progress of the events that stay, under their new indexes."""
+def _replaced(value: Any, psid: str, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _replaced(child, psid, name) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_replaced(child, psid, key) for child in value]
+    return REPLACEMENT if key not in mentions.TIMES and mentions.whole_id(value) == psid else value
+
+
+def _renumber(progress: dict[str, Any], removed: list[bool]) -> dict[str, Any]:
+    """Return the progress of the events that stay, under their new indexes; `removed` says which go, in order."""
     entries = unpack(progress)
-    old_indexes = {(event.page_id, event.key): index for index, event in enumerate(before)}
-    renumbered = {}
-    for index, event in enumerate(after):
-        saved = entries.get(old_indexes.get((event.page_id, event.key), -1))
-        if saved is not None:
-            renumbered[index] = saved
-    return pack(renumbered)
+    staying = [index for index, is_removed in enumerate(removed) if not is_removed]
+    return pack({new: entries[old] for new, old in enumerate(staying) if old in entries})

@@ -11,7 +11,7 @@ import time
 from django.db import connection, transaction
 
 from channels_im.models import WebhookDelivery
-from channels_im.services.journal import routing, store
+from channels_im.services.journal import mentions, routing, store
 from channels_im.services.journal.processing import (
     WORKER_DIED,
     DeliveryEvent,
@@ -39,6 +39,7 @@ def process(delivery: WebhookDelivery) -> None:
 
 def _process(delivery: WebhookDelivery) -> None:
     parsed = read_delivery(delivery)
+    mentions.record([(delivery, parsed.parsed_events)])
     began = renewed = time.monotonic()
     routes = routing.routes_for(event.page_id for event in parsed.open_events)
     for event in sorted(parsed.open_events, key=lambda event: (event.tries, *event.order)):

@@ -149,14 +149,15 @@ def claim_retry() -> WebhookDelivery | None:
 def replay(deliveries: Iterable[int]) -> int:
     """Process these deliveries (primary keys) again from the start; return how many will be.
 
-    Works for failed, ignored and done ones; those being processed are left alone. Events that were processed before
+    Works for failed, ignored and done ones; those being processed, and those whose content was deleted, are left alone.
+    Events that were processed before
     are recognized by their key and not doubled. The deliveries count as tried once, so that they are processed one
     event at a time (retry_one.py).
     """
     with transaction.atomic():
         count = (
             WebhookDelivery.objects.filter(pk__in=list(deliveries))
-            .exclude(state=State.PROCESSING)
+            .exclude(state__in=(State.PROCESSING, State.EMPTIED))
             .update(
                 state=State.PENDING, attempts=1, pieces=0, retry_after=None, progress={}, error="", processed_at=None
             )
