@@ -13,7 +13,7 @@ class ChannelsImConfig(AppConfig):
         from channels_im import checks, signals
         from channels_im.models import FacebookAccount, Page, WebhookDelivery
         from channels_im.services.facebook import connection, daily_check, expiry_warnings, linking, subscriptions
-        from channels_im.services.journal import mentions, store
+        from channels_im.services.journal import mentions, retention, store
         from channels_im.setup import menu
         from desk import backoff, health, mail, planned_times, schedules, sweeper
 
@@ -23,6 +23,7 @@ class ChannelsImConfig(AppConfig):
         sweeper.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
         sweeper.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)
         sweeper.register("undecided logins", reclaim=linking.discard_undecided)
+        retention.register()
         schedules.register("check Facebook", daily_check.TASK, schedules.DAILY)
         schedules.register("warn of ending logins", expiry_warnings.TASK, schedules.HOURLY)
         planned_times.register(

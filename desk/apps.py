@@ -19,7 +19,17 @@ class DeskConfig(AppConfig):
         from django.db.models.signals import post_delete
         from django_q.models import Schedule
 
-        from desk import audit_signals, deletion_checks, integrity, mail, planned_times, rights
+        from desk import (
+            audit_signals,
+            deletion_checks,
+            integrity,
+            mail,
+            planned_times,
+            retention,
+            retention_kinds,
+            rights,
+            schedules,
+        )
         from desk.accounts.reauthentication import record_login
         from desk.backup.interrupted import check_interrupted
         from desk.demo_guard import check_demo_users
@@ -43,6 +53,8 @@ class DeskConfig(AppConfig):
             from desk import object_storage
 
             object_storage.register()
+        retention_kinds.register()
+        schedules.register("retention", retention.TASK, schedules.DAILY)
         register_menu(MenuItem("Home", "admin:index", order=0))
         for order, model, label in ((40, "department", "Departments"), (41, "agent", "Agents"), (42, "user", "Users")):
             permissions = (f"desk.view_{model}", f"desk.change_{model}")

@@ -72,6 +72,32 @@ class CacheRow(models.Model):
         return self.cache_key
 
 
+class RetentionRule(models.Model):
+    """How long one kind of data is kept, as an administrator chose it. A kind without a row has its default."""
+
+    kind = models.CharField(max_length=40, primary_key=True, help_text="A name registered in desk.retention")
+    days = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: for ever")
+
+    def __str__(self) -> str:
+        return f"retention of {self.kind}"
+
+
+class RetentionRun(models.Model):
+    """The last time that old data of one kind was deleted."""
+
+    kind = models.CharField(max_length=40, primary_key=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it goes on in the next task")
+    deleted = models.PositiveBigIntegerField(default=0, help_text="Rows deleted or emptied")
+    error = models.TextField(blank=True, help_text="Why it stopped early, as a sentence")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"last retention of {self.kind}"
+
+
 class Heartbeat(models.Model):
     """The last heartbeat of a long-running process, by name (`worker`)."""
 

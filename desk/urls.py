@@ -11,6 +11,7 @@ from channels_im.webhook import callbacks
 from channels_im.webhook import views as webhook_views
 from desk import health, metrics_page
 from desk.accounts import views as account_views
+from tickets.views.setup import retention
 
 
 def closed(request: HttpRequest) -> HttpResponse:
@@ -36,6 +37,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("admin/instant-messaging/", include("channels_im.setup.urls")),
     path("admin/programs/", include("tickets.views.setup.urls")),
+    path("admin/retention/", retention.show, name="retention"),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/v1/", include("tickets.api.urls")),

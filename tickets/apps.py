@@ -21,12 +21,13 @@ class TicketsConfig(AppConfig):
         from tickets.services.integrity import conversations, search_index
         from tickets.services.outgoing import delivery_status, outbox, restored_replies
         from tickets.services.page_actions import moderation, reactions, sender_actions
-        from tickets.services.privacy import erasure
+        from tickets.services.privacy import erasure, retention
         from tickets.services.webhooks import delivery, events, mails
         from tickets.views.setup import menu
 
         signals.connect()
         setup.register()
+        retention.register()
         menu.register()
         store.register_receiver(receiver.receive, after_batch=message_changes.apply_waiting)
         sweeper.register("outbox", outbox.is_due, delivery_status.DRAIN_TASK, delivery_status.reclaim_stale)
@@ -35,7 +36,7 @@ class TicketsConfig(AppConfig):
         sweeper.register("early changes", message_changes.is_due, message_changes.TASK, message_changes.delete_old)
         sweeper.register("blocks", moderation.is_due, moderation.TASK)
         sweeper.register("e-mails about webhooks", mails.is_due, mails.TASK)
-        sweeper.register("events", delivery.is_due, events.TASK, delivery.clean_up)
+        sweeper.register("events", delivery.is_due, events.TASK, delivery.reclaim_stale)
         sweeper.register("files of erased contacts", reclaim=erasure.delete_files)
         schedules.register("statistics of the lists", listing.STATISTICS_TASK, schedules.DAILY)
         sweeper.register("viewers", reclaim=viewers.delete_expired)

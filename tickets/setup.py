@@ -15,7 +15,7 @@ from django.utils import timezone
 from channels_im.models import Channel
 from channels_im.services import channels, preferences
 from channels_im.setup import access as setup_access
-from desk import deletion_checks, site
+from desk import deletion_checks, retention, site
 from desk.models import Agent, Department, User
 from tickets.models import Conversation, Message, Ticket
 from tickets.services.conversation import access
@@ -35,6 +35,8 @@ def register() -> None:
         ("Data requests from Facebook", "admin:channels_im_datarequest_changelist", "channels_im.view_datarequest", 72),
     ):
         site.register_menu(site.MenuItem(label, url_name, (permission,), section="Privacy", order=order))
+    seen_by = (retention.VIEW, retention.CHANGE)
+    site.register_menu(site.MenuItem("Data retention", "retention", seen_by, section="Privacy", order=73))
     site.register_attention(attention)
     setup_access.register_content_rule(access.sees_all)
     channels.register_work_reporter(work_of)

@@ -123,7 +123,7 @@ def show(request: UserRequest, pk: int) -> HttpResponse:
         reason=delivery.error if may_read else delivery.error.strip().partition("\n")[0],
         progress=_progress_in_words(delivery.progress, with_errors=may_read),
         size=len(delivery.body),
-        may_replay=may(request.user, REPLAY_JOURNAL) and delivery.state != State.PROCESSING,
+        may_replay=may(request.user, REPLAY_JOURNAL) and delivery.state not in (State.PROCESSING, State.EMPTIED),
     )
 
 
@@ -132,6 +132,9 @@ def show(request: UserRequest, pk: int) -> HttpResponse:
 def replay_one(request: UserRequest, pk: int) -> HttpResponse:
     """Replay one delivery."""
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
+    if delivery.state == State.EMPTIED:
+        messages.error(request, f"The content of delivery {pk} was deleted because of its age. It cannot be replayed.")
+        return redirect("setup:journal_entry", pk)
     with transaction.atomic():
         replayed = store.replay([delivery.pk])
         if replayed:

@@ -18,6 +18,7 @@ def test_after_migrate_what_runs_by_the_clock_is_scheduled() -> None:
         (DAILY, Schedule.DAILY, -1),
         ("channels_im.tasks.warn_of_ending_logins", Schedule.HOURLY, -1),
         ("tickets.tasks.refresh_statistics", Schedule.DAILY, -1),
+        ("desk.tasks.apply_retention", Schedule.DAILY, -1),
     }
 
 
@@ -35,10 +36,18 @@ def test_what_is_missing_doubled_or_changed_is_put_right() -> None:
     call_command("migrate", verbosity=0)
 
     test_after_migrate_what_runs_by_the_clock_is_scheduled()
-    assert Schedule.objects.count() == 3
+    assert Schedule.objects.count() == 4
 
 
-@pytest.mark.parametrize("func", [DAILY, "channels_im.tasks.warn_of_ending_logins", "tickets.tasks.refresh_statistics"])
+@pytest.mark.parametrize(
+    "func",
+    [
+        DAILY,
+        "channels_im.tasks.warn_of_ending_logins",
+        "tickets.tasks.refresh_statistics",
+        "desk.tasks.apply_retention",
+    ],
+)
 def test_what_is_scheduled_exists(func: str) -> None:
     assert callable(import_string(func))
 

@@ -27,6 +27,9 @@ class Erasure(models.Model):
     erased_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="erasures"
     )
+    retention_days = models.PositiveIntegerField(
+        null=True, blank=True, help_text="After how many quiet days the retention rule erased them; empty: a person did"
+    )
     erased_at = models.DateTimeField(default=timezone.now)
     counts = models.JSONField(default=dict, help_text="How much of each was erased: messages, files, bytes, …")
     meta_blocks = models.BooleanField(

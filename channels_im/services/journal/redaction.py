@@ -31,6 +31,8 @@ BATCH_SIZE = 100  # deliveries
 ITEM_LISTS = ("messaging", "standby", "changes")
 
 State = WebhookDelivery.State
+#: Not processed, or not entirely: an administrator or the worker may still do it.
+WAITING = (State.PENDING, State.PARKED, State.FAILED)
 
 
 class DeliveryBusyError(Exception):
@@ -47,6 +49,10 @@ class _Position(Func):
         swapped = self.copy()
         swapped.set_source_expressions(self.get_source_expressions()[::-1])
         return swapped.as_sql(compiler, connection, function="POSITION", arg_joiner=" IN ", **context)
+
+
+class DeliveryWaitingError(Exception):
+    """A delivery about this contact is not processed yet."""
 
 
 @dataclass
@@ -78,17 +84,18 @@ def search(page_id: str, psid: str) -> SearchResult:
     return SearchResult(page_id, psid, tuple(_deliveries_with(psid)), began_at)
 
 
-def redact(found: SearchResult) -> RedactionResult:
+def redact(found: SearchResult, *, spare_waiting: bool = False) -> RedactionResult:
     """Remove the contact from the deliveries found, and from those that came since; in the caller's transaction.
 
-    Raises DeliveryBusyError when a worker is processing one of them: it would write the events again.
+    Raises DeliveryBusyError when a worker is processing one of them: it would write the events again. With
+    `spare_waiting`, raises DeliveryWaitingError when one of them waits, is parked or failed.
     """
     ids = sorted({*found.ids, *_deliveries_with(found.psid, since=found.began_at - LOOKBACK)})
     result = RedactionResult()
     for start in range(0, len(ids), BATCH_SIZE):
         rows = WebhookDelivery.objects.select_for_update().filter(pk__in=ids[start : start + BATCH_SIZE])
         for delivery in rows.order_by("pk"):
-            _redact_one(delivery, found, result)
+            _redact_one(delivery, found, result, spare_waiting)
     return result
 
 
@@ -103,13 +110,13 @@ def _deliveries_with(psid: str, since: datetime | None = None) -> list[int]:
     return sorted(ids.union(mentions.deliveries_that_name(psid).values_list("delivery_id", flat=True)))
 
 
-def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: RedactionResult) -> None:
+def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: RedactionResult, spare_waiting: bool) -> None:
     body = bytes(delivery.body)
     before = _parse(body)
     if before is None:
         # It could not be read and never will be: there is nothing of others to save.
         if body and found.psid in mentions.numbers_in(body.decode(errors="replace")):
-            _require_idle(delivery)
+            _require_idle(delivery, spare_waiting)
             delivery.delete()
             result.deliveries += 1
         return
@@ -118,7 +125,7 @@ def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: Redactio
     remaining = _without_contact(data, found)
     if not redacted and remaining == data:
         return
-    _require_idle(delivery)
+    _require_idle(delivery, spare_waiting)
     result.deliveries += 1
     result.events += len(redacted)
     result.keys |= {event.key for event in redacted}
@@ -133,9 +140,11 @@ def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: Redactio
     mentions.forget(delivery, found.psid)
 
 
-def _require_idle(delivery: WebhookDelivery) -> None:
+def _require_idle(delivery: WebhookDelivery, spare_waiting: bool) -> None:
     if delivery.state == State.PROCESSING:
         raise DeliveryBusyError
+    if spare_waiting and delivery.state in WAITING:
+        raise DeliveryWaitingError
 
 
 def _parse(body: bytes) -> list[Event] | None:

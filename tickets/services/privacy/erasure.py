@@ -104,6 +104,23 @@ def erase(user: User, contact: Contact) -> Erasure:
         raise Refused(RECEIVING) from None
 
 
+def erase_by_rule(contact: Contact, days: int, quiet: QuerySet[Contact, Contact]) -> Erasure | None:
+    """Erase a contact with whom nobody exchanged anything for `days` and return the receipt.
+
+    `quiet` are the contacts that the rule erases; the contact is looked up there again under its lock. Returns None
+    when they are no longer among them, or when anything of theirs waits to be processed.
+    """
+    journal_search = redaction.search(contact.page.page_id, contact.psid)
+    try:
+        with transaction.atomic():
+            person = _lock(contact)
+            if not quiet.filter(pk=person.pk).exists():
+                return None
+            return _erase(None, person, journal_search, retention_days=days)
+    except (Refused, redaction.DeliveryBusyError, redaction.DeliveryWaitingError):
+        return None
+
+
 def _receipt_of(person: Contact) -> Erasure:
     receipt = Erasure.objects.filter(contact=person).first()
     if receipt is None:
@@ -120,7 +137,13 @@ def _lock(contact: Contact) -> Contact:
     return person
 
 
-def _erase(user: User, person: Contact, journal_search: redaction.SearchResult) -> Erasure:
+def _erase(
+    user: User | None,
+    person: Contact,
+    journal_search: redaction.SearchResult,
+    retention_days: int | None = None,
+) -> Erasure:
+    """Erase a locked contact; `user` is None when a retention rule of `retention_days` does it."""
     messages = Message.objects.filter(conversation__contact=person)
     if messages.filter(state=State.SENDING).exists():
         raise Refused(SENDING)
@@ -128,7 +151,7 @@ def _erase(user: User, person: Contact, journal_search: redaction.SearchResult) 
     if block_request is not None and block_request.is_under_way:
         raise Refused(BLOCKING)
     counts = Counter(counts_of(person))
-    redacted = redaction.redact(journal_search)
+    redacted = redaction.redact(journal_search, spare_waiting=retention_days is not None)
     counts["deliveries"], counts["events"] = redacted.deliveries, redacted.events
     files = [name for name in _attachments(person).values_list("file", flat=True) if name]
     files += [person.picture.name] if person.picture else []
@@ -138,6 +161,7 @@ def _erase(user: User, person: Contact, journal_search: redaction.SearchResult) 
         person=Erasure.fingerprint(person.page.page_id, person.psid),
         contact=person,
         erased_by=user,
+        retention_days=retention_days,
         counts=counts,
         meta_blocks=moderation.is_blocked_at_meta(person),
         files_left=files,
@@ -147,7 +171,8 @@ def _erase(user: User, person: Contact, journal_search: redaction.SearchResult) 
     _erase_contact(person)
     audit_log.forget_object(person)
     _empty_conversations(user, person, receipt)
-    audit_log.record(user, person, audit_log.Action.ERASED, f"Erased. Receipt {receipt.confirmation_code}.")
+    actor = user or audit_log.SYSTEM
+    audit_log.record(actor, person, audit_log.Action.ERASED, f"Erased. Receipt {receipt.confirmation_code}.")
     enqueue(TASK)
     return receipt
 
@@ -190,8 +215,9 @@ def _erase_contact(person: Contact) -> None:
     person.save()
 
 
-def _empty_conversations(user: User, person: Contact, receipt: Erasure) -> None:
+def _empty_conversations(user: User | None, person: Contact, receipt: Erasure) -> None:
     """Empty and close the contact's tickets and conversations, and add an event with the receipt."""
+    title = f"{user} erased this customer" if user else f"Erased after {receipt.retention_days} days without a message"
     now = receipt.erased_at.replace(microsecond=receipt.erased_at.microsecond // 1000 * 1000)
     tickets = Ticket.objects.filter(conversation__contact=person)
     tickets.update(subject="")
@@ -214,7 +240,7 @@ def _empty_conversations(user: User, person: Contact, receipt: Erasure) -> None:
             author=user,
             card={
                 "kind": "erased",
-                "title": f"{user} erased this customer",
+                "title": title,
                 "text": f"Receipt {receipt.confirmation_code}",
                 "url": "",
             },

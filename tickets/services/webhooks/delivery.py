@@ -39,8 +39,6 @@ MAX_WEBHOOK_PAUSE = timedelta(minutes=5)  # how often a failing webhook is tried
 GIVE_UP_AFTER = timedelta(hours=24)
 DISABLE_AFTER = timedelta(days=3)
 LATE_AFTER = timedelta(minutes=5)
-RETENTION_DELIVERED = timedelta(days=7)
-RETENTION_OTHERS = timedelta(days=30)
 RENDERING_FAILED = "An error occurred in Desk before sending. Desk will try again."
 UNREADABLE_SECRET = "The secret cannot be decrypted with Desk's present keys. Rotate it."  # noqa: S105 - a sentence
 SUBJECT_DELETED = "The subject of the event was deleted before it was sent."
@@ -112,17 +110,6 @@ def _any_claimed(*, after: datetime) -> bool:
 def reclaim_stale() -> int:
     """Queue again the rows of expired claims; return how many."""
     return stale().update(state=State.PENDING, claimed_by="", claimed_at=None)
-
-
-def clean_up() -> int:
-    """Reclaim expired claims and delete old rows; return how many rows were touched."""
-    now = timezone.now()
-    delivered = Q(state=State.DELIVERED, settled_at__lt=now - RETENTION_DELIVERED)
-    others = Q(settled_at__lt=now - RETENTION_OTHERS)
-    never_sent = Q(state=State.PENDING, created_at__lt=now - RETENTION_OTHERS)
-    deleted = EventDelivery.objects.filter(delivered | others).delete()[0]
-    deleted += EventDelivery.objects.filter(never_sent).delete()[0]
-    return reclaim_stale() + deleted
 
 
 def drain_events(render: Render) -> int:

@@ -58,15 +58,16 @@ def shapes() -> Iterator[tuple[str, Any]]:
     people = {"sender": {"id": PSID}, "recipient": {"id": PAGE_ID}, "timestamp": 1_790_000_000_000}
     story = {"story": {"id": "180001", "url": "https://lookaside.fbsbx.com/x?asset_id=1"}}
     reel = {"type": "ig_reel", "payload": {"url": "/reel/998877665544/", "reel_video_id": 998877665544}}
-    for name, shape in {
+    others: dict[str, dict[str, Any]] = {
         "story": {"message": {"mid": "m_s", "text": "?", "reply_to": story}},
         "reel": {"message": {"mid": "m_r", "attachments": [reel]}},
         "handover": {"take_thread_control": {"previous_owner_app_id": "1", "metadata": "bye"}},
         "two kinds": {"read": {"watermark": 1_790_000_000_000}, "referral": {"ref": "x", "source": "ADS"}},
         "unknown": {"something_new": {"a": 1}},
         "nothing": {},
-    }.items():
-        yield name, {"object": "page", "entry": [entry(messaging=[{**people, **shape}])]}
+    }
+    for name, content in others.items():
+        yield name, {"object": "page", "entry": [entry(messaging=[{**people, **content}])]}
     yield "user_ref", {"entry": [entry(messaging=[{"optin": {"user_ref": f"u-{PSID}-1"}, "timestamp": 1}])]}
     yield "recipient only", {"entry": [entry(messaging=[{"recipient": {"id": PSID}, "account_update": {}}])]}
     feed = {"field": "feed", "value": {"from": {"id": PSID, "name": "A"}, "message": "hi", "item": "comment"}}

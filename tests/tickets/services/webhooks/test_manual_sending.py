@@ -7,13 +7,13 @@ from time_machine import Traveller
 
 from desk.errors import Refused
 from desk.models import User
+from desk.tasks import apply_retention
 from tests import factories
 from tests.factories import NOON
 from tests.sandbox.receiver import Receiver
 from tests.tickets.services.webhooks.deliveries import bodies, states
 from tickets import tasks
 from tickets.models import Conversation, EventDelivery, EventSubscription
-from tickets.services.webhooks import delivery
 from tickets.services.webhooks.subscriptions import resend, send_test
 
 pytestmark = pytest.mark.django_db
@@ -55,12 +55,23 @@ def test_old_rows_are_forgotten(
     factories.receive(conversation)
     tasks.send_events()
     clock.shift(timedelta(days=6))
-    delivery.clean_up()
+    apply_retention()
     assert EventDelivery.objects.count() == 2
     EventDelivery.objects.filter(type="ticket.opened").update(state="failed")
     clock.shift(timedelta(days=2))
-    delivery.clean_up()
+    apply_retention()
     assert states() == ["failed"]
     clock.shift(timedelta(days=30))
-    delivery.clean_up()
+    apply_retention()
     assert states() == []
+
+
+@pytest.mark.parametrize("state", ["pending", "sending"])
+def test_an_event_that_waits_is_never_forgotten(
+    crm: EventSubscription, conversation: Conversation, clock: Traveller, state: str
+) -> None:
+    factories.receive(conversation)
+    EventDelivery.objects.update(state=state)
+    clock.shift(timedelta(days=400))
+    apply_retention()
+    assert set(states()) == {state}

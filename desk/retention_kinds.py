@@ -1,0 +1,64 @@
+"""The kinds of data of the base app that are deleted by age: expired logins, finished tasks, the history."""
+
+from datetime import datetime
+
+from django.contrib.sessions.models import Session
+from django.db.models import QuerySet
+from django_q.models import Task
+
+from desk import retention
+from desk.models import AuditEntry
+
+
+def expired_sessions(before: datetime) -> QuerySet[Session, Session]:
+    """Return the sessions that expired before this time."""
+    return Session.objects.filter(expire_date__lt=before)
+
+
+def finished_tasks(before: datetime) -> QuerySet[Task, Task]:
+    """Return the records of tasks that ended before this time. A task that waits is no such record."""
+    return Task.objects.filter(stopped__lt=before)
+
+
+def history(before: datetime) -> QuerySet[AuditEntry, AuditEntry]:
+    """Return the history entries written before this time."""
+    return AuditEntry.objects.filter(at__lt=before)
+
+
+def register() -> None:
+    """Register all of them. Called from `AppConfig.ready()`."""
+    retention.register(
+        retention.Kind(
+            name="history",
+            label="History",
+            text="Who did what in Setup, and when. Receipts of erased persons are kept.",
+            default_days=None,
+            minimum_days=30,
+            minimum_reason="A change must stay traceable until somebody has noticed what it did.",
+            count=lambda before: history(before).count(),
+            delete=lambda before, limit: retention.delete_batch(history(before), limit),
+            order=40,
+        )
+    )
+    retention.register(
+        retention.Kind(
+            name="sessions",
+            label="Expired logins",
+            text="Counted from the day on which the login expired. Nobody is logged out.",
+            default_days=1,
+            count=lambda before: expired_sessions(before).count(),
+            delete=lambda before, limit: retention.delete_batch(expired_sessions(before), limit, "expire_date"),
+            order=60,
+        )
+    )
+    retention.register(
+        retention.Kind(
+            name="tasks",
+            label="Finished tasks",
+            text="The worker's records of tasks that ended with an error. Tasks that wait are kept.",
+            default_days=30,
+            count=lambda before: finished_tasks(before).count(),
+            delete=lambda before, limit: retention.delete_batch(finished_tasks(before), limit, "stopped"),
+            order=61,
+        )
+    )
