@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 
 from sandbox.app import build
+from sandbox.repair import repair
 from sandbox.world import World
 
 
@@ -34,6 +35,8 @@ def main() -> int:
         except OSError as error:
             sys.stderr.write(f"The sandbox cannot listen on {host}:{port} ({error.strerror}). Set SANDBOX_PORT.\n")
             return 1
+    for sentence in repair(Path(directory)) if directory else ():
+        sys.stdout.write(f"{sentence}\n")
     world = World(Path(directory) if directory else None)
     sys.stdout.write(f"Sandbox (plays Meta) on {world.config.public_url}/\n")
     sys.stdout.flush()

@@ -68,16 +68,14 @@ def get_world(world: World, request: Request, body: Body) -> Any:
 
 
 def person_view(world: World, person: Doc) -> Doc:
-    """Return a person with their grant and the number of valid tokens."""
+    """Return a person with their grant, the number of valid tokens, and whether they ever logged in."""
     grant = world.store.grants.get(person["id"])
-    valid = [
-        doc
-        for doc in world.store.tokens.values()
-        if doc["person"] == person["id"] and not tokens.invalid_reason(world, doc)
-    ]
+    issued = [doc for doc in world.store.tokens.values() if doc["person"] == person["id"]]
+    valid = [doc for doc in issued if not tokens.invalid_reason(world, doc)]
     return {
         **person,
         "grant": grant,
+        "has_logged_in": bool(issued),
         "live_tokens": {kind: sum(doc["kind"] == kind for doc in valid) for kind in ("USER", "PAGE")},
     }
 

@@ -1,9 +1,10 @@
 """Import the past week of Berg Bikes from the sandbox with its message ids and times, so that both sides agree."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -13,21 +14,31 @@ from tickets.models import Attachment, Contact, Conversation, Message, Ticket
 from tickets.services.conversation import contacts
 from tickets.services.conversation import messages as message_service
 
+logger = logging.getLogger(__name__)
+
 CLOSED_AFTER = timedelta(days=2)
 KINDS = {"image": Attachment.Kind.IMAGE, "video": Attachment.Kind.VIDEO, "audio": Attachment.Kind.AUDIO}
 
 
 @transaction.atomic
-def import_history(channel: Channel, conversations: list[dict[str, Any]]) -> int:
-    """Import conversations of the sandbox's control API into `channel`; return how many messages are new.
+def import_history(channel: Channel, conversations: list[dict[str, Any]]) -> tuple[int, int]:
+    """Import conversations of the sandbox's control API into `channel`.
 
-    The worker fetches their files later, like those of a webhook delivery.
+    Returns how many messages are new, and how many conversations were left out because they are not complete. The
+    worker fetches their files later, like those of a webhook delivery.
     """
     authors = {user.username: user for user in User.objects.all()}
-    added = sum(_import_one(channel, conversation, authors) for conversation in conversations)
+    added = skipped = 0
+    for conversation in conversations:
+        try:
+            with transaction.atomic():
+                added += _import_one(channel, conversation, authors)
+        except (KeyError, TypeError, ValueError, OverflowError, DataError, IntegrityError):
+            logger.exception("A conversation of the sandbox could not be imported")
+            skipped += 1
     newest = Conversation.objects.filter(channel=channel).aggregate(at=Max("last_customer_message_at"))["at"]
     Page.objects.filter(pk=channel.page_id).update(last_event_at=newest)
-    return added
+    return added, skipped
 
 
 def _import_one(channel: Channel, data: dict[str, Any], authors: dict[str, User]) -> int:

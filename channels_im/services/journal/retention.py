@@ -18,8 +18,14 @@ PROCESSED = (State.DONE, State.IGNORED)
 
 
 def count(before: datetime) -> int:
-    """Count the processed deliveries received before this time."""
-    return WebhookDelivery.objects.filter(state__in=PROCESSED, received_at__lt=before).count()
+    """Count the processed deliveries received before this time.
+
+    Ids grow with the time of receipt, so that the count needs only an index and not the rows with their bodies.
+    """
+    newest = WebhookDelivery.objects.filter(received_at__lt=before).order_by("-received_at").only("pk").first()
+    if newest is None:
+        return 0
+    return WebhookDelivery.objects.filter(state__in=PROCESSED, retry_after=None, pk__lte=newest.pk).count()
 
 
 def delete(before: datetime, limit: int) -> int:
@@ -54,6 +60,7 @@ def register() -> None:
             "until then only the stored content shows what was sent, and only it can be replayed.",
             count=count,
             delete=delete,
+            batch_size=200,  # whole rows are written anew, and on SQLite the webhook waits meanwhile
             order=10,
         )
     )

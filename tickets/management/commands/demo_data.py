@@ -1,16 +1,17 @@
-"""Load the demo data of `make run`: `manage.py demo_data`. A second run adds nothing."""
+"""Load the demo data of `make run`: `manage.py demo_data`. A second run adds nothing.
+
+Whatever people changed in Desk or in the sandbox, it ends well and says what it left out: `make run` must start.
+"""
 
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from channels_im.services.channels import ChannelError
-from channels_im.services.facebook.linking import LinkError
-from tickets.demo.channel import PAGE_ID, create_demo_channel
+from tickets.demo.channel import SkippedError, create_demo_channel, link_again, notes_about
 from tickets.demo.history import import_history
-from tickets.demo.people import NotADemoError, create_people, require_demo_database
-from tickets.demo.sandbox import NoSandboxError, Sandbox
+from tickets.demo.people import PAGE_ID, NotADemoError, create_people, require_demo_database
+from tickets.demo.sandbox import NoSandboxError, Sandbox, SandboxError
 from tickets.models import Conversation
 
 
@@ -28,12 +29,30 @@ class Command(BaseCommand):
             if options["check"]:
                 return
             sandbox = Sandbox()
-            create_people()
-            channel = create_demo_channel(sandbox)
-        except (NoSandboxError, NotADemoError, LinkError, ChannelError) as error:
+            notes = create_people()
+        except (NoSandboxError, NotADemoError) as error:
             raise CommandError(str(error)) from error
-        if channel.is_deleted or Conversation.objects.exists():
-            self.stdout.write("The demo data already exist.")
-            return
-        added = import_history(channel, sandbox.conversations(PAGE_ID))
-        self.stdout.write(f"Demo data created: 3 departments, 3 users, 1 channel, {added} messages.")
+        try:
+            notes = [*self._load(sandbox), *notes]
+        except (SkippedError, SandboxError) as error:
+            notes.append(str(error))
+        for note in notes:
+            self.stdout.write(note)
+
+    def _load(self, sandbox: Sandbox) -> list[str]:
+        """Create the channel and import its conversations; return sentences. Raises SkippedError, SandboxError."""
+        channel = create_demo_channel(sandbox)
+        notes = []
+        try:
+            if not channel.is_deleted and link_again(sandbox):
+                notes.append("The sandbox was started afresh; Anna Berg's Pages were linked again.")
+                channel.page.refresh_from_db()
+        except SkippedError as skipped:
+            notes.append(str(skipped))
+        notes += notes_about(channel)
+        if channel.is_deleted or Conversation.objects.filter(channel__page=channel.page).exists():
+            return ["The demo data already exist.", *notes]
+        added, left_out = import_history(channel, sandbox.conversations(PAGE_ID))
+        if left_out:
+            notes.append(f"{left_out} conversations of the sandbox are not complete and were left out.")
+        return [f"Demo data created: 3 departments, 3 users, 1 channel, {added} messages.", *notes]
