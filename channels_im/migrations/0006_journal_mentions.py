@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("channels_im", "0003_waiting_channel_off"),
+        ("channels_im", "0005_mail_claims"),
     ]
 
     operations = [

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("desk", "0001_initial")]
+    dependencies = [("desk", "0002_audit_entry")]
 
     operations = [
         migrations.CreateModel(

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tickets", "0005_erasure_log"),
+        ("tickets", "0006_api_tokens"),
     ]
 
     operations = [

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tickets", "0005_erasure_log"),
+        ("tickets", "0007_erasure_by_rule"),
     ]
 
     operations = [
