@@ -1,8 +1,9 @@
 """ASGI application of Desk: Django, and beside it plain ASGI for the webhook's POST and the live stream.
 
 The live stream never ends by itself: start the server with a time limit for its graceful shutdown, for example
-`uvicorn desk.asgi:application --no-proxy-headers --timeout-graceful-shutdown 3`. Desk itself reads what the proxy says
-(DESK_BEHIND_PROXY); the server must not, or every program on this machine could choose its address.
+with the limits of headers and connections, `uvicorn desk.asgi:application --http desk.http_protocol:LimitedProtocol
+--no-proxy-headers --timeout-graceful-shutdown 3`. Desk itself reads what the proxy says (DESK_BEHIND_PROXY); the server
+must not, or every program on this machine could choose its address.
 """
 
 import os
