@@ -1,5 +1,7 @@
 """Serve channel icons and Page pictures: media is never served by path, always by a view that checks permissions."""
 
+import logging
+
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -7,6 +9,8 @@ from django.shortcuts import get_object_or_404
 from channels_im.models import Channel, ChannelDraft, Page
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_PREFERENCES, setup_view
 from desk.requests import UserRequest
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg"}
 
@@ -38,6 +42,9 @@ def _serve(file: FieldFile) -> HttpResponse:
             response = HttpResponse(picture.read(), content_type=CONTENT_TYPES[extension])
     except FileNotFoundError:
         raise Http404("The picture is gone.") from None
+    except OSError:
+        logger.exception("A picture cannot be read from the storage")
+        return HttpResponse(status=503, headers={"Cache-Control": "no-store", "Retry-After": "10"})
     response["Cache-Control"] = "private, max-age=60"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response

@@ -12,6 +12,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.test import Client
+from django.urls import reverse
 from moto.server import ThreadedMotoServer
 from pytest_django.fixtures import Settings
 
@@ -196,6 +197,21 @@ def test_a_service_that_is_away_is_an_os_error_for_every_caller(unreachable: obj
     ):
         with pytest.raises(OSError, match="did not answer"):
             call()
+
+
+def test_a_page_says_that_a_file_cannot_be_read_now(
+    desk: world.Desk,  # noqa: F811
+    as_user: Callable[[User], Client],  # noqa: F811
+    request: pytest.FixtureRequest,
+) -> None:
+    attachment = world.attach(world.say(world.make_conversation(desk.shop), ""), "photo.png", b"x")
+    request.getfixturevalue("unreachable")
+    answer = as_user(desk.alice).get(path(attachment))
+    assert answer.status_code == 503
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "does not answer" in answer.content.decode()
+    icon = as_user(desk.root).get(reverse("setup:channel_icon", args=[desk.shop.pk]))
+    assert icon.status_code == 503
 
 
 def test_checks_and_readyz_name_a_bucket_that_is_away(unreachable: object_storage.ObjectStorage) -> None:
