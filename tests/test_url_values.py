@@ -10,7 +10,6 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rest_framework.authtoken.models import Token
 
 from tests import factories as make
 
@@ -55,8 +54,7 @@ def status(client: Client, method: str, path: str, query: dict[str, Any]) -> int
 @pytest.fixture
 def client() -> Client:
     admin = make.make_admin()
-    token = Token.objects.create(user=admin)
-    client = Client(raise_request_exception=False, headers={"Authorization": f"Token {token.key}"})
+    client = Client(raise_request_exception=False, headers={"Authorization": f"Token {make.make_token(admin)}"})
     client.force_login(admin)
     return client
 

@@ -21,7 +21,6 @@ from django_q.brokers.redis_broker import Redis as RedisBroker
 from django_q.conf import Conf
 from pytest_django import Settings
 from redis.exceptions import RedisError
-from rest_framework.authtoken.models import Token
 from time_machine import TimeMachineFixture
 
 from desk import health, health_deadline, queue, sweeper, unavailable
@@ -29,7 +28,7 @@ from desk.models import User
 from desk.storage import undone_on_failure
 from launcher.ports import free_port
 from tests import database_faults
-from tests.factories import NOON, make_agent, make_channel, make_conversation, png, receive
+from tests.factories import NOON, make_agent, make_channel, make_conversation, make_token, png, receive
 from tickets.models import Conversation, Message
 
 
@@ -94,8 +93,7 @@ def page(agent: User) -> Client:
 
 @pytest.fixture
 def api(agent: User) -> Client:
-    token = Token.objects.create(user=agent)
-    return Client(raise_request_exception=False, headers={"Authorization": f"Token {token.key}"})
+    return Client(raise_request_exception=False, headers={"Authorization": f"Token {make_token(agent)}"})
 
 
 def reply_by_page(client: Client, conversation: Conversation, **fields: Any) -> Any:

@@ -14,6 +14,7 @@ from desk.accounts import gate
 from desk.live import sse
 from desk.models import User
 from tests.desk.accounts.codes import code_of, protect
+from tests.desk.accounts.streams import stream_user
 from tests.factories import PASSWORD, make_admin, make_agent
 from tests.http import Response
 from tests.pages import html_of
@@ -162,12 +163,10 @@ def test_without_it_an_administrator_receives_no_live_updates(
     client: Client, admin: User, demanded: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "close_old_connections", lambda: None)
-    stream: sse.LiveStream[User] = sse.LiveStream(lambda user, _cookies: user, lambda *_: True, lambda *_: {})
     client.force_login(admin)
-    cookies = {name: morsel.value for name, morsel in client.cookies.items()}
-    assert stream._load_reader_sync(cookies) is None
+    assert stream_user(client) is None
     protect(admin)
-    assert stream._load_reader_sync(cookies) == admin
+    assert stream_user(client) == admin.pk
 
 
 def test_recovery_codes_alone_are_no_second_step(client: Client, admin: User, demanded: Settings) -> None:

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from desk.accounts.views import device_of
 from desk.live import sse
-from desk.models import User
+from tests.desk.accounts.streams import stream_user
 from tests.factories import PASSWORD, make_admin, make_agent
 from tests.http import Response
 from tests.pages import html_of
@@ -39,12 +39,6 @@ def is_in(client: Client) -> bool:
     return client.get("/inbox/").status_code == 200
 
 
-def stream_is_open(client: Client) -> bool:
-    """Return whether the live stream accepts the browser's session."""
-    stream: sse.LiveStream[User] = sse.LiveStream(lambda user, _cookies: user, lambda *_: True, lambda *_: {})
-    return stream._load_reader_sync({name: morsel.value for name, morsel in client.cookies.items()}) is not None
-
-
 def test_a_session_ends_without_activity(settings: Settings) -> None:
     settings.DESK_SESSION_IDLE = 3600
     make_agent("alice")
@@ -54,9 +48,9 @@ def test_a_session_ends_without_activity(settings: Settings) -> None:
         assert is_in(client)
         clock.shift(timedelta(minutes=59))
         assert is_in(client)
-        assert stream_is_open(client)
+        assert stream_user(client)
         clock.shift(timedelta(minutes=60))
-        assert not stream_is_open(client)
+        assert not stream_user(client)
         answer = client.get("/inbox/")
         assert answer["Location"].startswith("/accounts/login/")
         assert "Your session has ended" in html_of(client.get(answer["Location"]))
@@ -106,7 +100,7 @@ def test_a_session_ends_in_any_case(settings: Settings) -> None:
             clock.shift(timedelta(hours=15))
             assert is_in(client)
         clock.shift(timedelta(hours=3))
-        assert not stream_is_open(client)
+        assert not stream_user(client)
         assert not is_in(client)
 
 
@@ -127,7 +121,7 @@ def test_a_session_that_counts_nothing_has_ended() -> None:
     session = client.session
     del session["desk_started_at"]
     session.save()
-    assert not stream_is_open(client)
+    assert not stream_user(client)
     assert not is_in(client)
 
 
@@ -164,9 +158,9 @@ def test_one_session_is_logged_out() -> None:
     make_agent("alice")
     lost, here = log_in("alice"), log_in("alice")
     end(here, session=str(UserSession.objects.order_by("pk")[0].pk))
-    assert not stream_is_open(lost)
+    assert not stream_user(lost)
     assert not is_in(lost)
-    assert stream_is_open(here)
+    assert stream_user(here)
     assert is_in(here)
 
 
@@ -202,7 +196,7 @@ def test_a_new_password_ends_the_other_sessions() -> None:
     other, here = log_in("alice"), log_in("alice")
     fields = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
     here.post("/accounts/password/change/", fields)
-    assert not stream_is_open(other)
+    assert not stream_user(other)
     assert not is_in(other)
     assert is_in(here)
 

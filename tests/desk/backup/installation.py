@@ -9,11 +9,10 @@ from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from rest_framework.authtoken.models import Token
 
 from desk.backup import rows
 from desk.backup.archive import digest_of
-from tests.factories import answer, journal, make_agent, make_channel, make_conversation, make_user, receive
+from tests.factories import answer, journal, make_agent, make_channel, make_conversation, make_token, make_user, receive
 from tickets.models import Attachment, Conversation, EventDelivery, EventSubscription
 
 TEXT = "Grüße 👋\u2028 and a \\ and “quotes”"
@@ -28,7 +27,7 @@ def fill() -> Conversation:
     group.permissions.add(Permission.objects.get(codename="erase_contact"))
     agent.groups.add(group)
     agent.user_permissions.add(Permission.objects.get(codename="view_erasure"))
-    Token.objects.create(user=admin)
+    make_token(admin)
     conversation = make_conversation(channel, name="Ólafur")
     message = receive(conversation, TEXT, card={"kind": "link", "title": "é", "text": "", "url": "https://x.example/"})
     Attachment.objects.create(
