@@ -153,13 +153,16 @@ def _check(docs: Docs) -> int:
 
 
 def _new_world() -> dict[str, list[Doc]]:
-    """Return the documents of a new world by table, with one login."""
+    """Return the documents of a new world by table, with logins of both forms."""
     world = World()
     seed_people.seed(world)
     seed_history.seed(world)
-    person = next(iter(world.store.people.values()))
+    person, other = list(world.store.people.values())[:2]
+    page = next(iter(world.store.pages.values()))
     grants.grant(world, person, "all", {})
+    grants.grant(world, other, [page["id"]], {})
     tokens.issue(world, "USER", person, long_lived=True)
+    tokens.issue(world, "PAGE", person, long_lived=True, page=page)
     return {table: list(getattr(world.store, table).values()) for table in IDENTITY}
 
 

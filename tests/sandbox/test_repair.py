@@ -22,7 +22,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = World(folder)
     seed_world(world)
     anna = world.store.people["anna"]
-    grants.grant(world, anna, "all", {"pages_messaging": "granted"})
+    grants.grant(world, anna, [BERG_BIKES], {"pages_messaging": "granted"})
+    grants.grant(world, world.store.people["mia"], "all", {"pages_messaging": "granted"})
     user = tokens.issue(world, "USER", anna, long_lived=True)
     tokens.page_token(world, anna, world.store.pages[BERG_BIKES], parent=user)
     message = chat.customer_message(world, world.store.customers["guest"], BERG_BIKES, text="Typed by a person")
