@@ -41,8 +41,11 @@ def delete(before: datetime, limit: int) -> int:
 
 
 def _oldest(state: str, before: datetime, limit: int) -> list[int]:
-    """Return the oldest deliveries in one state. Ids grow with the time of receipt, and an index has their order."""
-    rows = WebhookDelivery.objects.filter(state=state, retry_after=None).order_by("id")
+    """Return the oldest deliveries in one state. Ids grow with the time of receipt.
+
+    The order is that of the index `delivery_due`: PostgreSQL would sort all rows for the id alone.
+    """
+    rows = WebhookDelivery.objects.filter(state=state, retry_after=None).order_by("retry_after", "id")
     return [pk for pk, received_at in rows.values_list("pk", "received_at")[:limit] if received_at < before]
 
 
