@@ -145,6 +145,7 @@ pack_root() { # pack_root ROOT FILE: what is in the root itself, without what is
 
 mount_root() { # mount_root ROOT: what a process expects, and the machine's names and package sources
     local root=$1 file
+    mount --bind "$root" "$root" || return 1 # a container engine in it wants / to be a mount
     mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --rbind /sys "$root/sys" || return 1
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" # Chromium and multiprocessing need it
     cp --remove-destination /etc/resolv.conf /etc/hosts "$root/etc/"
