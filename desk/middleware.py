@@ -1,10 +1,15 @@
-"""Add response headers to every page, answer probes, and note for the history where a request comes from."""
+"""Add headers to every page, answer probes and addresses that make no sense, and note for the history who asks."""
 
+import re
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.core.handlers.exception import response_for_exception
+from django.db import DataError
+from django.http import Http404, HttpRequest, HttpResponse
 
 from desk import audit_log, health
+
+UNUSABLE = re.compile(r"Field '\w+' expected a number|Exceeds the limit \(\d+ digits\)|.*NUL \(0x00\)")
 
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -55,6 +60,31 @@ class Probes:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         probe = {"/healthz": health.healthz, "/readyz": health.readyz}.get(request.path_info)
         return probe(request) if probe else self.get_response(request)
+
+
+class UnusableValues:
+    """Answer 404 when a value in an address is none that the database can look for, such as a number beyond its range.
+
+    Django's own lists and forms of Setup pass such values on. Only requests that read are answered like this.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if request.method not in ("GET", "HEAD") or not _is_about_a_value(exception):
+            return None
+        return response_for_exception(request, Http404("This address contains a value that nothing can have."))
+
+
+def _is_about_a_value(exception: Exception) -> bool:
+    """Return whether the database, or the field that prepares a value for it, refused a value."""
+    if isinstance(exception, OverflowError | DataError):
+        return True
+    return isinstance(exception, ValueError) and bool(UNUSABLE.match(str(exception)))
 
 
 class AuditOrigin:

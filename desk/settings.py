@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "desk.middleware.NoStore",
     "desk.middleware.Probes",
     "desk.middleware.AuditOrigin",
+    "desk.middleware.UnusableValues",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

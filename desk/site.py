@@ -14,7 +14,7 @@ from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 from django.template.response import TemplateResponse
@@ -175,7 +175,7 @@ class DeskAdminSite(AdminSite):
         if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
             target = reverse("admin:index")
         if self.has_permission(request):
-            return redirect(target)
+            return HttpResponseRedirect(target)  # not redirect(), which takes a word for the name of a view
         if request.user.is_authenticated:
             raise PermissionDenied("Setup is for administrators.")
         return redirect_to_login(target, resolve_url("account_login"))

@@ -80,11 +80,11 @@ def test_an_id_beyond_the_column_is_not_found_wherever_one_is_in_the_path(client
     assert not {route: code for route, code in found.items() if code >= 500}
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_every_list_answers_every_value_of_a_parameter(client: Client, name: str) -> None:
+@pytest.mark.parametrize("names", [PARAMETERS[start::13] for start in range(13)], ids=" ".join)
+def test_every_list_answers_every_value_of_a_parameter(client: Client, names: list[str]) -> None:
     lists = [route for route in ROUTES if not GROUP.search(route) and re.match(r"inbox|api/v1/|admin/", route)]
     found = {
-        (route, value[:30]): status(client, "GET", f"/{route}", {name: value})
+        (route, value[:30]): status(client, "GET", f"/{route}", dict.fromkeys(names, value))
         for route in lists
         for value in (str(2**63), "9" * 5000, "\0")
     }

@@ -33,6 +33,8 @@ BATCH_ROWS = 500
 LEFT_OUT = {
     "django_migrations": "the manifest says which migrations the archive needs",
     "django_session": "a restored Desk asks everybody to log in",
+    "usersessions_usersession": "the list of these sessions",
+    "desk_cache": "counts of failed logins, and what can be read again",
     "django_q_ormq": "a queued task only says that rows wait; the worker finds these rows itself",
     "django_q_task": "results of tasks, which nothing reads",
     "django_q_schedule": "made by migrate",

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from io import StringIO
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
@@ -13,8 +12,9 @@ from django.utils import timezone
 from django_q.models import OrmQ, Task
 
 from desk import retention, tasks
-from desk.models import RetentionRule, RetentionRun, User
+from desk.models import AuditEntry, RetentionRule, RetentionRun, User
 from tests.factories import make_admin, make_agent, make_user
+from tests.history import changes
 from tests.pages import html_of
 
 pytestmark = pytest.mark.django_db
@@ -43,8 +43,7 @@ def ago(days: float) -> datetime:
 
 def write_history(admin: User, *days: float) -> None:
     for each in days:
-        LogEntry.objects.create(user=admin, action_flag=2, object_repr="x", change_message=f"{each}")
-        LogEntry.objects.filter(change_message=f"{each}").update(action_time=ago(each))
+        AuditEntry.objects.create(actor=admin, action="changed", sentence=f"{each}", at=ago(each))
 
 
 class Sand:
@@ -85,8 +84,8 @@ def test_nothing_is_saved_before_the_counts_are_seen(setup: Client, admin: User)
     assert not RetentionRule.objects.exists()
     setup.post(URL, values(history="40", save="yes"))
     assert retention.current_days()["history"] == 40
-    assert LogEntry.objects.latest("pk").change_message == "History: for ever → 40 days."
-    assert LogEntry.objects.count() == 4
+    assert changes().latest("pk").sentence == "History: for ever → 40 days."
+    assert changes().count() == 4
 
 
 def test_empty_is_for_ever_and_what_was_typed_stays_on_the_way_back(setup: Client) -> None:
@@ -150,7 +149,7 @@ def test_each_kind_loses_what_is_older_and_nothing_else(admin: User) -> None:
         Task.objects.create(id=key, name=key, func="f", started=ago(days), stopped=ago(days), success=False)
     OrmQ.objects.create(key="desk", payload="x", lock=ago(900))
     retention.apply()
-    assert [entry.change_message for entry in LogEntry.objects.all()] == ["29"]
+    assert [entry.sentence for entry in AuditEntry.objects.all()] == ["29"]
     assert set(Session.objects.values_list("session_key", flat=True)) == {"young", "valid"}
     assert [task.id for task in Task.objects.all()] == ["young"]
     assert OrmQ.objects.exists()
@@ -202,10 +201,10 @@ def test_the_dry_run_counts_and_deletes_nothing(admin: User) -> None:
     call_command("apply_retention", "--dry-run", stdout=out)
     assert "History, kept 30 days: 2 would be deleted" in out.getvalue()
     assert "Closed conversations, kept for ever: nothing is deleted" in out.getvalue()
-    assert (LogEntry.objects.count(), RetentionRun.objects.count()) == (3, 0)
+    assert (AuditEntry.objects.count(), RetentionRun.objects.count()) == (3, 0)
     call_command("apply_retention", stdout=out)
     assert "History, kept 30 days: 2 deleted" in out.getvalue()
-    assert LogEntry.objects.count() == 1
+    assert AuditEntry.objects.count() == 1
 
 
 @pytest.mark.usefixtures("_registry")

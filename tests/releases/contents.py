@@ -48,8 +48,8 @@ def broken_pages() -> list[str]:
 
 
 def undecryptable() -> list[str]:
-    """Return the encrypted columns that have no values, or values that this key does not open."""
-    return [str(column) for column in key_rotation.inspect() if column.unreadable or not column.current]
+    """Return the encrypted columns with values that this key does not open."""
+    return [str(column) for column in key_rotation.inspect() if column.unreadable]
 
 
 def _rows() -> dict[str, int]:

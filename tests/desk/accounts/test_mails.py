@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 from pytest_django import Settings
 
-from desk.accounts import mails
 from desk.models import User
 from tests.desk.accounts.codes import code_of
+from tests.desk.accounts.queue import run_queued_tasks
 from tests.factories import PASSWORD, make_agent
 from tests.http import Response
 from tests.pages import html_of
@@ -41,15 +41,6 @@ def ask(email: str, client: Client | None = None, **headers: Any) -> Response:
     return (client or Client()).post(RESET, {"email": email}, **headers)
 
 
-def work() -> None:
-    """Run the queued tasks, as the worker does."""
-    for row in OrmQ.objects.order_by("pk"):
-        task = row.task
-        name = str(task["func"]).rpartition(".")[2]
-        getattr(mails, name)(*task["args"])
-        row.delete()
-
-
 def link_in(message: EmailMessage) -> str:
     [link] = re.findall(r"https?://\S+/password/\S+", str(message.body))
     return link
@@ -60,7 +51,7 @@ def test_the_link_lets_choose_a_new_password_once(alice: User, mailoutbox: list[
     assert "If there is an account with this address" in html_of(
         client.post(RESET, {"email": alice.email}, follow=True)
     )
-    work()
+    run_queued_tasks()
     [message] = mailoutbox
     assert message.to == [alice.email]
     assert "alice" in str(message.body)
@@ -79,7 +70,7 @@ def test_a_reset_ends_all_sessions(alice: User, mailoutbox: list[EmailMessage]) 
     thief = Client()
     thief.force_login(alice)
     ask("alice@SHOP.example")
-    work()
+    run_queued_tasks()
     client = Client()
     form = client.get(link_in(mailoutbox[0]).removeprefix(PUBLIC))["Location"]
     client.post(form, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
@@ -97,7 +88,7 @@ def test_others_get_no_mail_and_the_same_answer(alice: User, mailoutbox: list[Em
     alice.save()
     answer = ask("nobody@shop.example" if who == "unknown" else alice.email)
     assert (answer.status_code, answer["Location"]) == (known.status_code, known["Location"])
-    work()
+    run_queued_tasks()
     assert mailoutbox == []
 
 
@@ -129,7 +120,7 @@ def test_a_forged_host_changes_no_link(
         client.post("/accounts/2fa/totp/activate/", {"code": code}, HTTP_HOST="evil.example")
     fields = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
     client.post("/accounts/password/change/", fields, HTTP_HOST="evil.example")
-    work()
+    run_queued_tasks()
     assert Authenticator.objects.filter(user=alice).count() == 2
     assert {message.to[0].lower() for message in mailoutbox} == {alice.email.lower(), "new@shop.example"}
     assert len(mailoutbox) == 4
@@ -143,7 +134,7 @@ def test_a_user_learns_of_changes_in_the_account(alice: User, mailoutbox: list[E
     client.force_login(alice)
     fields = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
     client.post("/accounts/password/change/", fields, REMOTE_ADDR="192.0.2.7")
-    work()
+    run_queued_tasks()
     [message] = mailoutbox
     assert "password has been changed" in str(message.body)
     assert "192.0.2.7" in str(message.body)
