@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django_q.models import Task
 
 from desk import retention
@@ -13,6 +14,17 @@ from desk.models import AuditEntry
 def expired_sessions(before: datetime) -> QuerySet[Session, Session]:
     """Return the sessions that expired before this time."""
     return Session.objects.filter(expire_date__lt=before)
+
+
+def listed_sessions(before: datetime) -> QuerySet[UserSession, UserSession]:
+    """Return the lines of people's lists of sessions whose session is gone."""
+    session = Session.objects.filter(session_key=OuterRef("session_key"))
+    return UserSession.objects.filter(~Exists(session), last_seen_at__lt=before)
+
+
+def _delete_sessions(before: datetime, limit: int) -> int:
+    deleted = retention.delete_batch(expired_sessions(before), limit, "expire_date")
+    return deleted or retention.delete_batch(listed_sessions(before), limit, "last_seen_at")
 
 
 def finished_tasks(before: datetime) -> QuerySet[Task, Task]:
@@ -47,7 +59,7 @@ def register() -> None:
             text="Counted from the day on which the login expired. Nobody is logged out.",
             default_days=1,
             count=lambda before: expired_sessions(before).count(),
-            delete=lambda before, limit: retention.delete_batch(expired_sessions(before), limit, "expire_date"),
+            delete=_delete_sessions,
             order=60,
         )
     )

@@ -3,6 +3,7 @@
 import re
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -118,6 +119,7 @@ REDIS_URL = env("REDIS_URL", default="")
 _redis = (
     f"{REDIS_URL}{'&' if '?' in REDIS_URL else '?'}socket_connect_timeout=1&socket_timeout=2.5" if REDIS_URL else ""
 )
+CACHES: dict[str, dict[str, Any]]
 if REDIS_URL:
     _redis_cache = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _redis}
     CACHES = {"default": _redis_cache, "api": _redis_cache}
@@ -125,7 +127,12 @@ else:
     # In the database, so that failed logins and used codes count in all processes. Counting every request of the API
     # there would cost too much.
     CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "desk_cache"},
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "desk_cache",
+            # More are removed, counts too: nobody may push the count of a name out by failing with many others.
+            "OPTIONS": {"MAX_ENTRIES": 50_000},
+        },
         "api": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     }
 

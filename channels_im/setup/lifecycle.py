@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
@@ -11,6 +12,7 @@ from channels_im.models import Channel
 from channels_im.services import channels as service
 from channels_im.services.journal import store
 from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, page, setup_view, wants_fragment
+from desk import audit_log
 from desk.accounts.reauthentication import recent_password_required
 from desk.models import User
 from desk.requests import UserRequest
@@ -89,8 +91,12 @@ def take_in(request: UserRequest, pk: int) -> HttpResponse:
     """Import what arrived while the channel was off (POST)."""
     channel = get_object_or_404(Channel.objects.existing(), pk=pk)
     if request.method == "POST" and channel.is_active:
-        count = store.import_parked(channel.page)
-        messages.success(request, f"{count} {'delivery is' if count == 1 else 'deliveries are'} being imported.")
+        with transaction.atomic():
+            count = store.import_parked(channel.page)
+            deliveries = f"{count} {'delivery' if count == 1 else 'deliveries'}"
+            if count:
+                audit_log.record(request.user, channel, audit_log.CHANGE, f"Imported {deliveries} that had waited.")
+        messages.success(request, f"{deliveries} {'is' if count == 1 else 'are'} being imported.")
     return redirect("setup:messenger_edit", pk=pk)
 
 

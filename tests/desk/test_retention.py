@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from io import StringIO
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
@@ -147,9 +148,13 @@ def test_each_kind_loses_what_is_older_and_nothing_else(admin: User) -> None:
         Session.objects.create(session_key=key, session_data="", expire_date=ago(days))
     for key, days in (("old", 31), ("young", 29)):
         Task.objects.create(id=key, name=key, func="f", started=ago(days), stopped=ago(days), success=False)
+    for key in ("gone", "valid"):
+        line = UserSession.objects.create(user=admin, session_key=key, ip="127.0.0.1", user_agent="")
+        UserSession.objects.filter(pk=line.pk).update(last_seen_at=ago(2))
     OrmQ.objects.create(key="desk", payload="x", lock=ago(900))
     retention.apply()
     assert [entry.sentence for entry in AuditEntry.objects.all()] == ["29"]
+    assert list(UserSession.objects.values_list("session_key", flat=True)) == ["valid"]
     assert set(Session.objects.values_list("session_key", flat=True)) == {"young", "valid"}
     assert [task.id for task in Task.objects.all()] == ["young"]
     assert OrmQ.objects.exists()

@@ -153,17 +153,21 @@ def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run: Mak
         f"http://127.0.0.1:{run.port}/accounts/login/", headers={"Host": "desk.example.com"}, timeout=10
     )
     assert answer.status_code == 200
-    form = {"login": "alice", "password": "desk-demo", "csrfmiddlewaretoken": session.cookies.get("csrftoken", "")}
+    form = {
+        "login": "alice",
+        "password": "desk-demo",
+        "csrfmiddlewaretoken": session.cookies.get("__Host-csrftoken", ""),
+    }
     assert form["csrfmiddlewaretoken"]
     refused = requests.post(
         answer.url,
         data=form,
         headers={"Host": "desk.example.com", "Referer": "https://desk.example.com/"},
-        cookies={"csrftoken": form["csrfmiddlewaretoken"]},
+        cookies={"__Host-csrftoken": form["csrfmiddlewaretoken"]},
         allow_redirects=False,
         timeout=10,
     )
     assert refused.status_code == 200  # the form again: there is no alice
-    assert "sessionid" not in refused.cookies
+    assert "__Host-sessionid" not in refused.cookies
     run.press_ctrl_c()
     assert not run.left_running()

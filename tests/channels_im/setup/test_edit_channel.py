@@ -166,6 +166,7 @@ def test_activation_offers_to_process_what_arrived_meanwhile(setup: Client, chan
     response = setup.post(url("activate", channel), follow=True)
     assert "1 delivery arrived while this channel was deactivated." in text(response)
     setup.post(url("take_in", channel))
+    assert changes().latest("pk").sentence == "Imported 1 delivery that had waited."
     delivery.refresh_from_db()
     assert delivery.state == "pending"
     assert not ParkedDelivery.objects.exists()
