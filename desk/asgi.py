@@ -22,7 +22,7 @@ from desk.live.sse import LiveStream  # noqa: E402
 from desk.plain_asgi import Receive, Scope, Send  # noqa: E402
 from desk.request_ids import with_request_id  # noqa: E402
 from desk.unavailable import answered  # noqa: E402
-from tickets.views import live_rows  # noqa: E402
+from tickets.views import live_rows, uploads  # noqa: E402
 
 django_application = Handler()
 readyz = WithDeadline(django_application)
@@ -41,7 +41,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["path"] == webhook.PATH and scope["method"] == "POST":
         await asgi.post(scope, receive, send)  # limits the body by itself: it answers Meta as the view does
     else:
-        await body_limits.call(APPLICATIONS.get(scope["path"], django_application), scope, receive, send)
+        inner = APPLICATIONS.get(scope["path"], django_application)
+        await body_limits.call(inner, scope, receive, send, uploads.is_known)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

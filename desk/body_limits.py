@@ -44,6 +44,7 @@ MIN_BYTES_PER_S = 4 * KIB
 DRAIN_S, DRAIN_BYTES = 2, 16 * MIB
 
 CLOSE = (b"connection", b"close")
+IsKnown = Callable[[Scope], Awaitable[bool]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -65,6 +66,13 @@ class BodyTooLargeError(BodyError):
         self.sentence = f"This request is too large: at most {in_words(limit)} are allowed here. Send less at once."
         self.drain = drain
         super().__init__(self.sentence)
+
+
+class StrangerError(BodyError):
+    """A large body of somebody who has not logged in."""
+
+    status, code, drain = 401, "not_authenticated", True
+    sentence = f"Log in before you send more than {DEFAULT_BYTES // MIB} MB. An API client needs a valid token."
 
 
 class BodyTooSlowError(BodyError):
@@ -124,8 +132,12 @@ def limited(scope: Scope, receive: Receive, limit: int) -> Receive:
     return receive_limited
 
 
-async def call(application: Application, scope: Scope, receive: Receive, send: Send) -> None:
-    """Call an ASGI application with the limits of the path; refuse a body over them with 413 or 408."""
+async def call(application: Application, scope: Scope, receive: Receive, send: Send, is_known: IsKnown) -> None:
+    """Call an ASGI application with the limits of the path; refuse a body over them with 413 or 408.
+
+    Where uploads are allowed, `is_known` says whether somebody is logged in; a large body of others is refused with
+    401.
+    """
     is_answered = False
 
     async def send_and_note(message: MutableMapping[str, Any]) -> None:
@@ -134,11 +146,19 @@ async def call(application: Application, scope: Scope, receive: Receive, send: S
         await send(message)
 
     try:
-        await application(scope, limited(scope, receive, limit_of(scope["path"])), send_and_note)
+        limit = limit_of(scope["path"])
+        if limit == UPLOAD_BYTES and _may_be_large(scope) and not await is_known(scope):
+            raise StrangerError
+        await application(scope, limited(scope, receive, limit), send_and_note)
     except BodyError as error:
         if is_answered:
             raise
         await refuse(scope, receive, send, error)
+
+
+def _may_be_large(scope: Scope) -> bool:
+    has_length = any(name == b"content-length" for name, _value in scope["headers"])
+    return scope["method"] not in ("GET", "HEAD") and (not has_length or announced_bytes(scope) > DEFAULT_BYTES)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, error: BodyError) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,8 +12,6 @@ from django.db.models import FileField, Model
 from desk.backup import storage_files
 from desk.integrity import Finding, Wishes, key_ranges
 
-NO_FOLDER = "The media folder does not exist, although rows name files in it. Is its disk mounted?"
-
 
 def check_files(wishes: Wishes) -> Iterator[Finding]:
     """Find missing files, files of another size than their row says, and files that no row names.
@@ -23,19 +20,19 @@ def check_files(wishes: Wishes) -> Iterator[Finding]:
     and only when it is older than `wishes.orphan_age`; younger ones are not reported, since a file is stored before its
     row. The names are kept in a temporary table on the disk.
     """
-    root = storage_files.media_folder()
+    storage = storage_files.storage()
     with closing(sqlite3.connect("")) as named:  # "": a temporary database on the disk
         named.execute("CREATE TABLE file (name TEXT PRIMARY KEY) WITHOUT ROWID")
-        missing_folder = not root.is_dir()
+        problem = storage.problem()
         for model, field in _file_fields():
             for pk, name, size in _named_files(model, field):
                 named.execute("INSERT OR IGNORE INTO file VALUES (?)", [name])
-                if missing_folder:
-                    yield Finding(str(root), NO_FOLDER)
+                if problem:
+                    yield Finding(storage.label, problem)
                     return
-                if sentence := _compare(name, size):
+                if sentence := _compare(storage, name, size):
                     yield Finding(f"{model._meta.label} {pk}", f"{field.name}: {sentence}")
-        yield from _orphans(named, wishes)
+        yield from _orphans(storage, named, wishes)
 
 
 def _file_fields() -> list[tuple[type[Model], FileField]]:
@@ -56,34 +53,34 @@ def _named_files(model: type[Model], field: FileField) -> Iterator[tuple[object,
             yield pk, str(name), size[0] if size else None
 
 
-def _compare(name: str, size: int | None) -> str:
+def _compare(storage: storage_files.Storage, name: str, size: int | None) -> str:
     """Return what is wrong with a file, or ""."""
     try:
-        found = (storage_files.media_folder() / name).stat()
+        found = storage.facts(name)
+    except FileNotFoundError:
+        return f"the file {json.dumps(name)} is missing"
     except OSError as error:
-        return f"the file {json.dumps(name)} is missing ({error.strerror})"
-    if not stat.S_ISREG(found.st_mode):
-        return f"{json.dumps(name)} is not a file"
-    if size is not None and found.st_size != size:
-        return f"the file {json.dumps(name)} has {found.st_size} bytes instead of {size}"
+        return f"the file {json.dumps(name)} cannot be read ({error.strerror or error})"
+    if size is not None and found.size != size:
+        return f"the file {json.dumps(name)} has {found.size} bytes instead of {size}"
     return ""
 
 
-def _orphans(named: sqlite3.Connection, wishes: Wishes) -> Iterator[Finding]:
-    root, now = storage_files.media_folder(), time.time()
-    for name in storage_files.names():
+def _orphans(storage: storage_files.Storage, named: sqlite3.Connection, wishes: Wishes) -> Iterator[Finding]:
+    now = time.time()
+    for name in storage.names():
         if named.execute("SELECT 1 FROM file WHERE name = ?", [name]).fetchone():
             continue
         try:
-            found = (root / name).lstat()
-        except FileNotFoundError:
+            found = storage.facts(name)
+        except OSError:
             continue  # deleted meanwhile
-        if now - found.st_mtime < wishes.orphan_age.total_seconds():
+        if now - found.written_at < wishes.orphan_age.total_seconds():
             continue
-        days = (now - found.st_mtime) / 86_400
-        sentence = f"no row names this file of {found.st_size} bytes, {days:.1f} days old"
+        days = (now - found.written_at) / 86_400
+        sentence = f"no row names this file of {found.size} bytes, {days:.1f} days old"
         if wishes.delete_orphans and not _is_named_now(name):
-            (root / name).unlink(missing_ok=True)
+            storage.delete(name)
             yield Finding(name, f"{sentence}; deleted", mended=True)
         else:
             yield Finding(name, sentence)

@@ -19,6 +19,7 @@ from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError
 
 from desk import health
+from desk.storage import SavedFiles
 
 BUFFER_SIZE = 262_144  # bytes of an open file that are held in memory
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S, ATTEMPTS = 5, 30, 3
@@ -39,7 +40,7 @@ def _os_errors(name: str) -> Iterator[None]:
         raise OSError(f"The storage did not answer a request for {name}: {error}") from error
 
 
-class ObjectStorage(S3Storage):
+class ObjectStorage(SavedFiles, S3Storage):
     """A private bucket as a storage of Django."""
 
     def get_default_settings(self) -> dict[str, Any]:

@@ -11,16 +11,20 @@ from django.core.files.storage import FileSystemStorage, default_storage
 _saved: ContextVar[list[str] | None] = ContextVar("saved_files", default=None)
 
 
-class FileStorage(FileSystemStorage):
-    """The media folder. A file that cannot be written to its end is deleted."""
+class SavedFiles:
+    """Mixin of a storage: remembers what was saved, for `undone_on_failure`."""
 
     def save(self, name: str | None, content: IO[Any], max_length: int | None = None) -> str:
         """Save a file and return its name."""
-        stored = super().save(name, content, max_length)
+        stored: str = super().save(name, content, max_length)  # type: ignore[misc]  # of the storage
         saved = _saved.get()
         if saved is not None:
             saved.append(stored)
         return stored
+
+
+class FileStorage(SavedFiles, FileSystemStorage):
+    """The media folder. A file that cannot be written to its end is deleted."""
 
     def _save(self, name: str, content: "File[Any]") -> str:
         existed = self.exists(name)

@@ -1,6 +1,11 @@
-"""Who is let in: the one decision for pages (desk.accounts.middleware) and for the live stream (desk.live.sse)."""
+"""Who is let in: the one decision for pages (desk.accounts.middleware), the live stream (desk.live.sse) and uploads."""
 
+from importlib import import_module
+
+from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
 
 from desk.accounts import mfa, sessions
 from desk.models import User
@@ -27,3 +32,12 @@ BEFORE_MFA = frozenset(
 def admits(user: User, session: SessionBase) -> bool:
     """Return whether this user may use Desk in this session."""
     return not sessions.has_ended(session, user) and not mfa.must_set_up(user)
+
+
+def user_of(session_key: str) -> User | None:
+    """Return the user whom this session lets in, None when nobody."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    user = get_user(request)
+    is_let_in = isinstance(user, User) and user.is_active and admits(user, request.session)
+    return user if isinstance(user, User) and is_let_in else None

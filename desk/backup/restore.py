@@ -1,10 +1,10 @@
 """Restore a backup into an empty installation: everything, or nothing.
 
 The order is what makes it safe. The archive is read and checked completely before anything changes. The files are
-unpacked into a folder of their own inside the media folder, which also marks the installation as being restored. All
-rows are written in one transaction; the files get their names just before it is committed. Whatever stops the restore
-before that leaves no rows, and the next restore removes the files. `check` reports an interrupted restore, and so does
-`preflight`, so that nobody serves it.
+unpacked into a folder of their own inside the media folder, or into the bucket beside a mark; both mark the
+installation as being restored. All rows are written in one transaction; the files get their names just before it is
+committed. Whatever stops the restore before that leaves no rows, and the next restore removes the files. `check`
+reports an interrupted restore, and so does `preflight`, so that nobody serves it.
 """
 
 import os
@@ -55,7 +55,7 @@ def restore(source: IO[bytes], *, moved: bool = False, say: Callable[[str], None
     manifest = reader.manifest
     result = Restored(manifest)
     _refuse_newer(manifest)
-    with storage_files.locked():
+    with storage_files.storage().locked():
         if not _rows_are_committed(manifest):
             _refuse_used_target()
             if not key_check.fits(manifest.key_check):
@@ -72,7 +72,7 @@ def restore(source: IO[bytes], *, moved: bool = False, say: Callable[[str], None
         with transaction.atomic():
             result.warnings += after_restore.run(after_restore.Circumstances(manifest.made_at, moved))
             Heartbeat.objects.filter(name__startswith=COMMITTED).delete()
-        storage_files.unmark()
+        storage_files.storage().unmark()
     result.warnings += [
         f"{column.unreadable} values of {column} cannot be decrypted with any key of this installation."
         for column in key_rotation.inspect()
@@ -83,7 +83,7 @@ def restore(source: IO[bytes], *, moved: bool = False, say: Callable[[str], None
 
 def _rows_are_committed(manifest: Manifest) -> bool:
     """Return whether an interrupted restore of this backup got so far that its rows and files are in place."""
-    if not (storage_files.restore_was_interrupted() and migration_state.has_tables()):
+    if not (storage_files.storage().restore_was_interrupted() and migration_state.has_tables()):
         return False
     return Heartbeat.objects.filter(name=_committed_mark(manifest)).exists()
 
@@ -114,12 +114,13 @@ def _refuse_used_target() -> None:
         recently = timezone.now() - timedelta(seconds=health.LATE_AFTER_S)
         if Heartbeat.objects.filter(name=health.WORKER, beat_at__gt=recently).exists():
             raise Refused("Desk runs on this database. Stop all its processes, wait half a minute, and restore then.")
-    if storage_files.restore_was_interrupted():
-        storage_files.clear()
-    if name := next(storage_files.names(), None):
+    storage = storage_files.storage()
+    if storage.restore_was_interrupted():
+        storage.clear()
+    if name := next(storage.names(), None):
         raise Refused(
-            f"The media folder {storage_files.media_folder()} is not empty: it has {name}. A backup is restored into "
-            "an empty one only. Move its files away, or set DESK_DATA_DIR to a new folder."
+            f"The {storage.label} is not empty: it has {name}. A backup is restored into an empty one only. Move its "
+            "files away, or set DESK_DATA_DIR to a new folder (DESK_FILES_URL to a new bucket)."
         )
 
 
@@ -144,20 +145,21 @@ def _prepare_tables(manifest: Manifest) -> None:
 @contextmanager
 def _staged_files(reader: Reader, say: Callable[[str], None]) -> Iterator[None]:
     """Unpack the files for the block, and remove them again when it fails."""
+    storage = storage_files.storage()
     try:
-        staging = storage_files.mark()
+        storage.mark()
         say("Unpacking the files …")
         for entry in reader.files():
             if not entry.missing:
                 chunks = reader.chunks(file_member(entry.name), size=entry.size, sha256=entry.sha256)
-                storage_files.write_new(staging / entry.name, chunks)
+                storage.stage(entry.name, chunks)
         yield
     except OSError as error:
-        storage_files.clear()
+        storage.clear()
         raise Refused(f"The files could not be written ({error}). Nothing was restored.") from error
     except BaseException:
         with suppress(OSError):
-            storage_files.clear()
+            storage.clear()
         raise
 
 
@@ -188,7 +190,7 @@ def _restore_rows(reader: Reader) -> None:
             rows.check_references()
             _compare(models, manifest)
             Heartbeat.objects.create(name=_committed_mark(manifest), beat_at=timezone.now())
-            storage_files.put_in_place()
+            storage_files.storage().put_in_place()
     except (DatabaseError, ValueError) as error:
         raise Refused(
             f"The database does not accept the rows of this backup ({error}). Nothing was restored."

@@ -1,101 +1,207 @@
-"""The files in the storage: what is in the folder, and a folder in it for what is being restored."""
+"""The files in the storage, in the media folder or in a bucket: which there are, and how a restore puts them there."""
 
 import fcntl
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from django.conf import settings
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import FileSystemStorage, default_storage
 
 from desk.errors import Refused
 
-#: In the media folder itself, so that it is on the same disk also when the media folder is a link or a mounted disk.
+#: In the storage itself, so that in a media folder it is on the same disk, also when that is a link or a mounted disk.
 STAGING = ".restore"
+MARK = f"{STAGING}/under-way"
+NO_FOLDER = "The media folder does not exist, although rows name files in it. Is its disk mounted?"
 
 
-def media_folder() -> Path:
-    """Return the real media folder; it need not exist."""
-    return Path(settings.MEDIA_ROOT).resolve()
+@dataclass(frozen=True)
+class FileFacts:
+    """The size of a file in bytes, and when it was written (seconds since 1970)."""
+
+    size: int
+    written_at: float
 
 
-def names() -> Iterator[str]:
-    """Yield the name of every file in the media folder, as rows name them, without the folder of a restore."""
-    root = media_folder()
-    for folder, folders, files in os.walk(root):
-        if Path(folder) == root and STAGING in folders:
-            folders.remove(STAGING)
-        folders.sort()
-        for file in sorted(files):
-            yield (Path(folder) / file).relative_to(root).as_posix()
+class Storage(Protocol):
+    """What backup, restore and verification need of a storage."""
+
+    label: str
+
+    def problem(self) -> str:
+        """Return why no file can be found, as a sentence; "" when they can."""
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every file, as rows name them, without what belongs to a restore."""
+
+    def facts(self, name: str) -> FileFacts:
+        """Return the facts of a file. Raises OSError."""
+
+    def delete(self, name: str) -> None:
+        """Delete a file; one that is not there is no error."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Let one restore at a time use the storage. Raises Refused."""
+
+    def restore_was_interrupted(self) -> bool:
+        """Return whether a restore began here and did not end."""
+
+    def mark(self) -> None:
+        """Mark the installation as being restored, until `unmark`."""
+
+    def stage(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write a file of a restore."""
+
+    def put_in_place(self) -> None:
+        """Give the staged files their names, and make that durable."""
+
+    def unmark(self) -> None:
+        """End the restore."""
+
+    def clear(self) -> None:
+        """Delete everything: what a restore has put there. Nothing else was there when it began."""
 
 
-@contextmanager
-def locked() -> Iterator[None]:
-    """Let one restore at a time use the media folder, which is made when it is missing. Raises Refused."""
-    root = media_folder()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(root, os.O_RDONLY)
-    except OSError as error:
-        raise Refused(f"The media folder {root} cannot be used: {error.strerror}.") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise Refused("Another restore into this media folder is under way.") from None
-    finally:
-        os.close(descriptor)
+def storage() -> Storage:
+    """Return the storage of this installation."""
+    return MediaFolder() if isinstance(default_storage, FileSystemStorage) else Bucket()
 
 
-def restore_was_interrupted() -> bool:
-    """Return whether a restore began here and did not end."""
-    return (media_folder() / STAGING).is_dir()
+class MediaFolder:
+    """A folder of this machine. Files are staged in a folder inside it."""
+
+    def __init__(self) -> None:
+        self.root = Path(settings.MEDIA_ROOT).resolve()  # need not exist
+        self.label = f"media folder {self.root}"
+
+    def problem(self) -> str:
+        return "" if self.root.is_dir() else NO_FOLDER
+
+    def names(self) -> Iterator[str]:
+        for folder, folders, files in os.walk(self.root):
+            if Path(folder) == self.root and STAGING in folders:
+                folders.remove(STAGING)
+            folders.sort()
+            for file in sorted(files):
+                yield (Path(folder) / file).relative_to(self.root).as_posix()
+
+    def facts(self, name: str) -> FileFacts:
+        found = (self.root / name).stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise IsADirectoryError(0, "it is not a file")
+        return FileFacts(found.st_size, found.st_mtime)
+
+    def delete(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root, os.O_RDONLY)
+        except OSError as error:
+            raise Refused(f"The {self.label} cannot be used: {error.strerror}.") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise Refused(f"Another restore into the {self.label} is under way.") from None
+        finally:
+            os.close(descriptor)
+
+    def restore_was_interrupted(self) -> bool:
+        return (self.root / STAGING).is_dir()
+
+    def mark(self) -> None:
+        (self.root / STAGING).mkdir(parents=True)
+
+    def stage(self, name: str, chunks: Iterable[bytes]) -> None:
+        write_new(self.root / STAGING / name, chunks)
+
+    def put_in_place(self) -> None:
+        for entry in sorted((self.root / STAGING).iterdir()):
+            target = self.root / entry.name
+            if target.is_dir():  # an empty one: the folder was checked
+                shutil.rmtree(target)
+            entry.rename(target)
+        sync_folder(self.root)
+
+    def unmark(self) -> None:
+        (self.root / STAGING).rmdir()
+        sync_folder(self.root)
+
+    def clear(self) -> None:
+        # The mark of the restore goes last: an interruption here can be told too.
+        entries = sorted(self.root.iterdir(), key=lambda entry: entry.name == STAGING) if self.root.is_dir() else ()
+        for entry in entries:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
 
-def clear() -> None:
-    """Delete everything in the media folder: what a restore has put there. Nothing else was there when it began."""
-    root = media_folder()
-    # The mark of the restore goes last: an interruption here can be told too.
-    for entry in sorted(root.iterdir(), key=lambda entry: entry.name == STAGING) if root.is_dir() else ():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+class Bucket:
+    """A storage without folders and renaming. Files get their names at once; until `unmark` an object says so.
 
+    Nothing keeps two restores into one bucket apart: the second takes the first for an interrupted one.
+    """
 
-def put_in_place() -> None:
-    """Move what was staged to its names in the media folder, and make that durable."""
-    root = media_folder()
-    for entry in sorted((root / STAGING).iterdir()):
-        target = root / entry.name
-        if target.is_dir():  # an empty one: the folder was checked
-            shutil.rmtree(target)
-        entry.rename(target)
-    sync_folder(root)
+    label = "bucket for files"
 
+    def problem(self) -> str:
+        return ""
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def names(self) -> Iterator[str]:
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            inside, files = default_storage.listdir(folder)
+            folders += [f"{folder}{name}/" for name in inside if f"{folder}{name}" != STAGING]
+            yield from (f"{folder}{name}" for name in sorted(files) if name)
 
+    def facts(self, name: str) -> FileFacts:
+        return FileFacts(default_storage.size(name), default_storage.get_modified_time(name).timestamp())
 
-def mark() -> Path:
-    """Create the folder of a restore, which marks the installation until `unmark`; return it."""
-    staging = media_folder() / STAGING
-    staging.mkdir(parents=True)
-    return staging
+    def delete(self, name: str) -> None:
+        default_storage.delete(name)
 
+    def locked(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
-def unmark() -> None:
-    """End the restore: its folder is empty by now."""
-    (media_folder() / STAGING).rmdir()
-    sync_folder(media_folder())
+    def restore_was_interrupted(self) -> bool:
+        return default_storage.exists(MARK)
+
+    def mark(self) -> None:
+        default_storage.save(MARK, ContentFile(b"manage.py restore has not ended."))
+
+    def stage(self, name: str, chunks: Iterable[bytes]) -> None:
+        with tempfile.TemporaryFile() as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.seek(0)
+            stored = default_storage.save(name, File(file))
+        if stored != name:
+            default_storage.delete(stored)
+            raise OSError(0, f"the bucket has a file {name} already")
+
+    def put_in_place(self) -> None:
+        """Do nothing: they have their names."""
+
+    def unmark(self) -> None:
+        default_storage.delete(MARK)
+
+    def clear(self) -> None:
+        for name in list(self.names()):
+            default_storage.delete(name)
+        self.unmark()
 
 
 def write_new(path: Path, chunks: Iterable[bytes]) -> None:
@@ -106,3 +212,12 @@ def write_new(path: Path, chunks: Iterable[bytes]) -> None:
             target.write(chunk)
         target.flush()
         os.fsync(target.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

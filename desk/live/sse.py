@@ -10,13 +10,11 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from importlib import import_module
 from typing import Generic
 
 from django.conf import settings
-from django.contrib.auth import get_user
 from django.db import DatabaseError, close_old_connections
-from django.http import HttpRequest, parse_cookie
+from django.http import parse_cookie
 
 from desk import metrics
 from desk.accounts import gate
@@ -176,12 +174,8 @@ class LiveStream(Generic[Facts, Reader]):
         """Return who is logged in with this session and what they may see, None when nobody is."""
         close_old_connections()
         try:
-            request = HttpRequest()
-            request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-            user = get_user(request)
-            if not isinstance(user, User) or not user.is_active or not gate.admits(user, request.session):
-                return None
-            return Login(user.pk, self._facts_of(user))
+            user = gate.user_of(session_key)
+            return Login(user.pk, self._facts_of(user)) if user else None
         finally:
             close_old_connections()
 

@@ -10,12 +10,14 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections
+from django.test import Client
 
 from channels_im import webhook
 from channels_im.messenger.webhook import MAX_BODY_BYTES
 from desk import body_limits
 from desk.asgi import application
 from desk.body_limits import MIB, limit_of
+from tests import factories
 
 CHUNK = 65_536
 
@@ -26,7 +28,7 @@ class Sender:
     def __init__(self, path: str, size: int, *, announced: bool, pause_s: float = 0) -> None:
         length = [(b"content-length", str(size).encode())] if announced else [(b"transfer-encoding", b"chunked")]
         headers = [(b"host", b"localhost"), (b"content-type", b"application/octet-stream"), *length]
-        self.scope = {
+        self.scope: dict[str, Any] = {
             "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
             "headers": headers, "scheme": "http", "http_version": "1.1",
         }  # fmt: skip
@@ -119,7 +121,7 @@ def test_the_api_answers_in_json() -> None:
 @pytest.mark.parametrize("length", [b"9" * 5000, b"-5", b"+5", b"1e9", b"0x10", "٣".encode()])
 def test_a_length_that_is_no_number_or_a_huge_one_is_no_error(length: bytes) -> None:
     sender = Sender("/healthz", 10_000, announced=False)
-    sender.scope["headers"].append((b"content-length", length))  # type: ignore[attr-defined]
+    sender.scope["headers"].append((b"content-length", length))
     assert sender.run() == 413
 
 
@@ -172,3 +174,41 @@ def test_waiting_for_the_end_of_a_connection_has_no_limit(monkeypatch: pytest.Mo
         return str((await limited())["type"])
 
     assert asyncio.run(go()) == "http.disconnect"
+
+
+# --- Uploads of strangers ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", ["/inbox/1/reply/", "/api/v1/messages/"])
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+@pytest.mark.django_db(transaction=True)
+def test_a_large_body_of_somebody_not_logged_in_is_refused_unread(path: str, announced: bool) -> None:
+    sender = Sender(path, 50 * MIB, announced=announced)
+    sender.scope["headers"] += [(b"cookie", b"sessionid=made-up"), (b"authorization", b"Bearer made-up")]
+    assert sender.run() == 401
+    assert sender.handed_over_before_answer == 0
+    assert b"Log in before you send more than 1 MB" in sender.body
+
+
+@pytest.mark.parametrize("how", ["session", "token"])
+@pytest.mark.django_db(transaction=True)
+def test_a_large_body_of_a_user_is_read(how: str) -> None:
+    user = factories.make_agent("alice")
+    sender = Sender("/api/v1/messages/", 2 * MIB, announced=True)
+    if how == "token":
+        sender.scope["headers"] += [(b"authorization", f"Bearer {factories.make_token(user)}".encode())]
+    else:
+        client = Client()
+        client.force_login(user)
+        sender.scope["headers"] += [(b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())]
+    sender.run()
+    assert sender.handed_over_before_answer > MIB
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_large_body_of_a_deactivated_user_is_refused() -> None:
+    user = factories.make_agent("alice")
+    key = factories.make_token(user)
+    user.is_active = False
+    user.save()
+    sender = Sender("/api/v1/messages/", 2 * MIB, announced=True)
+    sender.scope["headers"] += [(b"authorization", f"Bearer {key}".encode())]
+    assert sender.run() == 401

@@ -4,20 +4,27 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from io import BytesIO
+from datetime import timedelta
+from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from moto.server import ThreadedMotoServer
 from pytest_django.fixtures import Settings
 
 from desk import files_url, object_storage
+from desk.backup import storage_files
+from desk.backup.interrupted import check_interrupted
 from desk.models import User
+from desk.storage import undone_on_failure
+from tests.desk.backup import installation as installed
 from tests.http import streamed
 from tests.tickets.views import world
 from tests.tickets.views.conftest import as_user, desk  # noqa: F401 - fixtures
@@ -266,3 +273,82 @@ def test_the_client_of_s3_is_imported_only_when_it_is_used() -> None:
     code = f"import django, sys; django.setup(); sys.exit(bool({unwanted} & set(sys.modules)))"
     given = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     assert subprocess.run([sys.executable, "-c", code], env=given, timeout=60, check=False).returncode == 0
+
+
+# --- Backup -----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def installation(transactional_db: None, bucket: object_storage.ObjectStorage, tmp_path: Path) -> Path:
+    """A backup of an installation whose files are in the bucket; database and bucket are empty again."""
+    installed.fill()
+    call_command("backup", str(tmp_path / "desk.zip"), quiet=True)
+    return tmp_path / "desk.zip"
+
+
+def begin_anew() -> None:
+    installed.forget_everything()
+    storage_files.storage().clear()
+
+
+def test_a_backup_is_restored_into_an_empty_bucket(installation: Path, s3: Any) -> None:
+    rows_before, keys_before = installed.digests(), keys(s3)
+    assert len(keys_before) == 2
+    begin_anew()
+    assert not keys(s3)
+    call_command("restore", str(installation), stdout=StringIO(), moved=True)
+    assert (installed.digests(), keys(s3)) == (rows_before, keys_before)
+    assert Attachment.objects.get().file.read() == b"file\0bytes\n"
+    call_command("verify_integrity", stdout=StringIO())
+
+
+def test_a_used_bucket_is_refused(installation: Path, s3: Any) -> None:
+    installed.forget_everything()
+    with pytest.raises(CommandError, match="bucket for files is not empty"):
+        call_command("restore", str(installation), stdout=StringIO())
+    assert len(keys(s3)) == 2
+
+
+def test_a_restore_that_fails_empties_the_bucket(installation: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_anew()
+
+    def fail(_storage: object) -> None:
+        raise OSError(28, "The bucket is full")
+
+    monkeypatch.setattr(storage_files.Bucket, "put_in_place", fail)
+    with pytest.raises(CommandError, match="Nothing was restored"):
+        call_command("restore", str(installation), stdout=StringIO())
+    assert not keys(s3)
+
+
+def test_an_interrupted_restore_is_reported_and_begins_again(installation: Path, s3: Any) -> None:
+    begin_anew()
+    storage_files.storage().mark()
+    storage_files.storage().stage("attachments/half.png", [b"half"])
+    assert [found.id for found in check_interrupted()] == ["desk.E005"]
+    call_command("restore", str(installation), stdout=StringIO(), moved=True)
+    assert not check_interrupted()
+    assert len(keys(s3)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_missing_files_and_files_that_no_row_names_are_found(
+    bucket: object_storage.ObjectStorage, stored: Attachment
+) -> None:
+    bucket.delete(stored.file.name or "")
+    orphan = bucket.save("attachments/orphan.png", ContentFile(b"x"))
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("verify_integrity", stdout=out, stderr=out, older_than=timedelta(0), delete_orphans=True)
+    assert f'"{stored.file.name}" is missing' in out.getvalue()
+    assert f"{orphan}: no row names this file of 1 bytes" in out.getvalue()
+    assert not bucket.exists(orphan)
+
+
+def test_a_file_is_deleted_again_when_its_transaction_fails(bucket: object_storage.ObjectStorage, s3: Any) -> None:
+    def save_and_fail() -> None:
+        with undone_on_failure():
+            bucket.save("attachments/lost.png", ContentFile(b"x"))
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        save_and_fail()
+    assert not keys(s3)

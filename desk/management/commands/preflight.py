@@ -28,7 +28,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if storage_files.restore_was_interrupted():
+        if storage_files.storage().restore_was_interrupted():
             raise CommandError(INTERRUPTED)
         if users := demo_guard.demo_users():
             raise CommandError(f"{demo_guard.sentence(users)} {demo_guard.WAY_OUT}")

@@ -57,7 +57,7 @@ def backup(media: Path, tmp_path: Path) -> Path:
 
 def begin_anew() -> None:
     forget_everything()
-    storage_files.clear()
+    storage_files.storage().clear()
 
 
 def run_restore(path: Path, **options: Any) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def run_restore(path: Path, **options: Any) -> tuple[str, str]:
 
 def is_empty() -> bool:
     rows_left = User.objects.exists() or Message.objects.exists()
-    return not rows_left and not list(storage_files.media_folder().iterdir())
+    return not rows_left and not list(storage_files.MediaFolder().root.iterdir())
 
 
 def test_everything_comes_back(media: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_everything_comes_back(media: Path, tmp_path: Path) -> None:
     conversation = Conversation.objects.get()
     late = Message.objects.get(pk=receive(conversation, "Searched for", at=timezone.now()).pk)
     assert late.ticket_id == last_ticket + 2
-    assert not storage_files.restore_was_interrupted()
+    assert not storage_files.storage().restore_was_interrupted()
 
 
 def test_the_words_of_restored_messages_are_found(backup: Path) -> None:
@@ -218,12 +218,12 @@ def test_a_newer_desk_is_named(backup: Path, tmp_path: Path) -> None:
     assert is_empty()
 
 
-@pytest.mark.parametrize("place", ["put_in_place", "write_new"])
+@pytest.mark.parametrize("place", ["put_in_place", "stage"])
 def test_a_restore_that_fails_leaves_nothing(backup: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     def fail(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage_files, place, fail)
+    monkeypatch.setattr(storage_files.MediaFolder, place, fail)
     with pytest.raises(CommandError, match=r"No space left on device.*Nothing was restored"):
         run_restore(backup)
     assert is_empty()
@@ -241,7 +241,7 @@ def test_a_restore_that_was_killed_is_reported_and_begins_again(backup: Path, me
         raise Killed
 
     monkeypatch.setattr(rows, "check_references", die)
-    monkeypatch.setattr(storage_files, "clear", lambda: None)  # the process is dead: it cleans up nothing
+    monkeypatch.setattr(storage_files.MediaFolder, "clear", lambda _: None)  # a dead process cleans up nothing
     with pytest.raises(Killed):
         run_restore(backup)
     monkeypatch.undo()

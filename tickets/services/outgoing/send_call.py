@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 State = Message.State
 FILE_IS_GONE = "The file is no longer in Desk's storage. Attach it again."
+STORAGE_IS_AWAY = "The storage for files does not answer. Desk will try again."
 PREPARING_FAILED = "An error occurred in Desk before sending. Desk will try again."
 UNEXPECTED = "An error occurred in Desk while sending. Desk finds out whether the message arrived."
 # Errors that an administrator, another app or time resolves: the message itself is fine and is held to be released.
@@ -117,9 +118,13 @@ def prepare(message: Message, facts_by_author: dict[int, access.UserFacts]) -> S
         return call
     try:
         file = attachment.file.storage.open(attachment.file.name or "", "rb")
-    except (OSError, ValueError):
-        logger.exception("The file of message %s cannot be read", message.pk)
+    except (FileNotFoundError, ValueError):
+        logger.exception("The file of message %s is gone", message.pk)
         _fail_or_hold(message, State.FAILED, FILE_IS_GONE)
+        return None
+    except OSError:
+        logger.exception("The file of message %s cannot be read now", message.pk)
+        _retry_later(message, STORAGE_IS_AWAY, _pause(message))
         return None
     return replace(
         call,

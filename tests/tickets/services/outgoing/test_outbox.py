@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from channels_im.models import Channel, Page
 from desk.models import User
+from desk.storage import FileStorage
 from tests.factories import make_conversation, png, receive
 from tests.matching import present
 from tests.tickets.services.graph import FakeGraph, error_answer
@@ -247,6 +248,23 @@ def test_a_reply_whose_file_is_gone_fails_in_words(graph: FakeGraph, queue: Call
 
     assert drained(message).state == "failed"
     assert "no longer in Desk's storage" in message.reason
+
+
+def test_a_reply_whose_file_cannot_be_read_now_waits(
+    graph: FakeGraph, queue: Callable[..., Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = queue("", files=[SimpleUploadedFile("photo.png", png())])
+
+    def fail(*_arguments: object) -> None:
+        raise OSError("The bucket did not answer.")
+
+    monkeypatch.setattr(FileStorage, "open", fail)
+    assert drained(message).state == "queued"
+    assert "will try again" in message.reason
+    assert not graph.calls
+    monkeypatch.undo()
+    Message.objects.update(retry_after=None)
+    assert drained(message).state == "sent"
 
 
 # --- What the thread shows --------------------------------------------------------------------------------------------
