@@ -71,8 +71,11 @@ def note_token(name: str) -> None:
 
 def client_address(request: HttpRequest) -> str | None:
     """Return the address of the client, as the login limits see it; None when it is not known."""
+    from desk.accounts.adapter import UNKNOWN_ADDRESS  # which imports models
+
     try:
-        return str(ip_address(get_adapter().get_client_ip(request)))
+        address = get_adapter().get_client_ip(request)
+        return None if address == UNKNOWN_ADDRESS else str(ip_address(address))
     except (KeyError, PermissionDenied, ValueError):
         return None
 

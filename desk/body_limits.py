@@ -135,8 +135,7 @@ def limited(scope: Scope, receive: Receive, limit: int) -> Receive:
 async def call(application: Application, scope: Scope, receive: Receive, send: Send, is_known: IsKnown) -> None:
     """Call an ASGI application with the limits of the path; refuse a body over them with 413 or 408.
 
-    Where uploads are allowed, `is_known` says whether somebody is logged in; a large body of others is refused with
-    401.
+    Where large bodies are allowed, `is_known` says whether somebody is logged in; those of others are refused with 401.
     """
     is_answered = False
 
@@ -147,7 +146,7 @@ async def call(application: Application, scope: Scope, receive: Receive, send: S
 
     try:
         limit = limit_of(scope["path"])
-        if limit == UPLOAD_BYTES and _may_be_large(scope) and not await is_known(scope):
+        if limit > DEFAULT_BYTES and _may_be_large(scope) and not await is_known(scope):
             raise StrangerError
         await application(scope, limited(scope, receive, limit), send_and_note)
     except BodyError as error:

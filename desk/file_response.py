@@ -47,7 +47,8 @@ async def _read_async(file: BinaryFile, start: int, length: int) -> AsyncIterato
             length -= len(block)
             yield block
     finally:
-        file.close()
+        # Not here: when the browser left, a thread may still be reading, and closing waits for it.
+        asyncio.get_running_loop().run_in_executor(None, file.close)
 
 
 def download(request: HttpRequest, file: IO[bytes], name: str, content_type: str) -> StreamingHttpResponse:

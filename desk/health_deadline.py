@@ -17,25 +17,28 @@ SENTENCE = "Desk did not finish its own check in time: the database or the stora
 class WithDeadline:
     """An ASGI application that answers 503 when the one inside takes longer than DEADLINE_S.
 
-    The thread of a check that hangs stays occupied until it ends; meanwhile no second one is started.
+    Probes that come while a check runs share its answer, so that however many they are, one thread is busy with them.
     """
 
     def __init__(self, application: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         self._application = application
-        self._overdue: set[asyncio.Task[list[MutableMapping[str, Any]]]] = set()
+        self._check: asyncio.Task[list[MutableMapping[str, Any]]] | None = None
+        self._began = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one probe."""
-        if not self._overdue:
-            task = asyncio.create_task(self._events(scope))
-            done, _pending = await asyncio.wait({task}, timeout=DEADLINE_S)
-            if done:
-                for event in task.result():
-                    await send(event)
-                return
-            self._overdue.add(task)
-            task.add_done_callback(self._ended)
-            logger.error("/readyz was not answered within %s seconds", DEADLINE_S)
+        loop = asyncio.get_running_loop()
+        check = self._check
+        if check is None or check.done() or check.get_loop() is not loop:
+            check = self._check = asyncio.create_task(self._events(scope))
+            check.add_done_callback(self._ended)
+            self._began = loop.time()
+        await asyncio.wait({check}, timeout=max(0.0, self._began + DEADLINE_S - loop.time()))
+        if check.done():
+            for event in check.result():
+                await send(event)
+            return
+        logger.error("/readyz was not answered within %s seconds", DEADLINE_S)
         body = json.dumps({"status": "degraded", "database": "unreachable", "problems": [SENTENCE]}).encode()
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 503, "headers": headers})
@@ -58,6 +61,5 @@ class WithDeadline:
         return events
 
     def _ended(self, task: "asyncio.Task[list[MutableMapping[str, Any]]]") -> None:
-        self._overdue.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("A late check of /readyz failed: %s", type(task.exception()).__name__)
+            logger.error("A check of /readyz failed: %s", type(task.exception()).__name__)

@@ -187,7 +187,7 @@ def send_test(user: User) -> str:
 def sentence_for(error: Exception) -> str:
     """Return a sentence with the answer of the mail server, or with the reason why there is none."""
     server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib wraps it
         return f"The mail server {server} did not answer within {settings.EMAIL_TIMEOUT:g} seconds."
     if isinstance(error, SMTPRecipientsRefused):
         answers = {_answer(code, text) for code, text in error.recipients.values()}

@@ -7,7 +7,7 @@ from django.core.handlers.exception import response_for_exception
 from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 
-from desk import audit_log, health
+from desk import audit_log, health, metrics_page
 
 UNUSABLE = re.compile(r"Field '\w+' expected a number|Exceeds the limit \(\d+ digits\)|.*NUL \(0x00\)")
 
@@ -49,7 +49,7 @@ class NoStore:
 
 
 class Probes:
-    """Answer /healthz and /readyz under every host name: probes call an address of the machine, not the public name.
+    """Answer /healthz, /readyz and /metrics under every host name: probes call an address, not the public name.
 
     Their answers contain no link, so a false name has no effect. Everything behind this checks the name.
     """
@@ -58,7 +58,8 @@ class Probes:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        probe = {"/healthz": health.healthz, "/readyz": health.readyz}.get(request.path_info)
+        views = {"/healthz": health.healthz, "/readyz": health.readyz, "/metrics": metrics_page.show}
+        probe = views.get(request.path_info)
         return probe(request) if probe else self.get_response(request)
 
 

@@ -4,6 +4,7 @@ Files are private: a view that checks permissions reads them from the bucket and
 file system (FileNotFoundError, OSError), so that no caller has to know where the files are.
 """
 
+import errno
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -35,9 +36,9 @@ def _os_errors(name: str) -> Iterator[None]:
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in MISSING:
             raise FileNotFoundError(f"The bucket has no file {name}.") from error
-        raise OSError(f"The storage refused a request for {name}: {error}") from error
+        raise OSError(errno.EIO, f"The storage refused a request for {name}: {error}") from error
     except (BotoCoreError, HTTPClientError, HTTPError) as error:
-        raise OSError(f"The storage did not answer a request for {name}: {error}") from error
+        raise OSError(errno.EIO, f"The storage did not answer a request for {name}: {error}") from error
 
 
 class ObjectStorage(SavedFiles, S3Storage):

@@ -13,6 +13,7 @@ from channels_im import webhook
 from channels_im.messenger.webhook import MAX_BODY_BYTES
 from channels_im.services.icons import MAX_ICON_BYTES
 from launcher.__main__ import GOALS
+from launcher.environment import NEEDED_TO_SERVE
 
 ROOT = Path(__file__).resolve().parent.parent
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
@@ -109,10 +110,8 @@ def test_web_and_worker_wait_for_migrate_and_run_read_only() -> None:
         assert services[name]["command"][0] in GOALS
 
 
-def test_desk_believes_only_the_address_of_nginx() -> None:
+def test_nginx_passes_requests_to_the_address_of_web() -> None:
     services = compose()["services"]
-    nginx_address = services["nginx"]["networks"]["proxy"]["ipv4_address"]
-    assert services["web"]["environment"]["FORWARDED_ALLOW_IPS"] == nginx_address
     assert services["web"]["networks"]["proxy"]["ipv4_address"] in services["nginx"]["command"][2]
 
 
@@ -147,3 +146,8 @@ def test_the_example_of_the_settings_names_only_what_exists() -> None:
     )
     assert {"DESK_SECRET_KEY", "POSTGRES_PASSWORD"} <= names
     assert not [name for name in names if name not in known]
+
+
+def test_the_example_of_settings_names_all_that_are_needed() -> None:
+    lines = (ROOT / "deploy/desk.env.example").read_text().splitlines()
+    assert set(NEEDED_TO_SERVE) <= {line.partition("=")[0] for line in lines if not line.startswith("#")}

@@ -22,7 +22,7 @@ class TicketsConfig(AppConfig):
         from tickets.services.outgoing import delivery_status, outbox, restored_replies
         from tickets.services.page_actions import moderation, reactions, sender_actions
         from tickets.services.privacy import erasure, retention
-        from tickets.services.webhooks import delivery, events, mails
+        from tickets.services.webhooks import api_tokens, delivery, events, mails
         from tickets.views.setup import menu
 
         signals.connect()
@@ -63,3 +63,4 @@ class TicketsConfig(AppConfig):
         integrity.register("search index", search_index.check_search_index)
         after_restore.register("replies", restored_replies.make_sure)
         after_restore.register("erased people", erasure.remind_after_restore)
+        after_restore.register("API tokens", api_tokens.remind_after_restore)

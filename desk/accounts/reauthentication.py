@@ -50,14 +50,29 @@ def is_needed(request: HttpRequest) -> bool:
     return request.method == "POST" and not reauthentication.did_recently_reauthenticate(request)
 
 
+def is_due(request: HttpRequest) -> bool:
+    """Return whether the password must be asked for before a page is shown whose form must not be kept meanwhile."""
+    return not reauthentication.did_recently_reauthenticate(request)
+
+
+def ask_first(request: HttpRequest) -> HttpResponse:
+    """Redirect to the page that asks for the password, and from there to this one. A POST is not kept."""
+    return _redirect(request)
+
+
 def ask(request: HttpRequest) -> HttpResponse:
     """Keep the POST, and redirect to the page that asks for the password. Raise PermissionDenied without one."""
-    methods = get_adapter().get_reauthentication_methods(request.user)
-    if not methods:
-        raise PermissionDenied(NO_PASSWORD)
+    answer = _redirect(request)
     kept = json.loads(serialize_request(request))
     for name in LEFT_OUT:  # credentials that need not be stored, and what would make the answer a part of a page
         kept["META"].pop(name, None)
     request.session[reauthentication.STATE_SESSION_KEY] = {"request": json.dumps(kept)}
+    return answer
+
+
+def _redirect(request: HttpRequest) -> HttpResponse:
+    methods = get_adapter().get_reauthentication_methods(request.user)
+    if not methods:
+        raise PermissionDenied(NO_PASSWORD)
     # Without the query, which allauth would compare with the path. It is part of what is kept.
     return HttpResponseRedirect(f"{methods[0]['url']}?{urlencode({'next': request.path})}")

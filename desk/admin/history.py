@@ -90,8 +90,11 @@ class Filters(forms.Form):
 
     def in_words(self) -> str:
         """Return the filters as text for the history, "" without any."""
-        given = [f"{self.fields[name].label} {value}" for name, value in self.cleaned_data.items() if value]
-        return ", ".join(given)
+        # Without the words of the search: they may name a person, whom nobody would find here to erase.
+        given = {name: value for name, value in self.cleaned_data.items() if value}
+        return ", ".join(
+            "a search" if name == "q" else f"{self.fields[name].label} {value}" for name, value in given.items()
+        )
 
 
 def _begin_of(day: date) -> datetime:

@@ -19,6 +19,7 @@ from django.forms import CheckboxSelectMultiple
 from django.http import HttpRequest, HttpResponse
 
 from desk import audit_log, rights, site
+from desk.accounts import reauthentication
 from desk.admin.base import GuardedAdmin, SetupModelAdmin
 from desk.models import Agent, Department, User
 
@@ -119,6 +120,20 @@ class UserAdmin(SetupModelAdmin[User], _UserAdmin):
             sentence = f"E-mail address changed from {before} to {after}."
             audit_log.record(_requester(request), obj, audit_log.Action.EMAIL, sentence)
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Ask for the password again first: a user who is added or changed may be a way in."""
+        if object_id is None and reauthentication.is_due(request):
+            return reauthentication.ask_first(request)
+        if reauthentication.is_needed(request):
+            return reauthentication.ask(request)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
     def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
         """Record a change, with the role and the state that the user has now."""
         sentence = self.sentence_of(message, audit_log.CHANGE)
@@ -132,6 +147,8 @@ class UserAdmin(SetupModelAdmin[User], _UserAdmin):
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """Set a password, in one transaction with its line in the history."""
+        if reauthentication.is_due(request):
+            return reauthentication.ask_first(request)  # a new password is not kept in the session
         user = self.get_object(request, unquote(id))
         if user is not None and rights.has_more_than(user, _requester(request)):
             raise PermissionDenied(MORE_RIGHTS)

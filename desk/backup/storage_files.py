@@ -157,7 +157,10 @@ class Bucket:
     label = "bucket for files"
 
     def problem(self) -> str:
-        return ""
+        from desk import object_storage  # which imports boto3
+
+        bucket = object_storage.in_use()
+        return object_storage.problem(bucket) if bucket else ""
 
     def names(self) -> Iterator[str]:
         folders = [""]

@@ -109,8 +109,11 @@ def test_a_chunked_body_is_counted_and_never_written_to_the_disk(monkeypatch: py
     assert sender.handed_over_before_answer <= 4096 + CHUNK
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_api_answers_in_json() -> None:
     sender = Sender("/api/v1/contacts/", 3 * MIB, announced=True)
+    key = factories.make_token(factories.make_agent("alice"))
+    sender.scope["headers"] += [(b"authorization", f"Bearer {key}".encode())]
     assert sender.run() == 413
     assert json.loads(sender.body) == {
         "detail": "This request is too large: at most 2.5 MB are allowed here. Send less at once.",
@@ -177,7 +180,7 @@ def test_waiting_for_the_end_of_a_connection_has_no_limit(monkeypatch: pytest.Mo
 
 
 # --- Uploads of strangers ---------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("path", ["/inbox/1/reply/", "/api/v1/messages/"])
+@pytest.mark.parametrize("path", ["/inbox/1/reply/", "/api/v1/messages/", "/admin/instant-messaging/messenger/add/"])
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
 @pytest.mark.django_db(transaction=True)
 def test_a_large_body_of_somebody_not_logged_in_is_refused_unread(path: str, announced: bool) -> None:

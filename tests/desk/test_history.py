@@ -286,7 +286,7 @@ def test_what_is_shown_is_exported_and_that_is_recorded(filled: dict[str, User])
     ]
     entry = entries(Action.EXPORTED)[-1]
     assert entry.actor == viewer
-    assert entry.sentence.startswith("Exported 1 entries of the history as CSV (Search Renamed, Person")
+    assert entry.sentence.startswith("Exported 1 entries of the history as CSV (a search, Person")
 
 
 def test_no_cell_is_a_formula() -> None:

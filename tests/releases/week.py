@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from channels_im.models import ChannelDraft, DataRequest, Page, PageOutage, ParkedDelivery, PendingLink
-from desk.models import Agent, LiveEvent, User
+from desk.models import Agent, CacheRow, LiveEvent, RetentionRule, RetentionRun, User
 from tests import factories as make
 from tests.e2e import data, sample_messages
 from tickets.models import (
@@ -43,11 +43,19 @@ def fill() -> str:
     _journal(conversation)
     _page_actions(alice, conversation)
     _webhooks(admin)
-    LiveEvent.objects.create(payload={"kind": "sync"})
+    _operation()
     empty = [model._meta.label for app in OURS for model in apps.get_app_config(app).get_models() if not _rows(model)]
     if empty:
         raise AssertionError(f"no rows: {empty}")
     return data.api_token("admin")
+
+
+def _operation() -> None:
+    now = timezone.now()
+    LiveEvent.objects.create(payload={"kind": "sync"})
+    CacheRow.objects.create(cache_key=":1:week", value="gAR9lC4=", expires=now + timedelta(days=3650))
+    RetentionRule.objects.create(kind="history", days=400)
+    RetentionRun.objects.create(kind="history", started_at=now - timedelta(days=1), finished_at=now, deleted=12)
 
 
 def _rows(model: Any) -> int:

@@ -28,6 +28,7 @@ class ApiViewSet(OrderedView, viewsets.GenericViewSet[Row]):
 
     request: ApiRequest
     pagination_class = KeysetPaging
+    lookup_value_regex = "[0-9]+"  # int() reads digits of other scripts too
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Row, Row]:
         """Return the rows that the user with these facts may see, with all that the serializer reads."""

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
+from channels_im.messenger.events import Event, parse_delivery
 from channels_im.messenger.values import as_account_id
 from channels_im.models import DeliveryMention, WebhookDelivery
 from desk.queue import enqueue
@@ -56,7 +56,7 @@ def named_in(body: bytes, events: Iterable[Event] | None = None) -> set[str]:
         data = json.loads(body.decode("utf-8-sig", "replace"))
         events = parse_delivery(body) if events is None else events
         found = set(_whole_ids(data))
-    except (UnreadableDeliveryError, ValueError, RecursionError):
+    except Exception:  # also what a fault of the parser raises: the drain reports that, and must not stop here
         return numbers_in(body.decode(errors="replace"))
     for event in events:
         found |= {event.psid} if event.psid else numbers_in(event.raw)

@@ -15,7 +15,7 @@ from django.db.models import BinaryField, F, Func, IntegerField, QuerySet, Value
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
+from channels_im.messenger.events import Event, parse_delivery
 from channels_im.messenger.values import as_account_id, load_json
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import mentions
@@ -148,9 +148,10 @@ def _require_idle(delivery: WebhookDelivery, spare_waiting: bool) -> None:
 
 
 def _parse(body: bytes) -> list[Event] | None:
+    """Return the events of a body, None when it cannot be read, also because of a fault of the parser."""
     try:
         return parse_delivery(body)
-    except UnreadableDeliveryError:
+    except Exception:
         return None
 
 

@@ -28,7 +28,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if storage_files.storage().restore_was_interrupted():
+        try:
+            was_interrupted = storage_files.storage().restore_was_interrupted()
+        except OSError as error:
+            raise CommandError(f"The storage for files does not answer. Check DESK_FILES_URL. ({error})") from None
+        if was_interrupted:
             raise CommandError(INTERRUPTED)
         if users := demo_guard.demo_users():
             raise CommandError(f"{demo_guard.sentence(users)} {demo_guard.WAY_OUT}")

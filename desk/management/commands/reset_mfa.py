@@ -30,7 +30,7 @@ class Command(BaseCommand):
             ended = sessions.end_all(user)
             if removed:
                 text = "Two-step login removed with manage.py reset_mfa."
-                audit_log.record(user, user, audit_log.CHANGE, text)
+                audit_log.record(audit_log.SYSTEM, user, audit_log.Action.MFA, text)
         if not removed:
             self.stdout.write(f"{user.username} has no two-step login. Sessions ended: {ended}.")
             return

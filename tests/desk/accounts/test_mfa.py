@@ -147,7 +147,9 @@ def simple_url_names() -> dict[str, str]:
                 found[namespace + pattern.name] = "/" + path
 
     walk(get_resolver().url_patterns, "", "")
-    return {name: path for name, path in found.items() if name not in {"healthz", "readyz"}}  # answered before
+    return {
+        name: path for name, path in found.items() if name not in {"healthz", "readyz", "metrics"}
+    }  # answered before
 
 
 def test_the_named_views_exist_and_let_it_be_set_up(client: Client, admin: User, demanded: Settings) -> None:

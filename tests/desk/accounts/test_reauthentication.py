@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from channels_im.models import Channel
-from desk.models import Department, User
+from desk import retention
+from desk.models import Department, RetentionRule, User
 from tests.factories import (
     PASSWORD,
     make_admin,
@@ -153,3 +154,28 @@ def test_without_password_and_second_step_the_reason_is_said(setup: Client) -> N
         answer = setup.post(reverse("programs:token_make"), {"user": "1"})
     assert answer.status_code == 403
     assert "needs your password again" in html_of(answer)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_adding_a_user_and_setting_a_password_ask_first_and_keep_no_password(setup: Client, method: str) -> None:
+    admin = User.objects.get()
+    for url in (reverse("admin:desk_user_add"), reverse("admin:auth_user_password_change", args=[admin.pk])):
+        answer = getattr(setup, method)(url, {"password1": "a-new-password-1", "password2": "a-new-password-1"})
+        assert answer["Location"].startswith(f"{ASK}?next=")
+    assert "a-new-password-1" not in str(dict(setup.session))
+    admin.refresh_from_db()
+    assert admin.check_password(PASSWORD)
+
+
+def test_changing_a_user_a_webhook_and_retention_ask(setup: Client) -> None:
+    user = make_agent("alice")
+    urls = [reverse("admin:desk_user_change", args=[user.pk]), reverse("programs:event_add")]
+    for url in urls:
+        assert setup.post(url, {"username": "mallory", "name": "Mine", "url": "https://x.example"})[
+            "Location"
+        ].startswith(ASK)
+    days = {name: "" for name in retention.current_days()}
+    assert setup.post(reverse("retention"), {**days, "save": "yes"})["Location"].startswith(ASK)
+    user.refresh_from_db()
+    assert user.username == "alice"
+    assert not RetentionRule.objects.exists()

@@ -43,11 +43,18 @@ def quiet_contacts(before: datetime) -> QuerySet[Contact, Contact]:
 def erase_quiet(before: datetime, limit: int) -> int:
     """Erase at most `limit` quiet contacts, each in a transaction; return how many.
 
-    One about whom something arrives at this moment is left for the next run.
+    One about whom something arrives at this moment, or whose deliveries wait, is left for the next run, and those
+    behind it are looked at.
     """
     days = (timezone.now() - before).days
-    contacts = quiet_contacts(before).select_related("page").order_by("pk")[:limit]
-    return sum(erasure.erase_by_rule(contact, days, quiet_contacts(before)) is not None for contact in list(contacts))
+    erased = last = 0
+    while not erased:
+        contacts = list(quiet_contacts(before).filter(pk__gt=last).select_related("page").order_by("pk")[:limit])
+        if not contacts:
+            break
+        last = contacts[-1].pk
+        erased = sum(erasure.erase_by_rule(each, days, quiet_contacts(before)) is not None for each in contacts)
+    return erased
 
 
 # --- Webhook events ---------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from desk import audit_log, rights
 from desk.audit_log import Action, Actor
+from desk.backup.after_restore import Circumstances
 from desk.errors import Refused
 from desk.models import User
 from tickets.models import ApiToken, Scope
@@ -141,6 +142,18 @@ def working(user: User) -> QuerySet[ApiToken, ApiToken]:
     """Return the tokens of `user` that are neither revoked nor expired."""
     now = timezone.now()
     return ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), user=user, revoked_at=None)
+
+
+def remind_after_restore(circumstances: Circumstances) -> list[str]:
+    """Say that tokens revoked since the backup work again, unless nothing can have happened since."""
+    now = timezone.now()
+    count = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None).count()
+    if circumstances.moved or not count:
+        return []
+    return [
+        f"{count} API tokens work, as they did when the backup was made. In Setup → API tokens, revoke again those "
+        "that were revoked since. Deactivated users, passwords and two-step logins are those of that day too."
+    ]
 
 
 def _lock(maker: User, user: User) -> None:

@@ -10,9 +10,11 @@ from django.shortcuts import redirect, render
 
 from channels_im.setup.access import may, setup_view
 from desk import retention
+from desk.accounts import reauthentication
 from desk.errors import Refused
 from desk.models import RetentionRun
 from desk.requests import UserRequest
+from tickets.services.privacy import erasure
 
 
 class RetentionForm(forms.Form):
@@ -74,10 +76,15 @@ def show(request: UserRequest) -> HttpResponse:
     form = RetentionForm(request.POST)
     if not form.is_valid():
         return _page(request, form, current, status=422)
+    if form.cleaned_data["conversations"] != current["conversations"] and not erasure.may_erase(request.user):
+        form.add_error("conversations", "Only users who may erase people can change this.")
+        return _page(request, form, current, status=422)
     if "edit" in request.POST:
         return _page(request, form, current)
     if "save" not in request.POST:
         return _page(request, form, current, chosen=form.cleaned_data)
+    if reauthentication.is_needed(request):
+        return reauthentication.ask(request)
     if changes := retention.save(request.user, form.cleaned_data):
         messages.success(request, f"Saved. {' '.join(changes)} The next daily run deletes what is older.")
     else:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
 from desk import audit_log
+from desk.accounts.reauthentication import recent_password_required
 from desk.errors import Refused
 from desk.requests import UserRequest
 from tickets.models import EventDelivery, EventSubscription
@@ -78,6 +79,7 @@ def chip(subscription: EventSubscription) -> Chip:
 
 
 @setup_view(ADD_EVENTS)
+@recent_password_required
 def add(request: UserRequest) -> HttpResponse:
     """Add a webhook, and show its secret."""
     form = SubscriptionForm(request.POST or None)
@@ -89,6 +91,7 @@ def add(request: UserRequest) -> HttpResponse:
 
 
 @setup_view(*VIEW_EVENTS)
+@recent_password_required
 def edit(request: UserRequest, pk: int) -> HttpResponse:
     """Show a webhook and what was sent to it; a POST changes it."""
     subscription = get_object_or_404(EventSubscription, pk=pk)
@@ -133,6 +136,7 @@ def _deliveries(request: UserRequest, subscription: EventSubscription) -> dict[s
 
 
 @setup_view(CHANGE_EVENTS)
+@recent_password_required
 @require_POST
 def rotate(request: UserRequest, pk: int) -> HttpResponse:
     """Give the webhook a new secret, and show it."""
@@ -164,6 +168,7 @@ def test(request: UserRequest, pk: int) -> HttpResponse:
 
 
 @setup_view(DELETE_EVENTS)
+@recent_password_required
 def delete(request: UserRequest, pk: int) -> HttpResponse:
     """Ask whether to delete the webhook; a POST deletes it."""
     subscription = get_object_or_404(EventSubscription, pk=pk)

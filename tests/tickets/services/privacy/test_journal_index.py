@@ -241,3 +241,13 @@ def test_one_run_of_the_background_task_is_short_and_asks_for_the_next(
     assert asked == [mentions.TASK]
     with transaction.atomic():
         assert channel_tasks.index_journal() == 1
+
+
+def test_a_fault_of_the_parser_does_not_stop_the_index(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_body: bytes) -> None:
+        raise TypeError("a fault of ours")
+
+    monkeypatch.setattr(mentions, "parse_delivery", fail)
+    row = journal(make.delivery(channel.page, text_item(channel.page, PSID)))
+    assert mentions.record([(row, None)]) == 1
+    assert mentions.deliveries_that_name(PSID).exists()
