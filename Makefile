@@ -33,7 +33,7 @@ serve:
 
 test:
 	$(BOOTSTRAP) requirements-dev.lock $@
-	@"$(IN)" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=20 $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE "$(IN)" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=20 $(ARGS)
 
 bench:
 	$(BOOTSTRAP) requirements-dev.lock $@

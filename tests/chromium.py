@@ -2,7 +2,9 @@
 
 import shutil
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# The shell without windows does the same with a fifth less work.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -2,7 +2,9 @@
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -15,6 +17,7 @@ from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 
 from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.migrated import migrated
 
 # CI looks for the same examples each time, and says how to repeat a failure.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
@@ -70,7 +73,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def django_db_keepdb(tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings: None) -> bool:
+    """Begin with a copy of one migrated database where several workers would each migrate their own in SQLite."""
+    if connection.vendor != "sqlite" or "PYTEST_XDIST_WORKER" not in os.environ:
+        return False
+    copied = migrated(tmp_path_factory.getbasetemp().parent)
+    shutil.copy(copied, connection.settings_dict["TEST"]["NAME"])
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None, django_db_keepdb: bool, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
     """End the sessions that threads of tests left open: PostgreSQL drops no database that is in use."""
     yield
     if connection.vendor == "postgresql":
@@ -79,6 +94,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+    elif django_db_keepdb:
+        Path(connection.settings_dict["NAME"]).unlink()
 
 
 @pytest.fixture(autouse=True)

@@ -69,7 +69,7 @@ def test_no_address_is_an_error_of_the_server(client: Client, data: st.DataObjec
     assert status(client, data.draw(st.sampled_from(["GET", "POST"])), f"/{path}", query) < 500
 
 
-@pytest.mark.parametrize("value", IDS)
+@pytest.mark.parametrize("value", ["32768", str(2**31), str(2**63), "9" * 5000])
 def test_an_id_beyond_the_column_is_not_found_wherever_one_is_in_the_path(client: Client, value: str) -> None:
     found = {
         route: status(client, method, "/" + GROUP.sub(value, route), {})
@@ -80,7 +80,7 @@ def test_an_id_beyond_the_column_is_not_found_wherever_one_is_in_the_path(client
     assert not {route: code for route, code in found.items() if code >= 500}
 
 
-@pytest.mark.parametrize("names", [PARAMETERS[start::13] for start in range(13)], ids=" ".join)
+@pytest.mark.parametrize("names", [PARAMETERS[start::6] for start in range(6)], ids=" ".join)
 def test_every_list_answers_every_value_of_a_parameter(client: Client, names: list[str]) -> None:
     lists = [route for route in ROUTES if not GROUP.search(route) and re.match(r"inbox|api/v1/|admin/", route)]
     found = {

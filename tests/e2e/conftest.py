@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from tests.e2e.databases import new_postgresql, redis_for_desk
 from tests.e2e.page_objects import DESKTOP, Inbox, log_in, report_errors
 from tests.e2e.processes import RunningDesk
 from tests.e2e.shared import SharedDesk
+from tests.migrated import DATABASE, migrated
 
 
 @contextmanager
@@ -44,6 +46,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
             done = folder / "prepared.done"
             desk = RunningDesk(folder / "prepared", **settings)
             desk.is_prepared = done.exists()
+            if folder != tmp_path_factory.getbasetemp() and not desk.is_prepared:
+                shutil.copy(migrated(folder), desk.directory / DATABASE)
             desk.prepare()
             desk.stop()  # ends the guard process of its commands
             done.touch()

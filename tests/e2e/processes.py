@@ -18,10 +18,10 @@ from launcher import environment as environments
 from launcher.ports import free_port
 from launcher.processes import Processes, read_procfile
 from tests.e2e.functions import FunctionProcess
+from tests.migrated import DATABASE
 from tests.sandbox.process import SandboxProcess
 
 WAIT_SECONDS = 60
-DATABASE = "desk.sqlite3"
 
 
 class RunningDesk:

@@ -19,7 +19,8 @@ import django
 
 from desk import __version__
 from tests.e2e.databases import new_postgresql
-from tests.e2e.processes import DATABASE, RunningDesk
+from tests.e2e.processes import RunningDesk
+from tests.migrated import DATABASE
 from tests.sandbox.process import BERG_BIKES
 
 FOLDER = Path(__file__).parent

@@ -14,7 +14,8 @@ import pytest
 from django.conf import settings
 
 from tests.e2e.databases import new_postgresql
-from tests.e2e.processes import DATABASE, RunningDesk
+from tests.e2e.processes import RunningDesk
+from tests.migrated import DATABASE
 from tests.releases import contents
 from tests.releases.make import FOLDER, prepared_desk
 
