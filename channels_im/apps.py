@@ -36,6 +36,7 @@ class ChannelsImConfig(AppConfig):
         planned_times.register(WebhookDelivery, "claimed_at", planned_times.NOW)
         planned_times.register(Page, "reauth_mail_after", mail.SLOW_RETRY_DELAY)
         planned_times.register(Page, "rate_limited_until", connection.LONGEST_RATE_LIMIT)
+        planned_times.register(Page, "background_limited_until", connection.LONGEST_RATE_LIMIT)
         planned_times.register(Page, "subscription_due_at", subscriptions.MAX_DELAY)
         planned_times.register(FacebookAccount, "warning_after", mail.LEASE)
         post_migrate.connect(schedules.save_schedules, sender=self)

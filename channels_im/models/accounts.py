@@ -105,7 +105,10 @@ class Page(models.Model):
         help_text="Problems besides the connection: Page restricted, app in development mode …",
     )
     last_event_at = models.DateTimeField(null=True, blank=True)
-    rate_limited_until = models.DateTimeField(null=True, blank=True)
+    rate_limited_until = models.DateTimeField(null=True, blank=True, help_text="Until then Meta takes no call")
+    background_limited_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then no profile, link or block is requested; replies are sent"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

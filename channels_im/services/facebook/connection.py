@@ -24,6 +24,7 @@ SETUP_PATH = "/admin/instant-messaging/messenger/"
 # A longer one is of a wrong clock, or cut: a call after it is answered with a new one.
 LONGEST_RATE_LIMIT = timedelta(hours=1)
 MAIL_FIELD = "reauth_mail_after"
+JUST_CHECKED = timedelta(minutes=1)
 
 CONNECTION_FIELDS = [
     "connection",
@@ -83,7 +84,7 @@ def require_reauth(page: Page, reason: str, detected_by: str, *, token: str | No
         if is_new:
             logger.warning("Page %s must be re-authenticated: %s", current.page_id, reason)
             enqueue(MAIL_TASK)
-            if detected_by == Page.DetectedBy.SEND:
+            if detected_by in (Page.DetectedBy.SEND, Page.DetectedBy.CHECK):
                 _check_other_pages(current)
     _copy_connection(current, page)
     return is_new
@@ -97,9 +98,16 @@ def _replaces(reason: str, known: str) -> bool:
 
 
 def _check_other_pages(page: Page) -> None:
-    """Request a check of the other Pages of the same Facebook login: they may have lost their connection too."""
-    same_login = Channel.objects.existing().filter(
-        page__facebook_account=page.facebook_account_id, page__connection=Page.Connection.CONNECTED
+    """Request a check of the other Pages of the same Facebook login: they may have lost their connection too.
+
+    Those that were just checked, and those whose check is due, are left alone: many may be found one after the other.
+    """
+    now = timezone.now()
+    same_login = (
+        Channel.objects.existing()
+        .filter(page__facebook_account=page.facebook_account_id, page__connection=Page.Connection.CONNECTED)
+        .exclude(page__checked_at__gte=now - JUST_CHECKED)
+        .exclude(page__subscription_due_at__lte=now)
     )
     if page.facebook_account_id is not None:
         check_requests.request_check(*same_login.values_list("page_id", flat=True))
@@ -151,10 +159,14 @@ def clear_trouble(page: Page, *kinds: str) -> None:
         _announce(current)
 
 
-def limit_rate(page: Page, delay: timedelta) -> None:
-    """Stop all workers from calling Meta for `page` during `delay`; a longer limit that is already set stays."""
+def limit_rate(page: Page, delay: timedelta, *, for_replies: bool) -> None:
+    """Stop all workers from calling Meta for `page` during `delay`, or only from what is no reply.
+
+    A longer limit that is already set stays.
+    """
     until = timezone.now() + delay
-    Page.objects.filter(pk=page.pk).exclude(rate_limited_until__gte=until).update(rate_limited_until=until)
+    field = "rate_limited_until" if for_replies else "background_limited_until"
+    Page.objects.filter(pk=page.pk).exclude(**{f"{field}__gte": until}).update(**{field: until})
 
 
 def _copy_connection(source: Page, target: Page) -> None:

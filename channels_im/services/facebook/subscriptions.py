@@ -13,19 +13,19 @@ from django.db.models import F
 from django.utils import timezone
 
 from channels_im.messenger import pages
-from channels_im.messenger.errors import ErrorKind, GraphError
+from channels_im.messenger.errors import GraphError
 from channels_im.messenger.oauth import TokenInfo
 from channels_im.models import Channel, Page
-from channels_im.services.facebook import connection, token_check
+from channels_im.services.facebook import connection, page_errors, token_check
 from channels_im.services.facebook.check_requests import TASK as TASK
 from channels_im.services.facebook.check_requests import request_check as request_check
+from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
 from desk.live import publish
 
 logger = logging.getLogger(__name__)
 
 MAX_DELAY = timedelta(hours=1)
-TROUBLES = (ErrorKind.PAGE_RESTRICTED, ErrorKind.APP_MISCONFIGURED)
 
 
 def is_due() -> bool:
@@ -118,8 +118,7 @@ def _handle_error(page: Page, error: GraphError, *, has_active_channel: bool) ->
             # A Page with a dead token is unsubscribed with the app's own token, so that one was refused.
             _finish(page, error=token_check.APP_REFUSED_SENTENCE, retry=True)
         return
-    if verdict.kind in TROUBLES:
-        connection.note_trouble(page, verdict.kind, verdict.sentence)
+    page_errors.record(page, error, Call.CHECK, token=page.page_token)
     _finish(page, error=verdict.sentence, retry=verdict.retry or verdict.outcome_unknown)
 
 

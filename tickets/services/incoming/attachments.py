@@ -25,11 +25,12 @@ from channels_im.messenger import conversations, media
 from channels_im.messenger import files as file_rules
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Channel
+from channels_im.services.facebook import page_errors
+from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
 from desk.queue import enqueue
 from tickets.models import Attachment, Conversation
 from tickets.services.conversation import messages
-from tickets.services.incoming import profiles
 from tickets.services.incoming.fetch_pool import fetch_all
 from tickets.services.webhooks import events
 
@@ -262,7 +263,8 @@ def _store_result(attachment: Attachment, result: FetchResult) -> None:
     fields |= {"claimed_at": None, "claimed_by": "", "retry_after": None, "reason": result.reason}
     stored_name = None
     if result.error is not None:
-        profiles.record_page_error(attachment.message.page, result.error)
+        page = attachment.message.page
+        page_errors.record(page, result.error, Call.BACKGROUND, token=page.page_token)
     try:
         if result.file is not None:
             stored_name = _save_file(attachment, result.file, result.stored_name)

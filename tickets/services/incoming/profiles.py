@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from channels_im.messenger import files as file_rules
 from channels_im.messenger import media
-from channels_im.messenger.errors import ErrorKind, GraphError
+from channels_im.messenger.errors import GraphError
 from channels_im.messenger.profile import Profile, fetch_profile
 from channels_im.models import Page
-from channels_im.services.facebook import connection
+from channels_im.services.facebook import page_errors
+from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
 from desk.storage import undone_on_failure
 from tickets.models import Contact, Conversation
@@ -29,7 +30,6 @@ BATCH_SIZE = 8
 MAX_RUN_S = 20
 MAX_PICTURE_BYTES = 5 * file_rules.MB
 PICTURE_TIMEOUT_S = 10.0
-RATE_LIMIT_PAUSE = timedelta(minutes=5)  # when Meta limits the rate and does not say for how long
 
 ProfileState = Contact.ProfileState
 
@@ -49,7 +49,7 @@ def due() -> QuerySet[Contact, Contact]:
     now = timezone.now()
     return Contact.objects.filter(
         Q(profile_retry_after=None) | Q(profile_retry_after__lte=now),
-        Q(page__rate_limited_until=None) | Q(page__rate_limited_until__lte=now),
+        page_errors.background_allowed("page__"),
         profile_state=ProfileState.PENDING,
         erased_at=None,
         page__connection=Page.Connection.CONNECTED,
@@ -117,7 +117,7 @@ def _fetch_picture(url: str) -> "ContentFile[bytes]":
 def _store_result(contact: Contact, result: ProfileResult) -> None:
     """Write the result to the contact, unless it was erased or claimed by another worker meanwhile."""
     if result.error is not None:
-        record_page_error(contact.page, result.error)
+        page_errors.record(contact.page, result.error, Call.BACKGROUND, token=contact.page.page_token)
     old_picture = None
     with undone_on_failure(), transaction.atomic():
         row = Contact.objects.select_for_update().get(pk=contact.pk)
@@ -146,13 +146,3 @@ def _next_state(row: Contact, result: ProfileResult) -> tuple[str, datetime | No
     if pause is None:
         return (ProfileState.FETCHED if row.name else ProfileState.FAILED), None
     return ProfileState.PENDING, timezone.now() + pause
-
-
-def record_page_error(page: Page, error: GraphError) -> None:
-    """Require re-authentication or pause the Page's calls when the error concerns the Page and not one contact."""
-    verdict = error.verdict
-    if verdict.reason is not None:
-        connection.require_reauth(page, verdict.reason, Page.DetectedBy.CHECK, token=page.page_token)
-    elif verdict.kind is ErrorKind.RATE_LIMITED:
-        pause = timedelta(seconds=error.retry_after_s) if error.retry_after_s else RATE_LIMIT_PAUSE
-        connection.limit_rate(page, pause)

@@ -18,7 +18,8 @@ from django.utils import timezone
 from channels_im.messenger.errors import ErrorKind, GraphError, classify
 from channels_im.messenger.graph_messages import GraphMessage
 from channels_im.models import Page
-from channels_im.services.facebook import connection
+from channels_im.services.facebook import page_errors
+from channels_im.services.facebook.page_errors import Call
 from desk.queue import enqueue
 from tickets.models import Conversation, EventType, Message
 from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up
@@ -205,8 +206,11 @@ def mark_unsure(message_pk: int, claim: str, sentence: str, *, first_lookup: dat
 def due_lookups() -> QuerySet[Message, Message]:
     """Return the unsure rows to look up now, of Pages that are connected and not rate limited."""
     return Message.objects.filter(
-        state=State.UNSURE, retry_after__lte=timezone.now(), page__connection=Page.Connection.CONNECTED
-    ).exclude(page__rate_limited_until__gt=timezone.now())
+        page_errors.background_allowed("page__"),
+        state=State.UNSURE,
+        retry_after__lte=timezone.now(),
+        page__connection=Page.Connection.CONNECTED,
+    )
 
 
 def claim_lookups(limit: int, without_pages: set[int]) -> list[Message]:
@@ -295,8 +299,7 @@ def _known_mids(message: Message, shown: list[GraphMessage]) -> set[str]:
 
 def _from_error(message: Message, error: GraphError) -> CannotTell:
     verdict = error.verdict
-    if verdict.reason is not None:
-        connection.require_reauth(message.page, verdict.reason, Page.DetectedBy.SEND, token=message.page.page_token)
+    page_errors.record(message.page, error, Call.BACKGROUND, token=message.page.page_token)
     again = verdict.retry or verdict.outcome_unknown or verdict.kind == ErrorKind.REAUTHENTICATE
     return CannotTell(not again, verdict.sentence)
 

@@ -16,7 +16,8 @@ from channels_im.messenger.errors import ErrorKind, GraphError, GraphUnreachable
 from channels_im.messenger.send_api import SendResult
 from channels_im.messenger.send_policy import SendPolicy
 from channels_im.models import Page
-from channels_im.services.facebook import connection
+from channels_im.services.facebook import connection, page_errors
+from channels_im.services.facebook.page_errors import Call
 from desk import metrics
 from tickets.models import Message
 from tickets.rules import sending
@@ -43,7 +44,6 @@ HOLDING_ERRORS = frozenset(
         ErrorKind.APP_MISCONFIGURED,
     }
 )
-PAGE_TROUBLES = (ErrorKind.PAGE_RESTRICTED, ErrorKind.APP_MISCONFIGURED)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def record(call: SendCall, outcome: SendResult | Exception) -> None:
         metrics.SENDS.add("sent")
         sent_at = max(now_ms(), message.sent_at)  # never before a message that it was queued after
         delivery_status.confirm(message.pk, mid=outcome.mid, sent_at=sent_at, evidence=delivery_status.Evidence.ANSWER)
-        connection.clear_trouble(message.conversation.channel.page, *PAGE_TROUBLES)
+        connection.clear_trouble(message.conversation.channel.page, *page_errors.TROUBLES)
     elif isinstance(outcome, GraphError):
         logger.warning("Message %s was not sent: %s", message.pk, outcome)
         _record_error(call, outcome, outcome.verdict)
@@ -162,7 +162,7 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
     if verdict.outcome_unknown:
         _mark_unsure(message, verdict.sentence, **details)
     elif verdict.kind == ErrorKind.RATE_LIMITED:
-        _limit_rate(page, message, error.retry_after_s)
+        page_errors.record(page, error, Call.REPLY, token=call.token, pause=_pause(message))
         _retry_later(message, verdict.sentence, timedelta(0), **details)
     elif verdict.kind == ErrorKind.TRANSIENT:
         # When Meta cannot be reached, retries go on until the window closes: that is no refusal.
@@ -173,10 +173,7 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
     elif verdict.kind == ErrorKind.REAUTHENTICATE and _has_another_token(page, call.token):
         _retry_later(message, "", timedelta(0))
     elif verdict.kind in HOLDING_ERRORS:
-        if verdict.reason is not None:
-            connection.require_reauth(page, verdict.reason, Page.DetectedBy.SEND, token=call.token)
-        elif verdict.kind in PAGE_TROUBLES:
-            connection.note_trouble(page, verdict.kind, verdict.sentence)
+        page_errors.record(page, error, Call.REPLY, token=call.token)
         _fail_or_hold(message, State.HELD, verdict.sentence, **details)
     else:
         _fail_or_hold(message, State.FAILED, verdict.sentence, **details)
@@ -190,12 +187,6 @@ def _has_another_token(page: Page, token: str) -> bool:
 
 def _pause(message: Message) -> timedelta:
     return sending.retry_pause(message.attempts, settings.DESK_RETRY_BASE_SECONDS)
-
-
-def _limit_rate(page: Page, message: Message, retry_after_s: int | None) -> None:
-    """Stop the Page's calls for the seconds that Meta's header gives, else for our own pause."""
-    pause = timedelta(seconds=retry_after_s) if retry_after_s else _pause(message)
-    connection.limit_rate(page, pause)
 
 
 def _claimed_row(message: Message) -> QuerySet[Message, Message]:

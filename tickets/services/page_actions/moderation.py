@@ -18,7 +18,8 @@ from channels_im.messenger import pages
 from channels_im.messenger.error_table import TOKEN_CODES
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Page
-from channels_im.services.facebook import check_requests, connection
+from channels_im.services.facebook import page_errors
+from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
 from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Moderation
@@ -28,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.tell_blocks"
 MAX_RUN_S = 20
-RATE_LIMIT_PAUSE = timedelta(minutes=5)  # when Meta limits the rate and does not say for how long
 NOT_PERMITTED = (
     "The Facebook app lacks the permission to block people for this Page. Ask an administrator, or block the person in "
     "the Page's inbox on Facebook."
@@ -76,7 +76,7 @@ def due() -> QuerySet[Moderation, Moderation]:
     now = timezone.now()
     return Moderation.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lte=now),
-        Q(contact__page__rate_limited_until=None) | Q(contact__page__rate_limited_until__lte=now),
+        page_errors.background_allowed("contact__page__"),
         due_at__lte=now,
         contact__erased_at=None,
         contact__page__connection=Page.Connection.CONNECTED,
@@ -133,7 +133,7 @@ def _send(row: Moderation) -> Exception | None:
 def _record(row: Moderation, error: Exception | None) -> None:
     """Write the outcome of the call to its claimed row; a newer request stays as it is and is sent next."""
     if isinstance(error, GraphError):
-        _record_page_error(row.contact.page, error)
+        page_errors.record(row.contact.page, error, Call.BACKGROUND, token=row.contact.page.page_token)
     with transaction.atomic():
         current = Moderation.objects.select_for_update().filter(pk=row.pk, claimed_by=row.claimed_by).first()
         if current is None:
@@ -169,18 +169,3 @@ def _next_step(row: Moderation, error: Exception) -> tuple[str, str, datetime | 
         return State.REFUSED, NOT_PERMITTED, None
     number = error.code if error.subcode is None else f"{error.code}/{error.subcode}"
     return State.REFUSED, f"Facebook refused it (error {number or 'without a number'}).", None
-
-
-def _record_page_error(page: Page, error: GraphError) -> None:
-    """Act on an error that concerns the Page.
-
-    A missing permission that only blocking needs does not disconnect the Page: a check of the Page is requested.
-    """
-    verdict = error.verdict
-    if error.code in TOKEN_CODES and verdict.reason is not None:
-        connection.require_reauth(page, verdict.reason, Page.DetectedBy.CHECK, token=page.page_token)
-    elif verdict.kind is ErrorKind.REAUTHENTICATE:
-        check_requests.request_check(page.pk)
-    elif verdict.kind is ErrorKind.RATE_LIMITED:
-        pause = timedelta(seconds=error.retry_after_s) if error.retry_after_s else RATE_LIMIT_PAUSE
-        connection.limit_rate(page, pause)

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from channels_im.messenger import send_api
 from channels_im.messenger.errors import ErrorKind, GraphError
-from channels_im.models import Page
-from channels_im.services.facebook import connection
+from channels_im.services.facebook import page_errors
+from channels_im.services.facebook.page_errors import Call
 from desk.models import User
 from desk.queue import enqueue
 from tickets.models import Message, MessageChange, PageReaction
@@ -172,8 +172,8 @@ def _record(row: PageReaction, error: Exception | None) -> None:
         return
     page, verdict = row.message.conversation.channel.page, error.verdict
     pause = sending.retry_pause(row.attempts, settings.DESK_RETRY_BASE_SECONDS)
+    page_errors.record(page, error, Call.REPLY, token=page.page_token, pause=pause)
     if verdict.kind is ErrorKind.RATE_LIMITED:
-        connection.limit_rate(page, timedelta(seconds=error.retry_after_s) if error.retry_after_s else pause)
         _write(row, State.WAITING, again_after=timedelta(0))
     elif verdict.retry or verdict.outcome_unknown:
         if row.attempts < MAX_ATTEMPTS:
@@ -181,8 +181,6 @@ def _record(row: PageReaction, error: Exception | None) -> None:
         else:
             _write(row, State.REFUSED, NO_ANSWER)
     else:
-        if verdict.reason is not None:
-            connection.require_reauth(page, verdict.reason, Page.DetectedBy.SEND, token=page.page_token)
         _write(row, State.REFUSED, verdict.sentence)
 
 

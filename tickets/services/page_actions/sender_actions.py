@@ -14,6 +14,8 @@ from django.utils import timezone
 
 from channels_im.messenger import send_api
 from channels_im.messenger.errors import GraphError
+from channels_im.services.facebook import page_errors
+from channels_im.services.facebook.page_errors import Call
 from desk.models import User
 from tickets.models import Conversation, SenderAction
 from tickets.rules import sending
@@ -72,9 +74,8 @@ def waiting() -> QuerySet[SenderAction, SenderAction]:
     recent = Q()
     for kind, max_age in MAX_AGE.items():
         recent |= Q(kind=kind, wanted_at__gt=now - max_age)
-    return SenderAction.objects.filter(recent, is_waiting=True).exclude(
-        conversation__channel__page__rate_limited_until__gt=now
-    )
+    allowed = page_errors.background_allowed("conversation__channel__page__")
+    return SenderAction.objects.filter(recent, allowed, is_waiting=True)
 
 
 def is_due() -> bool:
@@ -86,10 +87,13 @@ def send_due() -> int:
     """Send the actions that wait; return how many calls were made. A failed action is not sent again."""
     related = ("conversation__contact", "conversation__channel__page")
     rows = list(waiting().select_related(*related).order_by("wanted_at")[:BATCH_SIZE])
-    calls = [call for row in rows if _claim(row) and (call := _call(row))]
+    calls = [(row.conversation.channel.page, call) for row in rows if _claim(row) and (call := _call(row))]
     if calls:
         with ThreadPoolExecutor(min(POOL_SIZE, len(calls)), thread_name_prefix="sender-action") as pool:
-            list(pool.map(_make, calls))
+            errors = list(pool.map(_make, (call for _page, call in calls)))
+        for (page, _call_made), error in zip(calls, errors, strict=True):
+            if error is not None:
+                page_errors.record(page, error, Call.BACKGROUND, token=page.page_token)
     return len(calls)
 
 
@@ -113,10 +117,13 @@ def _call(row: SenderAction) -> partial[None] | None:
     return partial(send_api.sender_action, page.page_token or "", page.page_id, psid, action, timeout_s=TIMEOUT_S)
 
 
-def _make(call: partial[None]) -> None:
+def _make(call: partial[None]) -> GraphError | None:
+    """Make the call, in a thread; return Meta's error."""
     try:
         call()
     except GraphError as error:
         logger.info("Meta did not take a sender action: %s", error)
+        return error
     except Exception:
         logger.exception("A sender action could not be sent")
+    return None

@@ -11,7 +11,7 @@ from django_q.models import OrmQ
 from pytest_django import Settings
 from time_machine import Traveller
 
-from channels_im.models import Page
+from channels_im.models import FacebookAccount, Page
 from channels_im.services.facebook import connection
 from desk.mail import LEASE
 from desk.models import User
@@ -251,3 +251,18 @@ def test_the_loss_of_a_page_without_a_channel_is_reported_too(admin: User) -> No
     connection.mail_administrators()
 
     assert "Lonely" in mail.outbox[0].body
+
+
+@pytest.mark.parametrize("by", ["send", "check"])
+def test_a_loss_requests_a_check_of_the_other_pages_of_the_login(page: Page, by: str, clock: Traveller) -> None:
+    account = FacebookAccount.objects.create(facebook_user_id="1", name="Anna")
+    others = [make_channel(name=f"Shop {number}").page for number in range(4)]
+    stranger, checked, due, other = others
+    Page.objects.exclude(pk=stranger.pk).update(facebook_account=account)
+    Page.objects.filter(pk=checked.pk).update(checked_at=NOON)
+    Page.objects.filter(pk=due.pk).update(subscription_due_at=NOON, subscription_attempts=2)
+    page.refresh_from_db()
+
+    lose(page, by=by)
+    requested = Page.objects.filter(subscription_due_at=NOON, subscription_attempts=0)
+    assert list(requested) == [other]

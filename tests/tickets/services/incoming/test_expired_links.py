@@ -152,7 +152,8 @@ def test_a_limit_of_the_rate_is_kept_by_the_page_and_the_file_waits(
     [kept] = send(client, host.link("bill.pdf", "old"))
     assert kept.state == "pending"
     kept.message.page.refresh_from_db()
-    assert present(kept.message.page.rate_limited_until) > NOON
+    assert present(kept.message.page.background_limited_until) > NOON
+    assert kept.message.page.rate_limited_until is None
 
 
 def test_a_token_that_is_dead_marks_the_page_and_says_what_to_do(

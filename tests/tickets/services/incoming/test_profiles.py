@@ -11,6 +11,7 @@ from pytest_django import Settings
 from responses import RequestsMock
 from time_machine import TimeMachineFixture
 
+from channels_im.services.facebook import connection
 from tests import factories as make
 from tests.channels_im.messenger.local_server import serve
 from tests.channels_im.messenger.media_answers import answer
@@ -141,10 +142,23 @@ def test_a_rate_limit_holds_all_profiles_of_the_page(
     client: Client, graph: RequestsMock, time_machine: TimeMachineFixture
 ) -> None:
     time_machine.move_to(NOON)
-    graph.get(PROFILE, json={"error": {"code": 613}}, status=400)
+    graph.get(PROFILE, json={"error": {"code": 80006}}, status=400)
     contact = arrive(client)
-    assert present(contact.page.rate_limited_until) > NOON
+    assert present(contact.page.background_limited_until) > NOON
+    assert contact.page.rate_limited_until is None  # replies go out
     Contact.objects.update(profile_retry_after=None)
+    assert not profiles.is_due()
+
+
+def test_a_limit_that_a_reply_met_holds_profiles_too(
+    client: Client, graph: RequestsMock, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(NOON)
+    graph.get(PROFILE, json={"error": {"code": 1}}, status=500)
+    contact = arrive(client)
+    Contact.objects.update(profile_retry_after=None)
+    assert profiles.is_due()
+    connection.limit_rate(contact.page, timedelta(minutes=1), for_replies=True)
     assert not profiles.is_due()
 
 

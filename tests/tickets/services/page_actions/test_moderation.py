@@ -192,10 +192,11 @@ def test_a_limited_page_is_left_alone_as_long_as_meta_says(meta: Meta, alice: Us
     actions.block(alice, conversation)
     moderation.send_blocks()
     page = Page.objects.get(pk=conversation.channel.page_id)
-    assert present(page.rate_limited_until) > timezone.now() + timedelta(minutes=9)
+    assert present(page.background_limited_until) > timezone.now() + timedelta(minutes=9)
+    assert page.rate_limited_until is None
     assert moderation.send_blocks() == 0
 
-    Page.objects.update(rate_limited_until=None)
+    Page.objects.update(background_limited_until=None)
     moderation.send_blocks()
     assert row().state == "told"
 

@@ -71,15 +71,33 @@ def test_what_is_late_is_dropped(
 @pytest.mark.parametrize("trouble", ["fail", "never_answer", "be_unreachable"])
 def test_what_fails_is_forgotten(graph: FakeGraph, alice: User, conversation: Conversation, trouble: str) -> None:
     {
-        "fail": lambda: graph.fail(190, 463),
+        "fail": lambda: graph.fail(100),
         "never_answer": lambda: graph.never_answer(accepted=False),
         "be_unreachable": graph.be_unreachable,
     }[trouble]()
     sender_actions.seen(alice, conversation)
     assert shown(graph) == ["mark_seen"]
     assert shown(graph) == ["mark_seen"]
+
+
+def test_a_dead_token_disconnects_the_page(graph: FakeGraph, alice: User, conversation: Conversation) -> None:
+    graph.fail(190, 463)
+    sender_actions.seen(alice, conversation)
+    assert shown(graph) == ["mark_seen"]
     conversation.channel.page.refresh_from_db()
-    assert conversation.channel.page.is_connected
+    assert conversation.channel.page.reauth_reason == "token_expired"
+
+
+def test_a_rate_limit_stops_further_actions_and_no_reply(
+    graph: FakeGraph, alice: User, conversation: Conversation
+) -> None:
+    graph.fail(613)
+    sender_actions.seen(alice, conversation)
+    assert shown(graph) == ["mark_seen"]
+    sender_actions.typing(alice, conversation)
+    assert shown(graph) == ["mark_seen"]
+    conversation.channel.page.refresh_from_db()
+    assert conversation.channel.page.rate_limited_until is None
 
 
 def test_one_trouble_does_not_stop_the_others(graph: FakeGraph, alice: User, conversation: Conversation) -> None:
