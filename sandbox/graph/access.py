@@ -121,7 +121,7 @@ def get_subscriptions(call: Call) -> dict[str, Any]:
     doc = call.world.store.app_subscriptions.get("page")
     config = call.world.config
     doc = doc or {"callback_url": config.webhook_url, "fields": config.webhook_fields}
-    fields = [{"name": name, "version": "v26.0"} for name in doc["fields"]]
+    fields = [{"name": name, "version": "v27.0"} for name in doc["fields"]]
     return {"data": [{"object": "page", "callback_url": doc["callback_url"], "active": True, "fields": fields}]}
 
 

@@ -25,7 +25,7 @@ class Upload:
 
 @dataclass
 class Call:
-    """A call. `params` holds query and body, `node` the object of the path ({} for /me); `version` is like v26.0.
+    """A call. `params` holds query and body, `node` the object of the path ({} for /me); `version` is like v27.0.
 
     `authenticated` is the caller, once the router has checked the access token.
     """

@@ -20,8 +20,12 @@ from sandbox.store import Doc
 from sandbox.world import World
 
 VERSION = re.compile(r"v(\d+)\.(\d+)")
-NEWEST_VERSION = 26  # v26.0 of 29 Jul 2026; calls of a retired version are answered as the oldest available one
+NEWEST_VERSION = 27  # of 4 Nov 2026; calls of a retired version are answered as the oldest available one
 OLDEST_VERSION = 21
+# What v27.0 no longer offers (Meta, "Graph API v27.0"): several ids in a call, formatted dates, the method as a
+# parameter, JSONP. Field aliases, ".as(name)", are looked for in the fields.
+ENDED_PARAMETERS = ("ids", "date_format", "method", "callback")
+ENDED_IN_VERSION = 27
 MAX_LOGGED_CALLS = 1000
 CONTROL_EDGES = [
     "pass_thread_control",
@@ -85,7 +89,7 @@ async def graph(request: Request) -> Response:
         answer.headers["WWW-Authenticate"] = f'OAuth "Facebook Platform" "{raised.kind}" "{raised.message[:60]}"'
     took_ms = round((time.monotonic() - started) * 1000)
     _log(world, request, call, endpoint, page_id, answer.status_code, error, took_ms)
-    answer.headers["facebook-api-version"] = call.version if call else "v26.0"
+    answer.headers["facebook-api-version"] = call.version if call else "v27.0"
     answer.headers["x-fb-trace-id"] = ids.trace_id()
     if call is not None and "X-Business-Use-Case-Usage" not in answer.headers:
         _usage(call, answer)
@@ -152,6 +156,7 @@ async def read_call(request: Request, world: World) -> Call:
                     _put(params, name, value)
                 else:
                     uploads[name] = Upload(value.filename or "file", value.content_type or "", await value.read())
+    _refuse_what_ended(version, params)
     method = str(params.pop("method", request.method)).upper()
     call = Call(world, method if request.method == "POST" else request.method, version, path, params, uploads)
     header = request.headers.get("authorization", "")
@@ -160,6 +165,17 @@ async def read_call(request: Request, world: World) -> Call:
     if header.lower().startswith("basic "):
         _basic(params, header[6:].strip())
     return call
+
+
+def _refuse_what_ended(version: str, params: dict[str, Any]) -> None:
+    if int(version[1:].partition(".")[0]) < ENDED_IN_VERSION:
+        return
+    ended = [name for name in ENDED_PARAMETERS if name in params]
+    if ".as(" in str(params.get("fields", "")):
+        ended.append("fields with an alias")
+    if ended:
+        # Meta does not document the number of this error.
+        raise GraphError(100, f"(#100) {', '.join(ended)}: no longer supported since v{ENDED_IN_VERSION}.0.")
 
 
 def _basic(params: dict[str, Any], encoded: str) -> None:

@@ -109,7 +109,7 @@ def test_a_delivery_is_measured_from_the_request_to_the_screen(client: Client) -
 def test_errors_of_meta_are_counted_by_kind(client: Client) -> None:
     before = scrape(client)
     with responses.RequestsMock() as meta:
-        meta.get("https://graph.facebook.com/v26.0/me", status=400, json={"error": {"code": 190}})
+        meta.get("https://graph.facebook.com/v27.0/me", status=400, json={"error": {"code": 190}})
         with pytest.raises(GraphError):
             GraphClient("token").get("me")
     name = "desk_meta_errors_total{kind=reauthenticate}"

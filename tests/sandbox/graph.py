@@ -26,7 +26,7 @@ def call(url: str, method: str, path: str, token: str | None = None, **options: 
     params = dict(options.pop("params", {}))
     if token is not None:
         params = {"access_token": token, "appsecret_proof": proof(token), **params}
-    return requests.request(method, f"{url}/v26.0/{path}", params=params, timeout=options.pop("timeout", 10), **options)
+    return requests.request(method, f"{url}/v27.0/{path}", params=params, timeout=options.pop("timeout", 10), **options)
 
 
 def refusal(answer: requests.Response) -> tuple[int, int | None]:
@@ -51,7 +51,7 @@ class Person:
     def ask_url(self, **changes: Any) -> str:
         """Return the dialog's address; a change to None leaves the parameter out."""
         query = {"client_id": APP_ID, "redirect_uri": REDIRECT, "state": "nonce-1", "scope": SCOPE, **changes}
-        return f"{self.url}/v26.0/dialog/oauth?{urlencode({k: v for k, v in query.items() if v is not None})}"
+        return f"{self.url}/v27.0/dialog/oauth?{urlencode({k: v for k, v in query.items() if v is not None})}"
 
     def open(self, **changes: Any) -> requests.Response:
         self.address = self.ask_url(**changes)
@@ -94,7 +94,7 @@ def ticked(page: requests.Response) -> list[str]:
 def exchange(url: str, code: str, **changes: Any) -> requests.Response:
     """Turn a code into a short-lived user token."""
     params = {"client_id": APP_ID, "client_secret": APP_SECRET, "redirect_uri": REDIRECT, "code": code, **changes}
-    return requests.get(f"{url}/v26.0/oauth/access_token", params=params, timeout=10)
+    return requests.get(f"{url}/v27.0/oauth/access_token", params=params, timeout=10)
 
 
 def lengthen(url: str, token: str) -> requests.Response:
@@ -105,4 +105,4 @@ def lengthen(url: str, token: str) -> requests.Response:
         "client_secret": APP_SECRET,
         "fb_exchange_token": token,
     }
-    return requests.get(f"{url}/v26.0/oauth/access_token", params=params, timeout=10)
+    return requests.get(f"{url}/v27.0/oauth/access_token", params=params, timeout=10)

@@ -45,7 +45,7 @@ def sdk(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
 
     def api(token: str) -> FacebookAdsApi:
         session = FacebookSession(APP_ID, APP_SECRET, token, timeout=10)
-        return FacebookAdsApi(session, api_version="v26.0")
+        return FacebookAdsApi(session, api_version="v27.0")
 
     return api
 
@@ -146,10 +146,10 @@ def pyfacebook_api(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> 
         return pyfacebook.GraphAPI(
             app_id=APP_ID,
             app_secret=APP_SECRET,
-            version="v26.0",
+            version="v27.0",
             base_url=f"{sandbox.url}/",
-            authorization_url=f"{sandbox.url}/v26.0/dialog/oauth",
-            access_token_url=f"{sandbox.url}/v26.0/oauth/access_token",
+            authorization_url=f"{sandbox.url}/v27.0/dialog/oauth",
+            access_token_url=f"{sandbox.url}/v27.0/oauth/access_token",
             redirect_uri=REDIRECT,
             scope=SCOPE.split(","),
             timeout=10,
@@ -233,7 +233,7 @@ def test_pyfacebook_raises_metas_error_with_its_code(
 def messenger(sandbox: SandboxProcess, token: str) -> fbmessenger.MessengerClient:
     """The client of fbmessenger for Berg Bikes."""
     client = fbmessenger.MessengerClient(token, app_secret=APP_SECRET)
-    client.graph_url = f"{sandbox.url}/v26.0"
+    client.graph_url = f"{sandbox.url}/v27.0"
     return client
 
 
@@ -283,7 +283,7 @@ def test_fbmessenger_understands_the_webhooks(sandbox: SandboxProcess, token: st
     sandbox.customer_writes("lena", BERG_BIKES, "Hi 😊")
     sandbox.control("POST", "customers/lena/postbacks", {"page_id": BERG_BIKES, "payload": "GO"})
     client = fbmessenger.MessengerClient(token, app_secret=APP_SECRET)
-    client.graph_url = f"{sandbox.url}/v26.0"
+    client.graph_url = f"{sandbox.url}/v27.0"
     client.send({"text": "Answer"}, sandbox.psid("lena", BERG_BIKES))
     receiver.wait_items("delivery")
     sandbox.customer_reads("lena", BERG_BIKES)

@@ -103,7 +103,7 @@ def test_a_call_without_a_token_is_2500(sandbox: SandboxProcess) -> None:
 
 def test_a_token_may_come_in_the_authorization_header(sandbox: SandboxProcess, token: str) -> None:
     answer = requests.get(
-        f"{sandbox.url}/v26.0/me",
+        f"{sandbox.url}/v27.0/me",
         params={"appsecret_proof": proof(token)},
         headers={"Authorization": f"Bearer {token}"},
         timeout=10,
@@ -142,6 +142,27 @@ def test_the_token_of_one_page_opens_no_other(sandbox: SandboxProcess, token: st
 
 def test_a_version_that_does_not_exist_is_told_from_one_that_does(sandbox: SandboxProcess) -> None:
     live = requests.get(f"{sandbox.url}/v25.0/me", timeout=10).json()["error"]
-    missing = requests.get(f"{sandbox.url}/v27.0/me", timeout=10).json()["error"]
+    missing = requests.get(f"{sandbox.url}/v28.0/me", timeout=10).json()["error"]
     assert "active access token" in live["message"]
     assert "Unknown path components" in missing["message"]
+
+
+@pytest.mark.parametrize("version", ["v26.0", "v27.0"])
+def test_both_versions_are_served_and_say_which_they_are(sandbox: SandboxProcess, token: str, version: str) -> None:
+    answer = requests.get(
+        f"{sandbox.url}/{version}/me", params={"access_token": token, "appsecret_proof": proof(token)}, timeout=10
+    )
+    assert answer.ok
+    assert answer.headers["facebook-api-version"] == version
+
+
+@pytest.mark.parametrize(
+    "params", [{"ids": "1,2"}, {"date_format": "U"}, {"method": "get"}, {"callback": "f"}, {"fields": "name.as(n)"}]
+)
+def test_what_ended_with_v27_is_refused_from_then_on(
+    sandbox: SandboxProcess, token: str, params: dict[str, str]
+) -> None:
+    given = {"access_token": token, "appsecret_proof": proof(token), **params}
+    assert requests.get(f"{sandbox.url}/v26.0/me", params=given, timeout=10).ok
+    refused = requests.get(f"{sandbox.url}/v27.0/me", params=given, timeout=10)
+    assert "no longer supported" in refused.json()["error"]["message"]

@@ -13,7 +13,7 @@ from channels_im.messenger.client import GraphClient, appsecret_proof, node
 from channels_im.messenger.errors import ErrorKind, GraphError, GraphOutcomeUnknown
 from tests.calls import params_of
 
-BASE = "https://graph.facebook.com/v26.0"
+BASE = "https://graph.facebook.com/v27.0"
 TOKEN = "page-token-0123456789"
 SECRET = "sandbox-app-secret"
 

@@ -15,7 +15,7 @@ from channels_im.messenger.client import GraphClient
 from channels_im.messenger.errors import GraphError, GraphOutcomeUnknown, GraphUnreachable
 from tests.channels_im.messenger.local_server import LocalServer, serve
 
-BASE = "https://graph.facebook.com/v26.0"
+BASE = "https://graph.facebook.com/v27.0"
 TOKEN = "page-token-0123456789"
 SECRET = "sandbox-app-secret"
 

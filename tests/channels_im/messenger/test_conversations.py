@@ -10,7 +10,7 @@ from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.messenger.graph_messages import GraphAttachment
 from tests.calls import params_of
 
-BASE = "https://graph.facebook.com/v26.0"
+BASE = "https://graph.facebook.com/v27.0"
 
 
 def row(mid: str, at: str = "2026-07-12T19:11:07+0000", sender: str = "7001", **more: Any) -> dict[str, Any]:

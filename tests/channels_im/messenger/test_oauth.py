@@ -11,7 +11,7 @@ from channels_im.messenger import oauth
 from channels_im.messenger.errors import GraphError, GraphOutcomeUnknown, ReauthReason
 from tests.calls import params_of
 
-BASE = "https://graph.facebook.com/v26.0"
+BASE = "https://graph.facebook.com/v27.0"
 LIVING = {
     "app_id": "100000000000001",
     "type": "PAGE",

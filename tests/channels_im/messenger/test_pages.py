@@ -9,7 +9,7 @@ from responses import matchers
 from channels_im.messenger import pages
 from channels_im.messenger.errors import GraphError, GraphOutcomeUnknown
 
-BASE = "https://graph.facebook.com/v26.0"
+BASE = "https://graph.facebook.com/v27.0"
 PAGE = {
     "id": "1010",
     "name": "Shop",
@@ -194,7 +194,7 @@ def test_unsubscribing_during_an_outage_is_raised(graph: responses.RequestsMock)
         ([], None),
         ([{"id": "5", "subscribed_fields": ["messages"]}], None),
         ([{"id": "5"}, {"id": 100000000000001, "subscribed_fields": ["messages", "standby"]}], {"messages", "standby"}),
-        ([{"id": "100000000000001", "subscribed_fields": [{"name": "messages", "version": "v26.0"}]}], {"messages"}),
+        ([{"id": "100000000000001", "subscribed_fields": [{"name": "messages", "version": "v27.0"}]}], {"messages"}),
         ([{"id": "100000000000001"}], set()),
     ],
 )

@@ -7,7 +7,7 @@ from channels_im.messenger.errors import GraphError
 from channels_im.messenger.profile import Profile, fetch_profile
 from tests.calls import params_of
 
-URL = "https://graph.facebook.com/v26.0/7001"
+URL = "https://graph.facebook.com/v27.0/7001"
 PICTURE = "https://platform-lookaside.fbsbx.com/platform/profilepic/?psid=7001"
 
 

@@ -13,7 +13,7 @@ from channels_im.messenger.send_api import send_file, send_text, sender_action
 from channels_im.messenger.send_policy import HUMAN_AGENT, RESPONSE, SendPolicy
 from tests.calls import options_of
 
-URL = "https://graph.facebook.com/v26.0/1010/messages"
+URL = "https://graph.facebook.com/v27.0/1010/messages"
 ANSWER = {"recipient_id": "7001", "message_id": "m_xyz"}
 
 

@@ -14,7 +14,7 @@ from django.test import Client
 from channels_im.messenger.oauth import SCOPES
 from tests.http import Response
 
-GRAPH = "https://graph.facebook.com/v26.0/"
+GRAPH = "https://graph.facebook.com/v27.0/"
 CALLBACK = "/accounts/facebook/login/callback/"
 TASKS = ["MESSAGING", "MODERATE", "MANAGE"]
 EXPIRES_AT = 4_000_000_000
@@ -91,7 +91,7 @@ class FakeMeta:
     def _answer(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
         assert request.method is not None
         url = urlsplit(str(request.url))
-        path = url.path.removeprefix("/v26.0/")
+        path = url.path.removeprefix("/v27.0/")
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         self.calls.append((request.method, path))
         for ending, (status, body) in self.broken.items():

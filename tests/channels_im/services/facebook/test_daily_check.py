@@ -18,7 +18,7 @@ from tests.matching import present
 
 pytestmark = pytest.mark.django_db
 
-GRAPH = "https://graph.facebook.com/v26.0"
+GRAPH = "https://graph.facebook.com/v27.0"
 APP_ID = "100000000000001"
 SCOPES = ["pages_show_list", "pages_messaging", "pages_manage_metadata", "pages_read_engagement"]
 LATER = int((NOON + timedelta(days=50)).timestamp())

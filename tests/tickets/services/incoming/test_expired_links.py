@@ -25,7 +25,7 @@ from tickets.services.incoming import attachments as attachment_service
 pytestmark = pytest.mark.django_db
 
 MID = "m_file"
-MESSAGE = f"https://graph.facebook.com/v26.0/{MID}"
+MESSAGE = f"https://graph.facebook.com/v27.0/{MID}"
 PDF = b"%PDF-1.7\n" + b"x" * 500 + b"\n%%EOF\n"
 
 

@@ -23,7 +23,7 @@ from tickets.services.incoming import profiles
 
 pytestmark = pytest.mark.django_db
 
-PROFILE = "https://graph.facebook.com/v26.0/7001"
+PROFILE = "https://graph.facebook.com/v27.0/7001"
 
 
 @pytest.fixture
