@@ -43,6 +43,7 @@ from channels_im.messenger.values import (
     as_list,
     as_text,
     as_timestamp_ms,
+    as_watermark_ms,
     digest,
     load_json,
 )
@@ -92,8 +93,8 @@ def parse_delivery(body: bytes) -> list[Event]:
     """Return the events of one webhook POST in their order.
 
     `body` are the bytes whose signature was checked. Raises UnreadableDeliveryError when they are not JSON, not an
-    object, nested so deeply that Python cannot read them, or have no list `entry`. What is more than 64 levels deep is
-    left out. Nothing inside an entry raises, and one item never hides another.
+    object, or have no list `entry`. What is more than 64 levels deep is left out. Nothing inside an entry raises, and
+    one item never hides another.
     """
     entries = _load(body).get("entry")
     if not isinstance(entries, list):
@@ -104,7 +105,7 @@ def parse_delivery(body: bytes) -> list[Event]:
 def _load(body: bytes) -> dict[str, Any]:
     try:
         data = load_json(body, prune=True)
-    except (RecursionError, TooDeepError):
+    except TooDeepError:
         raise UnreadableDeliveryError("The delivery is nested too deeply.") from None
     except ValueError:
         raise UnreadableDeliveryError("The delivery is not JSON.") from None
@@ -263,14 +264,14 @@ def _reaction(item: _Item, content: dict[str, Any]) -> Event | None:
 
 
 def _read(item: _Item, content: dict[str, Any]) -> Event | None:
-    watermark = as_timestamp_ms(content.get("watermark"))
+    watermark = as_watermark_ms(content.get("watermark"))
     if watermark is None:
         return None
     return Read(**item.base(f"read:{item.sender}:{watermark}"), watermark_ms=watermark)
 
 
 def _delivery(item: _Item, content: dict[str, Any]) -> Event | None:
-    watermark = as_timestamp_ms(content.get("watermark"))
+    watermark = as_watermark_ms(content.get("watermark"))
     raw_mids = content.get("mids")
     mids = tuple(mid for mid in map(as_id, raw_mids) if mid) if isinstance(raw_mids, list) else ()
     if watermark is None and not mids:

@@ -25,7 +25,9 @@ LATEST_MS = 4_102_444_800_000
 MIN_MILLISECONDS = 10**12
 
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 _DIGITS = re.compile(r"\d{1,20}")
+_MANY_DIGITS = re.compile(r"\d{21,}", re.ASCII)
 
 
 class TooDeepError(ValueError):
@@ -60,12 +62,45 @@ def load_json(content: str | bytes, *, prune: bool = False) -> Any:
 
     A whole number of more than MAX_INT_DIGITS digits becomes its text (Python refuses to read very long ones), NaN,
     Infinity and a fraction beyond the range of a float become None. Raises ValueError for what is not JSON,
-    TooDeepError or RecursionError for what is nested too deeply.
+    TooDeepError or RecursionError for what is nested too deeply. With `prune` what is deeper than MAX_DEPTH levels
+    becomes None instead, however deep it is.
     """
     if isinstance(content, bytes):
         content = content.decode("utf-8-sig", "replace")
-    data = json.loads(content, parse_constant=lambda _name: None, parse_float=_finite_float, parse_int=_short_int)
+    try:
+        data = _read_json(content)
+    except RecursionError:
+        if not prune:
+            raise
+        data = _read_json(without_deep_values(content))
     return clean_tree(data, prune=prune)
+
+
+def without_deep_values(text: str) -> str:
+    """Return JSON text with null in the place of every value deeper than MAX_DEPTH levels. Linear in its length.
+
+    Raises TooDeepError when it is deeper than that and its brackets do not match.
+    """
+    pieces: list[str] = []
+    depth = kept_to = cut_from = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        match token[0]:
+            case "[" | "{":
+                depth += 1
+                if depth == MAX_DEPTH + 1:
+                    cut_from = token.start()
+            case "]" | "}":
+                if depth == MAX_DEPTH + 1:
+                    pieces += text[kept_to:cut_from], "null"
+                    kept_to = token.end()
+                depth -= 1
+    if depth > MAX_DEPTH:
+        raise TooDeepError
+    return "".join([*pieces, text[kept_to:]])
+
+
+def _read_json(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda _name: None, parse_float=_finite_float, parse_int=_short_int)
 
 
 def _finite_float(text: str) -> float | None:
@@ -148,6 +183,17 @@ def as_timestamp_ms(value: Any) -> int | None:
         return None
     ms = number * 1000 if number < MIN_MILLISECONDS else number
     return ms if EARLIEST_MS <= ms < LATEST_MS else None
+
+
+def as_watermark_ms(value: Any) -> int | None:
+    """Return a watermark in milliseconds since 1970, one in the far future as the latest time there is; else None."""
+    if isinstance(value, str) and _MANY_DIGITS.fullmatch(value.strip()):
+        return LATEST_MS - 1
+    number = int(value) if _is_number(value) else as_int(value)
+    if number is None:
+        return None
+    ms = number * 1000 if number < MIN_MILLISECONDS else number
+    return min(ms, LATEST_MS - 1) if ms >= EARLIEST_MS else None
 
 
 def as_moment(value: Any) -> datetime | None:

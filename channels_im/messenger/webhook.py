@@ -82,8 +82,8 @@ def check_post(
     if not signature.is_valid(body, header(headers, SIGNATURE_HEADER), secrets):
         return BAD_SIGNATURE
     try:
-        data = load_json(body)
-    except (ValueError, RecursionError):
+        data = load_json(body, prune=True)
+    except ValueError:
         return ACCEPTED
     if isinstance(data, dict) and "object" in data and data["object"] != "page":
         return OTHER_OBJECT

@@ -16,7 +16,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from channels_im.messenger.events import Event, parse_delivery
-from channels_im.messenger.values import as_account_id, load_json
+from channels_im.messenger.values import as_account_id, load_json, without_deep_values
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import mentions
 from channels_im.services.journal.progress import pack, unpack
@@ -123,7 +123,7 @@ def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: Redactio
     redacted = [event for event in before if _is_of_contact(event, found)]
     data = load_json(body, prune=True)
     remaining = _without_contact(data, found)
-    if not redacted and remaining == data:
+    if not redacted and remaining == data and not _is_named_too_deep(body, found):
         return
     _require_idle(delivery, spare_waiting)
     result.deliveries += 1
@@ -138,6 +138,13 @@ def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: Redactio
     delivery.error = REDACTION_NOTE if delivery.error else ""
     delivery.save(update_fields=["body", "progress", "error"])
     mentions.forget(delivery, found.psid)
+
+
+def _is_named_too_deep(body: bytes, found: SearchResult) -> bool:
+    """Return whether the id stands in what the parser leaves out because it is nested too deeply."""
+    text = body.decode("utf-8-sig", "replace")
+    kept = without_deep_values(text)
+    return kept != text and found.psid in mentions.numbers_in(text) - mentions.numbers_in(kept)
 
 
 def _require_idle(delivery: WebhookDelivery, spare_waiting: bool) -> None:

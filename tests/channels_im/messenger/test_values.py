@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -75,6 +76,37 @@ def test_what_is_nested_too_deeply_is_refused_or_left_out() -> None:
     with pytest.raises(values.TooDeepError):
         values.load_json(text)
     assert values.load_json(f'[{text}, "beside"]', prune=True)[1] == "beside"
+
+
+@pytest.mark.parametrize("inside", ["", "1", '"]}"', r'"\"[[", {"a": "["}'])
+@pytest.mark.parametrize("depth", [61, 63, 64, 70, 5_000, 200_000])
+def test_only_the_value_that_is_too_deep_is_left_out(depth: int, inside: str) -> None:
+    text = f'{{"before": "[{{", "deep": {"[" * depth}{inside}{"]" * depth}, "after": [{{"x": "}}"}}]}}'
+    read = values.load_json(text, prune=True)
+    assert (read["before"], read["after"]) == ("[{", [{"x": "}"}])
+    levels, deep = 0, read["deep"]
+    while isinstance(deep, list) and deep:
+        levels, deep = levels + 1, deep[0]
+    assert levels <= values.MAX_DEPTH
+    if depth < values.MAX_DEPTH - 2:
+        assert read == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "ms"),
+    [
+        (1_790_000_000_000, 1_790_000_000_000),
+        ("1790000000", 1_790_000_000_000),
+        *(
+            (given, values.LATEST_MS - 1)
+            for given in (values.LATEST_MS, 10**15, 10**18, 10**40, 253_402_300_799, 1e300)
+        ),
+        *((given, values.LATEST_MS - 1) for given in ("9" * 18, "9" * 30, "9" * 5000)),
+        *((given, None) for given in (None, "", "soon", -1, 0, 5, True, [], float("nan"))),
+    ],
+)
+def test_a_watermark_of_any_year_ahead_is_one(given: object, ms: int | None) -> None:
+    assert values.as_watermark_ms(given) == ms
 
 
 @pytest.mark.parametrize(("given", "code"), [(190, 190), ("190", 190), (2**31, None), (-(2**31), None), ("x", None)])

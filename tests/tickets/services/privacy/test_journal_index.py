@@ -66,6 +66,7 @@ def shapes() -> Iterator[tuple[str, Any]]:
         "two kinds": {"read": {"watermark": 1_790_000_000_000}, "referral": {"ref": "x", "source": "ADS"}},
         "unknown": {"something_new": {"a": 1}},
         "nothing": {},
+        "deep": {"sender": {"id": OTHER}, "something_new": json.loads("[" * 70 + PSID + "]" * 70)},
     }
     for name, content in others.items():
         yield name, {"object": "page", "entry": [entry(messaging=[{**people, **content}])]}
@@ -81,6 +82,8 @@ def shapes() -> Iterator[tuple[str, Any]]:
     yield "not JSON", f'{{"entry": [{{"sender": "{PSID}"'.encode()
     yield "not an object", [PSID]
     yield "too deep", ("[" * 70 + PSID + "]" * 70).encode()
+    item = f'{{"sender": {{"id": "{OTHER}"}}, "read": {{"watermark": 1}}, "a": {"[" * 5000}"{PSID}"{"]" * 5000}}}'
+    yield "too deep for Python", f'{{"entry": [{{"id": "{PAGE_ID}", "messaging": [{item}]}}]}}'.encode()
     yield "not UTF-8", b'\xff\xfe {"sender": {"id": "' + PSID.encode() + b'"}'
 
 
