@@ -71,6 +71,11 @@ class Message(models.Model):
         help_text="Meta's time (ms); of a reply, the time it was written until Meta accepts it"
     )
     received_at = models.DateTimeField(default=timezone.now)
+    answers_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="A reply answers what the customer said until then: when it was written; empty: until sent_at",
+    )
     original_timestamp = models.CharField(max_length=64, blank=True, help_text="Meta's timestamp when it was not valid")
 
     state = models.CharField(max_length=9, choices=State)

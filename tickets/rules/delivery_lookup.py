@@ -3,7 +3,7 @@
 Source: Meta, "Conversations API": details of the newest 20 messages only, times to the second, no `metadata`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from channels_im.messenger.graph_messages import NEWEST, GraphMessage
 
 # The largest difference we allow between Meta's clock and ours.
 CLOCK_SKEW = timedelta(minutes=2)
+SECOND, MILLISECOND = timedelta(seconds=1), timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,27 @@ def look_up(
     if len(messages) >= NEWEST and messages[-1].created_at >= since:
         return CannotTell(True, "There are too many newer messages: Facebook no longer shows it.")
     return NotSent()
+
+
+def place_in_second(
+    messages: Sequence[GraphMessage], found: Arrived, times: Mapping[str, datetime], called_at: datetime
+) -> datetime:
+    """Return the time of a message of which Meta shows the second only, so that it stands in Meta's order.
+
+    `messages` are those that Meta shows, newest first, with the one that was `found`; `times` are the exact times of
+    those that Desk has, by mid. The message was not sent before the call, nor before the next older one, nor after the
+    next newer one, as far as its second allows.
+    """
+    position = [message.mid for message in messages].index(found.mid)
+    earliest, latest = found.at, found.at + SECOND - MILLISECOND
+    lower = max(earliest, called_at.replace(microsecond=called_at.microsecond // 1000 * 1000))
+    older = next((times[message.mid] for message in messages[position + 1 :] if message.mid in times), None)
+    newer = next((times[message.mid] for message in reversed(messages[:position]) if message.mid in times), None)
+    if older is not None:
+        lower = max(lower, older + MILLISECOND)
+    if newer is not None:
+        lower = min(lower, newer - MILLISECOND)
+    return min(max(lower, earliest), latest)
 
 
 def is_alike(text: str, is_file: bool, shown_text: str, shown_file: bool) -> bool:

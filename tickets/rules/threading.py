@@ -13,10 +13,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Neighbour(Generic[T]):
-    """A message that counts for threading: its time (Meta's clock) and its ticket."""
+    """A message that counts for threading: its time (Meta's clock), its ticket, and whether the customer wrote it."""
 
     at: datetime
     ticket: T
+    by_customer: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,29 @@ def place_customer(
 ) -> Join[T] | Open:
     """Return the ticket for a customer message of time `at`.
 
-    `before` is the newest counted message not later than `at`, `after` the oldest later one: None when there is none.
+    `before` is the newest counted message not later than `at`. `after` is the oldest later one, without the answers
+    that stand in the ticket of `before`: they joined it only because this message was not there. None: there is none.
     The message joins the ticket of `before` when the gap is at most `intermission`, else the ticket of `after` when
-    that gap is, else it opens a new one. The same rule serves the newest message and one that arrives late: it never
-    moves other messages and never merges tickets.
+    that gap is, else it opens a new one. An answer that began the conversation answers this message: it joins that
+    ticket, however long ago. The same rule serves the newest message and one that arrives late: it never moves a
+    message of the customer and never merges tickets. Answers may follow it (`follows`).
     """
     if before is not None and at - before.at <= intermission:
         return Join(before.ticket)
+    if after is not None and before is None and not after.by_customer:
+        return Join(after.ticket)
     if after is not None and after.at - at <= intermission:
         return Join(after.ticket)
     return OPEN
+
+
+def follows(ticket: T | None, before: Neighbour[T] | None) -> bool:
+    """Return whether a line of Desk or the Page that stands in `ticket` goes with a late customer message above it.
+
+    `before` is the message before that customer message, and its ticket another one; no other message of the customer
+    stands between. The line had joined the older ticket, or none, only because the customer message was not there.
+    """
+    return ticket is None or (before is not None and ticket == before.ticket)
 
 
 def place_reply(
@@ -56,8 +70,8 @@ def place_reply(
 ) -> Join[T] | Open:
     """Return the ticket for a message sent at `at`: that of the message before it, however long ago that was.
 
-    An echo that is the conversation's first message opens a ticket, or joins that of `after` when the gap is at most
-    `intermission`.
+    One that is the conversation's first message opens a ticket, or joins that of `after`, the oldest later message,
+    when the gap is at most `intermission` or `after` is an answer too.
     """
     if before is not None:
         return Join(before.ticket)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from channels_im.messenger.graph_messages import GraphAttachment, GraphMessage
-from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up
+from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up, place_in_second
 
 CALLED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 FILE = (GraphAttachment("https://cdn.fbsbx.com/v/a.png"),)
@@ -88,3 +88,31 @@ def test_of_two_alike_the_older_one_is_it() -> None:
     arrived = found(page_said("Yes, it is", "m_2", after=5), page_said("Yes, it is", "m_1", after=2))
     assert isinstance(arrived, Arrived)
     assert arrived.mid == "m_1"
+
+
+# --- The time of a message of which Meta shows the second only ---
+MS = timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "called", "placed"),
+    [
+        (None, None, 300, 1000),  # called before its second
+        (None, None, 1400, 1400),
+        (None, None, 2600, 1999),  # our clock is fast
+        (1500, None, 300, 1501),
+        (1500, None, 1700, 1700),
+        (1500, 1600, 1700, 1599),
+        (None, 1200, 1700, 1199),
+        (2500, None, 300, 1999),  # stored by our clock: its second still holds
+        (None, 500, 300, 1000),
+    ],
+)
+def test_a_message_stands_in_its_second_after_the_call_and_between_its_neighbours(
+    older: int | None, newer: int | None, called: int, placed: int
+) -> None:
+    shown = [customer_said(mid="m_newer"), page_said(mid="m_unknown"), page_said(mid="m_1"), customer_said(mid="m_old")]
+    known = {"m_newer": newer, "m_old": older, "m_elsewhere": 0}
+    times = {mid: CALLED + after * MS for mid, after in known.items() if after is not None}
+    found = Arrived("m_1", CALLED + timedelta(seconds=1))
+    assert place_in_second(shown, found, times, CALLED + called * MS) == CALLED + placed * MS

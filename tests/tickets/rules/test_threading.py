@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickets.rules.threading import OPEN, Join, Neighbour, place_customer, place_reply, reopens
+from tickets.rules.threading import OPEN, Join, Neighbour, follows, place_customer, place_reply, reopens
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOUR = timedelta(minutes=60)
@@ -48,6 +48,20 @@ def test_a_late_message_too_far_from_the_one_before_joins_the_one_after() -> Non
 
 def test_a_late_message_far_from_both_opens_its_own_ticket() -> None:
     assert place_customer(NOON, before(HOUR + MS), after(HOUR + MS), HOUR) == OPEN
+
+
+def test_a_message_before_the_answer_that_began_the_conversation_joins_it_however_long_ago() -> None:
+    answer = Neighbour(NOON + DAY, "later", by_customer=False)
+    assert place_customer(NOON, None, answer, HOUR) == place_reply(NOON, None, answer, HOUR) == Join("later")
+    assert place_customer(NOON, before(HOUR + MS), answer, HOUR) == OPEN
+
+
+def test_lines_in_the_ticket_before_a_late_message_or_in_none_follow_it() -> None:
+    assert follows("earlier", before(DAY))
+    assert follows(None, before(DAY))
+    assert follows(None, None)
+    assert not follows("another", before(DAY))
+    assert not follows("another", None)
 
 
 def test_a_reply_joins_the_message_before_it_however_long_ago() -> None:

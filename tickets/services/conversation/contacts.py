@@ -12,7 +12,7 @@ from desk.errors import Refused
 from desk.models import User
 from tickets.models import Contact, Conversation
 from tickets.rules.sending import clean_text
-from tickets.services.conversation import messages
+from tickets.services.conversation import message_changes, messages
 
 EDITABLE = ("email", "phone", "about")
 ABOUT_LIMIT = 5000  # characters
@@ -75,7 +75,10 @@ def _create(page: Page, channel: Channel, psid: str) -> Conversation | None:
 
 
 def _create_of(contact: Contact, channel: Channel) -> Conversation:
-    return Conversation.objects.create(contact=contact, channel=channel, department_id=channel.department_id)
+    watermarks = message_changes.take_watermarks(contact.page_id, contact.psid)
+    return Conversation.objects.create(
+        contact=contact, channel=channel, department_id=channel.department_id, **watermarks
+    )
 
 
 def _get_existing(channel: Channel, psid: str, *, lock: bool = False) -> Conversation:

@@ -1,50 +1,97 @@
-"""Columns of a conversation that follow from its messages: compute them again after messages changed.
+"""Columns of a conversation that follow from its messages, computed by tickets.rules.conversation_state.
 
-`messages.add_message` keeps them up to date without reading; `manage.py verify_integrity` finds where they differ. The
-caller of each function holds the conversation's lock.
+`messages.add_message` keeps them up to date without reading; the functions here compute them again after messages
+changed, moved or were deleted. `manage.py verify_integrity` finds where they differ. The caller of each function holds
+the conversation's lock.
 """
 
-from django.db.models import Max
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
-from tickets.models import Conversation, Message
-from tickets.services.conversation import messages
+from django.db.models import Max, Q
 
-Direction, Kind = Message.Direction, Message.Kind
+from tickets.models import Contact, Conversation, Message
+from tickets.rules.conversation_state import Line, LineKind, ListRow, list_row
+from tickets.services.conversation import ticketing
+from tickets.services.conversation.previews import preview_of
+
+Direction, Kind, State = Message.Direction, Message.Kind, Message.State
+
+UNSENT_STATES = (State.FAILED, State.HELD)
+LINE_FIELDS = (
+    *("sent_at", "pk", "kind", "direction", "state", "card__kind"),
+    *("ticket_id", "ticket__opened_at", "ticket__closed_at", "answers_until"),
+)
+FIRST_LINES = 30  # usually enough: a reply of Desk or of the Page inbox is among them
+ACTIONS = {"closed": LineKind.CLOSED, "reopened": LineKind.REOPENED}
 
 
-def refresh_newest(conversation: Conversation) -> None:
-    """Show the newest message in the list: its time and preview."""
-    own = Message.objects.filter(conversation=conversation, kind=Kind.MESSAGE)
-    newest = own.order_by("-sent_at", "-id").prefetch_related("attachments").first()
-    if newest is None:
+def line_of(values: tuple[Any, ...]) -> Line:
+    """Return the line of a thread from the values of LINE_FIELDS."""
+    at, pk, kind, direction, state, card_kind, *ticket_and_time = values
+    return Line(at, pk, _line_kind(kind, direction, state, card_kind), *ticket_and_time)
+
+
+def _line_kind(kind: str, direction: str, state: str, card_kind: str | None) -> LineKind:
+    if kind == Kind.MESSAGE:
+        if direction == Direction.IN:
+            return LineKind.CUSTOMER
+        return LineKind.UNSENT if state in UNSENT_STATES else LineKind.REPLY
+    if kind == Kind.EVENT:
+        return LineKind.ORIGIN if direction == Direction.IN else ACTIONS.get(card_kind or "", LineKind.OTHER)
+    return LineKind.OTHER
+
+
+def read_row(conversation: Conversation) -> ListRow:
+    """Return what the list shows of the conversation, from its messages."""
+    return list_row(_newest_first(conversation))
+
+
+def _newest_first(conversation: Conversation) -> Iterator[Line]:
+    """Yield the lines of a conversation, newest first, read in growing pieces."""
+    rows = Message.objects.filter(conversation=conversation).order_by("-sent_at", "-pk")
+    size, last = FIRST_LINES, None
+    while True:
+        older = rows if last is None else rows.filter(_before(*last), sent_at__lte=last[0])
+        lines = [line_of(values) for values in older.values_list(*LINE_FIELDS)[:size]]
+        yield from lines
+        if len(lines) < size:
+            return
+        size, last = min(size * 4, 2000), lines[-1].place
+
+
+def _before(at: datetime, pk: int) -> Q:
+    return Q(sent_at__lt=at) | Q(sent_at=at, pk__lt=pk)
+
+
+def refresh_row(conversation: Conversation) -> None:
+    """Compute again what the list shows: the newest message, its time, and since when the customer waits; save it."""
+    row = read_row(conversation)
+    if row.newest is None:
         conversation.last_message_at, conversation.preview, conversation.preview_is_ours = None, "", False
     else:
-        messages.show_as_newest(conversation, newest)
-    conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours"])
+        newest = Message.objects.prefetch_related("attachments").get(pk=row.newest.key)
+        preview = preview_of(newest)
+        if preview or not _is_erased(conversation):  # an erased message has nothing to show, the list says so
+            conversation.preview = preview
+        conversation.last_message_at, conversation.preview_is_ours = newest.sent_at, newest.direction == Direction.OUT
+    conversation.waiting_since = row.waiting_since
+    conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours", "waiting_since"])
 
 
-def refresh_current_ticket(conversation: Conversation) -> None:
-    """Make the newest ticket the current one."""
-    conversation.current_ticket = conversation.tickets.order_by("-opened_at", "-id").first()
-    conversation.save(update_fields=["current_ticket"])
+def _is_erased(conversation: Conversation) -> bool:
+    return Contact.objects.filter(pk=conversation.contact_id, erased_at__isnull=False).exists()
 
 
 def recount(conversation: Conversation) -> None:
-    """Count the messages again, and find the customer's newest one.
-
-    What agents have read is written down nowhere but in the unread count: it can only be too high.
-    """
+    """Count the messages again, and find the customer's newest one; what is unread can only be too high."""
     own = Message.objects.filter(conversation=conversation, kind=Kind.MESSAGE)
     incoming = own.filter(direction=Direction.IN)
     conversation.message_count = own.count()
-    conversation.unread_count = min(conversation.unread_count, most_unread(incoming.count()))
+    conversation.unread_count = min(conversation.unread_count, max(incoming.count(), 1))
     conversation.last_customer_message_at = incoming.aggregate(at=Max("sent_at"))["at"]
     conversation.save(update_fields=["message_count", "unread_count", "last_customer_message_at"])
-
-
-def most_unread(incoming: int) -> int:
-    """Return the highest unread count with this number of customer messages. *Mark as unread* makes one of none."""
-    return max(incoming, 1)
 
 
 def forget_message(conversation: Conversation, message: Message) -> None:
@@ -53,9 +100,6 @@ def forget_message(conversation: Conversation, message: Message) -> None:
     A ticket without any other message is deleted too.
     """
     conversation.message_count = max(conversation.message_count - 1, 0)
-    conversation.preview = ""  # also when the newest message has nothing to show
     conversation.save(update_fields=["message_count"])
-    messages.refresh_tickets(conversation, {message.ticket_id})
-    refresh_newest(conversation)
-    messages.refresh_waiting(conversation)
-    messages.announce(conversation)
+    ticketing.refresh_tickets(conversation, {message.ticket_id}, subjects=True)
+    refresh_row(conversation)

@@ -1,4 +1,4 @@
-"""Apply edits, reactions and withdrawals to messages, also when they arrive before their message."""
+"""Apply edits, reactions, withdrawals and receipts to messages, also when they arrive before their message."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -8,14 +8,17 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from channels_im.messenger.values import digest
 from channels_im.models import Page
 from tickets.models import Conversation, Message, MessageChange
-from tickets.services.conversation import derived, messages
+from tickets.services.conversation import derived, messages, ticketing
 from tickets.services.webhooks import events
 
 TASK = "tickets.tasks.apply_late_changes"
 Kind = MessageChange.Kind
 RETENTION = timedelta(days=30)
+NOT_IN_API = ("edit_number", "delivered_at")
+MAX_MID_IN_KEY = 200  # characters
 MAX_EDIT_NUMBER = 32_767  # what the column holds; an edit after that many counts by its time
 
 
@@ -34,6 +37,32 @@ def receive(page: Page, mid: str, *, key: str, kind: str, at: datetime, **conten
             return None
         _apply(message, change)
     return message
+
+
+def receive_deliveries(page: Page, psid: str, mids: Iterable[str], at: datetime) -> None:
+    """Store that these messages were delivered to the customer, until Desk learns that it sent them."""
+    for mid in set(mids):
+        key = f"{Kind.DELIVERY}:{mid}" if len(mid) < MAX_MID_IN_KEY else digest([Kind.DELIVERY, mid])
+        _store(MessageChange(page=page, mid=mid, key=key, kind=Kind.DELIVERY, at=at, content={"psid": psid}))
+
+
+def receive_watermark(page: Page, psid: str, kind: str, at: datetime) -> None:
+    """Store the newest watermark of a customer who has no conversation yet; `kind` is DELIVERY or READ."""
+    subject = MessageChange.subject_of(psid)
+    stored, created = MessageChange.objects.get_or_create(
+        page=page, key=f"{kind}:{subject}", defaults={"mid": subject, "kind": kind, "at": at, "content": {"psid": psid}}
+    )
+    if not created and stored.at < at:
+        MessageChange.objects.filter(pk=stored.pk).update(at=at)
+
+
+def take_watermarks(page_id: int, psid: str) -> dict[str, datetime]:
+    """Return the watermarks stored for a customer by the field of Conversation, and delete them."""
+    stored = MessageChange.objects.filter(page_id=page_id, mid=MessageChange.subject_of(psid))
+    watermarks = {f"{'read' if row.kind == Kind.READ else 'delivered'}_watermark": row.at for row in stored}
+    if watermarks:
+        stored.delete()
+    return watermarks
 
 
 def apply_early(page_id: int, mids: Iterable[str]) -> None:
@@ -111,9 +140,9 @@ def _apply(message: Message, change: MessageChange) -> None:
         change.delete()
     if changed:
         message.save(update_fields=changed)
-        shown = [name for name in changed if name != "edit_number"]
+        shown = [name for name in changed if name not in NOT_IN_API]
         events.messages_updated(message.conversation, [message.pk], *shown)
-        _update_preview(message)
+        _update_texts(message)
 
 
 def _edit(message: Message, change: MessageChange) -> list[str]:
@@ -160,16 +189,26 @@ def _withdrawal(message: Message, change: MessageChange) -> list[str]:
     return ["withdrawn_at"]
 
 
+def _delivery(message: Message, change: MessageChange) -> list[str]:
+    if message.state != Message.State.SENT:
+        return []
+    message.state, message.delivered_at = Message.State.DELIVERED, change.at
+    return ["state", "delivered_at"]
+
+
 _APPLY: dict[str, Callable[[Message, MessageChange], list[str]]] = {
     Kind.EDIT: _edit,
     Kind.REACTION: _reaction,
     Kind.WITHDRAWAL: _withdrawal,
+    Kind.DELIVERY: _delivery,
 }
 
 
-def _update_preview(message: Message) -> None:
-    """Update the list's preview when it shows this message, and announce the change to open pages."""
+def _update_texts(message: Message) -> None:
+    """Update preview and ticket's subject when they show this message, and announce the change to open pages."""
     conversation = message.conversation
     if message.kind == Message.Kind.MESSAGE and message.sent_at == conversation.last_message_at:
-        derived.refresh_newest(conversation)
+        derived.refresh_row(conversation)
+    if message.ticket is not None and message.sent_at == message.ticket.opened_at:
+        ticketing.refresh_tickets(conversation, [message.ticket_id], subjects=True)
     messages.announce(conversation)

@@ -14,8 +14,8 @@ from desk.errors import Refused
 from desk.models import Department, User
 from tickets.models import Contact, Conversation, EventType, Message, Ticket
 from tickets.rules.sending import Refusal, clean_text, is_blank
-from tickets.services.conversation import access, messages
-from tickets.services.conversation.times import now_ms
+from tickets.services.conversation import access, derived, messages
+from tickets.services.conversation.times import now_after, now_ms
 from tickets.services.outgoing import replies
 from tickets.services.page_actions import moderation
 from tickets.services.webhooks import events
@@ -44,7 +44,7 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
             source=Message.Source.AGENT,
             author=user,
             text=text,
-            sent_at=now_ms(),
+            sent_at=now_after(conversation.last_message_at),
             state=Message.State.SENT,
             client_key=replies.stored_key(client_key),
         )
@@ -117,7 +117,7 @@ def close(user: User, conversation: Conversation) -> None:
     with transaction.atomic():
         messages.lock(conversation)
         open_ticket = _current_ticket(conversation, Ticket.Status.OPEN)
-        if not open_ticket.update(status=Ticket.Status.CLOSED, closed_at=now_ms()):
+        if not open_ticket.update(status=Ticket.Status.CLOSED, closed_at=now_after(conversation.last_message_at)):
             return
         conversation.waiting_since = None
         conversation.unread_count = 0
@@ -134,8 +134,8 @@ def reopen(user: User, conversation: Conversation) -> None:
         closed_ticket = _current_ticket(conversation, Ticket.Status.CLOSED)
         if not closed_ticket.update(status=Ticket.Status.OPEN, closed_at=None):
             return
-        messages.refresh_waiting(conversation)
         _add_event(conversation, user, "reopened", f"{user} reopened ticket #{conversation.current_ticket_id}")
+        derived.refresh_row(conversation)
         events.publish(EventType.TICKET_REOPENED, conversation, ticket=conversation.current_ticket_id, by=user)
         messages.announce(conversation)
 
@@ -200,6 +200,6 @@ def _add_event(conversation: Conversation, user: User, kind: str, sentence: str)
         source=Message.Source.SYSTEM,
         author=user,
         card={"kind": kind, "title": sentence, "text": "", "url": ""},
-        sent_at=now_ms(),
+        sent_at=now_after(conversation.last_message_at),
         state=Message.State.SENT,
     )

@@ -15,11 +15,12 @@ from django.utils import timezone
 from channels_im.messenger.cards import INBOX_APP_IDS
 from channels_im.messenger.events import Delivered, Echo, Read
 from channels_im.models import Channel, Page
+from channels_im.services.journal.store import MAX_CLOCK_SKEW
 from desk.queue import enqueue
-from tickets.models import Contact, Conversation, Erasure, Message
+from tickets.models import Contact, Conversation, Erasure, Message, MessageChange
 from tickets.rules.delivery_lookup import CLOCK_SKEW, is_alike
 from tickets.rules.sending import message_id_in, receipt_state
-from tickets.services.conversation import contacts, messages
+from tickets.services.conversation import contacts, message_changes, messages
 from tickets.services.conversation.times import from_ms, now_ms
 from tickets.services.incoming import attachments as attachment_service
 from tickets.services.incoming import cards_and_files
@@ -141,13 +142,18 @@ def _source_of(app_id: str | None) -> str:
 
 
 # --- Receipts ---------------------------------------------------------------------------------------------------------
-def handle_read(channel: Channel, event: Read) -> None:
-    """Mark every message that was sent to this customer at or before the watermark as read."""
+def handle_read(channel: Channel, event: Read, received_at: datetime | None = None) -> None:
+    """Mark every message that was sent to this customer at or before the watermark as read.
+
+    `received_at` is when Desk received the event, the current time when it is None. A watermark of a customer without
+    a conversation is stored until there is one; the same holds for a delivery.
+    """
+    watermark = _believed(event.watermark_ms, received_at or timezone.now())
     with transaction.atomic():
         conversation = _locked(channel, event.psid)
         if conversation is None:
+            _store_watermark(channel, event.psid, MessageChange.Kind.READ, watermark)
             return
-        watermark = min(from_ms(event.watermark_ms), timezone.now())
         if conversation.read_watermark is not None and watermark <= conversation.read_watermark:
             return
         conversation.read_watermark = watermark
@@ -159,16 +165,24 @@ def handle_read(channel: Channel, event: Read) -> None:
             messages.announce(conversation)
 
 
-def handle_delivery(channel: Channel, event: Delivered) -> None:
-    """Mark the named messages, and every message sent to this customer up to the watermark, as delivered."""
+def handle_delivery(channel: Channel, event: Delivered, received_at: datetime | None = None) -> None:
+    """Mark the named messages, and every message sent to this customer up to the watermark, as delivered.
+
+    That a message was delivered of which Desk does not know that it was sent is stored until it does.
+    """
+    received_at = received_at or timezone.now()
+    at = from_ms(event.timestamp_ms) if event.timestamp_ms is not None else received_at
+    if event.watermark_ms is not None:
+        at = _believed(event.watermark_ms, received_at)
     with transaction.atomic():
+        _store_early_deliveries(channel, event, at)
         conversation = _locked(channel, event.psid)
         if conversation is None:
+            if event.watermark_ms is not None:
+                _store_watermark(channel, event.psid, MessageChange.Kind.DELIVERY, at)
             return
         arrived = Q(mid__in=event.mids)
-        at = from_ms(event.timestamp_ms) if event.timestamp_ms is not None else timezone.now()
         if event.watermark_ms is not None:
-            at = min(from_ms(event.watermark_ms), timezone.now())
             arrived |= Q(sent_at__lte=at)
             if conversation.delivered_watermark is None or at > conversation.delivered_watermark:
                 conversation.delivered_watermark = at
@@ -178,6 +192,24 @@ def handle_delivery(channel: Channel, event: Delivered) -> None:
         if changed.update(state=State.DELIVERED, delivered_at=at):
             events.messages_updated(conversation, ids, "state")
             messages.announce(conversation)
+
+
+def _believed(watermark_ms: int, received_at: datetime) -> datetime:
+    """Return the time of a watermark; one that lies further ahead than clocks differ counts as the time of receipt."""
+    at = from_ms(watermark_ms)
+    return at if at <= received_at + MAX_CLOCK_SKEW else received_at
+
+
+def _store_watermark(channel: Channel, psid: str | None, kind: str, at: datetime) -> None:
+    if psid and not erasure.receipts_for(channel.page, psid).exists():
+        message_changes.receive_watermark(channel.page, psid, kind, at)
+
+
+def _store_early_deliveries(channel: Channel, event: Delivered, at: datetime) -> None:
+    known = Message.objects.filter(page=channel.page_id, mid__in=event.mids).values_list("mid", flat=True)
+    unknown = set(event.mids).difference(known) if event.mids else set()
+    if unknown and event.psid and not erasure.receipts_for(channel.page, event.psid).exists():
+        message_changes.receive_deliveries(channel.page, event.psid, unknown, at)
 
 
 def _locked(channel: Channel, psid: str | None) -> Conversation | None:

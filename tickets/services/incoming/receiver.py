@@ -19,7 +19,7 @@ from desk.live import publish
 from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Message, MessageChange
 from tickets.services.conversation import contacts, message_changes, messages
-from tickets.services.conversation.messages import NewMessage
+from tickets.services.conversation.new_message import NewMessage
 from tickets.services.incoming import attachments as attachment_service
 from tickets.services.incoming import profiles, receipts
 from tickets.services.incoming.cards_and_files import attachments_of, card_of
@@ -97,9 +97,9 @@ class EventHandler:
                 receipts.handle_echo(self.page, self.channel, _with_believed_time(event, incoming.at))
                 self._conversation = None  # it was locked and changed through another object
             case events.Read():
-                receipts.handle_read(self.channel, _with_believed_time(event, incoming.at))
+                receipts.handle_read(self.channel, event, incoming.received_at)
             case events.Delivered():
-                receipts.handle_delivery(self.channel, _with_believed_time(event, incoming.at))
+                receipts.handle_delivery(self.channel, _with_believed_time(event, incoming.at), incoming.received_at)
             case events.MessageEdited():
                 self._change(incoming, event.mid, MessageChange.Kind.EDIT, text=event.text or "", number=event.num_edit)
             case events.Reaction():

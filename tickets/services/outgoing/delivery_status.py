@@ -5,6 +5,7 @@ unsure, with a reason, until an agent decides (`undelivered.mark_arrived`, `unde
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -22,9 +23,9 @@ from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk.queue import enqueue
 from tickets.models import Conversation, EventType, Message
-from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up
+from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up, place_in_second
 from tickets.rules.sending import MAX_ATTEMPTS, MAX_RETRY_PAUSE, SENT_STATES, receipt_state
-from tickets.services.conversation import derived, message_changes, messages
+from tickets.services.conversation import derived, message_changes, messages, ticketing
 from tickets.services.webhooks import events
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ DRAIN_TASK = "tickets.tasks.drain_outbox"
 FIRST_LOOKUP_FACTOR = 15
 LOOK_UP_FOR = timedelta(hours=24)
 LOOKUP_LEASE = timedelta(seconds=60)
+MILLISECOND = timedelta(milliseconds=1)
 
 INTERRUPTED = "Sending was interrupted. Desk finds out whether the message arrived before it tries again."
 AFTER_UNSENT = "A message before this one was not sent. Look at that one first, then send this one."
@@ -47,7 +49,10 @@ _CONFIRMED_FIELDS = [
 
 
 class Evidence(StrEnum):
-    """How Desk knows that a message was sent. The value LOOKUP is stored in `claimed_by`."""
+    """How Desk knows that a message was sent.
+
+    `claimed_by` of a sent message has the value ANSWER or LOOKUP until an echo brings Meta's own time.
+    """
 
     ANSWER = "answer"
     ECHO = "echo"
@@ -78,24 +83,22 @@ def confirm(message_pk: int, *, mid: str | None, sent_at: datetime, evidence: Ev
                 return False
         elif message.state in SENT_STATES and message.mid and evidence != Evidence.ECHO:
             return True
-        state_before, mid_before, time_before = message.state, message.mid, message.sent_at
+        state_before, mid_before = message.state, message.mid
+        if evidence == Evidence.ANSWER:
+            sent_at = max(sent_at, message.sent_at)  # never before what it was queued after
         if mid and message.mid != mid:
             other = Message.objects.filter(page_id=message.page_id, mid=mid).exclude(pk=message.pk).first()
             if other is None:
                 message.mid = mid
             elif _merge(conversation, message, other):
-                message.mid, sent_at = mid, other.sent_at
+                message.mid, sent_at, evidence = mid, other.sent_at, Evidence.ECHO
         message.sent_at = sent_at
         message.reason, message.error_code, message.error_subcode, message.fbtrace_id = "", None, None, ""
-        message.retry_after, message.claimed_by = None, Evidence.LOOKUP if evidence == Evidence.LOOKUP else ""
+        message.retry_after, message.claimed_by = None, "" if evidence == Evidence.ECHO else evidence
         message.state = State.SENT if state_before not in SENT_STATES else state_before
         apply_watermarks(conversation, message)
         message.save(update_fields=_CONFIRMED_FIELDS)
-        _update_times(conversation, message)
-        # A time of Meta's before ours may bring the reply before a message of the customer, who then waits.
-        is_earlier = conversation.waiting_since is None and message.sent_at < time_before
-        if state_before in (State.FAILED, State.HELD) or is_earlier:
-            messages.refresh_waiting(conversation)
+        settle_time(conversation, message)
         if (message.state, message.mid) != (state_before, mid_before):
             events.messages_updated(conversation, [message.pk], "state", "mid", "sent_at")
         messages.announce(conversation)
@@ -147,22 +150,41 @@ def _merge(conversation: Conversation, message: Message, other: Message) -> bool
         transaction.on_commit(partial(storage.delete, name))
     conversation.message_count = max(conversation.message_count - 1, 0)
     conversation.save(update_fields=["message_count"])
+    ticketing.refresh_tickets(conversation, [other.ticket_id], subjects=True)
     return True
 
 
-def _update_times(conversation: Conversation, message: Message) -> None:
-    """Update conversation and ticket to the time at which Meta took the reply, and move waiting replies after it."""
-    following = Message.objects.filter(
-        conversation=conversation,
-        state__in=(State.QUEUED, State.SENDING),
-        pk__gt=message.pk,
-        sent_at__lt=message.sent_at,
-    )
-    moved = dict(following.values_list("pk", "ticket_id"))
-    if moved:
-        Message.objects.filter(pk__in=moved).update(sent_at=message.sent_at)
-    derived.refresh_newest(conversation)
-    messages.refresh_tickets(conversation, {message.ticket_id, *moved.values()})
+def settle_time(conversation: Conversation, message: Message) -> None:
+    """Bring conversation and tickets up to date after a reply of Desk got another time or became sent.
+
+    The reply joins the ticket of the message before it. Calls for one conversation are made one after the other:
+    replies that wait move after this one, and earlier ones whose time is not Meta's own move before it.
+    """
+    replies = Message.objects.filter(conversation=conversation, direction=Message.Direction.OUT)
+    if message.claimed_by == "" and message.claimed_at is not None:
+        earlier = replies.filter(
+            state__in=SENT_STATES, claimed_by__in=(Evidence.ANSWER, Evidence.LOOKUP), claimed_at__lt=message.claimed_at
+        )
+        _move(conversation, earlier.filter(sent_at__gte=message.sent_at), message.sent_at - MILLISECOND)
+    _move(conversation, replies.filter(pk=message.pk), message.sent_at)
+    following = replies.filter(state__in=(State.QUEUED, State.SENDING), pk__gt=message.pk, sent_at__lt=message.sent_at)
+    _move(conversation, following, message.sent_at)
+    derived.refresh_row(conversation)
+
+
+def _move(conversation: Conversation, replies: QuerySet[Message, Message], at: datetime) -> None:
+    """Give replies this time, and the ticket of the message before it."""
+    tickets = dict(replies.values_list("pk", "ticket_id"))
+    if not tickets:
+        return
+    rows = Message.objects.filter(pk__in=tickets)
+    rows.update(sent_at=at)
+    ticket_id = ticketing.ticket_of_reply(conversation, at, tickets)
+    joining = [pk for pk, before in tickets.items() if ticket_id not in (None, before)]
+    if joining:
+        rows.filter(pk__in=joining).update(ticket=ticket_id)
+        events.messages_updated(conversation, joining, "ticket")
+    ticketing.refresh_tickets(conversation, {*tickets.values(), ticket_id})
 
 
 def lease_end() -> datetime:
@@ -247,6 +269,8 @@ def apply_lookup(message: Message, shown: list[GraphMessage] | Exception) -> Non
             called_at=called_at(message),
             known_mids=_known_mids(message, shown),
         )
+        if isinstance(finding, Arrived):
+            finding = replace(finding, at=_time_of(message, finding, shown))
     if isinstance(finding, Arrived):
         confirm(message.pk, mid=finding.mid, sent_at=finding.at, evidence=Evidence.LOOKUP)
         return
@@ -268,6 +292,13 @@ def apply_lookup(message: Message, shown: list[GraphMessage] | Exception) -> Non
         messages.announce(conversation)
 
 
+def _time_of(message: Message, found: Arrived, shown: list[GraphMessage]) -> datetime:
+    """Return when the message that was found was sent: Meta's second, and its place among the messages Desk has."""
+    stored = Message.objects.filter(page_id=message.page_id, mid__in=[graph_message.mid for graph_message in shown])
+    times = {mid: at for mid, at in stored.values_list("mid", "sent_at") if mid is not None}
+    return place_in_second(shown, found, times, called_at(message))
+
+
 def called_at(message: Message) -> datetime:
     """Return the time from which a look-up searches: that of the call.
 
@@ -284,7 +315,7 @@ def hold_following(conversation: Conversation, message: Message, reason: str) ->
     ids = events.ids_if_subscribed(following)
     following.update(state=State.HELD, reason=reason, retry_after=None)
     events.messages_updated(conversation, ids, "state", "reason")
-    messages.refresh_waiting(conversation)
+    derived.refresh_row(conversation)
 
 
 def _known_mids(message: Message, shown: list[GraphMessage]) -> set[str]:

@@ -28,7 +28,7 @@ from tickets.rules.sending import may_send as decide
 from tickets.rules.window import Window, policy, window
 from tickets.services.conversation import access
 from tickets.services.conversation import messages as message_service
-from tickets.services.conversation.times import now_ms
+from tickets.services.conversation.times import now_after
 from tickets.services.outgoing import collision, delivery_status, held_replies
 
 State, Source = Message.State, Message.Source
@@ -181,7 +181,7 @@ def _add_parts(
     key: str | None,
     verdict: Verdict,
 ) -> list[Message]:
-    now = now_ms()
+    now = now_after(conversation.last_message_at)
     parts: list[tuple[str, tuple[Attachment, ...]]] = [] if is_blank(text) else [(text, ())]
     parts += [("", (attachment,)) for attachment in attachments]
     messages = []
@@ -192,6 +192,7 @@ def _add_parts(
             source=Source.SYSTEM if user is None else Source.AGENT,
             author=user,
             sent_at=now,
+            answers_until=now,
             state=State.QUEUED if verdict.allowed else State.HELD,
             reason=verdict.sentence,
             waits_for_customer=not verdict.allowed,

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from desk.queue import enqueue
 from tickets.models import Conversation, Message
-from tickets.services.conversation import messages
-from tickets.services.conversation.times import now_ms
+from tickets.services.conversation import derived, messages, ticketing
+from tickets.services.conversation.times import now_after
 from tickets.services.outgoing import delivery_status
 from tickets.services.webhooks import events
 
@@ -25,10 +25,10 @@ def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> 
     ticket_ids = dict(replies.order_by("pk").values_list("pk", "ticket_id"))
     if not ticket_ids:
         return 0
-    at = now_ms()
-    if conversation.last_message_at is not None:  # of two messages with one time, the one stored first comes first
-        at = max(at, conversation.last_message_at + MILLISECOND)
-    ticket_id = messages.ticket_of_reply(conversation, at)
+    # Of two messages with one time the one stored first comes first: these were stored before the newest.
+    newest_at = conversation.last_message_at
+    at = now_after(newest_at + MILLISECOND if newest_at is not None else None)
+    ticket_id = ticketing.ticket_of_reply(conversation, at)
     moved = {} if ticket_id is None else {"ticket_id": ticket_id}
     rows = Message.objects.filter(pk__in=ticket_ids)
     rows.update(
@@ -43,13 +43,12 @@ def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> 
         claimed_at=None,
         claimed_by="",
         sent_at=at,
+        answers_until=at,
         **moved,
     )
     if ticket_id is not None:
-        messages.refresh_tickets(conversation, {*ticket_ids.values(), ticket_id})
-    messages.show_as_newest(conversation, rows.prefetch_related("attachments").get(pk=max(ticket_ids)))
-    conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours"])
-    messages.refresh_waiting(conversation)
+        ticketing.refresh_tickets(conversation, {*ticket_ids.values(), ticket_id})
+    derived.refresh_row(conversation)
     events.messages_updated(conversation, list(ticket_ids), "state", "reason", "ticket", "sent_at")
     messages.announce(conversation)
     enqueue(delivery_status.DRAIN_TASK)

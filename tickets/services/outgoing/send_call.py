@@ -140,8 +140,7 @@ def record(call: SendCall, outcome: SendResult | Exception) -> None:
     message = call.message
     if isinstance(outcome, SendResult):
         metrics.SENDS.add("sent")
-        sent_at = max(now_ms(), message.sent_at)  # never before a message that it was queued after
-        delivery_status.confirm(message.pk, mid=outcome.mid, sent_at=sent_at, evidence=delivery_status.Evidence.ANSWER)
+        delivery_status.confirm(message.pk, mid=outcome.mid, sent_at=now_ms(), evidence=delivery_status.Evidence.ANSWER)
         connection.clear_trouble(message.conversation.channel.page, *page_errors.TROUBLES)
     elif isinstance(outcome, GraphError):
         logger.warning("Message %s was not sent: %s", message.pk, outcome)

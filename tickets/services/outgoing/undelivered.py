@@ -122,9 +122,10 @@ def mark_arrived(user: User, message: Message) -> Message:
         if row is None:
             raise not_possible(NOT_UNSURE)
         row.state, row.reason, row.retry_after = State.SENT, f"Marked as arrived by {user}.", None
-        row.sent_at = row.claimed_at or row.sent_at
+        row.sent_at, row.claimed_by = row.claimed_at or row.sent_at, delivery_status.Evidence.ANSWER
         delivery_status.apply_watermarks(conversation, row)
-        row.save(update_fields=["state", "reason", "retry_after", "sent_at", "delivered_at", "read_at"])
+        row.save(update_fields=["state", "reason", "retry_after", "sent_at", "claimed_by", "delivered_at", "read_at"])
+        delivery_status.settle_time(conversation, row)
         events.messages_updated(conversation, [row.pk], "state", "reason", "sent_at")
         messages.announce(conversation)
         enqueue(delivery_status.DRAIN_TASK)
@@ -152,6 +153,7 @@ def cancel(user: User, message: Message) -> str:
         files = [attachment.file for attachment in row.attachments.all() if attachment.file]
         row.delete()
         derived.forget_message(conversation, row)
+        messages.announce(conversation)
         events.publish(EventType.MESSAGE_DELETED, conversation, message=message.pk, by=user)
         held_replies.refresh(conversation)
         for file in files:

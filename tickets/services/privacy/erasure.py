@@ -187,6 +187,7 @@ def _erase_messages(person: Contact, messages: QuerySet[Message, Message], keys:
     sorted_keys = sorted(keys)
     for start in range(0, len(sorted_keys), KEY_BATCH_SIZE):  # changes of messages that never arrived
         changes.filter(key__in=sorted_keys[start : start + KEY_BATCH_SIZE]).delete()
+    changes.filter(content__psid=person.psid).delete()  # receipts of messages that Desk does not have
     _attachments(person).delete()
     PageReaction.objects.filter(message__conversation__contact=person).delete()
     messages.filter(kind=Message.Kind.MESSAGE, direction=Message.Direction.OUT, state__in=NEVER_SENT).delete()

@@ -84,11 +84,19 @@ DAMAGE: dict[str, tuple[Callable[[], object], str]] = {
     "newest time": (spoil(last_message_at=NOON), "last_message_at is 2026-11-20 12:00:00"),
     "preview": (spoil(preview="First words"), "its preview is not that of its newest message"),
     "whose preview": (spoil(preview_is_ours=True), "preview_is_ours is True"),
-    "waits for nothing": (spoil(waiting_since=NOON + 5 * MINUTE), "no customer message is of that time"),
-    "answered since": (spoil(waiting_since=NOON), "and a reply followed"),
-    "does not wait": (spoil(waiting_since=None), "waiting_since is empty"),
+    "waits for nothing": (
+        spoil(waiting_since=NOON + 5 * MINUTE),
+        "waiting_since is 2026-11-20 12:05:00",
+    ),
+    "answered since": (
+        spoil(waiting_since=NOON),
+        "waiting_since is 2026-11-20 12:00:00",
+    ),
+    "does not wait": (spoil(waiting_since=None), "waiting_since is None instead of 2026-11-20 12:02:00"),
     "no current ticket": (spoil(current_ticket=None), "its current ticket is None instead of"),
     "holds nothing": (spoil(holds_reply=True), "holds_reply is True instead of False"),
+    "ticket's beginning": (lambda: Ticket.objects.update(opened_at=NOON + MINUTE), "opened_at is 2026-11-20 12:01:00"),
+    "ticket's subject": (lambda: Ticket.objects.update(subject="Last words"), "its subject is not that of its first"),
     "ticket's time": (lambda: Ticket.objects.update(last_message_at=NOON), "instead of 2026-11-20 12:02:00"),
 }
 
