@@ -30,6 +30,7 @@ LINES_AT_A_TIME = 2000
 class Problem:
     """What is wrong with a conversation or a ticket, and the function that mends it under the conversation's lock."""
 
+    conversation: int  # its id
     subject: str
     sentence: str
     mend: Callable[[Conversation], None]
@@ -44,13 +45,35 @@ class Facts:
 
 
 def check_conversations(wishes: Wishes) -> Iterator[Finding]:
-    """Find wrong counters, times, previews, waiting times and current tickets."""
-    return _check(wishes, _problems)
+    """Find wrong counters, times, previews, waiting times, current tickets, and times and subjects of tickets."""
+    for part in key_ranges(Conversation):
+        for pk in list(dict.fromkeys(problem.conversation for problem in problems(Conversation.objects.filter(part)))):
+            yield from _examine(pk, wishes)
+
+
+def _examine(pk: int, wishes: Wishes) -> Iterator[Finding]:
+    with transaction.atomic():
+        conversation = Conversation.objects.select_for_update().filter(pk=pk).first()
+        if conversation is None:
+            return
+        found = list(problems(Conversation.objects.filter(pk=pk)))
+        if wishes.mend and found:
+            for problem in found:
+                problem.mend(conversation)
+            messages.announce(conversation)
+    for problem in found:
+        yield Finding(problem.subject, problem.sentence, wishes.mend)
+
+
+def problems(conversations: QuerySet[Conversation, Conversation]) -> Iterator[Problem]:
+    """Yield what is wrong with these conversations and their tickets; a few queries, however many they are."""
+    for row, facts in _read(conversations):
+        yield from _problems(row, facts)
+        yield from _ticket_problems(row, facts)
 
 
 def check_tickets(wishes: Wishes) -> Iterator[Finding]:
-    """Find tickets with other times or another subject than their messages give, and tickets without messages."""
-    yield from _check(wishes, _ticket_problems)
+    """Find tickets without messages."""
     empty = Ticket.objects.filter(~Exists(Message.objects.filter(ticket=OuterRef("pk"))))
     empty = empty.filter(conversation__contact__erased_at=None)
     for part in key_ranges(Ticket):
@@ -63,31 +86,6 @@ def check_tickets(wishes: Wishes) -> Iterator[Finding]:
                     ticketing.refresh_tickets(conversation, [pk])
                     messages.announce(conversation)
             yield Finding(f"Ticket {pk}", "it has no message", wishes.mend)
-
-
-Check = Callable[[Conversation, Facts], Iterator[Problem]]
-
-
-def _check(wishes: Wishes, check: Check) -> Iterator[Finding]:
-    for part in key_ranges(Conversation):
-        rows = list(_read(Conversation.objects.filter(part)))
-        for pk in [row.pk for row, facts in rows if any(check(row, facts))]:
-            yield from _examine(pk, wishes, check)
-
-
-def _examine(pk: int, wishes: Wishes, check: Check) -> Iterator[Finding]:
-    with transaction.atomic():
-        conversation = Conversation.objects.select_for_update().filter(pk=pk).first()
-        if conversation is None:
-            return
-        rows = _read(Conversation.objects.filter(pk=pk))
-        problems = [problem for row, facts in rows for problem in check(row, facts)]
-        if wishes.mend and problems:
-            for problem in problems:
-                problem.mend(conversation)
-            messages.announce(conversation)
-    for problem in problems:
-        yield Finding(problem.subject, problem.sentence, wishes.mend)
 
 
 def _read(conversations: QuerySet[Conversation, Conversation]) -> Iterator[tuple[Conversation, Facts]]:
@@ -114,15 +112,15 @@ def _read(conversations: QuerySet[Conversation, Conversation]) -> Iterator[tuple
 def _problems(row: Conversation, facts: Facts) -> Iterator[Problem]:
     subject = f"Conversation {row.pk}"
     for sentence in _wrong_counters(row, facts.state):
-        yield Problem(subject, sentence, derived.recount)
+        yield Problem(row.pk, subject, sentence, derived.recount)
     for sentence in _wrong_row(row, facts):
-        yield Problem(subject, sentence, derived.refresh_row)
+        yield Problem(row.pk, subject, sentence, derived.refresh_row)
     if row.current_ticket_id != row.newest_ticket:  # type: ignore[attr-defined]  # annotated
         sentence = f"its current ticket is {row.current_ticket_id} instead of {row.newest_ticket}"  # type: ignore[attr-defined]
-        yield Problem(subject, sentence, ticketing.refresh_current_ticket)
+        yield Problem(row.pk, subject, sentence, ticketing.refresh_current_ticket)
     if row.holds_reply != row.has_held:  # type: ignore[attr-defined]
         sentence = f"holds_reply is {row.holds_reply} instead of {row.has_held}"  # type: ignore[attr-defined]
-        yield Problem(subject, sentence, held_replies.refresh)
+        yield Problem(row.pk, subject, sentence, held_replies.refresh)
 
 
 def _wrong_counters(row: Conversation, state: ConversationState) -> Iterator[str]:
@@ -151,10 +149,10 @@ def _ticket_problems(row: Conversation, facts: Facts) -> Iterator[Problem]:
     for ticket in row.tickets.all():
         times = facts.state.tickets.get(ticket.pk)
         if times is not None and (sentence := _wrong_ticket(ticket, times.opened_at, times.last_message_at)):
-            yield Problem(f"Ticket {ticket.pk}", sentence, _mend_ticket(ticket.pk))
+            yield Problem(row.pk, f"Ticket {ticket.pk}", sentence, _mend_ticket(ticket.pk))
         elif times is not None and not _shows(ticket.subject, preview_of(facts.texts[times.first], SUBJECT_CHARS)):
             sentence = f"its subject is not that of its first message {times.first}"
-            yield Problem(f"Ticket {ticket.pk}", sentence, _mend_ticket(ticket.pk))
+            yield Problem(row.pk, f"Ticket {ticket.pk}", sentence, _mend_ticket(ticket.pk))
 
 
 def _wrong_ticket(ticket: Ticket, opened_at: datetime, last_message_at: datetime) -> str:
