@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 from http.cookies import SimpleCookie
@@ -132,6 +133,11 @@ def check(certificate: str, conversation: str) -> None:
     ]
     done = subprocess.run([*command, "-w", "%{http_version} %{http_code}", address], capture_output=True, text=True)
     demand(done.stdout == "2 200", f"HTTP/2 is negotiated ({done.stdout} {done.stderr})")
+    with tempfile.NamedTemporaryFile() as file:
+        file.truncate(90 * MEGABYTE)
+        upload = [*command, "--data-binary", f"@{file.name}", "-w", "%{http_version} %{http_code}"]
+        done = subprocess.run([*upload, f"https://{HOST}{path}"], capture_output=True, text=True)
+    demand(done.stdout == "2 401", f"a stranger's 90 MB are refused over HTTP/2 ({done.stdout} {done.stderr})")
     done = subprocess.run(
         ["curl", "-sSk", "--resolve", "other.example:443:127.0.0.1", "https://other.example/"],
         capture_output=True,

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
-from django.conf import settings
 from django.urls import reverse
 
 from channels_im import webhook
 from channels_im.messenger.webhook import MAX_BODY_BYTES
 from channels_im.services.icons import MAX_ICON_BYTES
+from desk import body_limits
 from launcher.__main__ import GOALS
 from launcher.environment import NEEDED_TO_SERVE
 
@@ -49,11 +49,32 @@ def test_large_bodies_are_let_through_only_where_files_are_uploaded() -> None:
     assert (limit(locations()[icons]) or 0) > 10 * MAX_ICON_BYTES, "Desk itself says that an icon is too big"
 
 
-def test_elsewhere_nginx_takes_as_much_as_django() -> None:
-    assert (
-        limit(nginx().split("server_name desk.example.com;")[1].split("location")[0])
-        == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    )
+def test_nginx_takes_as_much_as_desk() -> None:
+    server = nginx().split("server_name desk.example.com;")[1].split("location")[0]
+    assert limit(server) == body_limits.DEFAULT_BYTES
+    for path in (
+        reverse("conversation_reply", args=[7]),
+        reverse("api:message-list"),
+        reverse("api:channel-list"),
+        "/admin/",
+        reverse("setup:messenger_add"),
+    ):
+        [body] = [body for pattern, body in locations().items() if pattern == serving(path)]
+        assert limit(body) == body_limits.limit_of(path), path
+
+
+def serving(path: str) -> str:
+    """Return the pattern of the location that nginx chooses: a regular expression first, else the longest beginning."""
+    patterns = [pattern for pattern in locations() if pattern != "/"]
+    matching = [pattern for pattern in patterns if pattern[0] == "^" and re.match(pattern, path)]
+    return (matching or sorted((p for p in patterns if path.startswith(p)), key=len, reverse=True))[0]
+
+
+def test_nginx_stores_no_body_that_desk_would_refuse_unread() -> None:
+    """Where more is allowed than from strangers, Desk has to see who sends it before anything is stored."""
+    larger = {pattern: body for pattern, body in locations().items() if (limit(body) or 0) > body_limits.DEFAULT_BYTES}
+    assert len(larger) == 5
+    assert not [pattern for pattern, body in larger.items() if "proxy_request_buffering off;" not in body]
 
 
 def test_a_delivery_of_the_largest_size_passes() -> None:

@@ -57,6 +57,11 @@ def end_session(session_key: str) -> None:
     SessionStore(session_key).flush()
 
 
+def new_agent_token() -> str:
+    """Make an agent; return the key of an API token of theirs."""
+    return make.make_token(make.make_agent())
+
+
 # --- Channels ---------------------------------------------------------------------------------------------------------
 def demo_channel() -> Channel:
     """Return the channel of the demo data."""
