@@ -9,17 +9,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import NamedTuple
 
-from allauth.account.adapter import get_adapter
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from desk import proxies
 from desk.models import AuditEntry, User
 
 Action, ActorKind, Via = AuditEntry.Action, AuditEntry.ActorKind, AuditEntry.Via
@@ -71,13 +69,8 @@ def note_token(name: str) -> None:
 
 def client_address(request: HttpRequest) -> str | None:
     """Return the address of the client, as the login limits see it; None when it is not known."""
-    from desk.accounts.adapter import UNKNOWN_ADDRESS  # which imports models
-
-    try:
-        address = get_adapter().get_client_ip(request)
-        return None if address == UNKNOWN_ADDRESS else str(ip_address(address))
-    except (KeyError, PermissionDenied, ValueError):
-        return None
+    address = proxies.client_address(request)
+    return str(address) if address else None
 
 
 def record(actor: User | Actor, obj: Model | None, action: str, sentence: str) -> AuditEntry:

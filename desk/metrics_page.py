@@ -1,12 +1,9 @@
 """`/metrics` in the format of Prometheus: off by default, then for a Bearer token or for addresses of a list."""
 
-import hmac
-import ipaddress
 import logging
 import platform
 from collections.abc import Iterator
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
@@ -16,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from desk import __version__, health, metrics
+from desk.probe_access import has_metrics_access
 
 logger = logging.getLogger(__name__)
 
@@ -26,31 +24,13 @@ def show(request: HttpRequest) -> HttpResponse:
     """Answer with all metrics; 404 while they are switched off, 403 for those who may not read them."""
     if not metrics.is_on():
         raise Http404
-    if not (_has_token(request) or _has_address(request)):
+    if not has_metrics_access(request):
         return HttpResponse("Send the token of DESK_METRICS_TOKEN: Authorization: Bearer …\n", "text/plain", 403)
     registry = CollectorRegistry()
     registry.register(_Database())
     with metrics.all_processes() as processes:
         registry.register(processes)
         return HttpResponse(generate_latest(registry), CONTENT_TYPE_LATEST)
-
-
-def _has_token(request: HttpRequest) -> bool:
-    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
-    expected = settings.DESK_METRICS_TOKEN
-    is_bearer = bool(expected) and scheme.lower() == "bearer"
-    return is_bearer and hmac.compare_digest(token.strip().encode(), expected.encode())
-
-
-def _has_address(request: HttpRequest) -> bool:
-    """Return whether the caller connects directly, without a proxy, from an address of DESK_METRICS_ALLOW."""
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
-        return False
-    try:
-        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    return any(address in network for network in settings.DESK_METRICS_ALLOW)
 
 
 class _Database(Collector):

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "desk.request_ids.RequestIds",
+    "desk.proxies.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "desk.static.StaticFiles",
     "desk.middleware.ContentSecurityPolicy",
@@ -294,9 +295,16 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 DESK_BEHIND_PROXY = env.bool("DESK_BEHIND_PROXY", default=False)
 if DESK_BEHIND_PROXY:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# How many addresses at the right end of X-Forwarded-For our own proxy wrote; 0: the header is not read.
-ALLAUTH_TRUSTED_PROXY_COUNT = 1 if DESK_BEHIND_PROXY else 0
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # only from a trusted proxy (desk.proxies)
+    SILENCED_SYSTEM_CHECKS.append("security.W008")  # the proxy redirects plain HTTP
+try:
+    DESK_TRUSTED_PROXIES = [
+        ip_network(text.strip()) for text in env.list("DESK_TRUSTED_PROXIES", default=["127.0.0.0/8", "::1"])
+    ]
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"DESK_TRUSTED_PROXIES: {error}. It lists addresses or networks of your proxies, such as 10.0.0.5."
+    ) from None
 X_FRAME_OPTIONS = "DENY"
 
 # --- Time, mail, API, log ---------------------------------------------------------------------------------------------
@@ -355,7 +363,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 
-# /metrics is off without both. METRICS_DIR is emptied by the launcher at each start.
+# /metrics is off without both. METRICS_DIR is emptied when Desk starts as a whole (launcher.data_folder).
 DESK_METRICS_TOKEN = env("DESK_METRICS_TOKEN", default="")
 try:
     DESK_METRICS_ALLOW = [ip_network(text.strip()) for text in env.list("DESK_METRICS_ALLOW", default=[])]

@@ -136,6 +136,12 @@ def test_nginx_passes_requests_to_the_address_of_web() -> None:
     assert services["web"]["networks"]["proxy"]["ipv4_address"] in services["nginx"]["command"][2]
 
 
+def test_the_trusted_proxy_is_nginx() -> None:
+    services = compose()["services"]
+    trusted = services["web"]["environment"]["DESK_TRUSTED_PROXIES"]
+    assert trusted == services["nginx"]["networks"]["proxy"]["ipv4_address"]
+
+
 def test_no_secret_stands_in_the_file() -> None:
     text = (ROOT / "compose.yaml").read_text()
     assert not re.search(r"(?i)(password|secret)\w*: (?!\$\{)\S", text)

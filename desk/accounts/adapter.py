@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from desk import proxies
 from desk.accounts import known_devices, mails
 from desk.models import User
 
@@ -26,11 +27,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """Return the address of the browser: behind a proxy the one that the proxy saw, else that of the connection."""
-        forwarded = settings.DESK_BEHIND_PROXY and request.headers.get("X-Forwarded-For")
-        if not forwarded and not request.META.get("REMOTE_ADDR"):
-            return UNKNOWN_ADDRESS
-        return super().get_client_ip(request)
+        """Return the address of the browser; UNKNOWN_ADDRESS where a Unix socket knows none."""
+        return str(proxies.client_address(request) or UNKNOWN_ADDRESS)
 
     # --- Failed logins
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:

@@ -64,6 +64,9 @@ def test_others_are_refused(client: Client, header: str) -> None:
         ("10.2.0.1", {}, 403),
         ("127.0.0.1", {}, 403),
         ("10.1.2.3", {"X-Forwarded-For": "203.0.113.9"}, 403),  # the address of a proxy is not that of the caller
+        ("203.0.113.9", {"X-Forwarded-For": "10.1.2.3"}, 403),  # nor what a caller writes
+        ("10.1.2.3", {"X-Forwarded-Proto": "https"}, 403),
+        ("::ffff:10.1.2.3", {}, 200),
     ],
 )
 def test_an_address_of_the_list_needs_no_token(

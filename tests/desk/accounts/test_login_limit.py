@@ -1,6 +1,7 @@
 """Guessing passwords: after a few wrong ones the login waits, for the guesser and for nobody else."""
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_cookie_that_desk_did_not_sign_is_worth_nothing(client: Client) -> Non
 @pytest.mark.parametrize("is_behind_proxy", [True, False])
 def test_a_header_that_the_guesser_writes_changes_nothing(settings: Settings, is_behind_proxy: bool) -> None:
     make_agent("alice")
-    settings.DESK_BEHIND_PROXY, settings.ALLAUTH_TRUSTED_PROXY_COUNT = is_behind_proxy, int(is_behind_proxy)
+    settings.DESK_BEHIND_PROXY = is_behind_proxy
     # the proxy appends the address it saw to what the browser sent
     seen = ", 203.0.113.5" if is_behind_proxy else ""
     for number in range(6):
@@ -140,10 +141,35 @@ def test_a_header_that_the_guesser_writes_changes_nothing(settings: Settings, is
 
 def test_behind_a_proxy_each_browser_has_its_own_address(settings: Settings) -> None:
     make_agent("alice")
-    settings.DESK_BEHIND_PROXY, settings.ALLAUTH_TRUSTED_PROXY_COUNT = True, 1
+    settings.DESK_BEHIND_PROXY = True
     for number in range(6):
         log_in(Client(), f"guess-{number}", HTTP_X_FORWARDED_FOR="203.0.113.5")
     assert log_in(Client(), PASSWORD, HTTP_X_FORWARDED_FOR="203.0.113.6") == "in"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "is_believed"),
+    [(["127.0.0.0/8"], False), (["192.0.2.0/24"], True), (["::ffff:0:0/96"], False), ([], False)],
+)
+def test_only_a_trusted_proxy_says_whose_address_it_is(
+    settings: Settings, proxies: list[str], is_believed: bool
+) -> None:
+    """A stranger who reaches the port past the proxy writes another address into each attempt."""
+    make_agent("alice")
+    settings.DESK_BEHIND_PROXY, settings.DESK_TRUSTED_PROXIES = True, [ip_network(text) for text in proxies]
+    for number in range(6):
+        headers: dict[str, Any] = {"REMOTE_ADDR": "192.0.2.9", "HTTP_X_FORWARDED_FOR": f"198.51.100.{number}"}
+        answer = log_in(Client(), f"guess-{number}", **headers)
+    assert (WAIT in answer) is not is_believed
+
+
+def test_the_scheme_counts_only_from_a_trusted_proxy(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    settings.DESK_BEHIND_PROXY, settings.SECURE_PROXY_SSL_HEADER = True, ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.SECURE_SSL_REDIRECT = True
+    https: dict[str, Any] = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "198.51.100.7"}
+    assert Client().get(LOGIN, **https).status_code == 200
+    assert Client().get(LOGIN, REMOTE_ADDR="192.0.2.99", **https).status_code == 301
+    assert "from 192.0.2.99 are ignored" in caplog.text
 
 
 def test_without_any_address_a_login_works_and_counts() -> None:
