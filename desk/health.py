@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from desk import __version__, logs
 from desk.models import Heartbeat
+from desk.probe_access import may_see_details
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,10 @@ def record_heartbeat(name: str = WORKER) -> None:
 
 
 def readiness() -> dict[str, Any]:
-    """Return the answer of `/readyz`: "status" is "ok" or "degraded", "problems" has the reasons, then each part."""
+    """Return all that is known: "status" is "ok" or "degraded"; each part; the reasons in "problems".
+
+    "failing" has the names of the parts that give a reason.
+    """
     parts = {"database": database_report(), "media": media_report()}
     try:
         parts |= reports()
@@ -59,7 +63,13 @@ def readiness() -> dict[str, Any]:
         parts = {"database": Report("unreachable", ["The database does not answer."]), "media": parts["media"]}
     problems = [problem for part in parts.values() for problem in part.problems]
     values = {name: part.values for name, part in parts.items()}
-    return {"status": "degraded" if problems else "ok", **values, "problems": problems}
+    failing = [name for name, part in parts.items() if part.problems]
+    return {"status": "degraded" if problems else "ok", **values, "problems": problems, "failing": failing}
+
+
+def for_strangers(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return what everybody may know of `readiness()`: whether Desk is ready, and which parts are not."""
+    return {name: answer[name] for name in ("status", "failing")}
 
 
 def database_report() -> Report:
@@ -134,6 +144,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer with `readiness()`: 200 when its status is ok, 503 when it is degraded."""
+    """Answer with `readiness()`: 200 when its status is ok, 503 when it is degraded. Strangers get no details."""
     answer = readiness()
-    return JsonResponse(answer, status=200 if answer["status"] == "ok" else 503)
+    shown = answer if may_see_details(request) else for_strangers(answer)
+    return JsonResponse(shown, status=200 if answer["status"] == "ok" else 503)

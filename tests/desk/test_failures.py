@@ -276,6 +276,29 @@ def test_ready_notices_a_locked_database_in_time(
             assert cursor.execute("PRAGMA busy_timeout").fetchone() == (20_000,)
 
 
+def test_strangers_do_not_get_the_answer_of_those_who_see_details() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)  # so that the others come while this check runs
+        body = f"{scope['client'][0]} sees details".encode()
+        await send({"type": "http.response.body", "body": body})
+
+    async def probe() -> list[bytes]:
+        checked = health_deadline.WithDeadline(application)
+        bodies: list[bytes] = []
+
+        async def send(event: Any) -> None:
+            bodies.append(event["body"])
+
+        scope = {"type": "http", "method": "GET", "path": "/readyz", "query_string": b"", "headers": []}
+        callers = ("127.0.0.1", "203.0.113.9", "203.0.113.10")
+        await asyncio.gather(*(checked({**scope, "client": (caller, 1)}, nothing, send) for caller in callers))
+        return bodies
+
+    here, *strangers = asyncio.run(probe())
+    assert here == b"127.0.0.1 sees details"
+    assert strangers == [b"203.0.113.9 sees details"] * 2
+
+
 def test_ready_is_answered_while_the_database_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_deadline, "DEADLINE_S", 0.05)
     calls: list[int] = []
@@ -289,18 +312,19 @@ def test_ready_is_answered_while_the_database_is_frozen(monkeypatch: pytest.Monk
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
         checked = health_deadline.WithDeadline(application)
+        scope = {"type": "http", "method": "GET", "path": "/readyz", "query_string": b"", "headers": []}
         statuses: list[int] = []
 
         async def send(event: Any) -> None:
             if event["type"] == "http.response.start":
                 statuses.append(event["status"])
 
-        await checked({"type": "http"}, nothing, send)
-        await checked({"type": "http"}, nothing, send)
+        await checked(scope, nothing, send)
+        await checked(scope, nothing, send)
         thawed.set()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        await checked({"type": "http"}, nothing, send)
+        await checked(scope, nothing, send)
         return statuses
 
     assert asyncio.run(probe()) == [503, 503, 200]

@@ -1,10 +1,12 @@
 """/healthz and /readyz."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
 from time_machine import TimeMachineFixture
 
 from channels_im.models import WebhookDelivery
@@ -43,7 +45,35 @@ def test_ready_is_ok_with_a_living_worker_and_empty_queues(client: Client, noon:
         "outbox": {"queued": 0, "unsure": 0, "oldest_s": 0},
         "events": {"waiting": 0, "oldest_s": 0},
         "problems": [],
+        "failing": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "sees_details"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("127.0.0.1", {"X-Forwarded-For": "203.0.113.9"}, False),  # through the proxy on this machine
+        ("203.0.113.9", {}, False),
+        ("203.0.113.9", {"X-Forwarded-For": "127.0.0.1"}, False),
+        ("203.0.113.9", {"Authorization": "Bearer wrong"}, False),
+        ("127.0.0.1", {"X-Forwarded-For": "203.0.113.9", "Authorization": "Bearer a-token"}, True),
+        ("10.1.2.3", {}, True),
+    ],
+)
+def test_strangers_learn_only_whether_desk_is_ready_and_what_fails(
+    client: Client, settings: Settings, address: str, headers: dict[str, str], sees_details: bool
+) -> None:
+    settings.DESK_METRICS_TOKEN, settings.DESK_METRICS_ALLOW = "a-token", [ip_network("10.1.0.0/16")]
+    settings.DESK_BEHIND_PROXY = True
+    response = client.get("/readyz", headers=headers, REMOTE_ADDR=address)
+    assert response.status_code == 503
+    if sees_details:
+        assert response.json()["worker"] == {"heartbeat_age_s": None}
+        assert "The worker has never run." in response.json()["problems"][0]
+    else:
+        assert response.json() == {"status": "degraded", "failing": ["worker"]}
 
 
 def test_ready_is_degraded_while_the_worker_never_ran(client: Client) -> None:

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from desk import __version__
 from tests import factories
+from tickets.api.schema_page import SchemaView
 
 from .conftest import Shop
 from .test_actions import ACTIONS, CHOICES
@@ -34,6 +35,26 @@ def test_the_description_has_the_version_of_desk(schema: dict[str, Any]) -> None
 
 def test_the_description_is_public_and_valid(schema: dict[str, Any]) -> None:
     validate_schema(schema)
+
+
+def test_the_description_is_generated_once_for_each_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = SchemaView.generator_class
+    made: list[str] = []
+
+    class Counted(generator):  # type: ignore[misc, valid-type]
+        def get_schema(self, *args: Any, **kwargs: Any) -> Any:
+            made.append("one")
+            return super().get_schema(*args, **kwargs)
+
+    monkeypatch.setattr(SchemaView, "generator_class", Counted)
+    monkeypatch.setattr(SchemaView, "_generated", {})
+    answers = [Client().get(f"/api/schema/?lang=de&n={number}") for number in range(3)]
+    as_json = [Client().get("/api/schema/?format=json") for _ in range(2)]
+    assert len(made) == 2
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert as_json[1].json()["paths"].keys() == yaml.safe_load(answers[0].content)["paths"].keys()
+    unchanged = Client().get("/api/schema/", headers={"If-None-Match": answers[0].headers["ETag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
 def test_every_route_is_described(schema: dict[str, Any]) -> None:
