@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 from django.urls import reverse
 
-from desk import key_rotation
+from desk import demo_guard, key_rotation
 from desk.models import User
 from tickets.models import Conversation
 
@@ -67,3 +67,8 @@ def _all_of(client: Client, url: str | None) -> list[Any]:
         found += page["results"]
         url = page["next"]
     return found
+
+
+def demo_users() -> list[str]:
+    """Return the names of the users who can log in with the password that everybody knows."""
+    return [user.username for user in demo_guard.demo_users() if user.is_active]

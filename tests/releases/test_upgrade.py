@@ -64,6 +64,17 @@ def test_a_database_of_a_release_is_upgraded_and_holds_what_it_held(release: str
             desk.stop()
 
 
+def test_the_demo_of_a_release_becomes_a_real_installation(tmp_path: Path) -> None:
+    """`preflight` names this command before anything has migrated the database."""
+    with stored_database(FOLDER / RELEASES[0], tmp_path) as desk:
+        try:
+            assert desk.call(contents.demo_users)
+            desk.manage("disable_demo_users")
+            assert not desk.call(contents.demo_users)
+        finally:
+            desk.stop()
+
+
 def test_every_release_is_stored() -> None:
     released = re.findall(r"^## (\d+\.\d+\.\d+)", (settings.BASE_DIR / "CHANGELOG.md").read_text(), re.M)
     assert sorted(released) == RELEASES, "python -m tests.releases.make"

@@ -4,6 +4,7 @@ import shutil
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
@@ -16,6 +17,9 @@ class Command(BaseCommand):
     help = "Disable the demo's users and remove the demo's mark from the data folder. Stop make run first."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if demo_guard.demo_users():
+            # Whoever has a demo of an older version is told to run this before anything migrates its database.
+            call_command("migrate", verbosity=0, interactive=False)
         with transaction.atomic():
             users = demo_guard.demo_users()
             for user in users:
