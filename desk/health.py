@@ -108,7 +108,7 @@ def media_report() -> Report:
         name = default_storage.save(f"health/{uuid.uuid4().hex}", ContentFile(b"ok"))
         default_storage.delete(name)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = (error.strerror or type(error).__name__).removesuffix(".")
         logger.warning("Files cannot be stored: %s", reason)
         return Report("not writable", [f"Files cannot be stored: {reason}."])
     return Report("ok")

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.client import Config
@@ -19,13 +20,13 @@ from django.core.files.storage import storages
 from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError
 
-from desk import health
 from desk.storage import SavedFiles
 
 BUFFER_SIZE = 262_144  # bytes of an open file that are held in memory
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S, ATTEMPTS = 5, 30, 3
 EVERYBODY = re.compile(r"/groups/global/(AllUsers|AuthenticatedUsers)$")
 MISSING = {"404", "NoSuchKey", "NotFound"}
+TAKEN = {"412", "409", "PreconditionFailed", "ConditionalRequestConflict"}
 
 
 @contextmanager
@@ -100,6 +101,30 @@ class ObjectStorage(SavedFiles, S3Storage):
         with _os_errors(name):
             return super().size(name)
 
+    def age_s(self, name: str) -> float:
+        """Return how many seconds ago a file was written, by the clock of the service. Raises FileNotFoundError."""
+        with _os_errors(name):
+            head = self.client.head_object(Bucket=self.bucket_name, Key=self.key(name))
+        now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return (now - head["LastModified"]).total_seconds()
+
+    def put(self, name: str, content: bytes, *, new: bool) -> None:
+        """Write a small file under exactly this name. Raises FileExistsError when `new` and it is there already.
+
+        A service that knows no conditional writes overwrites it.
+        """
+        condition = {"IfNoneMatch": "*"} if new else {}
+        with _os_errors(name):
+            try:
+                self.client.put_object(Bucket=self.bucket_name, Key=self.key(name), Body=content, **condition)
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code")
+                if code in TAKEN:
+                    raise FileExistsError(errno.EEXIST, f"The bucket has a file {name} already.") from error
+                if not new or code != "NotImplemented":
+                    raise
+                self.client.put_object(Bucket=self.bucket_name, Key=self.key(name), Body=content)
+
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """Return the folders and files in a folder."""
         with _os_errors(path):
@@ -155,7 +180,7 @@ class _Reader(io.RawIOBase):
                 self._body = answer["Body"]
             piece = self._body.read(len(buffer))
         if not piece:
-            raise OSError(f"The storage ended {self._name} after {self._position} of {self.length} bytes.")
+            raise OSError(errno.EIO, f"The storage ended {self._name} after {self._position} of {self.length} bytes.")
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
@@ -221,16 +246,6 @@ def check_bucket(**_options: Any) -> list[checks.CheckMessage]:
     return []
 
 
-def report() -> health.Report:
-    """Report whether the bucket answers, for `/readyz`."""
-    storage = in_use()
-    sentence = problem(storage) if storage else ""
-    return health.Report(
-        "unreachable" if sentence else "ok", ["The storage for files does not answer."] if sentence else []
-    )
-
-
 def register() -> None:
-    """Register check and report. Call it from `AppConfig.ready()` where DESK_FILES_URL is set."""
+    """Register the check. Call it from `AppConfig.ready()` where DESK_FILES_URL is set."""
     checks.register(check_bucket, checks.Tags.security, deploy=True)
-    health.register("files", report)

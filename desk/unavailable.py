@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30
 DATABASE = "Desk cannot reach its database at the moment, or cannot write to it. Try again in a minute."
-STORAGE = "Desk cannot store files at the moment. Try again in a minute; if it stays so, tell your administrator."
+STORAGE = (
+    "Desk cannot read or store files at the moment: its storage does not answer. Try again in a minute; if it stays "
+    "so, tell your administrator."
+)
 QUEUE = "Desk cannot reach a service that it needs at the moment. Try again in a minute."
 FAULT = "An error occurred in Desk. It is in the log. Try again; if it happens again, tell your administrator."
 #: Full disk or quota, read-only or broken disk, size limit, no right to write, too many open files.
@@ -45,7 +48,16 @@ def sentence_for(error: BaseException | None) -> str:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a request that failed: 503 when something is away, else 500; JSON for the API, else a plain page."""
-    sentence = sentence_for(sys.exc_info()[1])
+    return _answer(request, sentence_for(sys.exc_info()[1]))
+
+
+def no_storage(request: HttpRequest, error: OSError) -> HttpResponse:
+    """Answer 503 to a request for a file that the storage does not give now, whatever the error is."""
+    logger.error("Files cannot be read: %s", logs.summary(error))
+    return _answer(request, STORAGE)
+
+
+def _answer(request: HttpRequest, sentence: str) -> HttpResponse:
     status = 503 if sentence else 500
     if request.path.startswith("/api/"):
         code = "unavailable" if sentence else "error"
@@ -56,6 +68,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         response = HttpResponse(page, status=status)
     if sentence:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -147,7 +147,10 @@ def _staged_files(reader: Reader, say: Callable[[str], None]) -> Iterator[None]:
     """Unpack the files for the block, and remove them again when it fails."""
     storage = storage_files.storage()
     try:
-        storage.mark()
+        storage.mark()  # raises Refused when another restore has just begun, whose files stay
+    except OSError as error:
+        raise Refused(f"The files could not be written ({error}). Nothing was restored.") from error
+    try:
         say("Unpacking the files …")
         for entry in reader.files():
             if not entry.missing:

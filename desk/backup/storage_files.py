@@ -5,17 +5,21 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from django.conf import settings
-from django.core.files.base import ContentFile, File
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage, default_storage, storages
 
 from desk.errors import Refused
+
+if TYPE_CHECKING:
+    from desk.object_storage import ObjectStorage  # which imports boto3
 
 #: In the storage itself, so that in a media folder it is on the same disk, also when that is a link or a mounted disk.
 STAGING = ".restore"
@@ -148,11 +152,18 @@ class MediaFolder:
                 entry.unlink()
 
 
+#: A restore renews its mark in the bucket this often. When nobody did for ABANDONED_AFTER_S, it was interrupted.
+RENEW_EVERY_S, ABANDONED_AFTER_S = 15, 120
+
+
 class Bucket:
     """A storage without folders and renaming. Files get their names at once; until `unmark` an object says so.
 
-    Nothing keeps two restores into one bucket apart: the second takes the first for an interrupted one.
+    The restore that is under way renews this object, so that another one does not take it for an interrupted one.
     """
+
+    _mark_lock = threading.Lock()
+    _is_marked = False  # by this process
 
     label = "bucket for files"
 
@@ -176,14 +187,49 @@ class Bucket:
     def delete(self, name: str) -> None:
         default_storage.delete(name)
 
-    def locked(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        try:
+            age = self._bucket().age_s(MARK)
+        except FileNotFoundError:
+            age = ABANDONED_AFTER_S
+        if age < ABANDONED_AFTER_S:
+            raise Refused(
+                f"Another restore into the {self.label} is under way, or was interrupted {age:.0f} seconds ago. Let it "
+                f"end; when none runs, try again in {ABANDONED_AFTER_S} seconds."
+            )
+        ended = threading.Event()
+        renewal = threading.Thread(target=self._renew, args=(ended,), name="restore-mark", daemon=True)
+        renewal.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            renewal.join()
+            type(self)._is_marked = False
+
+    def _renew(self, ended: threading.Event) -> None:
+        while not ended.wait(RENEW_EVERY_S):
+            with self._mark_lock, suppress(OSError):  # the next time, or the mark grows too old
+                if self._is_marked:
+                    self._put_mark(new=False)
+
+    def _put_mark(self, *, new: bool) -> None:
+        self._bucket().put(MARK, b"manage.py restore has not ended.", new=new)
+
+    def _bucket(self) -> "ObjectStorage":
+        return cast("ObjectStorage", storages["default"])
 
     def restore_was_interrupted(self) -> bool:
         return default_storage.exists(MARK)
 
     def mark(self) -> None:
-        default_storage.save(MARK, ContentFile(b"manage.py restore has not ended."))
+        with self._mark_lock:
+            try:
+                self._put_mark(new=True)
+            except FileExistsError:
+                raise Refused(f"Another restore into the {self.label} has just begun.") from None
+            type(self)._is_marked = True
 
     def stage(self, name: str, chunks: Iterable[bytes]) -> None:
         with tempfile.TemporaryFile() as file:
@@ -199,7 +245,9 @@ class Bucket:
         """Do nothing: they have their names."""
 
     def unmark(self) -> None:
-        default_storage.delete(MARK)
+        with self._mark_lock:
+            type(self)._is_marked = False
+            default_storage.delete(MARK)
 
     def clear(self) -> None:
         for name in list(self.names()):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import BytesIO, StringIO
@@ -19,11 +20,13 @@ from django.urls import reverse
 from moto.server import ThreadedMotoServer
 from pytest_django.fixtures import Settings
 
-from desk import files_url, object_storage
+from desk import files_url, health, object_storage, unavailable
 from desk.backup import storage_files
 from desk.backup.interrupted import check_interrupted
+from desk.errors import Refused
 from desk.models import User
 from desk.storage import undone_on_failure
+from tests import factories
 from tests.desk.backup import installation as installed
 from tests.http import streamed
 from tests.tickets.views import world
@@ -219,12 +222,36 @@ def test_a_page_says_that_a_file_cannot_be_read_now(
     assert "does not answer" in answer.content.decode()
     icon = as_user(desk.root).get(reverse("setup:channel_icon", args=[desk.shop.pk]))
     assert icon.status_code == 503
+    assert icon.content == answer.content
+
+
+def test_an_export_says_that_files_cannot_be_read_now(
+    desk: world.Desk,  # noqa: F811
+    as_user: Callable[[User], Client],  # noqa: F811
+    request: pytest.FixtureRequest,
+) -> None:
+    attachment = world.attach(world.say(world.make_conversation(desk.shop), ""), "photo.png", b"x")
+    pk = attachment.message.conversation_id
+    key = factories.make_token(desk.alice)
+    request.getfixturevalue("unreachable")
+    client = as_user(desk.alice)
+    client.raise_request_exception = False
+    api = Client(raise_request_exception=False)
+    page = client.post(f"/inbox/{pk}/export/")
+    answer = api.post(
+        f"/api/v1/conversations/{pk}/export/", {}, "application/json", headers={"Authorization": f"Token {key}"}
+    )
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert unavailable.STORAGE in page.content.decode()
+    assert answer.json() == {"detail": unavailable.STORAGE, "code": "unavailable"}
+    assert page.headers["Retry-After"] == answer.headers["Retry-After"]
 
 
 def test_checks_and_readyz_name_a_bucket_that_is_away(unreachable: object_storage.ObjectStorage) -> None:
     [error] = object_storage.check_bucket()
     assert error.id == "desk.E003"
-    assert object_storage.report().problems == ["The storage for files does not answer."]
+    [problem] = health.media_report().problems
+    assert "The storage did not answer a request" in problem
 
 
 def test_the_check_names_a_bucket_that_does_not_exist(bucket: object_storage.ObjectStorage) -> None:
@@ -235,7 +262,7 @@ def test_the_check_names_a_bucket_that_does_not_exist(bucket: object_storage.Obj
 
 
 def test_the_check_names_a_bucket_that_everybody_can_read(s3: Any, bucket: object_storage.ObjectStorage) -> None:
-    assert object_storage.report().values == "ok"
+    assert health.media_report().values == "ok"
     s3.put_bucket_acl(Bucket=BUCKET, ACL="public-read")
     [error] = object_storage.check_bucket()
     assert error.id == "desk.E004"
@@ -319,14 +346,42 @@ def test_a_restore_that_fails_empties_the_bucket(installation: Path, s3: Any, mo
     assert not keys(s3)
 
 
-def test_an_interrupted_restore_is_reported_and_begins_again(installation: Path, s3: Any) -> None:
+def test_an_interrupted_restore_is_reported_and_begins_again(
+    installation: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin_anew()
     storage_files.storage().mark()
     storage_files.storage().stage("attachments/half.png", [b"half"])
     assert [found.id for found in check_interrupted()] == ["desk.E005"]
+    with pytest.raises(CommandError, match="is under way, or was interrupted"):
+        call_command("restore", str(installation), stdout=StringIO())
+    assert len(keys(s3)) == 2, "the other restore, which may run, keeps its files"
+    monkeypatch.setattr(storage_files, "ABANDONED_AFTER_S", 0)
     call_command("restore", str(installation), stdout=StringIO(), moved=True)
     assert not check_interrupted()
     assert len(keys(s3)) == 2
+
+
+def test_a_restore_that_runs_renews_its_mark(
+    bucket: object_storage.ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed = threading.Event()
+    put = object_storage.ObjectStorage.put
+
+    def noting(storage: Any, name: str, content: bytes, *, new: bool) -> None:
+        put(storage, name, content, new=new)
+        if not new:
+            renewed.set()
+
+    monkeypatch.setattr(object_storage.ObjectStorage, "put", noting)
+    monkeypatch.setattr(storage_files, "RENEW_EVERY_S", 0.01)
+    with storage_files.storage().locked():
+        storage_files.storage().mark()
+        assert renewed.wait(30)
+        with pytest.raises(Refused, match="has just begun"):
+            storage_files.storage().mark()
+        storage_files.storage().unmark()
+    assert not storage_files.storage().restore_was_interrupted()
 
 
 @pytest.mark.django_db(transaction=True)

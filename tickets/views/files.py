@@ -1,7 +1,6 @@
 """Files and pictures, for users who may see their conversation or channel. No file is served by its path."""
 
 import hashlib
-import logging
 import mimetypes
 import re
 from pathlib import PurePosixPath
@@ -15,13 +14,12 @@ from django.views.decorators.http import require_POST, require_safe
 from channels_im.messenger.files import INCOMING_TYPES
 from channels_im.models import Page
 from desk.file_response import BinaryFile, FilePartResponse
+from desk.unavailable import no_storage
 from tickets.models import Attachment
 from tickets.services.conversation import access
 from tickets.services.incoming import attachments
 from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
 from tickets.views.compose import show_fresh
-
-logger = logging.getLogger(__name__)
 
 # What a browser shows without running anything. Every other file can only be downloaded, as application/octet-stream.
 SHOWN_INLINE = frozenset(file_type.content_type for file_type in INCOMING_TYPES)
@@ -105,9 +103,8 @@ def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str
         opened = file.storage.open(file.name or "", "rb")
     except FileNotFoundError:
         raise Http404("This file is not in the storage any more.") from None
-    except OSError:
-        logger.exception("A file cannot be read from the storage")
-        return unavailable()
+    except OSError as error:
+        return no_storage(request, error)
     size = opened.size
     etag = _etag_of(file.name or "", size)
     shown = content_type in SHOWN_INLINE | PICTURES
@@ -154,13 +151,6 @@ def _with_headers(response: HttpResponseBase, headers: dict[str, str]) -> HttpRe
 def _etag_of(name: str, size: int) -> str:
     """Return the entity tag of a stored file. Files are never changed: another content gets another name."""
     return f'"{hashlib.sha256(f"{name} {size}".encode()).hexdigest()[:24]}"'
-
-
-def unavailable() -> HttpResponse:
-    """Answer 503: the storage for files does not answer now."""
-    sentence = "The storage for files does not answer. Try again in a moment."
-    headers = {"Cache-Control": "no-store", "Retry-After": "10"}
-    return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 def _body(request: HttpRequest, file: BinaryFile, start: int, length: int) -> HttpResponseBase:
