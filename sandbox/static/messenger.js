@@ -85,7 +85,8 @@ const grow = () => {
 };
 text.addEventListener("input", grow);
 text.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+  // 229: the Enter that confirms a word of an input method, in Safari
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
     event.preventDefault();
     composer.requestSubmit();
   }

@@ -40,6 +40,13 @@ FOCUS = """() => {
 }"""
 
 
+# The fields in which a phone opens its keyboard or list with less than 16 px: iOS zooms into them, and not back.
+SMALL_FIELDS = """() => [...document.querySelectorAll("input, textarea, select")]
+  .filter((one) => !/^(checkbox|radio|file|hidden|submit|button|range|color)$/.test(one.type))
+  .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 16)
+  .map((one) => one.outerHTML.slice(0, 120))"""
+
+
 @dataclass
 class Furnished:
     """A Desk with a customer whose conversation has a message of each kind."""
@@ -129,8 +136,9 @@ def assert_accessible(page: Page, part: str = "html") -> None:
 
 
 def assert_fits(page: Page) -> None:
-    """Wait until nothing is wider than the page."""
+    """Wait until nothing is wider than the page, and check that no field is too small for a phone."""
     page.wait_for_function(FITS)
+    assert page.evaluate(SMALL_FIELDS) == []
 
 
 def assert_loads(page: Page, url: str) -> None:
@@ -218,6 +226,8 @@ def test_the_login_page_that_refused(people: Callable[..., Page], furnished: Fur
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("not correct")).to_be_visible()
     assert_accessible(page)
+    page.set_viewport_size(PHONE)
+    assert_fits(page)
 
 
 # --- What axe-core cannot see -----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 from tests.channels_im.messenger import samples
 from tests.e2e import data
 from tests.e2e.customers import Customer
-from tests.e2e.page_objects import SOON_MS, Inbox, MessengerWindow
+from tests.e2e.page_objects import PHONE, SOON_MS, Inbox, MessengerWindow, log_in
 from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BIKES
 
@@ -161,6 +161,64 @@ def test_the_browser_counts_as_the_server_does(agent: Page, opened: Customer, wo
     agent.locator("#composer-text").fill(words)
     expect(agent.locator("#composer-send")).to_be_enabled(enabled=fits)
     expect(agent.locator("#composer-split")).to_be_visible(visible=not fits)
+
+
+def test_parts_end_between_the_characters_that_people_see(agent: Page, opened: Customer) -> None:
+    agent.locator("#composer-text").fill(FAMILY * 300)
+    agent.get_by_role("button", name="Send as 2 messages").click()
+    sent = agent.locator(".message--out:not(.message--sending) .text")
+    expect(sent).to_have_count(2, timeout=SOON_MS)
+    assert [text.strip() for text in sent.all_text_contents()] == [FAMILY * 228, FAMILY * 72]
+
+
+def confirm_a_word(field: Locator, word: str) -> None:
+    """Type a word with an input method and confirm it with Enter, with the events that Safari makes."""
+    field.fill(word)
+    field.evaluate("""(field) => {
+      field.dispatchEvent(new CompositionEvent("compositionend", { data: field.value, bubbles: true }));
+      const key = { key: "Enter", keyCode: 229, isComposing: false, bubbles: true, cancelable: true };
+      field.dispatchEvent(new KeyboardEvent("keydown", key));
+    }""")
+
+
+def test_enter_that_confirms_a_word_of_an_input_method_does_nothing_else(agent: Page, opened: Customer) -> None:
+    text = agent.locator("#composer-text")
+    confirm_a_word(text, "日本語")
+    expect(text).to_have_value("日本語")
+    text.fill("/")
+    expect(agent.locator("#canned")).to_be_visible()
+    confirm_a_word(text, "/th")
+    expect(text).to_have_value("/th")
+    agent.keyboard.press("Escape")
+    text.fill("")
+    agent.get_by_text("Note", exact=True).click()
+    confirm_a_word(text, "メモ")
+    expect(text).to_have_value("メモ")
+    text.fill("")
+    agent.keyboard.press("Control+k")
+    address = agent.url
+    confirm_a_word(agent.locator("#command-text"), "Unread")
+    expect(agent.locator("#commands")).to_be_visible()
+    assert agent.url == address
+    agent.keyboard.press("Enter")
+    expect(agent.locator("#commands")).to_be_hidden()
+    assert agent.locator(".message--out, .note").count() == 0
+
+
+def test_on_a_phone_enter_starts_a_new_line(
+    new_page: Callable[..., Page], demo: RunningDesk, customer: Customer
+) -> None:
+    page = new_page(viewport=PHONE, has_touch=True, is_mobile=True)
+    log_in(page, demo, "alice")
+    Inbox(page, demo).open()
+    Inbox(page, demo).choose(customer.name)
+    text = page.locator("#composer-text")
+    text.fill("First line")
+    page.keyboard.press("Enter")
+    page.keyboard.type("second")
+    expect(text).to_have_value("First line\nsecond")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(ours(page, "second")).to_be_visible(timeout=SOON_MS)
 
 
 def test_typed_text_stays_visible_when_nobody_may_answer_any_more(

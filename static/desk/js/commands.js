@@ -5,6 +5,7 @@ import * as composer from "./composer.js";
 import { fetchPart, parse } from "./http.js";
 import { openDialog, toggleDetails, toggleFocus } from "./layout.js";
 import * as nav from "./nav.js";
+import { cut } from "./text.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
 
@@ -59,7 +60,7 @@ function ready() {
   if (!thread.current() || "gated" in document.getElementById("composer").dataset) return [];
   return written("canned-replies").map((one) => ({
     words: `/${one.shortcut} ${one.title}`,
-    hint: canned.fill(one.text).slice(0, 60),
+    hint: cut(canned.fill(one.text), 60),
     run: () => {
       composer.focus("reply");
       canned.insert(one.text);
@@ -163,7 +164,7 @@ function run(item) {
 function key(event) {
   const steps = { ArrowDown: active + 1, ArrowUp: active - 1 };
   if (event.key in steps) mark(steps[event.key]);
-  else if (event.key === "Enter" && !event.isComposing) run(options()[active]);
+  else if (event.key === "Enter") run(options()[active]);
   else return;
   event.preventDefault();
 }

@@ -9,7 +9,7 @@ import * as files from "./files.js";
 import { fetchPart, parse, toast, upload } from "./http.js";
 import { showPendingBubble } from "./pending-bubble.js";
 import * as sendGate from "./send-gate.js";
-import { joined, split, typedSince, weigh } from "./text.js";
+import { cut, joined, split, typedSince, weigh } from "./text.js";
 import * as thread from "./thread.js";
 import * as typingIndicator from "./typing-indicator.js";
 
@@ -24,6 +24,9 @@ let current = "reply";
 let saveTimer = null;
 let sending = false;
 
+// The keyboard of a phone has no Shift+Enter: there Enter starts a new line, and the button sends.
+const onTouch = matchMedia("(hover: none) and (pointer: coarse)");
+const enterSends = () => !onTouch.matches && !("ctrlEnter" in document.body.dataset);
 const element = (id) => document.getElementById(id);
 const kind = () => form.elements.kind.value;
 const replyText = () => (current === "reply" ? text.value : written.reply);
@@ -120,8 +123,11 @@ function check() {
 }
 
 function hint() {
-  const ctrl = "ctrlEnter" in document.body.dataset;
-  element("composer-hint").textContent = ctrl ? "Ctrl+Enter sends" : "Enter sends, Shift+Enter starts a new line";
+  element("composer-hint").textContent = enterSends()
+    ? "Enter sends, Shift+Enter starts a new line"
+    : onTouch.matches
+      ? ""
+      : "Ctrl+Enter sends";
   const closes = element("gate").dataset.closes;
   const rest = closes ? Date.parse(closes) - Date.now() : 0;
   const name =
@@ -145,9 +151,8 @@ function onChange(event) {
 }
 
 function onKey(event) {
-  if (canned.key(event) || event.key !== "Enter" || event.isComposing || event.shiftKey || event.altKey) return;
-  const ctrl = event.ctrlKey || event.metaKey;
-  if (ctrl || !("ctrlEnter" in document.body.dataset)) {
+  if (canned.key(event) || event.key !== "Enter" || event.shiftKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || enterSends()) {
     event.preventDefault();
     if (!element("composer-send").disabled) form.requestSubmit();
   }
@@ -205,7 +210,7 @@ document.addEventListener("click", (event) => {
   form.elements.reply_to_mid.value = message.dataset.mid;
   const words = message.querySelector(".text, .file__name, .card__title")?.textContent.trim() || "a picture";
   const quote = element("composer-quote");
-  quote.querySelector("span").textContent = `Reply to: ${words.slice(0, 160)}`;
+  quote.querySelector("span").textContent = `Reply to: ${cut(words, 160)}`;
   quote.hidden = false;
   focus("reply");
 });

@@ -109,7 +109,7 @@ function meaning(event) {
 
 export function start() {
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.isComposing) return;
+    if (event.defaultPrevented) return;
     if (event.key === "Escape") {
       onEscape(event);
       return;

@@ -4,6 +4,7 @@ import * as bulk from "./bulk.js";
 import * as clock from "./clock.js";
 import * as commands from "./commands.js";
 import { post, toast } from "./http.js";
+import * as inputMethod from "./input-method.js";
 import * as keys from "./keys.js";
 import { confirmChoice, start as startLayout } from "./layout.js";
 import * as lightbox from "./lightbox.js";
@@ -48,7 +49,7 @@ function foldAway(form) {
 
 /** Let Enter in a field of the details press the button beside it: the form's first button is another one. */
 function entered(event) {
-  if (event.key !== "Enter" || event.isComposing || !event.target.matches("#details input.field")) return;
+  if (event.key !== "Enter" || !event.target.matches("#details input.field")) return;
   event.preventDefault();
   event.target.closest("details").querySelector("button").click();
 }
@@ -106,6 +107,7 @@ document
   .addEventListener("submit", (event) => setTimeout(foldAway, 0, event.submitter.closest("details")));
 document.addEventListener("click", clicked);
 document.addEventListener("keydown", entered);
+inputMethod.start();
 startLayout();
 clock.start();
 lightbox.start();
