@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from desk import proxies
 from desk.models import AuditEntry, User
+from desk.text import head
 
 Action, ActorKind, Via = AuditEntry.Action, AuditEntry.ActorKind, AuditEntry.Via
 ADDITION, CHANGE, DELETION = Action.ADDED, Action.CHANGED, Action.DELETED
@@ -85,11 +86,11 @@ def record(actor: User | Actor, obj: Model | None, action: str, sentence: str) -
     return AuditEntry.objects.create(
         actor_kind=ActorKind.USER if isinstance(actor, User) else actor.kind,
         actor=actor if isinstance(actor, User) else None,
-        actor_name=(name_of(actor) if isinstance(actor, User) else actor.name)[:NAME_LENGTH],
+        actor_name=head(name_of(actor) if isinstance(actor, User) else actor.name, NAME_LENGTH),
         action=action,
         content_type=ContentType.objects.get_for_model(obj) if obj is not None else None,
         object_id=str(obj.pk) if obj is not None else "",
-        object_name=str(obj)[:NAME_LENGTH] if obj is not None else "",
+        object_name=head(str(obj), NAME_LENGTH) if obj is not None else "",
         sentence=sentence,
         address=origin.address,
         via=origin.via if is_user or origin.via == Via.PAGE else Via.INTERNAL,
@@ -110,7 +111,7 @@ def record_failed_login(name: str) -> None:
     """
     now = timezone.now()
     origin = _origin.get()
-    typed = name.replace("\x00", "")[:NAME_LENGTH]
+    typed = head(name.replace("\x00", ""), NAME_LENGTH)
     with transaction.atomic():
         recent = AuditEntry.objects.filter(action=Action.LOGIN_FAILED, at__gt=now - REPEAT)
         if _count(recent.filter(actor_name=typed, address=origin.address), now):
@@ -149,4 +150,4 @@ def entries_of(obj: Model, limit: int = 10) -> list[AuditEntry]:
 
 def forget_object(obj: Model) -> None:
     """Replace the name of an object in the history by its present one, and remove the sentences about it."""
-    of_object(obj).update(object_name=str(obj)[:NAME_LENGTH], sentence="")
+    of_object(obj).update(object_name=head(str(obj), NAME_LENGTH), sentence="")

@@ -47,7 +47,7 @@ ROOMS = {
 }
 # Pure modules load neither Django nor requests nor a model, also not through other modules.
 PURE = re.compile(
-    r"tickets\.rules(\..+)?|desk\.errors|desk\.body_limits"
+    r"tickets\.rules(\..+)?|desk\.errors|desk\.text|desk\.body_limits"
     r"|channels_im\.messenger\.(signature|errors|error_table|verdicts|events|event_types|values|cards|attachments"
     r"|webhook|files|file_signatures|send_policy|graph_messages|scopes)"
 )

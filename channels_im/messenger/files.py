@@ -32,6 +32,7 @@ from channels_im.messenger.file_signatures import (
     detect,
 )
 from desk.errors import Refused
+from desk.text import head, is_blank
 
 MB = 1_048_576
 
@@ -75,6 +76,7 @@ _KNOWN_EXTENSIONS = frozenset(
     ".dat",
     ".tmp",
 }
+_JOINERS = "\u200c\u200d"  # Persian and emoji need them inside a name
 _RESERVED_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
@@ -215,7 +217,7 @@ def with_right_extension(name: str, type: FileType) -> str:
 def safe_name(name: str) -> str:
     """Return `name` without folders, control and direction characters: at most 150 characters, never empty."""
     text = unicodedata.normalize("NFC", (name or "").replace("\\", "/").rsplit("/", 1)[-1])
-    text = "".join(char for char in text if unicodedata.category(char)[0] != "C")
+    text = "".join(char for char in text if unicodedata.category(char)[0] != "C" or char in _JOINERS)
     text = re.sub(r'[<>:"|?*]', "_", text)
     text = re.sub(r"\s+", " ", text).strip(" .")
     if _RESERVED_NAMES.match(text):
@@ -223,8 +225,9 @@ def safe_name(name: str) -> str:
     if len(text) > MAX_NAME_CHARS:
         stem, extension = os.path.splitext(text)
         extension = extension if len(extension) <= 10 else ""
-        text = stem[: MAX_NAME_CHARS - len(extension)].rstrip(" .") + extension
-    return text or "file"
+        text = head(stem, MAX_NAME_CHARS - len(extension)).rstrip(" .") + extension
+    stem, extension = os.path.splitext(text)
+    return ("file" + extension if extension else "file") if is_blank(stem) else text
 
 
 def stored_name(type: FileType) -> str:

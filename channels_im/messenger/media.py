@@ -10,8 +10,12 @@ import ssl
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import IO, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +25,7 @@ from channels_im.messenger.files import INCOMING_LIMIT, incoming_too_big, safe_n
 from channels_im.messenger.media_hosts import MediaHostError, host_error, media_target, redirected
 from desk.errors import Refused
 from desk.safe_http import AddressError, Exchange
+from desk.text import is_blank
 
 T = TypeVar("T")
 MAX_REDIRECTS = 3
@@ -158,5 +163,19 @@ def _filename(headers: Message, url: str) -> str:
     """Return the name from Content-Disposition, else the last part of the path, where Meta puts the name."""
     disposition = Message()
     disposition["Content-Disposition"] = re.sub(r"[\r\n\0]", "", headers.get("Content-Disposition", ""))
-    name = disposition.get_filename() or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-    return safe_name(name)
+    parameters = disposition.get_params([], "Content-Disposition")
+    values = [value for key, value in parameters if key.lower() == "filename"]
+    # filename* (a tuple) before filename: a server sends both for clients that know only the second.
+    names = [_decoded(value) for value in sorted(values, key=lambda value: not isinstance(value, tuple))]
+    names.append(unquote(urlsplit(url).path.rsplit("/", 1)[-1]))
+    return safe_name(next((name for name in names if not is_blank(name)), ""))
+
+
+def _decoded(value: str | tuple[str | None, str | None, str]) -> str:
+    """Return the text of a parameter: filename* in its charset; plain UTF-8, although headers are read as Latin-1."""
+    name = collapse_rfc2231_value(value)
+    with suppress(UnicodeError):
+        name = name.encode("latin-1").decode() if isinstance(value, str) else name
+    with suppress(UnicodeError, LookupError, HeaderParseError):
+        name = str(make_header(decode_header(name))) if "=?" in name else name
+    return name

@@ -15,6 +15,7 @@ from channels_im.messenger.client import GraphClient, node, require_success
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.messenger.oauth import debug_token
 from channels_im.messenger.values import as_account_id, as_dict, as_text, as_web_url
+from desk.text import shown_name
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ SUBSCRIBED_FIELDS = (
     "messaging_policy_enforcement",
 )
 
+MAX_NAME_CHARS = 200
 _PAGE_FIELDS = "id,name,access_token,tasks,picture{url}"
 
 
@@ -138,7 +140,7 @@ def _parse(rows: Iterable[dict[str, Any]]) -> Iterator[PageInfo]:
         tasks = row.get("tasks")
         yield PageInfo(
             page_id=page_id,
-            name=as_text(row.get("name")) or page_id,
+            name=shown_name(as_text(row.get("name")) or "", MAX_NAME_CHARS) or page_id,
             access_token=as_text(row.get("access_token")),
             tasks=tuple(task for task in map(as_text, tasks if isinstance(tasks, list) else []) if task),
             picture_url=as_web_url(as_dict(picture.get("data")).get("url")) or as_web_url(picture.get("url")),

@@ -8,6 +8,9 @@ from channels_im.messenger.client import GraphClient, node
 from channels_im.messenger.error_table import TOKEN_CODES
 from channels_im.messenger.errors import GraphError
 from channels_im.messenger.values import as_text, as_web_url
+from desk.text import shown_name
+
+MAX_NAME_CHARS = 200
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ def fetch_profile(psid: str, token: str) -> Profile:
             None, None, f"Facebook refuses to give the profile of this customer (error {number or 'unknown'})."
         )
     parts = [as_text(answer.get(key)) for key in ("first_name", "last_name")]
-    name = as_text(answer.get("name")) or " ".join(part for part in parts if part) or None
+    names = (as_text(answer.get("name")) or "", " ".join(part for part in parts if part))
+    name = next((shown for name in names if (shown := shown_name(name, MAX_NAME_CHARS))), None)
     picture_url = as_web_url(answer.get("profile_pic"))
     reason = None if name or picture_url else "Facebook gives this app no profile of this customer."
     return Profile(name, picture_url, reason)

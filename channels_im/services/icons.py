@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from desk.errors import Refused
+from desk.text import cut, tail, without_directions
 
 MAX_ICON_BYTES = 1_048_576  # 1 MB
 MAX_ICON_PIXELS = 4096  # per side: a picture of 1 MB can decompress to gigabytes
@@ -103,4 +104,5 @@ def megabytes(size: int) -> str:
 
 def shorten(name: str) -> str:
     """Return a file name of more than 40 characters as its beginning and its end."""
-    return name if len(name) <= 40 else f"{name[:20]}…{name[-16:]}"
+    name = without_directions(name)
+    return name if len(name) <= 40 else f"{cut(name, 21)}{tail(name, 16)}"

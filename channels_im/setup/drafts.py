@@ -6,6 +6,7 @@ from channels_im.services.icons import CheckedIcon, IconError, check_icon
 from desk.models import User
 from desk.requests import UserRequest
 from desk.storage import undone_on_failure
+from desk.text import head
 
 TEXT_FIELDS = ("name", "page", "department")
 
@@ -18,7 +19,8 @@ def find(user: User, channel: Channel | None) -> ChannelDraft | None:
 def keep(request: UserRequest, channel: Channel | None) -> tuple[ChannelDraft, str]:
     """Save what was posted; return the draft, and why an uploaded icon could not be kept or ""."""
     draft, _created = ChannelDraft.objects.get_or_create(user=request.user, channel=channel)
-    draft.fields = {name: request.POST[name].replace("\0", "")[:500] for name in TEXT_FIELDS if name in request.POST}
+    posted = [name for name in TEXT_FIELDS if name in request.POST]
+    draft.fields = {name: head(request.POST[name].replace("\0", ""), 500) for name in posted}
     draft.fields |= {name: name in request.POST for name in SWITCHES}
     draft.save(update_fields=["fields", "updated_at"])
     uploaded = request.FILES.get("icon")
@@ -49,7 +51,7 @@ def keep_icon(draft: ChannelDraft, icon: CheckedIcon, original_name: str) -> Non
     icon.seek(0)
     with undone_on_failure():
         draft.icon.save(icon.name, icon, save=False)
-        draft.icon_name = original_name[:255]
+        draft.icon_name = head(original_name, 255)
         draft.save(update_fields=["icon", "icon_name", "updated_at"])
     if earlier:
         draft.icon.storage.delete(earlier)

@@ -5,6 +5,7 @@ from django.db import models
 from django.utils import timezone
 
 from channels_im.models import Page
+from desk.text import shown_name
 
 
 class Contact(models.Model):
@@ -52,7 +53,7 @@ class Contact(models.Model):
         """The name, or "Messenger user" with the last four digits of the PSID when Desk does not know it."""
         if self.erased_at:
             return "Erased person"
-        return self.name or f"Messenger user {self.psid[-4:]}"
+        return shown_name(self.name, 200) or f"Messenger user {self.psid[-4:]}"
 
     @property
     def is_blocked(self) -> bool:

@@ -4,13 +4,13 @@ The composer, the queue, the sender and the API all use `may_send`. `may_send` i
 loads the facts for it.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from channels_im.messenger import values
+from desk.text import is_blank
 from tickets.rules.window import Window, policy
 
 MAX_TEXT_CHARACTERS = 1600  # Unicode code points
@@ -183,11 +183,6 @@ def _refuse(code: Refusal, sentence: str, action: Action = Action.NONE) -> Verdi
 def clean_text(text: str) -> str:
     """Return the text as it is counted, stored and sent: LF line ends, no NUL, no lone surrogates, stripped."""
     return values.clean_text(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
-def is_blank(text: str) -> bool:
-    """Return whether a person would see nothing: only spaces, control and invisible format characters."""
-    return all(unicodedata.category(character)[0] in "ZC" for character in text)
 
 
 # --- metadata ---------------------------------------------------------------------------------------------------------

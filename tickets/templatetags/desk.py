@@ -13,6 +13,7 @@ from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from desk.text import cut, first_character
 from tickets.models import Attachment, Conversation, Message, Ticket
 from tickets.services.inbox.listing import write_cursor
 from tickets.services.incoming import attachments
@@ -135,8 +136,14 @@ def duration(length: timedelta | None) -> str:
 def initials(name: Any) -> str:
     """Return one or two letters to show for a person without a picture."""
     words = [word for word in str(name).split() if word[0].isalnum()]
-    letters = [word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
+    letters = [first_character(word) for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
     return "".join(letters).upper() or "?"
+
+
+@register.filter
+def shorten(text: Any, limit: int) -> str:
+    """Return the text, or its beginning and an ellipsis, at most `limit` characters; whole characters are cut off."""
+    return cut(str(text), limit)
 
 
 @register.filter

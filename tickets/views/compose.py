@@ -10,8 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from channels_im.messenger.files import FileError, check_outgoing_head
 from desk.errors import Refused
 from desk.models import User
+from desk.text import cut, is_blank
 from tickets.models import Conversation, Message
-from tickets.rules.sending import clean_text, is_blank
+from tickets.rules.sending import clean_text
 from tickets.services.conversation import access
 from tickets.services.inbox import actions, drafts
 from tickets.services.outgoing import replies, undelivered
@@ -70,7 +71,7 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
                 seen=_newest_seen(request),
             )
             if not is_blank(text) and parts[0].text != clean_text(text):
-                return _refused(request, conversation, CAME_BEFORE.format(parts[0].text[:200]), text)
+                return _refused(request, conversation, CAME_BEFORE.format(cut(parts[0].text, 200)), text)
             drafts.discard(request.user, conversation)
             if "close" in request.POST:
                 actions.close(request.user, conversation)

@@ -17,6 +17,7 @@ from channels_im.models import Channel, DataRequest, FacebookAccount, Page, Pend
 from channels_im.services.facebook import connection, subscriptions
 from desk import audit_log
 from desk.models import AuditEntry
+from desk.text import head
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def _erase(account: FacebookAccount) -> None:
         account.social_account.delete()
     account.social_account, account.name = None, ""
     account.save(update_fields=["social_account", "name"])
-    audit_log.of_object(account).update(object_name=str(account)[: audit_log.NAME_LENGTH])
+    audit_log.of_object(account).update(object_name=head(str(account), audit_log.NAME_LENGTH))
     if name:
         kinds = ContentType.objects.get_for_models(FacebookAccount, Channel, Page)
         entries = AuditEntry.objects.filter(content_type__in=kinds.values(), sentence__contains=name)

@@ -253,7 +253,7 @@ def _save_account(user: User, grant: Grant) -> FacebookAccount:
 
 def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, is_requested: bool) -> None:
     page, is_new = Page.objects.select_for_update().get_or_create(
-        page_id=info.page_id, defaults={"name": info.name[:200], "facebook_account": result.account}
+        page_id=info.page_id, defaults={"name": info.name, "facebook_account": result.account}
     )
     if not (is_requested or _may_move_to(page, result.account)):
         result.kept_elsewhere.append(page)
@@ -265,7 +265,7 @@ def _save_page(result: LinkResult, grant: Grant, info: PageInfo, *, is_requested
     if is_new or page.facebook_account_id != result.account.pk:
         result.taken_in.append(page)
     page.facebook_account = result.account
-    page.name, page.tasks = info.name[:200], list(info.tasks)
+    page.name, page.tasks = info.name, list(info.tasks)
     if info.access_token:  # a Page listed without a token keeps the one it has: the check says what that is worth
         page.page_token, page.token_expires_at = info.access_token, None
     page.save(update_fields=["facebook_account", "name", "tasks", "page_token", "token_expires_at"])

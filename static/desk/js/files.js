@@ -3,6 +3,7 @@
 
 import { fetchPart } from "./http.js";
 import { canShrink, shrink } from "./image-resize.js";
+import { cut } from "./text.js";
 
 const MB = 1_048_576;
 const HEAD = 65_536; // bytes from which the server knows the type of a file (tickets/views/compose.py)
@@ -118,7 +119,7 @@ function tile(one) {
   const picture = document.createElement(isShown ? "img" : "span");
   picture.className = "tile__picture";
   if (isShown) Object.assign(picture, { src: one.preview, alt: "", width: 40, height: 40 });
-  else picture.textContent = (one.file.name.split(".").pop() || "?").slice(0, 4).toUpperCase();
+  else picture.textContent = cut(one.file.name.split(".").pop() || "?", 5).toUpperCase();
   const main = document.createElement("span");
   main.className = "tile__main";
   for (const [style, words] of [

@@ -20,6 +20,9 @@ PICTURE = "https://platform-lookaside.fbsbx.com/platform/profilepic/?psid=7001"
         ({"name": "Ada"}, ("Ada", None)),
         ({"name": "", "profile_pic": PICTURE}, (None, PICTURE)),
         ({"name": "Ada", "profile_pic": "javascript:alert(1)"}, ("Ada", None)),
+        ({"name": "\u3164 \u200b", "first_name": "Ada"}, ("Ada", None)),
+        ({"name": "\u2800", "profile_pic": PICTURE}, (None, PICTURE)),
+        ({"name": "A\u202eda"}, ("Ada", None)),
         ({"name": {"a": 1}, "first_name": 5, "profile_pic": []}, ("5", None)),
     ],
 )

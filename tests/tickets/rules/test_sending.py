@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tickets.rules.sending import (
     SendFacts,
     clean_text,
-    is_blank,
     may_hold,
     may_send,
     receipt_state,
@@ -101,11 +100,6 @@ def test_line_ends_of_a_browser_count_once() -> None:
 
 def test_nul_and_half_surrogates_are_replaced_as_no_database_takes_them() -> None:
     assert clean_text("a\x00b\ud83d") == "ab\ufffd"
-
-
-@pytest.mark.parametrize("text", ["", "  \n", "\u200b\u200d", "\u00a0\u2028", "\u2060"])
-def test_what_nobody_can_see_is_blank(text: str) -> None:
-    assert is_blank(clean_text(text))
 
 
 @given(st.text())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from desk.text import one_line
 from tickets.models import Attachment, Message
 from tickets.services.conversation.new_message import NewMessage
 
@@ -27,12 +28,6 @@ def preview_of(message: Message, limit: int = PREVIEW_CHARS) -> str:
 def preview_of_new(new: NewMessage, limit: int = PREVIEW_CHARS) -> str:
     """Return what a list shows of a message that is not stored yet."""
     return _words_of(new, limit) or _files_of(new.attachments, limit)
-
-
-def one_line(text: str, limit: int) -> str:
-    """Return `text` as one line of at most `limit` characters."""
-    line = " ".join(text[: limit * 4].split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _words_of(message: NewMessage | Message, limit: int) -> str:

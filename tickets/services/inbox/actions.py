@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 from desk import audit_log
 from desk.errors import Refused
 from desk.models import Department, User
+from desk.text import is_blank
 from tickets.models import Contact, Conversation, EventType, Message, Ticket
-from tickets.rules.sending import Refusal, clean_text, is_blank
+from tickets.rules.sending import Refusal, clean_text
 from tickets.services.conversation import access, derived, messages
 from tickets.services.conversation.times import now_after, now_ms
 from tickets.services.outgoing import replies

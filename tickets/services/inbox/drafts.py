@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from desk.models import User
+from desk.text import head
 from tickets.models import Contact, Conversation, Draft
 
 DRAFT_LIMIT = 20_000  # characters; more than the limit of a reply, so that a text that is too long is not lost
@@ -19,7 +20,7 @@ def save(user: User, conversation: Conversation, text: str) -> None:
 
     Saves nothing for an erased contact: a page that is still open may send what it has.
     """
-    text = text.replace("\0", "").replace("\r\n", "\n")[:DRAFT_LIMIT]
+    text = head(text.replace("\0", "").replace("\r\n", "\n"), DRAFT_LIMIT)
     if text.strip() and not Contact.objects.filter(conversations=conversation, erased_at__isnull=False).exists():
         Draft.objects.update_or_create(user=user, conversation=conversation, defaults={"text": text})
     else:

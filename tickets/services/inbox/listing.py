@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from desk.models import User
+from desk.text import head
 from tickets.models import Contact, Conversation, Message, Ticket
 from tickets.rules.window import HUMAN_AGENT_WINDOW, RESPONSE_WINDOW
 from tickets.services.conversation import messages
@@ -152,7 +153,7 @@ class ListQuery:
         return cls(
             view=VIEWS.get(raw.get("view", ""), VIEWS[DEFAULT_VIEW]),
             order=raw.get("sort", "") if raw.get("sort", "") in ORDERS else "newest",
-            search=raw.get("q", "").replace("\0", "").strip()[:SEARCH_LIMIT],
+            search=head(raw.get("q", "").replace("\0", "").strip(), SEARCH_LIMIT),
             channel_id=number("channel"),
             department_id=number("department"),
         )

@@ -7,9 +7,9 @@ from typing import Any
 from django.db.models import Max, OuterRef, Q, Subquery
 
 from desk.models import User
+from desk.text import one_line
 from tickets.models import Conversation, Message
 from tickets.services.conversation.access import UserFacts, conversations_for
-from tickets.services.conversation.previews import one_line
 
 MAX_NOTIFICATIONS = 5
 TEXT_CHARS = 140

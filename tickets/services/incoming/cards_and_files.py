@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from channels_im.messenger import events
 from channels_im.models import Channel
+from desk.text import shown_name
 from tickets.models import Attachment
 from tickets.services.incoming import attachments
 
@@ -44,6 +45,7 @@ def attachments_of(event: events.MessageContent, channel: Channel) -> list[Attac
 def name_in(url: str) -> str:
     """Return the file name at the end of a link's path, or ""."""
     try:
-        return unquote(urlsplit(url).path.rpartition("/")[2], errors="replace").replace("\0", "")[:255]
+        name = unquote(urlsplit(url).path.rpartition("/")[2], errors="replace")
+        return shown_name(name.replace("\0", ""), 255)
     except ValueError:
         return ""

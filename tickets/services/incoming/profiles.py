@@ -124,7 +124,7 @@ def _store_result(contact: Contact, result: ProfileResult) -> None:
         if row.erased_at or row.profile_attempts != contact.profile_attempts:
             return
         if result.profile is not None and result.profile.name:
-            row.name = result.profile.name[:200]
+            row.name = result.profile.name
         if result.picture is not None:
             old_picture = row.picture.name
             row.picture.save(str(result.picture.name), result.picture, save=False)

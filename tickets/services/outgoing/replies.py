@@ -22,8 +22,9 @@ from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
 from desk.storage import undone_on_failure
+from desk.text import is_blank
 from tickets.models import Attachment, Conversation, Message
-from tickets.rules.sending import ALLOWED, Refusal, SendFacts, Verdict, clean_text, is_blank, may_hold
+from tickets.rules.sending import ALLOWED, Refusal, SendFacts, Verdict, clean_text, may_hold
 from tickets.rules.sending import may_send as decide
 from tickets.rules.window import Window, policy, window
 from tickets.services.conversation import access
