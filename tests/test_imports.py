@@ -48,8 +48,8 @@ ROOMS = {
 # Pure modules load neither Django nor requests nor a model, also not through other modules.
 PURE = re.compile(
     r"tickets\.rules(\..+)?|desk\.errors|desk\.text|desk\.body_limits"
-    r"|channels_im\.messenger\.(signature|errors|error_table|verdicts|events|event_types|values|cards|attachments"
-    r"|webhook|files|file_signatures|send_policy|graph_messages|scopes)"
+    r"|channels_im\.messenger\.(signature|errors|error_table|verdicts|events|event_types|event_parsers|values|cards|card_types"
+    r"|attachments|attachment_cards|templates|links|descriptions|webhook|files|file_signatures|send_policy|graph_messages|scopes)"
 )
 IMPURE = {"django", "requests", "rest_framework", "allauth", "django_q"}
 

@@ -4,10 +4,11 @@ Nothing here raises, whatever the JSON contains.
 """
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from channels_im.messenger.event_types import AttachmentRef, ReferralInfo
-from channels_im.messenger.values import as_dict, as_id, as_int, as_list, as_moment, as_text, as_web_url
+from channels_im.messenger.descriptions import describe
+from channels_im.messenger.event_types import FILE_TYPES, AttachmentRef, ReferralInfo
+from channels_im.messenger.links import FACEBOOK, INSTAGRAM, as_link
+from channels_im.messenger.values import as_dict, as_id, as_int, as_list, as_text, as_visible, as_web_url
 
 
 def parse_attachments(message: dict[str, Any]) -> tuple[AttachmentRef, ...]:
@@ -35,12 +36,17 @@ def _attachment(item: Any, message: dict[str, Any]) -> AttachmentRef:
         sticker_id = as_id(message.get("sticker_id"))
     if kind == "image" and sticker_id is not None:
         kind = "sticker"
+    addresses = (payload.get("url"), raw.get("url"), raw.get("URL"))
+    if kind in FILE_TYPES:
+        url = next((found for found in map(as_web_url, addresses) if found), None)
+    else:
+        site = INSTAGRAM if kind.startswith("ig_") else FACEBOOK
+        url = next((found for address in addresses if (found := as_link(address, site))), None)
     return AttachmentRef(
         type=kind,
-        url=as_web_url(payload.get("url")) or as_web_url(raw.get("url")) or as_web_url(raw.get("URL")),
-        title=as_text(payload.get("title")) or as_text(raw.get("title")),
+        url=url,
+        title=as_visible(payload.get("title")) or as_visible(raw.get("title")),
         sticker_id=sticker_id,
-        text=_describe(kind, payload, raw),
         raw=raw,
     )
 
@@ -54,85 +60,32 @@ def _is_copy(ref: AttachmentRef, urls: set[str], sticker_ids: set[str]) -> bool:
     return _was_image(ref) and same
 
 
-def _describe(kind: str, payload: dict[str, Any], raw: dict[str, Any]) -> str | None:
-    if kind == "template":
-        return _template_text(payload)
-    if kind == "appointment_booking":
-        return _booking_text(payload)
-    if kind == "location":
-        return _location_text(payload)
-    return as_text(payload.get("text")) or as_text(raw.get("text"))
-
-
-def _template_text(payload: dict[str, Any]) -> str | None:
-    lines = [as_text(payload.get("text"))]
-    product = as_dict(payload.get("product"))
-    for element in [*as_list(product.get("elements")), *as_list(payload.get("elements"))]:
-        fields = as_dict(element)
-        parts = [as_text(fields.get("title")), as_text(fields.get("subtitle")), _button_titles(fields)]
-        lines.append(" – ".join(part for part in parts if part))
-    lines.append(_button_titles(payload))
-    return "\n".join(line for line in lines if line) or None
-
-
-def _button_titles(holder: dict[str, Any]) -> str:
-    titles = (as_text(as_dict(button).get("title")) for button in as_list(holder.get("buttons")))
-    return " ".join(f"[{title}]" for title in titles if title)
-
-
-def _booking_text(payload: dict[str, Any]) -> str | None:
-    zone = as_text(payload.get("timezone"))
-    begin, end = (_local_time(payload.get(name), zone) for name in ("start_time", "end_time"))
-    when = " to ".join(moment for moment in (begin, end) if moment)
-    number = as_id(payload.get("booking_id"))
-    parts = [as_text(payload.get("status")), when, f"booking {number}" if number else None]
-    return ", ".join(part for part in parts if part) or None
-
-
-def _local_time(value: Any, zone: str | None) -> str | None:
-    moment = as_moment(value)
-    if moment is None:
-        return None
-    try:
-        moment = moment.astimezone(ZoneInfo(zone)) if zone else moment
-    except (KeyError, ValueError, OSError):
-        # ZoneInfoNotFoundError is a KeyError; a name that is a folder or has invalid characters raises the others.
-        return f"{moment:%Y-%m-%d %H:%M %Z}"
-    return f"{moment:%Y-%m-%d %H:%M %Z}"
-
-
-def _location_text(payload: dict[str, Any]) -> str | None:
-    coordinates = as_dict(payload.get("coordinates"))
-    pair = [_coordinate(coordinates.get("lat")), _coordinate(coordinates.get("long"))]
-    return ", ".join(pair) if all(pair) else None
-
-
-def _coordinate(value: Any) -> str:
-    if isinstance(value, str):
-        value = value.strip()
-        return value if value.lstrip("-").replace(".", "", 1).isdecimal() and len(value) < 30 else ""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number and abs(value) <= 180 else ""
+# Fields of a referral that Desk reads, and `type`, which is always OPEN_THREAD.
+_REFERRAL_FIELDS = frozenset({"ref", "source", "type", "ad_id", "referer_uri", "product", "ads_context_data"})
+_AD_FIELDS = frozenset({"ad_title", "photo_url", "video_url", "post_id", "product_id"})
 
 
 def parse_referral(raw: Any, lead: Any = None) -> ReferralInfo | None:
-    """Return where the customer came from, or None when `raw` is not an object or has no known field."""
+    """Return where the customer came from, or None when `raw` says nothing. A text alone is the reference."""
     if not isinstance(raw, dict):
-        return None
+        ref = as_visible(raw)
+        return ReferralInfo(ref=ref) if ref else None
     ads = as_dict(raw.get("ads_context_data"))
     product = as_dict(raw.get("product"))
+    others = [describe(raw, _REFERRAL_FIELDS), describe(ads, _AD_FIELDS), describe(product, ("id",))]
     info = ReferralInfo(
-        ref=as_text(raw.get("ref")),
-        source=as_text(raw.get("source")),
-        type=as_text(raw.get("type")),
+        ref=as_visible(raw.get("ref")),
+        source=as_visible(raw.get("source")),
+        type=as_visible(raw.get("type")),
         ad_id=as_id(raw.get("ad_id")),
-        referer_uri=as_web_url(raw.get("referer_uri")),
-        ad_title=as_text(ads.get("ad_title")),
-        photo_url=as_web_url(ads.get("photo_url")),
-        video_url=as_web_url(ads.get("video_url")),
+        referer_uri=as_link(raw.get("referer_uri")),
+        ad_title=as_visible(ads.get("ad_title")),
+        photo_url=as_link(ads.get("photo_url")),
+        video_url=as_link(ads.get("video_url")),
         post_id=as_id(ads.get("post_id")),
         product_id=as_id(product.get("id")) or as_id(ads.get("product_id")),
         lead=_lead(lead),
+        details="\n".join(text for text in others if text),
     )
     return info if info != ReferralInfo() else None
 

@@ -1,12 +1,17 @@
 """Make the cards for events and attachments that are neither text nor a file. Pure; plain text only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from channels_im.messenger.attachment_cards import cards_for_attachment
+from channels_im.messenger.card_types import Card, lines
+from channels_im.messenger.descriptions import describe, label
 from channels_im.messenger.event_types import (
     AccountLinking,
-    AttachmentRef,
+    AnsweredContent,
+    Call,
+    CallPermission,
     Event,
     Feedback,
     MessageContent,
@@ -19,109 +24,207 @@ from channels_im.messenger.event_types import (
     ThreadControl,
     Unknown,
 )
+from channels_im.messenger.links import link_of_id
+from desk.text import is_blank
 
 INBOX_APP_IDS = frozenset({"263902037430900", "26390203743090"})
+OUR_NAME = "Desk"
+MAX_CARDS = 30  # of one message; the content of the others is text on the last one
 
 
-@dataclass(frozen=True)
-class Card:
-    """A box in the conversation. All plain text; `url` is http(s), shown as a link and never fetched."""
+def cards_for(event: Event, *, own_app_id: str = "") -> tuple[Card, ...]:
+    """Return the cards of an event; none for plain text, files, reactions, receipts and edits.
 
-    kind: str
-    title: str
-    text: str = ""
-    url: str | None = None
-
-
-def card_for(event: Event) -> Card | None:
-    """Return the card for an event, or None for plain text, files, reactions, receipts and edits.
-
-    A message with several links becomes one card: the first link, with the others as lines of its text.
+    A message has a card for each thing that is neither text nor a file: what it answers, each link, where the customer
+    came from. `own_app_id` is the id of our app, which has a name in these cards.
     """
+    if isinstance(event, MessageContent):
+        return _at_most(MAX_CARDS, _message_cards(event))
+    if isinstance(event, ThreadControl):
+        return (_control_card(event, own_app_id),)
     for kind, make in _CARD_MAKERS.items():
         if isinstance(event, kind):
-            return make(event)
-    return None
+            return tuple(make(event))
+    return ()
 
 
-def card_for_attachment(ref: AttachmentRef) -> Card | None:
-    """Return the card for one attachment, or None when it is a file to download."""
-    if ref.is_file:
-        return None if ref.url else Card("unsupported", f"{ref.type.capitalize()} without a link")
-    kind, title = _CARD_BY_TYPE.get(ref.type, ("unsupported", "Unsupported message"))
-    if ref.type == "fallback" and not ref.url and not ref.title:
-        return Card("unsupported", "Shared content that Messenger does not pass on")
-    text = ref.text or ""
-    if kind == "unsupported":
-        text = text or f"Messenger sent content of the unknown type “{ref.type}”."
-    return Card(kind, ref.title or title, text, ref.url)
+def _at_most(limit: int, cards: list[Card]) -> tuple[Card, ...]:
+    if len(cards) <= limit:
+        return tuple(cards)
+    others = cards[limit - 1 :]
+    text = lines(*(" ".join(part for part in (c.title, c.text, c.url) if part) for c in others))
+    return (*cards[: limit - 1], Card(others[0].kind, f"{len(others)} more", text))
 
 
-def _message_card(event: MessageContent) -> Card | None:
+# --- Messages ---------------------------------------------------------------------------------------------------------
+def _message_cards(event: MessageContent) -> list[Card]:
     if event.is_deleted:
-        return None
-    cards = [card for card in map(card_for_attachment, event.attachments) if card]
-    if cards:
-        return _merged(cards)
+        return []
+    cards = [_answered_card(answered) for answered in event.answered]
+    for ref in event.attachments:
+        cards += cards_for_attachment(ref)
+    if event.quick_replies:
+        cards.append(Card("quick_replies", "Quick replies", choices=event.quick_replies))
     if event.referral:
-        return _referral_card(event.referral)
-    if event.is_unsupported or not (event.text or event.attachments):
-        return Card("unsupported", "Unsupported message", "Open the Page inbox on Facebook to see it.")
-    return None
+        cards.append(_referral_card(event.referral))
+    if event.hop_app_id:
+        cards.append(Card("lead", "Summary of a lead ad", "The customer does not see this message in Messenger."))
+    if event.commands:
+        cards.append(Card("command", "Chose a command", lines(*event.commands)))
+    has_file = any(ref.is_file and ref.url for ref in event.attachments)
+    if event.is_unsupported or not (cards or has_file or not is_blank(event.text or "")):
+        cards.append(Card("unsupported", "Unsupported message", "Open the Page inbox on Facebook to see it."))
+    if event.quick_reply_payload:
+        cards.append(Card("quick_reply", "Tapped a quick reply", payload=event.quick_reply_payload))
+    return cards
 
 
-def _merged(cards: list[Card]) -> Card:
-    first, *others = cards
-    lines = [first.text, *(" ".join(part for part in (c.title, c.text, c.url) if part) for c in others)]
-    return Card(first.kind, first.title, "\n".join(line for line in lines if line), first.url)
+def _answered_card(answered: AnsweredContent) -> Card:
+    names = {"story": "Replied to your story", "ad": "Replied to your ad", "post": "Replied to your post"}
+    kind = "story" if answered.kind == "story" else "answered"
+    title = names.get(answered.kind, f"Replied to: {label(answered.kind)}")
+    number = f"{label(answered.kind)} {answered.id}" if answered.id else None
+    return Card(kind, title, lines(number, answered.details), answered.url)
+
+
+def _referral_cards(event: Referral) -> tuple[Card, ...]:
+    return (_referral_card(event.referral),)
 
 
 def _referral_card(info: ReferralInfo) -> Card:
-    is_ad = bool(info.ad_id) or (info.source or "").upper() == "ADS"
+    source = (info.source or "").upper()
+    is_ad = bool(info.ad_id) or source == "ADS"
     if info.lead:
-        return Card("referral", "Answers from a lead ad", "\n".join(f"{q}: {a}" for q, a in info.lead))
-    lines = [
-        f"Reference: {info.ref}" if info.ref else "",
-        f"Ad {info.ad_id}" if info.ad_id else "",
-        f"Product {info.product_id}" if info.product_id else "",
-    ]
-    title = "Came from an ad" if is_ad else "Asks about a product" if info.product_id else "Came through a link"
+        answers = (f"{question}: {answer}" for question, answer in info.lead)
+        return Card("referral", "Answers from a lead ad", lines(*answers, info.details))
+    text = lines(
+        f"Reference: {info.ref}" if info.ref else None,
+        f"Ad {info.ad_id}" if info.ad_id else None,
+        f"Product {info.product_id}" if info.product_id else None,
+        f"Post {info.post_id}" if info.post_id and not link_of_id(info.post_id) else None,
+        f"Video: {info.video_url}" if info.video_url else None,
+        info.details,
+    )
+    title = "Came from an ad" if is_ad else "Asks about a product" if info.product_id else ""
+    title = title or _SOURCES.get(source, "Came through a link")
     if info.ad_title:
         title = f"{title}: {info.ad_title}"
-    return Card("ad" if is_ad else "referral", title, "\n".join(line for line in lines if line), info.referer_uri)
+    url = info.referer_uri or link_of_id(info.post_id)
+    return Card("ad" if is_ad else "referral", title, text, url, info.photo_url)
 
 
-def _postback_card(event: Postback) -> Card | None:
-    if event.referral:
-        return _referral_card(event.referral)
-    return None
+_SOURCES = {
+    "MESSENGER_CODE": "Came by a Messenger code",
+    "CUSTOMER_CHAT_PLUGIN": "Came from the chat on a website",
+    "DISCOVER_TAB": "Came from Messenger's Discover tab",
+}
 
 
-def _optin_card(event: OptIn) -> Card:
-    text = "\n".join(part for part in (event.payload, event.ref) if part)
-    return Card("opt_in", event.title or "Agreed to further messages", text)
+def _postback_cards(event: Postback) -> tuple[Card, ...]:
+    tap = Card("postback", "Tapped a button", payload=event.payload)
+    return (_referral_card(event.referral), tap) if event.referral else (tap,)
 
 
+# --- Opt-in, opt-out, calls -------------------------------------------------------------------------------------------
+def _optin_cards(event: OptIn) -> tuple[Card, ...]:
+    status = (event.notification_status or "").upper()
+    is_stop = event.is_opt_out or "STOP" in status or "OPT_OUT" in status
+    if is_stop:
+        title = "Stopped notifications"
+    elif "RESUME" in status:
+        title = "Resumed notifications"
+    elif (event.type or "").lower() in _ONCE:
+        title = "Agreed to one notification"
+    else:
+        title = "Agreed to notifications"
+    if event.title:
+        title = f"{title}: {event.title}"
+    until = _day(event.expires_ms)
+    text = lines(
+        f"Status: {label(event.notification_status.lower())}" if event.notification_status else None,
+        f"Permission: {label(event.status.lower())}" if event.status else None,
+        f"Frequency: {event.frequency.lower()}" if event.frequency else None,
+        f"Valid until {until}" if until else None,
+        event.payload,
+        event.ref,
+    )
+    return (Card("opt_out" if is_stop else "opt_in", title, text),)
+
+
+_ONCE = frozenset({"one_time_notif_req", "one_time_notification"})
+
+
+def _day(ms: int | None) -> str | None:
+    return None if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%-d %B %Y %H:%M} UTC"
+
+
+def _call_cards(event: Call) -> tuple[Card, ...]:
+    status = event.status or ""
+    noun = "video call" if event.is_video else "call"
+    is_ours = (event.direction or "").startswith(("business", "out"))
+    was_taken = bool(event.duration_s) or any(
+        word in status for word in ("complete", "accept", "answered", "connected")
+    )
+    was_missed = any(word in status for word in _MISSED) or ("terminat" in status and not was_taken)
+    if was_missed:
+        title = f"The customer did not take the {noun}" if is_ours else f"Missed {noun}"
+    elif was_taken:
+        title = noun.capitalize() if not event.duration_s else f"{noun.capitalize()}, {_minutes(event.duration_s)}"
+    else:
+        title = f"The Page made a {noun}" if is_ours else f"The customer made a {noun}"
+    note = (
+        None
+        if was_taken or is_ours
+        else "Calls cannot be taken in Desk. Answer here, or call back from the Page inbox."
+    )
+    return (Card("call", title, lines(f"Status: {status}" if status else None, note)),)
+
+
+_MISSED = ("miss", "no_answer", "unanswered", "not_answered", "reject", "declin", "timeout", "fail", "busy", "cancel")
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+
+
+def _permission_cards(event: CallPermission) -> tuple[Card, ...]:
+    words = {"accept": "Allows the Page to call", "reject": "Does not allow the Page to call"}
+    title = next(
+        (title for word, title in words.items() if word in (event.response or "")), "Answered whether the Page may call"
+    )
+    until = _day(event.expires_ms)
+    return (Card("call", title, lines(event.response, f"Valid until {until}" if until else None)),)
+
+
+# --- Other events -----------------------------------------------------------------------------------------------------
 def _linking_card(event: AccountLinking) -> Card:
     return Card("account_linking", "Account unlinked" if event.status == "unlinked" else "Account linked")
 
 
-def _control_card(event: ThreadControl) -> Card:
+def _control_card(event: ThreadControl, own_app_id: str) -> Card:
     titles = {
         "pass": "Conversation passed to {new}",
         "take": "{new} took control of the conversation",
         "request": "{new} requested control of the conversation",
         "app_roles": "The roles of the connected apps changed",
     }
-    title = titles[event.action].format(new=_app_name(event.new_owner_app_id))
-    roles = "\n".join(f"App {app_id}: {', '.join(names)}" for app_id, names in event.roles)
-    return Card("handover", title[0].upper() + title[1:], roles or event.metadata or "")
+    title = titles[event.action].format(new=app_name(event.new_owner_app_id, own_app_id))
+    previous = event.previous_owner_app_id
+    text = lines(
+        f"Before: {app_name(previous, own_app_id)}" if previous else None,
+        *(f"{app_name(app_id, own_app_id).capitalize()}: {', '.join(names)}" for app_id, names in event.roles),
+        event.metadata,
+    )
+    return Card("handover", title[0].upper() + title[1:], text)
 
 
-def _app_name(app_id: str | None) -> str:
+def app_name(app_id: str | None, own_app_id: str = "") -> str:
+    """Return the name of an app in the middle of a sentence. An app that Meta does not name is another app."""
     if app_id in INBOX_APP_IDS:
         return "the Page inbox"
-    return f"app {app_id}" if app_id else "no app"
+    if app_id and app_id == own_app_id:
+        return OUR_NAME
+    return f"app {app_id}" if app_id else "another app"
 
 
 def _policy_card(event: PolicyEnforcement) -> Card:
@@ -134,40 +237,28 @@ def _policy_card(event: PolicyEnforcement) -> Card:
 
 
 def _feedback_card(event: Feedback) -> Card:
-    lines = [event.rating or "", *(f"{question}: {answer}" for question, answer in event.answers)]
-    return Card("feedback", "Feedback from the customer", "\n".join(line for line in lines if line))
+    answers = (f"{question}: {answer}" for question, answer in event.answers)
+    return Card("feedback", "Feedback from the customer", lines(event.rating, *answers))
 
 
 def _order_card(event: Order) -> Card:
-    return Card("order", "Order", "\n".join([*event.products, *([event.note] if event.note else [])]))
+    return Card("order", "Order", lines(*event.products, event.note))
 
 
 def _unknown_card(event: Unknown) -> Card:
-    return Card("unknown", "Unknown event", f"Messenger sent an event of the unknown type “{event.kind}”.")
+    sentence = f"Messenger sent an event of the unknown type “{event.kind}”."
+    return Card("unknown", "Unknown event", lines(sentence, describe(event.raw.get(event.kind))))
 
 
-# Attachment type → kind and default title of its card.
-_CARD_BY_TYPE = {
-    "fallback": ("link", "Shared link"),
-    "share": ("link", "Shared link"),
-    "post": ("post", "Shared post"),
-    "ig_post": ("post", "Shared Instagram post"),
-    "reel": ("reel", "Shared reel"),
-    "ig_reel": ("reel", "Shared Instagram reel"),
-    "template": ("template", "Message with buttons or products"),
-    "location": ("location", "Location"),
-    "appointment_booking": ("booking", "Appointment"),
-}
-
-_CARD_MAKERS: dict[type[Event], Callable[[Any], Card | None]] = {
-    MessageContent: _message_card,
-    Postback: _postback_card,
-    Referral: lambda event: _referral_card(event.referral),
-    OptIn: _optin_card,
-    AccountLinking: _linking_card,
-    ThreadControl: _control_card,
-    PolicyEnforcement: _policy_card,
-    Feedback: _feedback_card,
-    Order: _order_card,
-    Unknown: _unknown_card,
+_CARD_MAKERS: dict[type[Event], Callable[[Any], tuple[Card, ...]]] = {
+    Postback: _postback_cards,
+    Referral: _referral_cards,
+    OptIn: _optin_cards,
+    Call: _call_cards,
+    CallPermission: _permission_cards,
+    AccountLinking: lambda event: (_linking_card(event),),
+    PolicyEnforcement: lambda event: (_policy_card(event),),
+    Feedback: lambda event: (_feedback_card(event),),
+    Order: lambda event: (_order_card(event),),
+    Unknown: lambda event: (_unknown_card(event),),
 }

@@ -6,19 +6,20 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from channels_im.messenger.card_types import Choice
+
 # Types whose `url` is Meta's own copy of a file. Any other url was shared by the customer: never fetch it.
 FILE_TYPES = frozenset({"image", "video", "audio", "file", "sticker"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttachmentRef:
-    """An attachment of a message. `text` describes it when it is not a file (template, location, booking)."""
+    """An attachment of a message; `raw` is what Meta sent."""
 
     type: str
     url: str | None = None
     title: str | None = None
     sticker_id: str | None = None
-    text: str | None = None
     raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -29,7 +30,10 @@ class AttachmentRef:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferralInfo:
-    """Where a customer came from: an m.me link (`SHORTLINK`), an ad (`ADS`), a shop's product or a lead form."""
+    """Where a customer came from: an m.me link (`SHORTLINK`), an ad (`ADS`), a shop's product or a lead form.
+
+    `details` describes the fields that Desk does not know.
+    """
 
     ref: str | None = None
     source: str | None = None
@@ -42,6 +46,17 @@ class ReferralInfo:
     post_id: str | None = None
     product_id: str | None = None
     lead: tuple[tuple[str, str], ...] = ()
+    details: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweredContent:
+    """What a message answers besides another message: a story, or another object of Facebook (`kind`)."""
+
+    kind: str
+    id: str | None = None
+    url: str | None = None
+    details: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +80,17 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class MessageContent(Event):
-    """The common fields of a customer's message and an echo. `mid` is None in malformed messages: use `key` then."""
+    """The common fields of a customer's message and an echo. `mid` is None in malformed messages: use `key` then.
+
+    `quick_replies` are those that the message offers; `quick_reply_payload` is that of the one the customer tapped.
+    """
 
     mid: str | None = None
     text: str | None = None
     attachments: tuple[AttachmentRef, ...] = ()
     reply_to_mid: str | None = None
+    answered: tuple[AnsweredContent, ...] = ()
+    quick_replies: tuple[Choice, ...] = ()
     quick_reply_payload: str | None = None
     referral: ReferralInfo | None = None
     is_deleted: bool = False
@@ -147,12 +167,20 @@ class Referral(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OptIn(Event):
-    """A customer agreed to further messages."""
+    """A customer agreed to further messages, or changed or withdrew that (`is_opt_out`, or by `notification_status`).
 
+    `title` is the topic. `status` is Meta's `user_token_status`, `expires_ms` when the agreement ends.
+    """
+
+    is_opt_out: bool = False
     type: str | None = None
     title: str | None = None
     payload: str | None = None
     ref: str | None = None
+    status: str | None = None
+    notification_status: str | None = None
+    frequency: str | None = None
+    expires_ms: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +192,10 @@ class AccountLinking(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadControl(Event):
-    """A change of the app that may send: `action` is "pass", "take", "request" or "app_roles"."""
+    """A change of the app that may send: `action` is "pass", "take", "request" or "app_roles".
+
+    `new_owner_app_id` is None when Meta does not name the app, as in the old form of the events: it is some app.
+    """
 
     action: str
     previous_owner_app_id: str | None = None
@@ -196,6 +227,25 @@ class Order(Event):
 
     products: tuple[str, ...] = ()
     note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Event):
+    """A call between customer and Page; `status` and `direction` are Meta's words in lower case."""
+
+    call_id: str | None = None
+    status: str | None = None
+    direction: str | None = None
+    is_video: bool = False
+    duration_s: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallPermission(Event):
+    """The customer answered the question whether the Page may call; `response` is Meta's word in lower case."""
+
+    response: str | None = None
+    expires_ms: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

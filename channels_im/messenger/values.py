@@ -10,6 +10,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from desk.text import is_blank
+
 MAX_DEPTH = 64
 MAX_ID_CHARS = 255
 # Ids of people, Pages and apps; the database columns have this width.
@@ -131,6 +133,12 @@ def as_text(value: Any) -> str | None:
     if _is_number(value):
         return as_id(value) or (str(value) if isinstance(value, float) else None)
     return None
+
+
+def as_visible(value: Any) -> str | None:
+    """Return what `as_text` returns, but None for a text of which a person would see nothing."""
+    text = as_text(value)
+    return None if text is None or is_blank(text) else text
 
 
 def as_id(value: Any, max_chars: int = MAX_ID_CHARS) -> str | None:

@@ -1,9 +1,10 @@
 """Contacts: what agents note about them, and erasure with a receipt."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
@@ -14,10 +15,10 @@ from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet, ReadOnlyViewSet
 from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
 from tickets.api.errors import ActionError
-from tickets.api.fields import MomentField, PersonField, TextOrNull
+from tickets.api.fields import MomentField, PersonField, TextOrNull, iso_milliseconds
 from tickets.api.filters import ErasureFilters
 from tickets.api.idempotency import LimitedJSONParser
-from tickets.api.serializers import ReadOnlySerializer
+from tickets.api.serializers import CARD_FIELDS, OriginSerializer, ReadOnlySerializer
 from tickets.models import Contact, Erasure, Scope
 from tickets.rules.sending import Refusal
 from tickets.services.conversation import access, contacts
@@ -35,6 +36,7 @@ class ContactRowSerializer(ReadOnlySerializer[Contact]):
     email = TextOrNull()
     phone = TextOrNull()
     about = TextOrNull(help_text="What agents know about this contact.")
+    origins = serializers.SerializerMethodField(help_text="Where they came from, oldest first; at most ten.")
     erased_at = MomentField(allow_null=True, help_text="When their data was erased. The row is empty since then.")
 
     class Meta:
@@ -49,9 +51,18 @@ class ContactRowSerializer(ReadOnlySerializer[Contact]):
             "email",
             "phone",
             "about",
+            "origins",
             "erased_at",
         ]
         extra_kwargs = {"psid": {"help_text": "The page-scoped user id."}}
+
+    @extend_schema_field(OriginSerializer(many=True))
+    def get_origins(self, contact: Contact) -> list[dict[str, Any]]:
+        return [
+            {name: origin.get(name) for name in (*CARD_FIELDS, "message")}
+            | {"at": iso_milliseconds(datetime.fromisoformat(origin["at"]))}
+            for origin in contact.origins or []
+        ]
 
 
 class DetailField(serializers.CharField):

@@ -11,10 +11,12 @@ from rest_framework.reverse import reverse
 
 from channels_im.models import Channel, Page
 from tickets.models import Attachment, Contact, Conversation, Message, Ticket
+from tickets.rules.cards import TAPS, cards_in, choices_in
 from tickets.rules.window import Window, WindowState, window
 
 from .fields import ChoiceOrNull, DepartmentField, MomentField, PersonField, TextOrNull, iso_milliseconds
 
+CARD_FIELDS = ("kind", "title", "text", "url")
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -121,6 +123,10 @@ class ConversationSerializer(ReadOnlySerializer[Conversation]):
     assignee = PersonField(help_text="User name; null when nobody is assigned.")
     unread = serializers.IntegerField(source="unread_count", help_text="Number of unread messages.")
     last_message_at = MomentField(allow_null=True)
+    thread_owner = TextOrNull(
+        source="thread_owner_app_id",
+        help_text="Id of another app that controls the conversation at Facebook, or “unknown”; null when none does.",
+    )
     window = serializers.SerializerMethodField()
 
     class Meta:
@@ -134,6 +140,7 @@ class ConversationSerializer(ReadOnlySerializer[Conversation]):
             "assignee",
             "unread",
             "last_message_at",
+            "thread_owner",
             "window",
         ]
 
@@ -188,6 +195,29 @@ class CardSerializer(serializers.Serializer[dict[str, Any]]):
     )
 
 
+class ChoiceSerializer(serializers.Serializer[dict[str, Any]]):
+    """A button or quick reply that a message offers."""
+
+    title = serializers.CharField()
+    url = serializers.CharField(allow_null=True, help_text="What it opens.")
+    payload = serializers.CharField(allow_null=True, help_text="What a tap on it sends back.")
+
+
+class WholeCardSerializer(CardSerializer):
+    """A card with its buttons or quick replies and its picture."""
+
+    choices = ChoiceSerializer(many=True)
+    payload = serializers.CharField(allow_null=True, help_text="On a tap: what the tapped button or quick reply sent.")
+    picture = serializers.IntegerField(allow_null=True, help_text="Id of the attachment that is its picture.")
+
+
+class OriginSerializer(CardSerializer):
+    """An ad, a link or a product by which the contact came to the Page."""
+
+    at = MomentField()
+    message = serializers.IntegerField(help_text="Id of the message that said so.")
+
+
 class AttachmentSerializer(ReadOnlySerializer[Attachment]):
     """A file of a message: stored, or with the reason why it is not."""
 
@@ -227,7 +257,8 @@ class MessageSerializer(ReadOnlySerializer[Message]):
     reactions = ReactionSerializer(many=True)
     edited_at = MomentField(allow_null=True)
     withdrawn_at = MomentField(allow_null=True, help_text="When the sender unsent the message.")
-    card = serializers.SerializerMethodField()
+    card = serializers.SerializerMethodField(help_text="The first of `cards`.")
+    cards = serializers.SerializerMethodField()
     attachments = AttachmentSerializer(many=True)
 
     class Meta:
@@ -251,6 +282,7 @@ class MessageSerializer(ReadOnlySerializer[Message]):
             "edited_at",
             "withdrawn_at",
             "card",
+            "cards",
             "attachments",
         ]
 
@@ -258,4 +290,20 @@ class MessageSerializer(ReadOnlySerializer[Message]):
     def get_card(self, message: Message) -> dict[str, Any] | None:
         if not message.card:
             return None
-        return {name: message.card.get(name) for name in ("kind", "title", "text", "url")}
+        return {name: message.card.get(name) for name in CARD_FIELDS}
+
+    @extend_schema_field(WholeCardSerializer(many=True))
+    def get_cards(self, message: Message) -> list[dict[str, Any]]:
+        rows = cards_in(message.card)
+        has_picture = any(row.get("picture") is not None for row in rows)
+        ids = {file.position: file.pk for file in message.attachments.all()} if has_picture else {}
+        names = ("title", "url", "payload")
+        return [
+            {name: row.get(name) for name in CARD_FIELDS}
+            | {
+                "choices": [{name: choice.get(name) for name in names} for choice in choices_in(row)],
+                "payload": row.get("payload") if row["kind"] in TAPS else None,
+                "picture": ids.get(row.get("picture", -1)),
+            }
+            for row in rows
+        ]

@@ -32,6 +32,9 @@ class Contact(models.Model):
     email = models.EmailField("e-mail", blank=True)
     phone = models.CharField(max_length=40, blank=True)
     about = models.TextField(blank=True, help_text="What agents know about this customer; never sent to Facebook")
+    origins = models.JSONField(
+        null=True, blank=True, help_text="Where they came from: cards of ads and links with `at`, oldest first"
+    )
     erased_at = models.DateTimeField(
         null=True, blank=True, help_text="When their data was erased; if they write again, that is a new contact"
     )

@@ -14,6 +14,9 @@ from .contact import Contact
 class Conversation(models.Model):
     """All messages between one contact and one channel. Counters and times are stored here: lists count nothing."""
 
+    #: In place of an app's id: another app holds the thread, and Meta does not say which.
+    UNKNOWN_APP = "unknown"
+
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="conversations")
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="conversations")
     department = models.ForeignKey(Department, on_delete=models.PROTECT, related_name="conversations")

@@ -59,7 +59,7 @@ class Message(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages"
     )
     text = models.TextField(blank=True)
-    card = models.JSONField(null=True, blank=True, help_text="null or {kind, title, text, url}")
+    card = models.JSONField(null=True, blank=True, help_text="null or the first card; see tickets.rules.cards")
     reply_to_mid = models.CharField(max_length=255, blank=True)
     reactions = models.JSONField(default=list, blank=True, help_text="[{by: customer or page, emoji, at}]")
     edited_at = models.DateTimeField(null=True, blank=True)
@@ -119,6 +119,16 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.pk}"
+
+
+class CardText(models.Model):
+    """What search finds of the cards of a message; messages without cards have none."""
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="card_text")
+    words = models.TextField()
+
+    def __str__(self) -> str:
+        return f"cards of message {self.message_id}"
 
 
 class Attachment(models.Model):

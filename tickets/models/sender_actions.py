@@ -1,4 +1,4 @@
-"""What the Page does in Messenger besides sending messages: Meta's sender actions."""
+"""What the Page does in Messenger besides sending messages: Meta's sender actions, and control of the thread."""
 
 from django.conf import settings
 from django.db import models
@@ -53,3 +53,29 @@ class SenderAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} in {self.conversation_id}"
+
+
+class ThreadControlRequest(models.Model):
+    """The last time that an agent took control of a conversation from another app, or requested it."""
+
+    class Action(models.TextChoices):
+        TAKE = "take", "Take control"
+        REQUEST = "request", "Request control"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting to be sent to Meta"
+        TOLD = "told", "Accepted by Meta"
+        REFUSED = "refused", "Refused by Meta or Desk"
+
+    conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="control_request")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    action = models.CharField(max_length=7, choices=Action)
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    reason = models.TextField(blank=True, help_text="Why it was refused; shown to agents")
+    due_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When the next call to Meta is due")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claimed_by = models.CharField(max_length=64, blank=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.action} of control in {self.conversation_id}"

@@ -104,7 +104,16 @@ def may_hold(facts: SendFacts) -> Verdict:
     return _message_refusal(facts) or verdict if verdict.waits_for_customer else verdict
 
 
+def may_act(facts: SendFacts) -> Verdict:
+    """Return whether the author may do something in the conversation that needs no open messaging window."""
+    return _access_refusal(facts) or ALLOWED
+
+
 def _conversation_refusal(facts: SendFacts) -> Verdict | None:
+    return _access_refusal(facts) or _window_refusal(facts.window, facts.author_is_human)
+
+
+def _access_refusal(facts: SendFacts) -> Verdict | None:
     if facts.channel_deleted:
         return _refuse(Refusal.CHANNEL_DELETED, "This channel was deleted. Its conversations can be read only.")
     if not facts.channel_active:
@@ -135,7 +144,7 @@ def _conversation_refusal(facts: SendFacts) -> Verdict | None:
         return _refuse(
             Refusal.CONTACT_BLOCKED, "This customer is blocked. Unblock them before you reply.", Action.UNBLOCK
         )
-    return _window_refusal(facts.window, facts.author_is_human)
+    return None
 
 
 def _window_refusal(window: Window, author_is_human: bool) -> Verdict | None:

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from desk.text import cut, first_character
 from tickets.models import Attachment, Conversation, Message, Ticket
+from tickets.rules.cards import cards_in, choices_in
 from tickets.services.inbox.listing import write_cursor
 from tickets.services.incoming import attachments
 from tickets.services.outgoing.collision import author_in_words
@@ -208,3 +209,51 @@ def web_url(address: Any) -> str:
     """Return the address when it is http or https, else "": javascript: and data: never become a link."""
     text = address if isinstance(address, str) else ""
     return text if _URL.fullmatch(text) else ""
+
+
+@register.simple_tag
+def cards_of(message: Message, tapped: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
+    """Return the cards of a message to show. `picture` is the stored attachment, or None.
+
+    Each choice has `tapped`: whether its payload, or its title when it has none, is one of `tapped`.
+    """
+    rows = cards_in(message.card)
+    by_position = (
+        {file.position: file for file in message.attachments.all()} if any("picture" in r for r in rows) else {}
+    )
+    for row in rows:
+        picture = by_position.get(row.get("picture", -1))
+        row["picture"] = picture if picture and picture.state == Attachment.State.STORED else None
+        row["choices"] = [
+            {**choice, "tapped": (choice.get("payload") or choice.get("title")) in tapped} for choice in choices_in(row)
+        ]
+    return rows
+
+
+#: Icons of cards by kind; all others are a link.
+CARD_ICONS = (
+    {"reel": "video", "call": "audio", "contact": "user", "booking": "clock", "quick_replies": "chat"}
+    | dict.fromkeys(("pictures", "gif", "ephemeral"), "image")
+    | dict.fromkeys(("story", "answered", "wave", "sticker", "poll", "command", "feedback", "feedback_request"), "chat")
+    | dict.fromkeys(("receipt", "coupon", "order", "payment", "boarding_pass", "itinerary", "check_in"), "file")
+    | dict.fromkeys(("unsupported", "unknown"), "question")
+)
+
+
+@register.filter
+def card_icon(card: dict[str, Any]) -> str:
+    """Return the name of the icon for the kind of a card."""
+    return CARD_ICONS.get(str(card.get("kind")), "link")
+
+
+@register.filter
+def files_of(message: Message) -> list[Attachment]:
+    """Return the attachments of a message that are not the picture of one of its cards."""
+    pictures = {row.get("picture") for row in cards_in(message.card)}
+    return [attachment for attachment in message.attachments.all() if attachment.position not in pictures]
+
+
+@register.filter
+def original_link(attachment: Attachment) -> str:
+    """Return the address of a file that Desk did not fetch because it is not on a host of Facebook's, else ""."""
+    return web_url(attachment.source_url) if attachments.is_elsewhere(attachment) else ""

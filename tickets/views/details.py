@@ -1,34 +1,65 @@
 """The details beside a conversation: its tickets, its files, and how the customer found the Page."""
 
+from datetime import datetime
 from typing import Any
 
-from tickets.models import Attachment, Conversation
+from tickets.models import Attachment, Conversation, Message
+from tickets.rules.cards import ORIGINS, cards_in
 from tickets.services.privacy import erasure
 from tickets.views.base import AgentRequest
 
 MAX_TICKETS = 6
 MAX_FILES = 12
 ORIGIN_WITHIN = 30  # messages: the card of an ad or referral comes when the customer comes
-ORIGINS = ("ad", "referral")
+MAX_ORIGINS = 3  # the first and the newest
 
 
 def details_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:
-    """Return the context of `_details.html`; four queries at most."""
+    """Return the context of `_details.html`; six queries at most."""
     contact = conversation.contact
     tickets = conversation.tickets.select_related("assignee", "department").order_by("-opened_at", "-pk")
     files = Attachment.objects.filter(message__conversation=conversation, state=Attachment.State.STORED)
     files = files.exclude(kind=Attachment.Kind.STICKER).filter(message__withdrawn_at=None)
+    files = files.exclude(message__kind=Message.Kind.EVENT)  # pictures of ads
     may_erase = erasure.may_erase(request.user)
     return {
         "tickets": list(tickets[:MAX_TICKETS]),
         "shared_files": list(files.order_by("-message__sent_at", "-pk")[:MAX_FILES]),
-        "origin": _origin(conversation),
+        "origins": _origins(conversation),
         "may_erase": may_erase and contact.erased_at is None,
         "erasure": getattr(contact, "erasure", None) if may_erase and contact.erased_at else None,
     }
 
 
-def _origin(conversation: Conversation) -> dict[str, Any] | None:
-    """Return the card that says how the customer found the Page: an ad, an m.me link or a product."""
-    cards = conversation.messages.order_by("sent_at", "pk").values_list("card", flat=True)[:ORIGIN_WITHIN]
-    return next((card for card in cards if card and card.get("kind") in ORIGINS), None)
+def _origins(conversation: Conversation) -> list[dict[str, Any]]:
+    """Return the cards that say how the customer found the Page (ads, links, products), newest first, with pictures.
+
+    Contacts from before Desk kept these have none: then the cards of their first messages say so.
+    """
+    origins = conversation.contact.origins or _origins_in_messages(conversation)
+    shown = [*origins[:1], *origins[1:][-MAX_ORIGINS + 1 :]][::-1]
+    files = Attachment.objects.filter(
+        message__in=[origin["message"] for origin in shown if origin.get("picture") is not None],
+        message__conversation=conversation,
+        state=Attachment.State.STORED,
+    )
+    pictures = {(file.message_id, file.position): file for file in files}
+    return [
+        {
+            **origin,
+            "picture": pictures.get((origin["message"], origin.get("picture"))),
+            "moment": datetime.fromisoformat(origin["at"]),
+        }
+        for origin in shown
+    ]
+
+
+def _origins_in_messages(conversation: Conversation) -> list[dict[str, Any]]:
+    rows = conversation.messages.order_by("sent_at", "pk").values_list("pk", "sent_at", "card")[:ORIGIN_WITHIN]
+    found = [
+        {**card, "at": sent_at.isoformat(), "message": pk}
+        for pk, sent_at, cards in rows
+        for card in cards_in(cards)
+        if card["kind"] in ORIGINS
+    ]
+    return found[:1]

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from channels_im.services.facebook import outages
 from tickets.models import Conversation, Message, PageReaction, Ticket
+from tickets.rules.cards import ORIGINS, TAPS, cards_in, choices_in
 from tickets.services.inbox.listing import after_cursor, read_cursor, write_cursor
 from tickets.services.page_actions.reactions import may_be_reacted_to
 
@@ -19,7 +20,8 @@ MAX_IN_VIEW = 100  # messages; more do not fit on a screen
 GROUP_GAP = timedelta(minutes=3)
 LONG_TEXT = 1000  # characters; a longer text is folded
 LONG_LINES = 18
-CARDS = frozenset({"ad", "referral", "policy"})  # events that are more than a line (channels_im.messenger.cards)
+#: Events that are a box and not one line, whatever their text (channels_im.messenger.cards).
+CARDS = ORIGINS | {"policy", "call", "opt_in", "opt_out"}
 SENDING_STATES = frozenset({Message.State.QUEUED, Message.State.SENDING})
 PROBLEM_STATES = frozenset({Message.State.FAILED, Message.State.UNSURE, Message.State.HELD})
 
@@ -31,7 +33,7 @@ class Item:
     """One element of the thread. `key` is stable: an open page replaces, adds and removes elements by it.
 
     `type` is day, ticket, unread, message, note, event or turn (the Page's connection was lost or restored); only the
-    fields of that type are set.
+    fields of that type are set. `tapped` are the payloads of the message's choices that the customer tapped.
     """
 
     type: str
@@ -49,6 +51,7 @@ class Item:
     reactions: list["Reaction"] = field(default_factory=list)
     failed_reaction: PageReaction | None = None
     may_be_reacted_to: bool = False
+    tapped: frozenset[str] = frozenset()
 
     @property
     def shows_meta(self) -> bool:
@@ -59,7 +62,7 @@ class Item:
     @property
     def shows_card(self) -> bool:
         card = self.message.card if self.message else None
-        return card is not None and card.get("kind") in CARDS
+        return card is not None and (card.get("kind") in CARDS or "\n" in str(card.get("text") or ""))
 
     @property
     def is_troubled(self) -> bool:
@@ -220,6 +223,7 @@ def _items(
         last = message
     for event in events:
         day = _add_outage_event(items, event, day)
+    _mark_taps(items)
     _group(items)
     return items
 
@@ -275,6 +279,31 @@ def _reactions(message: Message, page_reaction: PageReaction | None) -> list[Rea
     if pending:
         reactions.append(Reaction(pending, "the Page", True, "being sent"))
     return reactions
+
+
+def _mark_taps(items: list[Item]) -> None:
+    """Mark the choices that the customer tapped: each tap belongs to the last message before it that offers it."""
+    offers = [(item, offered) for item in items if (offered := _offered(item.message))]
+    if not offers:
+        return
+    first = offers[0][0].message
+    assert first is not None  # noqa: S101 - only messages offer something
+    taps = Message.objects.filter(
+        conversation=first.conversation_id, sent_at__gte=first.sent_at, direction=Message.Direction.IN
+    )
+    for sent_at, text, card in taps.filter(card__kind__in=TAPS).values_list("sent_at", "text", "card"):
+        names = {str((card or {}).get("payload") or text), text}
+        for item, offered in reversed(offers):
+            if item.moment <= sent_at and (found := offered & names):
+                item.tapped |= found
+                break
+
+
+def _offered(message: Message | None) -> frozenset[str]:
+    """Return the payloads of a message's choices, and the titles of those without one."""
+    rows = cards_in(message.card) if message else []
+    names = (choice.get("payload") or choice.get("title") for row in rows for choice in choices_in(row))
+    return frozenset(str(name) for name in names if name)
 
 
 def _group(items: Iterable[Item]) -> None:

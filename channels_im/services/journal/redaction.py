@@ -28,7 +28,7 @@ REPLACEMENT = "erased"
 #: A delivery committed late may have a lower id than one seen before it.
 LOOKBACK = timedelta(minutes=1)
 BATCH_SIZE = 100  # deliveries
-ITEM_LISTS = ("messaging", "standby", "changes")
+ITEM_LISTS = ("messaging", "standby", "calls", "changes")
 
 State = WebhookDelivery.State
 #: Not processed, or not entirely: an administrator or the worker may still do it.

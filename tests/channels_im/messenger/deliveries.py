@@ -26,6 +26,112 @@ def text_message(mid: str = "m_1", text: str = "hello") -> dict[str, Any]:
     return item(message={"mid": mid, "text": text})
 
 
+BUTTONS = [
+    {"type": "web_url", "title": "Open", "url": "https://shop.example/o"},
+    {"type": "postback", "title": "More", "payload": "MORE"},
+    {"type": "account_link", "url": "https://shop.example/login"},
+]
+_FLIGHT = {
+    "flight_number": "KL123",
+    "departure_airport": {"airport_code": "AMS", "city": "Amsterdam", "terminal": "T4", "gate": "G8"},
+    "arrival_airport": {"airport_code": "SFO", "city": "San Francisco"},
+    "flight_schedule": {"boarding_time": "2026-01-05T19:05", "departure_time": "2026-01-05T19:45"},
+}
+# The payload of each template in Meta's documentation, shortened.
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "generic": {
+        "template_type": "generic",
+        "elements": [
+            {
+                "title": "Mug",
+                "subtitle": "blue",
+                "image_url": "https://shop.example/m.png",
+                "default_action": {"type": "web_url", "url": "https://shop.example/mug"},
+                "buttons": BUTTONS,
+            },
+            {"title": "Cup", "buttons": [{"type": "postback", "title": "Buy", "payload": "BUY"}]},
+        ],
+    },
+    "button": {"template_type": "button", "text": "What next?", "buttons": BUTTONS},
+    "media": {
+        "template_type": "media",
+        "elements": [
+            {"media_type": "video", "url": "https://www.facebook.com/p/videos/9/", "buttons": BUTTONS},
+            {"media_type": "image", "attachment_id": 5},
+        ],
+    },
+    "receipt": {
+        "template_type": "receipt",
+        "recipient_name": "Stephane Crozatier",
+        "order_number": "12345678902",
+        "currency": "USD",
+        "payment_method": "Visa 2345",
+        "order_url": "https://shop.example/order/1",
+        "timestamp": "1790000000",
+        "address": {"street_1": "1 Hacker Way", "city": "Menlo Park", "postal_code": "94025", "country": "US"},
+        "summary": {"subtotal": 75.00, "shipping_cost": 4.95, "total_tax": 6.19, "total_cost": 56.14},
+        "adjustments": [{"name": "New customer discount", "amount": 20}],
+        "elements": [{"title": "T-shirt", "subtitle": "100% cotton", "quantity": 2, "price": 50, "currency": "USD"}],
+    },
+    "coupon": {
+        "template_type": "coupon",
+        "title": "10% off",
+        "subtitle": "Until May",
+        "coupon_code": "10PERCENT",
+        "coupon_url": "https://shop.example/c",
+        "coupon_url_button_title": "Shop now",
+    },
+    "customer_feedback": {
+        "template_type": "customer_feedback",
+        "title": "Rate us",
+        "subtitle": "It takes a minute",
+        "button_title": "Rate",
+        "feedback_screens": [{"questions": [{"id": "q1", "type": "csat", "title": "How was it?"}]}],
+    },
+    "open_graph": {"template_type": "open_graph", "elements": [{"url": "https://music.example/t", "buttons": BUTTONS}]},
+    "airline_boardingpass": {
+        "template_type": "airline_boardingpass",
+        "intro_message": "You are checked in.",
+        "boarding_pass": [
+            {
+                "passenger_name": "SMITH/NICOLAS",
+                "pnr_number": "CG4X7U",
+                "seat": "74J",
+                "auxiliary_fields": [{"label": "Terminal", "value": "T1"}],
+                "flight_info": _FLIGHT,
+                "qr_code": "M1SMITH",
+            }
+        ],
+    },
+    "airline_itinerary": {
+        "template_type": "airline_itinerary",
+        "intro_message": "Here is your itinerary.",
+        "pnr_number": "ABCDEF",
+        "passenger_info": [{"name": "Farbound Smith", "ticket_number": "0741234567890"}],
+        "flight_info": [_FLIGHT],
+        "passenger_segment_info": [{"seat": "12A"}],
+        "price_info": [{"title": "Fuel surcharge", "amount": "1597", "currency": "USD"}],
+        "base_price": "12206",
+        "total_price": "14003",
+        "currency": "USD",
+    },
+    "airline_checkin": {
+        "template_type": "airline_checkin",
+        "intro_message": "Check-in is open.",
+        "pnr_number": "ABCDEF",
+        "checkin_url": "https://air.example/in",
+        "flight_info": [_FLIGHT],
+    },
+    "airline_update": {
+        "template_type": "airline_update",
+        "intro_message": "Your flight is late.",
+        "update_type": "delay",
+        "pnr_number": "CF23G2",
+        "update_flight_info": _FLIGHT,
+    },
+    "brand_new": {"template_type": "hologram", "shape": "cat"},
+}
+
 # One of each kind, with everything the contract documents.
 EVERY_KIND: list[dict[str, Any]] = [
     text_message(),
@@ -33,7 +139,8 @@ EVERY_KIND: list[dict[str, Any]] = [
         message={
             "mid": "m_2",
             "text": "with all",
-            "reply_to": {"mid": "m_1", "is_self_reply": False},
+            "reply_to": {"mid": "m_1", "is_self_reply": False, "story": {"id": "18", "url": "https://x.fbcdn.net/s"}},
+            "quick_replies": [{"content_type": "text", "title": "Yes", "payload": "YES"}],
             "quick_reply": {"payload": "YES"},
             "commands": [{"name": "flights"}],
             "attachments": [
@@ -45,6 +152,11 @@ EVERY_KIND: list[dict[str, Any]] = [
                     "type": "template",
                     "payload": {"product": {"elements": [{"id": "1", "title": "Mug", "subtitle": "12 EUR"}]}},
                 },
+                {"type": "reel", "payload": {"reel_video_id": 5}},
+                {"type": "poll", "payload": {"question": "When?", "options": [{"text": "Monday", "votes": 1}]}},
+                {"type": "contact", "payload": {"name": "Ana"}},
+                {"type": "image_grid", "payload": {"images": [{"url": "https://a.example/1"}]}},
+                *({"type": "template", "payload": payload} for payload in TEMPLATES.values()),
                 {
                     "type": "appointment_booking",
                     "payload": {
@@ -73,6 +185,9 @@ EVERY_KIND: list[dict[str, Any]] = [
     item(postback={"mid": "m_4", "title": "Start", "payload": "START", "referral": {"ref": "x"}}),
     item(referral={"ref": "shop", "source": "SHORTLINK", "type": "OPEN_THREAD"}),
     item(optin={"type": "notification_messages", "title": "News", "payload": "P"}),
+    item(optout={"type": "notification_messages", "title": "News"}),
+    item(call_permission_reply={"response": "accept", "expiration_timestamp": AT}),
+    item(call={"id": "c1", "status": "missed", "direction": "USER_INITIATED", "duration": 5}),
     item(account_linking={"status": "linked", "authorization_code": "c"}),
     item(pass_thread_control={"previous_owner_app_id": "1", "new_owner_app_id": 263902037430900, "metadata": "x"}),
     item(take_thread_control={"previous_owner_app_id": None, "new_owner_app_id": "2"}),

@@ -83,42 +83,6 @@ def test_only_web_addresses_are_handed_on(url: Any) -> None:
     assert ref({"type": "fallback", "payload": {"url": url}}).url is None
 
 
-@pytest.mark.parametrize(
-    ("payload", "text"),
-    [
-        ({"coordinates": {"lat": 52.5, "long": 13.4}}, "52.5, 13.4"),
-        ({"coordinates": {"lat": "52.5", "long": "-13.4"}}, "52.5, -13.4"),
-        ({"coordinates": {"lat": 52.5}}, None),
-        ({"coordinates": {"lat": True, "long": 1}}, None),
-        ({"coordinates": {"lat": "<b>", "long": 1}}, None),
-        ({}, None),
-    ],
-)
-def test_a_location_is_its_coordinates(payload: Any, text: str | None) -> None:
-    assert ref({"type": "location", "payload": payload}).text == text
-
-
-def test_a_booking_is_shown_in_the_customers_time_zone() -> None:
-    payload = {"booking_id": 5, "status": "confirmed", "start_time": 1_790_000_000, "end_time": 1_790_003_600}
-    berlin = ref({"type": "appointment_booking", "payload": {**payload, "timezone": "Europe/Berlin"}})
-    assert berlin.text == "confirmed, 2026-09-21 16:13 CEST to 2026-09-21 17:13 CEST, booking 5"
-
-
-@pytest.mark.parametrize("zone", ["Nowhere/Else", "../../etc/passwd", "Europe", "", "a\tb", "x" * 500, 5])
-def test_a_booking_in_an_unknown_time_zone_is_shown_in_utc(zone: Any) -> None:
-    payload = {"status": "requested", "start_time": "1790000000", "timezone": zone}
-    assert ref({"type": "appointment_booking", "payload": payload}).text == "requested, 2026-09-21 14:13 UTC"
-
-
-def test_a_template_is_shown_as_text() -> None:
-    payload = {
-        "text": "Choose",
-        "elements": [{"title": "Mug", "subtitle": "blue", "buttons": [{"title": "Buy"}, 5]}, "junk"],
-        "buttons": [{"title": "More"}],
-    }
-    assert ref({"type": "template", "payload": payload}).text == "Choose\nMug – blue – [Buy]\n[More]"
-
-
 @pytest.mark.parametrize("junk", [None, 5, "x", [], {}, {"type": 5}, {"type": ""}, {"type": None, "payload": []}])
 def test_an_attachment_of_junk_is_unknown(junk: Any) -> None:
     found = ref(junk)

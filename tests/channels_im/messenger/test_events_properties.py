@@ -8,8 +8,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels_im.messenger.events import Event, Unknown, UnreadableDeliveryError, card_for, parse_delivery
-from tests.channels_im.messenger.deliveries import AT, EVERY_KIND, delivery, text_message
+from channels_im.messenger.attachment_cards import _KINDS
+from channels_im.messenger.events import (
+    Event,
+    MessageContent,
+    Unknown,
+    UnreadableDeliveryError,
+    cards_for,
+    parse_delivery,
+)
+from channels_im.messenger.templates import _MAKERS
+from channels_im.messenger.values import as_dict
+from desk.text import is_blank
+from tests.channels_im.messenger.deliveries import AT, EVERY_KIND, delivery, item, text_message
 
 JUNK = st.recursive(
     st.none()
@@ -38,6 +49,10 @@ JUNK = st.recursive(
                     "product",
                     "questions",
                     "name",
+                    "template_type",
+                    "options",
+                    "images",
+                    "coordinates",
                 ]
             )
             | st.text(max_size=5),
@@ -79,9 +94,16 @@ def check(event: Event) -> None:
     assert b"\\u0000" not in storable
     for ref in getattr(event, "attachments", ()):
         assert ref.url is None or ref.url.lower().startswith(("https://", "http://"))
-    card = card_for(event)
-    assert card is None or (card.title and isinstance(card.text, str))
-    assert card is None or card.url is None or card.url.lower().startswith(("https://", "http://"))
+    cards = cards_for(event, own_app_id="5")
+    for card in cards:
+        assert not is_blank(card.title)
+        assert isinstance(card.text, str)
+        for url in (card.url, card.picture_url, *(choice.url for choice in card.choices)):
+            assert url is None or url.lower().startswith(("https://", "http://"))
+        assert all(not is_blank(choice.title) for choice in card.choices)
+    if isinstance(event, MessageContent) and not event.is_deleted:
+        has_file = any(ref.is_file and ref.url for ref in event.attachments)
+        assert cards or has_file or not is_blank(event.text or "")
     hash(event)
 
 
@@ -133,3 +155,17 @@ def test_no_junk_reaches_the_net_that_catches_our_own_mistakes(data: st.DataObje
     events = parse_delivery(delivery(replaced(good, data.draw(st.sampled_from(inner)), junk)))
     is_empty_referral = kind == "referral"
     assert is_empty_referral or not any(isinstance(event, Unknown) for event in events)
+
+
+@given(junk=JUNK)
+def test_a_message_of_any_json_has_something_to_read(junk: Any) -> None:
+    contents = [junk, *({name: junk} for name in ("text", "attachments", "reply_to", "referral", "poll", "hologram"))]
+    contents += [
+        {"attachments": [{"type": kind, "payload": junk}]} for kind in (*_KINDS, "template", "image", "sticker")
+    ]
+    contents += [
+        {"attachments": [{"type": "template", "payload": {"template_type": kind, **as_dict(junk)}}]} for kind in _MAKERS
+    ]
+    for event in parse_delivery(delivery(*(item(message=content) for content in contents if content is not None))):
+        check(event)
+        assert not isinstance(event, Unknown) or cards_for(event)

@@ -77,6 +77,7 @@ def test_a_contact_has_what_is_noted_of_them(shop: Shop, alice: APIClient) -> No
         "email": None,
         "phone": None,
         "about": None,
+        "origins": [],
         "erased_at": None,
     }
 

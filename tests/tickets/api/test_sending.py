@@ -66,6 +66,7 @@ def test_a_text_is_queued_and_given_back(shop: Shop, alice: APIClient) -> None:
                 "edited_at": None,
                 "withdrawn_at": None,
                 "card": None,
+                "cards": [],
                 "attachments": [],
             }
         ]

@@ -44,6 +44,7 @@ def test_a_conversation_has_exactly_the_fields_of_the_design(shop: Shop, alice: 
         "assignee": None,
         "unread": 1,
         "last_message_at": "2026-11-20T12:00:00.000Z",
+        "thread_owner": None,
         "window": {"state": "response", "closes_at": "2026-11-27T12:00:00.000Z"},
     }
 
@@ -83,6 +84,7 @@ def test_a_message_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICl
         "edited_at": None,
         "withdrawn_at": None,
         "card": None,
+        "cards": [],
         "attachments": [],
     }
 

@@ -347,7 +347,7 @@ def test_an_ad_or_link_is_a_card_and_what_colleagues_do_a_line(
 ) -> None:
     world.say(conversation, "", kind="event", card={"kind": kind, "title": "Spring sale", "text": "<b>Ad 120</b>"})
     event = search(r'<div class="event".*?</time>', page(alice, conversation), re.DOTALL)[0]
-    assert ('<div class="card">' in event) == is_card
+    assert ('<div class="card card--' in event) == is_card
     assert "Spring sale" in event
     assert "&lt;b&gt;Ad 120&lt;/b&gt;" in event
 

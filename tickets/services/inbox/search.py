@@ -1,7 +1,7 @@
-"""Search the conversations of a list by contact, ticket number, message text and file name.
+"""Search the conversations of a list by contact, ticket number, message text, cards and file name.
 
-Uses the indexes of tickets/migrations/0002_search.py: FTS5 on SQLite, GIN on PostgreSQL. Scripts without spaces between
-words, and symbols, have no words: they are searched for in the text itself.
+Uses the indexes of tickets/migrations/0002_search.py and 0009_cards.py: FTS5 on SQLite, GIN on PostgreSQL. Scripts
+without spaces between words, and symbols, have no words: they are searched for in the text itself.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
 from django.db.models.expressions import Col, Combinable
 
-from tickets.models import Attachment, Conversation, Message, Ticket
+from tickets.models import Attachment, CardText, Conversation, Message, Ticket
 from tickets.rules import searching
 from tickets.rules.searching import Pieces, Term
 
@@ -20,13 +20,14 @@ from tickets.rules.searching import Pieces, Term
 MAX_HITS = 5000
 MAX_SPLITS = 2  # in how many ways the words may be divided between name and text
 SNIPPET_CHARS = 110
+CONVERSATION = "message__conversation_id"
 
 
 @dataclass
 class SearchHits:
     """The conversations that match, and why, by conversation id.
 
-    `messages` and `files` have the id of the newest matching message and file, `tickets` the ticket number; `people`
+    `messages`, `cards` and `files` have the id of the newest matching row, `tickets` the ticket number; `people`
     are the ids of conversations whose contact matches. `is_cut` says that there were more than MAX_HITS.
     """
 
@@ -34,12 +35,13 @@ class SearchHits:
     people: set[int] = field(default_factory=set)
     tickets: dict[int, int] = field(default_factory=dict)
     messages: dict[int, int] = field(default_factory=dict)
+    cards: dict[int, int] = field(default_factory=dict)
     files: dict[int, int] = field(default_factory=dict)
     is_cut: bool = False
 
     def conversation_ids(self) -> set[int]:
         """Return the ids of all matching conversations."""
-        return self.people | self.tickets.keys() | self.messages.keys() | self.files.keys()
+        return set().union(self.people, self.tickets, self.messages, self.cards, self.files)
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,11 @@ class Snippet:
 
 
 def find(conversations: QuerySet[Conversation, Conversation], query: str) -> SearchHits:
-    """Search for `query` in these conversations, which are those the user may see. At most seven queries.
+    """Search for `query` in these conversations, which are those the user may see. At most ten queries.
 
-    All words must be in the contact's name, or in one message, or some in the name and the others in one message. A
-    contact is also found by page-scoped id, a ticket by its number, a file by its name. Withdrawn messages are not
-    found.
+    All words must be in the contact's name, or in one message, or in its cards, or some in the name and the others in
+    one message or its cards. A contact is also found by page-scoped id, a ticket by its number, a file by its name.
+    Withdrawn messages are not found.
     """
     hits = SearchHits(terms := searching.terms_of(query))
     if not terms:
@@ -70,23 +72,28 @@ def find(conversations: QuerySet[Conversation, Conversation], query: str) -> Sea
     for remaining, ids in [(terms, None), *splits]:
         messages = Message.objects.filter(*_all_in("text", remaining), ~Q(text=""), withdrawn_at=None)
         _collect(hits, hits.messages, _among(messages, conversations, "conversation_id", ids), "conversation_id")
+        cards = CardText.objects.filter(*_all_in("words", remaining), message__withdrawn_at=None)
+        _collect(hits, hits.cards, _among(cards, conversations, CONVERSATION, ids), CONVERSATION)
     files = Attachment.objects.filter(*_all_in("name", terms), ~Q(name=""), message__withdrawn_at=None)
-    path = "message__conversation_id"
-    _collect(hits, hits.files, _among(files, conversations, path, None), path)
+    _collect(hits, hits.files, _among(files, conversations, CONVERSATION, None), CONVERSATION)
     return hits
 
 
 def snippets(hits: SearchHits, conversation_ids: Iterable[int]) -> dict[int, Snippet]:
-    """Return a snippet of each hit by conversation id, in at most two queries. Contacts found by name have none."""
+    """Return a snippet of each hit by conversation id, in at most three queries. Contacts found by name have none."""
     shown_ids = list(conversation_ids)
     texts = Message.objects.only("text", "kind", "direction").in_bulk(
         [hits.messages[pk] for pk in shown_ids if pk in hits.messages]
+    )
+    cards = CardText.objects.select_related("message").in_bulk(
+        [hits.cards[pk] for pk in shown_ids if pk in hits.cards and pk not in hits.messages]
     )
     names = Attachment.objects.only("name", "message_id").in_bulk(
         [hits.files[pk] for pk in shown_ids if pk in hits.files and pk not in hits.messages]
     )
     by_conversation: dict[int, Snippet] = {}
     for pk in shown_ids:
+        card = cards.get(hits.cards.get(pk, 0))
         message, file = texts.get(hits.messages.get(pk, 0)), names.get(hits.files.get(pk, 0))
         if pk in hits.tickets:
             by_conversation[pk] = Snippet("ticket", [(f"#{hits.tickets[pk]}", True)])
@@ -94,6 +101,10 @@ def snippets(hits: SearchHits, conversation_ids: Iterable[int]) -> dict[int, Sni
             kind = "note" if message.kind == Message.Kind.NOTE else "message"
             pieces = searching.highlight(message.text, hits.terms, SNIPPET_CHARS)
             by_conversation[pk] = Snippet(kind, pieces, message.pk, message.direction == Message.Direction.OUT)
+        elif card is not None:
+            pieces = searching.highlight(card.words, hits.terms, SNIPPET_CHARS)
+            is_ours = card.message.direction == Message.Direction.OUT
+            by_conversation[pk] = Snippet("message", pieces, card.message_id, is_ours)
         elif file is not None:
             pieces = searching.highlight(file.name, hits.terms, SNIPPET_CHARS)
             by_conversation[pk] = Snippet("file", pieces, file.message_id)

@@ -21,7 +21,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 from PIL import Image
 
-from channels_im.messenger import conversations, media
+from channels_im.messenger import conversations, media, media_hosts
 from channels_im.messenger import files as file_rules
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Channel
@@ -91,6 +91,17 @@ if TYPE_CHECKING:
         siblings: int
 
     ClaimedAttachment = WithAnnotations[Attachment, Siblings]
+
+
+def is_elsewhere(attachment: Attachment) -> bool:
+    """Return whether the file was not fetched because its address is on a host that is not Facebook's."""
+    if attachment.state not in (State.REFUSED, State.FAILED) or not attachment.source_url:
+        return False
+    try:
+        media_hosts.media_target(attachment.source_url, settings.META_MEDIA_HOSTS)
+    except media_hosts.MediaHostError:
+        return True
+    return False
 
 
 def due(what: Q = TO_FETCH) -> QuerySet[Attachment, Attachment]:

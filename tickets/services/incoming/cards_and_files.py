@@ -1,13 +1,16 @@
-"""Turn the attachments of Meta's messages and echoes into a card and Attachment rows."""
+"""Turn the content of Meta's messages, echoes and events into cards and Attachment rows."""
 
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django.conf import settings
+
 from channels_im.messenger import events
+from channels_im.messenger.media_hosts import MediaHostError, media_target
 from channels_im.models import Channel
 from desk.text import shown_name
 from tickets.models import Attachment
+from tickets.rules import cards
 from tickets.services.incoming import attachments
 
 FILE_KINDS = {
@@ -19,17 +22,23 @@ FILE_KINDS = {
 }
 
 
-def card_of(event: events.Event) -> dict[str, Any] | None:
-    """Return the card of an event as Message stores it, or None."""
-    card = events.card_for(event)
-    return asdict(card) if card else None
+def content_of(event: events.Event, channel: Channel) -> tuple[dict[str, Any] | None, list[Attachment]]:
+    """Return the cards of an event as Message stores them, or None, and its unsaved attachments.
 
-
-def attachments_of(event: events.MessageContent, channel: Channel) -> list[Attachment]:
-    """Return the unsaved attachments of a message: pending, or refused when the channel receives no audio and video.
-
-    Links (shared posts, fallbacks) are not files: they are in the message's card and are never fetched.
+    A file is pending, or refused when the channel receives no audio and video. The picture of a card (of an ad, of a
+    product) is an attachment too when it is on a host of Meta's. Links (shared posts, fallbacks) are never fetched.
     """
+    rows = _files_of(event, channel) if isinstance(event, events.MessageContent) else []
+    found = events.cards_for(event, own_app_id=settings.META_APP_ID)
+    pictures: dict[str, int] = {}
+    for url in dict.fromkeys(card.picture_url for card in found if card.picture_url):
+        if _is_of_meta(url):
+            pictures[url] = len(rows)
+            rows.append(Attachment(position=len(rows), kind=Attachment.Kind.IMAGE, name=name_in(url), source_url=url))
+    return cards.to_stored(found, pictures), rows
+
+
+def _files_of(event: events.MessageContent, channel: Channel) -> list[Attachment]:
     rows: list[Attachment] = []
     for ref in event.attachments:
         if not ref.is_file or not ref.url:
@@ -40,6 +49,14 @@ def attachments_of(event: events.MessageContent, channel: Channel) -> list[Attac
             attachment.state, attachment.reason = Attachment.State.REFUSED, attachments.NOT_RECEIVED
         rows.append(attachment)
     return rows
+
+
+def _is_of_meta(url: str) -> bool:
+    try:
+        media_target(url, settings.META_MEDIA_HOSTS)
+    except MediaHostError:
+        return False
+    return True
 
 
 def name_in(url: str) -> str:

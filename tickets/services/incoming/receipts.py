@@ -114,7 +114,7 @@ def _row_of(page: Page, contact_id: int | None, event: Echo, at: datetime) -> Me
 
 def _store_outside(page: Page, channel: Channel, conversation: Conversation, event: Echo, at: datetime) -> Message:
     state = receipt_state(at, conversation.delivered_watermark, conversation.read_watermark)
-    attachments = cards_and_files.attachments_of(event, channel)
+    card, attachments = cards_and_files.content_of(event, channel)
     message, created = messages.add_message(
         conversation,
         direction=Direction.OUT,
@@ -123,7 +123,7 @@ def _store_outside(page: Page, channel: Channel, conversation: Conversation, eve
         state=state,
         mid=event.mid or event.key,
         text=event.text or "",
-        card=cards_and_files.card_of(event),
+        card=card,
         reply_to_mid=event.reply_to_mid or "",
         is_standby=event.standby,
         delivered_at=conversation.delivered_watermark if state == State.DELIVERED else None,

@@ -18,11 +18,11 @@ from channels_im.services.journal.store import IncomingEvent, Sender, UnusableEv
 from desk.live import publish
 from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Message, MessageChange
-from tickets.services.conversation import contacts, message_changes, messages
+from tickets.services.conversation import contacts, message_changes, messages, origins
 from tickets.services.conversation.new_message import NewMessage
 from tickets.services.incoming import attachments as attachment_service
 from tickets.services.incoming import profiles, receipts
-from tickets.services.incoming.cards_and_files import attachments_of, card_of
+from tickets.services.incoming.cards_and_files import content_of
 from tickets.services.outgoing import held_replies
 
 Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source, Message.State
@@ -113,19 +113,14 @@ class EventHandler:
 
     # --- What the customer sent ---------------------------------------------------------------------------------------
     def _message(self, incoming: IncomingEvent, event: events.MessageReceived) -> None:
-        attachments = attachments_of(event, self.channel)
         self._add(
             incoming,
             kind=Kind.MESSAGE,
             source=Source.CUSTOMER,
             mid=event.mid or event.key,
             text=event.text or "",
-            card=card_of(event),
             reply_to_mid=event.reply_to_mid or "",
-            attachments=tuple(attachments),
         )
-        if attachments:
-            enqueue(attachment_service.TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
 
     def _postback(self, incoming: IncomingEvent, event: events.Postback) -> None:
         """Add a tap on a button, which counts as a message; in standby it has no payload."""
@@ -135,7 +130,6 @@ class EventHandler:
             source=Source.CUSTOMER,
             mid=event.mid or event.key,
             text=event.title or "",
-            card=card_of(event) or {"kind": "postback", "title": "Tapped a button", "text": "", "url": None},
         )
 
     def _event(self, incoming: IncomingEvent) -> None:
@@ -143,7 +137,7 @@ class EventHandler:
         event = incoming.event
         if isinstance(event, events.PolicyEnforcement):
             store_policy(self.page, self.channel, event, incoming.at)
-        self._add(incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key, card=card_of(event))
+        self._add(incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key)
 
     def _add(self, incoming: IncomingEvent, **fields: Any) -> tuple[Message, bool]:
         if self._conversation is None:
@@ -152,6 +146,7 @@ class EventHandler:
             if known is not None:
                 return known, False
         conversation = self.conversation
+        card, attachments = content_of(incoming.event, self.channel)
         new = NewMessage(
             direction=Direction.IN,
             state=State.RECEIVED,
@@ -159,11 +154,16 @@ class EventHandler:
             received_at=incoming.received_at,
             original_timestamp=incoming.original_timestamp,
             is_standby=incoming.event.standby,
+            card=card,
+            attachments=tuple(attachments),
             **fields,
         )
         message, created = messages.add_to_locked(conversation, new, savepoint=self.isolated)
         if created:
+            if attachments:
+                enqueue(attachment_service.TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
             contact = conversation.contact
+            origins.record(contact, message)
             if contact.profile_state == Contact.ProfileState.PENDING and contact.profile_attempts == 0:
                 enqueue(profiles.TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
             if fields["kind"] == Kind.MESSAGE and conversation.thread_owner_app_id and not message.is_standby:
@@ -179,11 +179,9 @@ class EventHandler:
 
     # --- Who holds the thread -----------------------------------------------------------------------------------------
     def _thread_control(self, incoming: IncomingEvent, event: events.ThreadControl) -> None:
-        _message, created = self._add(
-            incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key, card=card_of(event)
-        )
+        _message, created = self._add(incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key)
         if created and event.action in ("pass", "take"):
-            new_owner = event.new_owner_app_id or ""
+            new_owner = event.new_owner_app_id or Conversation.UNKNOWN_APP
             self._set_owner(incoming, "" if new_owner == settings.META_APP_ID else new_owner)
 
     def _set_owner(self, incoming: IncomingEvent, app_id: str) -> None:

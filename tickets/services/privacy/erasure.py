@@ -26,6 +26,7 @@ from desk.models import User
 from desk.queue import enqueue
 from tickets.models import (
     Attachment,
+    CardText,
     Contact,
     Conversation,
     Draft,
@@ -35,6 +36,7 @@ from tickets.models import (
     Moderation,
     PageReaction,
     SenderAction,
+    ThreadControlRequest,
     Ticket,
     Viewer,
 )
@@ -189,6 +191,8 @@ def _erase_messages(person: Contact, messages: QuerySet[Message, Message], keys:
         changes.filter(key__in=sorted_keys[start : start + KEY_BATCH_SIZE]).delete()
     changes.filter(content__psid=person.psid).delete()  # receipts of messages that Desk does not have
     _attachments(person).delete()
+    CardText.objects.filter(message__conversation__contact=person).delete()
+    ThreadControlRequest.objects.filter(conversation__contact=person).delete()
     PageReaction.objects.filter(message__conversation__contact=person).delete()
     messages.filter(kind=Message.Kind.MESSAGE, direction=Message.Direction.OUT, state__in=NEVER_SENT).delete()
     messages.update(
@@ -209,7 +213,7 @@ def _erase_contact(person: Contact) -> None:
     Moderation.objects.filter(contact=person).delete()
     person.psid = f"erased-{person.pk}"
     person.name = person.email = person.phone = person.about = ""
-    person.picture = ""
+    person.picture, person.origins = "", None
     person.profile_state, person.profile_retry_after = Contact.ProfileState.REFUSED, None
     person.blocked_at = person.blocked_by = None
     person.erased_at = timezone.now()
