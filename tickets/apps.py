@@ -20,7 +20,7 @@ class TicketsConfig(AppConfig):
         from tickets.services.incoming import attachments, profiles, receiver
         from tickets.services.integrity import conversations, search_index
         from tickets.services.outgoing import delivery_status, outbox, restored_replies
-        from tickets.services.page_actions import moderation, reactions, sender_actions
+        from tickets.services.page_actions import moderation, reactions, sender_actions, thread_control
         from tickets.services.privacy import erasure, retention
         from tickets.services.webhooks import api_tokens, delivery, events, mails
         from tickets.views.setup import menu
@@ -41,6 +41,7 @@ class TicketsConfig(AppConfig):
         schedules.register("statistics of the lists", listing.STATISTICS_TASK, schedules.DAILY)
         sweeper.register("viewers", reclaim=viewers.delete_expired)
         sweeper.register("reactions", reactions.is_due, reactions.TASK)
+        sweeper.register("control of threads", thread_control.is_due, thread_control.TASK)
         background.register("sender actions", sender_actions.is_due, sender_actions.send_due)
         by_backoff: dict[str, Any] = {"longest": backoff.GIVE_UP_AFTER, "longest_after": backoff.delay_after}
         planned_times.register(models.Message, "retry_after", sending.MAX_RETRY_PAUSE)
@@ -51,7 +52,7 @@ class TicketsConfig(AppConfig):
         planned_times.register(models.EventDelivery, "claimed_at", planned_times.NOW)
         planned_times.register(models.EventSubscription, "retry_after", delivery.MAX_WEBHOOK_PAUSE)
         planned_times.register(models.EventSubscription, "mail_after", mail.SLOW_RETRY_DELAY)
-        for model in (models.Moderation, models.PageReaction):
+        for model in (models.Moderation, models.PageReaction, models.ThreadControlRequest):
             planned_times.register(model, "due_at", **by_backoff, attempts="attempts")
             planned_times.register(model, "claimed_until", timedelta(seconds=settings.DESK_CLAIM_SECONDS))
         planned_times.register(models.Viewer, "seen_at", planned_times.NOW)

@@ -5,7 +5,7 @@ from tickets.services.conversation import message_changes
 from tickets.services.inbox import listing
 from tickets.services.incoming import attachments, profiles
 from tickets.services.outgoing import outbox
-from tickets.services.page_actions import moderation, reactions
+from tickets.services.page_actions import moderation, reactions, thread_control
 from tickets.services.privacy import erasure
 from tickets.services.webhooks import delivery, mails
 
@@ -33,6 +33,11 @@ def drain_outbox() -> int:
 def tell_blocks() -> int:
     """Send blocks and unblocks to Meta; return how many calls were made."""
     return moderation.send_blocks()
+
+
+def change_thread_control() -> int:
+    """Send requests to take or get control of conversations; return how many were tried."""
+    return thread_control.send_requests()
 
 
 def delete_erased_files() -> int:

@@ -20,14 +20,14 @@ from tickets.api.errors import ActionError
 from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
 from tickets.api.paging import MAX_ID
 from tickets.api.serializers import ConversationSerializer, MessageSerializer
-from tickets.models import Conversation, Message, Scope
+from tickets.models import Conversation, Message, Scope, ThreadControlRequest
 from tickets.rules.sending import Refusal
 from tickets.services.conversation import access
 from tickets.services.inbox import actions, listing
 from tickets.services.outgoing import undelivered
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
 from tickets.services.outgoing.replies import ReplyError
-from tickets.services.page_actions import reactions
+from tickets.services.page_actions import reactions, thread_control
 
 TEXT_REFUSALS = {Refusal.TEXT_BLANK, Refusal.TEXT_TOO_LONG}
 NO_LONGER_VISIBLE = OpenApiResponse(description="Done. This user may no longer see the conversation.")
@@ -164,6 +164,16 @@ class ConversationActions(ApiViewSet[Conversation]):
     @conversation_action("Unblock the contact")
     def unblock(self, request: ApiRequest, pk: str) -> Response:
         return self._run(request, lambda row, form: actions.unblock(request.user, row))
+
+    @conversation_action("Take control of a conversation from another app")
+    def take_control(self, request: ApiRequest, pk: str) -> Response:
+        take = ThreadControlRequest.Action.TAKE
+        return self._run(request, lambda row, form: thread_control.request(request.user, row, take))
+
+    @conversation_action("Ask the app that controls a conversation for control")
+    def request_control(self, request: ApiRequest, pk: str) -> Response:
+        ask = ThreadControlRequest.Action.REQUEST
+        return self._run(request, lambda row, form: thread_control.request(request.user, row, ask))
 
     @conversation_action("Mark a conversation as read", ReadSerializer)
     def read(self, request: ApiRequest, pk: str) -> Response:

@@ -1,4 +1,4 @@
-"""Actions on one conversation, each a POST: take, assign, transfer, close, reopen, block."""
+"""Actions on one conversation, each a POST: take, assign, transfer, close, reopen, block, control."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,14 @@ from django.views.decorators.http import require_POST
 
 from desk.errors import Refused
 from desk.models import Department, User
-from tickets.models import Conversation
+from tickets.models import Conversation, ThreadControlRequest
 from tickets.services.conversation import access
 from tickets.services.inbox import actions
+from tickets.services.page_actions import thread_control
 from tickets.views import pages, thread_items
 from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, refuse, wants_part
+
+ControlAction = ThreadControlRequest.Action
 
 
 def _take(request: AgentRequest, conversation: Conversation) -> None:
@@ -46,6 +49,10 @@ def get_colleague(number: str) -> User:
     return colleague
 
 
+def _control(request: AgentRequest, conversation: Conversation, action: str) -> None:
+    thread_control.request(request.user, conversation, action)
+
+
 ACTIONS: dict[str, Callable[[AgentRequest, Conversation], None]] = {
     "take": _take,
     "assign": _assign,
@@ -55,6 +62,8 @@ ACTIONS: dict[str, Callable[[AgentRequest, Conversation], None]] = {
     "block": lambda request, conversation: actions.block(request.user, conversation),
     "unblock": lambda request, conversation: actions.unblock(request.user, conversation),
     "tell-meta": lambda request, conversation: actions.retry_block(conversation),
+    "take-control": lambda request, conversation: _control(request, conversation, ControlAction.TAKE),
+    "request-control": lambda request, conversation: _control(request, conversation, ControlAction.REQUEST),
 }
 
 

@@ -9,13 +9,14 @@ from django.utils.crypto import get_random_string
 
 from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
 from desk.models import Agent, Department, User
-from tickets.models import CannedReply, Conversation
+from tickets.models import CannedReply, Conversation, ThreadControlRequest
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
 from tickets.services.conversation import access
 from tickets.services.inbox import counts as inbox_counts
 from tickets.services.inbox import drafts, listing
 from tickets.services.inbox.listing import ORDERS, VIEWS, ListQuery
 from tickets.services.outgoing import replies
+from tickets.services.page_actions import thread_control
 from tickets.views import thread_items
 from tickets.views.base import AgentRequest
 from tickets.views.details import details_context
@@ -110,10 +111,23 @@ def state_context(request: AgentRequest, conversation: Conversation) -> Context:
         "channel": conversation.channel,
         "verdict": replies.may_send(request.user, conversation),
         "clock": clock_of(conversation),
+        "control": control_context(request.user, conversation),
         **details_context(request, conversation),
         "colleagues": colleagues_of(conversation),
         "departments": list(Department.objects.exclude(pk=conversation.department_id)),
         "may_take": request.user.pk != conversation.assignee_id,
+    }
+
+
+def control_context(user: User, conversation: Conversation) -> Context | None:
+    """Return which other app holds the conversation, and what the agent may do about it; None when none does."""
+    owner = thread_control.owner_name(conversation)
+    if not owner:
+        return None
+    return {
+        "owner": owner[0].upper() + owner[1:],
+        "request": ThreadControlRequest.objects.filter(conversation=conversation).first(),
+        "is_allowed": thread_control.may_control(user, conversation).allowed,
     }
 
 

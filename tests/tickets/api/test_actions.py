@@ -20,6 +20,7 @@ from tickets.models import Message, Ticket
 from .conftest import Shop, client_of
 
 ACTIONS = ["assign", "take", "transfer", "close", "reopen", "block", "unblock", "read", "unread", "export"]
+ACTIONS += ["take_control", "request_control"]
 CHOICES = ["retry", "release", "resend", "arrived", "cancel", "react"]
 
 

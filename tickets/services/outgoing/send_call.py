@@ -19,7 +19,7 @@ from channels_im.models import Page
 from channels_im.services.facebook import connection, page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk import metrics
-from tickets.models import Message
+from tickets.models import Conversation, Message
 from tickets.rules import sending
 from tickets.rules.window import policy
 from tickets.services.conversation import access, messages
@@ -173,9 +173,17 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
         _retry_later(message, "", timedelta(0))
     elif verdict.kind in HOLDING_ERRORS:
         page_errors.record(page, error, Call.REPLY, token=call.token)
+        if verdict.kind == ErrorKind.OTHER_APP_CONTROLS:
+            _note_other_app(message)
         _fail_or_hold(message, State.HELD, verdict.sentence, **details)
     else:
         _fail_or_hold(message, State.FAILED, verdict.sentence, **details)
+
+
+def _note_other_app(message: Message) -> None:
+    """Store that an app holds the conversation, when no event said so: the agent may take control then."""
+    free = Conversation.objects.filter(pk=message.conversation_id, thread_owner_app_id="")
+    free.update(thread_owner_app_id=Conversation.UNKNOWN_APP)
 
 
 def _has_another_token(page: Page, token: str) -> bool:

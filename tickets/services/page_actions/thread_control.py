@@ -1,0 +1,211 @@
+"""Take control of a conversation from the app that holds it, or request it. One row per conversation holds the request.
+
+A claim is committed before its call. A call whose outcome is unknown is repeated: a second one changes nothing. The
+queue only says that there are rows.
+"""
+
+import logging
+import time
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from channels_im.messenger import thread_control as meta
+from channels_im.messenger.cards import app_name
+from channels_im.messenger.error_table import TOKEN_CODES
+from channels_im.messenger.errors import ErrorKind, GraphError
+from channels_im.models import Page
+from channels_im.services.facebook import check_requests, connection
+from desk.models import User
+from desk.queue import enqueue
+from tickets.models import Conversation, Message, ThreadControlRequest
+from tickets.rules import sending
+from tickets.rules.sending import Verdict
+from tickets.services.conversation import messages
+from tickets.services.conversation.times import now_ms
+from tickets.services.outgoing import replies
+from tickets.services.outgoing.replies import ReplyError
+
+logger = logging.getLogger(__name__)
+
+TASK = "tickets.tasks.change_thread_control"
+MAX_RUN_S = 20
+MAX_ATTEMPTS = 5  # the agent waits for it: later they would not know any more what it was for
+INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
+NO_ANSWER = "Facebook did not answer. Try again later."
+NOTHING_TO_TAKE = "No other app controls this conversation. You can reply."
+
+Action, State = ThreadControlRequest.Action, ThreadControlRequest.State
+
+
+def owner_name(conversation: Conversation) -> str:
+    """Return the name of the app that holds the conversation in the middle of a sentence, or "" when none does."""
+    owner = conversation.thread_owner_app_id
+    return app_name(None if owner == Conversation.UNKNOWN_APP else owner, settings.META_APP_ID) if owner else ""
+
+
+def may_control(user: User | None, conversation: Conversation) -> Verdict:
+    """Return whether `user` may take or request control: as for a reply, but the messaging window may be closed.
+
+    `conversation` comes with its contact, channel and Page freshly read.
+    """
+    return sending.may_act(replies.send_facts(user, conversation, author_is_human=True, now=timezone.now()))
+
+
+def request(user: User, conversation: Conversation, action: str) -> None:
+    """Request that Meta give us control (`take`), or ask the app that has it (`request`). Raises ReplyError."""
+    with transaction.atomic():
+        messages.lock(conversation)
+        fresh = Conversation.objects.select_related("contact", "channel__page").get(pk=conversation.pk)
+        verdict = may_control(user, fresh)
+        if not verdict.allowed:
+            raise ReplyError(verdict)
+        if not fresh.thread_owner_app_id:
+            raise replies.not_possible(NOTHING_TO_TAKE)
+        ThreadControlRequest.objects.update_or_create(
+            conversation=fresh,
+            defaults={
+                "author": user,
+                "action": action,
+                "state": State.WAITING,
+                "reason": "",
+                "attempts": 0,
+                "due_at": timezone.now(),
+            },
+        )
+        enqueue(TASK)
+        messages.announce(fresh)
+
+
+def due() -> QuerySet[ThreadControlRequest, ThreadControlRequest]:
+    """Return the requests to send now: not claimed by a running call, and their Page not rate limited."""
+    now = timezone.now()
+    return ThreadControlRequest.objects.filter(
+        Q(claimed_until=None) | Q(claimed_until__lte=now),
+        Q(conversation__channel__page__rate_limited_until=None)
+        | Q(conversation__channel__page__rate_limited_until__lte=now),
+        due_at__lte=now,
+    )
+
+
+def is_due() -> bool:
+    """Return whether a request waits to be sent."""
+    return due().exists()
+
+
+def send_requests() -> int:
+    """Send the requests that are due; return how many rows were tried. Enqueues TASK when the time is up."""
+    began, count = time.monotonic(), 0
+    while row := _claim():
+        count += 1
+        verdict = may_control(row.author, row.conversation)
+        if not verdict.allowed:
+            _write(row, State.REFUSED, verdict.sentence)
+        elif not row.conversation.thread_owner_app_id:
+            _write(row, State.TOLD)
+        else:
+            _record(row, _send(row))
+        if time.monotonic() - began > MAX_RUN_S:
+            enqueue(TASK)
+            break
+    return count
+
+
+def _claim() -> ThreadControlRequest | None:
+    related = ("author", "conversation__contact", "conversation__channel__page")
+    for row in due().select_related(*related).order_by("due_at", "pk")[:20]:
+        claim, until = uuid.uuid4().hex, timezone.now() + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
+        unchanged = ThreadControlRequest.objects.filter(
+            pk=row.pk, claimed_by=row.claimed_by, action=row.action, due_at=row.due_at
+        )
+        if unchanged.update(claimed_by=claim, claimed_until=until, attempts=F("attempts") + 1):
+            row.claimed_by = claim
+            row.attempts += 1
+            return row
+    return None
+
+
+def _send(row: ThreadControlRequest) -> Exception | None:
+    page, psid = row.conversation.channel.page, row.conversation.contact.psid
+    call = meta.take if row.action == Action.TAKE else meta.request
+    try:
+        call(page.page_token or "", page.page_id, psid)
+    except GraphError as error:
+        logger.warning("The %s was refused: %s", row, error)
+        return error
+    except Exception as error:
+        logger.exception("The %s could not be sent", row)
+        return error
+    return None
+
+
+def _record(row: ThreadControlRequest, error: Exception | None) -> None:
+    """Write the outcome of a call to its row, and to the Page when the error concerns it."""
+    if error is None:
+        _write(row, State.TOLD, took_effect=True)
+        return
+    if not isinstance(error, GraphError):
+        _write(row, State.REFUSED, INTERNAL_ERROR)
+        return
+    page, verdict = row.conversation.channel.page, error.verdict
+    pause = sending.retry_pause(row.attempts, settings.DESK_RETRY_BASE_SECONDS)
+    if verdict.kind is ErrorKind.RATE_LIMITED:
+        connection.limit_rate(page, timedelta(seconds=error.retry_after_s) if error.retry_after_s else pause)
+    if verdict.retry or verdict.outcome_unknown:
+        if row.attempts < MAX_ATTEMPTS:
+            _write(row, State.WAITING, again_after=pause)
+        else:
+            _write(row, State.REFUSED, NO_ANSWER)
+        return
+    if error.code in TOKEN_CODES and verdict.reason is not None:
+        connection.require_reauth(page, verdict.reason, Page.DetectedBy.SEND, token=page.page_token)
+    elif verdict.kind is ErrorKind.REAUTHENTICATE:
+        check_requests.request_check(page.pk)  # only these two calls may need the permission: ask before stopping
+    _write(row, State.REFUSED, verdict.sentence)
+
+
+def _write(
+    row: ThreadControlRequest,
+    state: str,
+    reason: str = "",
+    again_after: timedelta | None = None,
+    took_effect: bool = False,
+) -> None:
+    """Write the outcome to a claimed row; a newer request stays as it is and is sent next."""
+    conversation, now = row.conversation, timezone.now()
+    with transaction.atomic():
+        messages.lock(conversation)
+        claimed = ThreadControlRequest.objects.filter(pk=row.pk, claimed_by=row.claimed_by)
+        due_at = None if again_after is None else now + again_after
+        same = claimed.filter(action=row.action, due_at=row.due_at)
+        if not same.update(state=state, reason=reason, due_at=due_at, claimed_by="", claimed_until=None):
+            claimed.update(claimed_by="", claimed_until=None)
+            enqueue(TASK)
+        if took_effect:
+            _add_event(row, conversation)
+        messages.announce(conversation)
+
+
+def _add_event(row: ThreadControlRequest, conversation: Conversation) -> None:
+    """Add the line that says who took or requested control; after a take the conversation is ours."""
+    owner, author = owner_name(conversation) or "another app", row.author or "A former colleague"
+    if row.action == Action.TAKE:
+        kind, sentence = "handover", f"{author} took control of the conversation from {owner}"
+        conversation.thread_owner_app_id = ""
+        conversation.save(update_fields=["thread_owner_app_id"])
+    else:
+        kind, sentence = "control_requested", f"{author} requested control of the conversation from {owner}"
+    messages.add_message(
+        conversation,
+        direction=Message.Direction.OUT,
+        kind=Message.Kind.EVENT,
+        source=Message.Source.SYSTEM,
+        author=row.author,
+        card={"kind": kind, "title": sentence, "text": "", "url": None},
+        sent_at=now_ms(),
+        state=Message.State.SENT,
+    )
