@@ -61,12 +61,6 @@ def change_owner(world: World, thread: Doc, app_id: str | None, *, metadata: str
     webhooks.emit(world, thread, events.from_customer(thread, world.now_ms(), **{key: body}))
 
 
-def request_control(world: World, thread: Doc, app_id: str, metadata: str = "") -> None:
-    """Send the app that holds the thread the event that another app requests it."""
-    body = {"requested_owner_app_id": app_id, "metadata": metadata}
-    webhooks.emit(world, thread, events.from_customer(thread, world.now_ms(), request_thread_control=body))
-
-
 def _writable_thread(world: World, customer: Doc, page_id: str) -> Doc:
     page = world.store.pages.get(page_id)
     if page is None:

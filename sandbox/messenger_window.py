@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from sandbox import chat, events, pictures, seed_people, views, webhooks
+from sandbox import chat, events, pictures, samples, seed_people, views, webhooks
 from sandbox.control.customers import take_attachments
 from sandbox.control.endpoint import read_body
 from sandbox.store import Doc
@@ -48,6 +48,7 @@ async def window(request: Request) -> Response:
         address=address,
         reactions=chat.REACTIONS,
         stickers=list(pictures.STICKERS),
+        samples=samples.by_side(),
         **thread_context(world, customer, page),
     )
 
@@ -170,8 +171,8 @@ async def stream(request: Request) -> Response:
 async def act(request: Request) -> Response:
     """POST /messenger/act: do what the customer does, or answer in the Page's own inbox.
 
-    `act` is send, react, edit, unsend, postback, referral, read, new_customer, inbox or event. Answers JSON to a script
-    (Accept: application/json), else redirects to the window.
+    `act` is send, react, edit, unsend, postback, referral, read, new_customer, inbox, sample or event. Answers JSON
+    to a script (Accept: application/json), else redirects to the window.
     """
     world: World = request.app.state.world
     problem, target, result = None, "/messenger/", {}
@@ -214,6 +215,8 @@ def run_act(world: World, customer: Doc, page: Doc, body: Doc) -> Doc:
         return {"read": bool(thread_doc and chat.read(world, thread_doc))}
     elif name == "new_customer":
         return {"customer": seed_people.new_customer(world)["id"]}
+    elif name == "sample":
+        return samples.send(world, customer, page["id"], str(body.get("name") or ""))
     elif name == "event":
         return raw_event(world, customer, page, str(body.get("item") or ""))
     else:

@@ -61,7 +61,7 @@ def enqueue(
 ) -> str | None:
     """Queue one item and return its id; None when the app is not subscribed to `field`, except with `force`.
 
-    `slot` is the key of the entry that holds it: messaging, standby or changes.
+    `slot` is the key of the entry that holds it: messaging, standby, changes or calls.
     """
     if not force and field not in subscribed_fields(world, page_id):
         return None

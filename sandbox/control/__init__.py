@@ -30,6 +30,7 @@ routes = [
     _route("customers/{customer}/reactions", "POST", customers.post_reaction),
     _route("customers/{customer}/postbacks", "POST", customers.post_postback),
     _route("customers/{customer}/referrals", "POST", customers.post_referral),
+    _route("customers/{customer}/samples", "POST", customers.post_sample),
     _route("customers/{customer}/reads", "POST", customers.post_read),
     _route("grants", "POST", world.post_grants),
     _route("files", "POST", world.post_files),

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from sandbox import chat, files
+from sandbox import chat, files, samples
 from sandbox.control.endpoint import Body
 from sandbox.control.world import message_view
 from sandbox.store import Doc
@@ -95,6 +95,11 @@ def post_referral(world: World, request: Request, body: Body) -> Any:
     """POST customers/{id}/referrals {page_id, ref?, source?, ad_id?, ads_context_data?, …}."""
     content = {key: value for key, value in body.items() if key != "page_id" and value not in (None, "")}
     return chat.referral(world, _customer(world, request), str(body["page_id"]), content)
+
+
+def post_sample(world: World, request: Request, body: Body) -> Any:
+    """POST customers/{id}/samples {page_id, name: one of samples.SAMPLES}: an ad, a story, a template, a call …"""
+    return samples.send(world, _customer(world, request), str(body["page_id"]), str(body["name"]))
 
 
 def post_read(world: World, request: Request, body: Body) -> Any:

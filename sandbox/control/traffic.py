@@ -12,16 +12,21 @@ from sandbox.world import World
 
 
 def post_events(world: World, request: Request, body: Body) -> Any:
-    """POST events {page_id, item, slot? (messaging, standby, changes), field?, force?, delay_ms?}: send a raw item."""
+    """POST events {page_id, item, slot?, field?, force?, delay_ms?}: send a raw item.
+
+    `slot` is messaging, standby, changes or calls.
+    """
     item = body["item"]
     if isinstance(item, str):
         item = json.loads(item)
     if not isinstance(item, dict):
         raise ValueError("item must be a JSON object.")
     slot = str(body.get("slot") or "messaging")
-    if slot not in {"messaging", "standby", "changes"}:
-        raise ValueError("slot is messaging, standby or changes.")
-    default = {"standby": "standby", "changes": str(item.get("field", "feed"))}.get(slot) or events.field_of(item)
+    if slot not in {"messaging", "standby", "changes", "calls"}:
+        raise ValueError("slot is messaging, standby, changes or calls.")
+    default = {"standby": "standby", "calls": "calls", "changes": str(item.get("field", "feed"))}.get(
+        slot
+    ) or events.field_of(item)
     key = webhooks.enqueue(
         world,
         str(body["page_id"]),

@@ -23,7 +23,7 @@ def control(call: Call, edge: str) -> dict[str, Any]:
             raise GraphError(27, "(#27) Take thread control is refused because the Page has set no default app.")
         chat.change_owner(world, thread, ours, metadata=metadata)
     elif edge == "request_thread_control":
-        chat.request_control(world, thread, ours, metadata)
+        pass  # the event goes to the app that holds the thread
     elif owner not in (None, ours):
         raise errors.parameter("The action is invalid since it is not the thread owner.", 2534037)
     elif edge == "pass_thread_control":
