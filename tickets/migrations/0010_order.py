@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tickets", "0008_webhook_mail"),
+        ("tickets", "0009_cards"),
     ]
 
     operations = [

@@ -16,10 +16,9 @@ from django.utils import timezone
 
 from channels_im.messenger import thread_control as meta
 from channels_im.messenger.cards import app_name
-from channels_im.messenger.error_table import TOKEN_CODES
-from channels_im.messenger.errors import ErrorKind, GraphError
-from channels_im.models import Page
-from channels_im.services.facebook import check_requests, connection
+from channels_im.messenger.errors import GraphError
+from channels_im.services.facebook import page_errors
+from channels_im.services.facebook.page_errors import Call
 from desk.models import User
 from desk.queue import enqueue
 from tickets.models import Conversation, Message, ThreadControlRequest
@@ -86,8 +85,7 @@ def due() -> QuerySet[ThreadControlRequest, ThreadControlRequest]:
     now = timezone.now()
     return ThreadControlRequest.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lte=now),
-        Q(conversation__channel__page__rate_limited_until=None)
-        | Q(conversation__channel__page__rate_limited_until__lte=now),
+        page_errors.background_allowed("conversation__channel__page__"),
         due_at__lte=now,
     )
 
@@ -153,18 +151,13 @@ def _record(row: ThreadControlRequest, error: Exception | None) -> None:
         return
     page, verdict = row.conversation.channel.page, error.verdict
     pause = sending.retry_pause(row.attempts, settings.DESK_RETRY_BASE_SECONDS)
-    if verdict.kind is ErrorKind.RATE_LIMITED:
-        connection.limit_rate(page, timedelta(seconds=error.retry_after_s) if error.retry_after_s else pause)
+    page_errors.record(page, error, Call.BACKGROUND, token=page.page_token, pause=pause)
     if verdict.retry or verdict.outcome_unknown:
         if row.attempts < MAX_ATTEMPTS:
             _write(row, State.WAITING, again_after=pause)
         else:
             _write(row, State.REFUSED, NO_ANSWER)
         return
-    if error.code in TOKEN_CODES and verdict.reason is not None:
-        connection.require_reauth(page, verdict.reason, Page.DetectedBy.SEND, token=page.page_token)
-    elif verdict.kind is ErrorKind.REAUTHENTICATE:
-        check_requests.request_check(page.pk)  # only these two calls may need the permission: ask before stopping
     _write(row, State.REFUSED, verdict.sentence)
 
 
