@@ -11,7 +11,7 @@ from django.utils import timezone
 from channels_im.models import Channel, Page
 from desk.models import User
 from tickets.models import Attachment, Contact, Conversation, Message, Ticket
-from tickets.services.conversation import contacts
+from tickets.services.conversation import contacts, derived
 from tickets.services.conversation import messages as message_service
 
 logger = logging.getLogger(__name__)
@@ -112,14 +112,13 @@ def _finish(conversation: Conversation) -> None:
     last_message_at, current_ticket = conversation.last_message_at, conversation.current_ticket_id
     is_old = last_message_at is not None and last_message_at < timezone.now() - CLOSED_AFTER
     conversation.unread_count = 0 if is_old else unread.count()
-    if is_old:
-        conversation.waiting_since = None
-    conversation.save(update_fields=["assignee", "unread_count", "waiting_since"])
+    conversation.save(update_fields=["assignee", "unread_count"])
     tickets = Ticket.objects.filter(conversation=conversation)
     tickets.update(assignee=conversation.assignee)
     for ticket in tickets if is_old or current_ticket is None else tickets.exclude(pk=current_ticket):
         ticket.status, ticket.closed_at = Ticket.Status.CLOSED, ticket.last_message_at + timedelta(minutes=10)
         ticket.save(update_fields=["status", "closed_at"])
+    derived.refresh_row(conversation)  # nobody waits in a closed ticket
     first = messages.order_by("sent_at").values_list("sent_at", flat=True).first()
     Contact.objects.filter(pk=conversation.contact_id).update(first_seen_at=first)
 
