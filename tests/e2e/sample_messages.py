@@ -40,6 +40,8 @@ def messages(author: User) -> list[dict[str, Any]]:
     ours = OUT | {"author": author}
     in_trouble = ours | {"mid": None}
     referral = {"kind": "referral", "title": "Came from an ad", "text": "Autumn sale", "url": "https://example.com/ad"}
+    link = {"kind": "link", "title": "Wheel", "text": "", "url": "https://example.com/w"}
+    choices = [{"title": title, "url": None, "payload": title.upper()} for title in ("Yes", "No")]
     return [
         IN | {"text": f"Hello <b>there</b>, see https://example.com/{'and/on/' * 20}"},
         IN | {"text": "مرحبا، هل الدراجة جاهزة؟"},
@@ -53,6 +55,10 @@ def messages(author: User) -> list[dict[str, Any]]:
         IN | {"attachments": [Attachment(kind="video", name="clip.mp4", size=60_000_000, **refused)]},
         IN | {"attachments": [Attachment(kind="image", state="failed", reason="Facebook’s link had expired.")]},
         IN | {"card": {"kind": "unknown", "title": "A reel", "text": "In Messenger.", "url": "https://example.com/"}},
+        IN | {"text": "Still there?", "card": {**link, "more": [referral]}},
+        OUT | {"source": "other_app", "card": {**link, "kind": "template", "choices": choices}},
+        IN
+        | {"text": "Yes", "card": {**link, "kind": "quick_reply", "title": "Tapped a quick reply", "payload": "YES"}},
         IN | {"text": "Liked", "reactions": [{"by": by, "emoji": "❤", "at": str(now)} for by in ("customer", "page")]},
         ours | {"text": "Read", "reply_to_mid": "m_each_12", "state": "read", "delivered_at": now, "read_at": now},
         ours | {"text": "Delivered", "state": "delivered", "delivered_at": now},

@@ -232,9 +232,11 @@ def cards_of(message: Message, tapped: frozenset[str] = frozenset()) -> list[dic
 
 #: Icons of cards by kind; all others are a link.
 CARD_ICONS = (
-    {"reel": "video", "call": "audio", "contact": "user", "booking": "clock", "quick_replies": "chat"}
+    {"reel": "video", "contact": "user", "booking": "clock", "quick_replies": "chat"}
     | dict.fromkeys(("pictures", "gif", "ephemeral"), "image")
-    | dict.fromkeys(("story", "answered", "wave", "sticker", "poll", "command", "feedback", "feedback_request"), "chat")
+    | dict.fromkeys(
+        ("story", "answered", "call", "wave", "sticker", "poll", "command", "feedback", "feedback_request"), "chat"
+    )
     | dict.fromkeys(("receipt", "coupon", "order", "payment", "boarding_pass", "itinerary", "check_in"), "file")
     | dict.fromkeys(("unsupported", "unknown"), "question")
 )

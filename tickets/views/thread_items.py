@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -283,7 +284,7 @@ def _reactions(message: Message, page_reaction: PageReaction | None) -> list[Rea
 
 def _mark_taps(items: list[Item]) -> None:
     """Mark the choices that the customer tapped: each tap belongs to the last message before it that offers it."""
-    offers = [(item, offered) for item in items if (offered := _offered(item.message))]
+    offers = [(item, choices) for item in items if (choices := _choices_of(item.message))]
     if not offers:
         return
     first = offers[0][0].message
@@ -292,18 +293,24 @@ def _mark_taps(items: list[Item]) -> None:
         conversation=first.conversation_id, sent_at__gte=first.sent_at, direction=Message.Direction.IN
     )
     for sent_at, text, card in taps.filter(card__kind__in=TAPS).values_list("sent_at", "text", "card"):
-        names = {str((card or {}).get("payload") or text), text}
-        for item, offered in reversed(offers):
-            if item.moment <= sent_at and (found := offered & names):
-                item.tapped |= found
+        payload = (card or {}).get("payload")
+        for item, choices in reversed(offers):
+            found = next((choice for choice in choices if _is_of_tap(choice, payload, text)), None)
+            if found is not None and item.moment <= sent_at:
+                item.tapped |= {str(found.get("payload") or found.get("title"))}
                 break
 
 
-def _offered(message: Message | None) -> frozenset[str]:
-    """Return the payloads of a message's choices, and the titles of those without one."""
+def _choices_of(message: Message | None) -> list[dict[str, Any]]:
     rows = cards_in(message.card) if message else []
-    names = (choice.get("payload") or choice.get("title") for row in rows for choice in choices_in(row))
-    return frozenset(str(name) for name in names if name)
+    return [choice for row in rows for choice in choices_in(row)]
+
+
+def _is_of_tap(choice: dict[str, Any], payload: str | None, text: str) -> bool:
+    """Return whether this choice was tapped. The tap has no payload while another app holds the thread."""
+    if payload and choice.get("payload"):
+        return choice["payload"] == payload
+    return bool(text) and choice.get("title") == text
 
 
 def _group(items: Iterable[Item]) -> None:

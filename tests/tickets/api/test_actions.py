@@ -15,7 +15,7 @@ from tests import factories
 from tests.factories import NOON
 from tests.http import ApiResponse
 from tests.matching import present
-from tickets.models import Message, Ticket
+from tickets.models import Conversation, Message, ThreadControlRequest, Ticket
 
 from .conftest import Shop, client_of
 
@@ -120,6 +120,17 @@ def test_a_transfer_names_one_goal_that_exists(shop: Shop, alice: APIClient, fie
 def test_a_transfer_to_where_it_is_already_is_refused_with_its_reason(shop: Shop, alice: APIClient) -> None:
     answer = act(alice, shop, "transfer", department="Sales")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_possible")
+
+
+@pytest.mark.parametrize(("action", "kind"), [("take_control", "take"), ("request_control", "request")])
+def test_control_is_requested_only_from_another_app(shop: Shop, alice: APIClient, action: str, kind: str) -> None:
+    refused = act(alice, shop, action)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_possible")
+    Conversation.objects.update(thread_owner_app_id="222")
+    answer = act(alice, shop, action)
+    assert (answer.status_code, answer.json()["thread_owner"]) == (200, "222")
+    row = ThreadControlRequest.objects.get()
+    assert (row.action, row.state, row.author) == (kind, "waiting", shop.alice)
 
 
 def test_a_ticket_is_closed_and_reopened_once(shop: Shop, alice: APIClient) -> None:

@@ -82,6 +82,13 @@ def test_a_contact_has_what_is_noted_of_them(shop: Shop, alice: APIClient) -> No
     }
 
 
+def test_a_contact_says_where_they_came_from(shop: Shop, alice: APIClient) -> None:
+    ad = {"kind": "ad", "title": "Came from an ad", "text": "Ad 6", "url": None, "message": shop.message.pk}
+    Contact.objects.filter(psid="7001").update(origins=[{**ad, "picture": 0, "at": NOON.isoformat()}])
+    row = alice.get("/api/v1/contacts/").json()["results"][0]
+    assert row["origins"] == [{**ad, "at": "2026-11-20T12:00:00.000Z"}]
+
+
 def test_what_is_noted_is_kept_and_shown_in_the_details(shop: Shop, alice: APIClient, client: Client) -> None:
     answer = note(alice, shop, **DETAILS)
     assert answer.status_code == 200

@@ -109,6 +109,21 @@ def test_what_a_message_may_have_besides_is_given_out(shop: Shop, alice: APIClie
     assert answer["card"] == {"kind": "postback", "title": "Get started", "text": None, "url": None}
 
 
+def test_every_card_is_given_out_with_its_choices_and_picture(shop: Shop, alice: APIClient) -> None:
+    link = {"kind": "link", "title": "Wheel", "text": "", "url": "https://shop.example/w"}
+    choices = [{"title": "Yes", "url": None, "payload": "YES", "of_our_own": 1}]
+    card = {**link, "picture": 0, "choices": choices, "more": [{**link, "kind": "ad", "title": "Ad"}]}
+    Message.objects.filter(pk=shop.message.pk).update(card=card)
+    picture = Attachment.objects.create(message=shop.message, kind="image", position=0)
+    answer = alice.get(f"/api/v1/messages/{shop.message.pk}/").json()
+    whole: dict[str, Any] = {"choices": [], "payload": None, "picture": None}
+    assert answer["card"] == link
+    assert answer["cards"] == [
+        {**link, **whole, "choices": [{"title": "Yes", "url": None, "payload": "YES"}], "picture": picture.pk},
+        {**link, **whole, "kind": "ad", "title": "Ad"},
+    ]
+
+
 def test_attachments_are_given_out_in_order_with_an_address_when_stored(shop: Shop, alice: APIClient) -> None:
     refused = Attachment.objects.create(
         message=shop.message, position=1, kind="video", name="clip.mp4", state="refused", reason="No videos here."

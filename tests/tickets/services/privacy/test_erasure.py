@@ -107,6 +107,18 @@ def test_the_neighbour_in_the_same_delivery_loses_nothing(setup: Client, convers
     assert body["desk_redacted_events"] == 1
 
 
+def test_a_call_of_the_person_goes_and_that_of_a_neighbour_in_the_same_delivery_stays(
+    setup: Client, client: Client, conversation: Conversation
+) -> None:
+    page = conversation.contact.page
+    calls = [{"id": f"call-{psid}", "from": psid, "to": page.page_id, "event": "terminate"} for psid in (PSID, OTHER)]
+    deliver(client, {"object": "page", "entry": [{"id": page.page_id, "time": 1, "calls": calls}]})
+    assert erase(setup, conversation).status_code == 302
+    assert not any(PSID.encode() in bytes(row.body) for row in WebhookDelivery.objects.all())
+    (kept,) = (row for row in WebhookDelivery.objects.all() if b'"calls"' in bytes(row.body))
+    assert [call["from"] for call in json.loads(bytes(kept.body))["entry"][0]["calls"]] == [OTHER]
+
+
 def test_a_redacted_delivery_can_be_replayed_and_brings_nothing_back(
     setup: Client, conversation: Conversation, admin: User
 ) -> None:
@@ -236,6 +248,7 @@ def test_no_model_was_forgotten() -> None:
     """Whoever adds a model that hangs on a person decides what erasing does with it, then names it here."""
     known = {
         "tickets.Attachment",
+        "tickets.CardText",
         "tickets.Conversation",
         "tickets.Draft",
         "tickets.Erasure",
@@ -245,6 +258,7 @@ def test_no_model_was_forgotten() -> None:
         "tickets.Moderation",
         "tickets.PageReaction",
         "tickets.SenderAction",
+        "tickets.ThreadControlRequest",
         "tickets.Ticket",
     }
     roots = {Contact, Conversation, Message, Ticket}
