@@ -1,6 +1,7 @@
 """The answers have exactly the documented fields, with times in UTC to the millisecond."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
