@@ -297,9 +297,11 @@ def test_a_search_needs_as_many_queries_with_many_messages_as_with_few(alice: Cl
     assert few <= 24
 
 
-@pytest.mark.parametrize(("model", "column"), [(Message, "text"), (Contact, "name"), (Attachment, "name")])
+@pytest.mark.parametrize(
+    ("model", "column"), [(Message, "text"), (CardText, "words"), (Contact, "name"), (Attachment, "name")]
+)
 def test_the_index_is_asked_and_no_text_is_read_through(
-    db: None, model: type[Message | Contact | Attachment], column: str
+    db: None, model: type[Message | CardText | Contact | Attachment], column: str
 ) -> None:
     """The database's own plan; a table this small PostgreSQL would rather read through, so that is forbidden."""
     rows: QuerySet[Any] = model.objects.filter(

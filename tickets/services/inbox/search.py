@@ -72,7 +72,7 @@ def find(conversations: QuerySet[Conversation, Conversation], query: str) -> Sea
     for remaining, ids in [(terms, None), *splits]:
         messages = Message.objects.filter(*_all_in("text", remaining), ~Q(text=""), withdrawn_at=None)
         _collect(hits, hits.messages, _among(messages, conversations, "conversation_id", ids), "conversation_id")
-        cards = CardText.objects.filter(*_all_in("words", remaining), message__withdrawn_at=None)
+        cards = CardText.objects.filter(*_all_in("words", remaining), ~Q(words=""), message__withdrawn_at=None)
         _collect(hits, hits.cards, _among(cards, conversations, CONVERSATION, ids), CONVERSATION)
     files = Attachment.objects.filter(*_all_in("name", terms), ~Q(name=""), message__withdrawn_at=None)
     _collect(hits, hits.files, _among(files, conversations, CONVERSATION, None), CONVERSATION)
