@@ -44,6 +44,11 @@ def words_in(card: Any) -> str:
     return "\n".join(str(text) for text in texts if text)
 
 
+def pictures_in(card: Any) -> set[int]:
+    """Return the positions of the attachments of a message that are pictures of its cards."""
+    return {row["picture"] for row in cards_in(card) if isinstance(row.get("picture"), int)}
+
+
 def choices_in(row: StoredCard) -> list[dict[str, Any]]:
     """Return the buttons or quick replies of one card."""
     choices = row.get("choices")

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from desk.text import cut, first_character
 from tickets.models import Attachment, Conversation, Message, Ticket
-from tickets.rules.cards import cards_in, choices_in
+from tickets.rules.cards import cards_in, choices_in, pictures_in
 from tickets.services.inbox.listing import write_cursor
 from tickets.services.incoming import attachments
 from tickets.services.outgoing.collision import author_in_words
@@ -251,7 +251,7 @@ def card_icon(card: dict[str, Any]) -> str:
 @register.filter
 def files_of(message: Message) -> list[Attachment]:
     """Return the attachments of a message that are not the picture of one of its cards."""
-    pictures = {row.get("picture") for row in cards_in(message.card)}
+    pictures = pictures_in(message.card)
     return [attachment for attachment in message.attachments.all() if attachment.position not in pictures]
 
 

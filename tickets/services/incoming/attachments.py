@@ -30,6 +30,7 @@ from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
 from desk.queue import enqueue
 from tickets.models import Attachment, Conversation
+from tickets.rules.cards import pictures_in
 from tickets.services.conversation import messages
 from tickets.services.incoming.fetch_pool import fetch_all
 from tickets.services.webhooks import events
@@ -206,7 +207,8 @@ def _link_in(message: conversations.GraphMessage, attachment: "ClaimedAttachment
     named = [link.url for link in message.attachments if link.name and link.name == attachment.name]
     if len(named) == 1:
         return named[0]
-    if len(message.attachments) == attachment.siblings > attachment.position:
+    files = attachment.siblings - len(pictures_in(attachment.message.card))  # they come before the pictures of cards
+    if len(message.attachments) == files > attachment.position:
         return message.attachments[attachment.position].url
     return ""
 

@@ -69,11 +69,15 @@ def shows(graph: RequestsMock, *links: str, names: tuple[str, ...] = (), key: st
     graph.get(MESSAGE, json={"id": MID, **sender, "attachments": {"data": rows}})
 
 
-def send(client: Client, *urls: str, kind: str = "file", mid: str | None = MID, **page: Any) -> list[Attachment]:
-    """Let a customer send files under these links, and the worker fetch what it can."""
+def send(
+    client: Client, *urls: str, kind: str = "file", mid: str | None = MID, picture: str = "", **page: Any
+) -> list[Attachment]:
+    """Let a customer send files under these links, and the worker fetch what it can; `picture` is that of an ad."""
     fb_page = make.make_channel(make.make_page(**page)).page
     attachments = [{"type": kind, "payload": {"url": url}} for url in urls]
-    message = {"attachments": attachments} | ({"mid": mid} if mid else {})
+    message: dict[str, Any] = {"attachments": attachments} | ({"mid": mid} if mid else {})
+    if picture:
+        message["referral"] = {"source": "ADS", "ads_context_data": {"photo_url": picture}}
     deliver(client, delivery(fb_page, item(fb_page, "7001", message=message)))
     tasks.fetch_files()
     return list(Attachment.objects.order_by("position"))
@@ -103,6 +107,14 @@ def test_a_link_with_another_path_is_known_by_the_name_of_the_file_or_by_its_pla
     first, second, third = send(client, *(host.link(f"{name}.pdf", "old") for name in "abc"))
     assert first.source_url == links[1]  # by its name
     assert (second.source_url, third.source_url) == (links[1], links[2])  # by their places
+
+
+def test_the_picture_of_an_ad_takes_no_ones_place(client: Client, host: Host, graph: RequestsMock) -> None:
+    fresh = host.link("1/x", "fresh")
+    shows(graph, fresh)
+    kept, picture = send(client, host.link("a.pdf", "old"), picture=host.link("ad.png", "old"))
+    assert (kept.state, kept.source_url) == ("stored", fresh)
+    assert (picture.state, picture.reason) == ("failed", attachment_service.LINK_EXPIRED)
 
 
 @pytest.mark.parametrize("links", [(), ("fresh", "fresh"), ("old",)], ids=["none", "two for one", "the same"])
