@@ -1,4 +1,4 @@
-"""Record logins, and changes of e-mail addresses and two-factor login, which libraries report as signals.
+"""Record logins, and changes of e-mail addresses and two-step login, which libraries report as signals.
 
 Passwords are recorded where they are saved: tickets.views.account_forms and desk.admin.people.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.account import signals as account_signals
-from django.apps import apps
+from allauth.mfa import signals as mfa_signals
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import Signal
 from django.http import HttpRequest
@@ -28,20 +28,6 @@ def connect() -> None:
     account_signals.email_changed.connect(_email_changed, dispatch_uid="audit_email_changed")
     for signal, verb in ((account_signals.email_added, "added"), (account_signals.email_removed, "removed")):
         _connect_email(signal, verb)
-    if apps.is_installed("allauth.mfa"):
-        _connect_mfa()
-
-
-def _connect_email(signal: Signal, verb: str) -> None:
-    def receiver(user: User, email_address: Any, **_kwargs: Any) -> None:
-        audit_log.record(user, user, Action.EMAIL, f"E-mail address {email_address.email} {verb}.")
-
-    signal.connect(receiver, weak=False, dispatch_uid=f"audit e-mail {verb}")
-
-
-def _connect_mfa() -> None:
-    from allauth.mfa import signals as mfa_signals
-
     for signal, verb in (
         (mfa_signals.authenticator_added, "added"),
         (mfa_signals.authenticator_removed, "removed"),
@@ -49,6 +35,13 @@ def _connect_mfa() -> None:
     ):
         signal.connect(authenticator_receiver(verb), weak=False, dispatch_uid=f"audit second factor {verb}")
     mfa_signals.authentication_failed.connect(_second_factor_failed, dispatch_uid="audit_second_factor")
+
+
+def _connect_email(signal: Signal, verb: str) -> None:
+    def receiver(user: User, email_address: Any, **_kwargs: Any) -> None:
+        audit_log.record(user, user, Action.EMAIL, f"E-mail address {email_address.email} {verb}.")
+
+    signal.connect(receiver, weak=False, dispatch_uid=f"audit e-mail {verb}")
 
 
 def authenticator_receiver(verb: str) -> Callable[..., None]:

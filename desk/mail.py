@@ -113,13 +113,11 @@ def attention(user: User) -> list[Attention]:
 
 # --- Rows whose e-mail is due -----------------------------------------------------------------------------------------
 def is_due(field: str) -> Q:
-    """Return the condition that a row's e-mail is due: its `field` is empty, past, or later than any claim or retry.
+    """Return the condition that a row's e-mail is due: its `field` is empty or past.
 
-    The last is the case when the clock was wrong.
+    Register the field in desk.planned_times, for times that a wrong clock has planned.
     """
-    now = timezone.now()
-    longest = max(LEASE, RETRY_DELAY, SLOW_RETRY_DELAY)
-    return Q(**{field: None}) | Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + longest})
+    return Q(**{field: None}) | Q(**{f"{field}__lte": timezone.now()})
 
 
 def claim(rows: QuerySet[M, M], field: str) -> list[M]:

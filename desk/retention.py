@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
@@ -50,6 +51,15 @@ class Kind:
     minimum_reason: str = ""
     batch_size: int = 500
     order: int = 50
+
+    @classmethod
+    def of_rows(cls, rows: Callable[[datetime], QuerySet[Any, Any]], order_by: str = "pk", **fields: Any) -> "Kind":
+        """Return the kind whose data are all of `rows(before)`, deleted in the order of a column with an index."""
+        return cls(
+            count=lambda before: rows(before).count(),
+            delete=lambda before, limit: delete_batch(rows(before), limit, order_by),
+            **fields,
+        )
 
     def check(self, days: int | None) -> None:
         """Raise Refused when the data cannot be kept for so many days; None is for ever."""

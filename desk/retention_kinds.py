@@ -40,15 +40,14 @@ def history(before: datetime) -> QuerySet[AuditEntry, AuditEntry]:
 def register() -> None:
     """Register all of them. Called from `AppConfig.ready()`."""
     retention.register(
-        retention.Kind(
+        retention.Kind.of_rows(
+            history,
             name="history",
             label="History",
             text="Who did what in Setup, and when. Receipts of erased persons are kept.",
             default_days=None,
             minimum_days=30,
             minimum_reason="A change must stay traceable until somebody has noticed what it did.",
-            count=lambda before: history(before).count(),
-            delete=lambda before, limit: retention.delete_batch(history(before), limit),
             order=40,
         )
     )
@@ -64,13 +63,13 @@ def register() -> None:
         )
     )
     retention.register(
-        retention.Kind(
+        retention.Kind.of_rows(
+            finished_tasks,
+            "stopped",
             name="tasks",
             label="Finished tasks",
             text="The worker's records of tasks that ended with an error. Tasks that wait are kept.",
             default_days=30,
-            count=lambda before: finished_tasks(before).count(),
-            delete=lambda before, limit: retention.delete_batch(finished_tasks(before), limit, "stopped"),
             order=61,
         )
     )

@@ -363,7 +363,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 
-# /metrics is off without both. METRICS_DIR is emptied when Desk starts as a whole (launcher.data_folder).
+# /metrics is off without both. `make run` and `make serve` empty METRICS_DIR. Under other process managers
+# what exited processes have counted stays, merged into one file (desk.metrics).
 DESK_METRICS_TOKEN = env("DESK_METRICS_TOKEN", default="")
 try:
     DESK_METRICS_ALLOW = [ip_network(text.strip()) for text in env.list("DESK_METRICS_ALLOW", default=[])]

@@ -30,7 +30,7 @@ STORAGES = {
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast: nearly every test creates users
 if not os.environ.get("REDIS_URL"):
-    # Tests without a database count too. tests/desk/test_login_limit.py uses the cache of a real installation.
+    # Tests without a database count too. tests/desk/accounts/test_login_limit.py uses the cache of a real installation.
     CACHES = {**CACHES, "default": CACHES["api"]}  # noqa: F405
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     # A file, not memory: threads and processes then share it and lock it as in production.

@@ -88,26 +88,26 @@ def register() -> None:
         )
     )
     retention.register(
-        retention.Kind(
+        retention.Kind.of_rows(
+            delivered_events,
+            "settled_at",
             name="webhook_events",
             label="Delivered webhook events",
             text="Events that your systems accepted.",
             default_days=7,
-            count=lambda before: delivered_events(before).count(),
-            delete=lambda before, limit: retention.delete_batch(delivered_events(before), limit, "settled_at"),
             order=20,
         )
     )
     retention.register(
-        retention.Kind(
+        retention.Kind.of_rows(
+            other_events,
+            "settled_at",
             name="failed_webhook_events",
             label="Other webhook events",
             text="Events that Desk gave up or dropped. Events that wait to be sent are kept.",
             default_days=30,
             minimum_days=4,
             minimum_reason="A webhook is turned off after three days of failures; its events can be sent again then.",
-            count=lambda before: other_events(before).count(),
-            delete=lambda before, limit: retention.delete_batch(other_events(before), limit, "settled_at"),
             order=21,
         )
     )
