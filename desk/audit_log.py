@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from desk import proxies
 from desk.models import AuditEntry, User
@@ -105,13 +106,17 @@ def name_of(user: User) -> str:
 
 
 def record_failed_login(name: str) -> None:
-    """Record a failed login with the name that was typed; repeats of a name from an address become one line.
+    """Record a failed login; repeats of a name from an address become one line.
 
-    A stranger cannot fill the disk: after FAILED_LIMIT lines in REPEAT, all others are counted in one.
+    The line has the name of the user whose name or e-mail address was typed, else `unknown_name`. A stranger cannot
+    fill the disk: after FAILED_LIMIT lines in REPEAT, all others are counted in one.
     """
     now = timezone.now()
     origin = _origin.get()
-    typed = head(name.replace("\x00", ""), NAME_LENGTH)
+    typed = name.replace("\x00", "")
+    names = Q(username__iexact=typed) | Q(username__iexact=User.normalize_username(typed))
+    users = User.objects.filter(names | (Q(email__iexact=typed) & ~Q(email="")))
+    typed = users.order_by("pk").values_list("username", flat=True).first() or unknown_name(typed)
     with transaction.atomic():
         recent = AuditEntry.objects.filter(action=Action.LOGIN_FAILED, at__gt=now - REPEAT)
         if _count(recent.filter(actor_name=typed, address=origin.address), now):
@@ -129,6 +134,14 @@ def record_failed_login(name: str) -> None:
             address=address,
             via=origin.via,
         )
+
+
+def unknown_name(typed: str) -> str:
+    """Return what stands in the history for a name that no user has: people type passwords into that field.
+
+    The same text gives the same name, so that repeats can be told, and nobody without DESK_SECRET_KEY can guess it.
+    """
+    return f"unknown name {salted_hmac('failed login', typed).hexdigest()[:8]}"
 
 
 def _count(entries: QuerySet[AuditEntry, AuditEntry], now: object) -> bool:

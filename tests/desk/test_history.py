@@ -72,7 +72,18 @@ def test_a_failed_login_is_recorded_without_the_password(client: Client) -> None
     assert "not-my-password" not in str(list(AuditEntry.objects.values()))
 
 
+def test_a_password_that_was_typed_as_the_name_is_not_stored(client: Client) -> None:
+    alice = make_agent("alice")
+    User.objects.filter(pk=alice.pk).update(email="alice@example.com")
+    for name in ("my-password", "other", "my-password", "ALICE", "Alice@example.com"):
+        log_in(client, name, "x")
+    lines = [(entry.actor_name, entry.count) for entry in entries(Action.LOGIN_FAILED)]
+    assert lines == [(audit_log.unknown_name("my-password"), 2), (audit_log.unknown_name("other"), 1), ("alice", 2)]
+    assert "my-password" not in str(list(AuditEntry.objects.values()))
+
+
 def test_repeats_within_a_minute_are_counted_in_one_line() -> None:
+    make_agent("alice")
     now = timezone.now()
     for seconds in (0, 10, 59, 61):
         with time_machine.travel(now + timedelta(seconds=seconds), tick=False):
@@ -84,6 +95,7 @@ def test_repeats_within_a_minute_are_counted_in_one_line() -> None:
 
 
 def test_other_addresses_have_lines_of_their_own() -> None:
+    make_agent("alice")
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
         with audit_log.origin_of(RequestFactory().get("/", REMOTE_ADDR=address)):
             audit_log.record_failed_login("alice")
@@ -293,6 +305,7 @@ def test_no_cell_is_a_formula() -> None:
     admin = make_admin()
     dangerous = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(1)", "\t=1", "\r=1", " =1", "＝1"]
     for name in dangerous:
+        User.objects.create(username=name)
         audit_log.record_failed_login(name)
     rows = export(client_of(admin), action="login_failed")
     assert sorted(row["person"] for row in rows) == sorted(f"'{name}" for name in dangerous)
