@@ -136,7 +136,7 @@ def reopen(user: User, conversation: Conversation) -> None:
         if not closed_ticket.update(status=Ticket.Status.OPEN, closed_at=None):
             return
         _add_event(conversation, user, "reopened", f"{user} reopened ticket #{conversation.current_ticket_id}")
-        derived.refresh_row(conversation)
+        derived.refresh_waiting(conversation)
         events.publish(EventType.TICKET_REOPENED, conversation, ticket=conversation.current_ticket_id, by=user)
         messages.announce(conversation)
 
