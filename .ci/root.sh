@@ -153,6 +153,54 @@ mount_root() { # mount_root ROOT: what a process expects, and the machine's name
     for file in $(pip_paths); do share "$root" "$file" || return 1; done
 }
 
+boot_root() { # boot_root ROOT: systemd as the first process of the Debian in ROOT, without any network but the loopback
+    # In cgroups of its own, the systemd of this machine and that of the root do not see each other.
+    local base=/sys/fs/cgroup part
+    for part in "$base" "$base/systemd" "$base/unified"; do
+        [ -w "$part/cgroup.procs" ] || continue
+        mkdir -p "$part/desk-ci" && echo 0 >"$part/desk-ci/cgroup.procs" || return 1
+    done
+    exec unshare --mount --pid --net --uts --ipc --cgroup --fork --kill-child --propagation private bash -euc '
+        hostname desk
+        mount --rbind "$1" /mnt && cd /mnt
+        mount -t proc proc proc && mount -t sysfs sysfs sys
+        if [ -e /sys/fs/cgroup/cgroup.procs ]; then
+            mount -t cgroup2 cgroup2 sys/fs/cgroup
+        else
+            mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup && mkdir sys/fs/cgroup/systemd sys/fs/cgroup/unified
+            mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
+            mount -t cgroup2 cgroup2 sys/fs/cgroup/unified
+        fi
+        mount -t tmpfs -o mode=755 tmpfs dev
+        for name in null zero full random urandom tty; do touch dev/$name && mount --bind /dev/$name dev/$name; done
+        mkdir dev/shm dev/pts
+        mount -t tmpfs -o mode=1777 tmpfs dev/shm
+        mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+        ln -s pts/ptmx dev/ptmx && ln -s /proc/self/fd dev/fd
+        mount -t tmpfs -o mode=755 tmpfs run
+        mkdir -p oldroot && pivot_root . oldroot
+        umount -l /oldroot
+        exec env -i container=desk-ci PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd systemd.unit=multi-user.target
+    ' bash "$1"
+}
+
+in_booted() { # in_booted COMMAND...: as root, in the Debian that boot_root started
+    local init
+    init=$(pgrep -f '^/lib/systemd/systemd systemd.unit=' | head -n 1)
+    [ -n "$init" ] || return 1
+    nsenter --target "$init" --all --root --wd env -i HOME=/root LANG=C.UTF-8 TERM=dumb \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}
+
+shut_down() { # end the Debian that boot_root started, and remove its cgroups
+    local init
+    init=$(pgrep -f '^/lib/systemd/systemd systemd.unit=' | head -n 1)
+    [ -z "$init" ] || kill -KILL "$init"
+    sleep 1
+    find /sys/fs/cgroup/desk-ci /sys/fs/cgroup/*/desk-ci -depth -type d -exec rmdir {} + 2>/dev/null
+    return 0
+}
+
 passed_on() { # print the variables that a command in the root keeps, NAME=VALUE
     local name
     for name in "${PASSED_ON[@]}" $(compgen -e PIP_ | grep -v PIP_CONFIG_FILE); do

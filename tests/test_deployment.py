@@ -1,6 +1,9 @@
 """The files for those who deploy (Containerfile, compose.yaml, deploy/) agree with the code."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +181,27 @@ def test_the_example_of_the_settings_names_only_what_exists() -> None:
 def test_the_example_of_settings_names_all_that_are_needed() -> None:
     lines = (ROOT / "deploy/desk.env.example").read_text().splitlines()
     assert set(NEEDED_TO_SERVE) <= {line.partition("=")[0] for line in lines if not line.startswith("#")}
+
+
+# --- The walk through docs/installation.md ----------------------------------------------------------------------------
+def test_the_walk_finds_every_part_that_it_follows() -> None:
+    """.ci/newcomer runs where a Debian can be made; that the document still has its commands is known everywhere."""
+    walk = (ROOT / ".ci" / "walk.py").read_text() + (ROOT / ".ci" / "newcomer").read_text()
+    starts = set(re.findall(r"""['"](\*\*[^'"]+)['"]""", walk))
+    assert len(starts) >= 10
+    guide = ROOT / "docs" / "installation.md"
+    for start in sorted(starts):
+        command = [sys.executable, str(ROOT / ".ci" / "commands_of.py"), str(guide), start]
+        assert subprocess.run(command, capture_output=True, check=True).stdout.strip(), start
+
+
+def test_desk_manage_reads_the_settings_as_the_units_do(tmp_path: Path) -> None:
+    """Spaces, quotes and dollar signs in a value reach Desk as they stand in the file."""
+    line = """META_VERIFY_TOKEN=a "text" with $HOME and 'more' *"""
+    (tmp_path / "desk.env").write_text(f"# a comment\n\n{line}\nDESK_DATA_DIR=/in/the/file")
+    script = (ROOT / "deploy" / "desk-manage").read_text().replace("/etc/desk/desk.env", str(tmp_path / "desk.env"))
+    script = script.replace("cd /opt/desk\n", "").replace("exec runuser -u desk -- .venv/bin/python manage.py", "env #")
+    given = {"PATH": os.environ["PATH"], "DESK_DATA_DIR": "/chosen"}
+    printed = subprocess.run(["sh", "-c", script], env=given, capture_output=True, text=True, check=True).stdout
+    assert line in printed.splitlines()
+    assert "DESK_DATA_DIR=/chosen" in printed.splitlines()
