@@ -15,6 +15,7 @@ from desk.accounts import reauthentication
 from desk.admin import ReadOnlyAdmin, SetupModelAdmin
 from desk.errors import Refused
 from tickets.models import CannedReply, Contact, Erasure
+from tickets.services.inbox import search
 from tickets.services.page_actions import moderation
 from tickets.services.privacy import erasure
 
@@ -25,6 +26,7 @@ class CannedReplyAdmin(SetupModelAdmin[CannedReply]):
     list_filter = ["department"]
     list_select_related = ["department", "created_by"]
     search_fields = ["shortcut", "title", "text"]
+    is_searched_by_words = True
     fields = ["shortcut", "title", "text", "department"]
 
     def save_model(self, request: HttpRequest, obj: CannedReply, form: Any, change: bool) -> None:
@@ -43,6 +45,11 @@ class ContactAdmin(ReadOnlyAdmin[Contact]):
     list_select_related = ["page", "erasure"]
     search_fields = ["name", "psid", "email", "phone"]
     ordering = ["-first_seen_at", "-pk"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str
+    ) -> tuple[QuerySet[Contact], bool]:
+        return search.contacts(queryset, search_term), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
         return super().get_queryset(request).prefetch_related("conversations__channel")

@@ -16,7 +16,7 @@ class TicketsConfig(AppConfig):
         from tickets import models, setup, signals
         from tickets.rules import sending
         from tickets.services.conversation import message_changes
-        from tickets.services.inbox import listing, viewers
+        from tickets.services.inbox import indexing, listing, viewers
         from tickets.services.incoming import attachments, profiles, receiver
         from tickets.services.integrity import conversations, search_index
         from tickets.services.outgoing import delivery_status, outbox, restored_replies
@@ -34,6 +34,7 @@ class TicketsConfig(AppConfig):
         sweeper.register("profiles", profiles.is_due, profiles.TASK)
         sweeper.register("files", attachments.is_due, attachments.TASK)
         sweeper.register("early changes", message_changes.is_due, message_changes.TASK, message_changes.delete_old)
+        sweeper.register("search index", indexing.is_due, indexing.TASK)
         sweeper.register("blocks", moderation.is_due, moderation.TASK)
         sweeper.register("e-mails about webhooks", mails.is_due, mails.TASK)
         sweeper.register("events", delivery.is_due, events.TASK, delivery.reclaim_stale)

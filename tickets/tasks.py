@@ -2,7 +2,7 @@
 
 from tickets.api import payloads
 from tickets.services.conversation import message_changes
-from tickets.services.inbox import listing
+from tickets.services.inbox import indexing, listing
 from tickets.services.incoming import attachments, profiles
 from tickets.services.outgoing import outbox
 from tickets.services.page_actions import moderation, reactions, thread_control
@@ -28,6 +28,11 @@ def apply_late_changes() -> int:
 def drain_outbox() -> int:
     """Send due replies and look up unsure ones; return how many calls to Meta were made."""
     return outbox.drain_outbox()
+
+
+def index_texts() -> int:
+    """Fill in the search index; return the number of texts."""
+    return indexing.index_all()
 
 
 def tell_blocks() -> int:

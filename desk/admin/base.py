@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.text import capfirst
 
-from desk import audit_log, deletion_checks
+from desk import audit_log, deletion_checks, searching
 from desk.accounts import reauthentication
 from desk.models import User
 
@@ -39,6 +39,17 @@ class SetupModelAdmin(_ModelAdmin[M]):
     """Title a list with `list_title`, or with the plural name of its model. Write and show the history of Desk."""
 
     list_title = ""
+    #: Whether the list is searched by words, as the inbox is. It is read whole for that: for lists that stay short.
+    is_searched_by_words = False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[M]", search_term: str
+    ) -> tuple["QuerySet[M]", bool]:
+        if not self.is_searched_by_words or not search_term.strip():
+            return super().get_search_results(request, queryset, search_term)
+        rows = queryset.order_by().values_list("pk", *self.get_search_fields(request))
+        found = {pk for pk, *texts in rows if searching.matches(search_term, *map(str, texts))}
+        return queryset.filter(pk__in=found), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         is_confirmed_action = request.method == "POST" and "post" in request.POST

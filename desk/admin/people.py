@@ -45,6 +45,7 @@ class _CountedDepartment(Protocol):
 class DepartmentAdmin(GuardedAdmin[Department]):
     list_display = ["name", "agent_count"]
     search_fields = ["name"]
+    is_searched_by_words = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Department]:
         return super().get_queryset(request).annotate(agent_total=Count("agents"))
@@ -60,6 +61,7 @@ class AgentAdmin(GuardedAdmin[Agent]):
     list_filter = ["departments", "presence"]
     list_select_related = ["user"]
     search_fields = ["user__username", "user__first_name", "user__last_name"]
+    is_searched_by_words = True
     autocomplete_fields = ["user"]
     formfield_overrides = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
 
@@ -95,6 +97,7 @@ class UserAdmin(SetupModelAdmin[User], _UserAdmin):
 
     form = UserForm
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
+    is_searched_by_words = True
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         may_change = super().has_change_permission(request, obj)
@@ -174,6 +177,8 @@ admin.site.unregister(Group)
 @admin.register(Group)
 class GroupAdmin(SetupModelAdmin[Group], DjangoGroupAdmin):
     """Groups of permissions. Who changes one must have all its permissions."""
+
+    is_searched_by_words = True
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         may_change = super().has_change_permission(request, obj)

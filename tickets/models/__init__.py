@@ -5,19 +5,21 @@ from .contact import Contact
 from .conversation import Conversation, Draft, Ticket
 from .erasure import Erasure
 from .events import EventDelivery, EventSubscription, EventType
-from .message import Attachment, CardText, Message
+from .message import Attachment, Message
 from .message_change import MessageChange
 from .moderation import Moderation
 from .replies import CannedReply
+from .search import AttachmentTerms, ContactTerms, MessageTerms
 from .sender_actions import PageReaction, SenderAction, ThreadControlRequest
 from .viewer import Viewer
 
 __all__ = [
     "ApiToken",
     "Attachment",
+    "AttachmentTerms",
     "CannedReply",
-    "CardText",
     "Contact",
+    "ContactTerms",
     "Conversation",
     "Draft",
     "Erasure",
@@ -26,6 +28,7 @@ __all__ = [
     "EventType",
     "Message",
     "MessageChange",
+    "MessageTerms",
     "Moderation",
     "PageReaction",
     "Scope",

@@ -121,16 +121,6 @@ class Message(models.Model):
         return f"message {self.pk}"
 
 
-class CardText(models.Model):
-    """What search finds of the cards of a message; messages without cards have none."""
-
-    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="card_text")
-    words = models.TextField()
-
-    def __str__(self) -> str:
-        return f"cards of message {self.message_id}"
-
-
 class Attachment(models.Model):
     """A file of a message: stored, or a card that names the file and says why it is not stored."""
 

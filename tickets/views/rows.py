@@ -75,7 +75,7 @@ def rows_of(
     texts = drafts.texts_of([user_id], ids)
     terms = hits.terms if hits else ()
     marks = undelivered_states(ids)
-    snippets = search.snippets(hits, ids) if hits and terms else {}
+    snippets = search.snippets(hits, conversations) if hits and terms else {}
     return [
         Row(
             conversation,

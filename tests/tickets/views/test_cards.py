@@ -10,7 +10,7 @@ from django.test import Client
 from desk.models import User
 from tests.matching import search
 from tests.pages import html_of
-from tickets.models import CardText, Conversation, ThreadControlRequest
+from tickets.models import Conversation, ThreadControlRequest
 
 from . import world
 from .world import NOON
@@ -122,7 +122,6 @@ def test_where_they_came_from_shows_the_newest_and_the_first_with_picture(
 
 def test_search_finds_the_words_of_cards(alice: Client, desk: world.Desk, conversation: Conversation) -> None:
     message = world.say(conversation, "hello", card=AD)
-    CardText.objects.create(message=message, words="Came from an ad: Frühling Wheels\nAd 6041")
     other = world.make_conversation(desk.shop, "Tom")
     world.say(other, "fruhling")
     shown = html_of(alice.get("/inbox/", {"q": "fruhling wheels", "view": "all"}))

@@ -10,8 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from desk.live import publish
-from tickets.models import Attachment, CardText, Conversation, Message, Ticket
-from tickets.rules.cards import words_in
+from tickets.models import Attachment, Conversation, Message, Ticket
 from tickets.services.conversation import derived, ticketing
 from tickets.services.conversation.new_message import NewMessage
 from tickets.services.conversation.previews import preview_of_new
@@ -139,8 +138,6 @@ def _insert(conversation: Conversation, page_id: int, ticket_id: int | None, new
     if new.received_at is not None:
         message.received_at = new.received_at
     message.save(force_insert=True)
-    if words := words_in(new.card):
-        CardText.objects.create(message=message, words=words)
     if new.attachments:
         for attachment in new.attachments:
             attachment.message = message

@@ -1,124 +1,116 @@
-"""Compare the search index with the rows (tickets/migrations/0002_search.py, 0009_cards.py).
+"""Compare the search index with the texts (tickets/migrations/0011_search_terms.py).
 
-PostgreSQL keeps its indexes right by itself; only their existence is checked. On SQLite, triggers keep tables of words:
-a row that was written around the triggers is missing there.
+A row that was written around the triggers has no terms, or those of an older text; on SQLite the full-text table may
+differ from the terms. What is mended gets its terms from the worker, as a new text does.
 """
 
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from desk.integrity import BATCH_ROWS, Finding, Wishes
-from desk.snapshot import snapshot
 
-MIGRATION = import_module("tickets.migrations.0002_search")
-CARDS = import_module("tickets.migrations.0009_cards")
-INDEXED: tuple[tuple[str, str, str], ...] = (*MIGRATION.INDEXED, CARDS.INDEXED)
-TRIGGERS = ("insert", "delete", "update")
+MIGRATION = import_module("tickets.migrations.0011_search_terms")
 
 
 def check_search_index(wishes: Wishes) -> Iterator[Finding]:
     """Find indexes and triggers that do not exist, and rows that are missing in an index or wrongly in it."""
-    for table, column, condition in INDEXED:
-        if not _exists(f"{table}_search"):
-            if wishes.mend:
-                _make(table, column, condition)
-            yield Finding(f"{table}_search", "the search index does not exist", wishes.mend)
-        elif connection.vendor == "sqlite":
-            yield from _check_sqlite(table, column, condition, wishes)
+    for source in MIGRATION.SOURCES:
+        lost = [
+            *((name, "the search index does not exist") for name in _lost_index(source)),
+            *((name, "the trigger that keeps the search index does not exist") for name in _lost_triggers(source)),
+        ]
+        if lost and wishes.mend:
+            _make_again(source)
+        for name, sentence in lost:
+            yield Finding(name, sentence, wishes.mend)
+        if wishes.mend or not lost:
+            yield from _check_rows(source, wishes)
+        if connection.vendor == "sqlite" and not lost:
+            yield from _check_fts(source, wishes)
 
 
-def _exists(name: str) -> bool:
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(
-                "SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname = %s AND indisvalid "
-                "AND pg_table_is_visible(pg_class.oid)",
-                [name],
-            )
-        else:
-            cursor.execute("SELECT 1 FROM sqlite_master WHERE name = %s", [name])
-        return cursor.fetchone() is not None
+def _lost_index(source: Any) -> list[str]:
+    name = f"{source.terms}_search"
+    query = (
+        "SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname = %s AND indisvalid "
+        "AND pg_table_is_visible(pg_class.oid)"
+        if connection.vendor == "postgresql"
+        else "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = %s"
+    )
+    return [] if _rows(query, name) else [name]
 
 
-def _make(table: str, column: str, condition: str) -> None:
-    """Make the index anew, with its triggers."""
+def _lost_triggers(source: Any) -> list[str]:
+    names = [f"{source.terms}_{event}" for event in MIGRATION.EVENTS]
+    if connection.vendor == "sqlite":
+        names += [f"{source.terms}_search_{event}" for event in MIGRATION.EVENTS]
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = %s"
+    else:
+        query = (
+            "SELECT 1 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE tgname = %s "
+            "AND tgenabled <> 'D' AND pg_table_is_visible(pg_class.oid)"
+        )
+    return [name for name in names if not _rows(query, name)]
+
+
+def _make_again(source: Any) -> None:
+    """Make index and triggers anew, and let all texts of this kind be indexed again: some may have changed unseen."""
     with connection.schema_editor() as editor:
-        if connection.vendor == "postgresql":
-            editor.execute(f"DROP INDEX IF EXISTS {table}_search", params=None)
-        else:
-            for event in TRIGGERS:
-                editor.execute(f"DROP TRIGGER IF EXISTS {table}_search_{event}", params=None)
-            editor.execute(f"DROP TABLE IF EXISTS {table}_search", params=None)
-        MIGRATION.make_index(editor, table, column, condition)
+        MIGRATION.drop_index(editor, source)
+        editor.execute(f"UPDATE {source.terms} SET terms = NULL", params=None)  # noqa: S608 - our own names
+        MIGRATION.make_index(editor, source)
+        MIGRATION.make_triggers(editor, source)
 
 
-def _check_sqlite(table: str, column: str, condition: str, wishes: Wishes) -> Iterator[Finding]:
-    lost = [event for event in TRIGGERS if not _exists(f"{table}_search_{event}")]
-    missing, surplus = _differences(table, column, condition)
-    if wishes.mend and (lost or surplus):
-        _make(table, column, condition)
-    elif wishes.mend and missing:
-        _insert(table, column, condition, missing)
-    for event in lost:
-        yield Finding(f"{table}_search_{event}", "the trigger that keeps the search index does not exist", wishes.mend)
+def _check_rows(source: Any, wishes: Wishes) -> Iterator[Finding]:
+    """Find texts without a row of terms, and rows of terms without a text."""
+    # The names in these statements are our own.
+    missing = _rows(
+        f"SELECT id FROM {source.table} AS texts WHERE {source.found('texts')} AND NOT EXISTS "  # noqa: S608
+        f"(SELECT 1 FROM {source.terms} WHERE {source.key} = texts.id) ORDER BY id"
+    )
+    surplus = _rows(
+        f"SELECT {source.key} FROM {source.terms} AS known WHERE NOT EXISTS (SELECT 1 FROM {source.table} AS texts "  # noqa: S608
+        f"WHERE texts.id = known.{source.key} AND {source.found('texts')}) ORDER BY {source.key}"
+    )
+    if wishes.mend:
+        _in_batches(
+            f"{source.insert('texts')} FROM {source.table} AS texts WHERE {source.found('texts')} AND id IN ({{keys}})",
+            missing,
+        )
+        _in_batches(f"DELETE FROM {source.terms} WHERE {source.key} IN ({{keys}})", surplus)  # noqa: S608
+    what = " and ".join(source.columns)
     for pk in missing:
-        yield Finding(f"{table} {pk}", f"its {column} is not in the search index", wishes.mend)
+        yield Finding(f"{source.table} {pk}", f"its {what} is not in the search index", wishes.mend)
     for pk in surplus:
-        yield Finding(f"{table} {pk}", f"its {column} is in the search index, and must not be", wishes.mend)
+        yield Finding(f"{source.table} {pk}", f"its {what} is in the search index, and must not be", wishes.mend)
 
 
-def _differences(table: str, column: str, condition: str) -> tuple[list[int], list[int]]:
-    """Return the ids of rows that are missing in the index, and of those that are in it and must not be.
-
-    The index's own table of terms is copied into a temporary table of ids, since an FTS5 table over another table
-    answers questions about its rows from that table. A text without words has no terms. Nobody has to wait for this.
-    """
-    index, indexed, terms = f"{table}_search", f"temp.{table}_indexed", f"temp.{table}_terms"
-    found = condition.format(row="source.")
-    with snapshot(), connection.cursor() as cursor:
-        cursor.execute(f"CREATE VIRTUAL TABLE {terms} USING fts5vocab('main', '{index}', 'instance')")
-        cursor.execute(f"CREATE TABLE {indexed} (id INTEGER PRIMARY KEY)")
-        try:
-            cursor.execute(f"INSERT OR IGNORE INTO {indexed} SELECT doc FROM {terms}")  # noqa: S608 - our own names
-            missing = _ids_with_words(
-                cursor,
-                f"SELECT id, {column} FROM {table} AS source WHERE {found} "  # noqa: S608 - our own names
-                f"AND NOT EXISTS (SELECT 1 FROM {indexed} AS known WHERE known.id = source.id)",
-            )
-            cursor.execute(
-                f"SELECT id FROM {indexed} AS known WHERE NOT EXISTS "  # noqa: S608 - our own names
-                f"(SELECT 1 FROM {table} AS source WHERE source.id = known.id AND {found}) ORDER BY id"
-            )
-            return missing, [pk for (pk,) in cursor.fetchall()]
-        finally:
-            cursor.execute(f"DROP TABLE {terms}")
-            cursor.execute(f"DROP TABLE {indexed}")
-
-
-def _ids_with_words(cursor: Any, rows: str) -> list[int]:
-    """Return the ids of the rows (a SELECT of id and text) in which the index would find a word, not only signs."""
-    cursor.execute("CREATE VIRTUAL TABLE temp.words_of USING fts5(text, tokenize='unicode61 remove_diacritics 2')")
-    cursor.execute("CREATE VIRTUAL TABLE temp.words_of_terms USING fts5vocab('temp', 'words_of', 'instance')")
+def _check_fts(source: Any, wishes: Wishes) -> Iterator[Finding]:
+    """Find a full-text table that differs from the table of terms."""
+    index = f"{source.terms}_search"
     try:
-        cursor.execute(f"INSERT INTO temp.words_of(rowid, text) {rows}")
-        cursor.execute("SELECT DISTINCT doc FROM temp.words_of_terms ORDER BY doc")
-        return [pk for (pk,) in cursor.fetchall()]
-    finally:
-        cursor.execute("DROP TABLE temp.words_of_terms")
-        cursor.execute("DROP TABLE temp.words_of")
-
-
-def _insert(table: str, column: str, condition: str, ids: list[int]) -> None:
-    """Add rows to the index, in transactions that are short for other writers."""
-    for start in range(0, len(ids), BATCH_ROWS):
-        part = ids[start : start + BATCH_ROWS]
-        places = ", ".join(["%s"] * len(part))
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {table}_search(rowid, {column}) SELECT id, {column} FROM {table} "  # noqa: S608 - our own names
-                f"WHERE id IN ({places}) AND {condition.format(row='')}",
-                part,
-            )
+            cursor.execute(f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)")  # noqa: S608 - our own names
+    except DatabaseError:
+        if wishes.mend:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"INSERT INTO {index}({index}) VALUES ('rebuild')")  # noqa: S608 - our own names
+        yield Finding(index, "the search index differs from its terms", wishes.mend)
+
+
+def _rows(query: str, *parameters: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return [first for (first,) in cursor.fetchall()]
+
+
+def _in_batches(statement: str, keys: list[int]) -> None:
+    """Execute the statement for all keys, in transactions that are short for other writers."""
+    for start in range(0, len(keys), BATCH_ROWS):
+        part = keys[start : start + BATCH_ROWS]
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement.format(keys=", ".join(["%s"] * len(part))), part)

@@ -26,7 +26,6 @@ from desk.models import User
 from desk.queue import enqueue
 from tickets.models import (
     Attachment,
-    CardText,
     Contact,
     Conversation,
     Draft,
@@ -191,7 +190,6 @@ def _erase_messages(person: Contact, messages: QuerySet[Message, Message], keys:
         changes.filter(key__in=sorted_keys[start : start + KEY_BATCH_SIZE]).delete()
     changes.filter(content__psid=person.psid).delete()  # receipts of messages that Desk does not have
     _attachments(person).delete()
-    CardText.objects.filter(message__conversation__contact=person).delete()
     ThreadControlRequest.objects.filter(conversation__contact=person).delete()
     PageReaction.objects.filter(message__conversation__contact=person).delete()
     messages.filter(kind=Message.Kind.MESSAGE, direction=Message.Direction.OUT, state__in=NEVER_SENT).delete()

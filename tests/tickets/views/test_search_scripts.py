@@ -1,0 +1,58 @@
+"""Search in fourteen scripts, with the same hits on both databases: one set of texts, and twenty questions to each."""
+
+import unicodedata
+
+from tickets.models import Conversation
+from tickets.rules import searching
+from tickets.services.inbox import search
+
+from . import world
+
+# A text for each script, and other ways to write parts of it, all of which find it and no other.
+TEXTS = {
+    "Latin": ("Große Füße, Łódź: café crème brûlée", ["GROSSE fusse", "Lodz", "cafe creme", "bru\u0302lee", "ＦÜß"]),
+    "Turkish": ("Isparta'da ışıklı İzmir çiçeği", ["isparta", "IŞIKLI", "isikli", "izmir", "İZMİR", "cicegi", "ıspar"]),
+    "Vietnamese": ("Tôi muốn đổi trả đơn hàng", ["toi muon", "doi tra", "ĐƠN HÀNG", "don hang", "muo\u0302\u0301n"]),
+    "Greek": ("Καλημέρα, θέλω ποδήλατο ὁδός", ["καλημερα", "ΘΕΛΩ", "ΟΔΟΣ", "ποδηλ", "οδοσ", "θελω ποδηλατο"]),
+    "Cyrillic": ("Мой заказ ещё не пришёл, їжак", ["мои", "МОЙ", "еще", "пришел", "ЇЖАК", "мо заказ"]),
+    "Arabic": ("أين طلبي؟ مُحَمَّد ينتظر آلة علی ٣٤", ["اين", "محمد", "اله", "علي", "34", "طلب محم"]),
+    "Hebrew": ("שָׁלוֹם, אֵיפֹה ההזמנה שלי", ["שלום", "איפה", "ההזמ", "שלום איפ", "שלי"]),
+    "Hangul": ("서울에서 주문한 자전거를 바꾸고", ["서울 자전거", "자저", "바꾸", "\u1109\u1165\u110b\u116e"]),
+    "Japanese": ("iPhone充電器 は ﾊﾞｯﾃﾘｰが切れた", ["iPhone 充電器", "iphone充", "バッテリー", "ばって", "電器"]),
+    "Chinese": ("我想退换昨天买的自行车2026年", ["自行车", "昨天买", "2026 年", "我想 车", "２０２", "行车"]),
+    "Thai": ("สวัสดีครับ จักรยานอยู่ที่ไหน", ["สวัสดี", "จักรยาน", "ที่ไหน", "รยาน", "จักรยานอยู่"]),
+    "Devanagari": ("नमस्ते मेरा फ़ोन कहाँ है", ["नमस्ते", "फोन", "फ\u093cोन", "नमस् मेरा", "कहाँ"]),
+    "Tamil": ("வணக்கம் என் மிதிவண்டி எங்கே", ["வணக்கம்", "மிதி", "எங்கே", "வணக் மிதி"]),
+    "Georgian": ("გამარჯობა სად არის ველოსიპედი", ["გამარჯობა", "ველოსი", "ᲡᲐᲓ", "სად ველო", "არის"]),
+}  # fmt: skip
+QUESTIONS = 20
+
+
+def questions_of(text: str, ways: list[str]) -> list[str]:
+    """Return twenty questions: the ways above, then words of the text in other forms, unfinished and in pairs."""
+    words = [word for word in text.replace(",", " ").replace(":", " ").replace("؟", " ").split() if len(word) > 3]
+    made = [*ways, *words, " ".join(words[::-1]), text]
+    for word in words:
+        made += [unicodedata.normalize("NFD", word), unicodedata.normalize("NFKC", word), word.upper(), word[:4]]
+        made += [f"{word[:4]} {words[0]}", f"“{word}”", f"{word}?", f"({word}) {words[-1]}", f"{word}…", f"- {word}"]
+        made += [f"「{word}」", f"{word} {word}", f"{word}!", f"{word}.", f"¿{word}", f"{word};"]
+    return list(dict.fromkeys(made))[:QUESTIONS]
+
+
+def test_every_question_finds_its_text_and_no_other(desk: world.Desk) -> None:
+    scripts = {}
+    for script, (text, _ways) in TEXTS.items():
+        conversation = world.make_conversation(desk.shop, "")
+        world.say(conversation, text)
+        scripts[conversation.pk] = script
+    asked, wrong = 0, []
+    for script, (text, ways) in TEXTS.items():
+        for question in questions_of(text, ways):
+            asked += 1
+            hits = search.find(Conversation.objects.all(), question)
+            found = [scripts[pk] for pk in hits.conversation_ids()]
+            marked = [piece for piece, is_found in searching.highlight(text, hits.terms) if is_found]
+            if found != [script] or not marked:
+                wrong.append((script, question, found, marked))
+    assert wrong == []
+    assert asked == len(TEXTS) * QUESTIONS
