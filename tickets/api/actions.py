@@ -246,6 +246,12 @@ class MessageActions(ApiViewSet[Message]):
     def retry(self, request: ApiRequest, pk: str) -> Response:
         return self._send(request, undelivered.retry)
 
+    @row_action(
+        Scope.REPLY, "Send a failed reply that is too long for Facebook as two", ResendSerializer, MessageSerializer
+    )
+    def two(self, request: ApiRequest, pk: str) -> Response:
+        return self._send(request, undelivered.send_as_two)
+
     @row_action(Scope.REPLY, "Send a held reply", ResendSerializer, MessageSerializer)
     def release(self, request: ApiRequest, pk: str) -> Response:
         return self._send(request, undelivered.release)

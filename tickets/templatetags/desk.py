@@ -18,6 +18,7 @@ from tickets.models import Attachment, Conversation, Message, Ticket
 from tickets.rules.cards import cards_in, choices_in, pictures_in
 from tickets.services.inbox.listing import write_cursor
 from tickets.services.incoming import attachments
+from tickets.services.outgoing import undelivered
 from tickets.services.outgoing.collision import author_in_words
 
 register = template.Library()
@@ -151,6 +152,12 @@ def shorten(text: Any, limit: int) -> str:
 def end_of(ticket: Ticket) -> str:
     """Return the cursor just after a ticket's last message, for browsers without scripts."""
     return write_cursor(ticket.last_message_at, AFTER_EVERY_ID)
+
+
+@register.filter
+def may_be_two(message: Message) -> bool:
+    """Return whether Facebook probably refused this reply for its length, so that it can be sent as two messages."""
+    return undelivered.may_be_two(message)
 
 
 @register.filter

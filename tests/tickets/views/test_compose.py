@@ -431,3 +431,23 @@ def test_it_can_be_marked_unread_again(alice: Client, conversation: Conversation
     alice.post(f"/inbox/{conversation.pk}/read/", {"unread": "1"}, headers=HX)
     conversation.refresh_from_db()
     assert conversation.unread_count == 1
+
+
+def test_a_reply_refused_for_its_length_offers_to_be_sent_as_two(
+    desk: world.Desk, as_user: Callable[[User], Client]
+) -> None:
+    alice = as_user(desk.alice)
+    conversation = world.make_conversation(desk.shop, at=timezone.now())
+    world.say(conversation, at=timezone.now())
+    fields = {"author": desk.alice, "state": "failed", "error_code": 100}
+    short = world.say(conversation, "Hello", at=timezone.now(), **fields)
+    long = world.say(conversation, "荷物 " * 500, at=timezone.now(), **fields)
+    page = alice.get(f"/inbox/{conversation.pk}/").content.decode()
+    assert f"/{long.pk}/two/" in page
+    assert f"/{long.pk}/retry/" not in page
+    assert f"/{short.pk}/two/" not in page
+    path = next(url for url in re.findall(r'formaction="([^"]+)"', page) if url.endswith(f"/{long.pk}/two/"))
+    assert alice.post(path, headers={"HX-Request": "true"}).status_code == 200
+    halves = conversation.messages.filter(state="queued").order_by("sent_at", "pk").values_list("text", flat=True)
+    assert list(halves) == [("荷物 " * 250).strip()] * 2
+    assert alice.post(path.replace(str(long.pk), str(short.pk)), headers={"HX-Request": "true"}).status_code == 422

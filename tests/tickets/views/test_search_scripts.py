@@ -1,8 +1,12 @@
 """Search in fourteen scripts, with the same hits on both databases: one set of texts, and twenty questions to each."""
 
 import unicodedata
+from collections.abc import Callable
 
-from tickets.models import Conversation
+from django.test import Client
+
+from desk.models import Department, User
+from tickets.models import CannedReply, Contact, Conversation
 from tickets.rules import searching
 from tickets.services.inbox import search
 
@@ -56,3 +60,22 @@ def test_every_question_finds_its_text_and_no_other(desk: world.Desk) -> None:
                 wrong.append((script, question, found, marked))
     assert wrong == []
     assert asked == len(TEXTS) * QUESTIONS
+
+
+def test_the_lists_of_setup_are_searched_as_the_inbox_is(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
+    admin = as_user(desk.root)
+    person = world.make_agent("soren", Department.objects.create(name="Ёлка и Größe"))
+    User.objects.filter(pk=person.pk).update(first_name="Søren", last_name="Ünsal")
+    CannedReply.objects.create(shortcut="thx", title="Καλημέρα", text="iPhone充電器")
+    contact = world.make_conversation(desk.shop, "Мой Клиент").contact
+    Contact.objects.filter(pk=contact.pk).update(phone="+49 170 1234567", email="kunde@example.org")
+    for path, questions in {
+        "desk/department": ["елка", "GROSSE ёл", "größ"],
+        "desk/agent": ["Soren", "unsal søren"],
+        "desk/user": ["Soren", "unsal søren"],
+        "tickets/cannedreply": ["ΚΑΛΗΜΕΡΑ", "iphone 充電"],
+        "tickets/contact": ["клиент мои", "0170 123", "kunde@exam", contact.psid],
+    }.items():
+        for question, expected in [*((question, 1) for question in questions), ("nowhere", 0)]:
+            answer = admin.get(f"/admin/{path}/", {"q": question})
+            assert answer.context["cl"].result_count == expected, (path, question)

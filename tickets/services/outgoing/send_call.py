@@ -20,7 +20,7 @@ from channels_im.services.facebook import connection, page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk import metrics
 from tickets.models import Conversation, Message
-from tickets.rules import sending
+from tickets.rules import sending, text_length
 from tickets.rules.window import policy
 from tickets.services.conversation import access, messages
 from tickets.services.conversation.times import now_ms
@@ -177,7 +177,8 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
             _note_other_app(message)
         _fail_or_hold(message, State.HELD, verdict.sentence, **details)
     else:
-        _fail_or_hold(message, State.FAILED, verdict.sentence, **details)
+        reason = text_length.length_refusal(message.text, error.code, error.subcode) or verdict.sentence
+        _fail_or_hold(message, State.FAILED, reason, **details)
 
 
 def _note_other_app(message: Message) -> None:

@@ -13,11 +13,12 @@ from django.db.models import Exists, OuterRef, Q
 from desk.models import User
 from desk.queue import enqueue
 from tickets.models import Conversation, EventType, Message
+from tickets.rules import text_length
 from tickets.rules.sending import Action, Refusal, Verdict
 from tickets.rules.window import policy
 from tickets.services.conversation import access, derived, messages
 from tickets.services.outgoing import collision, delivery_status, held_replies, requeue
-from tickets.services.outgoing.replies import ReplyError, may_send, not_possible, require, window_of
+from tickets.services.outgoing.replies import ReplyError, may_send, not_possible, queue_reply, require, window_of
 from tickets.services.webhooks import events
 
 State = Message.State
@@ -111,6 +112,27 @@ def resend(user: User, message: Message, seen: int | None = None) -> Message:
         "Desk is still asking Facebook whether this message arrived. Try again in a minute.",
     )
     return _queue_again(user, message, State.UNSURE, NOT_UNSURE, seen)
+
+
+def send_as_two(user: User, message: Message, seen: int | None = None) -> Message:
+    """Queue a failed reply again as two messages, and return the first; for a text that is too long for Facebook.
+
+    Raises ReplyError and AnsweredMeanwhileError as `retry` does; then nothing changes.
+    """
+    require(message.state == State.FAILED and may_be_two(message), "This message is not too long for Facebook.")
+    first, second = text_length.halves(message.text)
+    with transaction.atomic():
+        Message.objects.filter(pk=message.pk, state=State.FAILED).update(text=first)
+        queued = retry(user, message, seen)
+        events.messages_updated(queued.conversation, [queued.pk], "text")
+        conversation = Conversation.objects.get(pk=queued.conversation_id)
+        queue_reply(user, conversation, text=second)
+    return queued
+
+
+def may_be_two(message: Message) -> bool:
+    """Return whether Facebook probably refused this reply for its length."""
+    return text_length.is_refused_for_length(message.text, message.error_code, message.error_subcode)
 
 
 def mark_arrived(user: User, message: Message) -> Message:

@@ -20,7 +20,7 @@ from tests.tickets.services.graph import FakeGraph
 from tests.tickets.services.steps import drained
 from tickets.models import Conversation, Message
 from tickets.services.inbox import actions
-from tickets.services.outgoing import replies, undelivered
+from tickets.services.outgoing import outbox, replies, undelivered
 from tickets.services.outgoing.collision import AnsweredMeanwhileError
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -311,3 +311,18 @@ def test_of_a_retry_and_an_answer_in_the_same_second_one_is_asked_or_the_retry_w
     bobs = Message.objects.get(author=bob)
     assert (late.state == "failed") == bool(asked)
     assert asked or late.sent_at <= bobs.sent_at
+
+
+def test_a_reply_that_is_too_long_for_facebook_is_sent_as_two(
+    alice: User, conversation: Conversation, graph: FakeGraph, queue: Callable[..., Message]
+) -> None:
+    graph.fail(100)
+    failed = drained(queue("😀" * 800 + " " + "🚲" * 799))
+    assert failed.state == "failed"
+    assert "probably for its length" in failed.reason
+    drained(undelivered.send_as_two(alice, failed))
+    outbox.drain_outbox()
+    sent = Message.objects.filter(direction="out").order_by("sent_at", "pk")
+    assert [(each.text, each.state) for each in sent] == [("😀" * 800, "sent"), ("🚲" * 799, "sent")]
+    with pytest.raises(replies.ReplyError, match="not too long for"):
+        undelivered.send_as_two(alice, sent[0])
