@@ -204,7 +204,6 @@ class Migration(migrations.Migration):
                     "conversation",
                     models.ForeignKey(
                         db_constraint=False,
-                        db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to="tickets.conversation",

@@ -29,9 +29,7 @@ class MessageTerms(models.Model):
     message = models.OneToOneField(
         Message, primary_key=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
     )
-    conversation = models.ForeignKey(
-        Conversation, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
-    )
+    conversation = models.ForeignKey(Conversation, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
     terms = TermsField(null=True)
 
     class Meta:
