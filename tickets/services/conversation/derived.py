@@ -5,9 +5,11 @@ changed, moved or were deleted. `manage.py verify_integrity` finds where they di
 the conversation's lock.
 """
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from tickets.models import Contact, Conversation, Message
 from tickets.rules.conversation_state import Line, LineKind, ListRow, list_row
@@ -21,7 +23,7 @@ LINE_FIELDS = (
     *("sent_at", "pk", "kind", "direction", "state", "card__kind"),
     *("ticket_id", "ticket__opened_at", "ticket__closed_at", "answers_until"),
 )
-LINES_AT_A_TIME = 50  # usually enough: a reply of Desk or of the Page inbox is among them
+FIRST_LINES, MORE_LINES = 50, 2000  # a reply of Desk or of the Page inbox is usually among the first
 ACTIONS = {"closed": LineKind.CLOSED, "reopened": LineKind.REOPENED}
 
 
@@ -42,10 +44,25 @@ def _line_kind(kind: str, direction: str, state: str, card_kind: str | None) -> 
 
 
 def read_row(conversation: Conversation) -> ListRow:
-    """Return what the list shows of the conversation, from its messages: one query, which ends where it is decided."""
-    newest_first = Message.objects.filter(conversation=conversation).order_by("-sent_at", "-pk")
-    rows = newest_first.values_list(*LINE_FIELDS).iterator(chunk_size=LINES_AT_A_TIME)
-    return list_row(line_of(values) for values in rows)
+    """Return what the list shows of the conversation, from its messages."""
+    return list_row(_newest_first(conversation))
+
+
+def _newest_first(conversation: Conversation) -> Iterator[Line]:
+    """Yield the lines of a conversation, newest first, read in growing pieces: usually the first decides the row."""
+    rows = Message.objects.filter(conversation=conversation).order_by("-sent_at", "-pk")
+    size, last = FIRST_LINES, None
+    while True:
+        older = rows if last is None else rows.filter(_before(*last), sent_at__lte=last[0])
+        lines = [line_of(values) for values in older.values_list(*LINE_FIELDS)[:size]]
+        yield from lines
+        if len(lines) < size:
+            return
+        size, last = MORE_LINES, lines[-1].place
+
+
+def _before(at: datetime, pk: int) -> Q:
+    return Q(sent_at__lt=at) | Q(sent_at=at, pk__lt=pk)
 
 
 def refresh_waiting(conversation: Conversation) -> None:

@@ -16,7 +16,7 @@ from tests.matching import present
 from tests.tickets.services.graph import FakeGraph
 from tests.tickets.services.steps import drained, handle_echo, kill_worker_while_sending
 from tickets.models import Conversation, Message, MessageChange, Ticket
-from tickets.services.conversation import messages
+from tickets.services.conversation import derived, messages
 from tickets.services.inbox import actions
 from tickets.services.outgoing import delivery_status, outbox, undelivered
 
@@ -330,3 +330,15 @@ def test_other_conversations_are_left_alone(client: Client, channel: Channel, co
     receive(other, "Mine", NOON)
     deliver(client, receipt(conversation, "read", NOON + MINUTE))
     assert fresh(other).read_watermark is None
+
+
+def test_a_row_that_the_first_piece_of_the_thread_does_not_decide_is_read_further(
+    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derived, "FIRST_LINES", 2)
+    monkeypatch.setattr(derived, "MORE_LINES", 3)
+    answer(conversation, at=NOON)
+    for number in range(9):
+        receive(conversation, f"text {number}", NOON + MINUTE)
+    row = derived.read_row(conversation)
+    assert (row.waiting_since, present(row.newest).key) == (NOON + MINUTE, present(Message.objects.last()).pk)
