@@ -129,7 +129,7 @@ class AuditEntry(models.Model):
         LOGOUT = "logout", "Logged out"
         PASSWORD = "password", "Password changed"
         EMAIL = "email", "E-mail changed"
-        MFA = "mfa", "Two-factor login changed"
+        MFA = "mfa", "Two-step login changed"
         LINKED = "linked", "Facebook linked"
         CONTACT = "contact", "Customer edited"
         VIEWED = "viewed", "Raw data viewed"

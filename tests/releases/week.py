@@ -25,6 +25,7 @@ from tickets.models import (
     Moderation,
     PageReaction,
     SenderAction,
+    ThreadControlRequest,
     Viewer,
 )
 from tickets.services.inbox import actions, drafts
@@ -148,6 +149,9 @@ def _page_actions(alice: User, conversation: Conversation) -> None:
     newest = conversation.messages.filter(direction="in", mid__isnull=False).latest("sent_at")
     PageReaction.objects.create(message=newest, author=alice, emoji="❤", state="told")
     SenderAction.objects.create(conversation=conversation, kind=SenderAction.Kind.SEEN, is_waiting=False)
+    ThreadControlRequest.objects.create(
+        conversation=conversation, author=alice, action="take", state="refused", reason="Facebook refused it."
+    )
     Viewer.objects.create(page_key="k" * 32, user=alice, conversation=conversation, seen_at=timezone.now())
 
 

@@ -348,7 +348,7 @@ def test_new_text_is_found_at_once_and_old_text_as_soon_as_it_is_indexed(
     MessageTerms.objects.update(terms=None)
     monkeypatch.setattr(indexing, "NEWEST", 1)  # limits, lowered: six messages pass them
     monkeypatch.setattr(indexing, "BATCH_ROWS", 2)
-    monkeypatch.setattr(indexing, "MAX_BATCHES", 1)
+    monkeypatch.setattr(indexing, "MAX_RUN_S", -1)
     assert found(alice, "parcel") == [made[5].pk]
     assert indexing.is_due()
     assert indexing.index_all() == 2

@@ -6,12 +6,14 @@ itself, so that what was written just now is found.
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, connection, models, transaction
 
+from desk.queue import enqueue
 from desk.searching import index_terms, phone_terms
 from tickets.models import Attachment, AttachmentTerms, Contact, ContactTerms, Message, MessageTerms
 from tickets.rules.cards import words_in
@@ -19,8 +21,8 @@ from tickets.rules.cards import words_in
 logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.index_texts"
-BATCH_ROWS = 500
-MAX_BATCHES = 200  # in one task; the next one goes on
+BATCH_ROWS = 200  # in one transaction, during which SQLite takes no other writer
+MAX_RUN_S = 20
 NEWEST = 100  # rows that a search fills in itself
 
 
@@ -55,14 +57,14 @@ def is_due() -> bool:
 
 
 def index_all() -> int:
-    """Fill in the terms of all texts, at most MAX_BATCHES of each kind; return how many."""
-    done = 0
+    """Fill in the terms of all texts; return of how many. Enqueues TASK when the time is up."""
+    ends_at, done = time.monotonic() + MAX_RUN_S, 0
     for kind in KINDS:
-        for _ in range(MAX_BATCHES):
-            number = _index_batch(kind, BATCH_ROWS)
+        while number := _index_batch(kind, BATCH_ROWS):
             done += number
-            if not number:
-                break
+            if time.monotonic() > ends_at:
+                enqueue(TASK)
+                return done
     return done
 
 
