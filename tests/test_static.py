@@ -24,7 +24,7 @@ def test_what_a_module_imports_is_named_by_its_content(collected: Path) -> None:
     imported = re.findall(r'from "\./(.+?)";', main.read_text())
     assert imported
     for name in imported:
-        assert re.fullmatch(r"\w+\.[0-9a-f]{12}\.js", name)
+        assert re.fullmatch(r"[\w-]+\.[0-9a-f]{12}\.js", name)
         assert (main.parent / name).exists()
 
 

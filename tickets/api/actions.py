@@ -249,7 +249,7 @@ class MessageActions(ApiViewSet[Message]):
     @row_action(
         Scope.REPLY, "Send a failed reply that is too long for Facebook as two", ResendSerializer, MessageSerializer
     )
-    def two(self, request: ApiRequest, pk: str) -> Response:
+    def send_as_two(self, request: ApiRequest, pk: str) -> Response:
         return self._send(request, undelivered.send_as_two)
 
     @row_action(Scope.REPLY, "Send a held reply", ResendSerializer, MessageSerializer)

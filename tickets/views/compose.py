@@ -135,7 +135,7 @@ SENDS: dict[str, Callable[[User, Message, int | None], Message]] = {
     "retry": undelivered.retry,
     "release": undelivered.release,
     "resend": undelivered.resend,
-    "two": undelivered.send_as_two,
+    "send-as-two": undelivered.send_as_two,
 }
 CHOICES: dict[str, Callable[[User, Message], object]] = {
     "wait": undelivered.hold_until_customer_writes,

@@ -21,7 +21,7 @@ from .conftest import Shop, client_of
 
 ACTIONS = ["assign", "take", "transfer", "close", "reopen", "block", "unblock", "read", "unread", "export"]
 ACTIONS += ["take_control", "request_control"]
-CHOICES = ["retry", "release", "resend", "arrived", "cancel", "react"]
+CHOICES = ["retry", "send_as_two", "release", "resend", "arrived", "cancel", "react"]
 
 
 @pytest.fixture(autouse=True)

@@ -121,7 +121,7 @@ def test_where_they_came_from_shows_the_newest_and_the_first_with_picture(
 
 
 def test_search_finds_the_words_of_cards(alice: Client, desk: world.Desk, conversation: Conversation) -> None:
-    message = world.say(conversation, "hello", card=AD)
+    message = world.say(conversation, "hello", card=card("Came from an ad: Frühling Wheels", "ad"))
     other = world.make_conversation(desk.shop, "Tom")
     world.say(other, "fruhling")
     shown = html_of(alice.get("/inbox/", {"q": "fruhling wheels", "view": "all"}))

@@ -443,10 +443,10 @@ def test_a_reply_refused_for_its_length_offers_to_be_sent_as_two(
     short = world.say(conversation, "Hello", at=timezone.now(), **fields)
     long = world.say(conversation, "荷物 " * 500, at=timezone.now(), **fields)
     page = alice.get(f"/inbox/{conversation.pk}/").content.decode()
-    assert f"/{long.pk}/two/" in page
+    assert f"/{long.pk}/send-as-two/" in page
     assert f"/{long.pk}/retry/" not in page
-    assert f"/{short.pk}/two/" not in page
-    path = next(url for url in re.findall(r'formaction="([^"]+)"', page) if url.endswith(f"/{long.pk}/two/"))
+    assert f"/{short.pk}/send-as-two/" not in page
+    path = next(url for url in re.findall(r'formaction="([^"]+)"', page) if url.endswith(f"/{long.pk}/send-as-two/"))
     assert alice.post(path, headers={"HX-Request": "true"}).status_code == 200
     halves = conversation.messages.filter(state="queued").order_by("sent_at", "pk").values_list("text", flat=True)
     assert list(halves) == [("荷物 " * 250).strip()] * 2

@@ -82,11 +82,10 @@ def _check_rows(source: Any, wishes: Wishes) -> Iterator[Finding]:
             missing,
         )
         _in_batches(f"DELETE FROM {source.terms} WHERE {source.key} IN ({{keys}})", surplus)  # noqa: S608
-    what = " and ".join(source.columns)
     for pk in missing:
-        yield Finding(f"{source.table} {pk}", f"its {what} is not in the search index", wishes.mend)
+        yield Finding(f"{source.table} {pk}", "is not in the search index", wishes.mend)
     for pk in surplus:
-        yield Finding(f"{source.table} {pk}", f"its {what} is in the search index, and must not be", wishes.mend)
+        yield Finding(f"{source.table} {pk}", "is in the search index, and must not be", wishes.mend)
 
 
 def _check_fts(source: Any, wishes: Wishes) -> Iterator[Finding]:
