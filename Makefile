@@ -25,11 +25,11 @@ help:
 
 run:
 	$(BOOTSTRAP) requirements.lock $@
-	@"$(IN)" -m launcher run
+	@exec "$(IN)" -m launcher run
 
 serve:
 	$(BOOTSTRAP) requirements.lock $@
-	@"$(IN)" -m launcher serve
+	@exec "$(IN)" -m launcher serve
 
 test:
 	$(BOOTSTRAP) requirements-dev.lock $@

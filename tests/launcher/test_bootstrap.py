@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,21 @@ def test_a_failing_pip_is_one_sentence_and_tried_again(venv: Path, lock: Path) -
     script(fails, f'echo "$@" >> "{venv}/calls"')
     assert bootstrap(sys.executable, venv, lock, "run").returncode == 0
     assert installs(venv) == 2
+
+
+def test_a_signal_to_make_reaches_the_launcher(tmp_path: Path) -> None:
+    """Without `exec` it ends only the shell between the two, and Desk runs on without anybody who stops it."""
+    for goal in ("run", "serve"):
+        venv = tmp_path / goal
+        calls = venv / "calls"
+        waits = f'trap "echo stopped >> {calls}; exit 0" TERM; echo started >> {calls}; {"sleep 0.05; " * 200}'
+        script(venv / "bin" / "python", f'case "$*" in "-m launcher {goal}") {waits};; esac')
+        calls.touch()
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        process = subprocess.Popen(["make", goal, f"VENV={venv}"], cwd=ROOT, env=clean, stderr=subprocess.DEVNULL)
+        while "started" not in calls.read_text():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.terminate()
+        process.wait()
+        assert calls.read_text().split() == ["started", "stopped"], goal
