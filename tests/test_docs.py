@@ -41,6 +41,17 @@ def test_links_to_sections_exist(document: Path) -> None:
         assert section in anchors, f"{name}#{section}"
 
 
+def test_examples_in_yaml_can_be_read() -> None:
+    examples = [
+        (document.name, example)
+        for document in DOCUMENTS
+        for example in re.findall(r"^```yaml\n(.*?)^```", document.read_text(), re.M | re.S)
+    ]
+    assert examples
+    for name, example in examples:
+        assert isinstance(yaml.safe_load(example), dict), name
+
+
 def test_the_files_that_contributing_names_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     named = re.findall(r"`((?:desk|channels_im|tickets|sandbox|launcher|templates|static|tests|docs)/[\w./-]*)", text)
