@@ -42,7 +42,13 @@ def main() -> int:
     sys.stdout.flush()
     # The access log would write the tokens of query strings; GET /_sandbox/calls lists the calls without them.
     config = uvicorn.Config(
-        build(world), host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        build(world),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=60,
     )
     server = Server(config)
     server.world = world

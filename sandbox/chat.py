@@ -81,6 +81,12 @@ def _record_act(world: World, thread: Doc, at: int, *, opens_window: bool = True
     world.save_thread(thread)
 
 
+def _record_ad(thread: Doc, body: Any, at: int) -> None:
+    """Keep when an ad brought the customer: the window is longer then."""
+    if isinstance(body, dict) and body.get("source") == "ADS" and body.get("ad_id"):
+        thread["ad_at"] = max(thread.get("ad_at", 0), at)
+
+
 def _message_and_thread(world: World, customer: Doc, mid: str) -> tuple[Doc, Doc]:
     message = world.store.messages.get(mid)
     thread = world.store.threads.get(message["thread"]) if message else None
@@ -153,6 +159,7 @@ def customer_message(
         )
     )
     thread["read_watermark"] = max(thread["read_watermark"], ts)
+    _record_ad(thread, (extra or {}).get("referral"), ts)
     _record_act(world, thread, ts)
     if not silent:
         webhooks.emit(world, thread, events.message_item(world, thread, message), mid=message["mid"], force=force)
@@ -219,6 +226,7 @@ def postback(
     if referral:
         body["referral"] = referral
     world.add_message(_new_message(thread, "customer", now, body["mid"], text=title, postback=payload))
+    _record_ad(thread, referral, now)
     _record_act(world, thread, now)
     webhooks.emit(world, thread, events.from_customer(thread, now, postback=body), mid=body["mid"])
     return body
@@ -228,6 +236,7 @@ def referral(world: World, customer: Doc, page_id: str, body: dict[str, Any]) ->
     """Send the referral of a customer who comes back through an m.me link or an ad (source SHORTLINK or ADS)."""
     thread = _writable_thread(world, customer, page_id)
     body = {"source": "SHORTLINK", "type": "OPEN_THREAD", **body}
+    _record_ad(thread, body, world.now_ms())
     _record_act(world, thread, world.now_ms())
     webhooks.emit(world, thread, events.from_customer(thread, world.now_ms(), referral=body))
     return body
@@ -299,8 +308,19 @@ def page_message(
     return message
 
 
-def inbox_message(world: World, thread: Doc, content: dict[str, Any], *, author: str | None = None) -> Doc:
-    """Store a reply from the Page's own inbox (Business Suite); it takes the thread when the Page has a default app."""
+def inbox_message(
+    world: World,
+    thread: Doc,
+    content: dict[str, Any],
+    *,
+    author: str | None = None,
+    timestamp: int | None = None,
+    silent: bool = False,
+) -> Doc:
+    """Store a reply from the Page's own inbox (Business Suite); it takes the thread when the Page has a default app.
+
+    `silent` sends no webhook.
+    """
     if world.store.pages[thread["page"]]["default_app"]:
         change_owner(world, thread, INBOX_APP_ID)
-    return page_message(world, thread, content, app_id=INBOX_APP_ID, author=author)
+    return page_message(world, thread, content, app_id=INBOX_APP_ID, author=author, timestamp=timestamp, silent=silent)

@@ -28,6 +28,8 @@ ALL_FIELDS = [
     "mention",
     "inbox_labels",
     "conversations",
+    "message_template_status_update",
+    "calls",
 ]
 
 SECRET_KEYS = {"app_secret", "verify_token"}
@@ -60,6 +62,12 @@ def defaults(env: dict[str, str] | None = None) -> dict[str, Any]:
         "app_live": True,
         "require_appsecret_proof": True,
         "human_agent": True,
+        # Whether a click-to-Messenger ad opens a window of 7 days for ordinary replies (Meta's policy of Sep 2026).
+        "ad_window": True,
+        # Whether the sandbox's app has the feature for stickers of the Send API.
+        "stickers": True,
+        # How long Facebook checks a new message template (Meta: seconds).
+        "template_review_s": 1.0,
         "profile_access": True,
         "login_configs": {
             "300000000000001": [
@@ -84,6 +92,8 @@ def defaults(env: dict[str, str] | None = None) -> dict[str, Any]:
         "delivery_delay_ms": 120,
         "read_delay_ms": 600,
         # Webhook sender (Meta: 5 s, a few immediate retries, alert after 15 min, disabled after 1 h).
+        # Nothing is delivered, and what happens meanwhile is lost: only the Conversations API tells it.
+        "webhooks_lost": False,
         "webhook_timeout_s": 5.0,
         "webhook_batch": 1,
         "webhook_immediate_retries": 3,
@@ -93,7 +103,7 @@ def defaults(env: dict[str, str] | None = None) -> dict[str, Any]:
         "webhook_alert_after_s": 900.0,
         "webhook_disable_after_s": 3600.0,
         # Meta: 2 calls/s per Page on the Conversations API; 0 switches the limit off.
-        "conversations_per_second": 0,
+        "conversations_per_second": 2,
         "hold_s": 30.0,
     }
 

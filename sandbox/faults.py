@@ -36,6 +36,7 @@ ENDPOINTS = [
     "any",
     "messages",
     "message_attachments",
+    "message_templates",
     "profile",
     "conversations",
     "subscribed_apps",

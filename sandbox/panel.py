@@ -18,10 +18,13 @@ MAX_OPEN_PAGES = 12  # the Pages of a person with more are folded
 # Settings with a button on the faults page, and its words.
 SWITCHES = [
     ("human_agent", "Human Agent feature"),
+    ("ad_window", "Window of 7 days after an ad"),
+    ("stickers", "Stickers can be sent"),
     ("profile_access", "User profile access"),
     ("require_appsecret_proof", "appsecret_proof required"),
     ("auto_read", "Customers read at once"),
     ("auto_deliver", "Delivery receipts"),
+    ("webhooks_lost", "Webhooks are lost"),
 ]
 
 

@@ -26,6 +26,7 @@ TABLES = [
     "deliveries",
     "faults",
     "callbacks",
+    "templates",
 ]
 
 Doc = dict[str, Any]

@@ -21,6 +21,7 @@ PAGE_SCOPES = [
     "pages_manage_posts",
     "pages_read_user_content",
     "pages_utility_messaging",
+    "page_utility_messaging",
     "pages_user_locale",
     "pages_user_timezone",
     "pages_user_gender",

@@ -61,9 +61,10 @@ def enqueue(
 ) -> str | None:
     """Queue one item and return its id; None when the app is not subscribed to `field`, except with `force`.
 
-    `slot` is the key of the entry that holds it: messaging, standby, changes or calls.
+    None also while the setting `webhooks_lost` is on. `slot` is the key of the entry that holds it: messaging, standby,
+    changes or calls.
     """
-    if not force and field not in subscribed_fields(world, page_id):
+    if world.config.webhooks_lost or (not force and field not in subscribed_fields(world, page_id)):
         return None
     delay_ms += faults.webhook_delay_ms(world, page_id)
     copies = 1 + faults.webhook_copies(world, page_id)

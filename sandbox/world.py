@@ -6,6 +6,7 @@ and the windows that wait for changes.
 
 import asyncio
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class World:
         self.env = env
         self.config = Config(self.store.config.setdefault("overrides", {}), env)
         self.calls: list[dict[str, Any]] = []
+        self.reads: dict[str, deque[float]] = defaultdict(deque)  # of conversations by Page, within the last second
         self.webhook_log: list[dict[str, Any]] = []
         self.revision = 0
         self.closing = False

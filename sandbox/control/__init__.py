@@ -5,7 +5,7 @@ Every answer is JSON. A request that cannot be fulfilled gets 400 {"error": sent
 
 from starlette.routing import Route
 
-from sandbox.control import customers, traffic, world
+from sandbox.control import customers, history, traffic, world
 from sandbox.control.endpoint import Handler, json_endpoint
 
 
@@ -21,6 +21,7 @@ routes = [
     _route("people", "POST", world.post_people),
     _route("pages", "POST", world.post_pages),
     _route("pages/{page}/inbox", "POST", customers.post_inbox),
+    _route("pages/{page}/history", "POST", history.post_history),
     _route("pages/{page}/owner", "POST", customers.post_thread_owner),
     _route("pages/{page}/subscription", "POST", world.post_subscriptions),
     _route("customers", "POST", world.post_customers),

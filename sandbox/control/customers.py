@@ -113,7 +113,7 @@ def post_read(world: World, request: Request, body: Body) -> Any:
 
 
 def post_inbox(world: World, request: Request, body: Body) -> Any:
-    """POST pages/{page}/inbox {psid or customer, text?, file?, …}: a person replies in the Page's own inbox."""
+    """POST pages/{page}/inbox {psid or customer, text?, file?, timestamp? (ms), silent?}: a reply in the Page inbox."""
     page_id = request.path_params["page"]
     customer = world.find_customer(str(body.get("psid") or body["customer"]))
     if customer is None or page_id not in world.store.pages:
@@ -121,7 +121,9 @@ def post_inbox(world: World, request: Request, body: Body) -> Any:
     content = {"text": body.get("text") or None, "attachments": take_attachments(world, body)}
     if not content["text"] and not content["attachments"]:
         raise ValueError("A message needs text or a file.")
-    message = chat.inbox_message(world, world.open_thread(page_id, customer["id"]), content)
+    at = int(body["timestamp"]) if body.get("timestamp") else None
+    thread = world.open_thread(page_id, customer["id"])
+    message = chat.inbox_message(world, thread, content, timestamp=at, silent=bool(body.get("silent")))
     return {"mid": message["mid"]}
 
 

@@ -32,6 +32,7 @@ async def reset(world: World, request: Request, body: Body) -> Any:
     world.config.overrides.clear()
     world.store.put("config", "overrides", world.config.overrides)
     world.calls.clear()
+    world.reads.clear()
     world.webhook_log.clear()
     world.reindex()
     seed_people.seed(world)

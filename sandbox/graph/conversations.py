@@ -1,17 +1,15 @@
 """The Conversations API and the User Profile API (DOC/conversations, DOC/identity/user-profile)."""
 
 import time
-from collections import defaultdict, deque
 from typing import Any
 
-from sandbox import chat, errors, files, pictures
+from sandbox import chat, errors, files, ids, pictures
 from sandbox.errors import GraphError
 from sandbox.graph.call import Call, paged
 from sandbox.graph.fields import RequestedField, parse
 from sandbox.store import Doc
 
 WITH_DETAILS = 20  # Meta gives details only of the newest 20 messages of a conversation
-_recent: dict[str, deque[float]] = defaultdict(deque)  # when each Page was read within the last second
 
 
 def iso(milliseconds: int) -> str:
@@ -27,7 +25,7 @@ def _require_access(call: Call, page: Doc) -> None:
     call.require_task(page, "MESSAGING", "MODERATE")
     allowed = call.world.config.conversations_per_second
     if allowed:
-        now, recent = time.monotonic(), _recent[page["id"]]
+        now, recent = time.monotonic(), call.world.reads[page["id"]]
         while recent and recent[0] < now - 1:
             recent.popleft()
         if len(recent) >= allowed:
@@ -158,6 +156,10 @@ def _message(call: Call, thread: Doc, message: Doc, fields: dict[str, RequestedF
         elif name == "attachments" and message.get("attachments"):
             rows = [_attachment(call, item) for item in message["attachments"]]
             answer[name] = {"data": [row for row in rows if row]}
+        elif name == "shares":
+            shares = [_share(item["raw"]) for item in message.get("attachments") or [] if item.get("raw")]
+            if any(shares):
+                answer[name] = {"data": [share for share in shares if share]}
         elif name == "sticker":
             sticker = next((item for item in message.get("attachments") or [] if item["type"] == "sticker"), None)
             if sticker:
@@ -168,7 +170,31 @@ def _message(call: Call, thread: Doc, message: Doc, fields: dict[str, RequestedF
     return answer
 
 
+def _share(raw: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the customer shared: a link, a post, a reel. A template is an attachment instead."""
+    payload = raw.get("payload") or {}
+    link, title = payload.get("url") or raw.get("url"), payload.get("title") or raw.get("title")
+    if raw["type"] == "template" or not (link or title):
+        return None
+    return {name: value for name, value in (("link", link), ("name", title)) if value}
+
+
+def _template(raw: dict[str, Any]) -> dict[str, Any] | None:
+    elements = (raw.get("payload") or {}).get("elements") or [{}]
+    if raw["type"] != "template" or not elements[0].get("title"):
+        return None
+    shown = {name: elements[0].get(name) for name in ("title", "subtitle")}
+    shown["media_url"] = elements[0].get("image_url")
+    shown["cta"] = [
+        {"title": button.get("title"), "type": "OPEN_URL", "url": button.get("url")}
+        for button in elements[0].get("buttons", [])
+    ]
+    return {"id": ids.new_number("9"), "generic_template": {name: value for name, value in shown.items() if value}}
+
+
 def _attachment(call: Call, item: Doc) -> dict[str, Any] | None:
+    if item.get("raw"):
+        return _template(item["raw"])
     if not item.get("file"):
         return None
     file = call.world.store.files[item["file"]]

@@ -177,3 +177,21 @@ def test_control_ends_a_day_after_the_customers_last_act(sandbox: SandboxProcess
     assert call(sandbox.url, "GET", f"{BERG_BIKES}/thread_owner", token, params={"recipient": psid}).json() == {
         "data": []
     }
+
+
+def test_shared_links_are_shares_and_templates_are_attachments(sandbox: SandboxProcess, token: str, psid: str) -> None:
+    for name in ("ad", "carousel"):
+        sandbox.control("POST", "customers/lena/samples", {"page_id": BERG_BIKES, "name": name})
+    fields = "messages{message,shares,attachments}"
+    carousel, ad, _hi = conversation(sandbox, token, psid, fields=fields)["messages"]["data"]
+    assert ad["shares"]["data"] == [{"link": "https://shop.example/w", "name": "Wheel"}]
+    (template,) = carousel["attachments"]["data"]
+    assert template["generic_template"]["title"] == "Mug"
+
+
+def test_lost_webhooks_are_not_delivered_later(sandbox: SandboxProcess, token: str, psid: str) -> None:
+    sandbox.configure(webhooks_lost=True)
+    sandbox.customer_writes("lena", BERG_BIKES, "Lost")
+    sandbox.configure(webhooks_lost=False)
+    assert sandbox.deliveries()["queued"] in ([], 0)
+    assert conversation(sandbox, token, psid)["messages"]["data"][0]["message"] == "Lost"

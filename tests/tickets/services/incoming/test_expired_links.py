@@ -263,7 +263,8 @@ def test_what_was_refused_for_its_type_or_by_a_deactivated_channel_is_not_offere
     channel.is_active = False
     channel.save()
     assert again(client, given_up).status_code == 422
-    assert "again/" not in client.get(f"/inbox/{given_up.message.conversation_id}/").content.decode()
+    page = client.get(f"/inbox/{given_up.message.conversation_id}/").content.decode()
+    assert f"/files/{given_up.pk}/again/" not in page
 
 
 def test_a_video_from_before_the_channel_received_them_can_be_had_afterwards(

@@ -1,0 +1,73 @@
+"""What Health shows of the recovery of missed messages: up to when a Page is complete, and the last run."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from channels_im.models import Channel, RecoveryRun
+from channels_im.services.facebook import recovery_requests
+
+State = RecoveryRun.State
+
+
+@dataclass(frozen=True)
+class RecoveryView:
+    """`complete_until` is None when it is not known; `state` describes the last run, `counts` what it found."""
+
+    complete_until: datetime | None
+    run: RecoveryRun | None
+    state: str
+    counts: str
+    may_be_requested: bool
+
+
+def of(channel: Channel) -> RecoveryView:
+    """Return what Health shows of a channel's Page."""
+    run = RecoveryRun.objects.filter(page=channel.page_id).order_by("-pk").first()
+    return RecoveryView(
+        complete_until=recovery_requests.complete_until(channel.page),
+        run=run,
+        state=_state(channel, run) if run else "",
+        counts=_counts(run) if run else "",
+        may_be_requested=not obstacle(channel) and not (run is not None and run.state in recovery_requests.OPEN),
+    )
+
+
+def is_open(view: RecoveryView) -> bool:
+    """Return whether a run is at work, so that the page should show its progress."""
+    now = timezone.now()
+    run = view.run
+    if run is None or run.state not in recovery_requests.OPEN:
+        return False
+    return run.retry_after is None or (run.retry_after - now).total_seconds() < 60
+
+
+def obstacle(channel: Channel) -> str:
+    """Return why nothing can be recovered now, as a sentence, or ""."""
+    if not channel.is_active:
+        return "Activate the channel first."
+    return "" if channel.page.is_connected else "Re-authenticate the Page first."
+
+
+def _state(channel: Channel, run: RecoveryRun) -> str:
+    now = timezone.now()
+    if run.state == State.DONE:
+        return "Done"
+    if run.state == State.FAILED:
+        return f"Stopped: {run.error}"
+    limit = max(
+        (at for at in (channel.page.background_limited_until, run.retry_after) if at and at > now), default=None
+    )
+    if blocked := obstacle(channel):
+        return f"Waiting. {blocked}"
+    if limit is not None:
+        return f"Waiting until {timezone.localtime(limit):%H:%M}. {run.error}".strip()
+    return "Reading from Facebook …" if run.until else "Starting …"
+
+
+def _counts(run: RecoveryRun) -> str:
+    parts = [f"{run.read_count} read", f"{run.inserted_count} recovered"]
+    if run.beyond_reach_count:
+        parts.append(f"{run.beyond_reach_count} out of reach")
+    return ", ".join(parts)
