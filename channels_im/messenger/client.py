@@ -107,7 +107,7 @@ class GraphClient:
             answer = self.get(path, **{**params, "after": after} if after else params)
             rows = answer.get("data")
             yield from (row for row in (rows if isinstance(rows, list) else []) if isinstance(row, dict))
-            previous, after = after, _next_cursor(as_dict(answer.get("paging")))
+            previous, after = after, next_cursor(as_dict(answer.get("paging")))
             if after is None or after == previous:
                 return
         logger.warning("Stopped after %s result pages of %s", MAX_PAGES, redact(path))
@@ -193,7 +193,7 @@ def _plain(params: dict[str, Any]) -> dict[str, str]:
     return plain
 
 
-def _next_cursor(paging: dict[str, Any]) -> str | None:
+def next_cursor(paging: dict[str, Any]) -> str | None:
     """Return the cursor of the next result page, or None: the last page has cursors too, but no `next`."""
     url = as_text(paging.get("next"))
     if url is None:

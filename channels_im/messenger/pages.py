@@ -34,6 +34,12 @@ SUBSCRIBED_FIELDS = (
     "standby",
     "messaging_policy_enforcement",
 )
+# Not every app may have them; nothing depends on them.
+OPTIONAL_FIELDS = ("calls", "messaging_optouts")
+INVALID_PARAMETER = 100  # Meta's code
+
+# Only with the permission for utility messages.
+TEMPLATE_STATUS_FIELD = "message_template_status_update"
 
 MAX_NAME_CHARS = 200
 _PAGE_FIELDS = "id,name,access_token,tasks,picture{url}"
@@ -75,9 +81,21 @@ def list_pages(user_token: str) -> list[PageInfo]:
 
 
 @sensitive_variables("token")
-def subscribe(page_id: str, token: str, fields: Iterable[str] = SUBSCRIBED_FIELDS) -> None:
-    """Subscribe our app to the Page's webhooks. Repeat it after each re-authentication and each release."""
-    answer = GraphClient(token).post(_subscription_path(page_id), params={"subscribed_fields": tuple(fields)})
+def subscribe(page_id: str, token: str, more: Iterable[str] = ()) -> None:
+    """Subscribe our app to the Page's webhooks. Repeat it after each re-authentication and each release.
+
+    Besides SUBSCRIBED_FIELDS, try OPTIONAL_FIELDS and `more`: Meta refuses the whole subscription for a field that this
+    app, or this version of the API, may not have.
+    """
+    path, optional = _subscription_path(page_id), (*OPTIONAL_FIELDS, *more)
+    client = GraphClient(token)
+    try:
+        answer = client.post(path, params={"subscribed_fields": (*SUBSCRIBED_FIELDS, *optional)})
+    except GraphError as error:
+        if error.code != INVALID_PARAMETER:
+            raise
+        logger.info("Page %s is subscribed without %s: %s", page_id, ", ".join(optional), error)
+        answer = client.post(path, params={"subscribed_fields": SUBSCRIBED_FIELDS})
     require_success(answer, "subscribe")
 
 

@@ -5,3 +5,6 @@ REQUIRED_SCOPES = ("pages_show_list", "pages_messaging", "pages_manage_metadata"
 
 # business_management only adds the Pages that a business portfolio owns to the list.
 SCOPES = (*REQUIRED_SCOPES, "business_management")
+
+# Either name allows utility messages: Meta's guide and its reference of permissions differ. The first is requested.
+UTILITY_SCOPES = ("pages_utility_messaging", "page_utility_messaging")

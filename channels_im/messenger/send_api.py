@@ -45,6 +45,51 @@ def send_text(
 
 
 @sensitive_variables("token")
+def send_sticker(
+    token: str,
+    page_id: str,
+    psid: str,
+    sticker_id: str,
+    *,
+    policy: SendPolicy,
+    metadata: str,
+    reply_to_mid: str | None = None,
+) -> SendResult:
+    """Send a sticker by Meta's id of it, only inside the standard window. Raises the errors of GraphClient.
+
+    Source: Meta, Messenger Platform changelog of 1 June 2026 (`message.sticker_id`).
+    """
+    message = {"sticker_id": sticker_id, "metadata": metadata}
+    body = {**_envelope(psid, policy, reply_to_mid), "message": message}
+    return _result(GraphClient(token).post(f"{node(page_id)}/messages", json=body))
+
+
+@sensitive_variables("token")
+def send_template(
+    token: str,
+    page_id: str,
+    psid: str,
+    name: str,
+    language: str,
+    parameters: list[dict[str, Any]],
+    *,
+    policy: SendPolicy,
+    metadata: str,
+    reply_to_mid: str | None = None,
+) -> SendResult:
+    """Send an approved template of the Page with the values of its placeholders. Raises the errors of GraphClient.
+
+    Source: Meta, "Send a utility message" (13 March 2026).
+    """
+    template: dict[str, Any] = {"name": name, "language": {"code": language}}
+    if parameters:
+        template["components"] = [{"type": "body", "parameters": parameters}]
+    message = {"template": template, "metadata": metadata}
+    body = {**_envelope(psid, policy, reply_to_mid), "message": message}
+    return _result(GraphClient(token).post(f"{node(page_id)}/messages", json=body))
+
+
+@sensitive_variables("token")
 def send_file(
     token: str,
     page_id: str,

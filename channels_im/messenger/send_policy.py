@@ -14,3 +14,5 @@ class SendPolicy:
 # Within 24 hours of the customer's last message; for a reply by a person, within 7 days (Meta, "Human Agent").
 RESPONSE = SendPolicy("RESPONSE")
 HUMAN_AGENT = SendPolicy("MESSAGE_TAG", "HUMAN_AGENT")
+# An approved template, inside and outside the window (Meta, "Send a utility message").
+UTILITY = SendPolicy("UTILITY")

@@ -17,10 +17,14 @@ CHANNEL_GONE = "A channel that you selected has just been deleted or moved. Sele
 
 @dataclass(frozen=True)
 class Preview:
-    """How many tickets the department's last 30 days would have with an intermission of `minutes`."""
+    """How many tickets the department's last 30 days would have with an intermission of `minutes`.
+
+    Of a busy department only the newest conversations are looked at; `of_newest` is then their number.
+    """
 
     minutes: int
     tickets: int
+    of_newest: int | None = None
 
 
 Previewer = Callable[[Department, Iterable[int]], list[Preview]]

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from sandbox import errors, faults, ids, pictures, tokens
 from sandbox.errors import GraphError
-from sandbox.graph import access, attachments, conversations, pages, send, threads, users
+from sandbox.graph import access, attachments, conversations, pages, send, templates, threads, users
 from sandbox.graph.call import Call, Upload
 from sandbox.store import Doc
 from sandbox.world import World
@@ -51,6 +51,9 @@ ROUTES: dict[tuple[str, str | None, str], tuple[Handler, str]] = {
     ("page", "subscribed_apps", "POST"): (pages.post_subscribed_apps, "subscribed_apps"),
     ("page", "subscribed_apps", "DELETE"): (pages.delete_subscribed_apps, "subscribed_apps"),
     ("page", "messages", "POST"): (send.post_messages, "messages"),
+    ("page", "message_templates", "GET"): (templates.list_templates, "message_templates"),
+    ("page", "message_templates", "POST"): (templates.create_template, "message_templates"),
+    ("page", "message_templates", "DELETE"): (templates.delete_template, "message_templates"),
     ("page", "message_attachments", "POST"): (attachments.post_message_attachments, "message_attachments"),
     ("page", "conversations", "GET"): (conversations.list_conversations, "conversations"),
     ("page", "moderate_conversations", "POST"): (threads.moderate, "moderate_conversations"),
@@ -204,6 +207,8 @@ def find(call: Call, parts: list[str]) -> tuple[Handler, str]:
         return access.access_token, "oauth"
     if parts == ["debug_token"]:
         return access.debug_token, "debug_token"
+    if parts == ["message_template_library"] and call.method == "GET":
+        return templates.library, "message_templates"
     name, edge = parts[0], parts[1] if len(parts) > 1 else None
     kind = "me"
     if name == "me":

@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox import chat, errors
 from sandbox.errors import GraphError
-from sandbox.graph import attachments
+from sandbox.graph import attachments, templates
 from sandbox.graph.call import Call
 from sandbox.store import Doc
 from sandbox.world import World
@@ -98,7 +98,8 @@ def _blocked(world: World, thread: Doc) -> list[str]:
 def check_window(world: World, thread: Doc, messaging_type: str | None, tag: str | None, message: Doc) -> None:
     """Raise GraphError 10/2018278 outside the window: 24 h from the customer's last action, 7 days with HUMAN_AGENT.
 
-    Source: DOC/send-messages.
+    With `ad_window`, ordinary messages are accepted for 7 days after an ad brought the customer. Source:
+    DOC/send-messages.
     """
     kind = messaging_type or ("MESSAGE_TAG" if tag else "RESPONSE")
     if kind not in {"RESPONSE", "UPDATE", "MESSAGE_TAG", "UTILITY"}:
@@ -106,7 +107,11 @@ def check_window(world: World, thread: Doc, messaging_type: str | None, tag: str
             "Param messaging_type must be one of {RESPONSE, UPDATE, MESSAGE_TAG, UTILITY} - got value: " + kind
         )
     if kind == "UTILITY":
-        raise errors.parameter("The sandbox does not play utility messages.")
+        if not message.get("template"):
+            raise errors.parameter("A message of messaging_type UTILITY needs message[template].")
+        return
+    if message.get("template"):
+        raise errors.parameter("The parameter message[template] needs messaging_type UTILITY.")
     age = world.now_ms() - thread["last_action_at"]
     if kind == "MESSAGE_TAG":
         if tag is None:
@@ -123,7 +128,7 @@ def check_window(world: World, thread: Doc, messaging_type: str | None, tag: str
             return
     elif tag is not None:
         raise errors.parameter("The parameter tag needs messaging_type MESSAGE_TAG.")
-    elif age < DAY_MS:
+    elif age < DAY_MS or (world.config.ad_window and world.now_ms() - thread.get("ad_at", 0) < 7 * DAY_MS):
         return
     raise GraphError(
         10,
@@ -184,11 +189,14 @@ async def message_content(call: Call, page: Doc, message: dict[str, Any]) -> tup
     metadata = message.get("metadata")
     if metadata is not None and (not isinstance(metadata, str) or len(metadata) >= 1000):
         raise errors.parameter("Param message[metadata] must be a string of less than 1000 characters.")
-    given = [part for part in (text, single, several, message.get("sticker_id")) if part]
+    template = message.get("template")
+    given = [part for part in (text, single, several, message.get("sticker_id"), template) if part]
     if not given:
         raise errors.parameter("Message cannot be empty, must provide valid attachment or text", 2018034)
     if len(given) > 1:
         raise errors.parameter("Cannot have both text and attachment in one message.")
+    if template:
+        return templates.content_of(call, page, template), None
     content: dict[str, Any] = {}
     if message.get("quick_replies"):
         replies = message["quick_replies"]
@@ -202,6 +210,8 @@ async def message_content(call: Call, page: Doc, message: dict[str, Any]) -> tup
             raise errors.parameter("Length of param message[text] must be less than 2000")
         return {**content, "text": text}, None
     if message.get("sticker_id"):
+        if not call.world.config.stickers or not str(message["sticker_id"]).isdigit():
+            raise errors.parameter("Param message[sticker_id] must be a sticker that the Page can send.")
         return {**content, "attachments": [{"type": "sticker", "sticker_id": str(message["sticker_id"])}]}, None
     if several:
         if (

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from channels_im.messenger import values
+from channels_im.messenger.send_policy import RESPONSE, UTILITY, SendPolicy
 from desk.text import is_blank
 from tickets.rules.window import Window, policy
 
@@ -33,6 +34,8 @@ class Refusal(StrEnum):
     TEXT_BLANK = "text_blank"
     TEXT_TOO_LONG = "text_too_long"
     FILE_REFUSED = "file_refused"
+    STICKER_REFUSED = "sticker_refused"
+    TEMPLATE_REFUSED = "template_refused"
     ANSWERED_MEANWHILE = "answered_meanwhile"
     NOT_POSSIBLE = "not_possible"
 
@@ -91,6 +94,16 @@ class SendFacts:
     text: str | None = None
     file_count: int = 0
     file_refusals: Sequence[str] = ()
+    is_sticker: bool = False
+    is_template: bool = False
+
+
+def send_policy(facts: SendFacts) -> SendPolicy | None:
+    """Return the policy under which Meta accepts the message now, or None. A template needs no open window."""
+    if facts.is_template:
+        return UTILITY
+    used = policy(facts.window, facts.author_is_human)
+    return None if facts.is_sticker and used != RESPONSE else used
 
 
 def may_send(facts: SendFacts) -> Verdict:
@@ -110,7 +123,9 @@ def may_act(facts: SendFacts) -> Verdict:
 
 
 def _conversation_refusal(facts: SendFacts) -> Verdict | None:
-    return _access_refusal(facts) or _window_refusal(facts.window, facts.author_is_human)
+    if facts.is_template:
+        return _access_refusal(facts)
+    return _access_refusal(facts) or _window_refusal(facts.window, facts.author_is_human) or _sticker_refusal(facts)
 
 
 def _access_refusal(facts: SendFacts) -> Verdict | None:
@@ -164,6 +179,15 @@ def _window_refusal(window: Window, author_is_human: bool) -> Verdict | None:
             "You can reply again when the customer writes."
         )
     return _refuse(Refusal.WINDOW_CLOSED, sentence, Action.WAIT_FOR_CUSTOMER)
+
+
+def _sticker_refusal(facts: SendFacts) -> Verdict | None:
+    if send_policy(facts):
+        return None
+    return _refuse(
+        Refusal.STICKER_REFUSED,
+        "Facebook accepts stickers only in the first 24 hours after the customer's last message. Write a text instead.",
+    )
 
 
 def _message_refusal(facts: SendFacts) -> Verdict | None:

@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from channels_im.messenger.client import GraphClient
 from channels_im.messenger.errors import GraphOutcomeUnknown, Verdict, classify
-from channels_im.messenger.scopes import REQUIRED_SCOPES
+from channels_im.messenger.scopes import REQUIRED_SCOPES, UTILITY_SCOPES
 from channels_im.messenger.values import as_account_id, as_code, as_dict, as_duration_s, as_list, as_moment, as_text
 
 
@@ -64,6 +64,10 @@ class TokenInfo:
     def covers(self, page_id: str) -> bool:
         """Return whether the token is valid, is not another Page's, and has all required permissions for this Page."""
         return self.is_valid and self.profile_id in (None, page_id) and not self.missing_scopes(page_id)
+
+    def may_send_utility_messages(self, page_id: str) -> bool:
+        """Return whether utility messages are allowed for this Page, under either name of the permission."""
+        return any(self._has(scope, page_id) for scope in UTILITY_SCOPES)
 
     def _has(self, scope: str, page_id: str) -> bool:
         targets = self.granular_scopes.get(scope)

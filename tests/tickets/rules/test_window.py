@@ -69,6 +69,41 @@ def test_after_a_day_nothing_automatic_goes_out() -> None:
     assert policy(window(WROTE, WROTE + DAY, True), author_is_human=False) is None
 
 
+def test_an_ad_keeps_ordinary_replies_possible_for_7_days_after_the_customer_wrote() -> None:
+    current = window(WROTE, WROTE + 3 * DAY, True, opened_by_ad_at=WROTE)
+
+    assert (current.state, current.source, current.closes_at) == ("response", "ad", WROTE + 7 * DAY)
+    assert present(policy(current, author_is_human=False)).messaging_type == "RESPONSE"
+
+
+def test_an_ad_opens_nothing_until_the_customer_writes() -> None:
+    assert window(None, WROTE, True, opened_by_ad_at=WROTE).state == "closed"
+    assert window(WROTE, WROTE + DAY, False, opened_by_ad_at=WROTE + INSTANT).state == "closed"
+
+
+@given(
+    st.timedeltas(min_value=timedelta(0), max_value=10 * DAY),
+    st.timedeltas(min_value=timedelta(0), max_value=20 * DAY),
+    st.booleans(),
+    st.booleans(),
+)
+def test_with_an_ad_a_reply_is_ordinary_for_a_day_after_the_message_or_7_after_the_ad(
+    wrote_after_ad: timedelta, later: timedelta, human_agent: bool, is_human: bool
+) -> None:
+    last = WROTE + wrote_after_ad
+    now = last + later
+    current = window(last, now, human_agent, opened_by_ad_at=WROTE)
+    used = policy(current, is_human)
+
+    is_ordinary = now < max(last + DAY, WROTE + 7 * DAY)
+    assert (used is not None and used.tag is None) == is_ordinary
+    tagged = used is not None and used.tag == "HUMAN_AGENT"
+    assert tagged == (not is_ordinary and human_agent and is_human and now < last + 7 * DAY)
+    assert current.is_open == (now < present(current.closes_at))
+    assert current.is_by_ad == (last + DAY < WROTE + 7 * DAY)
+    assert present(current.closes_at) >= present(window(last, now, human_agent).closes_at)
+
+
 @given(st.timedeltas(min_value=-DAY, max_value=30 * DAY), st.booleans(), st.booleans())
 def test_the_tag_is_used_by_people_between_one_and_seven_days_and_never_else(
     after: timedelta, human_agent: bool, is_human: bool

@@ -1,0 +1,89 @@
+"""Replies made from a message template of the Page: utility messages, which need no open messaging window."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from channels_im.messenger import template_texts
+from channels_im.models import MessageTemplate, Page
+from desk.text import is_blank
+from tickets.models import Conversation
+from tickets.rules import sent_as
+from tickets.rules.sending import Refusal, Verdict, clean_text
+from tickets.services.outgoing.replies import ReplyError, SpecialPart
+
+
+def template_of(page: Page, use: sent_as.TemplateUse) -> MessageTemplate | None:
+    """Return the approved template that a reply uses, or None."""
+    return MessageTemplate.objects.filter(
+        page=page, name=use.name, language=use.language, state=MessageTemplate.State.APPROVED
+    ).first()
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field for a placeholder: its name, the words before it, and the value where it is known."""
+
+    name: str
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A template that can be sent, with a field for each placeholder."""
+
+    template: MessageTemplate
+    fields: list[Field]
+
+
+def choices(conversation: Conversation) -> list[Choice]:
+    """Return what can be sent in this conversation, with the customer's name filled in where a text greets with it."""
+    name = conversation.contact.name
+    return [
+        Choice(template, _fields(template.body, name))
+        for template in MessageTemplate.objects.filter(
+            page=conversation.channel.page_id, state=MessageTemplate.State.APPROVED
+        )
+    ]
+
+
+def _fields(body: str, customer_name: str) -> list[Field]:
+    names = template_texts.placeholders(body)
+    values = template_texts.guesses(body, customer_name)
+    return [
+        Field(name, f"Value {name}" if name.isdecimal() else name.replace("_", " ").capitalize(), value)
+        for name, value in zip(names, values, strict=True)
+    ]
+
+
+def part_by_id(conversation: Conversation, template_id: int | None, values: Sequence[str]) -> SpecialPart:
+    """Return the reply that is the template with this id of ours. Raises ReplyError (TEMPLATE_REFUSED)."""
+    template = MessageTemplate.objects.filter(page=conversation.channel.page_id, pk=template_id or 0).first()
+    if template is None:
+        raise _refused("This template was deleted. Choose another one.")
+    return part_of(conversation, template.name, template.language, values)
+
+
+def part_of(conversation: Conversation, name: str, language: str, values: Sequence[str]) -> SpecialPart:
+    """Return the reply that is this template with these values. Raises ReplyError (TEMPLATE_REFUSED)."""
+    use = sent_as.TemplateUse(name, language, tuple(" ".join(clean_text(value).split()) for value in values))
+    template = template_of(conversation.channel.page, use)
+    if template is None:
+        raise _refused("The Page has no approved template of this name in this language.")
+    names = template_texts.placeholders(template.body)
+    if len(use.values) != len(names):
+        count = f"{len(names)} value" if len(names) == 1 else f"{len(names)} values"
+        raise _refused(f"This template needs {count}, one for each placeholder.")
+    if any(is_blank(value) for value in use.values):
+        raise _refused("Fill in every field of the template.")
+    if any(len(value) > template_texts.MAX_VALUE_CHARS for value in use.values):
+        raise _refused(f"A value has at most {template_texts.MAX_VALUE_CHARS} characters.")
+    choices = [{"title": title, "url": None, "payload": None} for title in template.buttons]
+    card = {"kind": "template", "title": "", "text": "", "url": None, "choices": choices} if choices else None
+    text = template_texts.filled(template.body, use.values)
+    header = f"{template.header}\n" if template.header else ""
+    return SpecialPart(sent_as.of_template(use), header + text, card)
+
+
+def _refused(sentence: str) -> ReplyError:
+    return ReplyError(Verdict(False, Refusal.TEMPLATE_REFUSED, sentence))
