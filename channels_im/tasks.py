@@ -3,6 +3,7 @@
 from channels_im.models import FacebookAccount
 from channels_im.services.facebook import connection, daily_check, expiry_warnings, subscriptions
 from channels_im.services.journal import drain, mentions
+from channels_im.services.recovery import history_import, runs, schedule
 
 
 def drain_journal() -> int:
@@ -28,6 +29,21 @@ def mail_administrators() -> int:
 def check_all() -> int:
     """Request a check of every Page with a channel and every Facebook login; scheduled daily. Return how many."""
     return daily_check.check_all()
+
+
+def drain_recovery() -> int:
+    """Do a piece of a recovery that is due; return how many, 0 or 1."""
+    return runs.drain_recovery()
+
+
+def drain_history_imports() -> int:
+    """Do a piece of a history import that is due; return how many, 0 or 1."""
+    return history_import.drain_history_imports()
+
+
+def recover_nightly() -> int:
+    """Request the nightly recovery of the Pages whose turn it is; scheduled hourly. Return how many."""
+    return schedule.recover_nightly()
 
 
 def check_account(pk: int) -> bool:

@@ -22,6 +22,7 @@ class DeskConfig(AppConfig):
         from desk import (
             audit_signals,
             deletion_checks,
+            failure_digest,
             integrity,
             mail,
             planned_times,
@@ -29,6 +30,7 @@ class DeskConfig(AppConfig):
             retention_kinds,
             rights,
             schedules,
+            sweeper,
         )
         from desk.accounts.reauthentication import record_login
         from desk.backup.interrupted import check_interrupted
@@ -53,13 +55,13 @@ class DeskConfig(AppConfig):
             from desk import object_storage
 
             object_storage.register()
+        sweeper.register("digest of failures", failure_digest.is_due, failure_digest.TASK)
+        failure_digest.register_planned_times()
         retention_kinds.register()
         schedules.register("retention", retention.TASK, schedules.DAILY)
         register_menu(MenuItem("Home", "admin:index", order=0))
-        for order, model, label in ((40, "department", "Departments"), (41, "agent", "Agents"), (42, "user", "Users")):
-            permissions = (f"desk.view_{model}", f"desk.change_{model}")
-            url_name = f"admin:desk_{model}_changelist"
-            register_menu(MenuItem(label, url_name, permissions, section="People", order=order))
+        departments = ("desk.view_department", "desk.change_department")
+        register_menu(MenuItem("Departments", "admin:desk_department_changelist", departments, "People", order=42))
         history = ("desk.view_auditentry",)
         register_menu(MenuItem("History", "admin:desk_auditentry_changelist", history, section="Records", order=90))
         audit_signals.connect()

@@ -15,18 +15,19 @@ django.setup(set_prefix=False)
 
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import asgi  # noqa: E402
-from desk import body_limits  # noqa: E402
+from desk import body_limits, error_pages  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
 from desk.health_deadline import WithDeadline  # noqa: E402
 from desk.live.sse import LiveStream  # noqa: E402
 from desk.plain_asgi import Receive, Scope, Send  # noqa: E402
 from desk.request_ids import with_request_id  # noqa: E402
 from desk.unavailable import answered  # noqa: E402
-from tickets.views import live_rows, uploads  # noqa: E402
+from desk.uptime import WebHeartbeat  # noqa: E402
+from tickets.views import live_rows, live_state, live_thread, uploads  # noqa: E402
 
 django_application = Handler()
 readyz = WithDeadline(django_application)
-live = LiveStream(live_rows.facts_of, live_rows.reader_of, live_rows.visible, live_rows.read)
+live = LiveStream(live_rows.facts_of, live_rows.reader_of, live_rows.visible, live_state.read, live_thread.read)
 APPLICATIONS: dict[str, body_limits.Application] = {"/live/": live, "/readyz": readyz}  # all other paths: Django
 
 
@@ -42,12 +43,17 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await asgi.post(scope, receive, send)  # limits the body by itself: it answers Meta as the view does
     else:
         inner = APPLICATIONS.get(scope["path"], django_application)
-        await body_limits.call(inner, scope, receive, send, uploads.is_known)
+        await body_limits.call(inner, scope, receive, send, uploads.is_known, error_pages.for_refused_body)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
+    heartbeat = WebHeartbeat()
     while True:
         phase = (await receive())["type"].removeprefix("lifespan.")
+        if phase == "startup":
+            heartbeat.start()
+        else:
+            heartbeat.stop()
         await send({"type": f"lifespan.{phase}.complete"})
         if phase == "shutdown":
             return

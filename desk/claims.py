@@ -1,30 +1,34 @@
-"""Claim rows of a table for one worker. A claim is committed before the work begins, so that no other worker does it.
-
-The table has the fields `state`, `attempts`, `claimed_at`, `claimed_by` and `retry_after`.
-"""
+"""Claim rows for one worker. A claim is committed before the work begins, so that no other worker does it too."""
 
 import logging
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
 
+from desk import loops
 from desk.backoff import delay_after
 
 logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
 
+CANDIDATES = 20  # rows that are read to find one that no other worker claims at the same time
+
 
 @dataclass(frozen=True)
 class Claims(Generic[M]):
-    """The claims on the rows of `model`: a row in the state `waiting` can be claimed, and is in `claimed` then."""
+    """The claims on the rows of `model`: a row in the state `waiting` can be claimed, and is in `claimed` then.
+
+    The model has the fields `state`, `attempts`, `claimed_at`, `claimed_by` and `retry_after`.
+    """
 
     model: type[M]
     waiting: str
@@ -91,3 +95,62 @@ class Claims(Generic[M]):
 
     def _rows(self, **conditions: Any) -> QuerySet[M, M]:
         return self.model._default_manager.filter(**conditions)
+
+
+@dataclass(frozen=True)
+class LatestRequests(Generic[M]):
+    """Rows of `model` that each hold the latest request for a call, such as the block of a contact.
+
+    While a call is under way a newer request waits for its end, so that the calls of one row never overtake each other:
+    the last call carries the last request. The model has the fields `due_at` (empty: there is nothing to do),
+    `attempts`, `claimed_by` and `claimed_until`; `wanted` are the fields that say what is requested. A claim ends by
+    itself after DESK_CLAIM_SECONDS.
+    """
+
+    model: type[M]
+    wanted: tuple[str, ...]
+
+    def due(self) -> QuerySet[M, M]:
+        """Return the rows whose call is due and not under way."""
+        now = timezone.now()
+        return self.model._default_manager.filter(
+            Q(claimed_until=None) | Q(claimed_until__lte=now), due_at__lte=now
+        ).order_by("due_at", "pk")
+
+    def claim_first(self, rows: QuerySet[M, M], **fields: object) -> M | None:
+        """Claim the first of the due `rows` that is still free, write `fields` to it and return it, or None."""
+        for row in rows[:CANDIDATES]:
+            token = uuid.uuid4().hex
+            until = timezone.now() + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
+            unchanged = self._same(row, "due_at", *self.wanted)
+            if unchanged.update(claimed_by=token, claimed_until=until, attempts=F("attempts") + 1, **fields):
+                values: Any = row
+                values.claimed_by = token
+                values.attempts += 1
+                return row
+        return None
+
+    def work(self, claim: Callable[[], M | None], act: Callable[[M], None], *, max_run_s: float) -> int:
+        """Claim rows and `act` on them until none is due or the time is up; return how many."""
+        began, count = time.monotonic(), 0
+        while row := claim():
+            count += 1
+            act(row)
+            if not loops.may_go_on(began, max_run_s):
+                break
+        return count
+
+    def finish(self, row: M, **fields: object) -> bool:
+        """Write the outcome of a call and end the claim.
+
+        Return False, with nothing written, when a newer request came meanwhile, which is free now, or the claim ended.
+        """
+        if self._same(row, *self.wanted).update(claimed_by="", claimed_until=None, **fields):
+            return True
+        self._same(row).update(claimed_by="", claimed_until=None)
+        return False
+
+    def _same(self, row: M, *names: str) -> QuerySet[M, M]:
+        """Return the row if it has the claim and the values of these fields still."""
+        same = {name: getattr(row, name) for name in ("claimed_by", *names)}
+        return self.model._default_manager.filter(pk=row.pk, **same)

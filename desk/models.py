@@ -21,6 +21,7 @@ class Department(models.Model):
 
     class Meta:
         ordering = ["name"]
+        permissions = [("see_department_conversations", "Can see all conversations of their departments")]
 
     def __str__(self) -> str:
         return self.name
@@ -46,6 +47,20 @@ class Agent(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+
+class Invitation(models.Model):
+    """The open invitation of a user who has not chosen a password yet (desk.accounts.invitations)."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="invitation")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token in the link.")
+    sent_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"invitation of {self.user}"
 
 
 class LiveEvent(models.Model):

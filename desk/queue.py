@@ -18,22 +18,17 @@ logger = logging.getLogger(__name__)
 PAUSE_S = 5
 WARN_EVERY_S = 60
 
-_enqueued_at: dict[str, float] = {}
 _away_until = [float("-inf")]
 _warned_at = [float("-inf")]
 
 
-def enqueue(task: str, *args: Any, at_most_every: float = 0) -> None:
+def enqueue(task: str, *args: Any) -> None:
     """Enqueue `task` (a dotted name) to run with `args` once this transaction is committed.
 
-    A call within `at_most_every` seconds of the previous one in this process is dropped. The worker checks for due rows
-    every second (desk.sweeper), so a dropped call costs at most that second. With the database as the queue, the queued
-    task is a row of the same transaction. Redis would run it before the rows exist, so it is enqueued on commit.
+    The worker checks for due rows every second (desk.sweeper), so a lost task costs at most that second. With the
+    database as the queue, the queued task is a row of the same transaction. Redis would run it before the rows exist,
+    so it is enqueued on commit.
     """
-    now = time.monotonic()
-    if at_most_every and now - _enqueued_at.get(task, float("-inf")) < at_most_every:
-        return
-    _enqueued_at[task] = now
     if "orm" in settings.Q_CLUSTER:
         async_task(task, *args)
     else:
@@ -52,7 +47,7 @@ def answers() -> bool:
     if is_away():
         return False
     try:
-        with Redis.from_url(settings.Q_CLUSTER["redis"]) as client:
+        with Redis.from_url(str(settings.Q_CLUSTER["redis"])) as client:
             client.ping()
     except (RedisError, OSError) as error:
         _note_away(error)

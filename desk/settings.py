@@ -1,7 +1,6 @@
 """Settings of Desk. All that differs between installations comes from the environment (docs/operations.md)."""
 
 import re
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -9,34 +8,32 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.log import CallbackFilter
 
-from channels_im.messenger.scopes import SCOPES
-from desk import __version__, body_limits, durations, files_url, logs, public_url
+from channels_im.messenger.scopes import SCOPES, UTILITY_SCOPES
+from desk import __version__, body_limits, durations, files_url, logs, public_url, setting_values
 
-env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env("DESK_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR = setting_values.folder("DESK_DATA_DIR", default=BASE_DIR / "var")
 
 # --- Django -----------------------------------------------------------------------------------------------------------
-DEBUG = env.bool("DESK_DEBUG", default=False)
-SECRET_KEY = env("DESK_SECRET_KEY", default="")
+DEBUG = setting_values.flag("DESK_DEBUG", default=False)
+SECRET_KEY = setting_values.text("DESK_SECRET_KEY")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "DESK_SECRET_KEY is not set. Set it to a long random text, for example the output of: "
         'python3 -c "import secrets; print(secrets.token_urlsafe(50))". It also encrypts the Facebook tokens: keep it.'
     )
-SECRET_KEY_FALLBACKS = env.list("DESK_SECRET_KEY_FALLBACKS", default=[])
-SALT_KEY = env.list("DESK_SALT_KEYS", default=["desk"])
+SECRET_KEY_FALLBACKS = setting_values.listing("DESK_SECRET_KEY_FALLBACKS")
+SALT_KEY = setting_values.listing("DESK_SALT_KEYS", default=["desk"])
 
 try:
-    PUBLIC_URL = public_url.normalise(env("DESK_PUBLIC_URL", default="http://localhost:8000"))
+    PUBLIC_URL = public_url.normalise(setting_values.text("DESK_PUBLIC_URL", default="http://localhost:8000"))
 except ValueError as sentence:
     raise ImproperlyConfigured(str(sentence)) from None
 HTTPS = PUBLIC_URL.startswith("https://")
 # Under https only the public host: who can send a request past the proxy chooses no other. /healthz and /readyz answer
 # under every name (desk.middleware.Probes).
 LOCAL_HOSTS = [] if HTTPS else ["localhost", "127.0.0.1", "[::1]"]
-ALLOWED_HOSTS = env.list("DESK_ALLOWED_HOSTS", default=[public_url.host_of(PUBLIC_URL), *LOCAL_HOSTS])
+ALLOWED_HOSTS = setting_values.listing("DESK_ALLOWED_HOSTS", default=[public_url.host_of(PUBLIC_URL), *LOCAL_HOSTS])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
@@ -72,6 +69,7 @@ MIDDLEWARE = [
     "desk.middleware.Probes",
     "desk.middleware.AuditOrigin",
     "desk.middleware.UnusableValues",
+    "desk.error_pages.ErrorPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -79,7 +77,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "desk.accounts.kept_forms.KeptForms",
     "desk.accounts.middleware.Gate",
+    "desk.accounts.way_back.RememberWayBack",
 ]
 ROOT_URLCONF = "desk.urls"
 ASGI_APPLICATION = "desk.asgi.application"
@@ -94,13 +94,14 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "desk.accounts.way_back.context",
             ],
         },
     },
 ]
 
 # --- Database, cache, queue -------------------------------------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'desk.sqlite3'}")}
+DATABASES = {"default": setting_values.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'desk.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE takes the write lock at the start, so that no transaction fails half-way with "database is locked".
     # FULL: after a 200 to Meta a power cut must not lose the delivery; WAL with NORMAL loses the last commits.
@@ -112,10 +113,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
 DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
-DESK_WEB_THREADS = env.int("DESK_WEB_THREADS", default=10)
+DESK_WEB_THREADS = setting_values.whole_number("DESK_WEB_THREADS", default=10, least=1, most=200)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env("REDIS_URL", default="")
+REDIS_URL = setting_values.redis_url("REDIS_URL")
 # Without a limit a Redis that does not answer would stop every request that enqueues.
 _redis = (
     f"{REDIS_URL}{'&' if '?' in REDIS_URL else '?'}socket_connect_timeout=1&socket_timeout=2.5" if REDIS_URL else ""
@@ -137,9 +138,9 @@ else:
         "api": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     }
 
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "desk",
-    "workers": env.int("DESK_WORKERS", default=2),
+    "workers": setting_values.whole_number("DESK_WORKERS", default=2, least=1, most=64),
     "timeout": 240,  # tasks limit their own time; this leaves enough to upload 20 MB over a slow line
     "retry": 300,
     "max_attempts": 1,  # our own rows say what to retry, and when
@@ -150,6 +151,14 @@ Q_CLUSTER = {
     "save_limit": -1,
     "label": "Queue",
     **({"redis": _redis} if REDIS_URL else {"orm": "default"}),
+}
+
+# How many processes of each loop (desk/loops.py) one worker has. 0: another worker has them.
+DESK_LOOPS = {
+    "intake": setting_values.whole_number("DESK_INTAKE_PROCESSES", default=1, least=0, most=16),
+    "sender": setting_values.whole_number("DESK_SENDER_PROCESSES", default=1, least=0, most=16),
+    "fetcher": setting_values.whole_number("DESK_FETCHER_PROCESSES", default=1, least=0, most=16),
+    "webhooks": setting_values.whole_number("DESK_WEBHOOKS_PROCESSES", default=1, least=0, most=16),
 }
 
 # --- People -----------------------------------------------------------------------------------------------------------
@@ -179,12 +188,13 @@ ACCOUNT_FORMS = {
 }
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_CHANGE_EMAIL = True  # one address; a new one takes its place when its link is opened
+ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "account_email"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # also for another e-mail address, to which a reset link would go
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds for which a password that was just given is not asked for again
 ACCOUNT_EMAIL_NOTIFICATIONS = True
-ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Desk] "
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 ACCOUNT_RATE_LIMITS = {
     "login": "60/m/ip",  # all logins, also those that succeed
@@ -203,43 +213,47 @@ MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # as "login": a whole office ma
 MFA_TOTP_ISSUER = f"Desk ({public_url.host_of(PUBLIC_URL)})"
 MFA_TOTP_TOLERANCE = 1  # steps of 30 s before and after: telephones are seldom on time
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # browsers themselves allow it on localhost only
-DESK_REQUIRE_MFA = env("DESK_REQUIRE_MFA", default="off")
-if DESK_REQUIRE_MFA not in {"off", "staff", "everyone"}:
-    raise ImproperlyConfigured("DESK_REQUIRE_MFA is off, staff or everyone.")
+DESK_REQUIRE_MFA = setting_values.choice("DESK_REQUIRE_MFA", default="off", choices=("off", "staff", "everyone"))
 
 # Sessions (desk.accounts.sessions): seconds
 try:
-    DESK_SESSION_IDLE = durations.parse_setting("DESK_SESSION_IDLE", env("DESK_SESSION_IDLE", default="14d"))
-    DESK_SESSION_IDLE_STAFF = durations.parse_setting(
-        "DESK_SESSION_IDLE_STAFF", env("DESK_SESSION_IDLE_STAFF", default="12h")
+    DESK_SESSION_IDLE = durations.parse_setting(
+        "DESK_SESSION_IDLE", setting_values.text("DESK_SESSION_IDLE", default="14d")
     )
-    DESK_SESSION_MAX = durations.parse_setting("DESK_SESSION_MAX", env("DESK_SESSION_MAX", default="30d"))
+    DESK_SESSION_IDLE_STAFF = durations.parse_setting(
+        "DESK_SESSION_IDLE_STAFF", setting_values.text("DESK_SESSION_IDLE_STAFF", default="12h")
+    )
+    DESK_SESSION_MAX = durations.parse_setting(
+        "DESK_SESSION_MAX", setting_values.text("DESK_SESSION_MAX", default="30d")
+    )
 except ValueError as sentence:
     raise ImproperlyConfigured(str(sentence)) from None
 SESSION_COOKIE_AGE = DESK_SESSION_MAX
 
 # --- Meta -------------------------------------------------------------------------------------------------------------
-META_APP_ID = env("META_APP_ID", default="")
-META_APP_SECRET = env("META_APP_SECRET", default="")
-META_APP_SECRET_PREVIOUS = env("META_APP_SECRET_PREVIOUS", default="")
-META_VERIFY_TOKEN = env("META_VERIFY_TOKEN", default="")
-META_GRAPH_VERSION = env("META_GRAPH_VERSION", default="v27.0")
-META_GRAPH_URL = env("META_GRAPH_URL", default="https://graph.facebook.com").rstrip("/")
-META_DIALOG_URL = env("META_DIALOG_URL", default="https://www.facebook.com").rstrip("/")
-META_LOGIN_CONFIG_ID = env("META_LOGIN_CONFIG_ID", default="")
-META_HUMAN_AGENT = env.bool("META_HUMAN_AGENT", default=True)
-META_MEDIA_HOSTS = env.list("META_MEDIA_HOSTS", default=[".fbcdn.net", ".fbsbx.com"])
-META_TIMEOUT_SECONDS = env.float("META_TIMEOUT_SECONDS", default=10)
+META_APP_ID = setting_values.text("META_APP_ID")
+META_APP_SECRET = setting_values.text("META_APP_SECRET")
+META_APP_SECRET_PREVIOUS = setting_values.text("META_APP_SECRET_PREVIOUS")
+META_VERIFY_TOKEN = setting_values.text("META_VERIFY_TOKEN")
+META_GRAPH_VERSION = setting_values.graph_version("META_GRAPH_VERSION", default="v27.0")
+META_GRAPH_URL = setting_values.web_address("META_GRAPH_URL", default="https://graph.facebook.com")
+META_DIALOG_URL = setting_values.web_address("META_DIALOG_URL", default="https://www.facebook.com")
+META_LOGIN_CONFIG_ID = setting_values.text("META_LOGIN_CONFIG_ID")
+META_HUMAN_AGENT = setting_values.flag("META_HUMAN_AGENT", default=True)
+META_AD_WINDOW = setting_values.flag("META_AD_WINDOW", default=True)
+META_UTILITY_MESSAGES = setting_values.flag("META_UTILITY_MESSAGES", default=False)
+META_MEDIA_HOSTS = setting_values.listing("META_MEDIA_HOSTS", default=[".fbcdn.net", ".fbsbx.com"])
+META_TIMEOUT_SECONDS = setting_values.seconds("META_TIMEOUT_SECONDS", default=10, least=0.1, most=30)
 
-DESK_RETRY_BASE_SECONDS = env.float("DESK_RETRY_BASE_SECONDS", default=2)
+DESK_RETRY_BASE_SECONDS = setting_values.seconds("DESK_RETRY_BASE_SECONDS", default=2, least=0.01, most=600)
 # How long an e-mail about a lost Page waits for other Pages that are lost with the same login.
 MAIL_GATHER_SECONDS = 10
-DESK_SWEEP_SECONDS = env.float("DESK_SWEEP_SECONDS", default=60)
+DESK_SWEEP_SECONDS = setting_values.seconds("DESK_SWEEP_SECONDS", default=60, least=0.1, most=3600)
 # A row claimed longer ago than this belongs to a dead worker. Tasks stop well before; a long call renews its claim.
-DESK_CLAIM_SECONDS = env.float("DESK_CLAIM_SECONDS", default=90)
+DESK_CLAIM_SECONDS = setting_values.seconds("DESK_CLAIM_SECONDS", default=90, least=0.5, most=3600)
 # Internal systems that webhooks may call although they use http or have a private address: host or host:port.
-DESK_EVENT_HOSTS = env.list("DESK_EVENT_HOSTS", default=[])
-DESK_API_RATE = env("DESK_API_RATE", default="")  # for example 600/minute, per user; empty: no limit
+DESK_EVENT_HOSTS = setting_values.listing("DESK_EVENT_HOSTS")
+DESK_API_RATE = setting_values.text("DESK_API_RATE")  # for example 600/minute, per user; empty: no limit
 if DESK_API_RATE and not re.fullmatch(r"[1-9]\d*/(second|minute|hour|day)", DESK_API_RATE):
     raise ImproperlyConfigured("DESK_API_RATE is a number per second, minute, hour or day, for example 600/minute.")
 
@@ -254,7 +268,7 @@ SOCIALACCOUNT_PROVIDERS = {
         "AUTHORIZE_URL": f"{META_DIALOG_URL}/{META_GRAPH_VERSION}/dialog/oauth",
         "GRAPH_API_URL": f"{META_GRAPH_URL}/{META_GRAPH_VERSION}",
         "FIELDS": ["id", "name"],
-        "SCOPE": list(SCOPES),
+        "SCOPE": [*SCOPES, *(UTILITY_SCOPES[:1] if META_UTILITY_MESSAGES else ())],
         "AUTH_PARAMS": {"config_id": META_LOGIN_CONFIG_ID} if META_LOGIN_CONFIG_ID else {},
     }
 }
@@ -264,10 +278,9 @@ MEDIA_ROOT = DATA_DIR / "media"  # never served by path: a view checks who may s
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 DATA_UPLOAD_MAX_MEMORY_SIZE = body_limits.API_JSON_BYTES
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env("DESK_STATIC_DIR", default=str(DATA_DIR / "static"))).resolve()
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+STATIC_ROOT = setting_values.folder("DESK_STATIC_DIR", default=DATA_DIR / "static")
 STATICFILES_DIRS = [BASE_DIR / "static"]
-DESK_FILES_URL = env("DESK_FILES_URL", default="")
+DESK_FILES_URL = setting_values.text("DESK_FILES_URL")
 try:
     _FILES = files_url.storage(DESK_FILES_URL) if DESK_FILES_URL else None
 except ValueError as sentence:
@@ -285,38 +298,35 @@ COOKIE_PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 DEVICE_COOKIE_NAME = f"{COOKIE_PREFIX}desk_device"
+FORM_COOKIE_NAME = f"{COOKIE_PREFIX}desk_forms"
+CSRF_FAILURE_VIEW = "desk.error_pages.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # no cookie of its own
-SECURE_SSL_REDIRECT = HTTPS and env.bool("DESK_SSL_REDIRECT", default=False)
+SECURE_SSL_REDIRECT = HTTPS and setting_values.flag("DESK_SSL_REDIRECT", default=False)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 # Silent about HSTS for subdomains and preloading: both affect more than Desk, and a preload list is hard to leave. The
 # owner of the domain decides, in the proxy.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
-DESK_BEHIND_PROXY = env.bool("DESK_BEHIND_PROXY", default=False)
+DESK_BEHIND_PROXY = setting_values.flag("DESK_BEHIND_PROXY", default=False)
 if DESK_BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # only from a trusted proxy (desk.proxies)
     SILENCED_SYSTEM_CHECKS.append("security.W008")  # the proxy redirects plain HTTP
-try:
-    DESK_TRUSTED_PROXIES = [
-        ip_network(text.strip()) for text in env.list("DESK_TRUSTED_PROXIES", default=["127.0.0.0/8", "::1"])
-    ]
-except ValueError as error:
-    raise ImproperlyConfigured(
-        f"DESK_TRUSTED_PROXIES: {error}. It lists addresses or networks of your proxies, such as 10.0.0.5."
-    ) from None
+DESK_TRUSTED_PROXIES = setting_values.networks("DESK_TRUSTED_PROXIES", default="127.0.0.0/8,::1")
 X_FRAME_OPTIONS = "DENY"
 
 # --- Time, mail, API, log ---------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-TIME_ZONE = env("DESK_TIME_ZONE", default="UTC")
+TIME_ZONE = setting_values.time_zone("DESK_TIME_ZONE", default="UTC")
 USE_I18N = True
 FORMAT_MODULE_PATH = "desk.formats"
 USE_TZ = True
 # `none` sends nothing, on purpose. Unset, the process prints e-mail: for development only (desk.mail.unsuitable).
-EMAIL_URL = env("EMAIL_URL", default="")
+EMAIL_URL = setting_values.text("EMAIL_URL")
 try:
-    EMAIL_CONFIG = env.email_url_config("dummymail://" if EMAIL_URL == "none" else EMAIL_URL or "consolemail://")
+    EMAIL_CONFIG = environ.Env.email_url_config(
+        "dummymail://" if EMAIL_URL == "none" else EMAIL_URL or "consolemail://"
+    )
 except (ValueError, ImproperlyConfigured):  # their texts may repeat the password
     raise ImproperlyConfigured(
         "EMAIL_URL is not an address of a mail server. Write for example smtp+tls://user:password@mail.example.com:587 "
@@ -326,8 +336,11 @@ EMAIL_CONFIG["EMAIL_PORT"] = EMAIL_CONFIG["EMAIL_PORT"] or (
     465 if EMAIL_CONFIG.get("EMAIL_USE_SSL") else 587 if EMAIL_CONFIG.get("EMAIL_USE_TLS") else 25
 )
 vars().update(EMAIL_CONFIG)
-EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=10)  # seconds, for each step of sending one message
-DEFAULT_FROM_EMAIL = env("DESK_FROM_EMAIL", default="desk@localhost")
+# For each step of sending one message.
+EMAIL_TIMEOUT = setting_values.seconds("EMAIL_TIMEOUT", default=10, least=0.1, most=120)
+# How often administrators get one e-mail about all that failed (desk.failure_digest).
+DESK_FAILURE_DIGEST = setting_values.choice("DESK_FAILURE_DIGEST", default="hourly", choices=("off", "hourly", "daily"))
+DEFAULT_FROM_EMAIL = setting_values.sender("DESK_FROM_EMAIL", default="desk@localhost")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tickets.api.authentication.ApiTokenAuthentication"],
@@ -365,24 +378,17 @@ SPECTACULAR_SETTINGS = {
 
 # /metrics is off without both. `make run` and `make serve` empty METRICS_DIR. Under other process managers
 # what exited processes have counted stays, merged into one file (desk.metrics).
-DESK_METRICS_TOKEN = env("DESK_METRICS_TOKEN", default="")
-try:
-    DESK_METRICS_ALLOW = [ip_network(text.strip()) for text in env.list("DESK_METRICS_ALLOW", default=[])]
-except ValueError as error:
-    raise ImproperlyConfigured(
-        f"DESK_METRICS_ALLOW: {error}. It lists addresses or networks, such as 10.0.0.0/8."
-    ) from None
+DESK_METRICS_TOKEN = setting_values.text("DESK_METRICS_TOKEN")
+DESK_METRICS_ALLOW = setting_values.networks("DESK_METRICS_ALLOW")
 METRICS_DIR = DATA_DIR / "metrics"
-DESK_LOG_FORMAT = env("DESK_LOG_FORMAT", default="plain")
-if DESK_LOG_FORMAT not in logs.FORMATTERS:
-    raise ImproperlyConfigured(f"DESK_LOG_FORMAT is {DESK_LOG_FORMAT!r}. It must be plain or json.")
+DESK_LOG_FORMAT = setting_values.choice("DESK_LOG_FORMAT", default="plain", choices=tuple(logs.FORMATTERS))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": logs.FORMATTERS[DESK_LOG_FORMAT]}},
     "filters": {"calm": {"()": CallbackFilter, "callback": logs.calm}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}},
-    "root": {"handlers": ["console"], "level": env("DESK_LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": setting_values.log_level("DESK_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django-q": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},

@@ -1,12 +1,13 @@
 """Find waiting rows without the queue, so that no row waits for a task that was lost. Apps register in `ready()`."""
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.db import connection
 from django.utils.module_loading import import_string
 
-from desk.background import BackgroundJob
 from desk.queue import enqueue, is_away
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class WaitingRows:
 
 
 _registered: dict[str, WaitingRows] = {}
-_jobs: dict[str, BackgroundJob] = {}
+_threads: dict[str, threading.Thread] = {}
 
 
 def register(
@@ -66,16 +67,25 @@ def _enqueue_if_due(rows: WaitingRows) -> int:
 
 def wait_for_own_tasks(timeout_s: float) -> None:
     """Wait until the tasks that run in this process have ended, at most `timeout_s` seconds for each."""
-    for job in _jobs.values():
-        if job.thread is not None:
-            job.thread.join(timeout_s)
+    for thread in _threads.values():
+        thread.join(timeout_s)
 
 
 def _run_here(rows: WaitingRows) -> None:
     """Run the task in a thread of this process, once at a time: the queue does not take it."""
-    if rows.name not in _jobs:
-        _jobs[rows.name] = BackgroundJob(rows.name, lambda: True, import_string(rows.task))
-    _jobs[rows.name].start()
+    running = _threads.get(rows.name)
+    if running is None or not running.is_alive():
+        _threads[rows.name] = threading.Thread(target=_run_task, args=[rows], name=rows.name, daemon=True)
+        _threads[rows.name].start()
+
+
+def _run_task(rows: WaitingRows) -> None:
+    try:
+        import_string(rows.task)()
+    except Exception:
+        logger.exception("%s failed", rows.name)
+    finally:
+        connection.close()  # this thread's own
 
 
 def _reclaim_one(rows: WaitingRows) -> int:

@@ -5,20 +5,26 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 
 from channels_im import webhook
-from channels_im.setup import linking
+from channels_im.setup import linked_accounts, linking
 from channels_im.webhook import callbacks
 from channels_im.webhook import views as webhook_views
 from desk import health, metrics_page
+from desk.accounts import invitation_page, kept_forms, own_account
 from desk.accounts import views as account_views
 from tickets.api.schema_page import SchemaView
+from tickets.views import own_canned_replies
 from tickets.views.setup import retention
 
 
-def closed(request: HttpRequest) -> HttpResponse:
+def closed(request: HttpRequest, rest: str = "") -> HttpResponse:
     """Answer 404."""
     raise Http404
 
 
+handler400 = "desk.error_pages.handler_400"
+handler403 = "desk.error_pages.handler_403"
+handler404 = "desk.error_pages.handler_404"
+handler429 = "desk.error_pages.handler_429"  # of allauth
 handler500 = "desk.unavailable.server_error"
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
@@ -32,11 +38,25 @@ urlpatterns = [
     path("accounts/facebook/login/", linking.by_allauth_address),
     path("accounts/facebook/login/token/", closed),
     path("accounts/3rdparty/", closed),
-    path("accounts/3rdparty/signup/", closed),
+    path("accounts/3rdparty/<path:rest>", closed),
+    path("accounts/social/<path:rest>", closed),
+    path("accounts/", own_account.home, name="account_home"),
+    path("accounts/email/", own_account.email, name="account_email"),
+    path("accounts/canned-replies/", own_canned_replies.show, name="own_canned_replies"),
+    path("accounts/canned-replies/add/", own_canned_replies.edit, name="own_canned_reply_add"),
+    path("accounts/canned-replies/<int:pk>/", own_canned_replies.edit, name="own_canned_reply"),
+    path("accounts/canned-replies/<int:pk>/delete/", own_canned_replies.delete, name="own_canned_reply_delete"),
+    path("accounts/linked-facebook/", linked_accounts.show, name="account_facebook"),
+    path("accounts/session/", own_account.session_state, name="session_state"),
+    path("accounts/again/", own_account.logged_in_again, name="logged_in_again"),
+    path("accounts/kept/", kept_forms.kept_form, name="kept_form"),
+    path("accounts/invitation/<str:token>/", invitation_page.show, name="invitation"),
     path("accounts/sessions/", account_views.sessions, name="sessions"),
     path("accounts/", include("allauth.urls")),
     path("admin/instant-messaging/", include("channels_im.setup.urls")),
     path("admin/programs/", include("tickets.views.setup.urls")),
+    path("admin/canned-replies/", include("tickets.views.setup.canned_urls")),
+    path("admin/people/", include("tickets.views.setup.people.urls")),
     path("admin/retention/", retention.show, name="retention"),
     path("admin/", admin.site.urls),
     path("api/schema/", SchemaView.as_view(), name="api-schema"),

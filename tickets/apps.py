@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.apps import AppConfig
@@ -11,39 +12,52 @@ class TicketsConfig(AppConfig):
 
     def ready(self) -> None:
         from channels_im.services.journal import store
-        from desk import background, backoff, health, integrity, mail, planned_times, schedules, sweeper
+        from channels_im.services.recovery import writer
+        from desk import backoff, failure_digest, health, integrity, loops, mail, planned_times, schedules, sweeper
         from desk.backup import after_restore
         from tickets import models, setup, signals
+        from tickets.api import payloads
         from tickets.rules import sending
         from tickets.services.conversation import message_changes
         from tickets.services.inbox import indexing, listing, viewers
-        from tickets.services.incoming import attachments, profiles, receiver
+        from tickets.services.incoming import attachments, profiles, receiver, recovered, sets
         from tickets.services.integrity import conversations, search_index
-        from tickets.services.outgoing import delivery_status, outbox, restored_replies
+        from tickets.services.outgoing import delivery_status, failures, outbox, restored_replies
         from tickets.services.page_actions import moderation, reactions, sender_actions, thread_control
         from tickets.services.privacy import erasure, retention
         from tickets.services.webhooks import api_tokens, delivery, events, mails
         from tickets.views.setup import menu
 
+        send_events = partial(delivery.drain_events, payloads.bodies)
         signals.connect()
         setup.register()
         retention.register()
         menu.register()
-        store.register_receiver(receiver.receive, after_batch=message_changes.apply_waiting)
-        sweeper.register("outbox", outbox.is_due, delivery_status.DRAIN_TASK, delivery_status.reclaim_stale)
-        sweeper.register("profiles", profiles.is_due, profiles.TASK)
-        sweeper.register("files", attachments.is_due, attachments.TASK)
-        sweeper.register("early changes", message_changes.is_due, message_changes.TASK, message_changes.delete_old)
+        store.register_receiver(receiver.receive, sets.take, after_batch=message_changes.apply_waiting)
+        writer.register_finder(recovered.find_missed)
+        loops.register(delivery_status.JOB, loops.SENDER, outbox.is_due, outbox.drain_outbox, pause_s=0.02)
+        loops.register(reactions.JOB, loops.SENDER, reactions.is_due, reactions.send_reactions, pause_s=0.05)
+        loops.register(
+            thread_control.JOB, loops.SENDER, thread_control.is_due, thread_control.send_requests, pause_s=0.05
+        )
+        loops.register(moderation.JOB, loops.SENDER, moderation.is_due, moderation.send_blocks, pause_s=0.2)
+        loops.register(sender_actions.JOB, loops.SENDER, sender_actions.is_due, sender_actions.send_due, pause_s=0.2)
+        loops.register(attachments.JOB, loops.FETCHER, attachments.is_due, attachments.fetch_files, pause_s=0.1)
+        loops.register(profiles.JOB, loops.FETCHER, profiles.is_due, profiles.fetch_profiles, pause_s=0.1)
+        loops.register(events.JOB, loops.WEBHOOKS, delivery.is_due, send_events, pause_s=0.05)
+        loops.register(
+            "early changes", loops.INTAKE, message_changes.is_due, message_changes.apply_waiting, pause_s=0.5
+        )
+        sweeper.register("outbox", reclaim=delivery_status.reclaim_stale)
+        sweeper.register("early changes", reclaim=message_changes.delete_old)
         sweeper.register("search index", indexing.is_due, indexing.TASK)
-        sweeper.register("blocks", moderation.is_due, moderation.TASK)
         sweeper.register("e-mails about webhooks", mails.is_due, mails.TASK)
-        sweeper.register("events", delivery.is_due, events.TASK, delivery.reclaim_stale)
+        sweeper.register("events", reclaim=delivery.reclaim_stale)
         sweeper.register("files of erased contacts", reclaim=erasure.delete_files)
+        failure_digest.register("replies", failures.reply_causes)
+        failure_digest.register("webhook events", mails.event_causes)
         schedules.register("statistics of the lists", listing.STATISTICS_TASK, schedules.DAILY)
         sweeper.register("viewers", reclaim=viewers.delete_expired)
-        sweeper.register("reactions", reactions.is_due, reactions.TASK)
-        sweeper.register("control of threads", thread_control.is_due, thread_control.TASK)
-        background.register("sender actions", sender_actions.is_due, sender_actions.send_due)
         by_backoff: dict[str, Any] = {"longest": backoff.GIVE_UP_AFTER, "longest_after": backoff.delay_after}
         planned_times.register(models.Message, "retry_after", sending.MAX_RETRY_PAUSE)
         planned_times.register(models.Attachment, "retry_after", **by_backoff, attempts="attempts")

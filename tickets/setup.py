@@ -8,27 +8,28 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import Channel
 from channels_im.services import channels, preferences
 from channels_im.setup import access as setup_access
+from channels_im.setup import presenters
 from desk import deletion_checks, retention, site
 from desk.models import Agent, Department, User
 from tickets.models import Conversation, Message, Ticket
 from tickets.services.conversation import access
+from tickets.services.inbox import overview
 
 PREVIEW_DAYS = 30
+PREVIEW_CONVERSATIONS = 1000
 RECENT = timedelta(days=7)
 
 
 def register() -> None:
     """Add all of it to Setup. Called from `AppConfig.ready()`."""
-    permissions = ("tickets.view_cannedreply", "tickets.change_cannedreply")
-    url_name = "admin:tickets_cannedreply_changelist"
-    site.register_menu(site.MenuItem("Canned replies", url_name, permissions, section="Content", order=60))
+    permissions = ("tickets.view_cannedreply", "tickets.add_cannedreply", "tickets.change_cannedreply")
+    site.register_menu(site.MenuItem("Canned replies", "canned:list", permissions, section="Content", order=60))
     for label, url_name, permission, order in (
         ("Customers", "admin:tickets_contact_changelist", "tickets.view_contact", 70),
         ("Erasure log", "admin:tickets_erasure_changelist", "tickets.view_erasure", 71),
@@ -38,6 +39,7 @@ def register() -> None:
     seen_by = (retention.VIEW, retention.CHANGE)
     site.register_menu(site.MenuItem("Data retention", "retention", seen_by, section="Privacy", order=73))
     site.register_attention(attention)
+    site.register_panel(channels_panel)
     setup_access.register_content_rule(access.sees_all)
     channels.register_work_reporter(work_of)
     preferences.register_previewer(preview)
@@ -61,9 +63,19 @@ def attention(user: User | AnonymousUser) -> list[site.Attention]:
     return items
 
 
+def channels_panel(user: User) -> site.Panel | None:
+    """Return what happens in each channel now, for those who see the channels in Setup."""
+    if not setup_access.may(user, *setup_access.SEE_CHANNELS):
+        return None
+    rows = overview.of_channels(presenters.channels().order_by("name"))
+    chips = {row.channel.pk: presenters.chip(row.channel) for row in rows}
+    lines = [(row, chips[row.channel.pk]) for row in rows]
+    return site.Panel("tickets/setup/_channels_now.html", {"lines": lines}) if lines else None
+
+
 def work_of(channel: Channel) -> list[str]:
     """Return sentences about the channel's open work: conversations with an open ticket, replies waiting to be sent."""
-    still_open = Conversation.objects.filter(channel=channel, current_ticket__status=Ticket.Status.OPEN).count()
+    still_open = Conversation.objects.filter(channel=channel, is_open=True).count()
     queued = (Message.State.QUEUED, Message.State.SENDING)
     waiting = Message.objects.filter(conversation__channel=channel, state__in=queued).count()
     sentences = [f"{still_open} {'conversation has' if still_open == 1 else 'conversations have'} an open ticket."]
@@ -84,7 +96,7 @@ def reason_to_keep_department(department: Department) -> str:
 
 def reason_to_keep_agent(agent: Agent) -> str:
     """Return why the agent cannot be deleted: conversations with an open ticket. "" when there are none."""
-    count = Conversation.objects.filter(Q(current_ticket__status=Ticket.Status.OPEN), assignee=agent.user).count()
+    count = Conversation.objects.filter(is_open=True, assignee=agent.user).count()
     if not count:
         return ""
     words = "conversation with an open ticket" if count == 1 else "conversations with open tickets"
@@ -95,11 +107,14 @@ def preview(department: Department, minutes: Iterable[int]) -> list[preferences.
     """Return how many tickets each intermission (in minutes) would have made of the department's last 30 days.
 
     A customer's message opens a ticket when the gap to the message before it, in either direction, is longer. The
-    first message of a conversation within these days counts as a ticket too.
+    first message of a conversation within these days counts as a ticket too. At most PREVIEW_CONVERSATIONS are read.
     """
-    limits = sorted(minutes)
-    counted = Q(kind=Message.Kind.MESSAGE, conversation__department=department)
-    rows = Message.objects.filter(counted, sent_at__gte=timezone.now() - timedelta(days=PREVIEW_DAYS))
+    limits, since = sorted(minutes), timezone.now() - timedelta(days=PREVIEW_DAYS)
+    recent = Conversation.objects.filter(department=department, last_message_at__gte=since)
+    newest = list(recent.order_by("-last_message_at").values_list("pk", flat=True)[: PREVIEW_CONVERSATIONS + 1])
+    of_newest = PREVIEW_CONVERSATIONS if len(newest) > PREVIEW_CONVERSATIONS else None
+    rows = Message.objects.filter(conversation__in=newest[:PREVIEW_CONVERSATIONS], sent_at__gte=since)
+    rows = rows.filter(kind=Message.Kind.MESSAGE)
     tickets = dict.fromkeys(limits, 0)
     current: int | None = None
     previous: datetime | None = None  # of the current conversation
@@ -112,4 +127,4 @@ def preview(department: Department, minutes: Iterable[int]) -> list[preferences.
                 if previous is None or sent_at - previous > timedelta(minutes=limit):
                     tickets[limit] += 1
         previous = sent_at
-    return [preferences.Preview(limit, count) for limit, count in tickets.items()]
+    return [preferences.Preview(limit, count, of_newest) for limit, count in tickets.items()]

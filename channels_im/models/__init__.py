@@ -2,7 +2,10 @@
 
 from .accounts import FacebookAccount, Page, PageOutage, PendingLink
 from .channels import Channel, ChannelAgent, ChannelDraft, ImPreferences
+from .history_import import HistoryImport
 from .journal import DataRequest, DeliveryMention, ParkedDelivery, WebhookDelivery
+from .recovery import PageRecovery, RecoveryRun
+from .templates import MessageTemplate
 
 __all__ = [
     "Channel",
@@ -11,10 +14,14 @@ __all__ = [
     "DataRequest",
     "DeliveryMention",
     "FacebookAccount",
+    "HistoryImport",
     "ImPreferences",
+    "MessageTemplate",
     "Page",
     "PageOutage",
+    "PageRecovery",
     "ParkedDelivery",
     "PendingLink",
+    "RecoveryRun",
     "WebhookDelivery",
 ]

@@ -7,7 +7,11 @@ from .accounts import Page
 
 
 class WebhookDelivery(models.Model):
-    """One signed POST of Meta. The raw bytes are the source; everything else can be derived from them again."""
+    """One signed POST of Meta. The raw bytes are the source; everything else can be derived from them again.
+
+    What Desk reads from the Conversations API, because no webhook delivered it, is a delivery of the same form, with
+    the source `recovered`, or `imported` when it is from before the channel was created.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", "Waiting"
@@ -18,8 +22,15 @@ class WebhookDelivery(models.Model):
         IGNORED = "ignored", "Ignored: no connected Page"
         EMPTIED = "emptied", "Processed, content deleted"
 
+    class Source(models.TextChoices):
+        RECOVERED = "recovered", "Recovered: read from Facebook afterwards"
+        IMPORTED = "imported", "Imported: from before the channel was created"
+
     body = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)
+    source = models.CharField(
+        max_length=9, choices=Source, null=True, blank=True, help_text="Empty: a webhook delivered it"
+    )
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each attempt")
     retry_after = models.DateTimeField(null=True, blank=True)

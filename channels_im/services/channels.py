@@ -6,8 +6,8 @@ from django.core.files import File
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from channels_im.models import Channel, ChannelAgent, Page, ParkedDelivery
-from channels_im.services.facebook import subscriptions
+from channels_im.models import Channel, ChannelAgent, Page, ParkedDelivery, RecoveryRun
+from channels_im.services.facebook import history_requests, recovery_requests, subscriptions
 from channels_im.services.facebook.linking import NEEDED_TASKS
 from channels_im.services.icons import CheckedIcon, IconError, check_icon
 from desk import audit_log
@@ -70,10 +70,18 @@ def switch_values(channel: Channel) -> dict[str, bool]:
 
 
 def create_channel(
-    user: User, *, name: str, icon: "File[bytes]", page: Page, department: Department, **switches: bool
+    user: User,
+    *,
+    name: str,
+    icon: "File[bytes]",
+    page: Page,
+    department: Department,
+    history_days: int = 0,
+    **switches: bool,
 ) -> Channel:
     """Create a channel and request the subscription of its Page. `icon` is an uploaded file (see icons.check_icon).
 
+    `history_days`: what was written in so many days before is imported (one of history_requests.DAYS, 0: nothing).
     `switches`: which of SWITCHES are on; those not given are off. All departments are locked while channels are
     counted, so that there are never more channels than departments. Raises ChannelError.
     """
@@ -92,6 +100,8 @@ def create_channel(
                 user, channel, audit_log.ADDITION, f"Created for the Page “{channel.page}” in {department}."
             )
             subscriptions.request_check(channel.page_id)
+            if history_days:
+                history_requests.start(user, channel, history_days)
             publish.announce("channel", channel=channel.pk)
     except BaseException as error:
         _delete_icon_file(channel)
@@ -155,20 +165,27 @@ def deactivate(user: User, channel: Channel) -> bool:
         channel = _lock_channel(channel)
         if not channel.is_active:
             return False
+        recovery_requests.freeze(channel.page)
         channel.is_active, channel.deactivated_at = False, timezone.now()
         channel.save(update_fields=["is_active", "deactivated_at"])
+        history_requests.hold(channel)
         _publish_change(user, channel, "Deactivated.")
     return True
 
 
 def activate(user: User, channel: Channel) -> bool:
-    """Turn a channel on again; return False when it was on already. Raises ChannelError."""
+    """Turn a channel on again; return False when it was on already. Raises ChannelError.
+
+    What customers wrote meanwhile is recovered from Meta: the Page was not subscribed.
+    """
     with transaction.atomic():
         channel = _lock_channel(channel)
         if channel.is_active:
             return False
+        off_since = channel.deactivated_at or timezone.now()
         channel.is_active, channel.deactivated_at = True, None
         channel.save(update_fields=["is_active", "deactivated_at"])
+        recovery_requests.request(channel.page_id, RecoveryRun.Reason.ACTIVATION, off_since - recovery_requests.MARGIN)
         _publish_change(user, channel, "Activated.")
     return True
 
@@ -185,7 +202,9 @@ def delete(user: User, channel: Channel) -> bool:
         channel.deleted_at = timezone.now()
         channel.is_active = False
         channel.save(update_fields=["deleted_at", "is_active"])
+        history_requests.cancel(user, channel)
         subscriptions.request_check(channel.page_id)
+        recovery_requests.discard(channel.page_id)
         publish.announce("channel", channel=channel.pk)
         audit_log.record(user, channel, audit_log.DELETION, "Deleted. Its conversations stay readable.")
     return True
@@ -202,7 +221,10 @@ def register_work_reporter(report: Callable[[Channel], list[str]]) -> None:
 
 def open_work(channel: Channel) -> list[str]:
     """Return the open work of the channel, for the dialog that confirms turning it off or deleting it."""
-    return [sentence for report in _work_reporters for sentence in report(channel)]
+    sentences = [sentence for report in _work_reporters for sentence in report(channel)]
+    if history_requests.is_open(channel):
+        sentences.append("The import of earlier messages is not finished.")
+    return sentences
 
 
 def parked_count(channel: Channel) -> int:

@@ -31,6 +31,7 @@ class CheckedIcon(BytesFile):
     """Our own copy of a picture that passed `check_icon`."""
 
     name: str
+    note = ""  # what was changed without being asked, for the administrator
 
 
 class IconError(Refused):
@@ -40,8 +41,8 @@ class IconError(Refused):
 def check_icon(file: IO[bytes], name: str, size: int) -> CheckedIcon:
     """Return our own copy of an uploaded icon: at most STORED_PIXELS a side, without metadata, with a generated name.
 
-    `size` is in bytes, at most MAX_ICON_BYTES. The bytes decide the type, and the extension of `name` (.jpg, .jpeg or
-    .png) must agree. Raises IconError.
+    `size` is in bytes, at most MAX_ICON_BYTES. The bytes decide the type; when the extension of `name` (.jpg, .jpeg or
+    .png) is that of the other one, the copy's `note` says so. Raises IconError.
     """
     expected = EXTENSIONS.get(PurePath(name).suffix.lower())
     if expected is None:
@@ -56,13 +57,12 @@ def check_icon(file: IO[bytes], name: str, size: int) -> CheckedIcon:
         raise IconError(f"This picture has more than 1 MB (1,048,576 bytes). {ALLOWED_FILES}")
     image = _open(content)
     actual = "PNG" if image.format == "PNG" else "JPEG"
+    copy = _copy(image, actual)
     if actual != expected:
-        right_extension = ".png" if actual == "PNG" else ".jpg"
-        raise IconError(
-            f"“{shorten(name)}” has the name of a {expected} picture but is a {actual} picture. "
-            f"Rename it to end in {right_extension} and choose it again."
+        copy.note = (
+            f"“{shorten(name)}” has the name of a {expected} picture but is a {actual} picture; stored as {actual}."
         )
-    return _copy(image, actual)
+    return copy
 
 
 def _open(content: bytes) -> Image.Image:

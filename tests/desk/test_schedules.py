@@ -17,6 +17,7 @@ def test_after_migrate_what_runs_by_the_clock_is_scheduled() -> None:
     assert set(Schedule.objects.values_list("func", "schedule_type", "repeats")) == {
         (DAILY, Schedule.DAILY, -1),
         ("channels_im.tasks.warn_of_ending_logins", Schedule.HOURLY, -1),
+        ("channels_im.tasks.recover_nightly", Schedule.HOURLY, -1),
         ("tickets.tasks.refresh_statistics", Schedule.DAILY, -1),
         ("desk.tasks.apply_retention", Schedule.DAILY, -1),
     }
@@ -31,12 +32,12 @@ def test_another_migrate_changes_nothing() -> None:
 
 def test_what_is_missing_doubled_or_changed_is_put_right() -> None:
     Schedule.objects.filter(func=DAILY).delete()
-    warnings = Schedule.objects.get(schedule_type=Schedule.HOURLY)
+    warnings = Schedule.objects.get(func="channels_im.tasks.warn_of_ending_logins")
     Schedule.objects.create(name=warnings.name, func="somewhere.else", schedule_type=Schedule.ONCE)
     call_command("migrate", verbosity=0)
 
     test_after_migrate_what_runs_by_the_clock_is_scheduled()
-    assert Schedule.objects.count() == 4
+    assert Schedule.objects.count() == 5
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,7 @@ def test_what_is_missing_doubled_or_changed_is_put_right() -> None:
     [
         DAILY,
         "channels_im.tasks.warn_of_ending_logins",
+        "channels_im.tasks.recover_nightly",
         "tickets.tasks.refresh_statistics",
         "desk.tasks.apply_retention",
     ],

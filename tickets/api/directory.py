@@ -3,7 +3,8 @@
 from django.db.models import Model, Prefetch, Q, QuerySet
 from rest_framework import serializers
 
-from channels_im.models import ChannelAgent
+from channels_im.messenger import template_texts
+from channels_im.models import ChannelAgent, MessageTemplate
 from channels_im.setup.access import may
 from desk.models import Agent, Department, User
 from tickets.api.base import ReadOnlyViewSet
@@ -12,8 +13,8 @@ from tickets.models import CannedReply, Contact
 from tickets.services.conversation import access
 
 from .documentation import read_only
-from .fields import DepartmentField
-from .filters import AgentFilters, CannedReplyFilters, ContactFilters
+from .fields import DepartmentField, TextOrNull
+from .filters import AgentFilters, CannedReplyFilters, ContactFilters, TemplateFilters
 from .serializers import ReadOnlySerializer
 
 
@@ -93,7 +94,10 @@ class AgentViewSet(ReadOnlyViewSet[Agent]):
 
 @read_only(CannedReplySerializer, "canned replies")
 class CannedReplyViewSet(ReadOnlyViewSet[CannedReply]):
-    """Canned replies for all departments and for the user's own. Users who see all conversations see all of them."""
+    """Canned replies for all departments and for the user's own, and personal ones of the user.
+
+    Users who see all conversations see those of every department.
+    """
 
     queryset = CannedReply.objects.none()
     serializer_class = CannedReplySerializer
@@ -104,10 +108,41 @@ class CannedReplyViewSet(ReadOnlyViewSet[CannedReply]):
         user = self.request.user
         if not may_list(user, facts, CannedReply):
             return CannedReply.objects.none()
-        rows = CannedReply.objects.select_related("department")
+        rows = CannedReply.objects.select_related("department").filter(Q(owner=None) | Q(owner=user.pk))
         if facts.sees_all or user.has_perm("tickets.view_cannedreply"):
             return rows
-        return rows.filter(Q(department=None) | Q(department_id__in=facts.department_ids))
+        return rows.filter(Q(department=None) | Q(department_id__in=facts.department_ids) | Q(owner=user.pk))
+
+
+class TemplateSerializer(ReadOnlySerializer[MessageTemplate]):
+    """A template of a Page for utility messages, which may be sent outside the messaging window."""
+
+    page_id = serializers.CharField(source="page.page_id", help_text="Meta's id of the Page.")
+    placeholders = serializers.SerializerMethodField(help_text="Names of the placeholders, in the order of `values`.")
+    reason = TextOrNull(help_text="Why Facebook rejected it.")
+    buttons = serializers.ListField(child=serializers.CharField(), help_text="Titles of its buttons.")
+
+    class Meta:
+        model = MessageTemplate
+        fields = ["id", "page_id", "name", "language", "category", "body", "placeholders", "buttons", "state", "reason"]
+
+    def get_placeholders(self, template: MessageTemplate) -> list[str]:
+        return template_texts.placeholders(template.body)
+
+
+@read_only(TemplateSerializer, "templates")
+class TemplateViewSet(ReadOnlyViewSet[MessageTemplate]):
+    """The message templates of the Pages whose channels the user sees; only `approved` ones can be sent."""
+
+    queryset = MessageTemplate.objects.none()
+    serializer_class = TemplateSerializer
+    filterset_class = TemplateFilters
+    orderings = ("id", "-id")
+
+    def rows(self, facts: access.UserFacts) -> QuerySet[MessageTemplate, MessageTemplate]:
+        channels = access.channels_for(self.request.user, facts)
+        templates = MessageTemplate.objects.filter(page__in=channels.values("page"))
+        return templates.select_related("page").defer("page__page_token")
 
 
 @read_only(ContactRowSerializer, "contacts")

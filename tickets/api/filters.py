@@ -6,15 +6,15 @@ from typing import Any
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django_filters.fields import IsoDateTimeField, MultipleChoiceField
 from drf_spectacular.utils import extend_schema_field
 
-from channels_im.models import Channel, Page
+from channels_im.models import Channel, MessageTemplate, Page
 from desk.models import Agent
 from tickets.models import CannedReply, Contact, Conversation, Erasure, Message, Ticket
 from tickets.services.conversation import access
-from tickets.services.inbox import listing
+from tickets.services.inbox import listing, search
 from tickets.services.inbox.listing import SEARCH_LIMIT, VIEWS, ListQuery
 from tickets.services.privacy import erasure
 
@@ -22,6 +22,7 @@ from .base import ApiRequest
 from .paging import MAX_ID
 
 ConversationQuery = QuerySet[Conversation, Conversation]
+ContactQuery = QuerySet[Contact, Contact]
 
 
 class StrictBooleanField(forms.Field):
@@ -117,7 +118,7 @@ class ConversationFilters(django_filters.FilterSet):
     unread = FlagFilter(method="filter_unread", help_text="With or without unread messages.")
     blocked = FlagFilter(field_name="contact__blocked_at", lookup_expr="isnull", exclude=True)
     status = AnyOfFilter(
-        field_name="current_ticket__status", choices=Ticket.Status.choices, help_text="Status of the current ticket."
+        method="filter_status", choices=Ticket.Status.choices, help_text="Status of the current ticket."
     )
     waiting = FlagFilter(
         field_name="waiting_since", lookup_expr="isnull", exclude=True, help_text="The customer waits for a reply."
@@ -141,8 +142,16 @@ class ConversationFilters(django_filters.FilterSet):
         model = Conversation
         fields: list[str] = []
 
+    def filter_status(self, queryset: ConversationQuery, name: str, values: list[str]) -> ConversationQuery:
+        if not values:
+            return queryset
+        wanted = Q(is_open=True) if Ticket.Status.OPEN in values else Q(pk__in=[])
+        if Ticket.Status.CLOSED in values:
+            wanted |= Q(is_open=False, current_ticket__isnull=False)
+        return queryset.filter(wanted)
+
     def filter_unread(self, queryset: ConversationQuery, name: str, value: bool) -> ConversationQuery:
-        return queryset.filter(unread_count__gt=0) if value else queryset.filter(unread_count=0)
+        return queryset.filter(listing.IS_UNREAD) if value else queryset.filter(unread_count=0)
 
     def filter_view(self, queryset: ConversationQuery, name: str, value: str) -> ConversationQuery:
         return self._matching(queryset, ListQuery(view=VIEWS[value]))
@@ -195,12 +204,19 @@ class MessageFilters(django_filters.FilterSet):
 class ContactFilters(django_filters.FilterSet):
     page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(help_text="The page-scoped user id.")
-    name = django_filters.CharFilter(lookup_expr="icontains", help_text="A part of the name.")
+    name = django_filters.CharFilter(
+        method="filter_name",
+        max_length=SEARCH_LIMIT,
+        help_text="Words of the name, compared as in the search of the inbox; each may be unfinished.",
+    )
     blocked = FlagFilter(field_name="blocked_at", lookup_expr="isnull", exclude=True)
 
     class Meta:
         model = Contact
         fields: list[str] = []
+
+    def filter_name(self, queryset: ContactQuery, name: str, value: str) -> ContactQuery:
+        return search.named(queryset, value)
 
 
 class ErasureFilters(django_filters.FilterSet):
@@ -227,6 +243,15 @@ class AgentFilters(django_filters.FilterSet):
 
     class Meta:
         model = Agent
+        fields: list[str] = []
+
+
+class TemplateFilters(django_filters.FilterSet):
+    page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
+    state = django_filters.ChoiceFilter(choices=MessageTemplate.State.choices, help_text="State of the template.")
+
+    class Meta:
+        model = MessageTemplate
         fields: list[str] = []
 
 

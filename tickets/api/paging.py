@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from django.db.models import DateTimeField, F, Model, Q, QuerySet
+from django.db.models import DateTimeField, Model, Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -102,10 +102,10 @@ class KeysetPaging(BasePagination):
         self.nullable = queryset.model._meta.get_field(self.field).null
 
         descending = self.ordering.startswith("-") != backward
-        if cursor is not None:
-            queryset = queryset.filter(self._beyond(cursor, descending))
-        rows = list(queryset.order_by(*self._order_by(descending))[: size + 1])
-        more, rows = len(rows) > size, rows[:size]
+        # The ids first, the rows in a second query: with a join SQLite begins at the joined table and sorts all rows.
+        ids = self._ids(queryset, cursor, descending, size + 1)
+        by_id = queryset.in_bulk(ids[:size])
+        more, rows = len(ids) > size, [by_id[pk] for pk in ids[:size] if pk in by_id]
         if backward:
             rows.reverse()
         self.has_next = backward or more
@@ -141,31 +141,43 @@ class KeysetPaging(BasePagination):
         return cursor
 
     # --- the query ----------------------------------------------------------------------------------------------------
-    def _order_by(self, descending: bool) -> list[Any]:
-        pk = "-pk" if descending else "pk"
-        if self.field == "id":
-            return [pk]
-        if not self.nullable:  # without NULLS FIRST or LAST, so that the index fits
-            return [f"-{self.field}" if descending else self.field, pk]
-        field = F(self.field)
-        return [field.desc(nulls_last=True) if descending else field.asc(nulls_first=True), pk]
+    def _ids(self, queryset: QuerySet[Row, Row], cursor: Cursor | None, descending: bool, number: int) -> list[int]:
+        """Return the ids of the next `number` rows after the cursor, in the direction of reading.
 
-    def _beyond(self, cursor: Cursor, descending: bool) -> Q:
-        """Return the condition for the rows after the cursor, in the direction of reading."""
+        Rows without a value are read by a query of their own: no index has NULLS LAST, so that the database would sort
+        all rows.
+        """
+        sign = "-" if descending else ""
+        if self.field == "id" or not self.nullable:
+            order = [f"{sign}pk"] if self.field == "id" else [f"{sign}{self.field}", f"{sign}pk"]
+            ordered = self._after(queryset, cursor, descending).order_by(*order)
+            return list(ordered.values_list("pk", flat=True)[:number])
+        with_value = queryset.filter(**{f"{self.field}__isnull": False}).order_by(f"{sign}{self.field}", f"{sign}pk")
+        without = queryset.filter(**{f"{self.field}__isnull": True}).order_by(f"{sign}pk")
+        is_without = cursor is not None and cursor.value is None
+        parts = [with_value, without] if descending else [without, with_value]
+        if cursor is not None:
+            in_second = is_without == descending  # the cursor is in the part that is read last
+            parts = parts[1:] if in_second else parts
+            parts[0] = self._after(parts[0], cursor, descending)
+        ids: list[int] = []
+        for part in parts:
+            if len(ids) < number:
+                ids += part.values_list("pk", flat=True)[: number - len(ids)]
+        return ids
+
+    def _after(self, queryset: QuerySet[Row, Row], cursor: Cursor | None, descending: bool) -> QuerySet[Row, Row]:
+        """Return the rows after the cursor among those that have a value, or that have none, as the cursor's row."""
+        if cursor is None:
+            return queryset
         comparison = "lt" if descending else "gt"
         tie = Q(**{f"pk__{comparison}": cursor.pk})
-        if self.field == "id":
-            return tie
-        if cursor.value is None:
-            is_null = Q(**{f"{self.field}__isnull": True})
-            return is_null & tie if descending else ~is_null | tie
+        if self.field == "id" or cursor.value is None:
+            return queryset.filter(tie)
         past = Q(**{f"{self.field}__{comparison}": cursor.value})
         tied = Q(**{self.field: cursor.value}) & tie
-        if self.nullable:
-            return past | tied | Q(**{f"{self.field}__isnull": True}) if descending else past | tied
-        return Q(**{f"{self.field}__{comparison}e": cursor.value}) & (
-            past | tied
-        )  # a range for the index, then the tie
+        # A range for the index, then the tie.
+        return queryset.filter(Q(**{f"{self.field}__{comparison}e": cursor.value}) & (past | tied))
 
     # --- URLs ---------------------------------------------------------------------------------------------------------
     def _next(self) -> str | None:

@@ -9,24 +9,28 @@ from rest_framework.exceptions import NotFound
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
+from desk.models import User
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
 from tickets.api.errors import ActionError
 from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
-from tickets.models import Message, Scope
+from tickets.models import Conversation, Message, Scope
+from tickets.rules import sent_as
 from tickets.rules.sending import Refusal
 from tickets.services.conversation import access
-from tickets.services.outgoing.replies import ReplyError, queue_reply
+from tickets.services.outgoing import stickers, template_replies
+from tickets.services.outgoing.replies import ReplyError, SpecialPart, queue_reply, require
 
 from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, UNFIT, ProblemSerializer, RefusalSerializer
 from .paging import MAX_ID
-from .serializers import MessageSerializer
+from .serializers import MessageSerializer, TemplateUseSerializer
 
 # Refusals of the reply itself, whatever the state of the conversation.
 REPLY_REFUSALS = {
     Refusal.TEXT_BLANK,
     Refusal.TEXT_TOO_LONG,
     Refusal.FILE_REFUSED,
+    Refusal.TEMPLATE_REFUSED,
     Refusal.NOT_POSSIBLE,
 }
 
@@ -50,6 +54,20 @@ class ReplySerializer(serializers.Serializer[None]):
         help_text="mid of the message that it replies to.",
     )
     client_key = ClientKeyField()
+    sticker_id = serializers.CharField(
+        required=False,
+        allow_null=True,
+        default=None,
+        max_length=sent_as.MAX_STICKER_ID,
+        help_text="Meta's id of a sticker, in place of text and files. Facebook accepts stickers only in the first 24 "
+        "hours after the customer's last message.",
+    )
+    template = TemplateUseSerializer(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="An approved template of the Page, in place of text and files; also outside the messaging window.",
+    )
     hold = serializers.BooleanField(
         required=False,
         default=False,
@@ -87,6 +105,18 @@ class QueuedSerializer(serializers.Serializer[None]):
     """The messages of a reply: one for the text and one for each file, in the order in which they are sent."""
 
     results = MessageSerializer(many=True)
+
+
+def _special_part(user: User, conversation: Conversation, reply: dict[str, Any]) -> SpecialPart | None:
+    """Return the sticker or template that the reply consists of; None for text and files."""
+    sticker_id, template = reply["sticker_id"], reply["template"]
+    if not sticker_id and not template:
+        return None
+    is_alone = not (reply["text"] or reply["files"] or (sticker_id and template))
+    require(is_alone, "A sticker or a template is sent alone, without text and files.")
+    if sticker_id:
+        return stickers.part_of(user, sticker_id)
+    return template_replies.part_of(conversation, template["name"], template["language"], template["values"])
 
 
 class ReplyActions(ApiViewSet[Message]):
@@ -149,6 +179,7 @@ class ReplyActions(ApiViewSet[Message]):
                 reply_to_mid=reply["reply_to"] or "",
                 client_key=client_key(request, reply["client_key"]),
                 hold=reply["hold"],
+                special=_special_part(request.user, conversation, reply),
             )
         except ReplyError as refusal:
             verdict = refusal.verdict

@@ -4,15 +4,16 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from channels_im.models import Channel, Page
+from channels_im.models import Channel, HistoryImport, Page
 from tickets.models import Attachment, Contact, Conversation, Message, Ticket
 from tickets.rules.cards import TAPS, cards_in, choices_in
-from tickets.rules.window import Window, WindowState, window
+from tickets.rules.sent_as import TemplateUse, sticker_in, template_in
+from tickets.rules.window import Window, WindowSource, WindowState
+from tickets.services.outgoing import replies
 
 from .fields import ChoiceOrNull, DepartmentField, MomentField, PersonField, TextOrNull, iso_milliseconds
 
@@ -78,6 +79,37 @@ class ConnectionSerializer(ReadOnlySerializer[Page]):
         return iso_milliseconds(min(known_ends)) if known_ends else None
 
 
+class HistoryImportSerializer(ReadOnlySerializer[HistoryImport]):
+    """The import of what was written to the Page before the channel was created."""
+
+    conversations = serializers.IntegerField(source="conversation_count", help_text="Conversations that were read.")
+    total = serializers.SerializerMethodField(help_text="About how many there are; null until they are counted.")
+    inserted = serializers.IntegerField(source="inserted_count", help_text="Messages that were imported.")
+    beyond_reach = serializers.IntegerField(
+        source="beyond_reach_count", help_text="Messages of which Facebook gives no details."
+    )
+    oldest_at = MomentField(allow_null=True, help_text="Time of the oldest imported message.")
+    error = TextOrNull(help_text="Why it waits or has failed.")
+    finished_at = MomentField(allow_null=True)
+
+    class Meta:
+        model = HistoryImport
+        fields = [
+            "state",
+            "days",
+            "conversations",
+            "total",
+            "inserted",
+            "beyond_reach",
+            "oldest_at",
+            "error",
+            "finished_at",
+        ]
+
+    def get_total(self, row: HistoryImport) -> int | None:
+        return max(row.total_count, row.conversation_count) if row.is_counted else None
+
+
 class ChannelSerializer(ReadOnlySerializer[Channel]):
     """A Page whose messages go to a department."""
 
@@ -85,10 +117,16 @@ class ChannelSerializer(ReadOnlySerializer[Channel]):
     department = DepartmentField(help_text="Name of the department that receives the tickets.")
     deleted_at = MomentField(allow_null=True)
     connection = ConnectionSerializer(source="page")
+    history_import = serializers.SerializerMethodField(help_text="The last one; null without any.")
 
     class Meta:
         model = Channel
-        fields = ["id", "name", "page", "department", "is_active", "deleted_at", "connection"]
+        fields = ["id", "name", "page", "department", "is_active", "deleted_at", "connection", "history_import"]
+
+    @extend_schema_field(HistoryImportSerializer(allow_null=True))
+    def get_history_import(self, channel: Channel) -> dict[str, Any] | None:
+        newest = next(iter(channel.history_imports.all()), None)  # prefetched, the newest first
+        return dict(HistoryImportSerializer(newest).data) if newest else None
 
 
 # --- conversation and ticket ------------------------------------------------------------------------------------------
@@ -110,6 +148,11 @@ class WindowSerializer(serializers.Serializer[Window]):
     state = serializers.ChoiceField(choices=[(state.value, state.name) for state in WindowState])
     closes_at = MomentField(
         allow_null=True, help_text="When it closes or closed; null when the customer has never written."
+    )
+    opened_by = serializers.ChoiceField(
+        source="source",
+        choices=[(source.value, source.name) for source in WindowSource],
+        help_text="“ad” when a click-to-Messenger ad keeps it open longer than the customer's last message does.",
     )
 
 
@@ -146,9 +189,7 @@ class ConversationSerializer(ReadOnlySerializer[Conversation]):
 
     @extend_schema_field(WindowSerializer)
     def get_window(self, conversation: Conversation) -> dict[str, Any]:
-        return WindowSerializer(
-            window(conversation.last_customer_message_at, timezone.now(), settings.META_HUMAN_AGENT)
-        ).data
+        return WindowSerializer(replies.window_of(conversation)).data
 
 
 class TicketSerializer(ReadOnlySerializer[Ticket]):
@@ -242,6 +283,16 @@ class AttachmentSerializer(ReadOnlySerializer[Attachment]):
         return address if request else f"{settings.PUBLIC_URL}{address}"  # a webhook event is built without a request
 
 
+class TemplateUseSerializer(serializers.Serializer[TemplateUse]):
+    """The template of the Page from which a message was made."""
+
+    name = serializers.CharField()
+    language = serializers.CharField()
+    values = serializers.ListField(
+        child=serializers.CharField(), default=list, max_length=50, help_text="Of the placeholders, in their order."
+    )
+
+
 class MessageSerializer(ReadOnlySerializer[Message]):
     """A text, a file, an internal note or an event of a conversation."""
 
@@ -257,9 +308,17 @@ class MessageSerializer(ReadOnlySerializer[Message]):
     reactions = ReactionSerializer(many=True)
     edited_at = MomentField(allow_null=True)
     withdrawn_at = MomentField(allow_null=True, help_text="When the sender unsent the message.")
+    recovered = serializers.SerializerMethodField(
+        help_text="Whether no webhook of Facebook delivered it and Desk read it afterwards: it is older than it is new."
+    )
+    imported = serializers.SerializerMethodField(
+        help_text="Whether it is from before the channel was created and came with a history import."
+    )
     card = serializers.SerializerMethodField(help_text="The first of `cards`.")
     cards = serializers.SerializerMethodField()
     attachments = AttachmentSerializer(many=True)
+    sticker_id = serializers.SerializerMethodField(help_text="Meta's id when the message is a sticker.")
+    template = serializers.SerializerMethodField(help_text="The template from which the message was made.")
 
     class Meta:
         model = Message
@@ -281,10 +340,29 @@ class MessageSerializer(ReadOnlySerializer[Message]):
             "reactions",
             "edited_at",
             "withdrawn_at",
+            "recovered",
+            "imported",
             "card",
             "cards",
             "attachments",
+            "sticker_id",
+            "template",
         ]
+
+    @extend_schema_field({"type": "string", "nullable": True})
+    def get_sticker_id(self, message: Message) -> str | None:
+        return sticker_in(message.sent_as) or None
+
+    @extend_schema_field(TemplateUseSerializer(allow_null=True))
+    def get_template(self, message: Message) -> dict[str, Any] | None:
+        use = template_in(message.sent_as)
+        return TemplateUseSerializer(use).data if use else None
+
+    def get_recovered(self, message: Message) -> bool:
+        return message.recovered_at is not None and not message.is_imported
+
+    def get_imported(self, message: Message) -> bool:
+        return bool(message.is_imported)
 
     @extend_schema_field(CardSerializer(allow_null=True))
     def get_card(self, message: Message) -> dict[str, Any] | None:

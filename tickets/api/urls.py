@@ -25,6 +25,7 @@ router.register("erasures", contacts.ErasureViewSet, basename="erasure")
 router.register("departments", directory.DepartmentViewSet, basename="department")
 router.register("agents", directory.AgentViewSet, basename="agent")
 router.register("canned-replies", directory.CannedReplyViewSet, basename="canned-reply")
+router.register("templates", directory.TemplateViewSet, basename="template")
 
 urlpatterns = [
     path("attachments/<int:pk>/content/", AttachmentContentView.as_view(), name="attachment-content"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.routers import APIRootView
 from rest_framework.views import APIView
 
-from channels_im.models import Channel
+from channels_im.models import Channel, HistoryImport
 from channels_im.setup.access import SEE_CHANNELS, may
 from tickets.api.actions import ConversationActions, MessageActions
 from tickets.api.export import ConversationExport
@@ -40,8 +40,10 @@ class ChannelViewSet(ReadOnlyViewSet[Channel]):
     def rows(self, facts: access.UserFacts) -> QuerySet[Channel, Channel]:
         user = self.request.user
         channels = Channel.objects.all() if may(user, *SEE_CHANNELS) else access.channels_for(user, facts)
-        return channels.select_related("page__facebook_account", "department").defer(
-            "page__page_token", "page__facebook_account__user_token"
+        return (
+            channels.select_related("page__facebook_account", "department")
+            .defer("page__page_token", "page__facebook_account__user_token")
+            .prefetch_related(Prefetch("history_imports", HistoryImport.objects.defer("handled", "cursor")))
         )
 
 

@@ -45,6 +45,7 @@ class Contact(models.Model):
         constraints = [models.UniqueConstraint(fields=["page", "psid"], name="contact_once_per_page")]
         indexes = [
             models.Index(fields=["profile_state", "profile_retry_after"], name="contact_profile_due"),
+            models.Index(fields=["-first_seen_at", "-id"], name="contact_newest"),
             models.Index(fields=["blocked_at"], name="contact_blocked", condition=models.Q(blocked_at__isnull=False)),
         ]
 

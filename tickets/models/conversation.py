@@ -25,6 +25,7 @@ class Conversation(models.Model):
     )
     transferred_at = models.DateTimeField(null=True, blank=True, help_text="When it was transferred to its department")
     current_ticket = models.ForeignKey("Ticket", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    is_open = models.BooleanField(default=False, help_text="Whether its current ticket is open")
 
     unread_count = models.PositiveIntegerField(default=0)
     message_count = models.PositiveIntegerField(default=0)
@@ -32,6 +33,11 @@ class Conversation(models.Model):
         null=True, blank=True, help_text="Meta's time of the newest message, either way"
     )
     last_customer_message_at = models.DateTimeField(null=True, blank=True, help_text="Opens the messaging window")
+    opened_by_ad_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When they came by a click-to-Messenger ad, until Facebook says that its window is closed",
+    )
     waiting_since = models.DateTimeField(
         null=True, blank=True, help_text="Time of the first customer message without a reply"
     )
@@ -58,10 +64,34 @@ class Conversation(models.Model):
             models.Index(fields=["assignee", "channel"], name="conversation_of_assignee_in"),
             models.Index(fields=["department", "-last_message_at"], name="conversation_of_dept"),
             models.Index(
-                fields=["waiting_since"], name="conversation_waiting", condition=Q(waiting_since__isnull=False)
+                fields=["waiting_since", "id"], name="conversation_waiting", condition=Q(waiting_since__isnull=False)
             ),
-            models.Index(fields=["-last_message_at"], name="conversation_unread", condition=Q(unread_count__gt=0)),
+            models.Index(
+                fields=["-last_message_at", "-id"], name="conversation_unread", condition=Q(unread_count__gt=0)
+            ),
+            # One for each view of the inbox whose rows are few among all, in the order of the list.
+            models.Index(
+                fields=["assignee", "-last_message_at", "-id"], name="conversation_open", condition=Q(is_open=True)
+            ),
+            models.Index(
+                fields=["-last_message_at", "-id"],
+                name="conversation_closed",
+                condition=Q(is_open=False, current_ticket__isnull=False),
+            ),
+            models.Index(
+                fields=["-last_message_at", "-id"],
+                name="conversation_waiting_newest",
+                condition=Q(waiting_since__isnull=False),
+            ),
+            models.Index(
+                fields=["department", "channel"],
+                name="conversation_transferred",
+                condition=Q(transferred_at__isnull=False),
+            ),
             models.Index(fields=["last_customer_message_at"], name="conversation_window"),
+            models.Index(
+                fields=["opened_by_ad_at"], name="conversation_by_ad", condition=Q(opened_by_ad_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -96,6 +126,7 @@ class Ticket(models.Model):
         indexes = [
             models.Index(fields=["conversation", "opened_at"], name="ticket_of_conversation"),
             models.Index(fields=["status", "-id"], name="ticket_by_status"),
+            models.Index(fields=["-opened_at", "-id"], name="ticket_newest"),
         ]
 
     def __str__(self) -> str:

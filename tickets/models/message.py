@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from channels_im.models import Page
+from tickets.rules.sent_as import sticker_in
 
 from .conversation import Conversation, Ticket
 
@@ -60,6 +61,9 @@ class Message(models.Model):
     )
     text = models.TextField(blank=True)
     card = models.JSONField(null=True, blank=True, help_text="null or the first card; see tickets.rules.cards")
+    sent_as = models.JSONField(
+        null=True, blank=True, help_text="null, or what is sent in place of text and file; see tickets.rules.sent_as"
+    )
     reply_to_mid = models.CharField(max_length=255, blank=True)
     reactions = models.JSONField(default=list, blank=True, help_text="[{by: customer or page, emoji, at}]")
     edited_at = models.DateTimeField(null=True, blank=True)
@@ -71,6 +75,12 @@ class Message(models.Model):
         help_text="Meta's time (ms); of a reply, the time it was written until Meta accepts it"
     )
     received_at = models.DateTimeField(default=timezone.now)
+    recovered_at = models.DateTimeField(
+        null=True, blank=True, help_text="When Desk read it from Facebook, because no webhook had delivered it"
+    )
+    is_imported = models.BooleanField(
+        null=True, help_text="It is from before the channel was created (history import); empty: it is not"
+    )
     answers_until = models.DateTimeField(
         null=True,
         blank=True,
@@ -119,6 +129,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.pk}"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether Meta shows it as a file and not as a text: a file, or a sticker of which Desk has no picture."""
+        return bool(sticker_in(self.sent_as)) or self.attachments.exists()
 
 
 class Attachment(models.Model):

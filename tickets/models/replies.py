@@ -8,11 +8,25 @@ from desk.models import Department
 
 
 class CannedReply(models.Model):
-    """A text that an agent inserts with `/shortcut`; the composer replaces {{name}} and other placeholders."""
+    """A text that an agent inserts with `/shortcut`; the composer replaces {{name}} and other placeholders.
 
-    shortcut = models.SlugField(max_length=40, unique=True)
+    It is shared, or personal to its `owner`.
+    """
+
+    shortcut = models.SlugField(max_length=40)
     title = models.CharField(max_length=100)
     text = models.TextField()
+    folder = models.CharField(max_length=60, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="canned_replies",
+        help_text="Who alone sees and uses it; empty: everybody",
+    )
+    use_count = models.PositiveIntegerField(default=0, help_text="How many replies it was inserted into and sent with")
+    last_used_at = models.DateTimeField(null=True, blank=True)
     department = models.ForeignKey(
         Department,
         null=True,
@@ -28,7 +42,13 @@ class CannedReply(models.Model):
 
     class Meta:
         verbose_name_plural = "canned replies"
-        ordering = ["shortcut"]
+        ordering = ["shortcut", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shortcut"], condition=models.Q(owner=None), name="shared_canned_reply_shortcut"
+            ),
+            models.UniqueConstraint(fields=["owner", "shortcut"], name="personal_canned_reply_shortcut"),
+        ]
 
     def __str__(self) -> str:
         return f"/{self.shortcut}"

@@ -1,10 +1,12 @@
 """The cards of a message as `Message.card` stores them: the first card, with the others in its list `more`. Pure.
 
 A stored card is an object with `kind`, `title`, `text` and `url`, and where the card has them `choices` (its buttons or
-quick replies), `payload` (of a tap), and `picture` (the position of the attachment that is its picture).
+quick replies), `payload` (of a tap; of messages that could not be recovered, their times), and `picture` (the position
+of the attachment that is its picture).
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from channels_im.messenger.card_types import Card
@@ -13,6 +15,8 @@ from channels_im.messenger.card_types import Card
 ORIGINS = frozenset({"ad", "referral"})
 #: Kinds of cards that say that a message is a tap on a button or quick reply.
 TAPS = frozenset({"postback", "quick_reply"})
+#: The card that names messages which could not be recovered.
+NOT_RECOVERED = "not_recovered"
 
 StoredCard = dict[str, Any]
 
@@ -70,3 +74,12 @@ def _row(card: Card, pictures: dict[str, int]) -> StoredCard:
     if card.payload:
         row["payload"] = card.payload
     return row
+
+
+def span_in(card: Any) -> tuple[datetime, datetime] | None:
+    """Return from when to when messages could not be recovered, of the card that says so; None for any other card."""
+    for row in cards_in(card):
+        first, dash, last = str(row.get("payload") or "").partition("-")
+        if row["kind"] == NOT_RECOVERED and dash and first.isdecimal() and last.isdecimal():
+            return datetime.fromtimestamp(int(first) / 1000, UTC), datetime.fromtimestamp(int(last) / 1000, UTC)
+    return None

@@ -16,6 +16,7 @@ class LineKind(Enum):
     """What a line of the thread means for the conversation."""
 
     CUSTOMER = auto()  # the customer wrote
+    IMPORTED = auto()  # the customer wrote it before the channel was created: nobody waits because of it
     REPLY = auto()  # an answer that was sent, is on its way, or may have been sent
     UNSENT = auto()  # a reply that failed or is held: it answers nothing
     ORIGIN = auto()  # an event of the customer, such as a referral: the list shows it while nobody has written
@@ -24,7 +25,8 @@ class LineKind(Enum):
     OTHER = auto()  # notes, and what agents did
 
 
-MESSAGES = frozenset({LineKind.CUSTOMER, LineKind.REPLY, LineKind.UNSENT})
+WRITTEN = frozenset({LineKind.CUSTOMER, LineKind.IMPORTED})  # by the customer
+MESSAGES = WRITTEN | {LineKind.REPLY, LineKind.UNSENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def state_of(lines: Sequence[Line]) -> ConversationState:
     """Return the state of the conversation with these lines, which may come in any order."""
     ordered = sorted(lines, key=lambda line: line.place)
     messages = [line for line in ordered if line.kind in MESSAGES]
-    customer = [line for line in messages if line.kind is LineKind.CUSTOMER]
+    customer = [line for line in messages if line.kind in WRITTEN]
     tickets: dict[int, TicketTimes] = {}
     for line in messages:
         if line.ticket is not None:

@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from channels_im.models import Channel, Page
-from channels_im.services.facebook import check_requests, outages
-from desk import mail
+from channels_im.models import Channel, Page, RecoveryRun
+from channels_im.services.facebook import check_requests, outages, recovery_requests
+from desk import letters, mail
 from desk.live import publish
 from desk.queue import enqueue
 
@@ -36,8 +36,8 @@ CONNECTION_FIELDS = [
 ]
 
 STILL_RECEIVING = (
-    "Desk still receives customers' messages, as long as Facebook sends them. Waiting replies are held; you can "
-    "release them afterwards."
+    "Desk still receives customers' messages, as long as Facebook sends them; what it does not send is read from "
+    "Facebook after the re-authentication. Waiting replies are held; you can release them afterwards."
 )
 
 _Reason = Page.Reason
@@ -116,7 +116,9 @@ def _check_other_pages(page: Page) -> None:
 def mark_connected(page: Page) -> bool:
     """Mark `page` as connected again, after a Facebook login that granted it; return whether it was not before."""
     with transaction.atomic():
-        changed = Page.objects.filter(pk=page.pk, connection=Page.Connection.REAUTH_REQUIRED).update(
+        waiting = Page.objects.filter(pk=page.pk, connection=Page.Connection.REAUTH_REQUIRED)
+        lost_at = waiting.values_list("reauth_since", flat=True).first()
+        changed = waiting.update(
             connection=Page.Connection.CONNECTED,
             reauth_reason="",
             reauth_since=None,
@@ -127,6 +129,9 @@ def mark_connected(page: Page) -> bool:
         if changed:
             outages.end(page)
             _announce(page)
+            if Channel.objects.existing().filter(page=page).exists():
+                since = (lost_at or timezone.now()) - recovery_requests.MARGIN
+                recovery_requests.request(page.pk, RecoveryRun.Reason.REAUTHENTICATION, since)
     page.refresh_from_db(fields=CONNECTION_FIELDS)
     return bool(changed)
 
@@ -220,24 +225,43 @@ def _unmailed_pages() -> QuerySet[Page, Page]:
 
 
 def _send_mail(pages: list[Page]) -> int:
+    key = " ".join(f"{page.page_id} {page.reauth_since}" for page in pages)
+    return mail.send_to_administrators(_letter(pages), key=f"lost Pages {key}")
+
+
+def _letter(pages: list[Page]) -> letters.Letter:
+    existing = Channel.objects.existing().filter(page__in=pages)
+    channels = {channel.page_id: channel for channel in existing}
     first = pages[0]
     reason = first.get_reauth_reason_display()
     subject = f"Re-authenticate {first.name}: {reason[0].lower()}{reason[1:]}"
+    begin = f"The Page “{first.name}” has been unable to send replies{_since(first)}."
+    path = f"{SETUP_PATH}{channels[first.pk].pk}/" if first.pk in channels else SETUP_PATH
     if len(pages) > 1:
         subject = f"Re-authenticate {len(pages)} Pages: {', '.join(page.name for page in pages)}"
-    lines = [line for page in pages for line in _mail_lines(page)]
-    key = " ".join(f"{page.page_id} {page.reauth_since}" for page in pages)
-    return mail.send_to_administrators(subject, [*lines, STILL_RECEIVING], key=f"lost Pages {key}")
+        begin = "These Pages have been unable to send replies:"
+        path = SETUP_PATH
+    return letters.Letter(
+        subject=subject,
+        title=f"Re-authenticate {first.name}" if len(pages) == 1 else f"Re-authenticate {len(pages)} Pages",
+        paragraphs=(begin,),
+        entries=tuple(_entry(page, channels.get(page.pk), is_one=len(pages) == 1) for page in pages),
+        closing=(STILL_RECEIVING,),
+        action="Re-authenticate" if len(pages) == 1 else "Open the channels",
+        path=path,
+        why=letters.to_administrators(),
+    )
 
 
-def _mail_lines(page: Page) -> list[str]:
-    channel = Channel.objects.existing().filter(page=page).first()
-    who = f"The Messenger channel “{channel.name}” (Page “{page.name}”)" if channel else f"The Page “{page.name}”"
-    return [
-        f"{who} has been unable to send replies since {page.reauth_since:%-d %B %Y %H:%M} UTC.",
+def _since(page: Page) -> str:
+    return f" since {letters.moment(page.reauth_since)}" if page.reauth_since else ""
+
+
+def _entry(page: Page, channel: Channel | None, *, is_one: bool) -> letters.Entry:
+    lines = (
+        *([f"Channel “{channel.name}”"] if channel else []),
         f"Why: {page.get_reauth_reason_display()}.",
+        *([] if is_one or not page.reauth_since else [f"Since: {letters.moment(page.reauth_since)}"]),
         f"What to do: {HEALED_BY[Page.Reason(page.reauth_reason)]}",
-        "",
-        f"{settings.PUBLIC_URL}{SETUP_PATH}" + (f"{channel.pk}/" if channel else ""),
-        "",
-    ]
+    )
+    return letters.Entry(page.name, lines)

@@ -15,8 +15,8 @@ from django.utils import timezone
 from channels_im.messenger import pages
 from channels_im.messenger.errors import GraphError
 from channels_im.messenger.oauth import TokenInfo
-from channels_im.models import Channel, Page
-from channels_im.services.facebook import connection, page_errors, token_check
+from channels_im.models import Channel, Page, RecoveryRun
+from channels_im.services.facebook import connection, page_errors, recovery_requests, token_check
 from channels_im.services.facebook.check_requests import TASK as TASK
 from channels_im.services.facebook.check_requests import request_check as request_check
 from channels_im.services.facebook.page_errors import Call
@@ -81,7 +81,10 @@ def _subscribe(page: Page, token: TokenInfo | None) -> None:
     if token is None or page.page_token is None:
         _finish(page, error="Desk has no token for this Page. Re-authenticate it.")
         return
-    pages.subscribe(page.page_id, page.page_token)
+    was_missing = _is_missing(page, page.page_token)
+    complete_until = recovery_requests.last_complete(page)
+    may_send_templates = token.may_send_utility_messages(page.page_id)
+    pages.subscribe(page.page_id, page.page_token, (pages.TEMPLATE_STATUS_FIELD,) if may_send_templates else ())
     fields = pages.subscription(page.page_id, page.page_token)
     if fields is None:
         state = Page.Subscription.UNSUBSCRIBED
@@ -99,6 +102,15 @@ def _subscribe(page: Page, token: TokenInfo | None) -> None:
         token_expires_at=token.expires_at,
         checked_at=timezone.now(),
     )
+    if was_missing and is_complete:
+        recovery_requests.request(page.pk, RecoveryRun.Reason.SUBSCRIPTION, complete_until)
+
+
+def _is_missing(page: Page, token: str) -> bool:
+    """Return whether Meta has stopped sending messages to us, although the Page was subscribed."""
+    if page.subscription == Page.Subscription.SUBSCRIBED:
+        return not set(pages.SUBSCRIBED_FIELDS) <= set(pages.subscription(page.page_id, token) or ())
+    return page.subscription == Page.Subscription.INCOMPLETE
 
 
 def _unsubscribe(page: Page) -> None:

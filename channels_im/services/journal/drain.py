@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import mentions, retry_one, routing, store
-from channels_im.services.journal.pieces import MAX_EVENTS_PER_TRANSACTION, Piece, SenderGroup
+from channels_im.services.journal.pieces import MAX_EVENTS_PER_TRANSACTION, Piece, SenderGroup, lock_order
 from channels_im.services.journal.processing import (
     DeliveryEvent,
     EventState,
@@ -28,9 +28,8 @@ from channels_im.services.journal.processing import (
 )
 from channels_im.services.journal.routing import UNKNOWN_PAGE
 from channels_im.services.journal.store import IncomingEvent, Sender
-from desk import logs
+from desk import logs, loops
 from desk.live import publish
-from desk.queue import enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +45,11 @@ class ClaimLostError(Exception):
 def drain_journal() -> int:
     """Process all deliveries that are due; return how many.
 
-    Stops after MAX_RUN_S seconds and enqueues itself for the rest.
+    Stops after MAX_RUN_S seconds.
     """
     began = time.monotonic()
     count = 0
-    while time.monotonic() - began < MAX_RUN_S:
+    while loops.may_go_on(began, MAX_RUN_S):
         batch = store.claim_new(BATCH_SIZE)
         with _release_on_database_error(batch):
             count += process_batch(batch)
@@ -61,7 +60,6 @@ def drain_journal() -> int:
         if not batch and not retried:
             return count
         count += bool(retried)
-    enqueue(store.TASK)
     return count
 
 
@@ -91,8 +89,8 @@ def process_batch(batch: list[WebhookDelivery]) -> int:
         if should_process(event, route):
             by_sender.setdefault(route.sender(event.psid), []).append(event)
     processing = _BatchProcessing(deliveries)
-    for groups in Piece({sender: by_sender[sender] for sender in _in_turn(by_sender)}).transactions():
-        processing.process(groups)
+    for transactions in Piece({sender: by_sender[sender] for sender in _in_turn(by_sender)}).sets():
+        processing.process_set(transactions)
         if processing.is_out_of_time:
             break
     store.receiver().after_batch()
@@ -129,6 +127,41 @@ class _BatchProcessing:
     @property
     def is_out_of_time(self) -> bool:
         return time.monotonic() - self._began >= MAX_PIECE_S
+
+    def process_set(self, transactions: list[list[SenderGroup]]) -> None:
+        """Process what the receiver can take together at once, and the rest in these transactions until time is up."""
+        self._process_usual([group for groups in transactions for group in groups])
+        for groups in transactions:
+            self.process(groups)
+            if self.is_out_of_time:
+                return
+
+    def _process_usual(self, groups: list[SenderGroup]) -> None:
+        """Process the senders whose events are usual; the events of the others stay open, as all do on any failure."""
+        self._renew()
+        by_sender: dict[Sender, list[DeliveryEvent]] = {}
+        for group in groups:
+            if own := self._own(group.events):
+                by_sender.setdefault(group.sender, []).extend(own)
+        if not by_sender:
+            return
+        merged = sorted((SenderGroup(sender, events) for sender, events in by_sender.items()), key=lock_order)
+        try:
+            with transaction.atomic(), publish.batched():
+                taken = store.receiver().take_set(
+                    [(group.sender, [event.incoming for event in group.events]) for group in merged]
+                )
+                done = [group for group in merged if group.sender in taken]
+                for group in done:
+                    for event in group.events:
+                        event.state = EventState.DONE
+                self._save_progress(done)
+        except Exception as error:
+            if not connection.is_usable():
+                raise
+            logger.info("Processing a set failed; processing it in small transactions (%s)", logs.summary(error))
+            for group in merged:
+                group.reset()
 
     def process(self, groups: list[SenderGroup]) -> None:
         """Process groups of different senders, those of their events that are open and not reclaimed by others."""

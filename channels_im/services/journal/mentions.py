@@ -104,10 +104,10 @@ def deliveries_that_name(account_id: str) -> QuerySet[DeliveryMention, DeliveryM
     return DeliveryMention.objects.filter(digest=digest_of(account_id))
 
 
-def forget(delivery: WebhookDelivery, account_id: str) -> None:
-    """Remove an id from the index of a delivery whose body was changed, unless the body still names it."""
-    if account_id not in named_in(bytes(delivery.body)):
-        deliveries_that_name(account_id).filter(delivery=delivery).delete()
+def forget(deliveries: Iterable[WebhookDelivery], account_id: str) -> None:
+    """Remove an id from the index of deliveries whose bodies were changed, unless a body still names it."""
+    clean = [delivery.pk for delivery in deliveries if account_id not in named_in(bytes(delivery.body))]
+    deliveries_that_name(account_id).filter(delivery__in=clean).delete()
 
 
 def not_indexed() -> QuerySet[WebhookDelivery, WebhookDelivery]:

@@ -13,6 +13,7 @@ from channels_im.services.journal.store import Sender
 
 MAX_EVENTS_PER_DELIVERY = 200  # about a second
 MAX_EVENTS_PER_TRANSACTION = 10  # SQLite has one writer, and the webhook waits for it
+MAX_EVENTS_PER_SET = 50  # processed together, they take no longer than that
 
 
 @dataclass
@@ -41,6 +42,20 @@ class Piece:
     waiting: Mapping[Sender, Sequence[DeliveryEvent]]
     taken: Counter[int] = field(default_factory=Counter)  # events by primary key of the delivery
 
+    def sets(self) -> Iterator[list[list[SenderGroup]]]:
+        """Yield the transactions in sets that may be processed together."""
+        chosen: list[list[SenderGroup]] = []
+        size = 0
+        for groups in self.transactions():
+            count = sum(len(group.events) for group in groups)
+            if size + count > MAX_EVENTS_PER_SET:
+                yield chosen
+                chosen, size = [], 0
+            chosen.append(groups)
+            size += count
+        if chosen:
+            yield chosen
+
     def transactions(self) -> Iterator[list[SenderGroup]]:
         """Yield the groups of each transaction.
 
@@ -54,12 +69,12 @@ class Piece:
                 if not chosen:
                     continue
                 if groups and sum(len(group.events) for group in groups) + len(chosen) > MAX_EVENTS_PER_TRANSACTION:
-                    yield sorted(groups, key=_lock_order)
+                    yield sorted(groups, key=lock_order)
                     groups = []
                 groups.append(SenderGroup(sender, chosen))
             if not groups:
                 return
-            yield sorted(groups, key=_lock_order)
+            yield sorted(groups, key=lock_order)
             queues = [(sender, events) for sender, events in queues if events]
 
     def _choose(self, events: deque[DeliveryEvent]) -> list[DeliveryEvent]:
@@ -72,5 +87,6 @@ class Piece:
         return chosen
 
 
-def _lock_order(group: SenderGroup) -> tuple[str, str]:
+def lock_order(group: SenderGroup) -> tuple[str, str]:
+    """Return the key by which the groups of a transaction are sorted."""
     return group.sender.page.page_id, str(group.sender.psid)

@@ -5,7 +5,7 @@ What is kept between two attempts, and between two pieces of an attempt, is in `
 
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -155,6 +155,8 @@ def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
     entries = progress.unpack(delivery.progress)
     for index, event in enumerate(events):
         incoming = store.with_trusted_time(event, delivery.received_at)
+        is_imported = delivery.source == WebhookDelivery.Source.IMPORTED
+        incoming = replace(incoming, is_recovered=bool(delivery.source), is_imported=is_imported)
         delivery_event = DeliveryEvent(index, incoming, delivery)
         if saved := entries.get(index):
             delivery_event.tries, delivery_event.error = saved.get("tries", 0), saved.get("error", "")
@@ -186,7 +188,8 @@ def update_pages(deliveries: list[ParsedDelivery], routes: dict[str, Route]) -> 
             if route.page is None:
                 continue
             received_at = event.incoming.received_at
-            newest[route.page] = max(received_at, newest.get(route.page, received_at))
+            if not event.incoming.is_recovered:
+                newest[route.page] = max(received_at, newest.get(route.page, received_at))
             if event.state is EventState.PARKED:
                 parked.append((parsed.delivery, route.page))
             if route.handling is Handling.IGNORE:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -55,6 +56,14 @@ class DeliveryWaitingError(Exception):
     """A delivery about this contact is not processed yet."""
 
 
+class Fate(Enum):
+    """What becomes of the row of a delivery."""
+
+    KEEP = "keep"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
 @dataclass
 class RedactionResult:
     """What was removed: `deliveries` changed or deleted, `events`, and the keys of those events."""
@@ -94,8 +103,11 @@ def redact(found: SearchResult, *, spare_waiting: bool = False) -> RedactionResu
     result = RedactionResult()
     for start in range(0, len(ids), BATCH_SIZE):
         rows = WebhookDelivery.objects.select_for_update().filter(pk__in=ids[start : start + BATCH_SIZE])
-        for delivery in rows.order_by("pk"):
-            _redact_one(delivery, found, result, spare_waiting)
+        fates = [(delivery, _redact_one(delivery, found, result, spare_waiting)) for delivery in rows.order_by("pk")]
+        WebhookDelivery.objects.filter(pk__in=[row.pk for row, fate in fates if fate is Fate.DELETE]).delete()
+        changed = [row for row, fate in fates if fate is Fate.CHANGE]
+        WebhookDelivery.objects.bulk_update(changed, ["body", "progress", "error"])
+        mentions.forget(changed, found.psid)
     return result
 
 
@@ -110,34 +122,33 @@ def _deliveries_with(psid: str, since: datetime | None = None) -> list[int]:
     return sorted(ids.union(mentions.deliveries_that_name(psid).values_list("delivery_id", flat=True)))
 
 
-def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: RedactionResult, spare_waiting: bool) -> None:
+def _redact_one(delivery: WebhookDelivery, found: SearchResult, result: RedactionResult, spare_waiting: bool) -> Fate:
+    """Remove the contact from a delivery, and return what the caller has to do with its row."""
     body = bytes(delivery.body)
     before = _parse(body)
     if before is None:
         # It could not be read and never will be: there is nothing of others to save.
         if body and found.psid in mentions.numbers_in(body.decode(errors="replace")):
             _require_idle(delivery, spare_waiting)
-            delivery.delete()
             result.deliveries += 1
-        return
+            return Fate.DELETE
+        return Fate.KEEP
     redacted = [event for event in before if _is_of_contact(event, found)]
     data = load_json(body, prune=True)
     remaining = _without_contact(data, found)
     if not redacted and remaining == data and not _is_named_too_deep(body, found):
-        return
+        return Fate.KEEP
     _require_idle(delivery, spare_waiting)
     result.deliveries += 1
     result.events += len(redacted)
     result.keys |= {event.key for event in redacted}
     if len(redacted) == len(before):
-        delivery.delete()
-        return
+        return Fate.DELETE
     remaining[REDACTED] = len(redacted)
     delivery.body = json.dumps(remaining).encode()
     delivery.progress = _renumber(delivery.progress, [event in redacted for event in before])
     delivery.error = REDACTION_NOTE if delivery.error else ""
-    delivery.save(update_fields=["body", "progress", "error"])
-    mentions.forget(delivery, found.psid)
+    return Fate.CHANGE
 
 
 def _is_named_too_deep(body: bytes, found: SearchResult) -> bool:

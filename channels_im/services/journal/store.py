@@ -1,6 +1,6 @@
 """The webhook journal: what Meta sends is stored here before it is answered 200, and stays until it is processed.
 
-`drain.py` processes it. The rows are the truth; a queued task only says that there are some.
+`drain.py` processes it. The rows are the truth; a wake only says that there are some.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,18 +14,22 @@ from django.utils import timezone
 
 from channels_im.messenger.events import Event
 from channels_im.models import Channel, Page, ParkedDelivery, WebhookDelivery
+from channels_im.services.journal.insert import insert
 from desk.claims import Claims
 from desk.errors import Refused
 from desk.health import Report, seconds
-from desk.queue import enqueue
+from desk.wake import wake as wake_job
 
-TASK = "channels_im.tasks.drain_journal"
+JOB = "journal"
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 LATE_AFTER_S = 120
 CONTINUED = 5  # deliveries with very many events of which each batch has the next piece
 
 State = WebhookDelivery.State
 claims = Claims(WebhookDelivery, waiting=State.PENDING, claimed=State.PROCESSING)
+#: Tried once, in a batch of up to a hundred, and without a result: the worker died, most likely not by this delivery.
+#: Such a batch is tried once more together; after that each alone, because it may be what kills the worker.
+INTERRUPTED = Q(attempts=1, pieces=0, progress={}, error="")
 
 
 # --- The receiver of events -------------------------------------------------------------------------------------------
@@ -34,13 +38,21 @@ class IncomingEvent:
     """An event with the time to use for it.
 
     `at` is Meta's time, or the time of receipt when Meta's is absent, absurd or more than MAX_CLOCK_SKEW ahead;
-    `original_timestamp` is then what Meta sent, as text, and "" otherwise.
+    `original_timestamp` is then what Meta sent, as text, and "" otherwise. `is_recovered` says that no webhook
+    delivered it: Desk read it from Meta afterwards; `is_imported` says besides that it is from before the channel.
     """
 
     event: Event
     at: datetime
     received_at: datetime
     original_timestamp: str = ""
+    is_recovered: bool = False
+    is_imported: bool = False
+
+    @property
+    def recovered_at(self) -> datetime | None:
+        """Return when Desk recovered it, None for what a webhook delivered."""
+        return self.received_at if self.is_recovered else None
 
 
 class UnusableEventError(Refused):
@@ -54,6 +66,12 @@ class Sender:
     page: Page
     channel: Channel
     psid: str | None
+
+    def __hash__(self) -> int:
+        return hash(self.psid)  # Page and channel are the same in nearly all comparisons
+
+
+SenderEvents = tuple[Sender, Sequence[IncomingEvent]]
 
 
 class Receiver(Protocol):
@@ -69,20 +87,37 @@ class Receiver(Protocol):
     ) -> list[Callable[[IncomingEvent], None]]: ...
 
 
+class SetReceiver(Protocol):
+    """Called inside a transaction for different senders with their events; returns those whose events it processed.
+
+    It processes what it can together, and leaves the others to the receiver. An exception rolls the transaction back:
+    all are left to the receiver then.
+    """
+
+    def __call__(self, groups: Sequence[SenderEvents]) -> set[Sender]: ...
+
+
+def _take_nothing(groups: Sequence[SenderEvents]) -> set[Sender]:
+    return set()
+
+
 @dataclass(frozen=True)
 class RegisteredReceiver:
-    """The function that processes events, and the one that runs after each batch."""
+    """The functions that process events, one by one and in sets, and the one that runs after each batch."""
 
     receive: Receiver
     after_batch: Callable[[], object]
+    take_set: SetReceiver = _take_nothing
 
 
 _registered: list[RegisteredReceiver] = []
 
 
-def register_receiver(receive: Receiver, after_batch: Callable[[], object] = lambda: None) -> None:
+def register_receiver(
+    receive: Receiver, take_set: SetReceiver = _take_nothing, *, after_batch: Callable[[], object] = lambda: None
+) -> None:
     """Register the receiver of all events; called from `AppConfig.ready()` of an app above this one."""
-    _registered[:] = [RegisteredReceiver(receive, after_batch)]
+    _registered[:] = [RegisteredReceiver(receive, after_batch, take_set)]
 
 
 def receiver() -> RegisteredReceiver:
@@ -105,13 +140,22 @@ def record(bodies: Sequence[bytes], *, wake: bool = True) -> None:
     """Store the bodies of signed POSTs, all in one transaction; when this returns, they are committed.
 
     Raises django.db.DatabaseError when the database cannot store them: answer 503, and Meta delivers them again.
-    `wake` enqueues the drain as well.
+    `wake` wakes the worker's intake as well (desk.wake).
     """
-    now = timezone.now()
-    with transaction.atomic(durable=True):
-        WebhookDelivery.objects.bulk_create([WebhookDelivery(body=body, received_at=now) for body in bodies])
-        if wake:
-            enqueue(TASK)
+    insert(bodies, timezone.now(), wake=JOB if wake else "")
+
+
+def add_recovered(body: bytes, source: WebhookDelivery.Source) -> None:
+    """Add what was read from Meta as a delivery of its own, in the caller's transaction, and wake the drain."""
+    WebhookDelivery.objects.create(body=body, source=source)
+    wake_job(JOB, at_most_every=0.3)
+
+
+def has_untried(until: datetime, **conditions: str) -> bool:
+    """Return whether deliveries that came before this time wait to be processed for the first time."""
+    waiting = (State.PENDING, State.PROCESSING)
+    untried = WebhookDelivery.objects.filter(state__in=waiting, attempts__lte=1, received_at__lt=until)
+    return untried.filter(**conditions).exists()
 
 
 def due() -> QuerySet[WebhookDelivery, WebhookDelivery]:
@@ -125,14 +169,15 @@ def is_due() -> bool:
 
 
 def claim_new(limit: int) -> list[WebhookDelivery]:
-    """Claim up to `limit` deliveries that were never tried, oldest first, a few of them with their next piece.
+    """Claim up to `limit` deliveries to process together, oldest first, a few of them with their next piece.
 
-    Those that are continued have places of their own: neither do they delay new ones, nor new ones them.
+    They were never tried, or once, by a worker that died (INTERRUPTED). Those that are continued have places of their
+    own: neither do they delay new ones, nor new ones them.
     """
-    untried = due().filter(attempts=0).values_list("pk", flat=True)
-    continued = list(untried.filter(pieces__gt=0).order_by("pieces", "id")[: min(CONTINUED, limit)])
-    new = list(untried.filter(pieces=0).order_by("id")[: limit - len(continued)])
-    return claims.claim(new + continued)
+    untried = due().filter(attempts=0, pieces__gt=0).order_by("pieces", "id").values_list("pk", flat=True)
+    continued = list(untried[: min(CONTINUED, limit)])
+    new = due().filter(Q(attempts=0, pieces=0) | INTERRUPTED).order_by("id").values_list("pk", flat=True)
+    return claims.claim([*new[: limit - len(continued)], *continued])
 
 
 def claim_retry() -> WebhookDelivery | None:
@@ -140,8 +185,8 @@ def claim_retry() -> WebhookDelivery | None:
 
     It is claimed alone, because it may be what kills the worker.
     """
-    pks = due().filter(attempts__gt=0).order_by("attempts", "pieces", "id").values_list("pk", flat=True)[:1]
-    claimed = claims.claim(list(pks))
+    tried = due().filter(attempts__gt=0).exclude(INTERRUPTED)
+    claimed = claims.claim(list(tried.order_by("attempts", "pieces", "id").values_list("pk", flat=True)[:1]))
     return claimed[0] if claimed else None
 
 
@@ -151,7 +196,7 @@ def replay(deliveries: Iterable[int]) -> int:
 
     Works for failed, ignored and done ones; those being processed, and those whose content was deleted, are left alone.
     Events that were processed before
-    are recognized by their key and not doubled. The deliveries count as tried once, so that they are processed one
+    are recognized by their key and not doubled. The deliveries count as tried twice, so that they are processed one
     event at a time (retry_one.py).
     """
     with transaction.atomic():
@@ -159,11 +204,11 @@ def replay(deliveries: Iterable[int]) -> int:
             WebhookDelivery.objects.filter(pk__in=list(deliveries))
             .exclude(state__in=(State.PROCESSING, State.EMPTIED))
             .update(
-                state=State.PENDING, attempts=1, pieces=0, retry_after=None, progress={}, error="", processed_at=None
+                state=State.PENDING, attempts=2, pieces=0, retry_after=None, progress={}, error="", processed_at=None
             )
         )
         if count:
-            enqueue(TASK)
+            wake_job(JOB)
     return count
 
 
@@ -183,7 +228,7 @@ def import_parked(page: Page) -> int:
             state=State.PENDING, attempts=0, pieces=0, retry_after=None, processed_at=None
         )
         if count:
-            enqueue(TASK)
+            wake_job(JOB)
     return count
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from desk import demo_guard, mail
+from desk import demo_guard, mail, private_files
 from desk.backup import storage_files
 from desk.backup.interrupted import INTERRUPTED
 from desk.models import User
@@ -38,6 +38,7 @@ class Command(BaseCommand):
             raise CommandError(f"{demo_guard.sentence(users)} {demo_guard.WAY_OUT}")
         if sentence := mail.unsuitable():
             raise CommandError(sentence)
+        private_files.close_to_others()
         if options["before_migrate"]:
             return
         if not User.objects.filter(is_superuser=True, is_active=True).exists():

@@ -1,10 +1,10 @@
-"""`manage.py worker`: run the queue's cluster, and enqueue rows that wait without a queued task."""
+"""`manage.py worker`: run the loops and the queue's cluster, and enqueue rows that wait without a queued task."""
 
 import logging
-import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections, connection
 from django_q.cluster import Cluster
 
-from desk import background, health, planned_times, queue, sweeper
+from desk import health, planned_times, queue, sweeper, uptime
+from desk.loop_processes import LoopProcesses, die_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -24,15 +25,28 @@ class Command(BaseCommand):
     help = "Processes deliveries from Meta, sends replies, fetches files and profiles. Stops on SIGTERM or Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        os.register_at_fork(after_in_child=_die_with_parent)
+        die_with_parent()
+        loops = LoopProcesses()
+        loops.start()
+        try:
+            self._run_queue(loops)
+        finally:
+            loops.stop()
+
+    def _run_queue(self, loops: LoopProcesses) -> None:
         ticker = Ticker()
         cluster = self._start_cluster(ticker)
         if cluster is None or cluster.has_stopped:
             return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _both(loops.request_stop, signal.getsignal(number)))
         logger.info("The worker has started")
         while not cluster.has_stopped:
             if not cluster.sentinel.is_alive():
                 raise CommandError("The queue's cluster stopped unexpectedly. See the log for the reason.")
+            if not loops.is_alive():
+                cluster.stop()  # else the end of this process would wait for it without end
+                raise CommandError("The worker's loops stopped unexpectedly. See the log for the reason.")
             ticker.tick()
             time.sleep(TICK_EVERY_S)
         logger.info("The worker has stopped")
@@ -82,26 +96,23 @@ class Ticker:
         now = time.monotonic()
         try:
             if now - self._heartbeat_at >= health.HEARTBEAT_EVERY_S:
-                health.record_heartbeat()
+                uptime.beat(health.WORKER)
                 self._heartbeat_at = now
             if now - self._reclaimed_at >= settings.DESK_SWEEP_SECONDS:
                 planned_times.pull_back()
                 sweeper.reclaim()
                 self._reclaimed_at = now
             sweeper.enqueue_due()
-            background.start_due()
         except Exception:
             logger.exception("The worker could not do its timed work")
             connection.close()
 
 
-def _die_with_parent() -> None:
-    """End this process of the cluster when the process that started it was killed, so that none is orphaned."""
-    parent = os.getppid()
+def _both(request_stop: Callable[[], None], stop_cluster: Any) -> Callable[[int, Any], None]:
+    """Return a handler of a signal that stops the loops and the cluster at the same time."""
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
+    def handle(number: int, frame: Any) -> None:
+        request_stop()
+        stop_cluster(number, frame)
 
-    threading.Thread(target=watch, name="die-with-parent", daemon=True).start()
+    return handle

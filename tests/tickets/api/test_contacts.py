@@ -282,7 +282,10 @@ def test_receipts_are_for_administrators(shop: Shop, admin: APIClient, alice: AP
 
 def test_who_erased_reads_the_receipt_in_setup_too(shop: Shop, clerk: User, client: Client) -> None:
     client.force_login(clerk)
-    pressed = client.post(f"/admin/tickets/contact/{shop.conversation.contact_id}/erase/", {"understood": "yes"})
+    pressed = client.post(
+        f"/admin/tickets/contact/{shop.conversation.contact_id}/erase/",
+        {"typed_name": Contact.objects.get(pk=shop.conversation.contact_id).display_name},
+    )
     assert client.get(pressed["Location"]).status_code == 200
 
 

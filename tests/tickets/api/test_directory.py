@@ -7,7 +7,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from tests import factories
-from tickets.models import CannedReply
+from tickets.models import CannedReply, Contact
 
 from .conftest import Shop, client_of
 
@@ -62,7 +62,15 @@ def test_contacts_are_those_of_the_conversations_one_may_see(
     contact = shop.conversation.contact
     assert (row["id"], row["psid"], row["name"], row["blocked"]) == (contact.pk, "7001", "Maria Lopez", False)
     assert row["page_id"] == shop.channel.page.page_id
-    assert listed(alice, "contacts", name="lopez") == [row]
+    Contact.objects.filter(pk=contact.pk).update(email="rosa@example.org", phone="+49 170 1234567")
+    row |= {"email": "rosa@example.org", "phone": "+49 170 1234567"}
+    for name in ("lopez", "LÓPEZ mar", "Ｍaria", " maria, lopez "):
+        assert listed(alice, "contacts", name=name) == [row], name
+    for name in ("maria rosa", "example", "4917012", "opez", "%", ".", "maria nowhere"):
+        assert listed(alice, "contacts", name=name) == [], name
+    Contact.objects.filter(pk=contact.pk).update(email="", phone="")
+    assert [row["id"] for row in listed(alice, "contacts", name="lop mari")] == [contact.pk]
+    assert listed(bob, "contacts", name="lopez") == []
     assert listed(alice, "contacts", blocked="true") == listed(alice, "contacts", psid="7") == []
     address = f"/api/v1/contacts/{contact.pk}/"
     assert [client.get(address).status_code for client in (alice, bob, charlie)] == [200, 404, 404]

@@ -36,8 +36,8 @@ def other(shop: Shop) -> Conversation:
     factories.answer(conversation, at=NOON + timedelta(days=2, hours=1), author=shop.bob, mid="m_answer")
     conversation.refresh_from_db()
     conversation.assignee = shop.bob
-    conversation.unread_count = 0
-    conversation.save(update_fields=["assignee", "unread_count"])
+    conversation.unread_count, conversation.is_open = 0, False
+    conversation.save(update_fields=["assignee", "unread_count", "is_open"])
     conversation.contact.blocked_at = NOON
     conversation.contact.save(update_fields=["blocked_at"])
     Ticket.objects.filter(conversation=conversation).update(

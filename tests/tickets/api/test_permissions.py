@@ -9,6 +9,7 @@ from django.core.files.base import ContentFile
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from channels_im.models import MessageTemplate
 from tests import factories
 from tests.factories import NOON
 from tests.matching import present
@@ -221,7 +222,7 @@ def test_an_address_without_its_slash_leads_to_the_one_with_it(alice: APIClient)
 
 
 def test_the_root_names_the_resources(alice: APIClient) -> None:
-    names = [*LISTS, "contacts", "erasures", "departments", "agents", "canned-replies"]
+    names = [*LISTS, "contacts", "erasures", "departments", "agents", "canned-replies", "templates"]
     assert alice.get("/api/v1/").json() == {name: f"http://testserver/api/v1/{name}/" for name in names}
 
 
@@ -236,6 +237,8 @@ def test_every_address_of_a_row_is_hidden_from_strangers(addresses: list[str], s
     receipt = erasure.erase(factories.make_admin(), erased)
     rows = {resource: pk for resource, pk in (address.split("/")[3:5] for address in addresses)}
     rows |= {"contacts": str(shop.conversation.contact_id), "erasures": str(receipt.pk)}
+    template = MessageTemplate.objects.create(page=shop.channel.page, name="shipped", language="en", body="Hi")
+    rows["templates"] = str(template.pk)
     shown_to_all = {"departments", "agents", "canned-replies"}
     tried = set()
     for path, methods in yaml.safe_load(APIClient().get("/api/schema/").content)["paths"].items():

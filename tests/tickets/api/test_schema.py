@@ -60,7 +60,7 @@ def test_the_description_is_generated_once_for_each_format(monkeypatch: pytest.M
 def test_every_route_is_described(schema: dict[str, Any]) -> None:
     operations = {f"{method} {path}" for path, methods in schema["paths"].items() for method in methods}
     lists = ["channels", "conversations", "tickets", "messages", "contacts", "erasures", "departments", "agents"]
-    lists += ["canned-replies"]
+    lists += ["canned-replies", "templates"]
     assert operations == {
         "get /api/v1/attachments/{id}/content/",
         *(f"get /api/v1/{name}/" for name in lists),

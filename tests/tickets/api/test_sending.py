@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from channels_im.models import MessageTemplate
 from tests import factories
 from tests.factories import NOON
 from tests.http import ApiResponse
@@ -65,9 +66,13 @@ def test_a_text_is_queued_and_given_back(shop: Shop, alice: APIClient) -> None:
                 "reactions": [],
                 "edited_at": None,
                 "withdrawn_at": None,
+                "recovered": False,
+                "imported": False,
                 "card": None,
                 "cards": [],
                 "attachments": [],
+                "sticker_id": None,
+                "template": None,
             }
         ]
     }
@@ -161,7 +166,7 @@ def test_nothing_visible_is_refused(shop: Shop, alice: APIClient, text: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("page.html", b"<script>"), ("cat.jpg", factories.png()), ("empty.pdf", b"")]
+    ("name", "content"), [("page.html", b"<script>"), ("cat.pdf", factories.png()), ("empty.pdf", b"")]
 )
 def test_a_file_that_may_not_be_sent_refuses_the_whole_reply(
     shop: Shop, alice: APIClient, name: str, content: bytes
@@ -307,3 +312,49 @@ def test_a_conversation_that_is_not_there_is_not_found(alice: APIClient) -> None
     answer = alice.post(ADDRESS, {"conversation": 987654, "text": "Hi"}, format="json")
     assert answer.status_code == 404
     assert answer.json()["detail"].endswith(".")
+
+
+def test_a_sticker_is_sent_alone(shop: Shop, alice: APIClient) -> None:
+    answer = send(alice, shop, "", sticker_id="369239263222822")
+    assert answer.status_code == 201
+    [message] = answer.json()["results"]
+    assert (message["sticker_id"], message["text"]) == ("369239263222822", "")
+    assert send(alice, shop, "with words", sticker_id="369239263222822").status_code == 422
+    assert len(sent()) == 1
+
+
+def test_a_template_is_listed_and_sent_where_the_window_is_shut(shop: Shop, alice: APIClient) -> None:
+    page = shop.channel.page
+    make = MessageTemplate.objects.create
+    stored = make(
+        page=page, name="shipped", language="en", body="Hi {{1}}: {{2}}", buttons=["Thanks"], state="approved"
+    )
+    make(page=page, name="sale", language="en", body="Sale!", state="rejected", reason="PROMOTIONAL")
+    make(page=factories.make_page("555"), name="other", language="en", body="Other", state="approved")
+    listed = alice.get("/api/v1/templates/", {"state": "approved"}).json()["results"]
+    assert listed == [
+        {
+            "id": stored.pk,
+            "page_id": page.page_id,
+            "name": "shipped",
+            "language": "en",
+            "category": "",
+            "body": "Hi {{1}}: {{2}}",
+            "placeholders": ["1", "2"],
+            "buttons": ["Thanks"],
+            "state": "approved",
+            "reason": None,
+        }
+    ]
+    shop.conversation.last_customer_message_at = NOON - timedelta(days=30)
+    shop.conversation.save(update_fields=["last_customer_message_at"])
+    assert send(alice, shop).status_code == 409
+    use = {"name": "shipped", "language": "en", "values": ["Maria", "it is on its way"]}
+    answer = send(alice, shop, "", template=use)
+    assert answer.status_code == 201
+    [message] = answer.json()["results"]
+    assert (message["text"], message["template"], message["state"]) == ("Hi Maria: it is on its way", use, "queued")
+    for wrong in (use | {"values": ["Maria"]}, use | {"name": "sale", "values": []}):
+        refused = send(alice, shop, "", template=wrong)
+        assert (refused.status_code, refused.json()["code"]) == (422, "template_refused")
+    assert send(alice, shop, "words", template=use).status_code == 422

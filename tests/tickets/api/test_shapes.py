@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from channels_im.models import HistoryImport
 from tests import factories
 from tests.factories import NOON
 from tests.matching import present
@@ -30,7 +31,29 @@ def test_a_channel_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICl
         "is_active": True,
         "deleted_at": None,
         "connection": {"state": "connected", "reason": None, "since": None, "expires_at": None},
+        "history_import": None,
     }
+
+
+def test_a_channel_tells_of_its_history_import(shop: Shop, alice: APIClient) -> None:
+    times = {"since": NOON - timedelta(days=30), "until": NOON, "oldest_at": NOON - timedelta(days=3)}
+    counts = {"conversation_count": 212, "inserted_count": 900, "beyond_reach_count": 31}
+    row = HistoryImport.objects.create(channel=shop.channel, page=shop.channel.page, days=30, **times, **counts)
+    expected = {
+        "state": "waiting",
+        "days": 30,
+        "conversations": 212,
+        "total": None,
+        "inserted": 900,
+        "beyond_reach": 31,
+        "oldest_at": "2026-11-17T12:00:00.000Z",
+        "error": None,
+        "finished_at": None,
+    }
+    assert alice.get(f"/api/v1/channels/{shop.channel.pk}/").json()["history_import"] == expected
+    HistoryImport.objects.filter(pk=row.pk).update(is_counted=True, total_count=300)
+    [channel] = alice.get("/api/v1/channels/").json()["results"]
+    assert channel["history_import"] == expected | {"total": 300}
 
 
 def test_a_conversation_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient) -> None:
@@ -46,7 +69,7 @@ def test_a_conversation_has_exactly_the_fields_of_the_design(shop: Shop, alice: 
         "unread": 1,
         "last_message_at": "2026-11-20T12:00:00.000Z",
         "thread_owner": None,
-        "window": {"state": "response", "closes_at": "2026-11-27T12:00:00.000Z"},
+        "window": {"state": "response", "closes_at": "2026-11-27T12:00:00.000Z", "opened_by": "message"},
     }
 
 
@@ -84,9 +107,13 @@ def test_a_message_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICl
         "reactions": [],
         "edited_at": None,
         "withdrawn_at": None,
+        "recovered": False,
+        "imported": False,
         "card": None,
         "cards": [],
         "attachments": [],
+        "sticker_id": None,
+        "template": None,
     }
 
 
@@ -192,7 +219,7 @@ def test_a_contact_whose_name_is_not_known_has_none(shop: Shop, alice: APIClient
 def test_the_window_is_that_of_the_pages(shop: Shop, alice: APIClient, hours: float, state: str) -> None:
     with time_machine.travel(NOON + timedelta(hours=hours), tick=False):
         answer = alice.get(f"/api/v1/conversations/{shop.conversation.pk}/").json()
-    assert answer["window"] == {"state": state, "closes_at": "2026-11-27T12:00:00.000Z"}
+    assert answer["window"] == {"state": state, "closes_at": "2026-11-27T12:00:00.000Z", "opened_by": "message"}
 
 
 def test_without_the_human_agent_feature_the_window_closes_after_a_day(
@@ -201,13 +228,13 @@ def test_without_the_human_agent_feature_the_window_closes_after_a_day(
     settings.META_HUMAN_AGENT = False
     with time_machine.travel(NOON + timedelta(hours=24), tick=False):
         answer = alice.get(f"/api/v1/conversations/{shop.conversation.pk}/").json()
-    assert answer["window"] == {"state": "closed", "closes_at": "2026-11-21T12:00:00.000Z"}
+    assert answer["window"] == {"state": "closed", "closes_at": "2026-11-21T12:00:00.000Z", "opened_by": "message"}
 
 
 def test_a_conversation_in_which_the_customer_never_wrote_has_a_closed_window(shop: Shop, alice: APIClient) -> None:
     silent = factories.make_conversation(shop.channel)
     answer = alice.get(f"/api/v1/conversations/{silent.pk}/").json()
-    assert answer["window"] == {"state": "closed", "closes_at": None}
+    assert answer["window"] == {"state": "closed", "closes_at": None, "opened_by": "message"}
     assert answer["last_message_at"] is None
 
 

@@ -202,6 +202,7 @@ def test_a_token_without_the_scope_is_refused_everywhere(shop: Shop) -> None:
 
 
 def test_the_scope_is_enough_and_no_more_is_asked(shop: Shop) -> None:
+    factories.receive(shop.conversation, "Hello?", timezone.now())  # the messaging window is open
     conversation = f"/api/v1/conversations/{shop.conversation.pk}/"
     reply = {"conversation": shop.conversation.pk, "text": "Hi"}
     for scope, status in (("read", 403), ("manage", 403), ("erase", 403), ("reply", 201)):

@@ -14,6 +14,7 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 KINDS = {
     "c": LineKind.CUSTOMER,
+    "i": LineKind.IMPORTED,
     "r": LineKind.REPLY,
     "u": LineKind.UNSENT,
     "o": LineKind.ORIGIN,
@@ -29,7 +30,7 @@ def line(letter: str, minute: int, **fields: Any) -> Line:
 
 
 def lines(letters: str) -> list[Line]:
-    """Return one line a minute: c customer, r reply, u unsent, o origin, x closed, y reopened, n note."""
+    """Return one line a minute: c customer, i imported, r reply, u unsent, o origin, x closed, y reopened, n note."""
     return [line(letter, minute) for minute, letter in enumerate(letters)]
 
 
@@ -42,6 +43,10 @@ def lines(letters: str) -> list[Line]:
         ("oon", 1, None),
         ("co", 0, 0),
         ("c", 0, 0),
+        ("i", 0, None),
+        ("iri", 2, None),
+        ("iic", 2, 2),
+        ("iicr", 3, None),
         ("ccc", 2, 0),
         ("ccrcc", 4, 3),
         ("ccr", 2, None),

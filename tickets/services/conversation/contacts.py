@@ -1,13 +1,15 @@
 """Contacts of a Page, the details agents save about them, and their one conversation with each channel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Manager, QuerySet
 
 from channels_im.models import Channel, Page
+from channels_im.services.journal.store import Sender
 from desk import audit_log
+from desk.bulk_rows import insert_each
 from desk.errors import Refused
 from desk.models import User
 from tickets.models import Contact, Conversation
@@ -50,7 +52,10 @@ def _by_sender(
     conversations: QuerySet[Conversation] | Manager[Conversation], senders: list[tuple[Channel, str]]
 ) -> dict[tuple[int, str], Conversation]:
     channels = {channel.pk: channel for channel, _psid in senders}
-    rows = conversations.filter(channel__in=channels, contact__psid__in={psid for _channel, psid in senders})
+    # The index of contacts begins with the Page: without it every contact would be read.
+    pages = {channel.page_id for channel in channels.values()}
+    psids = {psid for _channel, psid in senders}
+    rows = conversations.filter(channel__in=channels, contact__page__in=pages, contact__psid__in=psids)
     by_sender = {}
     # Every process locks the rows in this order, so that no two wait for each other.
     for conversation in rows.select_related("contact").order_by("pk"):
@@ -86,6 +91,41 @@ def _get_existing(channel: Channel, psid: str, *, lock: bool = False) -> Convers
     senders = [(channel, psid)]
     existing = lock_conversations(senders) if lock else _by_sender(Conversation.objects, senders)
     return existing[channel.pk, psid]
+
+
+def unsaved_conversations(senders: Sequence[Sender]) -> dict[tuple[int, str], Conversation]:
+    """Return conversations and contacts of customers who are new to their Page, not stored yet, as `_by_sender` does.
+
+    Left out are those of whom Desk knows something already: `locked_conversation_for` finds out what.
+    """
+    if not senders:
+        return {}
+    pages = {sender.page.pk for sender in senders}
+    psids = [sender.psid or "" for sender in senders]
+    known = set(Contact.objects.filter(page__in=pages, psid__in=psids).values_list("page_id", "psid"))
+    known |= message_changes.with_watermarks(pages, psids)
+    return {
+        (sender.channel.pk, sender.psid or ""): Conversation(
+            contact=Contact(page=sender.page, psid=sender.psid or ""),
+            channel=sender.channel,
+            department_id=sender.channel.department_id,
+        )
+        for sender in senders
+        if (sender.page.pk, sender.psid) not in known
+    }
+
+
+def save_new(unsaved: Iterable[Conversation]) -> None:
+    """Store these conversations and their contacts, without their current tickets.
+
+    Raises IntegrityError when another process creates one of them at the same moment.
+    """
+    conversations = list(unsaved)
+    insert_each([conversation.contact for conversation in conversations])
+    for conversation in conversations:
+        conversation.contact = conversation.contact  # which has its id only now
+        conversation.current_ticket = None  # it needs the id of the conversation
+    insert_each(conversations)
 
 
 # --- Details ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ Direction, Kind, State = Message.Direction, Message.Kind, Message.State
 
 UNSENT_STATES = (State.FAILED, State.HELD)
 LINE_FIELDS = (
-    *("sent_at", "pk", "kind", "direction", "state", "card__kind"),
+    *("sent_at", "pk", "kind", "direction", "state", "card__kind", "is_imported"),
     *("ticket_id", "ticket__opened_at", "ticket__closed_at", "answers_until"),
 )
 FIRST_LINES, MORE_LINES = 50, 2000  # a reply of Desk or of the Page inbox is usually among the first
@@ -29,14 +29,14 @@ ACTIONS = {"closed": LineKind.CLOSED, "reopened": LineKind.REOPENED}
 
 def line_of(values: tuple[Any, ...]) -> Line:
     """Return the line of a thread from the values of LINE_FIELDS."""
-    at, pk, kind, direction, state, card_kind, *ticket_and_time = values
-    return Line(at, pk, _line_kind(kind, direction, state, card_kind), *ticket_and_time)
+    at, pk, kind, direction, state, card_kind, is_imported, *ticket_and_time = values
+    return Line(at, pk, _line_kind(kind, direction, state, card_kind, is_imported is True), *ticket_and_time)
 
 
-def _line_kind(kind: str, direction: str, state: str, card_kind: str | None) -> LineKind:
+def _line_kind(kind: str, direction: str, state: str, card_kind: str | None, is_imported: bool) -> LineKind:
     if kind == Kind.MESSAGE:
         if direction == Direction.IN:
-            return LineKind.CUSTOMER
+            return LineKind.IMPORTED if is_imported else LineKind.CUSTOMER
         return LineKind.UNSENT if state in UNSENT_STATES else LineKind.REPLY
     if kind == Kind.EVENT:
         return LineKind.ORIGIN if direction == Direction.IN else ACTIONS.get(card_kind or "", LineKind.OTHER)
@@ -107,5 +107,5 @@ def forget_message(conversation: Conversation, message: Message) -> None:
     """
     conversation.message_count = max(conversation.message_count - 1, 0)
     conversation.save(update_fields=["message_count"])
-    ticketing.refresh_tickets(conversation, {message.ticket_id}, subjects=True)
+    ticketing.refresh_tickets(conversation, {message.ticket_id})
     refresh_row(conversation)

@@ -14,7 +14,6 @@ from tickets.models import Conversation, Message, MessageChange
 from tickets.services.conversation import derived, messages, ticketing
 from tickets.services.webhooks import events
 
-TASK = "tickets.tasks.apply_late_changes"
 Kind = MessageChange.Kind
 RETENTION = timedelta(days=30)
 NOT_IN_API = ("edit_number", "delivered_at")
@@ -63,6 +62,13 @@ def take_watermarks(page_id: int, psid: str) -> dict[str, datetime]:
     if watermarks:
         stored.delete()
     return watermarks
+
+
+def with_watermarks(page_ids: Iterable[int], psids: Iterable[str]) -> set[tuple[int, str]]:
+    """Return those of these customers, as row id of the Page and PSID, of whom watermarks are stored."""
+    psid_of = {MessageChange.subject_of(psid): psid for psid in psids}
+    stored = MessageChange.objects.filter(page__in=list(page_ids), mid__in=psid_of).values_list("page_id", "mid")
+    return {(page_id, psid_of[subject]) for page_id, subject in stored}
 
 
 def apply_early(page_id: int, mids: Iterable[str]) -> None:
@@ -210,5 +216,5 @@ def _update_texts(message: Message) -> None:
     if message.kind == Message.Kind.MESSAGE and message.sent_at == conversation.last_message_at:
         derived.refresh_row(conversation)
     if message.ticket is not None and message.sent_at == message.ticket.opened_at:
-        ticketing.refresh_tickets(conversation, [message.ticket_id], subjects=True)
+        ticketing.refresh_tickets(conversation, [message.ticket_id])
     messages.announce(conversation)

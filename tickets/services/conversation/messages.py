@@ -19,6 +19,10 @@ from tickets.services.webhooks import events
 
 Direction, Kind = Message.Direction, Message.Kind
 
+#: What a message changes of its conversation: always, and when it is the newest.
+COUNTED = ("message_count", "unread_count", "waiting_since", "last_customer_message_at", "is_open")
+SHOWN = ("last_message_at", "preview", "preview_is_ours")
+
 
 def add_message(
     conversation: Conversation,
@@ -33,11 +37,11 @@ def add_message(
     """Add a message, note or event to `conversation`; return it and whether it is new.
 
     Locks the conversation's row and brings `conversation` up to date. `fields` are those of NewMessage: `kind`, `text`,
-    `card`, `mid`, `author`, `reply_to_mid`, `client_key`, `is_standby`, `received_at`, `answers_until`,
-    `original_timestamp`, `delivered_at`, `read_at`, `reason`, `waits_for_customer`. `attachments` are unsaved. A `mid`
-    the Page has already, or a `client_key` the conversation has already, is not added again: the existing message is
-    returned, with False. Customer messages are divided into tickets (tickets.rules.threading), replies and notes join
-    the ticket of the message before them, events open no ticket.
+    `card`, `sent_as`, `mid`, `author`, `reply_to_mid`, `client_key`, `is_standby`, `received_at`, `recovered_at`,
+    `is_imported`, `answers_until`, `original_timestamp`, `delivered_at`, `read_at`, `reason`, `waits_for_customer`.
+    `attachments` are unsaved. A `mid` the Page has already, or a `client_key` the conversation has already, is not
+    added again: the existing message is returned, with False. Customer messages are divided into tickets
+    (tickets.rules.threading), replies and notes join the ticket of the message before them, events open no ticket.
     """
     new = NewMessage(
         direction=direction, source=source, sent_at=sent_at, state=state, attachments=tuple(attachments), **fields
@@ -112,6 +116,17 @@ def _find_stored(conversation: Conversation, page_id: int, new: NewMessage) -> M
 
 
 def _insert(conversation: Conversation, page_id: int, ticket_id: int | None, new: NewMessage) -> Message:
+    message = row_of(conversation, page_id, ticket_id, new)
+    message.save(force_insert=True)
+    if new.attachments:
+        for attachment in new.attachments:
+            attachment.message = message
+        Attachment.objects.bulk_create(new.attachments)
+    return message
+
+
+def row_of(conversation: Conversation, page_id: int, ticket_id: int | None, new: NewMessage) -> Message:
+    """Return the row of a message, which is not stored yet."""
     message = Message(
         conversation=conversation,
         ticket_id=ticket_id,
@@ -123,10 +138,13 @@ def _insert(conversation: Conversation, page_id: int, ticket_id: int | None, new
         author=new.author,
         text=new.text,
         card=new.card,
+        sent_as=new.sent_as,
         reply_to_mid=new.reply_to_mid,
         client_key=new.client_key or None,
         is_standby=new.is_standby,
         sent_at=new.sent_at,
+        recovered_at=new.recovered_at,
+        is_imported=new.is_imported or None,
         answers_until=new.answers_until,
         original_timestamp=new.original_timestamp,
         state=new.state,
@@ -137,11 +155,6 @@ def _insert(conversation: Conversation, page_id: int, ticket_id: int | None, new
     )
     if new.received_at is not None:
         message.received_at = new.received_at
-    message.save(force_insert=True)
-    if new.attachments:
-        for attachment in new.attachments:
-            attachment.message = message
-        Attachment.objects.bulk_create(new.attachments)
     return message
 
 
@@ -156,32 +169,54 @@ def _touch_conversation(conversation: Conversation, new: NewMessage, placed: Tic
     is_newest = last_at is None or new.sent_at >= last_at
     if new.kind == Kind.EVENT and new.direction == Direction.IN and is_newest and not conversation.message_count:
         _show_as_newest(conversation, new)  # they came through a link and have not written yet
-        conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours"])
+        conversation.save(update_fields=SHOWN)
     if new.kind != Kind.MESSAGE:
         return
     is_newest = is_newest or not conversation.message_count
-    conversation.message_count += 1
-    changed = ["message_count", "unread_count", "waiting_since", "last_customer_message_at"]
-    if new.direction == Direction.IN:
-        conversation.unread_count += 1
-        conversation.last_customer_message_at = max(new.sent_at, conversation.last_customer_message_at or new.sent_at)
+    _count(conversation, new)
+    changed = [*COUNTED]
     if is_newest:
         _show_as_newest(conversation, new)
-        changed += ["last_message_at", "preview", "preview_is_ours"]
-    if placed.opened and placed.ticket_id and ticketing.make_current(conversation, placed.ticket_id, new.sent_at):
-        changed.append("current_ticket")
-    if is_newest and not _is_settled(new, placed):
-        if new.direction == Direction.IN:
-            conversation.waiting_since = conversation.waiting_since or new.sent_at
-        elif new.state not in derived.UNSENT_STATES:
-            conversation.waiting_since = None
+        changed += SHOWN
+    if placed.opened and placed.ticket_id:
+        is_open = not new.is_imported
+        if ticketing.make_current(conversation, placed.ticket_id, new.sent_at, is_open=is_open):
+            changed.append("current_ticket")
+    if is_newest and not is_settled(new, placed):
+        _set_waiting(conversation, new)
     elif new.state not in derived.UNSENT_STATES:
         conversation.waiting_since = derived.read_row(conversation).waiting_since
     conversation.save(update_fields=changed)
 
 
-def _is_settled(new: NewMessage, placed: TicketRef) -> bool:
-    """Return whether `new` is of a time that a closing or another reply has settled, although it is the newest."""
+def count_newest(conversation: Conversation, new: NewMessage) -> None:
+    """Count the newest message of a conversation and show it, without saving; not for one that is settled."""
+    _count(conversation, new)
+    _show_as_newest(conversation, new)
+    _set_waiting(conversation, new)
+
+
+def _count(conversation: Conversation, new: NewMessage) -> None:
+    conversation.message_count += 1
+    if new.direction == Direction.IN:
+        conversation.unread_count += 0 if new.is_imported else 1
+        conversation.last_customer_message_at = max(new.sent_at, conversation.last_customer_message_at or new.sent_at)
+
+
+def _set_waiting(conversation: Conversation, new: NewMessage) -> None:
+    if new.direction == Direction.IN:
+        conversation.waiting_since = conversation.waiting_since or new.sent_at
+    elif new.state not in derived.UNSENT_STATES:
+        conversation.waiting_since = None
+
+
+def is_settled(new: NewMessage, placed: TicketRef) -> bool:
+    """Return whether `new` changes nothing for who waits, although it is the newest.
+
+    It is of a time that a closing or another reply has settled, or from before the channel.
+    """
+    if new.is_imported:
+        return True
     if new.direction == Direction.IN:
         return placed.closed_at is not None and new.sent_at <= placed.closed_at
     return new.answers_until is not None and new.answers_until < new.sent_at

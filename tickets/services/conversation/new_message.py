@@ -21,12 +21,15 @@ class NewMessage:
     kind: str = Kind.MESSAGE
     text: str = ""
     card: dict[str, Any] | None = None
+    sent_as: dict[str, Any] | None = None
     mid: str | None = None
     author: User | None = None
     reply_to_mid: str = ""
     client_key: str | None = None
     is_standby: bool = False
     received_at: datetime | None = None
+    recovered_at: datetime | None = None
+    is_imported: bool = False
     answers_until: datetime | None = None
     original_timestamp: str = ""
     delivered_at: datetime | None = None

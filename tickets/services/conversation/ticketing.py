@@ -57,7 +57,7 @@ class Placed:
 
 def choose(conversation: Conversation, new: NewMessage) -> Placed:
     """Return the ticket of `new`; open one when the rules say so."""
-    if new.is_from_customer and (current := _current_ticket_if_certain(conversation, new.sent_at)):
+    if new.is_from_customer and (current := current_ticket_if_certain(conversation, new.sent_at)):
         return Placed(current)
     before, after, intermission = _neighbours(conversation, new.sent_at)
     place = threading.place_customer if new.is_from_customer else threading.place_reply
@@ -66,21 +66,49 @@ def choose(conversation: Conversation, new: NewMessage) -> Placed:
         return Placed(verdict.ticket, before if before and before.ticket != verdict.ticket else None)
     if new.kind != Kind.MESSAGE:
         return Placed(TicketRef(None))
-    ticket = Ticket.objects.create(
+    ticket = opened_by(conversation, new)
+    ticket.save(force_insert=True)
+    return Placed(TicketRef(ticket.pk, opened=True), before)
+
+
+def opened_by(conversation: Conversation, new: NewMessage) -> Ticket:
+    """Return the ticket that `new` opens, which is not stored yet."""
+    return Ticket(
         conversation=conversation,
         subject=preview_of_new(new, SUBJECT_CHARS),
         department_id=conversation.department_id,
         assignee_id=conversation.assignee_id,
         opened_at=new.sent_at,
         last_message_at=new.sent_at,
+        # A ticket from before the channel is over: nobody has to answer it.
+        status=Ticket.Status.CLOSED if new.is_imported else Ticket.Status.OPEN,
+        closed_at=new.sent_at if new.is_imported else None,
     )
-    return Placed(TicketRef(ticket.pk, opened=True), before)
+
+
+def current_ticket_if_certain(conversation: Conversation, at: datetime) -> TicketRef | None:
+    """Return the current ticket when the customer wrote there within the shortest possible intermission before `at`.
+
+    Makes no query. Replies sent since then joined the same ticket, so the rule gives this one. None: apply the rule.
+    """
+    last, ticket = conversation.last_customer_message_at, conversation.current_ticket
+    if last is None or ticket is None or not last <= at <= last + SHORTEST_INTERMISSION:
+        return None
+    if ticket.last_message_at < last:
+        return None  # the customer's last message is in an older ticket
+    return ref_to(ticket)
+
+
+def ref_to(ticket: Ticket) -> TicketRef:
+    """Return the existing ticket as `choose` names it."""
+    return TicketRef(ticket.pk, False, ticket.opened_at, ticket.last_message_at, ticket.closed_at)
 
 
 def ticket_of_reply(conversation: Conversation, at: datetime, moved: Collection[int] = ()) -> int | None:
     """Return the id of the ticket that a reply sent at `at` joins; None when no message is before it.
 
-    `moved` are the ids of the replies that are about to join it: they do not count.
+    `moved` are the ids of the replies that are about to join it: they do not count, nor does what was stored after them
+    and has the same time, for that stands behind them.
     """
     before = _before(conversation, at, moved)
     return before.ticket.ticket_id if before else None
@@ -110,36 +138,46 @@ def settle_late(conversation: Conversation, new: NewMessage, placed: Placed) -> 
 
 def touch(conversation: Conversation, placed: TicketRef, new: NewMessage) -> bool:
     """Update the ticket that a message joined; return whether a customer message reopened it."""
-    if new.kind != Kind.MESSAGE or placed.opened_at is None or placed.last_message_at is None:
-        return False
-    changed: dict[str, Any] = {}
-    if new.sent_at > placed.last_message_at:
-        changed["last_message_at"] = new.sent_at
-    if new.sent_at < placed.opened_at:
-        changed |= {"opened_at": new.sent_at, "subject": preview_of_new(new, SUBJECT_CHARS)}
-    if new.direction == Direction.IN and threading.reopens(new.sent_at, placed.closed_at):
-        changed |= {"status": Ticket.Status.OPEN, "closed_at": None}
+    changed = changes_by(placed, new)
     if changed and placed.ticket_id is not None:
         Ticket.objects.filter(pk=placed.ticket_id).update(**changed)
         if conversation.current_ticket_id == placed.ticket_id and (ticket := conversation.current_ticket):
             for name, value in changed.items():
                 setattr(ticket, name, value)
+            conversation.is_open = ticket.status == Ticket.Status.OPEN  # the caller saves it
     return "status" in changed
 
 
-def make_current(conversation: Conversation, opened_id: int, opened_at: datetime) -> bool:
+def changes_by(placed: TicketRef, new: NewMessage) -> dict[str, Any]:
+    """Return what `new` changes of the ticket that it joined; it is reopened when `status` is among that."""
+    if new.kind != Kind.MESSAGE or placed.opened_at is None or placed.last_message_at is None:
+        return {}
+    changed: dict[str, Any] = {}
+    if new.sent_at > placed.last_message_at:
+        changed["last_message_at"] = new.sent_at
+    if new.sent_at < placed.opened_at:
+        changed |= {"opened_at": new.sent_at, "subject": preview_of_new(new, SUBJECT_CHARS)}
+    if new.is_imported:
+        if placed.closed_at is not None and new.sent_at > placed.closed_at:
+            changed["closed_at"] = new.sent_at
+    elif new.direction == Direction.IN and threading.reopens(new.sent_at, placed.closed_at):
+        changed |= {"status": Ticket.Status.OPEN, "closed_at": None}
+    return changed
+
+
+def make_current(conversation: Conversation, opened_id: int, opened_at: datetime, *, is_open: bool) -> bool:
     """Make a new ticket the current one if no ticket opened later; return whether it is. The caller saves."""
     current = conversation.current_ticket
     if current is not None and current.opened_at > opened_at:
         return False
-    conversation.current_ticket_id = opened_id
+    conversation.current_ticket_id, conversation.is_open = opened_id, is_open
     return True
 
 
-def refresh_tickets(conversation: Conversation, ticket_ids: Iterable[int | None], *, subjects: bool = False) -> None:
+def refresh_tickets(conversation: Conversation, ticket_ids: Iterable[int | None]) -> None:
     """Bring tickets up to date after a message of theirs was moved, changed or deleted.
 
-    A ticket without messages is deleted. `subjects`: the text of a message may have changed.
+    A ticket without messages is deleted.
     """
     changed_current = False
     for ticket in Ticket.objects.filter(pk__in=[pk for pk in ticket_ids if pk is not None]):
@@ -150,10 +188,10 @@ def refresh_tickets(conversation: Conversation, ticket_ids: Iterable[int | None]
                 changed_current = changed_current or conversation.current_ticket_id == ticket.pk
                 ticket.delete()
             continue
-        values = {"opened_at": times["first"], "last_message_at": times["last"]}
-        if subjects or ticket.opened_at != times["first"]:
-            first = own.order_by("sent_at", "pk").prefetch_related("attachments").first()
-            values["subject"] = preview_of(first, SUBJECT_CHARS) if first else ""
+        # Also when opened_at stays: another message of the same millisecond may be the first one now.
+        first = own.order_by("sent_at", "pk").prefetch_related("attachments").first()
+        subject = preview_of(first, SUBJECT_CHARS) if first else ""
+        values = {"opened_at": times["first"], "last_message_at": times["last"], "subject": subject}
         changes = {name: value for name, value in values.items() if getattr(ticket, name) != value}
         if changes:
             Ticket.objects.filter(pk=ticket.pk).update(**changes)
@@ -163,22 +201,11 @@ def refresh_tickets(conversation: Conversation, ticket_ids: Iterable[int | None]
 
 
 def refresh_current_ticket(conversation: Conversation) -> None:
-    """Make the ticket that opened last the current one."""
-    conversation.current_ticket = conversation.tickets.order_by("-opened_at", "-id").first()
-    conversation.save(update_fields=["current_ticket"])
-
-
-def _current_ticket_if_certain(conversation: Conversation, at: datetime) -> TicketRef | None:
-    """Return the current ticket when the customer wrote there within the shortest possible intermission before `at`.
-
-    Makes no query. Replies sent since then joined the same ticket, so the rule gives this one. None: apply the rule.
-    """
-    last, ticket = conversation.last_customer_message_at, conversation.current_ticket
-    if last is None or ticket is None or not last <= at <= last + SHORTEST_INTERMISSION:
-        return None
-    if ticket.last_message_at < last:
-        return None  # the customer's last message is in an older ticket
-    return TicketRef(ticket.pk, False, ticket.opened_at, ticket.last_message_at, ticket.closed_at)
+    """Make the ticket that opened last the current one, and compute again whether it is open."""
+    ticket = conversation.tickets.order_by("-opened_at", "-id").first()
+    conversation.current_ticket = ticket
+    conversation.is_open = ticket is not None and ticket.status == Ticket.Status.OPEN
+    conversation.save(update_fields=["current_ticket", "is_open"])
 
 
 def _neighbours(
@@ -197,8 +224,11 @@ def _neighbours(
     return before, after, _intermission(conversation)
 
 
-def _before(conversation: Conversation, at: datetime, without: Collection[int] = ()) -> TicketNeighbour | None:
-    earlier = _counted(conversation).filter(sent_at__lte=at).exclude(pk__in=without)
+def _before(conversation: Conversation, at: datetime, moved: Collection[int] = ()) -> TicketNeighbour | None:
+    """Return the message before `at`: a new message stands behind those of its own time, moved ones by their ids."""
+    earlier = _counted(conversation).filter(sent_at__lte=at)
+    if moved:
+        earlier = earlier.exclude(pk__in=moved).exclude(sent_at=at, pk__gt=min(moved))
     return _first_neighbour(earlier.order_by("-sent_at", "-id"))
 
 
@@ -206,11 +236,19 @@ def _counted(conversation: Conversation) -> QuerySet[Message, Message]:
     return Message.objects.filter(COUNTED, conversation=conversation, ticket__isnull=False)
 
 
+def neighbours(pks: Iterable[int]) -> dict[int | None, TicketNeighbour]:
+    """Return these messages, by id, as the rules want them; each has a ticket."""
+    rows = Message.objects.filter(pk__in=list(pks)).values_list("pk", *NEIGHBOUR_FIELDS)
+    return {pk: _neighbour(*values) for pk, *values in rows}
+
+
 def _first_neighbour(rows: QuerySet[Message, Message]) -> TicketNeighbour | None:
     row = rows.values_list(*NEIGHBOUR_FIELDS).first()
-    if row is None:
-        return None
-    at, direction, ticket_id, opened_at, last_message_at, closed_at = row
+    return None if row is None else _neighbour(*row)
+
+
+def _neighbour(*values: Any) -> TicketNeighbour:
+    at, direction, ticket_id, opened_at, last_message_at, closed_at = values
     ticket = TicketRef(ticket_id, False, opened_at, last_message_at, closed_at)
     return threading.Neighbour(at, ticket, by_customer=direction == Direction.IN)
 
@@ -220,9 +258,11 @@ def _by_id(neighbour: TicketNeighbour | None) -> threading.Neighbour[int | None]
 
 
 def _intermission(conversation: Conversation) -> timedelta:
-    minutes = (
-        ImPreferences.objects.filter(department_id=conversation.department_id)
-        .values_list("threading_intermission", flat=True)
-        .first()
-    )
-    return timedelta(minutes=minutes or DEFAULT_INTERMISSION_MINUTES)
+    return intermissions([conversation.department_id])[conversation.department_id]
+
+
+def intermissions(departments: Collection[int]) -> dict[int, timedelta]:
+    """Return the threading intermission of each of these departments (ids)."""
+    rows = ImPreferences.objects.filter(department_id__in=departments)
+    minutes = dict(rows.values_list("department_id", "threading_intermission"))
+    return {pk: timedelta(minutes=minutes.get(pk) or DEFAULT_INTERMISSION_MINUTES) for pk in departments}

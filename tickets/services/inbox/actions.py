@@ -16,6 +16,7 @@ from desk.text import is_blank
 from tickets.models import Contact, Conversation, EventType, Message, Ticket
 from tickets.rules.sending import Refusal, clean_text
 from tickets.services.conversation import access, derived, messages
+from tickets.services.conversation.new_message import NewMessage
 from tickets.services.conversation.times import now_after, now_ms
 from tickets.services.outgoing import replies
 from tickets.services.page_actions import moderation
@@ -54,7 +55,7 @@ def add_note(user: User, conversation: Conversation, text: str, client_key: str 
 
 def assign(user: User, conversation: Conversation, assignee: User | None) -> None:
     """Assign the conversation and its open ticket to `assignee`, or to nobody. Raises Refused."""
-    if assignee is not None and not _may_be_assigned(conversation, assignee):
+    if assignee is not None and not may_be_assigned(conversation, assignee):
         sentence = f"{assignee} is an agent neither of this channel nor of this department. Choose another colleague."
         raise Refused(sentence, Refusal.NOT_ASSOCIATED)
     with transaction.atomic():
@@ -121,8 +122,8 @@ def close(user: User, conversation: Conversation) -> None:
         if not open_ticket.update(status=Ticket.Status.CLOSED, closed_at=now_after(conversation.last_message_at)):
             return
         conversation.waiting_since = None
-        conversation.unread_count = 0
-        conversation.save(update_fields=["waiting_since", "unread_count"])
+        conversation.unread_count, conversation.is_open = 0, False
+        conversation.save(update_fields=["waiting_since", "unread_count", "is_open"])
         _add_event(conversation, user, "closed", f"{user} closed ticket #{conversation.current_ticket_id}")
         events.publish(EventType.TICKET_CLOSED, conversation, ticket=conversation.current_ticket_id, by=user)
         messages.announce(conversation)
@@ -135,6 +136,8 @@ def reopen(user: User, conversation: Conversation) -> None:
         closed_ticket = _current_ticket(conversation, Ticket.Status.CLOSED)
         if not closed_ticket.update(status=Ticket.Status.OPEN, closed_at=None):
             return
+        conversation.is_open = True
+        conversation.save(update_fields=["is_open"])
         _add_event(conversation, user, "reopened", f"{user} reopened ticket #{conversation.current_ticket_id}")
         derived.refresh_waiting(conversation)
         events.publish(EventType.TICKET_REOPENED, conversation, ticket=conversation.current_ticket_id, by=user)
@@ -182,10 +185,14 @@ def _lock_to_change(conversation: Conversation, word: str) -> None:
         raise Refused(sentence, Refusal.CHANNEL_DELETED)
 
 
-def _may_be_assigned(conversation: Conversation, user: User) -> bool:
-    facts = access.facts_for(user)
-    is_associated = facts.sees_all or conversation.channel_id in facts.channel_ids
-    return user.is_active and (is_associated or conversation.department_id in facts.department_ids)
+def may_be_assigned(conversation: Conversation, user: User) -> bool:
+    """Return whether the conversation may be assigned to `user`: active, and of its channel or department."""
+    return user.is_active and may_take(access.facts_for(user), conversation.channel_id, conversation.department_id)
+
+
+def may_take(facts: access.UserFacts, channel_id: int, department_id: int) -> bool:
+    """Return whether conversations of this channel and department may be assigned to the user with these facts."""
+    return facts.sees_all or channel_id in facts.channel_ids or department_id in facts.department_ids
 
 
 def _current_ticket(conversation: Conversation, status: Ticket.Status) -> QuerySet[Ticket, Ticket]:
@@ -194,8 +201,8 @@ def _current_ticket(conversation: Conversation, status: Ticket.Status) -> QueryS
 
 
 def _add_event(conversation: Conversation, user: User, kind: str, sentence: str) -> None:
-    messages.add_message(
-        conversation,
+    """Add the event to the thread of a conversation that the caller has locked."""
+    event = NewMessage(
         direction=Message.Direction.OUT,
         kind=Message.Kind.EVENT,
         source=Message.Source.SYSTEM,
@@ -204,3 +211,4 @@ def _add_event(conversation: Conversation, user: User, kind: str, sentence: str)
         sent_at=now_after(conversation.last_message_at),
         state=Message.State.SENT,
     )
+    messages.add_to_locked(conversation, event, savepoint=False)  # an event has no key that could exist already

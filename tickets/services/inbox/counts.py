@@ -3,14 +3,15 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Exists, F, IntegerField, OuterRef, Q, Subquery
+from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from desk.models import User
 from tickets.models import Conversation
 from tickets.services.conversation.access import UserFacts, UserRef, seen_by, seen_by_all, users_seeing_more
-from tickets.services.inbox.listing import RELATED, VIEWS, Conversations, in_view
+from tickets.services.inbox.listing import IS_UNREAD, RELATED, VIEWS, Conversations, in_view
 
 COUNT_LIMIT = 100  # from here on a badge shows 99+; the database stops counting there too
 MINE = "mine"
@@ -53,7 +54,7 @@ def _count_for_each(common: UserFacts, user_ids: Collection[int], now: datetime)
     """Count every view for each user, in one query."""
     allowed = seen_by(USER_OF_ROW, common)
     sets = {name: in_view(allowed, view, USER_OF_ROW, now) for name, view in VIEWS.items()}
-    sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=USER_OF_ROW), unread_count__gt=0)
+    sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=USER_OF_ROW), IS_UNREAD)
     return _count_sets(sets, user_ids)
 
 
@@ -73,16 +74,23 @@ def _count_for_group(common: UserFacts, user_ids: Collection[int], now: datetime
 
 
 def _unread(allowed: Conversations, assignee_id: UserRef | None) -> Conversations:
-    return allowed.filter(assignee_id=assignee_id, unread_count__gt=0)
+    return allowed.filter(IS_UNREAD, assignee_id=assignee_id)
 
 
 def _count_sets(sets: Mapping[str, Conversations], user_ids: Collection[int]) -> dict[int, Counts]:
     """Return the size of each set for each of these users, in one query; a set may refer to USER_OF_ROW."""
-    columns = {
-        f"count_{name}": _CountUpToLimit(rows.order_by().values("pk")[:COUNT_LIMIT]) for name, rows in sets.items()
-    }
+    columns = {f"count_{name}": _CountUpToLimit(_in_index_order(name, rows)) for name, rows in sets.items()}
     rows = User.objects.filter(pk__in=user_ids).annotate(**columns).values_list("pk", *columns)
     return {pk: dict(zip(sets, numbers, strict=True)) for pk, *numbers in rows}
+
+
+def _in_index_order(name: str, rows: Conversations) -> QuerySet[Conversation, Any]:
+    """Return the first ids up to the limit, in the order of the view's index.
+
+    Without an order PostgreSQL expects to meet so many rows soon, and may read all conversations in vain.
+    """
+    field = {"closing": "last_customer_message_at"}.get(name, "-last_message_at")
+    return (rows.order_by() if name == "blocked" else rows.order_by(field)).values("pk")[:COUNT_LIMIT]
 
 
 def with_views(ids: Collection[int], now: datetime) -> list[tuple[Conversation, frozenset[str]]]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, F, Func, IntegerField, Q, QuerySet, When
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from desk.models import User
 from desk.text import head
 from tickets.models import Contact, Conversation, Message, Ticket
-from tickets.rules.window import HUMAN_AGENT_WINDOW, RESPONSE_WINDOW
+from tickets.rules.window import AD_WINDOW, HUMAN_AGENT_WINDOW, RESPONSE_WINDOW
 from tickets.services.conversation import messages
 from tickets.services.conversation.access import UserFacts, UserRef, conversations_for
 from tickets.services.inbox import search
@@ -31,6 +31,10 @@ LAST_SORT_KEY = 8 * 10**15
 
 Conversations = QuerySet[Conversation, Conversation]
 
+# SQLite uses a partial index only when the query has its condition without parameters.
+_ZERO = Func(template="0", output_field=IntegerField())
+IS_UNREAD = Q(unread_count__gt=_ZERO)
+
 
 def window_length() -> timedelta:
     """Return how long after the customer's last message an agent may reply: 7 days, or 24 hours without Human Agent."""
@@ -38,13 +42,11 @@ def window_length() -> timedelta:
 
 
 def _open(rows: Conversations) -> Conversations:
-    return rows.filter(current_ticket__status=Ticket.Status.OPEN)
+    return rows.filter(is_open=True)
 
 
 def _closed(rows: Conversations) -> Conversations:
-    """Filter with EXISTS: most tickets are closed, so the rows are checked in the list's order and not all joined."""
-    closed = Ticket.objects.filter(pk=OuterRef("current_ticket_id"), status=Ticket.Status.CLOSED)
-    return rows.filter(Exists(closed))
+    return rows.filter(is_open=False, current_ticket__isnull=False)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,14 @@ class View:
 
 def _closing(rows: Conversations, _user_id: UserRef, now: datetime) -> Conversations:
     closes = now - window_length()
-    return rows.filter(last_customer_message_at__gt=closes, last_customer_message_at__lte=closes + CLOSING_SOON)
+    closing = Q(last_customer_message_at__gt=closes, last_customer_message_at__lte=closes + CLOSING_SOON)
+    if settings.META_HUMAN_AGENT or not settings.META_AD_WINDOW:
+        return rows.filter(closing)  # with Human Agent the window of an ad never closes last
+    ad_closes = now - AD_WINDOW
+    wrote_since = Q(opened_by_ad_at__isnull=False, opened_by_ad_at__lte=F("last_customer_message_at"))
+    closing_ad = Q(opened_by_ad_at__gt=ad_closes, last_customer_message_at__lte=closes + CLOSING_SOON)
+    stays_open = Case(When(wrote_since & Q(opened_by_ad_at__gt=ad_closes + CLOSING_SOON), then=True), default=False)
+    return rows.alias(stays_open=stays_open).filter(closing | wrote_since & closing_ad, stays_open=False)
 
 
 VIEWS = {

@@ -27,7 +27,7 @@ class Notifications:
 def since(user: User, facts: UserFacts, seen: int | None) -> Notifications:
     """Return customers' messages after message `seen` (an id) in conversations assigned to `user` or to nobody.
 
-    Without `seen` return only the id to start from. Blocked contacts cause no notifications.
+    Without `seen` return only the id to start from. Blocked contacts and recovered messages cause no notifications.
     """
     newest = Message.objects.aggregate(newest=Max("pk"))["newest"] or 0
     if seen is None or not seen < newest:
@@ -37,6 +37,7 @@ def since(user: User, facts: UserFacts, seen: int | None) -> Notifications:
         pk__gt=max(seen, newest - MAX_SCANNED),
         direction=Message.Direction.IN,
         kind=Message.Kind.MESSAGE,
+        recovered_at=None,
         conversation__contact__blocked_at=None,
         conversation__in=conversations_for(user, facts),
     )
@@ -47,14 +48,14 @@ def since(user: User, facts: UserFacts, seen: int | None) -> Notifications:
 def newest_in(conversation_ids: Collection[int]) -> dict[int, Message]:
     """Return the newest customer message of each unread conversation whose contact is not blocked, by its id.
 
-    Two queries.
+    One that was recovered is no news. Two queries.
     """
     incoming = Message.objects.filter(
         conversation=OuterRef("pk"), direction=Message.Direction.IN, kind=Message.Kind.MESSAGE
     )
     unread = Conversation.objects.filter(pk__in=conversation_ids, unread_count__gt=0, contact__blocked_at=None)
     newest = unread.annotate(newest=Subquery(incoming.order_by("-sent_at", "-pk").values("pk")[:1]))
-    messages = Message.objects.filter(pk__in=list(newest.values_list("newest", flat=True)))
+    messages = Message.objects.filter(pk__in=list(newest.values_list("newest", flat=True)), recovered_at=None)
     return {message.conversation_id: message for message in messages.select_related("conversation__contact")}
 
 

@@ -27,21 +27,20 @@ from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Channel
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
+from desk import wake
 from desk.backoff import delay_after
-from desk.queue import enqueue
+from desk.call_pool import make_calls
 from tickets.models import Attachment, Conversation
 from tickets.rules.cards import pictures_in
 from tickets.services.conversation import messages
-from tickets.services.incoming.fetch_pool import fetch_all
 from tickets.services.webhooks import events
 
 logger = logging.getLogger(__name__)
 
-TASK = "tickets.tasks.fetch_files"
-BATCH_SIZE = 4
-# Together less than the time-out of a task (Q_CLUSTER) and less than DESK_CLAIM_SECONDS.
-MAX_RUN_S = 10
-FETCH_TIMEOUT_S = 40.0
+JOB = "files"
+POOL_SIZE = 4
+MAX_RUN_S = 120  # with one fetch less than the time-out of a task (Q_CLUSTER), which an older version may have queued
+FETCH_TIMEOUT_S = 40.0  # less than DESK_CLAIM_SECONDS
 
 NOT_RECEIVED = "Audio and video from Messenger are not received by this channel. An administrator can turn that on."
 BROKEN = "Desk could not read this file. Look at it in the Page inbox on Facebook."
@@ -126,8 +125,8 @@ def is_due() -> bool:
 
 
 def fetch_files() -> int:
-    """Fetch the files that are due, several at once; return how many were tried. Enqueues TASK when time is up."""
-    return fetch_all(_claim, _fetch, _store_result, batch_size=BATCH_SIZE, max_run_s=MAX_RUN_S, task=TASK)
+    """Fetch the files that are due, several at once; return how many were tried."""
+    return make_calls(_claim, _fetch, _store_result, size=POOL_SIZE, max_run_s=MAX_RUN_S)
 
 
 def _claim(limit: int) -> "list[ClaimedAttachment]":
@@ -231,7 +230,7 @@ def retry(conversation: Conversation, attachment: Attachment) -> bool:
             return False
         events.messages_updated(conversation, [attachment.message_id], "attachments")
         messages.announce(conversation)
-        enqueue(TASK)
+        wake.wake(JOB)
     return True
 
 
@@ -290,7 +289,7 @@ def _store_result(attachment: Attachment, result: FetchResult) -> None:
             fields["state"] = result.state
         with transaction.atomic():
             updated = claimed.update(**fields)
-            if updated and "state" in fields:
+            if updated and "state" in fields and not attachment.message.is_imported:
                 events.messages_updated(attachment.message.conversation, [attachment.message_id], "attachments")
             if updated:
                 messages.announce(attachment.message.conversation)

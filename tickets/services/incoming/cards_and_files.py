@@ -10,7 +10,7 @@ from channels_im.messenger.media_hosts import MediaHostError, media_target
 from channels_im.models import Channel
 from desk.text import shown_name
 from tickets.models import Attachment
-from tickets.rules import cards
+from tickets.rules import cards, sent_as
 from tickets.services.incoming import attachments
 
 FILE_KINDS = {
@@ -36,6 +36,13 @@ def content_of(event: events.Event, channel: Channel) -> tuple[dict[str, Any] | 
             pictures[url] = len(rows)
             rows.append(Attachment(position=len(rows), kind=Attachment.Kind.IMAGE, name=name_in(url), source_url=url))
     return cards.to_stored(found, pictures), rows
+
+
+def form_of(event: events.Event) -> dict[str, Any] | None:
+    """Return the form of a message that is a sticker, as Message stores it; None for any other."""
+    refs = event.attachments if isinstance(event, events.MessageContent) else ()
+    sticker_id = next((ref.sticker_id for ref in refs if ref.sticker_id), "")
+    return sent_as.of_sticker(sticker_id) if sent_as.is_sticker_id(sticker_id) else None
 
 
 def _files_of(event: events.MessageContent, channel: Channel) -> list[Attachment]:

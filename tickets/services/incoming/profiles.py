@@ -18,16 +18,16 @@ from channels_im.models import Page
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
+from desk.call_pool import make_calls
 from desk.storage import undone_on_failure
 from tickets.models import Contact, Conversation
 from tickets.services.conversation import messages
-from tickets.services.incoming.fetch_pool import fetch_all
 
 logger = logging.getLogger(__name__)
 
-TASK = "tickets.tasks.fetch_profiles"
-BATCH_SIZE = 8
-MAX_RUN_S = 20
+JOB = "profiles"
+POOL_SIZE = 8
+MAX_RUN_S = 120
 MAX_PICTURE_BYTES = 5 * file_rules.MB
 PICTURE_TIMEOUT_S = 10.0
 
@@ -63,8 +63,8 @@ def is_due() -> bool:
 
 
 def fetch_profiles() -> int:
-    """Fetch the profiles that are due, several at once; return how many were tried. Enqueues TASK when time is up."""
-    return fetch_all(_claim, _fetch, _store_result, batch_size=BATCH_SIZE, max_run_s=MAX_RUN_S, task=TASK)
+    """Fetch the profiles that are due, several at once; return how many were tried."""
+    return make_calls(_claim, _fetch, _store_result, size=POOL_SIZE, max_run_s=MAX_RUN_S)
 
 
 def _claim(limit: int) -> list[Contact]:

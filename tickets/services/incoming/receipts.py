@@ -15,15 +15,15 @@ from django.utils import timezone
 from channels_im.messenger.cards import INBOX_APP_IDS
 from channels_im.messenger.events import Delivered, Echo, Read
 from channels_im.models import Channel, Page
-from channels_im.services.journal.store import MAX_CLOCK_SKEW
-from desk.queue import enqueue
+from channels_im.services.journal.store import MAX_CLOCK_SKEW, IncomingEvent
+from desk import wake
 from tickets.models import Contact, Conversation, Erasure, Message, MessageChange
 from tickets.rules.delivery_lookup import CLOCK_SKEW, is_alike
 from tickets.rules.sending import message_id_in, receipt_state
 from tickets.services.conversation import contacts, message_changes, messages
 from tickets.services.conversation.times import from_ms, now_ms
 from tickets.services.incoming import attachments as attachment_service
-from tickets.services.incoming import cards_and_files
+from tickets.services.incoming import cards_and_files, recovered
 from tickets.services.outgoing import delivery_status
 from tickets.services.privacy import erasure
 from tickets.services.webhooks import events
@@ -32,14 +32,20 @@ Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source
 
 
 # --- Echoes -----------------------------------------------------------------------------------------------------------
-def handle_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
+def handle_echo(page: Page, channel: Channel, event: Echo, incoming: IncomingEvent | None = None) -> Message | None:
     """Confirm our message that this echo is of, or store what somebody else sent as the Page; return the message.
 
     Ours is identified by `metadata`, by `mid`, or, when Meta returns no metadata, as a message this app is sending at
     the moment. Any other echo was sent from the Page inbox, by this app outside Desk, or by another app: it counts as
     an answer. The echo of a message to a contact who was erased since creates no contact: then None, or the emptied
     message, is returned.
+
+    One that Desk recovered or imported, as `incoming` tells, has neither an app nor the exact time: it may be a message
+    whose outcome is unknown, and is what a look-up of the conversation would find.
     """
+    recovered_at = incoming.recovered_at if incoming else None
+    is_imported = incoming is not None and incoming.is_imported
+    evidence = delivery_status.Evidence.LOOKUP if recovered_at else delivery_status.Evidence.ECHO
     if event.psid is None:
         return None
     at = from_ms(event.timestamp_ms) if event.timestamp_ms is not None else now_ms()
@@ -47,10 +53,9 @@ def handle_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
         conversation = contacts.find_conversation(channel, event.psid)
         if conversation is not None:
             messages.lock(conversation)
-        row = _row_of(page, _contact_id(page, conversation, event.psid), event, at)
-        if row is not None and delivery_status.confirm(
-            row.pk, mid=event.mid, sent_at=at, evidence=delivery_status.Evidence.ECHO
-        ):
+        is_recovered = recovered_at is not None
+        row = _row_of(page, _contact_id(page, conversation, event.psid), event, at, is_recovered=is_recovered)
+        if row is not None and delivery_status.confirm(row.pk, mid=event.mid, sent_at=at, evidence=evidence):
             row.refresh_from_db()
             return row
         if row is None:
@@ -59,7 +64,7 @@ def handle_echo(page: Page, channel: Channel, event: Echo) -> Message | None:
             if row is not None or any(at <= receipt.erased_at for receipt in erased):
                 return row
         conversation = conversation or contacts.conversation_for(page, channel, event.psid)
-        return _store_outside(page, channel, conversation, event, at)
+        return _store_outside(page, channel, conversation, event, at, recovered_at, is_imported=is_imported)
 
 
 def _contact_id(page: Page, conversation: Conversation | None, psid: str) -> int | None:
@@ -84,7 +89,9 @@ def _emptied_row_of(
     return None
 
 
-def _row_of(page: Page, contact_id: int | None, event: Echo, at: datetime) -> Message | None:
+def _row_of(
+    page: Page, contact_id: int | None, event: Echo, at: datetime, *, is_recovered: bool = False
+) -> Message | None:
     """Return the outbox row that this is the echo of, or None."""
     if contact_id is None:
         return None
@@ -102,28 +109,43 @@ def _row_of(page: Page, contact_id: int | None, event: Echo, at: datetime) -> Me
         return row
     if event.mid and (row := ours.filter(mid=event.mid).first()) is not None:
         return row
-    if event.app_id == settings.META_APP_ID and not event.metadata:
+    if (is_recovered or event.app_id == settings.META_APP_ID) and not event.metadata:
         under_way = ours.filter(
             Q(state=State.SENDING) | Q(state=State.UNSURE), mid=None, claimed_at__lte=at + CLOCK_SKEW
         )
         for row in under_way.order_by("pk"):
-            if is_alike(row.text, row.attachments.exists(), event.text or "", bool(event.attachments)):
+            if is_alike(row.text, row.is_file, event.text or "", bool(event.attachments)):
                 return row
     return None
 
 
-def _store_outside(page: Page, channel: Channel, conversation: Conversation, event: Echo, at: datetime) -> Message:
+def _store_outside(
+    page: Page,
+    channel: Channel,
+    conversation: Conversation,
+    event: Echo,
+    at: datetime,
+    recovered_at: datetime | None,
+    *,
+    is_imported: bool,
+) -> Message:
     state = receipt_state(at, conversation.delivered_watermark, conversation.read_watermark)
     card, attachments = cards_and_files.content_of(event, channel)
+    mid = event.mid or event.key
+    if recovered_at is None:
+        recovered.rename_late(conversation, mid=mid, direction=Direction.OUT, at=at, text=event.text or "")
     message, created = messages.add_message(
         conversation,
         direction=Direction.OUT,
         source=_source_of(event.app_id),
         sent_at=at,
+        recovered_at=recovered_at,
+        is_imported=is_imported,
         state=state,
-        mid=event.mid or event.key,
+        mid=mid,
         text=event.text or "",
         card=card,
+        sent_as=cards_and_files.form_of(event),
         reply_to_mid=event.reply_to_mid or "",
         is_standby=event.standby,
         delivered_at=conversation.delivered_watermark if state == State.DELIVERED else None,
@@ -131,8 +153,19 @@ def _store_outside(page: Page, channel: Channel, conversation: Conversation, eve
         attachments=attachments,
     )
     if created and attachments:
-        enqueue(attachment_service.TASK)
+        wake.wake(attachment_service.JOB)
+    if not created and recovered_at is None and message.recovered_at is not None:
+        _note_source(conversation, message, event)
     return message
+
+
+def _note_source(conversation: Conversation, message: Message, event: Echo) -> None:
+    """Store who sent a message that was recovered before its echo came: the Conversations API does not tell."""
+    source = _source_of(event.app_id)
+    outside = (Source.PAGE_INBOX, Source.THIS_APP, Source.OTHER_APP)
+    if Message.objects.filter(pk=message.pk, source__in=outside).exclude(source=source).update(source=source):
+        events.messages_updated(conversation, [message.pk], "source")
+        messages.announce(conversation)
 
 
 def _source_of(app_id: str | None) -> str:

@@ -14,20 +14,19 @@ from django.conf import settings
 
 from channels_im.messenger import events
 from channels_im.models import Channel, Page
+from channels_im.services.facebook import message_templates
 from channels_im.services.journal.store import IncomingEvent, Sender, UnusableEventError
+from desk import wake
 from desk.live import publish
-from desk.queue import enqueue
 from tickets.models import Contact, Conversation, Message, MessageChange
 from tickets.services.conversation import contacts, message_changes, messages, origins
-from tickets.services.conversation.new_message import NewMessage
 from tickets.services.incoming import attachments as attachment_service
-from tickets.services.incoming import profiles, receipts
-from tickets.services.incoming.cards_and_files import content_of
+from tickets.services.incoming import new_messages, profiles, receipts, recovered
 from tickets.services.outgoing import held_replies
 
-Direction, Kind, Source, State = Message.Direction, Message.Kind, Message.Source, Message.State
+Direction, Kind = Message.Direction, Message.Kind
 
-ENQUEUE_AT_MOST_EVERY_S = 0.3
+WAKE_AT_MOST_EVERY_S = 0.3
 
 EventT = TypeVar("EventT", bound=events.Event)
 
@@ -49,6 +48,8 @@ def handle_page_event(page: Page, channel: Channel, incoming: IncomingEvent) -> 
     event = incoming.event
     if isinstance(event, events.PolicyEnforcement):
         store_policy(page, channel, event, incoming.at)
+    elif isinstance(event, events.TemplateStatus):
+        message_templates.apply_status(page, event, incoming.at)
     elif not isinstance(event, events.Unknown | events.ThreadControl | events.Feedback):
         raise UnusableEventError(f"The {type(event).__name__} names no sender, so it belongs to no conversation.")
 
@@ -66,6 +67,14 @@ def store_policy(page: Page, channel: Channel, event: events.PolicyEnforcement, 
     }
     locked.save(update_fields=["trouble"])
     publish.announce("channel", channel=channel.pk)
+
+
+def request_fetches(contact: Contact, *, has_files: bool) -> None:
+    """Request the files of a new message, and the name and picture of a customer who is new."""
+    if has_files:
+        wake.wake(attachment_service.JOB, at_most_every=WAKE_AT_MOST_EVERY_S)
+    if contact.profile_state == Contact.ProfileState.PENDING and contact.profile_attempts == 0:
+        wake.wake(profiles.JOB, at_most_every=WAKE_AT_MOST_EVERY_S)
 
 
 class EventHandler:
@@ -89,12 +98,11 @@ class EventHandler:
         match event:
             case events.MessageContent(is_deleted=True, mid=str() as mid):
                 self._change(incoming, mid, MessageChange.Kind.WITHDRAWAL)
-            case events.MessageReceived():
-                self._message(incoming, event)
-            case events.Postback():
-                self._postback(incoming, event)
+            case events.MessageReceived() | events.Postback():
+                self._add(incoming)
             case events.Echo():
-                receipts.handle_echo(self.page, self.channel, _with_believed_time(event, incoming.at))
+                believed = _with_believed_time(event, incoming.at)
+                receipts.handle_echo(self.page, self.channel, believed, incoming)
                 self._conversation = None  # it was locked and changed through another object
             case events.Read():
                 receipts.handle_read(self.channel, event, incoming.received_at)
@@ -112,65 +120,51 @@ class EventHandler:
                 self._event(incoming)
 
     # --- What the customer sent ---------------------------------------------------------------------------------------
-    def _message(self, incoming: IncomingEvent, event: events.MessageReceived) -> None:
-        self._add(
-            incoming,
-            kind=Kind.MESSAGE,
-            source=Source.CUSTOMER,
-            mid=event.mid or event.key,
-            text=event.text or "",
-            reply_to_mid=event.reply_to_mid or "",
-        )
-
-    def _postback(self, incoming: IncomingEvent, event: events.Postback) -> None:
-        """Add a tap on a button, which counts as a message; in standby it has no payload."""
-        self._add(
-            incoming,
-            kind=Kind.MESSAGE,
-            source=Source.CUSTOMER,
-            mid=event.mid or event.key,
-            text=event.title or "",
-        )
-
     def _event(self, incoming: IncomingEvent) -> None:
         """Add a referral, an opt-in, a policy notice or an unknown event as a card that changes no counter."""
         event = incoming.event
         if isinstance(event, events.PolicyEnforcement):
             store_policy(self.page, self.channel, event, incoming.at)
-        self._add(incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key)
+        self._add(incoming)
 
-    def _add(self, incoming: IncomingEvent, **fields: Any) -> tuple[Message, bool]:
+    def _add(self, incoming: IncomingEvent) -> tuple[Message, bool]:
+        new = new_messages.of_event(incoming, self.channel)
         if self._conversation is None:
             # A stored message of an unknown contact: the contact was erased, and must not be created again.
-            known = Message.objects.filter(page=self.page, mid=fields["mid"]).first()
+            known = Message.objects.filter(page=self.page, mid=new.mid).first()
             if known is not None:
                 return known, False
         conversation = self.conversation
-        card, attachments = content_of(incoming.event, self.channel)
-        new = NewMessage(
-            direction=Direction.IN,
-            state=State.RECEIVED,
-            sent_at=incoming.at,
-            received_at=incoming.received_at,
-            original_timestamp=incoming.original_timestamp,
-            is_standby=incoming.event.standby,
-            card=card,
-            attachments=tuple(attachments),
-            **fields,
-        )
+        if new.is_from_customer and new.recovered_at is None:
+            recovered.rename_late(
+                conversation, mid=new.mid or "", direction=Direction.IN, at=new.sent_at, text=new.text
+            )
         message, created = messages.add_to_locked(conversation, new, savepoint=self.isolated)
         if created:
-            if attachments:
-                enqueue(attachment_service.TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
-            contact = conversation.contact
-            origins.record(contact, message)
-            if contact.profile_state == Contact.ProfileState.PENDING and contact.profile_attempts == 0:
-                enqueue(profiles.TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
-            if fields["kind"] == Kind.MESSAGE and conversation.thread_owner_app_id and not message.is_standby:
-                self._set_owner(incoming, "")  # if another app held the thread, this event would be in standby
-            if fields["kind"] == Kind.MESSAGE and conversation.holds_reply:
-                held_replies.release(conversation)
+            request_fetches(conversation.contact, has_files=bool(new.attachments))
+            origins.record(conversation.contact, message)
+            self._open_by_ad(incoming)
+            if new.kind == Kind.MESSAGE and not incoming.is_imported:
+                self._after_message(incoming, message)
         return message, created
+
+    def _open_by_ad(self, incoming: IncomingEvent) -> None:
+        """Store when a click-to-Messenger ad opened the conversation: its messaging window is longer."""
+        event, conversation = incoming.event, self.conversation
+        if not isinstance(event, events.MessageReceived | events.Postback | events.Referral) or event.referral is None:
+            return
+        known_at = conversation.opened_by_ad_at
+        if event.referral.is_click_to_messenger_ad and (known_at is None or known_at < incoming.at):
+            conversation.opened_by_ad_at = incoming.at
+            conversation.save(update_fields=["opened_by_ad_at"])
+
+    def _after_message(self, incoming: IncomingEvent, message: Message) -> None:
+        """Note that the customer wrote: who holds the thread, and that a held reply may go."""
+        conversation = self.conversation
+        if conversation.thread_owner_app_id and not message.is_standby:
+            self._set_owner(incoming, "")  # if another app held the thread, this event would be in standby
+        if conversation.holds_reply:
+            held_replies.release(conversation)
 
     # --- What happens to messages -------------------------------------------------------------------------------------
     def _change(self, incoming: IncomingEvent, mid: str, kind: str, **content: Any) -> None:
@@ -179,7 +173,7 @@ class EventHandler:
 
     # --- Who holds the thread -----------------------------------------------------------------------------------------
     def _thread_control(self, incoming: IncomingEvent, event: events.ThreadControl) -> None:
-        _message, created = self._add(incoming, kind=Kind.EVENT, source=Source.SYSTEM, mid=event.key)
+        _message, created = self._add(incoming)
         if created and event.action in ("pass", "take"):
             new_owner = event.new_owner_app_id or Conversation.UNKNOWN_APP
             self._set_owner(incoming, "" if new_owner == settings.META_APP_ID else new_owner)

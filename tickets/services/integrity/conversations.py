@@ -94,6 +94,7 @@ def _read(conversations: QuerySet[Conversation, Conversation]) -> Iterator[tuple
         newest_ticket=Subquery(
             Ticket.objects.filter(conversation=OuterRef("pk")).order_by("-opened_at", "-pk").values("pk")[:1]
         ),
+        has_open_ticket=Exists(Ticket.objects.filter(pk=OuterRef("current_ticket_id"), status=Ticket.Status.OPEN)),
         has_held=Exists(held_replies.held().filter(conversation=OuterRef("pk"))),
     )
     rows = {row.pk: row for row in annotated.prefetch_related("tickets")}
@@ -117,6 +118,9 @@ def _problems(row: Conversation, facts: Facts) -> Iterator[Problem]:
         yield Problem(row.pk, subject, sentence, derived.refresh_row)
     if row.current_ticket_id != row.newest_ticket:  # type: ignore[attr-defined]  # annotated
         sentence = f"its current ticket is {row.current_ticket_id} instead of {row.newest_ticket}"  # type: ignore[attr-defined]
+        yield Problem(row.pk, subject, sentence, ticketing.refresh_current_ticket)
+    elif row.is_open != row.has_open_ticket:  # type: ignore[attr-defined]
+        sentence = f"is_open is {row.is_open}, and its current ticket differs"
         yield Problem(row.pk, subject, sentence, ticketing.refresh_current_ticket)
     if row.holds_reply != row.has_held:  # type: ignore[attr-defined]
         sentence = f"holds_reply is {row.holds_reply} instead of {row.has_held}"  # type: ignore[attr-defined]
@@ -162,7 +166,7 @@ def _wrong_ticket(ticket: Ticket, opened_at: datetime, last_message_at: datetime
 
 
 def _mend_ticket(pk: int) -> Callable[[Conversation], None]:
-    return lambda conversation: ticketing.refresh_tickets(conversation, [pk], subjects=True)
+    return lambda conversation: ticketing.refresh_tickets(conversation, [pk])
 
 
 def _shows(shown: str, expected: str) -> bool:

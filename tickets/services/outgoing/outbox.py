@@ -1,7 +1,7 @@
 """The outbox: send the queued replies of many conversations at once, in order within each.
 
 A row is claimed by a conditional update that is committed before the call. The calls run in threads that make no query;
-the main thread writes the outcome to the row (`send_call.record`). The task queue only says that there are rows.
+the main thread writes the outcome to the row (`send_call.record`). A wake only says that there are rows.
 """
 
 import logging
@@ -10,8 +10,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,24 +22,25 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from channels_im.messenger import conversations
+from channels_im.messenger.graph_messages import GraphMessage
 from channels_im.models import Page
-from desk import logs
+from channels_im.services.facebook import pace
+from desk import loops
 from desk.health import Report, seconds
-from desk.queue import enqueue
 from tickets.models import Conversation, Message
 from tickets.services.conversation import access
 from tickets.services.outgoing import delivery_status, send_call
 
 logger = logging.getLogger(__name__)
 
-POOL_SIZE = 20
-# One drain ends after this time and enqueues the next, so that the worker's other tasks can run.
-MAX_RUN_S = 10.0
-# Calls that end within this time are written together, so that the next claim covers several rows.
-GATHER_S = 0.005
+POOL_SIZE = 64  # calls at the same time, in each process
+MAX_RUN_S = 120.0
+# Calls that end, and rows that come, within this time are handled together.
+GATHER_S = 0.02
 # How long to wait when other processes hold the locks of all due conversations.
 CONTENDED_S = 0.05
 MAX_LOOKUPS = 5  # at the same time
+LOOK_EVERY_S = 1.0  # for rows of which no wake was heard
 LATE_AFTER_S = 300
 
 State = Message.State
@@ -102,28 +102,25 @@ def drain_outbox() -> int:
     """Send due rows and look up unsure ones until none is left or the time is up; return how many calls were made."""
     delivery_status.reclaim_stale()
     call_count = _Drain().run()
-    if waiting().exists():
-        enqueue(delivery_status.DRAIN_TASK)
     return call_count
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A call that runs in a thread, and what the main thread does with its outcome."""
+    """A call that runs in a thread: of a reply to be sent, or with `send` None the look-up of an unsure one."""
 
     message: Message
     call: Callable[[], Any]
-    finish: Callable[[Any], None]
-    is_send: bool
+    send: send_call.SendCall | None = None
 
     def make_call(self) -> Any:
         """Make the call, in a thread."""
-        with _working_on(self.message):
+        with send_call.working_on(self.message):
             return self.call()
 
 
-def _working_on(message: Message) -> AbstractContextManager[None]:
-    return logs.working_on(message_id=message.pk, conversation_id=message.conversation_id)
+def _outcome(future: Future[Any]) -> Any:
+    return future.exception() or future.result()
 
 
 class _Drain:
@@ -134,16 +131,15 @@ class _Drain:
         self.running: dict[Future[Any], _Job] = {}
         # Conversations of which a row was claimed in this round; the others come first.
         self.served: set[int] = set()
-        self.pages_looked_up: set[int] = set()
         self.call_count = 0
-        self.ends_at = time.monotonic() + MAX_RUN_S
+        self.began, self.woken = time.monotonic(), loops.woken()
         self.renews_at = 0.0
 
     def run(self) -> int:
         """Start and finish calls until nothing is due or the time is up; then wait for those under way."""
         with ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="outbox") as pool:
             while True:
-                more = time.monotonic() < self.ends_at and self._start(pool)
+                more = loops.may_go_on(self.began, MAX_RUN_S) and self._start(pool)
                 if self.running:
                     self._finish_some()
                 elif not more:
@@ -155,15 +151,19 @@ class _Drain:
         if not free:
             return False
         rows, contended = self._claim(free)
-        facts_by_author: dict[int, access.UserFacts] = {}
+        authors = {row.author_id for row in rows if row.author_id is not None}
+        facts_by_author = dict.fromkeys(authors, access.NOBODY) | access.facts_for_users(authors)
         jobs: list[_Job | None] = []
         for row in rows:
-            with _working_on(row):
+            with send_call.working_on(row):
                 jobs.append(self._send_job(row, facts_by_author))
-        lookups = delivery_status.claim_lookups(min(MAX_LOOKUPS, free - len(rows)), self.pages_looked_up)
+        under_way = {job.message.page_id for job in self.running.values() if job.send is None}
+        lookups = delivery_status.claim_lookups(min(MAX_LOOKUPS, free - len(rows)), under_way)
         jobs += [self._lookup_job(row) for row in lookups]
         for job in filter(None, jobs):
-            self.running[pool.submit(job.make_call)] = job
+            future = pool.submit(job.make_call)
+            self.running[future] = job
+            future.add_done_callback(lambda _future: self.woken.set())
             self.call_count += 1
         if contended and not self.running:
             time.sleep(CONTENDED_S)
@@ -178,29 +178,32 @@ class _Drain:
             return None
         if call is None:
             return None
-        return _Job(row, call.make, lambda outcome: send_call.record(call, outcome), is_send=True)
+        return _Job(row, call.make, call)
 
     def _lookup_job(self, row: Message) -> _Job:
-        self.pages_looked_up.add(row.page_id)
         page_id, psid, token = row.page.page_id, row.conversation.contact.psid, row.page.page_token or ""
-        return _Job(
-            row,
-            lambda: conversations.recent_messages(page_id, psid, token),
-            lambda outcome: delivery_status.apply_lookup(row, outcome),
-            is_send=False,
-        )
+        turn = pace.reserve(row.page_id)
+
+        def look_up() -> list[GraphMessage]:
+            pace.wait_until(turn)
+            return conversations.recent_messages(page_id, psid, token)
+
+        return _Job(row, look_up)
 
     def _finish_some(self) -> None:
-        """Wait for calls to end and write their outcomes."""
+        """Wait until a call ends, or new rows come, which one slow call must not delay; write the outcomes."""
         renew_every = settings.DESK_CLAIM_SECONDS / 4
-        done, _under_way = wait(self.running, timeout=renew_every, return_when=FIRST_COMPLETED)
-        if done and len(self.running) > len(done):
-            done |= wait(self.running, timeout=GATHER_S).done
-        for future in done:
-            job = self.running.pop(future)
-            error = future.exception()
-            with _working_on(job.message):
-                job.finish(future.result() if error is None else error)
+        self.woken.wait(min(renew_every, LOOK_EVERY_S))
+        if not all(future.done() for future in self.running):
+            time.sleep(GATHER_S)
+        self.woken.clear()
+        done = [future for future in self.running if future.done()]
+        outcomes = [(self.running.pop(future), _outcome(future)) for future in done]
+        send_call.record([(job.send, outcome) for job, outcome in outcomes if job.send])
+        for job, outcome in outcomes:
+            if job.send is None:
+                with send_call.working_on(job.message):
+                    delivery_status.apply_lookup(job.message, outcome)
         self._renew(renew_every)
 
     def _renew(self, every_s: float) -> None:
@@ -208,7 +211,7 @@ class _Drain:
         if time.monotonic() < self.renews_at:
             return
         self.renews_at = time.monotonic() + every_s
-        under_way = [job.message.pk for job in self.running.values() if job.is_send]
+        under_way = [job.message.pk for job in self.running.values() if job.send]
         if under_way:
             claimed = Message.objects.filter(pk__in=under_way, state=State.SENDING, claimed_by=self.claim_name)
             claimed.update(retry_after=delivery_status.lease_end())

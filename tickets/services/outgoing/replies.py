@@ -6,9 +6,10 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias
+from pathlib import PurePosixPath
+from typing import Any, TypeAlias
 
 from django.conf import settings
 from django.core.files.base import File
@@ -18,12 +19,13 @@ from PIL import Image
 
 from channels_im.messenger import files as file_rules
 from channels_im.models import Page
+from desk import wake
 from desk.errors import Refused
 from desk.models import User
-from desk.queue import enqueue
 from desk.storage import undone_on_failure
 from desk.text import is_blank
 from tickets.models import Attachment, Conversation, Message
+from tickets.rules import sent_as
 from tickets.rules.sending import ALLOWED, Refusal, SendFacts, Verdict, clean_text, may_hold
 from tickets.rules.sending import may_send as decide
 from tickets.rules.window import Window, policy, window
@@ -41,6 +43,30 @@ ORIENTATION_TAG = 0x0112  # of EXIF
 NamedFile: TypeAlias = "File[bytes]"
 
 
+@dataclass(frozen=True)
+class Part:
+    """One message of a reply. `form` is that of a sticker or a template, `card` what the thread shows of it."""
+
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+    card: dict[str, Any] | None = None
+    form: sent_as.StoredForm | None = None
+
+
+@dataclass(frozen=True)
+class SpecialPart:
+    """A sticker or a template: the whole of a reply. `picture` is a stored file whose copy the thread shows."""
+
+    form: sent_as.StoredForm
+    text: str = ""
+    card: dict[str, Any] | None = None
+    picture: Attachment | None = None
+
+    def part(self, attachments: list[Attachment]) -> Part:
+        """Return the message of this reply, with the copy of its picture."""
+        return Part(self.text, tuple(attachments), self.card, self.form)
+
+
 class ReplyError(Refused):
     """A reply that may not be sent, or an action on a reply that is not possible; `verdict` says why."""
 
@@ -51,20 +77,41 @@ class ReplyError(Refused):
 
 # --- May this be sent? ------------------------------------------------------------------------------------------------
 def may_send(
-    user: User | None, conversation: Conversation, *, text: str | None = None, files: Sequence[NamedFile] = ()
+    user: User | None,
+    conversation: Conversation,
+    *,
+    text: str | None = None,
+    files: Sequence[NamedFile] = (),
+    form: sent_as.StoredForm | None = None,
 ) -> Verdict:
     """Return whether `user` (None: Desk itself, no person) may send this in `conversation` now, and if not, why.
 
     Without `text` and `files` only the conversation is checked, as the composer does before anything is written.
+    `form` is that of a sticker or a template.
     Channel, Page and contact are read from the database again, not from `conversation`.
     """
-    verdict, _checked = _check_reply(user, conversation.pk, None if text is None else clean_text(text), files)
+    cleaned = None if text is None else clean_text(text)
+    verdict, _checked = _check_reply(user, conversation.pk, cleaned, files, form=form)
     return verdict
+
+
+def may_send_in(user: User, conversation: Conversation, user_facts: access.UserFacts) -> Verdict:
+    """Return what `may_send` says of a conversation that was read just now (access.get_conversation). Makes no query.
+
+    `user_facts` is a result of `access.facts_for(user)`.
+    """
+    now = timezone.now()
+    return decide(send_facts(user, conversation, author_is_human=True, now=now, user_facts=user_facts))
 
 
 def window_of(conversation: Conversation, now: datetime | None = None) -> Window:
     """Return the messaging window of `conversation` at `now` (default: the current time). Makes no query."""
-    return window(conversation.last_customer_message_at, now or timezone.now(), settings.META_HUMAN_AGENT)
+    return window(
+        conversation.last_customer_message_at,
+        now or timezone.now(),
+        settings.META_HUMAN_AGENT,
+        conversation.opened_by_ad_at if settings.META_AD_WINDOW else None,
+    )
 
 
 def send_facts(
@@ -74,11 +121,12 @@ def send_facts(
     author_is_human: bool,
     now: datetime,
     user_facts: access.UserFacts | None = None,
+    form: sent_as.StoredForm | None = None,
 ) -> SendFacts:
     """Return the facts on which `may_send` decides, without those of a message.
 
     `conversation` comes with its contact, channel and Page freshly read. `user_facts` is a recent result of
-    `access.facts_for(user)`, for callers that check many conversations.
+    `access.facts_for(user)`, for callers that check many conversations. `form` is that of a sticker or a template.
     """
     channel, contact = conversation.channel, conversation.contact
     return SendFacts(
@@ -90,6 +138,8 @@ def send_facts(
         contact_erased=contact.erased_at is not None,
         is_associated=user is None or _may_answer(user_facts or access.facts_for(user), conversation),
         author_is_human=author_is_human,
+        is_sticker=bool(sent_as.sticker_in(form)),
+        is_template=sent_as.template_in(form) is not None,
     )
 
 
@@ -104,10 +154,15 @@ def _reauth_reason(page: Page) -> str:
 
 
 def _check_reply(
-    user: User | None, conversation_id: int, text: str | None, files: Sequence[NamedFile], hold: bool = False
+    user: User | None,
+    conversation_id: int,
+    text: str | None,
+    files: Sequence[NamedFile],
+    hold: bool = False,
+    form: sent_as.StoredForm | None = None,
 ) -> tuple[Verdict, list[file_rules.OutgoingFile]]:
     conversation = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation_id)
-    facts = send_facts(user, conversation, author_is_human=user is not None, now=timezone.now())
+    facts = send_facts(user, conversation, author_is_human=user is not None, now=timezone.now(), form=form)
     checked, refusals = _check_files(files)
     facts = replace(facts, text=text, file_count=len(files), file_refusals=refusals)
     return may_hold(facts) if hold else decide(facts), checked
@@ -134,6 +189,7 @@ def queue_reply(
     client_key: str | None = None,
     hold: bool = False,
     seen: int | None = None,
+    special: SpecialPart | None = None,
 ) -> list[Message]:
     """Put a reply into the outbox, one message per part (the text first, then each file), and return them in order.
 
@@ -141,52 +197,62 @@ def queue_reply(
     the limits of `messenger.files`. `client_key` is made by the composer or API client: the same key again in this
     conversation returns the messages of the first time. With `hold`, a reply that may only be sent after the customer
     writes again is held until then (`held_replies.release`) instead of refused. `user` None: Desk itself writes, which
-    Meta does not count as a person.
+    Meta does not count as a person. `special` is a sticker or a template: the whole reply, in place of text and files.
 
     Raises ReplyError, or AnsweredMeanwhileError when somebody answered after message `seen` (id). Nothing is stored
     then.
     """
     text = clean_text(text)
     key = stored_key(client_key)
+    if special is not None:
+        text, files = special.text, ()
     part_count = (0 if is_blank(text) else 1) + len(files)
     if key and (known := _known_parts(conversation, key)):
         return known
-    verdict, checked = _check_reply(user, conversation.pk, text, files, hold)
+    form = special.form if special else None
+    checked_text = text if special is None else None
+    verdict, checked = _check_reply(user, conversation.pk, checked_text, files, hold, form)
     if not verdict.allowed and not (hold and verdict.waits_for_customer and part_count):
         raise ReplyError(verdict)
     _check_reply_to(conversation, reply_to_mid)
     with undone_on_failure():
         attachments = [_store(file, result) for file, result in zip(files, checked, strict=True)]
+        if special is not None and special.picture is not None:
+            attachments = [_copy(special.picture)]
         with transaction.atomic():
             message_service.lock(conversation)
             if key and (known := _known_parts(conversation, key)):
                 _delete_files(attachments)
                 return known
             if conversation.last_customer_message_at is None:  # never wrote, or was erased since the check
-                again = may_send(user, conversation)
+                again = may_send(user, conversation, form=form)
                 if again.code == Refusal.CONTACT_ERASED:
                     raise ReplyError(again)
             if user is not None and seen is not None:
                 collision.require_seen(user, conversation, seen)
-            if not verdict.allowed and policy(window_of(conversation), author_is_human=user is not None):
+            if verdict.waits_for_customer and policy(window_of(conversation), author_is_human=user is not None):
                 verdict = ALLOWED  # the customer has written since the check
-            return _add_parts(user, conversation, text, attachments, reply_to_mid, key, verdict)
+            parts = [special.part(attachments)] if special else _parts(text, attachments)
+            return _add_parts(user, conversation, parts, reply_to_mid, key, verdict)
+
+
+def _parts(text: str, attachments: list[Attachment]) -> list[Part]:
+    """Return the parts of a reply: the text first, then each file."""
+    parts = [] if is_blank(text) else [Part(text)]
+    return parts + [Part("", (attachment,)) for attachment in attachments]
 
 
 def _add_parts(
     user: User | None,
     conversation: Conversation,
-    text: str,
-    attachments: list[Attachment],
+    parts: Sequence[Part],
     reply_to_mid: str,
     key: str | None,
     verdict: Verdict,
 ) -> list[Message]:
     now = now_after(conversation.last_message_at)
-    parts: list[tuple[str, tuple[Attachment, ...]]] = [] if is_blank(text) else [(text, ())]
-    parts += [("", (attachment,)) for attachment in attachments]
     messages = []
-    for position, (part_text, part_files) in enumerate(parts):
+    for position, part in enumerate(parts):
         message, _created = message_service.add_message(
             conversation,
             direction=Message.Direction.OUT,
@@ -197,8 +263,10 @@ def _add_parts(
             state=State.QUEUED if verdict.allowed else State.HELD,
             reason=verdict.sentence,
             waits_for_customer=not verdict.allowed,
-            text=part_text,
-            attachments=part_files,
+            text=part.text,
+            card=part.card,
+            sent_as=part.form,
+            attachments=part.attachments,
             reply_to_mid=reply_to_mid if position == 0 else "",
             client_key=_part_key(key, position),
         )
@@ -207,7 +275,7 @@ def _add_parts(
         conversation.unread_count = 0
         conversation.save(update_fields=["unread_count"])
     if verdict.allowed:
-        enqueue(delivery_status.DRAIN_TASK)
+        wake.wake(delivery_status.JOB)
     else:
         held_replies.refresh(conversation)
     return messages
@@ -249,6 +317,15 @@ def _store(file: NamedFile, checked: file_rules.OutgoingFile) -> Attachment:
         attachment.width, attachment.height = _dimensions(file)
     file.seek(0)
     attachment.file.save(file_rules.stored_name(checked.type), file, save=False)
+    return attachment
+
+
+def _copy(stored: Attachment) -> Attachment:
+    """Return an unsaved attachment with a copy of the bytes of a stored one."""
+    names = ("kind", "name", "content_type", "size", "state", "width", "height")
+    attachment = Attachment(**{name: getattr(stored, name) for name in names})
+    with stored.file.open("rb") as file:
+        attachment.file.save(PurePosixPath(stored.file.name or "").name, File(file), save=False)
     return attachment
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from desk.queue import enqueue
+from desk import wake
 from tickets.models import Conversation, Message
 from tickets.services.conversation import derived, messages, ticketing
 from tickets.services.conversation.times import now_after
@@ -51,5 +51,5 @@ def requeue(conversation: Conversation, replies: QuerySet[Message, Message]) -> 
     derived.refresh_row(conversation)
     events.messages_updated(conversation, list(ticket_ids), "state", "reason", "ticket", "sent_at")
     messages.announce(conversation)
-    enqueue(delivery_status.DRAIN_TASK)
+    wake.wake(delivery_status.JOB)
     return len(ticket_ids)

@@ -1,6 +1,8 @@
 """Prepare one call to the Send API from a claimed row, and write its outcome to the row. `outbox` runs the calls."""
 
 import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import IO, Any
@@ -11,20 +13,21 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from channels_im.messenger import files as file_rules
-from channels_im.messenger import send_api
+from channels_im.messenger import send_api, template_texts
 from channels_im.messenger.errors import ErrorKind, GraphError, GraphUnreachable, Verdict
 from channels_im.messenger.send_api import SendResult
-from channels_im.messenger.send_policy import SendPolicy
+from channels_im.messenger.send_policy import RESPONSE, SendPolicy
 from channels_im.models import Page
-from channels_im.services.facebook import connection, page_errors
+from channels_im.services.facebook import connection, message_templates, page_errors
 from channels_im.services.facebook.page_errors import Call
-from desk import metrics
+from desk import logs, metrics
 from tickets.models import Conversation, Message
-from tickets.rules import sending, text_length
-from tickets.rules.window import policy
+from tickets.rules import sending, sent_as, text_length
+from tickets.rules.window import policy, window
 from tickets.services.conversation import access, messages
 from tickets.services.conversation.times import now_ms
-from tickets.services.outgoing import delivery_status, replies
+from tickets.services.outgoing import confirmations, delivery_status, replies, template_replies
+from tickets.services.outgoing.confirmations import Answer
 from tickets.services.webhooks import events
 
 logger = logging.getLogger(__name__)
@@ -33,6 +36,12 @@ State = Message.State
 FILE_IS_GONE = "The file is no longer in Desk's storage. Attach it again."
 STORAGE_IS_AWAY = "The storage for files does not answer. Desk will try again."
 PREPARING_FAILED = "An error occurred in Desk before sending. Desk will try again."
+AD_WINDOW_CLOSED = "Facebook says that the longer messaging window after an ad has closed."
+TEMPLATE_REFUSED = (
+    "Facebook did not accept the template: it is not approved, was deleted, or its values do not fit. "
+    "Choose another one."
+)
+STICKER_REFUSED = "Facebook did not accept this sticker. Send another one, or a text or picture instead."
 UNEXPECTED = "An error occurred in Desk while sending. Desk finds out whether the message arrived."
 # Errors that an administrator, another app or time resolves: the message itself is fine and is held to be released.
 HOLDING_ERRORS = frozenset(
@@ -60,6 +69,9 @@ class SendCall:
     filename: str = ""
     content_type: str = ""
     attachment_type: str = ""
+    template: sent_as.TemplateUse | None = field(default=None, repr=False)
+    parameters: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    is_by_ad: bool = False  # only an ad keeps the window open in which this reply is sent
 
     def make(self) -> SendResult:
         """Call Meta and return its answer. Raises the errors of `messenger.client.GraphClient`."""
@@ -68,6 +80,11 @@ class SendCall:
             "metadata": self.metadata,
             "reply_to_mid": self.message.reply_to_mid or None,
         }
+        if sticker_id := sent_as.sticker_in(self.message.sent_as):
+            return send_api.send_sticker(self.token, self.page_id, self.psid, sticker_id, **common)
+        if self.template is not None:
+            name, language, parameters = self.template.name, self.template.language, self.parameters
+            return send_api.send_template(self.token, self.page_id, self.psid, name, language, parameters, **common)
         if self.file is None:
             return send_api.send_text(self.token, self.page_id, self.psid, self.message.text, **common)
         with self.file as file:
@@ -99,9 +116,10 @@ def prepare(message: Message, facts_by_author: dict[int, access.UserFacts]) -> S
         author_is_human=is_human,
         now=timezone.now(),
         user_facts=facts_by_author[author.pk] if author is not None else None,
+        form=message.sent_as,
     )
     verdict = sending.may_send(facts)
-    send_policy = policy(facts.window, is_human)
+    send_policy = sending.send_policy(facts)
     if not verdict.allowed or send_policy is None:
         sentence = verdict.sentence
         if verdict.code == sending.Refusal.NOT_ASSOCIATED:
@@ -112,9 +130,24 @@ def prepare(message: Message, facts_by_author: dict[int, access.UserFacts]) -> S
         return None
     page = conversation.channel.page
     metadata = sending.metadata_for(message.pk)
-    call = SendCall(message, page.page_token or "", page.page_id, conversation.contact.psid, send_policy, metadata)
-    attachment = message.attachments.first()
-    if attachment is None:
+    is_by_ad = facts.window.is_by_ad and send_policy == RESPONSE and not _wrote_within_a_day(conversation)
+    call = SendCall(
+        message,
+        page.page_token or "",
+        page.page_id,
+        conversation.contact.psid,
+        send_policy,
+        metadata,
+        is_by_ad=is_by_ad,
+    )
+    if use := sent_as.template_in(message.sent_as):
+        template = template_replies.template_of(page, use)
+        if template is None or len(use.values) != len(template_texts.placeholders(template.body)):
+            _fail_or_hold(message, State.FAILED, TEMPLATE_REFUSED)
+            return None
+        return replace(call, template=use, parameters=template_texts.parameters(template.body, use.values))
+    attachment = next(iter(message.attachments.all()), None)  # they were read with the row
+    if attachment is None or message.sent_as:
         return call
     try:
         file = attachment.file.storage.open(attachment.file.name or "", "rb")
@@ -135,14 +168,34 @@ def prepare(message: Message, facts_by_author: dict[int, access.UserFacts]) -> S
     )
 
 
-def record(call: SendCall, outcome: SendResult | Exception) -> None:
-    """Write the outcome of a call to its row, unless the row was settled meanwhile (by its echo)."""
+def _wrote_within_a_day(conversation: Conversation) -> bool:
+    return window(conversation.last_customer_message_at, timezone.now(), human_agent=False).is_open
+
+
+def record(outcomes: Sequence[tuple[SendCall, SendResult | Exception]]) -> None:
+    """Write the outcomes of calls to their rows, unless a row was settled meanwhile (by its echo)."""
+    answers = []
+    for call, outcome in outcomes:
+        if isinstance(outcome, SendResult):
+            metrics.SENDS.add("sent")
+            answers.append(Answer(call.message, outcome.mid))
+    confirmations.confirm_answers(answers, now_ms())
+    for page in {answer.message.page_id: answer.message.conversation.channel.page for answer in answers}.values():
+        connection.clear_trouble(page, *page_errors.TROUBLES)
+    for call, outcome in outcomes:
+        if not isinstance(outcome, SendResult):
+            with working_on(call.message):
+                _record_failure(call, outcome)
+
+
+def working_on(message: Message) -> AbstractContextManager[None]:
+    """Add the ids of the message and its conversation to what is logged inside."""
+    return logs.working_on(message_id=message.pk, conversation_id=message.conversation_id)
+
+
+def _record_failure(call: SendCall, outcome: Exception) -> None:
     message = call.message
-    if isinstance(outcome, SendResult):
-        metrics.SENDS.add("sent")
-        delivery_status.confirm(message.pk, mid=outcome.mid, sent_at=now_ms(), evidence=delivery_status.Evidence.ANSWER)
-        connection.clear_trouble(message.conversation.channel.page, *page_errors.TROUBLES)
-    elif isinstance(outcome, GraphError):
+    if isinstance(outcome, GraphError):
         logger.warning("Message %s was not sent: %s", message.pk, outcome)
         _record_error(call, outcome, outcome.verdict)
     else:
@@ -171,14 +224,35 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
             _retry_later(message, verdict.sentence, _pause(message), **details)
     elif verdict.kind == ErrorKind.REAUTHENTICATE and _has_another_token(page, call.token):
         _retry_later(message, "", timedelta(0))
+    elif call.template is not None and message_templates.is_permission_error(error):
+        _fail_or_hold(message, State.FAILED, message_templates.PERMISSION_MISSING, **details)
+    elif call.template is not None and verdict.kind == ErrorKind.PERMANENT:
+        _fail_or_hold(message, State.FAILED, TEMPLATE_REFUSED, **details)
+    elif verdict.kind == ErrorKind.WINDOW_CLOSED and call.is_by_ad:
+        _close_window_of_ad(message, **details)
     elif verdict.kind in HOLDING_ERRORS:
         page_errors.record(page, error, Call.REPLY, token=call.token)
         if verdict.kind == ErrorKind.OTHER_APP_CONTROLS:
             _note_other_app(message)
         _fail_or_hold(message, State.HELD, verdict.sentence, **details)
+    elif sent_as.sticker_in(message.sent_as) and verdict.kind == ErrorKind.PERMANENT:
+        _fail_or_hold(message, State.FAILED, STICKER_REFUSED, **details)
     else:
         reason = text_length.length_refusal(message.text, error.code, error.subcode) or verdict.sentence
         _fail_or_hold(message, State.FAILED, reason, **details)
+
+
+def _close_window_of_ad(message: Message, **details: Any) -> None:
+    """End the window of the ad in this conversation; send the reply under the ordinary rules, or hold it."""
+    Conversation.objects.filter(pk=message.conversation_id).update(opened_by_ad_at=None)
+    message.conversation.opened_by_ad_at = None
+    ordinary = replies.window_of(message.conversation)
+    if policy(ordinary, author_is_human=message.source == Message.Source.AGENT):
+        _retry_later(message, f"{AD_WINDOW_CLOSED} Desk sends the reply as one of a person.", timedelta(0), **details)
+    else:
+        _fail_or_hold(
+            message, State.HELD, f"{AD_WINDOW_CLOSED} You can reply again when the customer writes.", **details
+        )
 
 
 def _note_other_app(message: Message) -> None:

@@ -1,17 +1,14 @@
-"""Block and unblock contacts at Meta. One row per contact holds the last request; the queue only says that it exists.
+"""Block and unblock contacts at Meta. One row per contact holds the last request; a wake only says that it exists.
 
 A claim is committed before its call. While a call is under way a newer request waits for its end, so that the calls for
 one contact never overtake each other: the last call carries the last request. In Desk a block takes effect at once.
 """
 
 import logging
-import time
-import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from channels_im.messenger import pages
@@ -20,14 +17,15 @@ from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.models import Page
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
+from desk import wake
 from desk.backoff import delay_after
-from desk.queue import enqueue
+from desk.claims import LatestRequests
 from tickets.models import Contact, Conversation, Moderation
 from tickets.services.conversation import messages
 
 logger = logging.getLogger(__name__)
 
-TASK = "tickets.tasks.tell_blocks"
+JOB = "blocks"
 MAX_RUN_S = 20
 NOT_PERMITTED = (
     "The Facebook app lacks the permission to block people for this Page. Ask an administrator, or block the person in "
@@ -37,6 +35,7 @@ GAVE_UP = "Facebook did not answer for a day."
 INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
 
 State = Moderation.State
+requests = LatestRequests(Moderation, wanted=("is_blocked",))
 
 
 def request(contact: Contact, *, blocked: bool) -> None:
@@ -47,7 +46,7 @@ def request(contact: Contact, *, blocked: bool) -> None:
         row.state, row.due_at = State.TOLD, None
     else:
         row.state, row.due_at = State.WAITING, timezone.now()
-        enqueue(TASK)
+        wake.wake(JOB)
     row.save(update_fields=["is_blocked", "attempts", "reason", "state", "due_at"])
 
 
@@ -56,7 +55,7 @@ def retry(contact: Contact) -> bool:
     refused = Moderation.objects.filter(contact=contact, state=State.REFUSED)
     if not refused.update(state=State.WAITING, reason="", attempts=0, due_at=timezone.now()):
         return False
-    enqueue(TASK)
+    wake.wake(JOB)
     return True
 
 
@@ -73,11 +72,8 @@ def lock(contact: Contact) -> Moderation | None:
 
 def due() -> QuerySet[Moderation, Moderation]:
     """Return the requests to send now: not claimed by a running call, their Page connected and not rate limited."""
-    now = timezone.now()
-    return Moderation.objects.filter(
-        Q(claimed_until=None) | Q(claimed_until__lte=now),
+    return requests.due().filter(
         page_errors.background_allowed("contact__page__"),
-        due_at__lte=now,
         contact__erased_at=None,
         contact__page__connection=Page.Connection.CONNECTED,
         contact__page__page_token__isnull=False,
@@ -90,30 +86,12 @@ def is_due() -> bool:
 
 
 def send_blocks() -> int:
-    """Send the requests that are due; return how many calls were made. Enqueues TASK when the time is up."""
-    began, count = time.monotonic(), 0
-    while row := _claim():
-        count += 1
-        _record(row, _send(row))
-        if time.monotonic() - began > MAX_RUN_S:
-            enqueue(TASK)
-            break
-    return count
+    """Send the requests that are due; return how many calls were made."""
+    return requests.work(_claim, lambda row: _record(row, _send(row)), max_run_s=MAX_RUN_S)
 
 
 def _claim() -> Moderation | None:
-    now = timezone.now()
-    for row in due().select_related("contact__page").order_by("due_at", "pk")[:20]:
-        unchanged = Moderation.objects.filter(
-            pk=row.pk, claimed_by=row.claimed_by, is_blocked=row.is_blocked, due_at=row.due_at
-        )
-        claim = uuid.uuid4().hex
-        until = now + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-        if unchanged.update(claimed_by=claim, claimed_until=until, attempts=F("attempts") + 1, meta_blocks=None):
-            row.claimed_by = claim
-            row.attempts += 1
-            return row
-    return None
+    return requests.claim_first(due().select_related("contact__page"), meta_blocks=None)
 
 
 def _send(row: Moderation) -> Exception | None:
@@ -149,7 +127,7 @@ def _record(row: Moderation, error: Exception | None) -> None:
             current.state, current.reason, current.due_at = _next_step(row, error)
         current.save()
         if current.due_at is not None:
-            enqueue(TASK)
+            wake.wake(JOB)
         for conversation in Conversation.objects.filter(contact=row.contact_id):
             messages.announce(conversation)
 

@@ -1,26 +1,25 @@
 """Send the Page's reactions to customers' messages. One row per message holds the last request.
 
 A claim is committed before its call, and while a call is under way a newer request waits for its end: the last call
-carries the last request. A call whose outcome is unknown is repeated: a second identical reaction changes nothing. The
-queue only says that there are rows.
+carries the last request. A call whose outcome is unknown is repeated: a second identical reaction changes nothing. A
+wake only says that there are rows.
 """
 
 import logging
-import time
-import uuid
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from channels_im.messenger import send_api
 from channels_im.messenger.errors import ErrorKind, GraphError
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
+from desk import wake
+from desk.claims import LatestRequests
 from desk.models import User
-from desk.queue import enqueue
 from tickets.models import Message, MessageChange, PageReaction
 from tickets.rules import sending
 from tickets.rules.emoji import is_emoji
@@ -31,7 +30,7 @@ from tickets.services.outgoing.replies import ReplyError
 
 logger = logging.getLogger(__name__)
 
-TASK = "tickets.tasks.send_reactions"
+JOB = "reactions"
 MAX_RUN_S = 20
 MAX_ATTEMPTS = 5  # a reaction that arrives much later is misleading
 OWN_KEYS = ("message:", "postback:")  # prefixes of keys in place of a mid that Meta did not send (messenger/events.py)
@@ -39,6 +38,7 @@ INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
 NO_ANSWER = "Facebook did not accept it. Try again later."
 
 State = PageReaction.State
+requests = LatestRequests(PageReaction, wanted=("emoji",))
 
 
 def may_be_reacted_to(message: Message) -> bool:
@@ -79,7 +79,7 @@ def react(user: User, message: Message, emoji: str) -> None:
             row.author, row.emoji, row.state, row.reason = user, emoji, State.WAITING, ""
             row.attempts, row.due_at = row.attempts if was_waiting else 0, timezone.now()
             row.save(update_fields=["author", "emoji", "state", "reason", "attempts", "due_at"])
-            enqueue(TASK)
+            wake.wake(JOB)
         messages.announce(message.conversation)
 
 
@@ -93,12 +93,8 @@ def dismiss(message: Message) -> None:
 
 def due() -> QuerySet[PageReaction, PageReaction]:
     """Return the requests to send now: not claimed by a running call, and their Page not rate limited."""
-    now = timezone.now()
-    return PageReaction.objects.filter(
-        Q(claimed_until=None) | Q(claimed_until__lte=now),
-        Q(message__page__rate_limited_until=None) | Q(message__page__rate_limited_until__lte=now),
-        due_at__lte=now,
-    )
+    limited_until = "message__page__rate_limited_until"
+    return requests.due().filter(Q(**{limited_until: None}) | Q(**{f"{limited_until}__lte": timezone.now()}))
 
 
 def is_due() -> bool:
@@ -107,33 +103,21 @@ def is_due() -> bool:
 
 
 def send_reactions() -> int:
-    """Send the reactions that are due; return how many rows were tried. Enqueues TASK when the time is up."""
-    began, count = time.monotonic(), 0
-    while row := _claim():
-        count += 1
-        verdict = _check(row)
-        if verdict.allowed:
-            _record(row, _send(row))
-        else:
-            _write(row, State.REFUSED, verdict.sentence)
-        if time.monotonic() - began > MAX_RUN_S:
-            enqueue(TASK)
-            break
-    return count
+    """Send the reactions that are due; return how many rows were tried."""
+    return requests.work(_claim, _handle, max_run_s=MAX_RUN_S)
 
 
 def _claim() -> PageReaction | None:
     related = ("author", "message__conversation__contact", "message__conversation__channel__page")
-    for row in due().select_related(*related).order_by("due_at", "pk")[:20]:
-        claim, until = uuid.uuid4().hex, timezone.now() + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-        unchanged = PageReaction.objects.filter(
-            pk=row.pk, claimed_by=row.claimed_by, emoji=row.emoji, due_at=row.due_at
-        )
-        if unchanged.update(claimed_by=claim, claimed_until=until, attempts=F("attempts") + 1):
-            row.claimed_by = claim
-            row.attempts += 1
-            return row
-    return None
+    return requests.claim_first(due().select_related(*related))
+
+
+def _handle(row: PageReaction) -> None:
+    verdict = _check(row)
+    if verdict.allowed:
+        _record(row, _send(row))
+    else:
+        _write(row, State.REFUSED, verdict.sentence)
 
 
 def _check(row: PageReaction) -> Verdict:
@@ -189,13 +173,9 @@ def _write(row: PageReaction, state: str, reason: str = "", again_after: timedel
     conversation, now = row.message.conversation, timezone.now()
     with transaction.atomic():
         messages.lock(conversation)
-        claimed = PageReaction.objects.filter(pk=row.pk, claimed_by=row.claimed_by)
         due_at = None if again_after is None else now + again_after
-        updated = claimed.filter(emoji=row.emoji).update(
-            state=state, reason=reason, due_at=due_at, claimed_by="", claimed_until=None
-        )
-        if not updated and claimed.update(claimed_by="", claimed_until=None):
-            enqueue(TASK)
+        if not requests.finish(row, state=state, reason=reason, due_at=due_at):
+            wake.wake(JOB)
         if state == State.TOLD:
             _apply_to_message(row)
         messages.announce(conversation)

@@ -1,7 +1,7 @@
 """Show customers that an agent is typing or has seen their message, where the channel is set so.
 
 Each is sent at most once, in time or not at all. Sender actions carry no message tag, so they are only for the first
-24 hours. The worker sends them in a thread (desk.background).
+24 hours. The worker's sender sends them (desk.loops).
 """
 
 import logging
@@ -16,6 +16,7 @@ from channels_im.messenger import send_api
 from channels_im.messenger.errors import GraphError
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
+from desk import wake
 from desk.models import User
 from tickets.models import Conversation, SenderAction
 from tickets.rules import sending
@@ -24,6 +25,7 @@ from tickets.services.outgoing import replies
 
 logger = logging.getLogger(__name__)
 
+JOB = "sender actions"
 TYPING_INTERVAL = timedelta(seconds=10)  # Messenger shows the dots for 20 s
 TYPING_SHOWN_FOR = timedelta(seconds=20)
 MAX_AGE = {SenderAction.Kind.TYPING: timedelta(seconds=5), SenderAction.Kind.SEEN: timedelta(seconds=60)}
@@ -43,7 +45,8 @@ def typing(user: User, conversation: Conversation, *, is_on: bool = True) -> Non
         _request(conversation, Kind.TYPING, rows.filter(wanted_at__lte=now - TYPING_INTERVAL), now)
     else:
         shown = rows.filter(is_on=True, wanted_at__gt=now - TYPING_SHOWN_FOR)
-        shown.update(is_on=False, is_waiting=True, wanted_at=now)
+        if shown.update(is_on=False, is_waiting=True, wanted_at=now):
+            wake.wake(JOB)
 
 
 def seen(user: User, conversation: Conversation) -> None:
@@ -57,6 +60,7 @@ def _request(conversation: Conversation, kind: str, rows: QuerySet[SenderAction,
     if not rows.update(is_on=True, is_waiting=True, wanted_at=now):
         first = SenderAction(conversation=conversation, kind=kind, wanted_at=now)
         SenderAction.objects.bulk_create([first], ignore_conflicts=True)
+    wake.wake(JOB)
 
 
 def _may_show(user: User, conversation: Conversation) -> bool:

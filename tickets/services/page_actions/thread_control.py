@@ -1,17 +1,15 @@
 """Take control of a conversation from the app that holds it, or request it. One row per conversation holds the request.
 
-A claim is committed before its call. A call whose outcome is unknown is repeated: a second one changes nothing. The
-queue only says that there are rows.
+A claim is committed before its call. A call whose outcome is unknown is repeated: a second one changes nothing. A wake
+only says that there are rows.
 """
 
 import logging
-import time
-import uuid
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from channels_im.messenger import thread_control as meta
@@ -19,8 +17,9 @@ from channels_im.messenger.cards import app_name
 from channels_im.messenger.errors import GraphError
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
+from desk import wake
+from desk.claims import LatestRequests
 from desk.models import User
-from desk.queue import enqueue
 from tickets.models import Conversation, Message, ThreadControlRequest
 from tickets.rules import sending
 from tickets.rules.sending import Verdict
@@ -31,7 +30,7 @@ from tickets.services.outgoing.replies import ReplyError
 
 logger = logging.getLogger(__name__)
 
-TASK = "tickets.tasks.change_thread_control"
+JOB = "thread control"
 MAX_RUN_S = 20
 MAX_ATTEMPTS = 5  # the agent waits for it: later they would not know any more what it was for
 INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
@@ -39,6 +38,7 @@ NO_ANSWER = "Facebook did not answer. Try again later."
 NOTHING_TO_TAKE = "No other app controls this conversation. You can reply."
 
 Action, State = ThreadControlRequest.Action, ThreadControlRequest.State
+requests = LatestRequests(ThreadControlRequest, wanted=("action", "due_at"))
 
 
 def owner_name(conversation: Conversation) -> str:
@@ -76,18 +76,13 @@ def request(user: User, conversation: Conversation, action: str) -> None:
                 "due_at": timezone.now(),
             },
         )
-        enqueue(TASK)
+        wake.wake(JOB)
         messages.announce(fresh)
 
 
 def due() -> QuerySet[ThreadControlRequest, ThreadControlRequest]:
     """Return the requests to send now: not claimed by a running call, and their Page not rate limited."""
-    now = timezone.now()
-    return ThreadControlRequest.objects.filter(
-        Q(claimed_until=None) | Q(claimed_until__lte=now),
-        page_errors.background_allowed("conversation__channel__page__"),
-        due_at__lte=now,
-    )
+    return requests.due().filter(page_errors.background_allowed("conversation__channel__page__"))
 
 
 def is_due() -> bool:
@@ -96,35 +91,23 @@ def is_due() -> bool:
 
 
 def send_requests() -> int:
-    """Send the requests that are due; return how many rows were tried. Enqueues TASK when the time is up."""
-    began, count = time.monotonic(), 0
-    while row := _claim():
-        count += 1
-        verdict = may_control(row.author, row.conversation)
-        if not verdict.allowed:
-            _write(row, State.REFUSED, verdict.sentence)
-        elif not row.conversation.thread_owner_app_id:
-            _write(row, State.TOLD)
-        else:
-            _record(row, _send(row))
-        if time.monotonic() - began > MAX_RUN_S:
-            enqueue(TASK)
-            break
-    return count
+    """Send the requests that are due; return how many rows were tried."""
+    return requests.work(_claim, _handle, max_run_s=MAX_RUN_S)
 
 
 def _claim() -> ThreadControlRequest | None:
     related = ("author", "conversation__contact", "conversation__channel__page")
-    for row in due().select_related(*related).order_by("due_at", "pk")[:20]:
-        claim, until = uuid.uuid4().hex, timezone.now() + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-        unchanged = ThreadControlRequest.objects.filter(
-            pk=row.pk, claimed_by=row.claimed_by, action=row.action, due_at=row.due_at
-        )
-        if unchanged.update(claimed_by=claim, claimed_until=until, attempts=F("attempts") + 1):
-            row.claimed_by = claim
-            row.attempts += 1
-            return row
-    return None
+    return requests.claim_first(due().select_related(*related))
+
+
+def _handle(row: ThreadControlRequest) -> None:
+    verdict = may_control(row.author, row.conversation)
+    if not verdict.allowed:
+        _write(row, State.REFUSED, verdict.sentence)
+    elif not row.conversation.thread_owner_app_id:
+        _write(row, State.TOLD)
+    else:
+        _record(row, _send(row))
 
 
 def _send(row: ThreadControlRequest) -> Exception | None:
@@ -172,12 +155,9 @@ def _write(
     conversation, now = row.conversation, timezone.now()
     with transaction.atomic():
         messages.lock(conversation)
-        claimed = ThreadControlRequest.objects.filter(pk=row.pk, claimed_by=row.claimed_by)
         due_at = None if again_after is None else now + again_after
-        same = claimed.filter(action=row.action, due_at=row.due_at)
-        if not same.update(state=state, reason=reason, due_at=due_at, claimed_by="", claimed_until=None):
-            claimed.update(claimed_by="", claimed_until=None)
-            enqueue(TASK)
+        if not requests.finish(row, state=state, reason=reason, due_at=due_at):
+            wake.wake(JOB)
         if took_effect:
             _add_event(row, conversation)
         messages.announce(conversation)

@@ -196,6 +196,7 @@ def _erase_messages(person: Contact, messages: QuerySet[Message, Message], keys:
     messages.update(
         text="",
         card=None,
+        sent_as=None,
         reactions=[],
         reply_to_mid="",
         reason="",
@@ -230,8 +231,8 @@ def _empty_conversations(user: User | None, person: Contact, receipt: Erasure) -
     for conversation in Conversation.objects.filter(contact=person).select_related("contact", "channel"):
         conversation.message_count = conversation.messages.filter(kind=Message.Kind.MESSAGE).count()
         conversation.unread_count = 0
-        conversation.waiting_since = conversation.last_customer_message_at = None
-        conversation.holds_reply = False
+        conversation.waiting_since = conversation.last_customer_message_at = conversation.opened_by_ad_at = None
+        conversation.holds_reply = conversation.is_open = False
         conversation.preview, conversation.preview_is_ours = PREVIEW, False
         conversation.thread_owner_app_id = ""
         conversation.save()

@@ -9,13 +9,13 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from desk import wake
 from desk.live.publish import cached_in_batch, write_at_end
 from desk.models import User
-from desk.queue import enqueue
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
 
-TASK = "tickets.tasks.send_events"
-ENQUEUE_AT_MOST_EVERY_S = 0.3
+JOB = "events"
+WAKE_AT_MOST_EVERY_S = 0.3
 
 
 def publish(
@@ -40,8 +40,11 @@ def message_added(
 ) -> None:
     """Publish a new message or note, and the ticket (id) it opened or reopened.
 
-    The events that Desk itself adds to a thread (assigned, closed …) are published under types of their own.
+    The events that Desk itself adds to a thread (assigned, closed …) are published under types of their own. What is
+    imported from before the channel is no news, and not published.
     """
+    if message.is_imported:
+        return
     is_thread_event = message.kind == Message.Kind.EVENT and message.direction == Message.Direction.OUT
     if opened is not None:
         publish(EventType.TICKET_OPENED, conversation, ticket=opened, by=message.author)
@@ -97,7 +100,7 @@ def _insert(rows: list[EventDelivery]) -> None:
         about = (row.conversation_id, row.message_id, row.ticket_id, str(row.facts))
         unique.setdefault((row.subscription_id, row.type, *about), row)
     EventDelivery.objects.bulk_create(unique.values())
-    enqueue(TASK, at_most_every=ENQUEUE_AT_MOST_EVERY_S)
+    wake.wake(JOB, at_most_every=WAKE_AT_MOST_EVERY_S)
 
 
 def _subscribed_to(event: EventType) -> list[int]:

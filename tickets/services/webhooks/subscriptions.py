@@ -7,15 +7,14 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from desk import audit_log
+from desk import audit_log, wake
 from desk.encryption import Secret
 from desk.errors import Refused
 from desk.models import User
-from desk.queue import enqueue
 from desk.safe_http import AddressError
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.models.events import TEST_EVENT
-from tickets.services.webhooks.events import TASK
+from tickets.services.webhooks.events import JOB
 from tickets.services.webhooks.http_call import sentence_for, webhook_target
 
 State = EventDelivery.State
@@ -67,7 +66,7 @@ def change(
             words = {"name": "name", "url": f"address ({_origin(url)})", "events": "events"}
             audit_log.record(user, row, audit_log.CHANGE, f"Changed: {', '.join(words[field] for field in others)}.")
         if is_active:
-            enqueue(TASK)
+            wake.wake(JOB)
     return True
 
 
@@ -94,7 +93,7 @@ def send_test(user: User, subscription: EventSubscription) -> EventDelivery:
     with transaction.atomic():
         facts = {"by": user.username}
         row = EventDelivery.objects.create(subscription=subscription, type=TEST_EVENT, facts=facts)
-        enqueue(TASK)
+        wake.wake(JOB)
     return row
 
 
@@ -111,7 +110,7 @@ def resend(user: User, delivery: EventDelivery) -> None:
         row.save(update_fields=["state", "reason", "status", "attempts", "retry_after", "settled_at"])
         EventSubscription.objects.filter(pk=row.subscription_id).update(retry_after=timezone.now())
         audit_log.record(user, row.subscription, audit_log.CHANGE, f"Sent again: {row.type} {row.event_id}.")
-        enqueue(TASK)
+        wake.wake(JOB)
 
 
 def _new_secret() -> Secret:

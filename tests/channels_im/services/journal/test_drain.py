@@ -205,7 +205,7 @@ def test_neighbours_of_a_killer_are_done_before_it_is_tried_again(
     post_webhook(client, texts(fb_page, "a-killer", "b", "c"))
     with pytest.raises(Died):
         tasks.drain_journal()
-    for _ in range(2):
+    for _ in range(3):  # together once more, then alone
         time_machine.shift(timedelta(hours=1))
         sweeper.reclaim()
         time_machine.shift(timedelta(hours=1))
@@ -230,6 +230,34 @@ def test_a_try_is_counted_and_committed_before_it_runs(
     time_machine.shift(timedelta(seconds=3))
     tasks.drain_journal()
     assert seen == [2]
+
+
+def test_what_a_dead_worker_had_claimed_is_tried_once_more_together_then_alone(
+    fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(NOON)
+    for letter in "abc":
+        make.journal(texts(fb_page, letter))
+    for together in (3, 3, 0):
+        assert len(store.claim_new(10)) == together  # and the worker dies
+        time_machine.shift(timedelta(hours=12))
+        sweeper.reclaim()
+        time_machine.shift(timedelta(hours=12))
+    assert store.claim_retry() is not None
+    tasks.drain_journal()
+    assert sorted(desk.taken) == ["b", "c"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_that_failed_is_tried_alone(
+    client: Client, fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(NOON)
+    desk.orders["a"] = fail
+    deliver(client, texts(fb_page, "a"))
+    time_machine.shift(timedelta(hours=1))
+    assert store.claim_new(10) == []
+    assert store.claim_retry() is not None
 
 
 # --- Claims -----------------------------------------------------------------------------------------------------------

@@ -50,7 +50,9 @@ def of_one(fb_page: Page, count: int, psid: str = "7000") -> dict[str, Any]:
 
 
 def of_many(fb_page: Page, count: int) -> dict[str, Any]:
-    return delivery(fb_page, *(text_item(fb_page, f"1{n:04}", f"many {n:03}", NOON) for n in range(count)))
+    return delivery(
+        fb_page, *(text_item(fb_page, f"1{n:04}", f"many {n:03}", NOON, mid=f"m_many_{n:03}") for n in range(count))
+    )
 
 
 @pytest.mark.parametrize("big", [of_one, of_many])
@@ -144,12 +146,12 @@ def test_what_was_done_before_a_kill_is_not_done_again_and_only_the_killer_is_bl
 def test_a_retry_that_takes_long_is_given_back_without_another_attempt(
     fb_page: Page, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = make.journal(of_one(fb_page, 5), attempts=1)
+    kept = make.journal(of_one(fb_page, 5), attempts=2)
     monkeypatch.setattr(retry_one, "MAX_PIECE_S", 0)
     claimed = present(store.claim_retry())
     retry_one.process(claimed)
     kept.refresh_from_db()
-    assert (kept.state, kept.attempts, kept.claimed_by) == (State.PENDING, 1, "")
+    assert (kept.state, kept.attempts, kept.claimed_by) == (State.PENDING, 2, "")
     monkeypatch.setattr(retry_one, "MAX_PIECE_S", 60)
     tasks.drain_journal()
     kept.refresh_from_db()
@@ -161,7 +163,7 @@ def test_an_event_is_tried_once_per_attempt_though_the_attempt_has_pieces(
 ) -> None:
     for number in range(4):
         desk.orders[f"one {number:03}"] = fail
-    make.journal(of_one(fb_page, 4), attempts=1)
+    make.journal(of_one(fb_page, 4), attempts=2)
     ticks = iter(range(1000))
     monkeypatch.setattr(retry_one.time, "monotonic", lambda: float(next(ticks)))
     monkeypatch.setattr(retry_one, "MAX_PIECE_S", 2)  # one event in each piece
@@ -177,7 +179,7 @@ def test_long_work_renews_its_claims(
     fb_page: Page, desk: Desk, settings: Settings, path: str, time_machine: TimeMachineFixture
 ) -> None:
     settings.DESK_CLAIM_SECONDS = 0
-    make.journal(of_one(fb_page, 30), attempts=0 if path == "batch" else 1)
+    make.journal(of_one(fb_page, 30), attempts=0 if path == "batch" else 2)
     renewed: list[object] = []
     renew = store.claims.renew
 

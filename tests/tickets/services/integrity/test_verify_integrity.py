@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import NOON, answer, make_channel, make_conversation, make_user, receive
 from tickets.models import Attachment, Contact, Conversation, Message, MessageTerms, Ticket
-from tickets.services.inbox import actions, search
+from tickets.services.inbox import actions, search, term_lookup
 from tickets.services.privacy import erasure
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,6 +94,7 @@ DAMAGE: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "does not wait": (spoil(waiting_since=None), "waiting_since is None instead of 2026-11-20 12:02:00"),
     "no current ticket": (spoil(current_ticket=None), "its current ticket is None instead of"),
+    "is not open": (spoil(is_open=False), "is_open is False, and its current ticket differs"),
     "holds nothing": (spoil(holds_reply=True), "holds_reply is True instead of False"),
     "ticket's beginning": (lambda: Ticket.objects.update(opened_at=NOON + MINUTE), "opened_at is 2026-11-20 12:01:00"),
     "ticket's subject": (lambda: Ticket.objects.update(subject="Last words"), "its subject is not that of its first"),
@@ -228,7 +229,11 @@ def test_a_row_that_must_not_be_in_the_index_is_taken_out(conversation: Conversa
 
 
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL keeps its index by itself")
-def test_a_full_text_table_that_differs_is_built_again(conversation: Conversation) -> None:
+def test_a_full_text_table_that_differs_is_built_again(
+    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(term_lookup, "SAMPLE_ROWS", 1)  # a limit, lowered: so few rows are searched without the table
+    monkeypatch.setattr(term_lookup, "INDEX_COST", 0)
     assert is_found("first")
     execute(
         "INSERT INTO tickets_messageterms_search(tickets_messageterms_search, rowid, terms) "

@@ -166,6 +166,26 @@ def test_while_the_call_is_made_everybody_sees_the_claim(graph: FakeGraph, queue
     assert (seen[0].state, seen[0].attempts, seen[0].claimed_at) == ("sending", 1, timezone.now())
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_call_that_hangs_delays_no_reply_that_comes_meanwhile(
+    graph: FakeGraph, queue: Callable[..., Message], channel: Channel
+) -> None:
+    other = make_conversation(channel)
+    receive(other)
+    arrived = threading.Event()
+
+    def hang() -> None:
+        queue("quick", other)
+        graph.meanwhile(arrived.set)
+        assert arrived.wait(30), "the other reply waits for the call that hangs"
+
+    graph.meanwhile(hang)
+    queue("slow")
+    outbox.drain_outbox()
+
+    assert graph.texts() == ["quick", "slow"]
+
+
 # --- May it still be sent? --------------------------------------------------------------------------------------------
 def test_a_reply_that_waits_past_the_end_of_the_window_is_held_with_the_reason(
     graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller

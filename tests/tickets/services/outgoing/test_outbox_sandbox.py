@@ -28,7 +28,7 @@ from tests.factories import (
 from tests.matching import present
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 from tickets.models import Conversation, Message
-from tickets.services.outgoing import delivery_status, outbox, replies, undelivered
+from tickets.services.outgoing import delivery_status, outbox, replies, send_call, stickers, undelivered
 from tickets.services.page_actions import reactions, sender_actions
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
@@ -264,3 +264,56 @@ def test_a_held_reply_goes_out_when_the_customer_writes_again(
     drain_journal()
     drain_until(all_sent)
     assert texts(sandbox) == ["Are you still there?"]
+
+
+@pytest.mark.parametrize("human_agent", [True, False])
+def test_a_reply_goes_out_in_the_window_of_an_ad_and_is_kept_when_facebook_closes_it(
+    sandbox: SandboxProcess, channel: Channel, settings: Settings, human_agent: bool
+) -> None:
+    settings.META_HUMAN_AGENT = human_agent
+    days_ago = round((timezone.now() - timedelta(days=3)).timestamp() * 1000)
+    ad = {"source": "ADS", "type": "OPEN_THREAD", "ad_id": "77"}
+    sandbox.customer_writes("lena", BERG_BIKES, "From the ad", timestamp=days_ago, extra={"referral": ad}, silent=True)
+    psid = sandbox.psid("lena", BERG_BIKES)
+    item = text_item(channel.page, psid, "From the ad", timezone.now() - timedelta(days=3), "m_ad")
+    item["message"]["referral"] = ad
+    journal(delivery(channel.page, item))
+    drain_journal()
+    conversation = Conversation.objects.get()
+    alice = make_agent("alice", channels=(channel,))
+    replies.queue_reply(alice, conversation, text="Still there")
+    drain_until(all_sent)
+    assert texts(sandbox) == ["Still there"]
+
+    sandbox.configure(ad_window=False)
+    conversation.refresh_from_db()
+    reply = replies.queue_reply(alice, conversation, text="And now")[0]
+    drain_until(lambda: Message.objects.get(pk=reply.pk).state in ("sent", "held"))
+    reply.refresh_from_db()
+    conversation.refresh_from_db()
+    assert conversation.opened_by_ad_at is None
+    if human_agent:
+        assert (reply.state, texts(sandbox)) == ("sent", ["Still there", "And now"])
+    else:
+        assert (reply.state, reply.text) == ("held", "And now")
+        assert "after an ad has closed" in reply.reason
+
+
+def test_a_sticker_reaches_the_customer_and_a_refused_one_says_why(
+    sandbox: SandboxProcess, channel: Channel, conversation: Conversation
+) -> None:
+    alice = make_agent("alice", channels=(channel,))
+
+    def send(sticker_id: str) -> Message:
+        special = stickers.part_of(alice, sticker_id)
+        (row,) = replies.queue_reply(alice, conversation, special=special)
+        drain_until(lambda: Message.objects.filter(pk=row.pk, state__in=("sent", "failed")).exists())
+        row.refresh_from_db()
+        return row
+
+    assert send("369239343222814").state == "sent"
+    (shown,) = sandbox.sent(BERG_BIKES)
+    assert shown["attachments"][0]["sticker_id"] == "369239343222814"
+    sandbox.configure(stickers=False)
+    refused = send("144885145683738")
+    assert (refused.state, refused.reason) == ("failed", send_call.STICKER_REFUSED)

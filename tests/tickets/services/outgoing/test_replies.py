@@ -16,6 +16,7 @@ from PIL import Image
 from pytest_django import Settings
 
 from channels_im.models import Channel
+from desk import loops, wake
 from desk.models import User
 from tests.factories import (
     NOON,
@@ -135,10 +136,14 @@ def test_an_unassigned_conversation_stays_unassigned(alice: User, conversation: 
     assert conversation.assignee is None
 
 
-def test_a_task_is_enqueued(alice: User, conversation: Conversation) -> None:
+def test_a_reply_wakes_the_outbox(alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken: list[str] = []
+    monkeypatch.setattr(wake, "wake", woken.append)
     replies.queue_reply(alice, conversation, text="Yes")
 
-    assert OrmQ.objects.exists()
+    assert woken == ["outbox"]
+    assert "outbox" in loops.names_of(loops.SENDER)
+    assert not OrmQ.objects.exists()
 
 
 def test_the_same_client_key_is_one_reply(alice: User, conversation: Conversation) -> None:

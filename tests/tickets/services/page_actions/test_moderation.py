@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from channels_im.models import Page
-from desk import sweeper
+from desk import loops
 from desk.models import User
 from tests.factories import make_agent, make_channel, make_conversation
 from tests.matching import present
@@ -80,7 +80,8 @@ def test_a_block_is_sent_by_the_worker_and_not_by_the_request(
     actions.block(alice, conversation)
     assert meta.actions == []
     assert row().state == "waiting"
-    assert "blocks" in sweeper.enqueue_due()  # whatever became of the nudge
+    assert moderation.is_due()
+    assert moderation.JOB in loops.names_of(loops.SENDER)
 
     assert moderation.send_blocks() == 1
     assert meta.actions == [(conversation.contact.psid, "block_user")]

@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from tests.http import Response
-from tickets.models import Conversation
+from tickets.models import Contact, Conversation
 
 PSID, OTHER = "5550001234567", "5550007654321"
 NAME, SECRET = "Zwetschge Quetsche", "Mirabelle"  # words that stand nowhere else
@@ -34,4 +34,5 @@ def everything() -> str:
 
 def erase(setup: Client, conversation: Conversation, **fields: Any) -> Response:
     url = f"/admin/tickets/contact/{conversation.contact_id}/erase/"
-    return setup.post(url, {"understood": "yes", **fields})
+    name = Contact.objects.get(pk=conversation.contact_id).display_name
+    return setup.post(url, {"typed_name": name, **fields})

@@ -1,10 +1,13 @@
 """Who may erase a contact, the confirmation page, and the receipt that stays."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from desk import setup_lists
 from desk.errors import Refused
 from desk.models import User
 from tests import factories as make
@@ -42,13 +45,13 @@ def test_only_an_administrator_with_the_permission_can_erase(client: Client, con
     assert Erasure.objects.get().erased_by == may_not
 
 
-def test_the_dialog_says_what_goes_and_wants_a_tick(setup: Client, conversation: Conversation) -> None:
+def test_the_dialog_says_what_goes_and_wants_the_name(setup: Client, conversation: Conversation) -> None:
     page = html_of(setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/"))
     assert NAME in page
     assert "The text of 4 messages and 1 internal note" in page
     assert "2 files" in page
-    response = erase(setup, conversation, understood="")
-    assert response.status_code == 422
+    for wrong in ("", "yes", NAME[:-1]):
+        assert erase(setup, conversation, typed_name=wrong).status_code == 422
     assert not Erasure.objects.exists()
 
 
@@ -118,3 +121,17 @@ def test_the_history_of_setup_says_who_erased_but_not_whom(
     line = changes(admin).get()
     assert Erasure.objects.get().confirmation_code in line.sentence
     assert not changes().filter(object_name__contains="Zwetschge").exists()
+
+
+def test_the_list_of_customers_goes_on_by_keys(
+    setup: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup_lists.Asked.newest_of, "__defaults__", (2, ""))
+    names = [make.make_conversation(conversation.channel).contact.display_name for _ in range(3)]
+    first = html_of(setup.get("/admin/tickets/contact/"))
+    assert [name in first for name in names] == [False, True, True]
+    [older] = re.findall(r'href="([?]before=[0-9]+)">Older', first)
+    second = html_of(setup.get(f"/admin/tickets/contact/{older}"))
+    assert [name in second for name in names] == [True, False, False]
+    assert NAME in second
+    assert ">Newer</a>" in second

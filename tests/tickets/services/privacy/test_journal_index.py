@@ -254,3 +254,19 @@ def test_a_fault_of_the_parser_does_not_stop_the_index(channel: Channel, monkeyp
     row = journal(make.delivery(channel.page, text_item(channel.page, PSID)))
     assert mentions.record([(row, None)]) == 1
     assert mentions.deliveries_that_name(PSID).exists()
+
+
+def test_many_deliveries_take_as_many_statements_as_few(channel: Channel) -> None:
+    def statements(number: int) -> int:
+        people = {"sender": {"id": PSID}, "recipient": {"id": PAGE_ID}, "timestamp": 1_790_000_000_000}
+        own = {"object": "page", "entry": [entry(messaging=[{**people, "message": {"mid": "m_1", "text": "x"}}])]}
+        rows = [journal(body_of(own), state="done") for _ in range(number)]
+        changed = [journal(mixed(own), state="done") for _ in range(number)]
+        mentions.record([(row, None) for row in (*rows, *changed)])
+        with CaptureQueriesContext(connection) as queries, transaction.atomic():
+            result = redaction.redact(redaction.search(PAGE_ID, PSID))
+        assert result.deliveries == 2 * number
+        assert WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows]).count() == 0
+        return len(queries)
+
+    assert statements(2) == statements(40)
