@@ -10,15 +10,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from channels_im.messenger import links
+from channels_im.messenger.attachments import PICTURE_GRIDS
 from channels_im.messenger.card_types import Card, Choice, lines
 from channels_im.messenger.descriptions import describe
 from channels_im.messenger.event_types import AttachmentRef
-from channels_im.messenger.links import as_link
 from channels_im.messenger.templates import template_cards
-from channels_im.messenger.values import as_dict, as_id, as_int, as_list, as_moment, as_visible
+from channels_im.messenger.values import as_dict, as_id, as_int, as_moment, as_visible
 
-#: Messenger's thumbs-up in three sizes.
-THUMBS_UP = frozenset({"369239263222822", "369239343222814", "369239383222810"})
+#: Messenger's thumbs up in three sizes, which every Page can send: the words for each, by id.
+THUMBS_UP = {
+    "369239263222822": "Thumbs up, small",
+    "369239343222814": "Thumbs up, medium",
+    "369239383222810": "Thumbs up, large",
+}
 
 
 def cards_for_attachment(ref: AttachmentRef) -> tuple[Card, ...]:
@@ -140,28 +144,11 @@ def _poll(kind: _Kind, ref: AttachmentRef, payload: dict[str, Any]) -> Card:
     return Card("poll", f"Poll: {question}" if question else kind.title, text, ref.url, choices=tuple(choices))
 
 
-def _pictures(kind: _Kind, ref: AttachmentRef, payload: dict[str, Any]) -> Card:
-    """Return the card of a picture grid: how many pictures, and their addresses."""
-    listed: Any = next((payload[name] for name in ("images", "elements", "media", "data") if payload.get(name)), [])
-    urls = [_picture_address(value) for value in (listed if isinstance(listed, list) else as_list(listed))]
-    found = [url for url in urls if url]
-    title = f"{len(found)} pictures" if len(found) > 1 else kind.title
-    first = found[0] if found else ref.url
-    return Card("pictures", ref.title or title, lines(*found[1:]) or ("" if first else _rest(ref)), first)
-
-
-def _picture_address(value: Any) -> str | None:
-    fields = as_dict(value)
-    inner = as_dict(fields.get("payload"))
-    found = (as_link(holder.get(name)) for holder in (fields, inner) for name in ("image_url", "url"))
-    return as_link(value) or next((url for url in found if url), None)
-
-
 _UNSUPPORTED = _Kind("unsupported", "Unsupported message", _described, "Open the Page inbox on Facebook to see it.")
 _CALL = _Kind("call", "Call", _described)
 _CONTACT = _Kind("contact", "Shared contact", _described)
 _LOCATION = _Kind("location", "Location", _location)
-_PICTURES = _Kind("pictures", "Pictures", _pictures)
+_PICTURES = _Kind("pictures", "Pictures", _described)  # of which no picture has an address
 _ONCE = _Kind(
     "ephemeral", "Photo or video that can be viewed once", _named, "It can be opened only in the Messenger app."
 )
@@ -205,8 +192,6 @@ _KINDS = {
     "animated_image": _GIF,
     "ephemeral": _ONCE,
     "view_once": _ONCE,
-    "image_grid": _PICTURES,
-    "images": _PICTURES,
-    "album": _PICTURES,
+    **dict.fromkeys(PICTURE_GRIDS, _PICTURES),
     "payment": _Kind("payment", "Payment", _described),
 }

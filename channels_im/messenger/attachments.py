@@ -10,6 +10,9 @@ from channels_im.messenger.event_types import FILE_TYPES, AttachmentRef, Referra
 from channels_im.messenger.links import FACEBOOK, INSTAGRAM, as_link
 from channels_im.messenger.values import as_dict, as_id, as_int, as_list, as_text, as_visible, as_web_url
 
+#: Types of attachments that hold several pictures (since June 2026; Meta documents no form).
+PICTURE_GRIDS = frozenset({"image_grid", "images", "album"})
+
 
 def parse_attachments(message: dict[str, Any]) -> tuple[AttachmentRef, ...]:
     """Return the attachments of a `message` object in order, without the duplicate of a sticker.
@@ -19,7 +22,7 @@ def parse_attachments(message: dict[str, Any]) -> tuple[AttachmentRef, ...]:
     """
     raw = message.get("attachments")
     items = raw if isinstance(raw, list) else as_list(as_dict(raw).get("data") or raw)
-    refs = [_attachment(item, message) for item in items]
+    refs = [_attachment(each, message) for item in items for each in (_pictures_of_grid(item) or [item])]
     stickers = [ref for ref in refs if ref.type == "sticker" and not _was_image(ref)]
     seen_urls = {ref.url for ref in stickers if ref.url}
     seen_ids = {ref.sticker_id for ref in stickers if ref.sticker_id}
@@ -49,6 +52,25 @@ def _attachment(item: Any, message: dict[str, Any]) -> AttachmentRef:
         sticker_id=sticker_id,
         raw=raw,
     )
+
+
+def _pictures_of_grid(item: Any) -> list[dict[str, Any]]:
+    """Return the pictures of a grid as items of their own; [] of anything else, and when no picture has an address."""
+    fields = as_dict(item)
+    payload = as_dict(fields.get("payload"))
+    if str(fields.get("type")).lower() not in PICTURE_GRIDS:
+        return []
+    listed: Any = next((payload[name] for name in ("images", "elements", "media", "data") if payload.get(name)), [])
+    urls = map(_picture_address, listed if isinstance(listed, list) else as_list(listed))
+    return [{"type": "image", "payload": {"url": url}} for url in urls if url]
+
+
+def _picture_address(value: Any) -> str | None:
+    fields = as_dict(value)
+    inner = as_dict(fields.get("payload"))
+    addresses = [value, *(holder.get(name) for holder in (fields, inner) for name in ("image_url", "url"))]
+    found = (as_web_url(f"https:{each}" if str(each).startswith("//") else each) for each in addresses)
+    return next((url for url in found if url), None)
 
 
 def _was_image(ref: AttachmentRef) -> bool:

@@ -15,6 +15,7 @@ from channels_im.messenger.event_types import (
     Event,
     Feedback,
     MessageContent,
+    NotRecovered,
     OptIn,
     Order,
     PolicyEnforcement,
@@ -245,6 +246,16 @@ def _order_card(event: Order) -> Card:
     return Card("order", "Order", lines(*event.products, event.note))
 
 
+def _not_recovered_card(event: NotRecovered) -> Card:
+    first, last = (_day(ms) for ms in (event.first_ms, event.last_ms))
+    when = f"Written {first}." if event.count == 1 else f"Written between {first} and {last}."
+    why = "Facebook shows Desk only the newest 20 messages of a conversation: read them in the Page inbox."
+    noun = "message" if event.count == 1 else "messages"
+    span = f"{event.first_ms}-{event.last_ms}"
+    done = "imported" if event.is_import else "recovered"
+    return Card("not_recovered", f"{event.count} {noun} could not be {done}", f"{when} {why}", payload=span)
+
+
 def _unknown_card(event: Unknown) -> Card:
     sentence = f"Messenger sent an event of the unknown type “{event.kind}”."
     return Card("unknown", "Unknown event", lines(sentence, describe(event.raw.get(event.kind))))
@@ -260,5 +271,6 @@ _CARD_MAKERS: dict[type[Event], Callable[[Any], tuple[Card, ...]]] = {
     PolicyEnforcement: lambda event: (_policy_card(event),),
     Feedback: lambda event: (_feedback_card(event),),
     Order: lambda event: (_order_card(event),),
+    NotRecovered: lambda event: (_not_recovered_card(event),),
     Unknown: lambda event: (_unknown_card(event),),
 }

@@ -22,6 +22,7 @@ from channels_im.messenger.event_types import (
     Feedback,
     MessageEdited,
     MessageReceived,
+    NotRecovered,
     OptIn,
     Order,
     PolicyEnforcement,
@@ -29,10 +30,12 @@ from channels_im.messenger.event_types import (
     Reaction,
     Read,
     Referral,
+    TemplateStatus,
     ThreadControl,
     Unknown,
 )
 from channels_im.messenger.links import as_link
+from channels_im.messenger.recovered_events import NOT_RECOVERED
 from channels_im.messenger.templates import choices_in
 from channels_im.messenger.values import (
     as_account_id,
@@ -323,12 +326,53 @@ def _call(item: Item, content: dict[str, Any]) -> Event:
     )
 
 
+def parse_template_status(value: dict[str, Any], page_id: str, sent_at: Any) -> Event | None:
+    """Return the event of a change of the field message_template_status_update; None without a status or a name.
+
+    Meta documents the value for WhatsApp only: `event`, `message_template_id`, `message_template_name`,
+    `message_template_language`, `reason`. `sent_at` is the time of the entry: the value has none.
+    """
+    status = as_visible(value.get("event")) or as_visible(value.get("status"))
+    template_id = as_id(value.get("message_template_id")) or as_id(value.get("id"))
+    name = as_text(value.get("message_template_name")) or as_text(value.get("name"))
+    if not status or not (template_id or name):
+        return None
+    reason = as_text(value.get("reason")) or ""
+    return TemplateStatus(
+        page_id=page_id,
+        psid=None,
+        timestamp_ms=as_timestamp_ms(sent_at),
+        original_timestamp=sent_at,
+        key=f"template:{digest([page_id, sent_at, value])}",
+        raw={"value": value},
+        template_id=template_id or "",
+        name=name or "",
+        language=as_text(value.get("message_template_language")) or as_text(value.get("language")) or "",
+        status=status.upper(),
+        reason="" if reason.upper() == "NONE" else reason,
+    )
+
+
 def _call_permission(item: Item, content: dict[str, Any]) -> Event:
     response = as_visible(content.get("response")) or as_visible(content.get("status"))
     return CallPermission(
         **item.base(item.content_key("call_permission_reply")),
         response=response.lower() if response else None,
         expires_ms=as_timestamp_ms(content.get("expiration_timestamp")),
+    )
+
+
+def _not_recovered(item: Item, content: dict[str, Any]) -> Event | None:
+    count, mid = as_int(content.get("count")), as_id(content.get("last_mid"))
+    first, last = as_timestamp_ms(content.get("first")), as_timestamp_ms(content.get("last"))
+    if not count or count < 1 or mid is None or first is None or last is None:
+        return None
+    return NotRecovered(
+        **item.base(f"not-recovered:{mid}"),
+        count=count,
+        first_ms=first,
+        last_ms=last,
+        is_import=content.get("is_import") is True,
     )
 
 
@@ -353,4 +397,5 @@ PARSERS: dict[str, Callable[[Item, dict[str, Any]], Event | None]] = {
     "order": _order,
     "call": _call,
     "call_permission_reply": _call_permission,
+    NOT_RECOVERED: _not_recovered,
 }

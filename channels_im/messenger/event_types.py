@@ -48,6 +48,12 @@ class ReferralInfo:
     lead: tuple[tuple[str, str], ...] = ()
     details: str = ""
 
+    @property
+    def is_click_to_messenger_ad(self) -> bool:
+        """Return whether an ad opened the conversation: Meta names its id, and it is no form of a lead ad."""
+        is_ad = (self.source or "ADS").upper() == "ADS" and (self.type or "OPEN_THREAD").upper() == "OPEN_THREAD"
+        return bool(self.ad_id) and is_ad and not self.lead
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnsweredContent:
@@ -246,6 +252,27 @@ class CallPermission(Event):
 
     response: str | None = None
     expires_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRecovered(Event):
+    """Messages of which Meta gives the time only; Desk writes this event itself (recovery, history import)."""
+
+    count: int
+    first_ms: int
+    last_ms: int
+    is_import: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateStatus(Event):
+    """Meta has approved, rejected, paused or deleted a message template; `status` is Meta's word in capitals."""
+
+    template_id: str
+    name: str
+    language: str
+    status: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

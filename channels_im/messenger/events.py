@@ -11,7 +11,7 @@ from typing import Any
 
 from channels_im.messenger.card_types import Card, Choice
 from channels_im.messenger.cards import cards_for
-from channels_im.messenger.event_parsers import PARSERS, Item, parse_call
+from channels_im.messenger.event_parsers import PARSERS, Item, parse_call, parse_template_status
 from channels_im.messenger.event_types import (
     AccountLinking,
     AnsweredContent,
@@ -25,6 +25,7 @@ from channels_im.messenger.event_types import (
     MessageContent,
     MessageEdited,
     MessageReceived,
+    NotRecovered,
     OptIn,
     Order,
     PolicyEnforcement,
@@ -33,6 +34,7 @@ from channels_im.messenger.event_types import (
     Read,
     Referral,
     ReferralInfo,
+    TemplateStatus,
     ThreadControl,
     Unknown,
 )
@@ -62,6 +64,7 @@ __all__ = [
     "MessageContent",
     "MessageEdited",
     "MessageReceived",
+    "NotRecovered",
     "OptIn",
     "Order",
     "PolicyEnforcement",
@@ -70,6 +73,7 @@ __all__ = [
     "Read",
     "Referral",
     "ReferralInfo",
+    "TemplateStatus",
     "ThreadControl",
     "Unknown",
     "UnreadableDeliveryError",
@@ -78,6 +82,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+TEMPLATE_STATUS = "message_template_status_update"
 
 # Keys of an item that name people and time, not the kind of event.
 _ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "lead", "prior_message"})
@@ -137,6 +143,11 @@ def _entry_events(entry: Any) -> Iterator[Event]:
             yield from (_call(raw, page_id) for raw in calls)
             continue
         field = as_text(as_dict(change).get("field")) or "change"
+        if field == TEMPLATE_STATUS:
+            told = parse_template_status(as_dict(as_dict(change).get("value")), page_id, as_dict(entry).get("time"))
+            if told is not None:
+                yield told
+                continue
         yield _unknown_outside_item(change, page_id, f"changes:{field[:64]}")
     if not has_content:
         yield _unknown_outside_item(entry, page_id, "entry")

@@ -141,6 +141,8 @@ def _check_outgoing(file_type: FileType | None, size: int, name: str) -> Outgoin
     limit = OUTGOING_LIMITS.get(file_type)
     if limit is None:
         raise FileError(f"“{shown}” is {_article(file_type.label)}, which cannot be sent. {_SENDABLE_TYPES}")
+    if file_type in (JPEG, PNG) and _extension(shown) in JPEG.extensions + PNG.extensions:
+        shown = with_right_extension(shown, file_type)  # a picture that was named as one of the other kind
     if _extension(shown) not in file_type.extensions:
         extensions = " or ".join(file_type.extensions)
         raise FileError(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Generic
 
 from desk.live import access_changes
-from desk.live.fanout import Fanout, Read, Reader
+from desk.live.fanout import AT_ONCE, Fanout, Read, Reader
 from desk.live.listener import Payloads, listen
 from desk.live.publish import SYNC, Payload
 
@@ -21,7 +21,8 @@ MAX_PENDING = 100
 MAX_STREAMS_PER_USER = 20  # in one process; the streams of all their tabs and browsers
 PACE_PER_PERSON_MS = 8  # for what an open page requests by itself; leaves room for everything else
 FANOUT_KIND = "conversation"  # Fanout reads for all streams what changed
-READER_KINDS = frozenset({"row", "counts"})  # made by Fanout for one reader: the newest replaces an older one
+NEWEST_COUNTS = frozenset({"row", "counts", "state"})  # made by Fanout for one reader: each replaces an older one
+READER_KINDS = NEWEST_COUNTS | {"thread"}
 
 
 class Subscriber(Generic[Reader]):
@@ -78,16 +79,27 @@ class Subscriber(Generic[Reader]):
 
 
 def _key(payload: Payload) -> str:
-    if payload["kind"] in READER_KINDS:
+    if payload["kind"] in NEWEST_COUNTS:
         return f"{payload['kind']} {payload.get('conversation')}"
+    if payload["kind"] in READER_KINDS:
+        return f"{payload['kind']} {payload.get('conversation')} {payload.get('version')}"
     return json.dumps(payload, sort_keys=True)
 
 
 class Broadcaster(Generic[Reader]):
-    """Pass announcements, and the rows that Fanout read for them, to all streams. Listens only while there are any."""
+    """Pass announcements, and what Fanout read for them, to all streams. Listens only while there are any.
 
-    def __init__(self, read: Read[Reader], listen: Callable[[], Payloads] = listen) -> None:
-        self._read = read
+    `read` reads in batches what all pages show, `read_at_once` what a page shows of the conversation that it has open.
+    """
+
+    def __init__(
+        self,
+        read: Read[Reader],
+        listen: Callable[[], Payloads] = listen,
+        *,
+        read_at_once: Read[Reader] | None = None,
+    ) -> None:
+        self._read, self._read_at_once = read, read_at_once
         self._listen = listen
         self._subscribers: dict[Subscriber[Reader], None] = {}  # a set in the order of opening
         self._task: asyncio.Task[None] | None = None
@@ -134,20 +146,23 @@ class Broadcaster(Generic[Reader]):
             self._task = None
 
     async def _run(self) -> None:
-        fanout = Fanout(self._read, self._readers, self._deliver)
-        fanout_task = asyncio.create_task(fanout.run())
+        fanouts = [Fanout(self._read, self._readers, self._deliver)]
+        if self._read_at_once:
+            fanouts.insert(0, Fanout(self._read_at_once, self._readers, self._deliver, AT_ONCE))
+        tasks = [asyncio.create_task(fanout.run()) for fanout in fanouts]
         try:
             while True:
                 try:
                     async for payload in self._listen():
-                        self._broadcast(payload, fanout)
+                        self._broadcast(payload, fanouts)
                 except Exception:
                     logger.exception("Listening to the database failed; it starts again")
                     await asyncio.sleep(1)
         finally:
-            fanout_task.cancel()
+            for task in tasks:
+                task.cancel()
 
-    def _broadcast(self, payload: Payload, fanout: Fanout[Reader]) -> None:
+    def _broadcast(self, payload: Payload, fanouts: list[Fanout[Reader]]) -> None:
         if payload["kind"] == access_changes.KIND:
             self.access_changes += 1
             for subscriber in self._subscribers:
@@ -162,7 +177,8 @@ class Broadcaster(Generic[Reader]):
                 subscriber.require_check()
             subscriber.put(payload)
         if payload["kind"] == FANOUT_KIND:
-            fanout.add(payload)
+            for fanout in fanouts:
+                fanout.add(payload)
 
     def _readers(self) -> set[Reader]:
         return {subscriber.reader for subscriber in self._subscribers}

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from django.db import close_old_connections, connections
@@ -18,15 +19,30 @@ Reader = TypeVar("Reader", bound=Hashable)  # who reads a stream, and what they 
 Read = Callable[[Collection[Payload], Collection[Reader]], Mapping[Reader, list[Payload]]]
 """From events and readers to the payloads for each reader; called in a thread."""
 
-BATCH_DELAY_S = 0.05  # a burst of changes becomes one read
-MIN_PAUSE_S, MAX_PAUSE_S = 0.15, 2
+MAX_PAUSE_S = 2
 BATCH_SIZE = 50  # events; the others are in the next read
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a read waits for more events, so that a burst is one read, and how long it pauses afterwards.
+
+    The pause is `pause` times what the read took, at least `min_pause_s`.
+    """
+
+    delay_s: float
+    min_pause_s: float
+    pause: float
+
+
+AT_ONCE = Pace(0, 0, 0.25)  # for what somebody looks at
+IN_BATCHES = Pace(0.03, 0.05, 1)  # for what all open pages get
 
 
 class Fanout(Generic[Reader]):
     """Collect events, read what changed, deliver it to the readers of the streams.
 
-    Never two reads at once; after each a pause as long as the read took. `readers()` returns who has a stream open,
+    Never two reads at once, and after each a pause. `readers()` returns who has a stream open,
     `deliver(payloads_by_reader)` passes each reader theirs. A read that fails is logged and not repeated: pages
     request by themselves what is not delivered to them.
     """
@@ -36,8 +52,9 @@ class Fanout(Generic[Reader]):
         read: Read[Reader],
         readers: Callable[[], Collection[Reader]],
         deliver: Callable[[Mapping[Reader, list[Payload]]], None],
+        pace: Pace = IN_BATCHES,
     ) -> None:
-        self._read, self._readers, self._deliver = read, readers, deliver
+        self._read, self._readers, self._deliver, self._pace = read, readers, deliver, pace
         self._pending: dict[str, Payload] = {}
         self._arrived = asyncio.Event()
 
@@ -52,7 +69,7 @@ class Fanout(Generic[Reader]):
         try:
             while True:
                 await self._arrived.wait()
-                await asyncio.sleep(BATCH_DELAY_S)
+                await asyncio.sleep(self._pace.delay_s)
                 began = time.monotonic()
                 payloads, readers = self._take_batch(), set(self._readers())
                 if readers:
@@ -60,7 +77,8 @@ class Fanout(Generic[Reader]):
                         self._deliver(await loop.run_in_executor(thread, self._read_in_thread, payloads, readers))
                     except Exception:
                         logger.exception("Could not read for the open pages what changed")
-                await asyncio.sleep(min(MAX_PAUSE_S, max(MIN_PAUSE_S, time.monotonic() - began)))
+                pause = self._pace.pause * (time.monotonic() - began)
+                await asyncio.sleep(min(MAX_PAUSE_S, max(self._pace.min_pause_s, pause)))
         finally:
             thread.submit(connections.close_all)
             thread.shutdown(wait=False)

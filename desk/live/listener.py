@@ -12,15 +12,15 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import timedelta
 
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from desk.changes import SqliteChanges, listening_parameters
 from desk.live.publish import CHANNEL, SYNC, Payload
 from desk.models import LiveEvent
 
 logger = logging.getLogger(__name__)
 
-POLL_EVERY_S = 0.2
 CHECK_EVERY_S = 15
 PRUNE_EVERY_S = 60
 MAX_AGE = timedelta(minutes=5)  # of rows of LiveEvent
@@ -42,10 +42,7 @@ async def listen_on_postgresql() -> AsyncGenerator[Payload, None]:
     failures = 0
     while True:
         try:
-            parameters = connections["default"].get_connection_params()
-            for django_only in ("cursor_factory", "context", "prepare_threshold"):
-                parameters.pop(django_only, None)
-            async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as conn:
+            async with await psycopg.AsyncConnection.connect(**listening_parameters(), autocommit=True) as conn:
                 await conn.execute(f"LISTEN {CHANNEL}")
                 failures = 0
                 yield SYNC
@@ -83,21 +80,23 @@ async def poll_sqlite() -> AsyncGenerator[Payload, None]:
 
 def _poll(put: Callable[[list[Payload]], None], stop: threading.Event) -> None:
     last_pk: int | None = None
+    changes, is_behind = SqliteChanges(), False
     pruned_at = time.monotonic()
     failures = 0
     try:
-        while not stop.wait(POLL_EVERY_S if last_pk is not None else 0):
+        while not stop.wait(changes.pause_s() if last_pk is not None else 0):
             try:
                 if last_pk is None:
                     last_pk = LiveEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
                     failures = 0
                     put([SYNC])
-                rows = list(
-                    LiveEvent.objects.filter(pk__gt=last_pk).order_by("pk").values_list("pk", "payload")[:BATCH_SIZE]
-                )
-                if rows:
-                    last_pk = rows[-1][0]
-                    put([payload for _pk, payload in rows])
+                if changes.happened() or is_behind:
+                    later = LiveEvent.objects.filter(pk__gt=last_pk).order_by("pk")
+                    rows = list(later.values_list("pk", "payload")[:BATCH_SIZE])
+                    is_behind = len(rows) == BATCH_SIZE
+                    if rows:
+                        last_pk = rows[-1][0]
+                        put([payload for _pk, payload in rows])
                 if time.monotonic() - pruned_at > PRUNE_EVERY_S:
                     pruned_at = time.monotonic()
                     LiveEvent.objects.filter(created_at__lt=timezone.now() - MAX_AGE).delete()

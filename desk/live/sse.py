@@ -1,8 +1,8 @@
 """`/live/`: send what `desk.live.publish` announces to open pages as server-sent events. Plain ASGI beside Django.
 
 One Broadcaster per process listens to the database for all streams; a stream is a coroutine and a small set of pending
-events, without a thread or a database connection of its own. An announcement carries ids only; the changed rows of
-lists are read once for all streams (desk.live.fanout) and sent after it.
+events, without a thread or a database connection of its own. An announcement carries ids only; what changed is read
+once for all streams (desk.live.fanout) and sent after it.
 """
 
 import asyncio
@@ -54,8 +54,8 @@ class LiveStream(Generic[Facts, Reader]):
     """The ASGI application behind `/live/`.
 
     `facts_of(user)` reads from the database what a user may see, `reader_of(facts, cookies)` makes of it who reads this
-    stream, `visible(reader, payload)` decides on each event without the database, `read` returns what changed. The four
-    come from tickets.views.live_rows; desk.asgi passes them in.
+    stream, `visible(reader, payload)` decides on each event without the database, `read` and
+    `read_at_once` return what changed (see Broadcaster). They come from tickets.views; desk.asgi passes them in.
     """
 
     def __init__(
@@ -64,11 +64,12 @@ class LiveStream(Generic[Facts, Reader]):
         reader_of: Callable[[Facts, Mapping[str, str]], Reader],
         visible: Callable[[Reader, Payload], bool],
         read: Read[Reader],
+        read_at_once: Read[Reader] | None = None,
     ) -> None:
         self._facts_of = facts_of
         self._reader_of = reader_of
         self._visible = visible
-        self._read = read
+        self._read, self._read_at_once = read, read_at_once
         self._open = 0
         self._checks = SessionChecks(self._load_login)
         self._broadcasters: dict[asyncio.AbstractEventLoop, Broadcaster[Reader]] = {}
@@ -168,7 +169,7 @@ class LiveStream(Generic[Facts, Reader]):
         loop = asyncio.get_running_loop()
         for closed_loop in [known for known in self._broadcasters if known.is_closed()]:
             del self._broadcasters[closed_loop]
-        return self._broadcasters.setdefault(loop, Broadcaster(self._read))
+        return self._broadcasters.setdefault(loop, Broadcaster(self._read, read_at_once=self._read_at_once))
 
     def _load_login(self, session_key: str) -> Login[Facts] | None:
         """Return who is logged in with this session and what they may see, None when nobody is."""

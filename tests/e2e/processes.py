@@ -22,6 +22,7 @@ from tests.migrated import DATABASE
 from tests.sandbox.process import SandboxProcess
 
 WAIT_SECONDS = 60
+READINESS_EVERY = 0.2  # s; /readyz is many queries, which would take the processor from what the test waits for
 
 
 class RunningDesk:
@@ -128,16 +129,18 @@ class RunningDesk:
             waiting = state and state["journal"]["pending"] + state["outbox"]["queued"]
             return state if state and not waiting else None
 
-        return self.wait_for(drained, "the journal and the outbox are empty")
+        return self.wait_for(drained, "the journal and the outbox are empty", every=READINESS_EVERY)
 
-    def wait_for(self, ready: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+    def wait_for(
+        self, ready: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS, *, every: float = 0.05
+    ) -> Any:
         """Wait until `ready()` is true and return its answer; fail with the processes' output after `seconds`."""
         deadline = time.monotonic() + seconds
         while not (answer := ready()):
             exited = self.processes.exited()
             if exited or time.monotonic() > deadline:
                 raise AssertionError(f"{exited or f'After {seconds} s still not: {what}.'}\n{self.end_of_log()}")
-            time.sleep(0.05)
+            time.sleep(every)
         return answer
 
     def end_of_log(self) -> str:
@@ -159,7 +162,7 @@ class RunningDesk:
             age = self.readiness().get("worker", {}).get("heartbeat_age_s")
             return age is not None and age < time.monotonic() - began
 
-        self.wait_for(beats, "the worker sends a heartbeat")
+        self.wait_for(beats, "the worker sends a heartbeat", every=READINESS_EVERY)
 
     def _answers(self, url: str) -> bool:
         try:

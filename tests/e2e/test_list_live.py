@@ -1,7 +1,9 @@
 """How the list stays up to date: rows come with the live stream, and the page requests those that do not."""
 
+import re
+
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.customers import Customer
 from tests.e2e.page_objects import SOON_MS, Inbox
@@ -9,6 +11,7 @@ from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 ROWS = "**/inbox/rows/?*id=*"
+LIST = re.compile("/inbox/list/")
 WITHOUT_ROW_EVENTS = """
     const listen = EventSource.prototype.addEventListener;
     EventSource.prototype.addEventListener = function (kind, ...rest) {
@@ -96,3 +99,20 @@ LINES_OF_VIEWS = """() => {
 def test_the_views_keep_to_one_line_and_the_bar_takes_no_click(agent: Page) -> None:
     assert agent.evaluate(LINES_OF_VIEWS) == [4, 1]
     expect(agent.locator("#connection")).to_have_css("pointer-events", "none")
+
+
+def test_a_row_that_comes_while_the_list_is_read_again_stays(agent: Page, demo: RunningDesk) -> None:
+    customer, row = Customer(demo), Inbox(agent, demo).row("Written meanwhile")
+    held: list[Route] = []
+    synced(agent)
+    agent.route(LIST, lambda route: held.append(route))
+    agent.evaluate("dispatchEvent(new Event('online'))")  # it connects again, and reads what it may have missed
+    while not held:
+        agent.wait_for_timeout(50)
+    without = held[0].fetch()
+    customer.writes("Written meanwhile")
+    expect(row).to_have_count(1, timeout=SOON_MS)
+    with agent.expect_response(LIST):
+        held[0].fulfill(response=without)
+    agent.wait_for_timeout(300)
+    expect(row).to_have_count(1)

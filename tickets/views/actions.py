@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from desk.errors import Refused
+from desk.live import versions
 from desk.models import Department, User
 from tickets.models import Conversation, ThreadControlRequest
 from tickets.services.conversation import access
@@ -78,12 +79,13 @@ def act(request: AgentRequest, conversation_id: int, action: str) -> HttpRespons
         ACTIONS[action](request, conversation)
     except Refused as refused:
         return refuse(request, str(refused), conversation_url(conversation.pk))
+    version = versions.version()
+    facts = access.facts_for(request.user)  # the action may have changed them
     try:
-        # without the facts: the action may have changed them
-        fresh = access.get_conversation(request.user, conversation_id)
+        fresh = access.get_conversation(request.user, conversation_id, facts)
     except Http404:
         return HttpResponse(status=204, headers={"X-Gone": "yes"}) if wants_part(request) else redirect("inbox")
     if not wants_part(request):
         return redirect(conversation_url(conversation.pk))
-    context = {**pages.state_context(request, fresh), "page": thread_items.newest_page(fresh)}
+    context = {**pages.state_context(request.user, facts, fresh, version), "page": thread_items.newest_page(fresh)}
     return render(request, "tickets/_changed_thread.html", context)

@@ -5,21 +5,25 @@ from collections.abc import Callable
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from channels_im.messenger.files import FileError, check_outgoing_head
+from channels_im.messenger.attachment_cards import THUMBS_UP
+from channels_im.messenger.files import FileError, check_outgoing_head, safe_name
+from channels_im.messenger.template_texts import MAX_VALUE_CHARS
 from desk.errors import Refused
+from desk.live import versions
 from desk.models import User
 from desk.text import cut, is_blank
 from tickets.models import Conversation, Message
+from tickets.rules import sent_as
 from tickets.rules.sending import clean_text
 from tickets.services.conversation import access
-from tickets.services.inbox import actions, drafts
-from tickets.services.outgoing import replies, undelivered
+from tickets.services.inbox import actions, canned_replies, drafts
+from tickets.services.outgoing import replies, stickers, template_replies, undelivered
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
 from tickets.services.outgoing.replies import ReplyError
 from tickets.views import pages, thread_items
-from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, refuse, wants_part
+from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, parse_ids, refuse, wants_part
 from tickets.views.inbox import show_conversation
 
 HEAD_BYTES = 65_536  # static/desk/js/files.js sends as many
@@ -30,7 +34,7 @@ CAME_BEFORE = "Your first attempt was delivered: “{}”. Your later edits were
 @require_POST
 @agent_page
 def check_file(request: AgentRequest) -> HttpResponse:
-    """Check whether a file that was just chosen can be sent: 204, or 422 with the reason.
+    """Check whether a file that was just chosen can be sent: 204, 200 with its new name, or 422 with the reason.
 
     `head` holds its first bytes (at most HEAD_BYTES are read), `name` its name, `size` its bytes. Nothing is stored.
     """
@@ -38,9 +42,12 @@ def check_file(request: AgentRequest) -> HttpResponse:
     if head is None or not (size.isascii() and size.isdecimal() and len(size) < 16):
         return HttpResponse("Name the file, its size and its first bytes.", status=400, content_type=PLAIN_TEXT)
     try:
-        check_outgoing_head(head.read(HEAD_BYTES), int(size), request.POST.get("name", ""))
+        name = request.POST.get("name", "")
+        file = check_outgoing_head(head.read(HEAD_BYTES), int(size), name)
     except FileError as refused:
         return HttpResponse(refused.sentence, status=422, content_type=PLAIN_TEXT)
+    if file.name != safe_name(name):
+        return HttpResponse(f"It is a {file.type.label}: sent as “{file.name}”.", content_type=PLAIN_TEXT)
     return HttpResponse(status=204)
 
 
@@ -52,7 +59,9 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     With `hold`, a reply that has to wait for the customer's next message is held until then; with `close`, the ticket
     is closed. With `kind` "note", add an internal note instead. 422 with the reason when the reply is refused: nothing
     was queued, and the composer still has everything that was typed. `seen` is the id of the newest message that the
-    page shows: 409 when somebody else answered after it, so that the agent can read that answer first.
+    page shows: 409 when somebody else answered after it, so that the agent can read that answer first. With
+    `sticker_id`, the reply is that sticker; with `template` (id) and `template_value`, it is made from that template of
+    the Page. What was typed stays the agent's draft then. `canned` are the ids of the inserted canned replies.
     """
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     text = request.POST.get("text", "")
@@ -60,6 +69,7 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
         if request.POST.get("kind") == "note":
             actions.add_note(request.user, conversation, text, request.POST.get("client_key") or None)
         else:
+            special = _special_part(request, conversation)
             parts = replies.queue_reply(
                 request.user,
                 conversation,
@@ -69,10 +79,13 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
                 client_key=request.POST.get("client_key") or None,
                 hold="hold" in request.POST,
                 seen=_newest_seen(request),
+                special=special,
             )
-            if not is_blank(text) and parts[0].text != clean_text(text):
-                return _refused(request, conversation, CAME_BEFORE.format(cut(parts[0].text, 200)), text)
-            drafts.discard(request.user, conversation)
+            if special is None:
+                if not is_blank(text) and parts[0].text != clean_text(text):
+                    return _refused(request, conversation, CAME_BEFORE.format(cut(parts[0].text, 200)), text)
+                drafts.discard(request.user, conversation)
+                canned_replies.count_use(request.user, conversation, parse_ids(request.POST.getlist("canned")))
             if "close" in request.POST:
                 actions.close(request.user, conversation)
     except (ReplyError, Refused) as refused:
@@ -80,6 +93,44 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     except AnsweredMeanwhileError as meanwhile:
         return _ask_first(request, conversation, meanwhile.message, text)
     return show_fresh(request, conversation)
+
+
+def _special_part(request: AgentRequest, conversation: Conversation) -> replies.SpecialPart | None:
+    """Return the sticker or template that the reply consists of; None for text and files."""
+    sticker_id, template_id = request.POST.get("sticker_id", ""), request.POST.get("template", "")
+    if sticker_id:
+        return stickers.part_of(request.user, sticker_id)
+    if template_id:
+        values = request.POST.getlist("template_value")
+        return template_replies.part_by_id(conversation, parse_id(template_id), values)
+    return None
+
+
+@require_GET
+@agent_page
+def template_choice(request: AgentRequest, conversation_id: int) -> HttpResponse:
+    """Show the approved templates of the Page with a field for each placeholder, filled in where it is known."""
+    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    context = {
+        "conversation": conversation,
+        "templates": template_replies.choices(conversation),
+        "value_limit": MAX_VALUE_CHARS,
+    }
+    return render(request, "tickets/_templates.html", context)
+
+
+@require_GET
+@agent_page
+def sticker_choice(request: AgentRequest, conversation_id: int) -> HttpResponse:
+    """Show the stickers that can be sent, for the composer's picker."""
+    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    verdict = replies.may_send(request.user, conversation, form=sent_as.of_sticker(next(iter(THUMBS_UP))))
+    context = {
+        "thumbs": list(THUMBS_UP.items()),
+        "stickers": stickers.seen(request.user),
+        "refusal": verdict.sentence,
+    }
+    return render(request, "tickets/_stickers.html", context)
 
 
 def _newest_seen(request: AgentRequest) -> int | None:
@@ -115,8 +166,12 @@ def show_fresh(request: AgentRequest, conversation: Conversation) -> HttpRespons
     """Show the conversation after a change: its new state for an open page, else a redirect to the page itself."""
     if not wants_part(request):
         return redirect(conversation_url(conversation.pk))
+    version = versions.version()
     fresh = access.get_conversation(request.user, conversation.pk, request.facts)
-    context = {**pages.state_context(request, fresh), "page": thread_items.newest_page(fresh)}
+    context = {
+        **pages.state_context(request.user, request.facts, fresh, version),
+        "page": thread_items.newest_page(fresh),
+    }
     return render(request, "tickets/_changed_thread.html", context)
 
 

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from desk.models import User
 from tickets.models import Attachment, Conversation, Message
 from tickets.rules.cards import ORIGINS, cards_in
 from tickets.services.privacy import erasure
-from tickets.views.base import AgentRequest
 
 MAX_TICKETS = 6
 MAX_FILES = 12
@@ -14,14 +14,14 @@ ORIGIN_WITHIN = 30  # messages: the card of an ad or referral comes when the cus
 MAX_ORIGINS = 3  # the first and the newest
 
 
-def details_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:
+def details_context(user: User, conversation: Conversation) -> dict[str, Any]:
     """Return the context of `_details.html`; six queries at most."""
     contact = conversation.contact
     tickets = conversation.tickets.select_related("assignee", "department").order_by("-opened_at", "-pk")
     files = Attachment.objects.filter(message__conversation=conversation, state=Attachment.State.STORED)
     files = files.exclude(kind=Attachment.Kind.STICKER).filter(message__withdrawn_at=None)
     files = files.exclude(message__kind=Message.Kind.EVENT)  # pictures of ads
-    may_erase = erasure.may_erase(request.user)
+    may_erase = erasure.may_erase(user)
     return {
         "tickets": list(tickets[:MAX_TICKETS]),
         "shared_files": list(files.order_by("-message__sent_at", "-pk")[:MAX_FILES]),

@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from desk.live import versions
 from tickets.services.conversation import access
 from tickets.services.inbox import listing
 from tickets.services.inbox.listing import ListQuery
@@ -32,8 +33,9 @@ def conversation(request: AgentRequest, conversation_id: int) -> HttpResponse:
     `before` shows an earlier page of the thread, for browsers without scripts.
     """
     query = pages.list_query(request)
+    version = versions.version()
     opened = access.get_conversation(request.user, conversation_id, request.facts)
-    context = pages.conversation_context(request, opened, query)
+    context = pages.conversation_context(request, opened, query, version)
     if wants_part(request):
         return render(request, "tickets/_conversation.html", context)
     if "before" in request.GET:
@@ -82,17 +84,18 @@ def messages(request: AgentRequest, conversation_id: int) -> HttpResponse:
     the cursors of the messages the agent looks at further up; these are sent too, as a separate part. `many` makes the
     page before `before` longer.
     """
+    version = versions.version()
     opened = access.get_conversation(request.user, conversation_id, request.facts)
     if "before" in request.GET:
         size = thread_items.MAX_ITEMS if "many" in request.GET else thread_items.ITEMS_PER_PAGE
         page = thread_items.older_page(opened, request.GET["before"], size)
-        verdict = replies.may_send(request.user, opened)
+        verdict = replies.may_send_in(request.user, opened, request.facts)
         context = {"conversation": opened, "contact": opened.contact, "page": page, "verdict": verdict}
         return render(request, "tickets/_items.html", context)
     since = request.GET.get("since", "")
     page = thread_items.page_since(opened, since) if since else thread_items.newest_page(opened)
     stretch = thread_items.items_between(opened, request.GET.get("first", ""), request.GET.get("last", ""))
-    context = {**pages.state_context(request, opened), "page": page, "stretch": stretch}
+    context = {**pages.state_context(request.user, request.facts, opened, version), "page": page, "stretch": stretch}
     return render(request, "tickets/_changed_thread.html", context)
 
 

@@ -3,17 +3,17 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import F
 from django.http import QueryDict
 from django.utils.crypto import get_random_string
 
 from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
 from desk.models import Agent, Department, User
-from tickets.models import CannedReply, Conversation, ThreadControlRequest
+from tickets.models import Conversation, ThreadControlRequest
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
 from tickets.services.conversation import access
+from tickets.services.inbox import canned_replies, drafts, listing
 from tickets.services.inbox import counts as inbox_counts
-from tickets.services.inbox import drafts, listing
 from tickets.services.inbox.listing import ORDERS, VIEWS, ListQuery
 from tickets.services.outgoing import replies
 from tickets.services.page_actions import thread_control
@@ -87,10 +87,15 @@ def counts_context(query: ListQuery, counts: dict[str, int]) -> Context:
     return {"views": views, "other_view": other, "all_address": in_all, "unread_total": counts.get("unread", 0)}
 
 
-def conversation_context(request: AgentRequest, conversation: Conversation, query: ListQuery) -> Context:
-    """Return the context of `_conversation.html`: thread, composer and details of one conversation."""
+def conversation_context(
+    request: AgentRequest, conversation: Conversation, query: ListQuery, version: int = 0
+) -> Context:
+    """Return the context of `_conversation.html`: thread, composer and details of one conversation.
+
+    `version` is from before the conversation was read (desk.live.versions); 0: the page reads the thread again.
+    """
     return {
-        **state_context(request, conversation),
+        **state_context(request.user, request.facts, conversation, version),
         "page": thread_items.newest_page(conversation, mark_unread=True),
         "list_query": urlencode(query.parameters()),
         "draft": drafts.read(request.user, conversation),
@@ -98,24 +103,28 @@ def conversation_context(request: AgentRequest, conversation: Conversation, quer
         "composer_rules": composer_rules(),
         "text_limit": MAX_TEXT_CHARACTERS,
         "accept": ",".join(OUTGOING_EXTENSIONS),
-        "canned": canned_replies(conversation),
-        "canned_facts": canned_facts(request.user, conversation),
+        "canned": canned_choice(request.user, conversation),
+        "canned_facts": canned_replies.facts(request.user, conversation),
     }
 
 
-def state_context(request: AgentRequest, conversation: Conversation) -> Context:
-    """Return the context of what changes with the thread: header, composer (or why there is none), details."""
+def state_context(user: User, facts: access.UserFacts, conversation: Conversation, version: int) -> Context:
+    """Return the context of what changes with the thread: header, composer (or why there is none), details.
+
+    `version` is from before the conversation was read (desk.live.versions).
+    """
     return {
+        "version": version,
         "conversation": conversation,
         "contact": conversation.contact,
         "channel": conversation.channel,
-        "verdict": replies.may_send(request.user, conversation),
+        "verdict": replies.may_send_in(user, conversation, facts),
         "clock": clock_of(conversation),
-        "control": control_context(request.user, conversation),
-        **details_context(request, conversation),
+        "control": control_context(user, conversation),
+        **details_context(user, conversation),
         "colleagues": colleagues_of(conversation),
         "departments": list(Department.objects.exclude(pk=conversation.department_id)),
-        "may_take": request.user.pk != conversation.assignee_id,
+        "may_take": user.pk != conversation.assignee_id,
     }
 
 
@@ -140,24 +149,10 @@ def colleagues_of(conversation: Conversation) -> list[User]:
     return sorted(both[:MAX_COLLEAGUES], key=lambda user: Agent.Presence.values.index(user.agent.presence))
 
 
-def canned_replies(conversation: Conversation) -> list[dict[str, str]]:
-    """Return the canned replies of all departments and of the conversation's own: {shortcut, title, text}."""
-    usable = CannedReply.objects.filter(Q(department=None) | Q(department_id=conversation.department_id))
-    return [
-        {"shortcut": canned.shortcut, "title": canned.title, "text": canned.text}
-        for canned in usable.only("shortcut", "title", "text")[:MAX_CANNED_REPLIES]
-    ]
-
-
-def canned_facts(user: User, conversation: Conversation) -> dict[str, str]:
-    """Return the values of {{name}}, {{first_name}}, {{agent}} and {{page}} in a canned reply."""
-    name = conversation.contact.name
-    return {
-        "name": name,
-        "first_name": name.split()[0] if name.split() else "",
-        "agent": str(user),
-        "page": conversation.channel.page.name,
-    }
+def canned_choice(user: User, conversation: Conversation) -> list[Any]:
+    """Return the canned replies that the user may insert here, theirs first: {id, shortcut, title, text, folder}."""
+    usable = canned_replies.usable(user, conversation).order_by(F("owner").asc(nulls_last=True), "shortcut")
+    return list(usable.values("id", "shortcut", "title", "text", "folder")[:MAX_CANNED_REPLIES])
 
 
 def composer_rules() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from channels_im.services.facebook import outages
 from tickets.models import Conversation, Message, PageReaction, Ticket
-from tickets.rules.cards import ORIGINS, TAPS, cards_in, choices_in
+from tickets.rules.cards import NOT_RECOVERED, ORIGINS, TAPS, cards_in, choices_in
 from tickets.services.inbox.listing import after_cursor, read_cursor, write_cursor
 from tickets.services.page_actions.reactions import may_be_reacted_to
 
@@ -216,7 +216,7 @@ def _items(
         day = _add_day(items, message.sent_at, day)
         if message.ticket and message.ticket_id not in tickets:
             tickets.add(message.ticket.pk)
-            gap = message.sent_at - last.sent_at if last else None
+            gap = message.sent_at - last.sent_at if last and not _is_gap(last) else None
             items.append(Item("ticket", f"ticket-{message.ticket_id}", message.sent_at, ticket=message.ticket, gap=gap))
         if message.pk == first_unread:
             items.append(Item("unread", "unread", message.sent_at))
@@ -313,6 +313,11 @@ def _is_of_tap(choice: dict[str, Any], payload: str | None, text: str) -> bool:
     return bool(text) and choice.get("title") == text
 
 
+def _is_gap(message: Message) -> bool:
+    """Return whether this event says that messages are missing: how long before the next one they end is not known."""
+    return message.kind == Message.Kind.EVENT and (message.card or {}).get("kind") == NOT_RECOVERED
+
+
 def _group(items: Iterable[Item]) -> None:
     """Group messages of one sender that are at most GROUP_GAP apart and have nothing between them."""
     last: Item | None = None
@@ -329,4 +334,7 @@ def _group(items: Iterable[Item]) -> None:
 
 def _sender(item: Item) -> tuple[str | int | None, ...]:
     message = item.message
-    return (message.direction, message.source, message.author_id) if message else ()
+    if message is None:
+        return ()
+    mark = message.recovered_at is None, message.is_imported
+    return (message.direction, message.source, message.author_id, *mark)

@@ -79,7 +79,7 @@ async function act(button) {
   const { do: what, assignee = "" } = button.dataset;
   try {
     const fields = [...ids.map((id) => ["id", id]), ["do", what], ["assignee", assignee], ["list", list.query()]];
-    const response = await post(bar.dataset.address, fields);
+    const response = await post(bar.dataset.address, fields, { waits: true });
     if (!response.ok) return toast(await reasonOf(response), true);
     const html = await response.text();
     toast(parse(html).getElementById("fresh-sentence").textContent);

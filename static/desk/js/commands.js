@@ -63,7 +63,7 @@ function ready() {
     hint: cut(canned.fill(one.text), 60),
     run: () => {
       composer.focus("reply");
-      canned.insert(one.text);
+      canned.insert(one);
     },
   }));
 }

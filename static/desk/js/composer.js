@@ -5,10 +5,14 @@ import { left } from "./clock.js";
 import * as collision from "./collision.js";
 import * as draft from "./draft.js";
 import * as emoji from "./emoji.js";
+import * as filesFrom from "./file-sources.js";
 import * as files from "./files.js";
 import { fetchPart, parse, toast, upload } from "./http.js";
 import { showPendingBubble } from "./pending-bubble.js";
 import * as sendGate from "./send-gate.js";
+import { newKey, refusal, sendDirectly } from "./sending.js";
+import * as stickers from "./stickers.js";
+import * as templates from "./templates.js";
 import { cut, joined, split, typedSince, weigh } from "./text.js";
 import * as thread from "./thread.js";
 import * as typingIndicator from "./typing-indicator.js";
@@ -30,8 +34,6 @@ const enterSends = () => !onTouch.matches && !("ctrlEnter" in document.body.data
 const element = (id) => document.getElementById(id);
 const kind = () => form.elements.kind.value;
 const replyText = () => (current === "reply" ? text.value : written.reply);
-const newKey = () =>
-  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const json = (id) => JSON.parse(element(id)?.textContent || "null");
 
 export function start() {
@@ -55,12 +57,12 @@ export function start() {
   form.addEventListener("click", onClick);
   text.addEventListener("input", onInput);
   text.addEventListener("keydown", onKey);
-  text.addEventListener("paste", onPaste);
+  text.addEventListener("paste", (event) => kind() !== "note" && filesFrom.paste(event, files.add));
   element("composer-slot").querySelector("#gate").addEventListener("click", onClick);
-  const pane = element("thread");
-  pane.addEventListener("dragover", onDrag);
-  pane.addEventListener("dragleave", onDrag);
-  pane.addEventListener("drop", onDrop);
+  filesFrom.listenForDrops(element("thread"), sendGate.isShut, (dropped) => {
+    focus("reply");
+    files.add(dropped);
+  });
   sendGate.reset(form);
   hint();
   check();
@@ -190,6 +192,13 @@ function onClick(event) {
     canned.show();
   }
   if (event.target.closest("[data-emoji]")) emoji.open(event.target.closest("[data-emoji]"), insert);
+  const templateButton = event.target.closest("[data-templates]");
+  if (templateButton) {
+    templateButton.closest("details")?.removeAttribute("open");
+    templates.open(templateButton.dataset.templates, sendAs);
+  }
+  const stickerButton = event.target.closest("[data-stickers]");
+  if (stickerButton) stickers.open(stickerButton, stickerButton.dataset.stickers, sendSticker);
   if (event.target.closest("[data-write-note]")) focus("note");
   if (event.target.closest("[data-write-held]")) focus("reply");
   if (event.target.closest("#composer-split")) sendParts();
@@ -202,7 +211,7 @@ function insert(words) {
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-// --- Quote, files
+// --- Quote
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-quote]");
   if (!button || !form || ("gated" in form.dataset && !sendGate.mayHold())) return;
@@ -218,30 +227,6 @@ document.addEventListener("click", (event) => {
 function dropQuote() {
   form.elements.reply_to_mid.value = "";
   element("composer-quote").hidden = true;
-}
-
-const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-
-function onDrag(event) {
-  if (!carriesFiles(event) || sendGate.isShut()) return;
-  event.preventDefault();
-  element("thread-scroll").classList.toggle("thread--dropping", event.type === "dragover");
-}
-
-function onDrop(event) {
-  if (!carriesFiles(event)) return;
-  event.preventDefault();
-  element("thread-scroll").classList.remove("thread--dropping");
-  if (sendGate.isShut()) return;
-  focus("reply");
-  files.add(event.dataTransfer.files);
-}
-
-function onPaste(event) {
-  const pasted = [...(event.clipboardData?.files ?? [])];
-  if (!pasted.length || kind() === "note") return;
-  event.preventDefault();
-  files.add(pasted);
 }
 
 // --- Drafts
@@ -266,6 +251,7 @@ export function saveNow() {
 }
 
 addEventListener("pagehide", saveNow);
+document.addEventListener("desk:logged-in", saveNow);
 document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && saveNow());
 
 // --- Sending
@@ -285,6 +271,29 @@ async function sendParts() {
   }
 }
 
+async function sendSticker(id) {
+  const own = form;
+  const answer = await sendAs({ sticker_id: id });
+  if (answer.status !== 200 && form === own) refused(answer, text.value);
+}
+
+/** Send a sticker or a template now, and return the server's answer; what is typed stays as it is. */
+async function sendAs(fields) {
+  if (sending) return { status: 0, body: "" };
+  const own = form;
+  begin();
+  const answer = await sendDirectly(form, fields);
+  if (form !== own) return answer;
+  finish();
+  check();
+  if (answer.status === 200) {
+    collision.clear();
+    dropQuote();
+    thread.applyFresh(answer.body, { toNewest: true });
+  } else if (answer.status === 409) thread.refresh().catch(() => {});
+  return answer;
+}
+
 /** Send; `rest` stays in the field. Returns whether the server accepted the message. */
 async function send(words, { withFiles, rest = "", closes = false }) {
   const data = new FormData();
@@ -293,6 +302,7 @@ async function send(words, { withFiles, rest = "", closes = false }) {
   data.set("seen", collision.seen());
   if (sendGate.isHolding() && kind() === "reply") data.set("hold", "yes");
   if (closes) data.set("close", "yes");
+  if (kind() === "reply") for (const id of canned.takeUsed()) data.append("canned", id);
   const own = { form, kind: kind(), files: withFiles ? files.all() : [], typed: text.value };
   for (const file of own.files) data.append("files", file, file.name);
   begin();
@@ -364,20 +374,9 @@ function taken(answer, own) {
 
 function refused(answer, typed) {
   text.value = typed;
-  const reason = document.createElement("p");
-  reason.className = "refusal";
   if (answer.status === 422) form.elements.client_key.value = newKey(); // the server stored nothing under the old one
   if (answer.status === 409) collision.asked(parse(answer.body).querySelector("[data-id]"));
-  else if (answer.status === 422) reason.textContent = parse(answer.body).body.textContent.trim();
-  else if (answer.status === 0)
-    reason.textContent =
-      "The server cannot be reached. Your text is still here: send it again when you are back online.";
-  else if (answer.status === 404)
-    reason.textContent = "You no longer have access to this conversation. Copy what you need from your text.";
-  else if (answer.status === 413)
-    reason.textContent = "These files are too big to be sent together. Send them one by one.";
-  else reason.textContent = `That did not work (error ${answer.status}). Your text is still here: try again.`;
-  element("composer-error").replaceChildren(...(answer.status === 409 ? [] : [reason]));
+  element("composer-error").replaceChildren(...(answer.status === 409 ? [] : [refusal(answer)]));
   saved = null;
   grow();
   check();

@@ -53,9 +53,12 @@ async function judge(one) {
   form.append("size", Math.min(one.file.size, limitOf(one.file))); // that it is too big is known already
   try {
     const answer = await fetchPart(`${document.body.dataset.inbox}files/`, { method: "POST", body: form });
-    if (answer.status !== 422 || !files.includes(one)) return;
-    one.refusal = await answer.text();
-    one.limit = 0;
+    if (answer.status === 200) one.note = await answer.text();
+    if (![200, 422].includes(answer.status) || !files.includes(one)) return;
+    if (answer.status === 422) {
+      one.refusal = await answer.text();
+      one.limit = 0;
+    }
   } catch {
     return; // the network is away: the file is checked when it is sent
   }
@@ -107,6 +110,7 @@ function verdictOf(one) {
   if (one.isShrinking) return "Shrinking…";
   if (one.limit) return `${kindOf(one.file)} ${size(one.file.size)}; at most ${one.limit / MB} MB.`;
   if (one.refusal) return one.refusal;
+  if (one.note) return `${size(one.file.size)}. ${one.note}`;
   return one.was ? `${size(one.file.size)}, made smaller from ${size(one.was)}` : size(one.file.size);
 }
 

@@ -86,7 +86,7 @@ export function closeFloating() {
 }
 
 /** Ask before an action that cannot be undone. Resolves to true or false. */
-export function confirmChoice(question, label) {
+export function confirmChoice(question, label, isDanger = false) {
   const dialog = document.createElement("dialog");
   dialog.className = "sheet";
   const text = document.createElement("p");
@@ -96,12 +96,13 @@ export function confirmChoice(question, label) {
   form.className = "sheet__foot";
   for (const [value, words, style] of [
     ["", "Cancel", "button"],
-    ["yes", label, "button button--primary"],
+    ["yes", label, `button ${isDanger ? "button--destroy" : "button--primary"}`],
   ]) {
     const button = document.createElement("button");
     Object.assign(button, { value, textContent: words, className: style });
     form.append(button);
   }
+  form.firstChild.autofocus = true;
   dialog.append(text, form);
   body.append(dialog);
   openDialog(dialog);

@@ -1,6 +1,7 @@
 // The list: rows come, change and go without moving under the pointer; also views, counts and the title.
 
 import { fetchPart, parse } from "./http.js";
+import * as session from "./session.js";
 
 const pending = new Set(); // ids of rows to move once the pointer has left the list
 const strip = document.getElementById("strip");
@@ -10,6 +11,9 @@ let atOnce = false; // the agent changed these rows: show the result at once
 
 export const picked = new Set(); // ids of the rows that are selected (bulk.js)
 const leaving = new Set(); // ids of rows that left the list while they were under the pointer
+const told = new Map(); // id of a conversation -> when the live stream last sent its row (see `clock`)
+let countsTold = 0;
+let clock = 0; // counts what the live stream sends
 
 const rows = () => document.getElementById("rows");
 const views = () => document.getElementById("views");
@@ -27,12 +31,32 @@ function isBusy() {
   return !atOnce && (hovering || picked.size > 0 || rows().scrollTop > 40);
 }
 
-/** Read these rows again; those missing from the response have left this list. */
-export async function refreshRows(ids) {
-  const asked = query();
-  const response = await fetchPart(at("rows/", ids.map((id) => `id=${id}`).join("&")));
+/**
+ * Read a part of the list. Returns null when it failed or another list was chosen meanwhile.
+ *
+ * The response may be older than what the live stream sent while it was on its way: `isTold(id)` and `areCountsTold`
+ * say for what. The stream is right there: it sends every change, so it also has the last word.
+ */
+async function read(suffix, parameters) {
+  const [asked, start] = [query(), clock];
+  const response = await fetchPart(at(suffix, parameters));
   const html = await response.text();
-  if (response.ok && asked === query()) applyRows(html, ids); // another list may have been chosen meanwhile
+  if (!response.ok || asked !== query()) return null;
+  return { html, isTold: (id) => told.get(id) > start, areCountsTold: countsTold > start };
+}
+
+/** Read these rows again; those missing from the response have left this list. */
+export async function refreshRows(ids, tries = 3) {
+  const part = await read("rows/", ids.map((id) => `id=${id}`).join("&"));
+  if (!part) return;
+  const isLate = (id) => tries > 1 && part.isTold(id);
+  applyRows(
+    part.html,
+    ids.filter((id) => !isLate(id)),
+    { areCountsTold: part.areCountsTold },
+  );
+  const late = ids.filter(isLate);
+  if (late.length) await refreshRows(late, tries - 1); // for what the stream does not send: the agent's own draft
 }
 
 /** Show the rows of a `_changed_rows.html`; with `atOnce`, do not wait for the pointer to leave. */
@@ -41,7 +65,7 @@ export function applyRows(html, ids, options = {}) {
   atOnce = Boolean(options.atOnce);
   for (const id of ids) update(id, page.getElementById(`row-${id}`));
   atOnce = false;
-  showViews(page.getElementById("fresh-views"));
+  if (!options.areCountsTold) showViews(page.getElementById("fresh-views"));
   showPending();
 }
 
@@ -50,6 +74,7 @@ export const isSearching = () => new URLSearchParams(query()).has("q");
 
 /** Show a row that came with the live stream (tickets/views/live_rows.py), if it belongs to this list. */
 export function showRow(change) {
+  told.set(change.conversation, ++clock);
   const list = new URLSearchParams(query());
   const isWanted = (name) => !list.has(name) || Number(list.get(name)) === change[name];
   if (!change.views.includes(list.get("view") ?? "all") || !isWanted("channel") || !isWanted("department")) {
@@ -65,6 +90,7 @@ export function showRow(change) {
 
 /** Show how many conversations each view has (badges by name), and how many are unread. */
 export function showCounts({ views: badges, unread }) {
+  countsTold = ++clock;
   for (const mark of views().querySelectorAll("[data-count]")) mark.textContent = badges[mark.dataset.count];
   views().dataset.unread = unread;
   showTitle();
@@ -72,22 +98,21 @@ export function showCounts({ views: badges, unread }) {
 
 /** Read the beginning of the list again: a change may have been missed. */
 export async function refreshAll() {
-  const asked = query();
-  const response = await fetchPart(at("list/"));
-  const html = await response.text();
-  if (!response.ok || asked !== query()) return;
-  const page = parse(html);
+  const part = await read("list/");
+  if (!part) return;
+  const page = parse(part.html);
   const fresh = [...page.querySelectorAll(".row-item")];
   const ids = new Set(fresh.map((row) => row.id));
-  for (const row of fresh) update(Number(row.dataset.id), row);
+  for (const row of fresh) if (!part.isTold(Number(row.dataset.id))) update(Number(row.dataset.id), row);
   const last = fresh.at(-1);
   for (const row of [...rows().querySelectorAll(".row-item")]) {
     if (ids.has(row.id) || (page.querySelector(".pager") && !comesBefore(row, last))) continue;
     const id = Number(row.dataset.id);
+    if (part.isTold(id)) continue;
     update(id, null);
     if (leaving.has(id)) blank(row); // the agent may no longer be allowed to see it
   }
-  showViews(page.getElementById("views"));
+  if (!part.areCountsTold) showViews(page.getElementById("views"));
   showPending();
 }
 
@@ -283,6 +308,6 @@ export function start(openId) {
     document.dispatchEvent(new CustomEvent("desk:list"));
   });
   document.body.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 401) location.assign(document.body.dataset.login);
+    if (event.detail.xhr.status === 401) session.ask();
   });
 }

@@ -1,7 +1,7 @@
-// The live stream: it says what changed, and brings the rows of the list and the counts. The page reads the open
-// conversation again through its normal view, and everything when it may have missed a change.
+// The live stream: it says what changed, and brings the rows of the list, the counts and the open conversation. The page
+// reads through its normal views what did not come, and everything when it may have missed a change.
 
-import { fetchPart } from "./http.js";
+import { fetchPart, Gone } from "./http.js";
 import * as list from "./list.js";
 import * as notify from "./notify.js";
 import { SharedStream } from "./shared-stream.js";
@@ -13,6 +13,7 @@ const SHOW_AFTER = 1500; // milliseconds; shorter interruptions are not shown
 const SILENT = 40_000; // milliseconds; the server sends a line every 15 seconds
 const MOST_ROWS = 50;
 const OVERDUE = 5000; // milliseconds; rows the stream has not sent by then are read
+const THREAD_OVERDUE = 1500; // milliseconds; the same for the messages of the open conversation
 const changed = new Map(); // conversations whose row is not shown yet, and since when
 let overdue = null;
 let source = null;
@@ -66,9 +67,20 @@ function askOverdue() {
 
 function showRow(change) {
   if (change.news) notify.announce(change.news);
+  if (!change.html && change.conversation === thread.current()?.id) threadThrottle.ask(); // no longer to be seen
   if (list.isSearching()) return; // it is read
   changed.delete(change.conversation);
   list.showRow(change);
+}
+
+/** The messages of the open conversation will come, if the server knows that this page shows them. */
+function threadChanged(id) {
+  if (!viewers.isKnownToShow(id)) {
+    threadThrottle.ask();
+    return;
+  }
+  const since = performance.now();
+  setTimeout(() => thread.current()?.id === id && !thread.isFreshSince(since) && threadThrottle.ask(), THREAD_OVERDUE);
 }
 
 function showPresence({ user, presence }) {
@@ -109,9 +121,9 @@ function down() {
 
 async function reopen() {
   try {
-    await fetchPart(`${document.body.dataset.inbox}rows/`); // goes to the login page when the session has ended
-  } catch {
-    // still away
+    await fetchPart(`${document.body.dataset.inbox}rows/`); // asks for the login when the session has ended
+  } catch (error) {
+    if (error instanceof Gone) return; // it goes on after the login
   }
   connect();
 }
@@ -160,8 +172,11 @@ const handlers = {
     const id = Number(event.conversation);
     if (!id) return;
     rowChanged(id);
-    if (id === thread.current()?.id) threadThrottle.ask();
+    thread.changed(id);
+    if (id === thread.current()?.id) threadChanged(id);
   },
+  thread: (event) => thread.showPushed(event) && threadThrottle.ask(),
+  state: thread.showPushedState,
   row: showRow,
   counts: list.showCounts,
   pace({ ms }) {
@@ -198,6 +213,7 @@ export function start() {
   connect();
   addEventListener("online", () => replaced || connect());
   addEventListener("focus", resume);
+  document.addEventListener("desk:logged-in", () => connect());
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => event.persisted && connect());
   document.addEventListener("visibilitychange", () => {

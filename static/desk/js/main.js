@@ -19,7 +19,8 @@ import { openTransfer } from "./transfer.js";
 async function submitted(event) {
   const pressed = event.submitter;
   event.preventDefault();
-  if (pressed.dataset.confirm && !(await confirmChoice(pressed.dataset.confirm, pressed.textContent.trim()))) return;
+  const question = pressed.dataset.confirm;
+  if (question && !(await confirmChoice(question, pressed.textContent.trim(), "danger" in pressed.dataset))) return;
   const fields = new FormData(event.target, pressed);
   pressed.closest("details.popover")?.removeAttribute("open");
   const closeForm = () => foldAway(pressed.closest("details.inline-edit, details.transfer"));

@@ -16,23 +16,39 @@ export function keyOf(element) {
 const LOCAL = /^(unread|pending-)/; // made in this page: the server does not send them
 const EDGE = new Set(["older", "beginning", "nothing"]);
 
-/**
- * Merge `fresh` (the newest part of the thread) into `column`. Returns {added: elements, replaced: bool}.
- * Elements before the fresh part stay; without any common message the whole column is replaced.
- */
-export function merge(column, fresh) {
-  const next = [...fresh.children];
+/** Return the elements as `merge` takes them. */
+export function keyed(elements) {
+  return [...elements].map((element) => ({ key: keyOf(element), element }));
+}
+
+const isMessage = (element) => "cursor" in element.dataset;
+
+/** Return whether `column` shows everything in `next` that comes without an element, and any message of it. */
+export function fits(column, next) {
   const present = new Map([...column.children].map((element) => [keyOf(element), element]));
-  const isMessage = (element) => "cursor" in element.dataset;
+  const known = next.filter(({ key }) => present.has(key));
+  return (
+    known.some(({ key }) => isMessage(present.get(key))) &&
+    next.every(({ key, element }) => element || present.has(key))
+  );
+}
+
+/**
+ * Merge `next` (the newest part of the thread: key and element, or null for one that stays as it is) into `column`.
+ * Returns {added: elements, replaced: bool}. Elements before this part stay; without any common message the whole
+ * column is replaced.
+ */
+export function merge(column, next) {
+  const present = new Map([...column.children].map((element) => [keyOf(element), element]));
   const hasMessages = [...present.values()].some(isMessage);
-  const firstCommon = next.find((element) => isMessage(element) && present.has(keyOf(element)));
+  const firstCommon = next.find(({ key }) => present.has(key) && isMessage(present.get(key)));
   if (!firstCommon) {
-    const added = next.map((element) => adopt(element));
+    const added = next.map(({ element }) => adopt(element));
     column.replaceChildren(...added);
     return { added: hasMessages ? [] : added.filter(isMessage), replaced: true };
   }
-  const anchor = present.get(keyOf(firstCommon));
-  const wanted = new Set(next.map(keyOf));
+  const anchor = present.get(firstCommon.key);
+  const wanted = new Set(next.map(({ key }) => key));
   for (let element = anchor; element; ) {
     const following = element.nextElementSibling;
     if (!wanted.has(keyOf(element)) && !LOCAL.test(keyOf(element))) element.remove();
@@ -40,15 +56,13 @@ export function merge(column, fresh) {
   }
   const added = [];
   let cursor = anchor;
-  for (const element of next) {
-    const key = keyOf(element);
+  for (const { key, element } of next) {
     if (EDGE.has(key)) continue;
     while (cursor && LOCAL.test(keyOf(cursor)) && keyOf(cursor) === "unread") cursor = cursor.nextElementSibling;
     const old = present.get(key);
     if (old && old.parentNode === column) {
       if (old !== cursor && precedes(old, anchor)) continue; // a day or ticket that began earlier
-      const html = element.outerHTML;
-      const current = note(old) === html ? old : adopt(element);
+      const current = !element || note(old) === element.outerHTML ? old : adopt(element);
       if (current !== old) {
         if (cursor === old) cursor = current;
         replace(old, current);

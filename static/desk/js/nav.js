@@ -26,6 +26,7 @@ export async function open(id, { push = true, focus = "thread", message = null }
   }
   composer.saveNow();
   const turn = ++wanted;
+  const askedAt = performance.now();
   list.select(id);
   const late = setTimeout(() => turn === wanted && slot.classList.add("conversation--loading"), 150);
   try {
@@ -42,7 +43,7 @@ export async function open(id, { push = true, focus = "thread", message = null }
     document.body.classList.add("workspace--open");
     document.body.classList.remove("workspace--details");
     if (push) history.pushState({ conversation: id }, "", addressOf(id));
-    started();
+    started(askedAt);
     showMessage(message);
     if (focus === "thread") document.getElementById("thread").focus({ preventScroll: true });
     if (focus === "composer") composer.focus();
@@ -59,8 +60,8 @@ function showMessage(id) {
   if (id) thread.jumpTo(`message-${id}`).catch(() => {});
 }
 
-function started() {
-  thread.start();
+function started(askedAt) {
+  thread.start(askedAt);
   composer.start();
   collision.clear();
   viewers.opened();

@@ -1,14 +1,25 @@
 // The open conversation: where it opens, live changes, older messages, and marking it as read.
 
 import { fetchPart, parse, post, reasonOf, toast } from "./http.js";
-import { adopt, keyOf, merge, mergeStretch, note } from "./morph.js";
+import { adopt, fits, keyed, keyOf, merge, mergeStretch, note } from "./morph.js";
 
 const NEAR = 80; // pixels from the bottom that still count as at the bottom
 const SETTLED = 200; // milliseconds without scrolling
 const MOST_PAGES_BACK = 100; // large pages, in search of a message
-let pane = null; // {id, root, scroller, column, stuck, lastTop, missed, loadingOlder}
+// {id, root, scroller, column, stuck, lastTop, missed, loadingOlder; version, stateVersion: of the messages and of
+// everything else; freshAt: when the messages were last brought up to date (performance.now)}
+let pane = null;
 let observer = null;
 let settling = null; // the timer that waits for the end of scrolling
+
+const announced = new Map(); // id of a conversation -> when its last change was announced (performance.now)
+
+/** Note that a change of conversation `id` was announced. */
+export function changed(id) {
+  announced.delete(id); // the newest is the last
+  announced.set(id, performance.now());
+  if (announced.size > 200) announced.delete(announced.keys().next().value);
+}
 
 export function current() {
   return pane;
@@ -18,7 +29,8 @@ export function address(suffix = "") {
   return `${document.body.dataset.inbox}${pane.id}/${suffix}`;
 }
 
-export function start() {
+/** Show the conversation of the page; `askedAt` is when it was asked for (performance.now). */
+export function start(askedAt = performance.now()) {
   const root = document.getElementById("thread");
   observer?.disconnect();
   if (!root?.dataset.conversation) {
@@ -28,7 +40,9 @@ export function start() {
   const scroller = document.getElementById("thread-scroll");
   const column = document.getElementById("items");
   const id = Number(root.dataset.conversation);
-  pane = { id, root, scroller, column, stuck: true, lastTop: 0, missed: 0, loadingOlder: false };
+  const version = Number(root.dataset.version);
+  pane = { id, root, scroller, column, stuck: true, lastTop: 0, missed: 0, loadingOlder: false, freshAt: 0 };
+  pane.version = pane.stateVersion = version;
   stale.clear();
   for (const element of column.children) note(element);
   const mark = column.querySelector("[data-key=unread]");
@@ -45,6 +59,7 @@ export function start() {
   showMissed();
   onScroll();
   markRead(Number(root.dataset.unread) > 0);
+  if (announced.get(id) > askedAt) refresh().catch(() => {}); // it may have been read before that change
 }
 
 function isAtBottom() {
@@ -151,6 +166,7 @@ export async function refresh(all = false) {
     query.set("first", inView[0].dataset.cursor);
     query.set("last", inView.at(-1).dataset.cursor);
   }
+  const start = performance.now();
   const response = await fetchPart(`${address("messages/")}?${query}`);
   if (pane !== mine || turn !== asked) return; // a newer answer is on its way
   if (response.status === 404) {
@@ -158,33 +174,83 @@ export async function refresh(all = false) {
     document.dispatchEvent(new CustomEvent("desk:gone"));
     return;
   }
-  if (response.ok) applyFresh(await response.text());
+  if (response.ok) applyFresh(await response.text(), { asked: start });
 }
 
-/** Update the open conversation from a `_changed_thread.html` without disturbing the agent's work. */
-export function applyFresh(html, { toNewest = false } = {}) {
+/**
+ * Update the open conversation from a `_changed_thread.html` without disturbing the agent's work. What the live stream
+ * brought meanwhile stays if it is newer; `asked` is when this was asked for (performance.now).
+ */
+export function applyFresh(html, { toNewest = false, asked: start = 0 } = {}) {
   asked++; // earlier requests are older than this
   const fresh = parse(html).getElementById("fresh");
   if (!pane || !fresh || Number(fresh.dataset.conversation) !== pane.id) return;
   const part = (name) => fresh.querySelector(`:scope > [data-part="${name}"]`);
+  const version = Number(fresh.dataset.version);
+  if (version >= pane.stateVersion) showState(part, version);
+  // Asked for after the last change: this is newer, even if the server's clock was put back.
+  if (version < pane.version && !(start > pane.freshAt)) {
+    if (toNewest) toBottom();
+    return;
+  }
+  showItems(keyed(part("items").children), {
+    version,
+    toNewest,
+    unread: fresh.dataset.unread,
+    stretch: part("stretch"),
+  });
+}
+
+/** Show header, banner, details and gate; `part(name)` returns the fresh element. */
+function showState(part, version) {
+  pane.stateVersion = version;
   replaceQuietly(document.getElementById("thread-head"), part("thread-head"));
   replaceQuietly(document.getElementById("thread-banner"), part("thread-banner"));
   replaceQuietly(document.getElementById("details"), part("details"));
+  document.dispatchEvent(new CustomEvent("desk:gate", { detail: part("gate") }));
+}
+
+function showItems(next, { version, unread, toNewest = false, stretch = null }) {
+  pane.version = version;
+  pane.freshAt = performance.now();
   const stay = pane.stuck;
   let result;
   keepingPlace(() => {
-    result = merge(pane.column, part("items"));
+    result = merge(pane.column, next);
     dropPendingBubbles();
-    if (part("stretch")) mergeStretch(pane.column, part("stretch"));
+    if (stretch) mergeStretch(pane.column, stretch);
   });
-  rememberFresh([part("items"), part("stretch")]);
+  rememberFresh([...next.map(({ key }) => key), ...[...(stretch?.children ?? [])].map(keyOf)]);
   if (stay || toNewest) toBottom();
   else pane.missed += result.added.filter((element) => element.matches(".message--in")).length;
-  document.dispatchEvent(new CustomEvent("desk:gate", { detail: part("gate") }));
   document.dispatchEvent(new CustomEvent("desk:fresh"));
   showMissed();
-  if (Number(fresh.dataset.unread) > 0) markRead(true);
+  if (Number(unread) > 0) markRead(true);
 }
+
+/**
+ * Show messages that came with the live stream (tickets/views/live_thread.py). Returns whether the thread must be read:
+ * the page has missed an event, or what the agent looks at is further up.
+ */
+export function showPushed({ conversation, version, base, unread, items }) {
+  if (!pane || conversation !== pane.id || version <= pane.version) return false;
+  const fresh = parse(items.map(([, html]) => html ?? "").join("")).body;
+  const elements = new Map([...fresh.children].map((element) => [keyOf(element), element]));
+  const next = items.map(([key]) => ({ key, element: elements.get(key) ?? null }));
+  if (pane.version < base || !fits(pane.column, next)) return true;
+  showItems(next, { version, unread });
+  return !pane.stuck && isStaleInView();
+}
+
+/** Show header, banner, details and gate that came with the live stream (tickets/views/live_state.py). */
+export function showPushedState({ conversation, version, html }) {
+  if (!pane || conversation !== pane.id || version <= pane.stateVersion) return;
+  const fresh = parse(html).body;
+  showState((name) => fresh.querySelector(`:scope > [data-part="${name}"]`), version);
+}
+
+/** Return whether the messages were brought up to date after `moment` (performance.now). */
+export const isFreshSince = (moment) => !pane || pane.freshAt >= moment;
 
 /** Remove the pending bubbles whose messages came back from the server before the response to Send. */
 function dropPendingBubbles() {
@@ -198,8 +264,8 @@ function dropPendingBubbles() {
 
 let stale = new Set(); // keys of loaded messages that were not read again after a change
 
-function rememberFresh(parts) {
-  const fresh = new Set(parts.flatMap((one) => (one ? [...one.children].map(keyOf) : [])));
+function rememberFresh(keys) {
+  const fresh = new Set(keys);
   stale = new Set([...pane.column.querySelectorAll("[data-cursor]")].map(keyOf).filter((key) => !fresh.has(key)));
 }
 
@@ -211,9 +277,11 @@ function messagesInView() {
   });
 }
 
+const isStaleInView = () => stale.size > 0 && messagesInView().some((element) => stale.has(keyOf(element)));
+
 /** Read again when messages on screen may have changed since they were loaded. */
 function refreshStaleInView() {
-  if (pane && stale.size && messagesInView().some((element) => stale.has(keyOf(element)))) refresh().catch(() => {});
+  if (pane && isStaleInView()) refresh().catch(() => {});
 }
 
 const shown = new WeakMap();
@@ -255,7 +323,7 @@ export function markRead(isUnread = toRead) {
  */
 export async function settle(url, fields, onDone = () => {}) {
   const mine = pane;
-  const response = await post(url, fields);
+  const response = await post(url, fields, { waits: true });
   if (response.headers.get("X-Gone")) {
     document.dispatchEvent(new CustomEvent("desk:gone"));
   } else if (response.status === 409) {
@@ -275,6 +343,7 @@ export async function settle(url, fields, onDone = () => {}) {
 export async function jumpTo(id) {
   const mine = pane;
   const olderMarker = () => pane === mine && pane.column.querySelector(".older[data-older]");
+  let tries = 3; // a change of the thread meanwhile makes one fail
   while (!document.getElementById(id) && olderMarker()) {
     const before = olderMarker();
     if (pane.loadingOlder) {
@@ -282,7 +351,7 @@ export async function jumpTo(id) {
       continue;
     }
     await loadOlder(id);
-    if (olderMarker() === before || !document.getElementById(id)) break; // the network is away, or it is not there
+    if (olderMarker() === before || --tries === 0) break; // the network is away, or it is not there
   }
   if (pane !== mine) return;
   const target = document.getElementById(id);

@@ -8,6 +8,7 @@ const BEAT = 15_000;
 const QUIET = 12_000; // milliseconds without a key after which nobody counts as typing
 const key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 let reportedId = null; // the conversation the server has this page as a viewer of
+let confirmedId = null; // the one it has confirmed: the live stream brings its messages
 let typing = false;
 let beat = null;
 let quiet = null;
@@ -21,8 +22,10 @@ async function report() {
   const pane = thread.current();
   if (!pane || document.visibilityState !== "visible") return;
   beat = setTimeout(() => reportThrottle.ask(), BEAT);
+  if (reportedId !== pane.id) confirmedId = null;
   reportedId = pane.id;
   const response = await post(address(pane.id), { page: key, typing: typing ? "yes" : "no" });
+  if (response.ok && reportedId === pane.id) confirmedId = pane.id;
   if (response.ok) show(pane, await response.text());
 }
 
@@ -42,6 +45,7 @@ function show(pane, html) {
 }
 
 function leave() {
+  confirmedId = null;
   clearTimeout(beat);
   clearTimeout(quiet);
   typing = false;
@@ -71,6 +75,9 @@ export function opened() {
 export function changed(id) {
   if (thread.current()?.id === id) readThrottle.ask();
 }
+
+/** Return whether the server knows that this page shows conversation `id`. */
+export const isKnownToShow = (id) => confirmedId === id;
 
 /** Read the viewers again after the stream was away. */
 export function catchUp() {

@@ -66,6 +66,22 @@ def test_two_equal_pictures_stay_two() -> None:
     assert len(refs(image, image)) == 2
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"images": [{"url": f"{CDN}/1"}, {"url": "//scontent.xx.fbcdn.net/2"}, {"id": 3}]},
+        {"elements": [{"payload": {"image_url": f"{CDN}/1"}}, {"image_url": f"{CDN}/2"}]},
+        {"data": [f"{CDN}/1", f"{CDN}/2", None]},
+    ],
+)
+def test_the_pictures_of_a_grid_are_files(payload: dict[str, Any]) -> None:
+    found = refs({"type": "IMAGE_GRID", "payload": payload})
+    assert [(each.type, each.url, each.is_file) for each in found] == [
+        ("image", f"{CDN}/1", True),
+        ("image", f"{CDN}/2", True),
+    ]
+
+
 def test_a_shared_link_without_payload_keeps_what_stands_beside_it() -> None:
     found = ref({"type": "fallback", "payload": None, "title": "A page", "url": "https://shop.example/"})
     assert (found.title, found.url) == ("A page", "https://shop.example/")

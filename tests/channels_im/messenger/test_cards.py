@@ -304,8 +304,7 @@ def test_a_fallback_with_a_title_alone_shows_it() -> None:
         ("view_once", {}, "Photo or video that can be viewed once", "It can be opened only in the Messenger app."),
         ("unsupported_type", None, "Unsupported message", "Open the Page inbox on Facebook to see it."),
         ("missed_call", {"duration": 0}, "Missed call", "Duration: 0"),
-        ("image_grid", {"images": [{"url": "https://a.example/1"}, {"url": "//a.example/2"}]}, "2 pictures",
-         "https://a.example/2"),
+        ("image_grid", {"images": [{"id": 5}]}, "Pictures", "Images – Id: 5"),
     ],
 )  # fmt: skip
 def test_a_known_kind_is_named(kind: str, payload: Any, title: str, text: str) -> None:

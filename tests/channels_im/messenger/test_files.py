@@ -181,7 +181,7 @@ def test_one_byte_over_the_limit_is_refused(name: str, data: bytes, limit: int, 
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("photo.png", samples.JPEG, "is a JPEG image by its content, but its name does not end in .jpg or .jpeg"),
+        ("photo.pdf", samples.JPEG, "is a JPEG image by its content, but its name does not end in .jpg or .jpeg"),
         ("photo", samples.PNG, "does not end in .png"),
         ("photo.jpg.exe", samples.JPEG, "does not end in .jpg"),
         ("clip.mp4", samples.QUICKTIME, "is a QuickTime video"),
@@ -197,6 +197,11 @@ def test_a_refusal_names_the_file_and_what_is_wrong(name: str, data: bytes, word
     with pytest.raises(FileError) as caught:
         check_outgoing(upload(data), name)
     assert words in caught.value.sentence
+
+
+def test_a_picture_named_as_the_other_kind_is_sent_under_the_right_name() -> None:
+    assert check_outgoing(upload(samples.JPEG), "photo.png").name == "photo.jpg"
+    assert check_outgoing(upload(samples.PNG), "photo.jpeg").name == "photo.png"
 
 
 @pytest.mark.parametrize(("name", "data", "limit"), [row[:3] for row in OUTGOING])

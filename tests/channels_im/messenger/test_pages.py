@@ -137,12 +137,30 @@ def test_a_dead_user_token_is_raised(graph: responses.RequestsMock) -> None:
 def test_subscribing_asks_for_all_fields_of_the_design(graph: responses.RequestsMock) -> None:
     fields = (
         "messages,message_echoes,message_edits,message_reactions,message_reads,message_deliveries,messaging_postbacks,"
-        "messaging_referrals,messaging_optins,messaging_handovers,standby,messaging_policy_enforcement"
+        "messaging_referrals,messaging_optins,messaging_handovers,standby,messaging_policy_enforcement,"
+        "calls,messaging_optouts"
     )
     match = matchers.query_param_matcher({"subscribed_fields": fields}, strict_match=False)
     graph.post(f"{BASE}/1010/subscribed_apps", json={"success": True}, match=[match])
     pages.subscribe("1010", "tok")
     assert "response_feedback" not in pages.SUBSCRIBED_FIELDS
+
+
+def test_a_field_that_meta_refuses_does_not_cost_the_subscription(graph: responses.RequestsMock) -> None:
+    def only(fields: tuple[str, ...]) -> Any:
+        return matchers.query_param_matcher({"subscribed_fields": ",".join(fields)}, strict_match=False)
+
+    wanted = (*pages.SUBSCRIBED_FIELDS, *pages.OPTIONAL_FIELDS, pages.TEMPLATE_STATUS_FIELD)
+    path = f"{BASE}/1010/subscribed_apps"
+    graph.post(path, json=refused(100), status=400, match=[only(wanted)])
+    graph.post(path, json={"success": True}, match=[only(pages.SUBSCRIBED_FIELDS)])
+    pages.subscribe("1010", "tok", [pages.TEMPLATE_STATUS_FIELD])
+
+
+def test_another_error_ends_the_attempt_to_subscribe(graph: responses.RequestsMock) -> None:
+    graph.post(f"{BASE}/1010/subscribed_apps", json=refused(200), status=403)
+    with pytest.raises(GraphError):
+        pages.subscribe("1010", "tok")
 
 
 def test_success_may_be_a_string(graph: responses.RequestsMock) -> None:

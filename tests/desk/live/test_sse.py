@@ -227,6 +227,7 @@ def announce(number: int) -> None:
     connection.close()  # of this thread alone
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL notifies")
 @pytest.mark.django_db(transaction=True)
 def test_the_poller_survives_a_database_that_goes_away_and_says_sync_when_it_is_back(
     away: threading.Event, caplog: pytest.LogCaptureFixture

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from desk.models import Department, User
+from tickets.models import Conversation
 
 from . import world
 
@@ -42,3 +44,16 @@ def as_user() -> Callable[[User], Client]:
         return client
 
     return login
+
+
+@pytest.fixture
+def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
+    return as_user(desk.alice)
+
+
+@pytest.fixture
+def conversation(desk: world.Desk) -> Conversation:
+    """A conversation of alice's channel in which the customer has just written."""
+    conversation = world.make_conversation(desk.shop, at=timezone.now())
+    world.say(conversation, "Hello", at=timezone.now())
+    return conversation

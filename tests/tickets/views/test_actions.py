@@ -22,11 +22,6 @@ HX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
-
-
-@pytest.fixture
 def conversation(desk: world.Desk) -> Conversation:
     conversation = world.make_conversation(desk.shop, at=timezone.now())
     world.say(conversation, at=timezone.now())

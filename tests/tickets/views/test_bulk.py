@@ -1,7 +1,6 @@
 """Bulk actions: each conversation by its own rules, and one sentence about the result."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,11 +19,6 @@ from . import world
 from .test_list import HX, ids
 
 BULK = "/inbox/bulk/"
-
-
-@pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
 
 
 def do(client: Client, what: str, *rows: Conversation, **fields: Any) -> Response:

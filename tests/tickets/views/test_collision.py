@@ -33,11 +33,6 @@ def conversation(desk: world.Desk) -> Conversation:
 
 
 @pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
-
-
-@pytest.fixture
 def bob(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
     return as_user(desk.bob)
 

@@ -27,11 +27,6 @@ def conversation(desk: world.Desk) -> Conversation:
     return world.make_conversation(desk.shop, "Rosa Diaz")
 
 
-@pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
-
-
 def details(client: Client, conversation: Conversation) -> str:
     html = html_of(client.get(f"/inbox/{conversation.pk}/"))
     return html[html.index('<aside class="details"') : html.index("</aside>")]

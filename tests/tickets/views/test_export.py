@@ -35,11 +35,6 @@ def conversation(desk: world.Desk) -> Conversation:
     return world.make_conversation(desk.shop, "Rosa Diaz")
 
 
-@pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
-
-
 def download(client: Client, conversation: Conversation, **fields: Any) -> zipfile.ZipFile:
     response = client.post(f"/inbox/{conversation.pk}/export/", fields)
     assert response.status_code == 200

@@ -73,7 +73,7 @@ def test_rows_stand_in_the_views_of_the_list_and_badges_count_as_it_does(desk: w
         unread_count=pick(0, 3),
     )
     if pick(True, False):
-        Ticket.objects.filter(conversation=conversation).update(status="closed", closed_at=now)
+        world.close(conversation, now)
     if pick(True, False):
         conversation.contact.blocked_at = now
         conversation.contact.save()
@@ -256,7 +256,7 @@ def test_counts_of_many_are_those_of_each(desk: world.Desk, data: st.DataObject)
             unread_count=pick(0, 1),
         )
         if pick(True, False):
-            Ticket.objects.filter(conversation=row).update(status="closed", closed_at=world.NOON)
+            world.close(row)
     everyone = [access.facts_for(User.objects.get(pk=user.pk)) for user in (*users(desk), *desk.twins)]
     now = timezone.now()
     assert inbox_counts.counts_for_users(everyone, now) == {

@@ -1,7 +1,6 @@
 """Long threads: the cost of opening and refreshing them, and refreshing the messages shown further up."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,7 +8,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from desk.models import User
 from tests.http import Response
 from tests.pages import html_of
 from tickets.models import Conversation, Message
@@ -18,11 +16,6 @@ from tickets.services.inbox.listing import write_cursor
 from . import world
 
 HX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
 
 
 def fill(conversation: Conversation, amount: int) -> list[Message]:

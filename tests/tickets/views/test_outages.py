@@ -1,17 +1,14 @@
 """The thread shows between its messages when the Page's connection was lost and restored."""
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
 
 from channels_im.models import Page, PageOutage
 from channels_im.services.facebook import connection
-from desk.models import User
 from tests.pages import html_of
 from tickets.models import Message
 
@@ -20,11 +17,6 @@ from . import world
 HOUR = timedelta(hours=1)
 LOST = "must be re-authenticated:"  # the composer says it too, without the colon
 BACK = "was re-authenticated"
-
-
-@pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
 
 
 def lose(page: Page, at: datetime, reason: str = "permission_revoked") -> None:

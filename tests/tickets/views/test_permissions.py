@@ -43,6 +43,8 @@ def gets(scene: tuple[Conversation, Attachment, Message], desk: world.Desk) -> l
         f"{base}draft/",
         f"{base}onlookers/",
         f"{base}picture/",
+        f"{base}stickers/",
+        f"{base}templates/",
         f"{base}files/{attachment.pk}/",
         f"/inbox/pages/{desk.shop.page_id}/picture/",
         f"/inbox/channels/{desk.shop.pk}/icon/",

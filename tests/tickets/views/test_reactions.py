@@ -21,11 +21,6 @@ HX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
-
-
-@pytest.fixture
 def conversation(desk: world.Desk) -> Conversation:
     desk.shop.shows_typing = desk.shop.shows_seen = True
     desk.shop.save()

@@ -1,7 +1,6 @@
 """The thread of a conversation, as whole pages and as parts."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,6 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from desk.models import User
 from tests.matching import search
 from tests.pages import html_of
 from tickets.models import Conversation, Message, Ticket
@@ -29,11 +27,6 @@ def page(client: Client, conversation: Conversation, **query: Any) -> str:
 
 def keys(html: str) -> list[str]:
     return re.findall(r'data-key="([^"]+)"', html)
-
-
-@pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
 
 
 @pytest.fixture

@@ -25,11 +25,6 @@ WAITS = ("", "A reply is held until the customer writes")
 
 
 @pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
-
-
-@pytest.fixture
 def conversation(desk: world.Desk) -> Conversation:
     conversation = world.make_conversation(desk.shop, at=timezone.now())
     world.say(conversation, at=timezone.now())
@@ -153,9 +148,13 @@ def test_a_held_reply_can_be_sent_now_only_when_one_may_be_sent_at_all(
     desk: world.Desk, alice: Client, conversation: Conversation
 ) -> None:
     ours(desk, conversation, "held")
-    assert "Send now" in html_of(alice.get(f"/inbox/{conversation.pk}/"))
+    html = html_of(alice.get(f"/inbox/{conversation.pk}/"))
+    assert "Send now" in html
+    assert "it can be sent now." in html
     desk.shop.is_active = False
     desk.shop.save()
     html = html_of(alice.get(f"/inbox/{conversation.pk}/"))
     assert "Held, not sent" in html
     assert "Send now" not in html
+    assert "it can be sent now" not in html
+    assert html.count("is deactivated") == 1  # the outage is told once

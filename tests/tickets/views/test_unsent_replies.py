@@ -2,39 +2,16 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
 from desk.models import User
-from tests.http import Response
-from tickets.models import Conversation, Draft, Message
+from tickets.models import Conversation, Draft
 
 from . import world
-
-HX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def alice(desk: world.Desk, as_user: Callable[[User], Client]) -> Client:
-    return as_user(desk.alice)
-
-
-@pytest.fixture
-def conversation(desk: world.Desk) -> Conversation:
-    conversation = world.make_conversation(desk.shop, at=timezone.now())
-    world.say(conversation, "Hello", at=timezone.now())
-    return conversation
-
-
-def send(client: Client, conversation: Conversation, **fields: Any) -> Response:
-    return client.post(f"/inbox/{conversation.pk}/reply/", fields, headers=HX)
-
-
-def out(conversation: Conversation) -> list[Message]:
-    return list(conversation.messages.filter(direction="out").order_by("pk"))
+from .replies import HX, out
 
 
 @pytest.mark.parametrize(

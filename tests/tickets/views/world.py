@@ -63,10 +63,17 @@ def make_conversation(channel: Channel, name: str = "Rosa Diaz", *, at: datetime
     ticket = Ticket.objects.create(
         conversation=conversation, department=conversation.department, opened_at=at, last_message_at=at
     )
-    conversation.current_ticket = ticket
+    conversation.current_ticket, conversation.is_open = ticket, True
     conversation.last_customer_message_at = at
     conversation.save()
     return conversation
+
+
+def close(conversation: Conversation, at: datetime = NOON) -> None:
+    """Close its ticket, without the event in the thread."""
+    Ticket.objects.filter(conversation=conversation).update(status="closed", closed_at=at)
+    conversation.is_open = False
+    conversation.save(update_fields=["is_open"])
 
 
 def say(conversation: Conversation, text: str = "Hello", *, at: datetime = NOON, **fields: Any) -> Message:

@@ -4,6 +4,7 @@ Each open page has one row and renews it every HEARTBEAT_S seconds; without a he
 A change is announced only when colleagues see a difference: a viewer came or went, or began or stopped typing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,6 +66,12 @@ def close_page(user: User, conversation: Conversation, page_key: str) -> None:
         deleted, _by_model = Viewer.objects.filter(user=user, page_key=page_key, conversation=conversation).delete()
         if deleted:
             _announce(conversation)
+
+
+def viewing(conversation_ids: Iterable[int], user_ids: Iterable[int]) -> set[tuple[int, int]]:
+    """Return which of these users have which of these conversations open now: (user id, conversation id)."""
+    rows = Viewer.objects.filter(conversation__in=set(conversation_ids), seen_at__gt=timezone.now() - EXPIRES_AFTER)
+    return set(rows.filter(user__in=set(user_ids)).values_list("user_id", "conversation_id"))
 
 
 def viewers_of(conversation: Conversation, other_than: User) -> list[ConversationViewer]:

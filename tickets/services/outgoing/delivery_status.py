@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from channels_im.messenger.errors import ErrorKind, GraphError, classify
@@ -21,7 +21,7 @@ from channels_im.messenger.graph_messages import GraphMessage
 from channels_im.models import Page
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
-from desk.queue import enqueue
+from desk import wake
 from tickets.models import Conversation, EventType, Message
 from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up, place_in_second
 from tickets.rules.sending import MAX_ATTEMPTS, MAX_RETRY_PAUSE, SENT_STATES, receipt_state
@@ -30,7 +30,7 @@ from tickets.services.webhooks import events
 
 logger = logging.getLogger(__name__)
 
-DRAIN_TASK = "tickets.tasks.drain_outbox"
+JOB = "outbox"
 # Meta may still process a call after our time-out: the first look-up waits this many times DESK_RETRY_BASE_SECONDS.
 FIRST_LOOKUP_FACTOR = 15
 LOOK_UP_FOR = timedelta(hours=24)
@@ -57,6 +57,10 @@ class Evidence(StrEnum):
     ANSWER = "answer"
     ECHO = "echo"
     LOOKUP = "look"
+
+
+# By `claimed_by` of a sent message: its time is Meta's own after an echo, Meta's second after a look-up, else ours.
+LESS_CERTAIN = {"": (Evidence.ANSWER, Evidence.LOOKUP), Evidence.LOOKUP: (Evidence.ANSWER,)}
 
 
 def first_lookup_delay() -> timedelta:
@@ -105,7 +109,7 @@ def confirm(message_pk: int, *, mid: str | None, sent_at: datetime, evidence: Ev
         if message.mid:
             message_changes.apply_early(message.page_id, [message.mid])
         if evidence == Evidence.ECHO and state_before not in SENT_STATES:
-            enqueue_if_queued(conversation)
+            wake_if_queued(conversation)
     return True
 
 
@@ -119,10 +123,10 @@ def apply_watermarks(conversation: Conversation, message: Message) -> None:
         message.state, message.delivered_at = State.DELIVERED, conversation.delivered_watermark
 
 
-def enqueue_if_queued(conversation: Conversation) -> None:
-    """Enqueue the outbox when replies of this conversation are queued: they may have waited for the confirmed one."""
+def wake_if_queued(conversation: Conversation) -> None:
+    """Wake the outbox when replies of this conversation are queued: they may have waited for the confirmed one."""
     if Message.objects.filter(conversation=conversation, state=State.QUEUED).exists():
-        enqueue(DRAIN_TASK)
+        wake.wake(JOB)
 
 
 def lock_conversation_of(message_pk: int) -> Conversation | None:
@@ -135,7 +139,7 @@ def lock_conversation_of(message_pk: int) -> Conversation | None:
 
 def _merge(conversation: Conversation, message: Message, other: Message) -> bool:
     """Merge `other`, created by an echo not yet recognized as ours, into `message`; False when it is not such a one."""
-    if other.source != Message.Source.THIS_APP or other.conversation_id != conversation.pk:
+    if not _may_be_ours(other) or other.conversation_id != conversation.pk:
         logger.error("Messages %s and %s were both given the mid %s", message.pk, other.pk, other.mid)
         return False
     message.reactions = other.reactions
@@ -150,25 +154,32 @@ def _merge(conversation: Conversation, message: Message, other: Message) -> bool
         transaction.on_commit(partial(storage.delete, name))
     conversation.message_count = max(conversation.message_count - 1, 0)
     conversation.save(update_fields=["message_count"])
-    ticketing.refresh_tickets(conversation, [other.ticket_id], subjects=True)
+    ticketing.refresh_tickets(conversation, [other.ticket_id])
     return True
+
+
+def _may_be_ours(other: Message) -> bool:
+    """Return whether a stored message may be of a row of ours: nobody else is known to have sent it."""
+    from_outside = other.source in (Message.Source.PAGE_INBOX, Message.Source.OTHER_APP)
+    return other.source == Message.Source.THIS_APP or (other.recovered_at is not None and from_outside)
 
 
 def settle_time(conversation: Conversation, message: Message) -> None:
     """Bring conversation and tickets up to date after a reply of Desk got another time or became sent.
 
     The reply joins the ticket of the message before it. Calls for one conversation are made one after the other:
-    replies that wait move after this one, and earlier ones whose time is not Meta's own move before it.
+    replies that wait move after this one, and those whose time is less certain move before it or after it, as their
+    calls were made.
     """
     replies = Message.objects.filter(conversation=conversation, direction=Message.Direction.OUT)
-    if message.claimed_by == "" and message.claimed_at is not None:
-        earlier = replies.filter(
-            state__in=SENT_STATES, claimed_by__in=(Evidence.ANSWER, Evidence.LOOKUP), claimed_at__lt=message.claimed_at
-        )
-        _move(conversation, earlier.filter(sent_at__gte=message.sent_at), message.sent_at - MILLISECOND)
+    following = Q(state__in=(State.QUEUED, State.SENDING), pk__gt=message.pk)
+    if message.claimed_at is not None and message.claimed_by in LESS_CERTAIN:
+        others = Q(state__in=SENT_STATES, claimed_by__in=LESS_CERTAIN[message.claimed_by])
+        earlier = replies.filter(others, claimed_at__lt=message.claimed_at, sent_at__gte=message.sent_at)
+        _move(conversation, earlier, message.sent_at - MILLISECOND)
+        following |= others & Q(claimed_at__gt=message.claimed_at)
     _move(conversation, replies.filter(pk=message.pk), message.sent_at)
-    following = replies.filter(state__in=(State.QUEUED, State.SENDING), pk__gt=message.pk, sent_at__lt=message.sent_at)
-    _move(conversation, following, message.sent_at)
+    _move(conversation, replies.filter(following, sent_at__lt=message.sent_at), message.sent_at)
     derived.refresh_row(conversation)
 
 
@@ -265,7 +276,7 @@ def apply_lookup(message: Message, shown: list[GraphMessage] | Exception) -> Non
         finding = look_up(
             shown,
             text=message.text,
-            is_file=message.attachments.exists(),
+            is_file=message.is_file,
             called_at=called_at(message),
             known_mids=_known_mids(message, shown),
         )
@@ -293,10 +304,16 @@ def apply_lookup(message: Message, shown: list[GraphMessage] | Exception) -> Non
 
 
 def _time_of(message: Message, found: Arrived, shown: list[GraphMessage]) -> datetime:
-    """Return when the message that was found was sent: Meta's second, and its place among the messages Desk has."""
+    """Return when the message that was found was sent: Meta's second, and its place among the messages Desk has.
+
+    Never before a reply whose call was made earlier and of which an echo told the time.
+    """
     stored = Message.objects.filter(page_id=message.page_id, mid__in=[graph_message.mid for graph_message in shown])
     times = {mid: at for mid, at in stored.values_list("mid", "sent_at") if mid is not None}
-    return place_in_second(shown, found, times, called_at(message))
+    at = place_in_second(shown, found, times, called_at(message))
+    replies = Message.objects.filter(conversation=message.conversation_id, direction=Message.Direction.OUT)
+    earlier = replies.filter(state__in=SENT_STATES, claimed_by="", claimed_at__lt=called_at(message))
+    return max(at, earlier.aggregate(at=Max("sent_at"))["at"] or at)
 
 
 def called_at(message: Message) -> datetime:
@@ -321,10 +338,12 @@ def hold_following(conversation: Conversation, message: Message, reason: str) ->
 def _known_mids(message: Message, shown: list[GraphMessage]) -> set[str]:
     """Return the mids of `shown` that Desk has stored.
 
-    A message stored from an echo of this app without a row of ours does not count: it may be this very row.
+    A message stored from an echo of this app without a row of ours does not count, nor one that was recovered and of
+    which no echo told who sent it: it may be this very row.
     """
     stored = Message.objects.filter(page_id=message.page_id, mid__in=[graph_message.mid for graph_message in shown])
-    mids = stored.exclude(source=Message.Source.THIS_APP).values_list("mid", flat=True)
+    stored = stored.exclude(source=Message.Source.THIS_APP)
+    mids = stored.exclude(source=Message.Source.PAGE_INBOX, recovered_at__isnull=False).values_list("mid", flat=True)
     return {mid for mid in mids if mid is not None}
 
 

@@ -10,8 +10,8 @@ from functools import partial
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
+from desk import wake
 from desk.models import User
-from desk.queue import enqueue
 from tickets.models import Conversation, EventType, Message
 from tickets.rules import text_length
 from tickets.rules.sending import Action, Refusal, Verdict
@@ -150,7 +150,7 @@ def mark_arrived(user: User, message: Message) -> Message:
         delivery_status.settle_time(conversation, row)
         events.messages_updated(conversation, [row.pk], "state", "reason", "sent_at")
         messages.announce(conversation)
-        enqueue(delivery_status.DRAIN_TASK)
+        wake.wake(delivery_status.JOB)
     message.refresh_from_db()
     return message
 
@@ -186,7 +186,7 @@ def cancel(user: User, message: Message) -> str:
 def _queue_again(user: User, message: Message, state: str, refusal: str, seen: int | None) -> Message:
     """Queue a reply again that is in `state`. Raises ReplyError with `refusal` when it is no longer."""
     _require_access(user, message)
-    verdict = may_send(user, message.conversation)
+    verdict = may_send(user, message.conversation, form=message.sent_as)
     if not verdict.allowed:
         raise ReplyError(verdict)
     with transaction.atomic():

@@ -6,11 +6,10 @@ are delivered at least once. A webhook that fails gets one event at a time, with
 """
 
 import logging
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -20,19 +19,19 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from desk import audit_log, logs
+from desk.call_pool import make_calls
 from desk.health import Report, seconds
 from desk.queue import enqueue
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
 from tickets.services.webhooks import mails
-from tickets.services.webhooks.events import TASK
 from tickets.services.webhooks.http_call import CallResult, WebhookCall
 
 logger = logging.getLogger(__name__)
 
 POOL_SIZE = 16
 MAX_CALLS_PER_WEBHOOK = 8  # at the same time
-MAX_RUN_S = 10.0
+MAX_RUN_S = 120.0
 FIRST_PAUSE = timedelta(seconds=10)
 MAX_EVENT_PAUSE = timedelta(hours=1)
 MAX_WEBHOOK_PAUSE = timedelta(minutes=5)  # how often a failing webhook is tried at least
@@ -115,56 +114,59 @@ def reclaim_stale() -> int:
 def drain_events(render: Render) -> int:
     """Send due events until none is left or the time is up; return how many calls were made."""
     reclaim_stale()
-    call_count = _Drain(render).run()
-    if waiting().exists():
-        enqueue(TASK)
-    return call_count
+    drain = _Drain(render)
+    return make_calls(drain.claim, _call, drain.finish, size=POOL_SIZE, max_run_s=MAX_RUN_S)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A claimed row and the call that sends it."""
+
+    row: EventDelivery
+    call: WebhookCall
+
+
+def _call(job: _Job) -> CallResult:
+    return job.call.make()
 
 
 class _Drain:
-    """One run, with the calls under way."""
+    """One run, with the number of calls under way by webhook."""
 
     def __init__(self, render: Render) -> None:
         self.render = render
         self.claim_name = uuid.uuid4().hex
-        self.running: dict[Future[CallResult], EventDelivery] = {}
-        self.call_count = 0
-        self.ends_at = time.monotonic() + MAX_RUN_S
+        self.under_way: Counter[int] = Counter()
 
-    def run(self) -> int:
-        """Start and finish calls until nothing is due; then wait for those under way."""
-        with ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="events") as pool:
-            while True:
-                if time.monotonic() < self.ends_at:
-                    self._start(pool)
-                if not self.running:
-                    return self.call_count
-                done, _under_way = wait(self.running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    row = self.running.pop(future)
-                    with logs.working_on(event_id=row.event_id, conversation_id=row.conversation_id):
-                        record(row, future.result())
-
-    def _start(self, pool: ThreadPoolExecutor) -> None:
-        for row in self._ready(self._claim()):
+    def claim(self, limit: int) -> list[_Job]:
+        """Claim at most `limit` rows and prepare their calls."""
+        jobs = []
+        for row in self._ready(self._claim(limit)):
             secrets = secrets_of(row.subscription)
             if not secrets:
                 record(row, CallResult(None, UNREADABLE_SECRET))
                 continue
             call = WebhookCall(row.subscription.url, str(row.event_id), row.type, row.body.encode(), secrets)
-            self.running[pool.submit(call.make)] = row
-            self.call_count += 1
+            jobs.append(_Job(row, call))
+            self.under_way[row.subscription_id] += 1
+        return jobs
+
+    def finish(self, job: _Job, result: CallResult) -> None:
+        """Write the result of a call."""
+        row = job.row
+        self.under_way[row.subscription_id] -= 1
+        with logs.working_on(event_id=row.event_id, conversation_id=row.conversation_id):
+            record(row, result)
 
     # --- Claims -------------------------------------------------------------------------------------------------------
-    def _claim(self) -> list[EventDelivery]:
-        """Claim as many rows as threads are free, one for a failing webhook; the claim is committed on return."""
-        under_way = Counter(row.subscription_id for row in self.running.values())
+    def _claim(self, limit: int) -> list[EventDelivery]:
+        """Claim at most `limit` rows, one for a failing webhook; the claim is committed on return."""
         candidates: list[int] = []
         due = waiting()
         subscriptions = EventSubscription.objects.filter(pk__in=due.values("subscription"))
         for pk, failures in list(subscriptions.order_by("pk").values_list("pk", "failures")):
-            free_for_webhook = (1 if failures else MAX_CALLS_PER_WEBHOOK) - under_way[pk]
-            free = min(free_for_webhook, POOL_SIZE - len(self.running) - len(candidates))
+            free_for_webhook = (1 if failures else MAX_CALLS_PER_WEBHOOK) - self.under_way[pk]
+            free = min(free_for_webhook, limit - len(candidates))
             if free > 0:
                 order = ("attempts", "pk") if failures else ("pk",)
                 candidates += due.filter(subscription=pk).order_by(*order).values_list("pk", flat=True)[:free]
