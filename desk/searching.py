@@ -125,21 +125,24 @@ def terms_of(query: str) -> tuple[Term, ...]:
     return tuple(dict.fromkeys(terms or signs))[:MAX_TERMS]
 
 
-def contains(texts: Iterable[str], term: Term) -> bool:
-    """Return whether one of the texts contains this term."""
-    return any(
-        (run.text.startswith(term.text) if term.is_prefix else run.text == term.text)
-        if term.is_word
-        else term.text in run.text
-        for text in texts
-        for run in runs_of(fold(text))
-        if run.is_word == term.is_word
-    )
+def contained(texts: Iterable[str], terms: Iterable[Term]) -> set[Term]:
+    """Return those of the terms that one of the texts contains."""
+    runs = [run for text in texts if text for run in runs_of(fold(text))]
+    return {term for term in terms if any(_is_in(run, term) for run in runs)}
+
+
+def _is_in(run: Run, term: Term) -> bool:
+    if run.is_word != term.is_word:
+        return False
+    if not term.is_word:
+        return term.text in run.text
+    return run.text.startswith(term.text) if term.is_prefix else run.text == term.text
 
 
 def matches(query: str, *texts: str) -> bool:
     """Return whether every term of the query is in one of these texts; for short lists that are read whole."""
-    return all(contains(texts, term) for term in terms_of(query))
+    terms = terms_of(query)
+    return len(contained(texts, terms)) == len(terms)
 
 
 def _digits(text: str) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.folding import fold, fold_with_positions
-from desk.searching import MAX_TERMS, contains, index_terms, phone_term, phone_terms, terms_of
+from desk.searching import MAX_TERMS, contained, index_terms, phone_term, phone_terms, terms_of
 from tickets.rules.searching import digit_spans, highlight, ticket_number
 
 
@@ -132,10 +132,10 @@ def test_marking_never_changes_the_words_of_a_text(text: str, typed: str, width:
 
 @given(st.text(max_size=40))
 def test_a_text_has_the_terms_that_it_is_asked_for_by(text: str) -> None:
-    """What a text contains by `contains`, the index has too: the one checks names, the other is asked for all."""
+    """What a text contains by `contained`, the index has too: the one checks names, the other is asked for all."""
     indexed = index_terms(text)
     for term in terms_of(text):
-        assert contains([text], term)
+        assert contained([text], [term])
         is_sign = not term.is_word and not any(char.isalnum() for char in term.text)
         for piece, is_prefix in () if is_sign else term.pieces():
             assert any(each.startswith(piece) if is_prefix else each == piece for each in indexed)

@@ -6,12 +6,12 @@ Uses the tables of terms (tickets/models/search.py), which hold what desk.search
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
-from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
-from django.db.models.expressions import Col
+from django.db.models import Q, QuerySet
 
 from desk import searching as words
+from desk.one_of import OneOf
 from desk.searching import Term
 from tickets.models import (
     Attachment,
@@ -27,11 +27,17 @@ from tickets.rules import searching
 from tickets.rules.cards import words_in
 from tickets.rules.searching import Pieces
 from tickets.services.inbox import indexing
+from tickets.services.inbox.term_lookup import Indexed, Lookup, Row, newest
 
 # How many of the newest messages, contacts or files with the words are considered; a further word narrows the search.
-MAX_HITS = 5000
+MAX_HITS = 1000
 MAX_SPLITS = 2  # in how many ways the words may be divided between name and text
+FEW = 1000  # conversations, of which contacts and messages are read one conversation after the other
+VERY_FEW = 100  # conversations, for which no other way is tried
 SNIPPET_CHARS = 110
+
+Conversations = QuerySet[Conversation, Conversation]
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -66,8 +72,8 @@ class Snippet:
     is_ours: bool = False
 
 
-def find(conversations: QuerySet[Conversation, Conversation], query: str) -> SearchHits:
-    """Search for `query` in these conversations, which are those the user may see. At most ten queries.
+def find(conversations: Conversations, query: str) -> SearchHits:
+    """Search for `query` in these conversations, which are those the user may see.
 
     All words must be in what identifies the contact (name, e-mail address, phone number), or in one message with its
     cards, or some there and the others in one message. A contact is also found by page-scoped id and by a part of the
@@ -82,12 +88,10 @@ def find(conversations: QuerySet[Conversation, Conversation], query: str) -> Sea
         ticket = Ticket.objects.filter(pk=number).values("conversation_id")
         hits.tickets = {pk: number for pk in conversations.filter(pk__in=ticket).values_list("pk", flat=True)}
     splits = _find_people(conversations, query, hits)
-    for remaining, ids in [(terms, None), *splits]:
-        messages = MessageTerms.objects.filter(Indexed(remaining))
-        _collect(hits, hits.messages, _among(messages, conversations, "conversation_id", ids), "conversation_id")
-    files = AttachmentTerms.objects.filter(Indexed(terms), attachment__message__withdrawn_at=None)
-    path = "attachment__message__conversation_id"
-    _collect(hits, hits.files, _among(files, conversations, path, None), path)
+    _find_messages(conversations, hits)
+    for missing, ids in splits:
+        _find_messages_of(ids, missing, hits)
+    _find_files(conversations, hits)
     return hits
 
 
@@ -101,6 +105,20 @@ def contacts(rows: QuerySet[Contact, Contact], query: str) -> QuerySet[Contact, 
     if phone:
         found |= Q(pk__in=ContactTerms.objects.filter(Indexed((phone,))).values("contact"))
     return rows.filter(found)
+
+
+def named(rows: QuerySet[Contact, Contact], query: str) -> QuerySet[Contact, Contact]:
+    """Return those of the contacts whose name has all words; none for a query without words."""
+    terms = words.terms_of(query)
+    if not terms:
+        return rows.none()
+    indexing.index_newest()
+    found = rows.filter(pk__in=ContactTerms.objects.filter(Indexed(terms)).values("contact"))
+    # The index has the e-mail address and phone number too: where there are any, the name is read.
+    has_more = ~Q(email="") | ~Q(phone="")
+    noted = found.filter(has_more).order_by().values_list("pk", "name").iterator()
+    by_name = [pk for pk, name in noted if len(words.contained([name], terms)) == len(terms)]
+    return found.filter(~has_more | Q(pk__in=by_name))
 
 
 def snippets(hits: SearchHits, shown: Sequence[Conversation]) -> dict[int, Snippet]:
@@ -143,22 +161,19 @@ def _contact_snippet(hits: SearchHits, conversation: Conversation) -> Snippet | 
 
 
 def _find_people(
-    conversations: QuerySet[Conversation, Conversation], query: str, hits: SearchHits
+    conversations: Conversations, query: str, hits: SearchHits
 ) -> list[tuple[tuple[Term, ...], list[int]]]:
     """Add the contacts found by name, e-mail address, phone number and page-scoped id to `hits`.
 
     Return, for contacts of whom only some terms are true, the missing terms and the conversation ids.
     """
     asked = (*hits.terms, hits.phone) if hits.phone else hits.terms
-    named = ContactTerms.objects.filter(Indexed(asked, any_of=True)).values("contact")
-    facts = ("contact__name", "contact__email", "contact__phone")
-    found = conversations.filter(contact__in=named).order_by("-pk").values_list("pk", *facts)
-    rows = list(found[: MAX_HITS + 1])
-    hits.is_cut |= len(rows) > MAX_HITS
+    rows = _newest_people(conversations, Lookup(ContactTerms, asked, any_of=True), hits)
     splits: dict[tuple[Term, ...], list[int]] = defaultdict(list)
     for pk, *texts in rows:
-        missing = tuple(term for term in hits.terms if not _has(texts, term))
-        if not missing or (hits.phone and _has(texts, hits.phone)):
+        held = _held(texts, asked) if len(asked) > 1 else set(asked)
+        missing = tuple(term for term in hits.terms if term not in held)
+        if not missing or hits.phone in held:
             hits.people.add(pk)
         elif len(missing) < len(hits.terms):
             splits[missing].append(pk)
@@ -168,66 +183,115 @@ def _find_people(
     return sorted(splits.items(), key=lambda split: len(split[0]))[:MAX_SPLITS]
 
 
-def _has(texts: Sequence[str], term: Term) -> bool:
-    """Return whether a contact's name, e-mail address or phone number contains this term."""
-    name, email, phone = texts
-    by_phone = term.is_prefix and any(number.startswith(term.text) for number in words.phone_terms(phone))
-    return by_phone or words.contains((name, email, phone), term)
+def _held(texts: Sequence[str], terms: Sequence[Term]) -> set[Term]:
+    """Return those of the terms that a contact's name, e-mail address or phone number contains."""
+    digits = [term for term in terms if term.is_prefix and term.text.isdecimal()]
+    by_phone = words.phone_terms(texts[-1]) if digits else []
+    numbers = {term for term in digits if any(number.startswith(term.text) for number in by_phone)}
+    return words.contained(texts, terms) | numbers
 
 
-def _among(
-    rows: QuerySet[Any, Any], conversations: QuerySet[Conversation, Conversation], path: str, ids: list[int] | None
-) -> QuerySet[Any, Any]:
-    """Return those of `rows` that belong to these conversations, or only to those with `ids` when they are given."""
-    if ids is not None:
-        return rows.filter(**{f"{path}__in": ids})
-    return rows.filter(Exists(conversations.order_by().filter(pk=OuterRef(path))))
+def _newest_people(conversations: Conversations, lookup: Lookup, hits: SearchHits) -> list[tuple[int, str, str, str]]:
+    """Return id and name, e-mail address and phone number of the conversations with the newest of these contacts."""
+    facts = ("contact__name", "contact__email", "contact__phone")
 
+    def visible(rows: list[Row]) -> list[tuple[int, str, str, str]]:
+        keys = [key for (key,) in rows]
+        return list(conversations.filter(OneOf("contact", keys)).order_by("-contact", "-pk").values_list("pk", *facts))
 
-def _collect(hits: SearchHits, newest: dict[int, int], rows: QuerySet[Any, Any], path: str) -> None:
-    """Add the newest row of each conversation to `newest`, one of the dicts of `hits`."""
-    found = list(rows.order_by("-pk").values_list(path, "pk")[: MAX_HITS + 1])
-    hits.is_cut |= len(found) > MAX_HITS
-    for conversation_id, pk in found[:MAX_HITS]:
-        newest.setdefault(conversation_id, pk)
-
-
-# --- The index --------------------------------------------------------------------------------------------------------
-class Indexed(Func):
-    """The condition that the terms of a row of MessageTerms, ContactTerms or AttachmentTerms are `terms`.
-
-    All of them, or with `any_of` at least one.
-    """
-
-    output_field = BooleanField()
-    conditional = True
-
-    def __init__(self, terms: Sequence[Term], *, any_of: bool = False) -> None:
-        super().__init__(F("terms"), F("pk"))
-        self.terms, self.any_of = terms, any_of
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
-        column, parameters = compiler.compile(self.source_expressions[0])
-        return f"{column} @@ %s::tsquery", [*parameters, self._query(" | ", " & ", _in_postgresql)]
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, tuple[str | int, ...]]:
-        key, parameters = compiler.compile(self.source_expressions[1])
-        column = self.source_expressions[0]
-        assert isinstance(column, Col)  # noqa: S101 - F was resolved to a column before it is compiled
-        index = f"{column.target.model._meta.db_table}_search"
-        query = self._query(" OR ", " AND ", _in_sqlite)
-        return f"{key} IN (SELECT rowid FROM {index} WHERE {index} MATCH %s)", (*parameters, query)  # noqa: S608 - our own names
-
-    def _query(self, any_sign: str, all_sign: str, write: Callable[[str, bool], str]) -> str:
-        return (any_sign if self.any_of else all_sign).join(
-            f"({all_sign.join(write(*piece) for piece in term.pieces())})" for term in self.terms
+    def few(below: int) -> list[Row] | None:
+        ids = list(conversations.order_by().values_list("contact", flat=True)[: FEW + 1])
+        return (
+            lookup.read(Q(OneOf("pk", ids)) & Q(pk__lte=below) & Q(lookup.held()), MAX_HITS + 1)
+            if len(ids) <= FEW
+            else None
         )
 
-
-def _in_postgresql(text: str, is_prefix: bool) -> str:
-    quoted = text.replace("\\", "\\\\").replace("'", "''")
-    return f"'{quoted}'{':*' if is_prefix else ''}"
+    return _collect(lookup, visible, hits, few)
 
 
-def _in_sqlite(text: str, is_prefix: bool) -> str:
-    return f'"{text}"{"*" if is_prefix else ""}'
+def _find_messages(conversations: Conversations, hits: SearchHits) -> None:
+    """Add the newest message with all terms of each of these conversations to `hits`."""
+    lookup = Lookup(MessageTerms, hits.terms, ("pk", "conversation_id"))
+    is_visible: dict[int, bool] = {}
+
+    def visible(rows: list[Row]) -> list[Row]:
+        unknown = {conversation_id for _key, conversation_id in rows} - is_visible.keys()
+        is_visible.update(dict.fromkeys(unknown, False))
+        shown = conversations.filter(OneOf("pk", unknown)).order_by().values_list("pk", flat=True)
+        is_visible.update(dict.fromkeys(shown, True))
+        return [row for row in rows if is_visible[row[1]]]
+
+    def few(below: int) -> list[Row] | None:
+        ids = list(conversations.order_by().values_list("pk", flat=True)[: FEW + 1])
+        return _of_conversations(lookup, ids, below) if len(ids) <= FEW else None
+
+    _add_messages(hits, _collect(lookup, visible, hits, few))
+
+
+def _find_messages_of(ids: list[int], terms: tuple[Term, ...], hits: SearchHits) -> None:
+    """Add the newest message with all of `terms` of each conversation with one of these ids to `hits`."""
+    lookup, wanted = Lookup(MessageTerms, terms, ("pk", "conversation_id")), set(ids)
+    if len(ids) <= VERY_FEW:
+        rows = _of_conversations(lookup, ids)
+        hits.is_cut |= len(rows) > MAX_HITS
+        _add_messages(hits, rows)
+        return
+
+    def few(below: int) -> list[Row] | None:
+        return _of_conversations(lookup, ids, below) if len(ids) <= FEW else None
+
+    _add_messages(hits, _collect(lookup, lambda rows: [row for row in rows if row[1] in wanted], hits, few))
+
+
+def _find_files(conversations: Conversations, hits: SearchHits) -> None:
+    """Add the newest file whose name has all terms of each of these conversations to `hits`."""
+
+    def visible(rows: list[Row]) -> list[tuple[int, int]]:
+        files = Attachment.objects.filter(OneOf("pk", [key for (key,) in rows]), message__withdrawn_at=None)
+        places = list(files.order_by("-pk").values_list("message__conversation_id", "pk"))
+        shown = conversations.filter(pk__in={conversation_id for conversation_id, _key in places})
+        ids = set(shown.order_by().values_list("pk", flat=True)) if places else set()
+        return [place for place in places if place[0] in ids]
+
+    for conversation_id, key in _collect(Lookup(AttachmentTerms, hits.terms), visible, hits):
+        hits.files.setdefault(conversation_id, key)
+
+
+def _add_messages(hits: SearchHits, rows: Sequence[Row]) -> None:
+    for key, conversation_id in rows[:MAX_HITS]:
+        hits.messages.setdefault(conversation_id, key)
+
+
+def _of_conversations(lookup: Lookup, ids: list[int], below: int | None = None) -> list[Row]:
+    """Return the newest messages with the terms of these few conversations, of those with keys up to `below`."""
+    condition = Q(OneOf("conversation", ids)) & Q(lookup.held())
+    if below is not None:
+        condition &= Q(pk__lte=below)
+    return lookup.read(condition, MAX_HITS + 1, in_order=False)
+
+
+def _collect(
+    lookup: Lookup,
+    visible: Callable[[list[Row]], list[Found]],
+    hits: SearchHits,
+    few: Callable[[int], list[Row] | None] | None = None,
+) -> list[Found]:
+    """Return the newest MAX_HITS rows with the terms that are visible; say in `hits` when there are more.
+
+    `few` is asked when most rows are not visible: it returns the rows up to a key in another way, by the conversations
+    that are visible, or None if these are many.
+    """
+    found: list[Found] = []
+    for rows in newest(lookup, MAX_HITS + 1):
+        shown = visible(rows)
+        found += shown
+        if len(found) > MAX_HITS:
+            break
+        if few and len(rows) > MAX_HITS // 2 and len(rows) > 5 * len(shown):
+            others, few = few(rows[-1][0] - 1), None
+            if others is not None:
+                found += visible(others)
+                break
+    hits.is_cut |= len(found) > MAX_HITS
+    return found[:MAX_HITS]
