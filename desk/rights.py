@@ -10,6 +10,7 @@ LAST_ADMINISTRATOR = (
     "{user} is the only administrator (active, staff and superuser) of this Desk. Make another user an administrator "
     "first: without one, nobody could manage users any more."
 )
+MORE_RIGHTS = "This person has more rights than you. Only somebody who has at least these rights can change them."
 
 
 def permissions_of(user: User) -> set[int]:
@@ -42,6 +43,13 @@ def groups_within(user: User) -> QuerySet[Group, Group]:
 def group_has_more_than(group: Group, user: User) -> bool:
     """Return whether the group has a permission that `user` lacks."""
     return not groups_within(user).filter(pk=group.pk).exists()
+
+
+def lock_to_change(by: User, user: User) -> None:
+    """Lock a person to the end of the transaction; raise Refused when `by` may not change them any more."""
+    locked, acting = User.objects.select_for_update().get(pk=user.pk), User.objects.get(pk=by.pk)
+    if not acting.is_active or has_more_than(locked, acting):
+        raise Refused(MORE_RIGHTS)
 
 
 def administrators() -> QuerySet[User, User]:

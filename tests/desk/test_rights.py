@@ -1,10 +1,8 @@
 """Who may change users: nobody gives what they lack, and the last administrator stays."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from django.contrib.admin import site
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.test import Client
@@ -12,10 +10,12 @@ from django.urls import reverse
 
 from desk import deletion_checks
 from desk.errors import Refused
-from desk.models import AuditEntry, User
+from desk.models import User
 from tests.factories import make_admin, make_agent, make_user
 from tests.http import Response
 from tests.pages import html_of
+from tests.tickets.views.people.conftest import person_form
+from tickets.services.people import roles
 
 pytestmark = pytest.mark.django_db
 NEW = "another-Passw0rd-9"
@@ -53,23 +53,12 @@ def client_of(user: User) -> Client:
 
 
 def url_of(user: User) -> str:
-    return reverse("admin:desk_user_change", args=[user.pk])
+    return reverse("people:person", args=[user.pk])
 
 
 def save(client: Client, user: User, **changes: Any) -> Response:
-    """Post the form of a user as it is, with changes; None leaves a field out."""
-    fields = {
-        "username": user.username,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "email": user.email,
-        "is_active": "on" if user.is_active else None,
-        "is_staff": "on" if user.is_staff else None,
-        "is_superuser": "on" if user.is_superuser else None,
-        "groups": [group.pk for group in user.groups.all()],
-        "user_permissions": [row.pk for row in user.user_permissions.all()],
-    } | changes
-    return client.post(url_of(user), {name: value for name, value in fields.items() if value is not None}, follow=True)
+    """Post the page of a person as it is, with changes."""
+    return client.post(url_of(user), person_form(user, **changes), follow=True)
 
 
 def codenames(user: User) -> set[str]:
@@ -78,54 +67,40 @@ def codenames(user: User) -> set[str]:
 
 # --- Giving
 @pytest.mark.parametrize("target", ["alice", "manager"])
-@pytest.mark.parametrize("field", ["is_staff", "is_superuser"])
-def test_nobody_is_made_staff_or_superuser_by_who_is_no_superuser(
-    client: Client, manager: User, field: str, target: str
+@pytest.mark.parametrize("role", [roles.ADMINISTRATOR, roles.LEAD])
+def test_nobody_gives_a_built_in_role_with_more_than_they_have(
+    client: Client, manager: User, role: str, target: str
 ) -> None:
     make_agent("alice")
     user = User.objects.get(username=target)
-    save(client, user, **{field: "on"}, first_name="Saved")
-    user.refresh_from_db()
-    assert user.first_name == "Saved"
-    assert (user.is_staff, user.is_superuser) == (target == "manager", False)
+    page = text(save(client, user, role=role))
+    assert "You can give only what you have yourself." in page
+    assert f'value="{role}"' not in page
+    assert User.objects.filter(pk=user.pk, is_superuser=False, is_staff=target == "manager").exists()
+    assert not user.has_perm("desk.see_department_conversations")
 
 
 @pytest.mark.parametrize("target", ["alice", "manager"])
-def test_nobody_gives_a_permission_or_group_that_they_lack(client: Client, manager: User, target: str) -> None:
+def test_nobody_gives_a_role_with_a_permission_that_they_lack(client: Client, manager: User, target: str) -> None:
     make_agent("alice")
     user = User.objects.get(username=target)
     before = codenames(user)
     group = Group.objects.create(name="Erasers")
     group.permissions.add(permission("erase_contact"))
-    for changes in (
-        {"user_permissions": [*user.user_permissions.values_list("pk", flat=True), permission("erase_contact").pk]},
-        {"groups": [group.pk]},
-    ):
-        assert "You can give only what you have yourself." in text(save(client, user, **changes))
+    assert "You can give only what you have yourself." in text(save(client, user, role=f"{roles.OWN}{group.pk}"))
     assert codenames(user) == before
     assert not user.groups.exists()
-    page = text(client.get(url_of(user)))
-    assert "Erasers" not in page
-    assert "Can view department" in page
+    assert "Erasers" not in text(client.get(url_of(user)))
 
 
 def test_what_one_has_can_be_given_and_taken(client: Client) -> None:
     alice = make_agent("alice")
     group = Group.objects.create(name="Readers")
     group.permissions.add(permission("view_department"))
-    save(client, alice, user_permissions=[permission("view_department").pk], groups=[group.pk])
-    assert codenames(alice) == {"view_department"}
+    save(client, alice, role=f"{roles.OWN}{group.pk}")
     assert list(alice.groups.all()) == [group]
-    save(client, alice, user_permissions=[], groups=[])
-    assert codenames(alice) == set()
-
-
-def test_a_superuser_gives_everything(manager: User) -> None:
-    admin, alice = client_of(make_admin()), make_agent("alice")
-    save(admin, alice, is_staff="on", is_superuser="on", user_permissions=[permission("view_contact").pk])
-    alice.refresh_from_db()
-    assert (alice.is_staff, alice.is_superuser) == (True, True)
-    assert codenames(alice) == {"view_contact"}
+    save(client, User.objects.get(pk=alice.pk), role=roles.AGENT)
+    assert not alice.groups.exists()
 
 
 # --- Users with more rights
@@ -161,76 +136,29 @@ def test_who_has_more_rights_is_read_and_not_changed(client: Client, stronger: U
     assert "stronger" in page
     assert 'name="email"' not in page
     answers = [
-        save(client, stronger, email="mine@example.org", is_active="on"),
-        save(client, stronger, is_active=None),
+        save(client, stronger, email="mine@example.org"),
+        client.post(f"{url_of(stronger)}deactivate/", {"successor": "nobody"}),
+        client.post(f"{url_of(stronger)}activate/"),
         set_password(client, stronger),
         client.get(f"/admin/desk/user/{stronger.pk}/password/"),
     ]
-    assert [answer.status_code for answer in answers] == [403] * 4
-    assert "has more rights than you" in text(answers[2])
+    assert [answer.status_code for answer in answers] == [403] * 5
+    assert "has more rights than you" in text(answers[3])
     assert User.objects.filter(pk=stronger.pk).values().get() == before
 
 
 def test_an_agent_and_an_equal_can_be_changed(client: Client) -> None:
     equal = with_permissions(make_user("equal", is_staff=True), "view_user")
     for user in (make_agent("alice"), equal):
-        assert save(client, user, email="new@example.org").status_code == 200
+        email = f"{user.username}@new.example"
+        assert save(client, user, email=email).status_code == 200
         assert "successfully" in text(set_password(client, user))
         user.refresh_from_db()
-        assert user.email == "new@example.org"
+        assert user.email == email
         assert user.check_password(NEW)
 
 
-def test_an_email_change_is_recorded_with_both_addresses(client: Client) -> None:
-    alice = make_agent("alice")
-    save(client, alice, email="new@example.org", is_active=None)
-    sentences = AuditEntry.objects.filter(object_id=str(alice.pk)).values_list("action", "sentence")
-    assert ("email", "E-mail address changed from none to new@example.org.") in sentences
-    assert any(sentence.endswith("Now: deactivated.") for _action, sentence in sentences)
-
-
-# --- Groups
-def test_a_group_with_more_is_not_changed_and_nothing_lacking_is_put_into_one() -> None:
-    manager = with_permissions(make_user(is_staff=True), "change_group", "delete_group", "view_department", "add_group")
-    client = client_of(manager)
-    erasers, readers = Group.objects.create(name="Erasers"), Group.objects.create(name="Readers")
-    erasers.permissions.add(permission("erase_contact"))
-    readers.permissions.add(permission("view_department"))
-
-    def post(group: Group, permissions: Sequence[int], name: str) -> Response:
-        fields = {"name": name, "permissions": permissions}
-        return client.post(reverse("admin:auth_group_change", args=[group.pk]), fields, follow=True)
-
-    assert post(erasers, [], "Mine").status_code == 403
-    assert "You can give only what you have" in text(post(readers, [permission("erase_contact").pk], "Readers"))
-    post(readers, [permission("view_department").pk], "Renamed")
-    assert set(Group.objects.values_list("name", flat=True)) == {"Erasers", "Renamed"}
-    assert client.post(reverse("admin:auth_group_delete", args=[erasers.pk]), {"post": "yes"}).status_code == 403
-    fields = {"action": "delete_selected", "_selected_action": [erasers.pk], "post": "yes"}
-    client.post(reverse("admin:auth_group_changelist"), fields)
-    assert Group.objects.count() == 2
-
-
 # --- The last administrator
-@pytest.mark.parametrize("field", ["is_active", "is_staff", "is_superuser"])
-def test_the_last_administrator_stays(field: str) -> None:
-    admin = make_admin()
-    make_user("former", is_staff=True, is_superuser=True, is_active=False)
-    client = client_of(admin)
-    page = save(client, admin, **{field: None, "first_name": "Typed"})
-    assert "is the only administrator" in text(page)
-    assert 'value="Typed"' in text(page)
-    admin.refresh_from_db()
-    assert admin.is_active
-    assert admin.is_staff
-    assert admin.is_superuser
-
-    other = make_admin("other")
-    save(client, other, **{field: None})
-    other.refresh_from_db()
-    assert not getattr(other, field)
-
-
 def test_the_last_administrator_is_not_deleted_by_anything() -> None:
     admin = make_admin()
     client = client_of(admin)
@@ -250,8 +178,27 @@ def test_the_last_administrator_is_not_deleted_by_anything() -> None:
     assert User.objects.get().username == "other"
 
 
-def test_the_list_of_users_has_no_action_and_no_field_that_changes_many() -> None:
-    admin = site._registry[User]
-    request = type("Request", (), {"user": make_admin(), "GET": {}})()
-    assert admin.get_actions(request) == {}
-    assert not admin.list_editable
+# --- The addresses of the stock pages
+def test_the_old_pages_lead_to_people() -> None:
+    client, alice = client_of(make_admin()), make_agent("alice")
+    person, group = url_of(alice), Group.objects.create(name="Readers")
+    for url, target in (
+        ("/admin/desk/user/", "/admin/people/"),
+        ("/admin/desk/agent/", "/admin/people/"),
+        ("/admin/desk/user/add/", "/admin/people/invite/"),
+        ("/admin/desk/agent/add/", "/admin/people/invite/"),
+        ("/admin/auth/group/", "/admin/people/roles/"),
+        ("/admin/auth/group/add/", "/admin/people/roles/add/"),
+        (f"/admin/auth/group/{group.pk}/change/", f"/admin/people/roles/{group.pk}/"),
+        (f"/admin/desk/user/{alice.pk}/change/", person),
+        (f"/admin/desk/agent/{alice.agent.pk}/change/", person),
+    ):
+        assert client.get(url)["Location"] == target
+        assert client.post(url, {"username": "mallory", "is_superuser": "on"})["Location"] == target
+        assert client_of(alice).get(url).status_code == 403
+    assert User.objects.filter(pk=alice.pk, username="alice", is_superuser=False).exists()
+    assert client.get("/admin/desk/agent/999999/change/").status_code == 404
+    history = text(client.get(f"/admin/desk/user/{alice.pk}/history/"))
+    assert '<a href="/admin/desk/user/">People</a>' in history
+    password = text(client.get(f"/admin/desk/user/{alice.pk}/password/"))
+    assert f'<a href="/admin/people/">People</a> › <a href="{person}">alice</a>' in password

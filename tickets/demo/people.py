@@ -54,7 +54,7 @@ def create_people() -> list[str]:
         agent = Agent.objects.create(user=_create_user(username, first, last))
         agent.departments.set(departments[name] for name in names)
     for shortcut, title, text in CANNED_REPLIES:
-        CannedReply.objects.get_or_create(shortcut=shortcut, defaults={"title": title, "text": text})
+        CannedReply.objects.get_or_create(shortcut=shortcut, owner=None, defaults={"title": title, "text": text})
     return []
 
 

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             user = User.objects.select_for_update().filter(username=options["user"]).first()
             if user is None:
-                raise CommandError(f"There is no user “{options['user']}”. Write the username as in Setup → Users.")
+                raise CommandError(f"There is no user “{options['user']}”. Write the username as in Setup → People.")
             removed = mfa.reset(user)
             ended = sessions.end_all(user)
             if removed:

@@ -1,11 +1,11 @@
 """Decide who may see which conversation. Pages, files, the API and the live stream all use these functions."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.http import Http404
 
 from channels_im.models import Channel, ChannelAgent
@@ -13,6 +13,7 @@ from desk.models import Agent, User
 from tickets.models import Conversation
 
 SEES_ALL = "tickets.view_conversation"
+LEADS = "desk.see_department_conversations"
 PERMISSION_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 #: A user's id, or in a query about many users the expression that stands for it (F, or its subclass OuterRef).
@@ -27,13 +28,14 @@ class UserFacts:
     sees_all: bool = False
     channel_ids: frozenset[int] = frozenset()
     department_ids: frozenset[int] = frozenset()
+    leads: bool = False  # sees all conversations of the departments, not only those transferred to them
 
 
 NOBODY = UserFacts(user_id=None)
 
 
 def facts_for(user: User | AnonymousUser) -> UserFacts:
-    """Return the facts for `user` from the database, in a constant number of queries (at most four).
+    """Return the facts for `user` from the database, in at most two queries.
 
     A user who is not logged in or was deactivated gets `NOBODY`, who sees nothing.
     """
@@ -48,25 +50,36 @@ def sees_all(user: User) -> bool:
 
 
 def facts_for_users(user_ids: Iterable[int]) -> dict[int, UserFacts]:
-    """Return the facts of many users by user id, in four queries. Deactivated users are left out."""
+    """Return the facts of many users by user id, in at most two queries. Deactivated users are left out."""
     active = User.objects.filter(pk__in=set(user_ids), is_active=True)
-    permitted = User.objects.with_perm(SEES_ALL, backend=PERMISSION_BACKEND)
-    see_all = set(permitted.filter(pk__in=active).values_list("pk", flat=True))
-    channels = _group_by_user(ChannelAgent.objects.filter(agent__user__in=active).values_list("agent__user", "channel"))
-    members = Agent.departments.through.objects.filter(agent__user__in=active)
-    departments = _group_by_user(members.values_list("agent__user", "department"))
+    facts = active.annotate(sees_all=_holds(SEES_ALL), leads=_holds(LEADS)).values_list("pk", "sees_all", "leads")
+    rows = list(facts)
+    channels, departments = _associations([pk for pk, sees_all, _leads in rows if not sees_all])
     return {
-        pk: UserFacts(pk, sees_all=True) if pk in see_all else UserFacts(pk, False, channels[pk], departments[pk])
-        for pk in active.values_list("pk", flat=True)
+        pk: UserFacts(pk, sees_all=True)
+        if sees_all
+        else UserFacts(pk, False, frozenset(channels[pk]), frozenset(departments[pk]), leads=leads)
+        for pk, sees_all, leads in rows
     }
 
 
-def _group_by_user(pairs: Iterable[tuple[int, int]]) -> dict[int, frozenset[int]]:
-    """Return the second ids of the pairs by the user id that comes first; an empty set for other users."""
-    ids_by_user: dict[int, set[int]] = defaultdict(set)
-    for user_id, pk in pairs:
-        ids_by_user[user_id].add(pk)
-    return defaultdict(frozenset, {user_id: frozenset(ids) for user_id, ids in ids_by_user.items()})
+def _holds(permission: str) -> Exists:
+    """Return whether the user of the outer query has this permission."""
+    return Exists(User.objects.with_perm(permission, backend=PERMISSION_BACKEND).filter(pk=OuterRef("pk")))
+
+
+def _associations(user_ids: Collection[int]) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+    """Return the ids of channels and of departments by user id, in one query; an empty set for other users."""
+    channels: dict[int, set[int]] = defaultdict(set)
+    departments: dict[int, set[int]] = defaultdict(set)
+    if user_ids:
+        of_channels = ChannelAgent.objects.filter(agent__user__in=user_ids)
+        members = Agent.departments.through.objects.filter(agent__user__in=user_ids)
+        pairs = of_channels.values_list(Value(1), "agent__user", "channel")
+        of_members = members.values_list(Value(0), "agent__user", "department")
+        for is_channel, user_id, pk in pairs.union(of_members, all=True):
+            (channels if is_channel else departments)[user_id].add(pk)
+    return channels, departments
 
 
 def visible(facts: UserFacts, payload: Mapping[str, object]) -> bool:
@@ -84,7 +97,8 @@ def visible(facts: UserFacts, payload: Mapping[str, object]) -> bool:
         return True
     if payload.get("assignee") == facts.user_id:
         return True
-    return bool(payload.get("transferred", True)) and payload.get("department") in facts.department_ids
+    is_theirs = facts.leads or bool(payload.get("transferred", True))
+    return is_theirs and payload.get("department") in facts.department_ids
 
 
 def ids_of(conversation: Conversation) -> dict[str, int | bool | None]:
@@ -103,7 +117,9 @@ def conversations_for(
 ) -> QuerySet[Conversation, Conversation]:
     """Return the conversations `user` may see: of associated channels, assigned, or transferred to their department.
 
-    Superusers and users with the permission `tickets.view_conversation` see all. Pass `facts` when they are known.
+    Superusers and users with the permission `tickets.view_conversation` see all. Users with the permission
+    `desk.see_department_conversations` also see those of their departments that were not transferred there. Pass
+    `facts` when they are known.
     """
     facts = facts or facts_for(user)
     return Conversation.objects.none() if facts.user_id is None else seen_by(facts.user_id, facts)
@@ -139,7 +155,8 @@ def users_seeing_more(facts: UserFacts, user_ids: Iterable[int]) -> set[int]:
 def _shared_condition(facts: UserFacts) -> Q:
     allowed = Q(channel_id__in=facts.channel_ids)
     if facts.department_ids:
-        allowed |= Q(transferred_at__isnull=False, department_id__in=facts.department_ids)
+        of_departments = Q(department_id__in=facts.department_ids)
+        allowed |= of_departments if facts.leads else of_departments & Q(transferred_at__isnull=False)
     return allowed
 
 
@@ -148,7 +165,15 @@ def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: Us
 
     Raises Http404 both when it does not exist and when `user` may not see it: a stranger cannot tell which.
     """
-    related = (
+    conversation = with_related(conversations_for(user, facts)).filter(pk=conversation_id).first()
+    if conversation is None:
+        raise Http404("There is no such conversation, or you may not see it.")
+    return conversation
+
+
+def with_related(conversations: QuerySet[Conversation, Conversation]) -> QuerySet[Conversation, Conversation]:
+    """Return the conversations with everything a page shows of them."""
+    return conversations.select_related(
         "contact__moderation",
         "channel__page",
         "channel__department",
@@ -156,10 +181,6 @@ def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: Us
         "assignee__agent",
         "current_ticket",
     )
-    conversation = conversations_for(user, facts).select_related(*related).filter(pk=conversation_id).first()
-    if conversation is None:
-        raise Http404("There is no such conversation, or you may not see it.")
-    return conversation
 
 
 def channels_for(user: User | AnonymousUser, facts: UserFacts | None = None) -> QuerySet[Channel, Channel]:
@@ -169,5 +190,12 @@ def channels_for(user: User | AnonymousUser, facts: UserFacts | None = None) -> 
         return Channel.objects.none()
     if facts.sees_all:
         return Channel.objects.all()
-    of_conversations = conversations_for(user, facts).values("channel_id")
-    return Channel.objects.filter(Q(pk__in=facts.channel_ids) | Q(pk__in=of_conversations))
+    # One EXISTS for each reason, so that each looks into an index of its own and no conversations are read.
+    in_channel = Conversation.objects.filter(channel=OuterRef("pk"))
+    allowed = Q(pk__in=facts.channel_ids) | Q(Exists(in_channel.filter(assignee=facts.user_id)))
+    if facts.department_ids:
+        in_departments = in_channel.filter(department__in=facts.department_ids)
+        if not facts.leads:
+            in_departments = in_departments.filter(transferred_at__isnull=False)
+        allowed |= Q(Exists(in_departments))
+    return Channel.objects.filter(allowed)

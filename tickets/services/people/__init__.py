@@ -1,0 +1,1 @@
+"""People in Setup: roles, invitations with departments and channels, deactivation."""

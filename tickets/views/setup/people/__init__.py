@@ -1,0 +1,1 @@
+"""Setup → People: who works here, invitations, roles, deactivation."""
