@@ -12,12 +12,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_variables
-from django.views.defaults import permission_denied
 
 from channels_im.models import Channel, PendingLink
 from channels_im.services.facebook import linking as service
 from channels_im.setup import linking as pages
 from channels_im.setup.access import LINK_FACEBOOK, may
+from desk import error_pages
 from desk.models import User
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def _require_administrator(request: HttpRequest) -> User:
 
 
 def _forbidden(request: HttpRequest) -> HttpResponse:
-    return permission_denied(request, PermissionDenied("Linking Facebook is for administrators, in Setup."))
+    return error_pages.handler_403(request, PermissionDenied("Linking Facebook is for administrators, in Setup."))
 
 
 def _channel(state: dict[str, Any]) -> Channel | None:

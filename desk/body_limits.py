@@ -45,6 +45,7 @@ DRAIN_S, DRAIN_BYTES = 2, 16 * MIB
 
 CLOSE = (b"connection", b"close")
 IsKnown = Callable[[Scope], Awaitable[bool]]
+PageFor = Callable[[Scope, int, str], bytes | None]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -132,10 +133,18 @@ def limited(scope: Scope, receive: Receive, limit: int) -> Receive:
     return receive_limited
 
 
-async def call(application: Application, scope: Scope, receive: Receive, send: Send, is_known: IsKnown) -> None:
+async def call(
+    application: Application,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    is_known: IsKnown,
+    page_for: PageFor | None = None,
+) -> None:
     """Call an ASGI application with the limits of the path; refuse a body over them with 413 or 408.
 
     Where large bodies are allowed, `is_known` says whether somebody is logged in; those of others are refused with 401.
+    `page_for` makes the page that a person sees for a refusal, and returns None for programs.
     """
     is_answered = False
 
@@ -152,7 +161,7 @@ async def call(application: Application, scope: Scope, receive: Receive, send: S
     except BodyError as error:
         if is_answered:
             raise
-        await refuse(scope, receive, send, error)
+        await refuse(scope, receive, send, error, page_for)
 
 
 def _may_be_large(scope: Scope) -> bool:
@@ -160,10 +169,13 @@ def _may_be_large(scope: Scope) -> bool:
     return scope["method"] not in ("GET", "HEAD") and (not has_length or announced_bytes(scope) > DEFAULT_BYTES)
 
 
-async def refuse(scope: Scope, receive: Receive, send: Send, error: BodyError) -> None:
-    """Answer a refused body in plain text, or in JSON below /api/, and close the connection."""
+async def refuse(scope: Scope, receive: Receive, send: Send, error: BodyError, page_for: PageFor | None = None) -> None:
+    """Answer a refused body with a page or plain text, or in JSON below /api/, and close the connection."""
+    page = page_for(scope, error.status, error.sentence) if page_for else None
     if scope["path"].startswith("/api/"):
         content_type, body = b"application/json", json.dumps({"detail": error.sentence, "code": error.code}).encode()
+    elif page is not None:
+        content_type, body = b"text/html; charset=utf-8", page
     else:
         content_type, body = b"text/plain; charset=utf-8", error.sentence.encode()
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), CLOSE]

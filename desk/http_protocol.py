@@ -25,10 +25,15 @@ def max_connections() -> int:
     return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(50, min(MOST_CONNECTIONS, soft - SPARE_FILES))
 
 
+class HeadTooLarge(Exception):
+    """The request line and the headers that are complete are larger than allowed."""
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """Close connections whose request line and headers are too slow or too large, and those that are too many."""
 
-    head_bytes = 0
+    head_bytes = 0  # received while the head was not complete
+    parsed_head_bytes = 0  # of the request line and the complete headers
     head_is_complete = False
     head_timer: asyncio.TimerHandle | None = None
     connection_limit = max_connections()
@@ -52,18 +57,41 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self.head_is_complete:
             self.head_bytes += len(data)
             if self.head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refuse(b"431 Request Header Fields Too Large", b"The headers of this request are too large.")
+                self._refuse_large_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.head_bytes, self.head_is_complete = 0, False
+        self.head_bytes, self.parsed_head_bytes, self.head_is_complete = 0, 0, False
         if self.head_timer is None:
             self._start_head_timer()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self.head_is_complete = True
         self._stop_head_timer()
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.parsed_head_bytes > MAX_HEAD_BYTES:
+            self._refuse_large_head()
+        else:
+            super().send_400_response(msg)
+
+    def _count(self, size: int) -> None:
+        """Add to the size of the head. Raise HeadTooLarge before the application sees a head that is too large."""
+        self.parsed_head_bytes += size
+        if self.parsed_head_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLarge
+
+    def _refuse_large_head(self) -> None:
+        self._refuse(b"431 Request Header Fields Too Large", b"The headers of this request are too large.")
 
     def _start_head_timer(self) -> None:
         self.head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)

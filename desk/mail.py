@@ -21,7 +21,7 @@ from django.db.models import Model, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from desk import metrics
+from desk import letters, metrics
 from desk.models import User
 from desk.site import Attention
 
@@ -82,18 +82,18 @@ def reaches_administrators() -> bool:
     return not is_off() and bool(administrator_addresses())
 
 
-def send_to_administrators(subject: str, lines: list[str], *, key: str) -> int:
-    """Send one message to all administrators; return the number of messages sent, 0 when nobody has an address.
+def send_to_administrators(letter: letters.Letter, *, key: str) -> int:
+    """Send one letter to all administrators; return the number of messages sent, 0 when nobody has an address.
 
-    `key` names what is told: the same key makes the same Message-ID, by which mail programs recognise a repetition. The
-    subject may contain names from outside, so line breaks in it become spaces. Raises one of ERRORS.
+    `key` names what is told: the same key makes the same Message-ID, by which mail programs recognise a repetition.
+    Raises one of ERRORS.
     """
     to = administrator_addresses()
     if not to or is_off():
         return 0
     digest = hashlib.sha256(f"{settings.SECRET_KEY} {key}".encode()).hexdigest()[:32]
     headers = {"Message-ID": f"<{digest}@{urlsplit(settings.PUBLIC_URL).hostname or 'desk'}>"}
-    message = EmailMessage(" ".join(f"[Desk] {subject}".split()), "\n".join(lines), to=to, headers=headers)
+    message = letters.message(letters.render(letter), to, headers)
     try:
         sent = message.send() or 0
     except ERRORS:
@@ -160,11 +160,10 @@ def send_test(user: User) -> str:
     Ends after EMAIL_TIMEOUT, however slowly the server answers.
     """
     if not user.email:
-        return "Your user has no e-mail address. Enter one in Setup → Users."
+        return "Your user has no e-mail address. Enter one in Setup → People."
     if sentence := problem():
         return sentence
-    body = f"This is the test message that {user} asked for in Setup.\n\nE-mail of Desk works.\n{settings.PUBLIC_URL}"
-    message = EmailMessage("[Desk] Test message", body, to=[user.email])
+    message = letters.message(letters.render(_test_letter(user)), [user.email])
     outcome: Future[None] = Future()
 
     def send() -> None:
@@ -180,6 +179,17 @@ def send_test(user: User) -> str:
     except Exception as error:
         return sentence_for(error)
     return ""
+
+
+def _test_letter(user: User) -> letters.Letter:
+    name = letters.installation_name()
+    return letters.Letter(
+        subject=f"Test message from {name}",
+        paragraphs=("E-mail works: your mail server accepted this message, and it reached you.",),
+        action="Open Health",
+        path=f"{reverse('setup:health')}#mail",
+        why=f"You get this message because {user} asked for it in Setup of {name}.",
+    )
 
 
 def sentence_for(error: Exception) -> str:

@@ -12,10 +12,9 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.template.loader import render_to_string
 from redis.exceptions import RedisError
 
-from desk import logs
+from desk import error_pages, logs
 from desk.plain_asgi import Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -63,9 +62,9 @@ def _answer(request: HttpRequest, sentence: str) -> HttpResponse:
         code = "unavailable" if sentence else "error"
         response: HttpResponse = JsonResponse({"detail": sentence or FAULT, "code": code}, status=status)
     else:
-        facts = {"sentence": sentence or FAULT, "is_away": bool(sentence), "is_post": request.method == "POST"}
-        page = render_to_string("unavailable.html", facts)
-        response = HttpResponse(page, status=status)
+        title = "Not available at the moment" if sentence else "Something went wrong"
+        more = error_pages.NOT_SAVED if request.method == "POST" else ""
+        response = error_pages.show(request, status, title, sentence or FAULT, more=more)
     if sentence:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     response.headers["Cache-Control"] = "no-store"
@@ -93,8 +92,11 @@ def answered(
                 raise
             logger.error("Service Unavailable: %s (%s)", scope["path"], logs.summary(error))
             is_api = scope["path"].startswith("/api/")
-            body = json.dumps({"detail": sentence, "code": "unavailable"}) if is_api else sentence
             kind = b"application/json" if is_api else b"text/plain; charset=utf-8"
+            body = json.dumps({"detail": sentence, "code": "unavailable"}) if is_api else sentence
+            if not is_api and error_pages.is_navigation(dict(scope["headers"])):
+                kind = b"text/html; charset=utf-8"
+                body = error_pages.outside_django(503, scope["path"], scope["method"], sentence).decode()
             headers = [(b"content-type", kind), (b"connection", b"close"), (b"retry-after", b"%d" % RETRY_AFTER_S)]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
             await send({"type": "http.response.body", "body": body.encode()})

@@ -3,13 +3,15 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core.internal import ratelimit
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from desk import proxies
-from desk.accounts import known_devices, mails
+from desk.accounts import addresses, known_devices, mails
 from desk.models import User
 
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - no address to listen at: the place of the unknown one, as of a Unix socket
@@ -64,8 +66,17 @@ class AccountAdapter(DefaultAccountAdapter):
 
     # --- E-mail
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Queue a message. Its links and its name of the site come from DESK_PUBLIC_URL, not from the request."""
-        mails.queue(*mails.compose(template_prefix, email, context), email)
+        """Queue a message. Its links come from DESK_PUBLIC_URL, not from the request."""
+        mails.queue(mails.compose(template_prefix, email, context), email)
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Take the address whose link was opened, unless somebody else has it by now."""
+        user = email_address.user
+        if addresses.is_taken(email_address.email, but=user):
+            addresses.drop_waiting(user)
+            messages.error(request, "Somebody with this address exists already. Your address has not changed.")
+            return False
+        return super().confirm_email(request, email_address)
 
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         return settings.PUBLIC_URL + reverse("account_confirm_email", args=[emailconfirmation.key])

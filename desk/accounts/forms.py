@@ -1,5 +1,7 @@
 """Forms in place of allauth's."""
 
+from typing import Any
+
 from allauth.account import forms
 from django.http import HttpRequest
 
@@ -8,6 +10,11 @@ from desk.accounts import mails
 
 class ResetPasswordForm(forms.ResetPasswordForm):
     """Ask for an address, and do the same for every address: whether somebody has it, the worker finds out."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = "E-mail address"
+        self.fields["email"].widget.attrs.pop("placeholder", None)
 
     def clean_email(self) -> str:
         return str(self.cleaned_data["email"]).lower()

@@ -1,41 +1,32 @@
 """E-mail about accounts. The worker sends it, so no page waits for the mail server or shows by its time who exists."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
-from django.core.mail import EmailMessage
-from django.template.loader import render_to_string
 from django.urls import reverse
 
-from desk import mail, public_url
+from desk import letters, mail
+from desk.accounts.letters import letter_for
+from desk.letters import Rendered
 from desk.models import User
 from desk.queue import enqueue
 
 
-def compose(template_prefix: str, to: str, context: dict[str, Any]) -> tuple[str, str]:
-    """Return subject and body, from the two templates of allauth or ours that begin with the prefix.
-
-    What they call the current site is the one of DESK_PUBLIC_URL.
-    """
-    host = public_url.host_of(settings.PUBLIC_URL)
-    site = SimpleNamespace(name=host, domain=host)
-    values = {"email": to, "public_url": settings.PUBLIC_URL, "current_site": site, **context}
-    subject = render_to_string(f"{template_prefix}_subject.txt", values)
-    body = render_to_string(f"{template_prefix}_message.txt", values).strip() + "\n"
-    return settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + " ".join(subject.split()), body
+def compose(template_prefix: str, to: str, context: dict[str, Any]) -> Rendered:
+    """Return what Desk sends in place of the templates of allauth that begin with the prefix."""
+    return letters.render(letter_for(template_prefix, to, context))
 
 
-def queue(subject: str, body: str, to: str) -> None:
+def queue(rendered: Rendered, to: str) -> None:
     """Let the worker send a message."""
-    enqueue("desk.accounts.mails.send", subject, body, to)
+    enqueue("desk.accounts.mails.send", rendered.subject, rendered.text, to, rendered.html)
 
 
-def send(subject: str, body: str, to: str) -> int:
-    """Send a message and return whether it was sent: a task of the worker."""
-    return mail.send_to_user(EmailMessage(subject, body, to=[to]))
+def send(subject: str, body: str, to: str, html: str = "") -> int:
+    """Send a message and return whether it was sent: a task of the worker. Without `html` it is plain text."""
+    return mail.send_to_user(letters.message(Rendered(subject, body, html), [to]))
 
 
 def queue_password_reset(email: str) -> None:
@@ -54,7 +45,8 @@ def send_password_reset(email: str) -> int:
         key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
         context = {"user": user, "username": user.get_username(), "password_reset_url": reset_url(key)}
         # to the stored address: databases compare some letters more generously than mail servers do
-        send(*compose("account/email/password_reset_key", user.email, context), user.email)
+        rendered = compose("account/email/password_reset_key", user.email, context)
+        send(rendered.subject, rendered.text, user.email, rendered.html)
     return len(written)
 
 

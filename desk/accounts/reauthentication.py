@@ -11,8 +11,9 @@ from allauth.account.internal.flows import login, reauthentication
 from allauth.core.internal.httpkit import serialize_request
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
-from desk.accounts import sessions
+from desk.accounts import kept_forms, sessions
 from desk.models import User
 
 P = ParamSpec("P")
@@ -24,6 +25,7 @@ LEFT_OUT = ("HTTP_COOKIE", "HTTP_X_REQUESTED_WITH", "HTTP_AUTHORIZATION")
 def record_login(request: HttpRequest, user: User, **_signal: Any) -> None:
     """Begin the session's limits, and count the login as the password being given. A receiver of `user_logged_in`."""
     sessions.start(request.session)
+    kept_forms.discard_of_others(request.session, user)
     records = login.get_authentication_records(request, user)
     method = records[-1]["method"] if records else "password"
     login.record_authentication(request, user, method=method, reauthenticated=True)
@@ -56,13 +58,19 @@ def is_due(request: HttpRequest) -> bool:
 
 
 def ask_first(request: HttpRequest) -> HttpResponse:
-    """Redirect to the page that asks for the password, and from there to this one. A POST is not kept."""
-    return _redirect(request)
+    """Redirect to the page that asks for the password, and from there to this one.
+
+    A POST is not carried out after that: its fields are kept without passwords, and shown with a button to save them.
+    """
+    user = request.user
+    is_kept = request.method == "POST" and isinstance(user, User) and kept_forms.keep(request, user.pk)
+    return _redirect(request, reverse("kept_form") if is_kept else request.path)
 
 
 def ask(request: HttpRequest) -> HttpResponse:
     """Keep the POST, and redirect to the page that asks for the password. Raise PermissionDenied without one."""
-    answer = _redirect(request)
+    # Without the query, which allauth would compare with the path. It is part of what is kept.
+    answer = _redirect(request, request.path)
     kept = json.loads(serialize_request(request))
     for name in LEFT_OUT:  # credentials that need not be stored, and what would make the answer a part of a page
         kept["META"].pop(name, None)
@@ -70,9 +78,8 @@ def ask(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def _redirect(request: HttpRequest) -> HttpResponse:
+def _redirect(request: HttpRequest, target: str) -> HttpResponse:
     methods = get_adapter().get_reauthentication_methods(request.user)
     if not methods:
         raise PermissionDenied(NO_PASSWORD)
-    # Without the query, which allauth would compare with the path. It is part of what is kept.
-    return HttpResponseRedirect(f"{methods[0]['url']}?{urlencode({'next': request.path})}")
+    return HttpResponseRedirect(f"{methods[0]['url']}?{urlencode({'next': target})}")

@@ -112,6 +112,23 @@ def test_endless_headers_are_refused() -> None:
     run(go())
 
 
+@pytest.mark.parametrize(
+    ("path", "header", "status"),
+    [(10, 60_000, 200), (10, 70_000, 431), (70_000, 10, 431), (40_000, 40_000, 431)],
+)
+def test_a_complete_head_is_measured_however_it_arrives(path: int, header: int, status: int) -> None:
+    async def go() -> None:
+        async with server() as connect:
+            reader, writer = await connect()
+            head = b"GET /%s HTTP/1.1\r\nHost: x\r\n" % (b"p" * path)
+            for number in range(header // 1000):
+                head += b"X-%d: %s\r\n" % (number, b"y" * 990)
+            writer.write(head + b"\r\n")
+            assert (await reader.read(200)).startswith(b"HTTP/1.1 %d " % status)
+
+    run(go())
+
+
 def test_connections_over_the_limit_are_refused_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LimitedProtocol, "connection_limit", 2)
 

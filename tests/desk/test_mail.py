@@ -74,7 +74,7 @@ def press_test(client: Client) -> str:
 def test_a_test_message_arrives_and_is_in_the_history(setup: Client, inbox: smtp_server.Inbox) -> None:
     assert "accepted a test message to admin@example.org" in press_test(setup)
     (message,) = inbox.messages
-    assert (message["To"], message["Subject"]) == ("admin@example.org", "[Desk] Test message")
+    assert (message["To"], message["Subject"]) == ("admin@example.org", "Test message from Desk")
     assert "test message to admin@example.org was accepted" in changes().get().sentence
 
 
@@ -169,7 +169,7 @@ def request_reset(client: Client) -> None:
 def test_a_link_that_resets_a_password_arrives(admin: User, inbox: smtp_server.Inbox) -> None:
     request_reset(Client())
     run_queued_tasks()
-    assert "/accounts/password/reset/key/" in str(inbox.messages[0].get_payload())
+    assert "/accounts/password/reset/key/" in inbox.messages[0].as_string()
 
 
 @pytest.mark.parametrize("off", [True, False], ids=["turned off", "refused"])

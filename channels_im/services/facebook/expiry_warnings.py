@@ -4,13 +4,12 @@ import logging
 from datetime import datetime, timedelta
 from typing import cast
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.facebook.connection import SETUP_PATH
-from desk import mail
+from desk import letters, mail
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def warn() -> int:
         if step is None:
             continue
         working = Channel.objects.existing().filter(page__connection=Page.Connection.CONNECTED)
-        channels = list(working.filter(page__facebook_account=account).select_related("page"))
+        channels = list(working.filter(page__facebook_account=account).select_related("page").order_by("pk"))
         if channels and (claimed := _claim(account, step)):
             sent += _warn_of(claimed, step, channels, now)
     return sent
@@ -76,20 +75,26 @@ def _warn_of(account: FacebookAccount, step: int, channels: list[Channel], now: 
 
 
 def _send_mail(account: FacebookAccount, expires_at: datetime, channels: list[Channel], now: datetime) -> int:
-    is_over = expires_at <= now
-    ends = f"{'ended' if is_over else 'ends'} on {expires_at:%-d %B %Y at %H:%M} UTC"
-    lines = [
-        f"The Facebook login of {account} {ends}.",
-        "Facebook gives access for about 60 days at a time; then somebody has to log in again.",
-        "",
-        "These channels were linked with it:",
-        *(f"- “{channel.name}” (Page “{channel.page.name}”)" for channel in channels),
-        "",
-        f"What to do: open one of them and press Re-authenticate, then log in to Facebook as {account} and leave every "
-        "Page ticked. One login renews all of them.",
-        "",
-        *(f"{settings.PUBLIC_URL}{SETUP_PATH}{channel.pk}/" for channel in channels),
-    ]
-    when = "has ended" if is_over else f"ends on {expires_at:%-d %B}"
+    when = letters.moment(expires_at)
+    verb, day = "ends", f"ends on {timezone.localtime(expires_at):%-d %B}"
+    if expires_at <= now:
+        verb, day = "ended", "has ended"
+    letter = letters.Letter(
+        subject=f"The Facebook login of {account} {day}",
+        title=f"A Facebook login {day}",
+        paragraphs=(
+            f"The Facebook login of {account} {verb} on {when}. Facebook gives access for about 60 days at a time; "
+            "then somebody has to log in again.",
+            f"{'This channel uses' if len(channels) == 1 else 'These channels use'} it:",
+        ),
+        entries=tuple(letters.Entry(channel.name, (f"Page “{channel.page.name}”",)) for channel in channels),
+        closing=(
+            f"What to do: press Re-authenticate in Setup, log in to Facebook as {account} and leave every Page ticked. "
+            "One login renews all channels.",
+        ),
+        action="Re-authenticate",
+        path=f"{SETUP_PATH}{channels[0].pk}/",
+        why=letters.to_administrators(),
+    )
     key = f"Facebook login {account.facebook_user_id} {expires_at} {reached_step(expires_at, now)}"
-    return mail.send_to_administrators(f"The Facebook login of {account} {when}", lines, key=key)
+    return mail.send_to_administrators(letter, key=key)

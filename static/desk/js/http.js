@@ -1,6 +1,7 @@
 // Fetches parts of pages from the server.
 
 import { activityHeaders } from "./activity.js";
+import * as session from "./session.js";
 
 export class Gone extends Error {}
 
@@ -8,14 +9,24 @@ export function csrfToken() {
   return JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
 }
 
-/** Fetch a part of a page. Throws when the network is away; goes to the login page when the session has ended. */
-export async function fetchPart(url, options = {}) {
+/**
+ * Fetch a part of a page. Throws when the network is away, and Gone when the session has ended: a dialog asks for the
+ * login then. With the option `waits`, the request waits for the login instead. After another login the token of the
+ * page is old, and a POST is made once more with the new one.
+ */
+export async function fetchPart(url, options = {}, isRepeated = false) {
   const headers = { "HX-Request": "true", ...activityHeaders(), ...(options.headers || {}) };
   if (options.method === "POST") headers["X-CSRFToken"] = csrfToken();
   const response = await fetch(url, { credentials: "same-origin", ...options, headers });
   if (response.status === 401) {
-    location.assign(`${document.body.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
-    throw new Gone("logged out");
+    const login = session.ask();
+    if (!options.waits || isRepeated) throw new Gone("logged out");
+    await login;
+    return fetchPart(url, options, true);
+  }
+  if (response.status === 403 && options.method === "POST" && !isRepeated) {
+    await session.ensure();
+    return fetchPart(url, options, true);
   }
   return response;
 }
@@ -49,8 +60,16 @@ export async function reasonOf(response) {
 // milliseconds without a byte in either direction: the network is away and the browser has not noticed
 const STILL = 60_000;
 
-/** POST with upload progress, which fetch does not report. */
-export function upload(url, data, onProgress) {
+/** POST with upload progress, which fetch does not report. Waits for the login when the session has ended. */
+export async function upload(url, data, onProgress) {
+  const answer = await uploadOnce(url, data, onProgress);
+  if (answer.status === 401) await session.ask();
+  else if (answer.status === 403) await session.ensure();
+  else return answer;
+  return uploadOnce(url, data, onProgress);
+}
+
+function uploadOnce(url, data, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", url);
@@ -68,12 +87,7 @@ export function upload(url, data, onProgress) {
     });
     request.addEventListener("progress", moved);
     request.addEventListener("loadend", () => clearTimeout(still));
-    request.addEventListener("load", () => {
-      if (request.status === 401) {
-        toast("You were logged out. Log in again in another tab, then send again.", true);
-      }
-      resolve({ status: request.status, body: request.responseText });
-    });
+    request.addEventListener("load", () => resolve({ status: request.status, body: request.responseText }));
     request.addEventListener("error", reject);
     request.addEventListener("abort", reject);
     moved();

@@ -85,9 +85,9 @@ def test_deleting_a_channel_asks(setup: Client) -> None:
     assert Channel.objects.get().is_deleted
 
 
-def test_erasing_a_person_asks_and_keeps_the_tick(setup: Client) -> None:
+def test_erasing_a_person_asks_and_keeps_the_name(setup: Client) -> None:
     contact = make_contact(make_page(), name="Clara")
-    asked = setup.post(reverse("admin:tickets_contact_erase", args=[contact.pk]), {"understood": "yes"})
+    asked = setup.post(reverse("admin:tickets_contact_erase", args=[contact.pk]), {"typed_name": "clara"})
     assert Contact.objects.get().name == "Clara"
     confirm(setup, asked)
     assert Contact.objects.get().name != "Clara"
@@ -157,11 +157,11 @@ def test_without_password_and_second_step_the_reason_is_said(setup: Client) -> N
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_adding_a_user_and_setting_a_password_ask_first_and_keep_no_password(setup: Client, method: str) -> None:
+def test_setting_a_password_asks_first_and_keeps_no_password(setup: Client, method: str) -> None:
     admin = User.objects.get()
-    for url in (reverse("admin:desk_user_add"), reverse("admin:auth_user_password_change", args=[admin.pk])):
-        answer = getattr(setup, method)(url, {"password1": "a-new-password-1", "password2": "a-new-password-1"})
-        assert answer["Location"].startswith(f"{ASK}?next=")
+    url = reverse("admin:auth_user_password_change", args=[admin.pk])
+    answer = getattr(setup, method)(url, {"password1": "a-new-password-1", "password2": "a-new-password-1"})
+    assert answer["Location"].startswith(f"{ASK}?next=")
     assert "a-new-password-1" not in str(dict(setup.session))
     admin.refresh_from_db()
     assert admin.check_password(PASSWORD)
@@ -169,7 +169,8 @@ def test_adding_a_user_and_setting_a_password_ask_first_and_keep_no_password(set
 
 def test_changing_a_user_a_webhook_and_retention_ask(setup: Client) -> None:
     user = make_agent("alice")
-    urls = [reverse("admin:desk_user_change", args=[user.pk]), reverse("programs:event_add")]
+    urls = [reverse("people:person", args=[user.pk]), reverse("people:invite"), reverse("programs:event_add")]
+    urls += [reverse(f"people:{name}", args=[user.pk]) for name in ("deactivate", "activate", "resend", "revoke")]
     for url in urls:
         assert setup.post(url, {"username": "mallory", "name": "Mine", "url": "https://x.example"})[
             "Location"

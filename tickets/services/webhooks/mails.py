@@ -1,13 +1,16 @@
-"""Tell administrators by e-mail that Desk has disabled a webhook: once, and not before the mail server accepted it."""
+"""E-mail to administrators about webhooks: Desk has disabled one (told once), or events were given up (the digest)."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
-from desk import mail
-from tickets.models import EventSubscription
+from desk import letters, mail
+from desk.failure_digest import Cause
+from tickets.models import EventDelivery, EventSubscription
+from tickets.models.events import TEST_EVENT
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +35,19 @@ def send_due() -> int:
 
 
 def _send(row: EventSubscription) -> int:
-    lines = [
-        f"Webhook “{row.name}” — {row.disabled_reason}",
-        "Events since then are not sent. Check it in Setup → Webhooks and turn it on again.",
-    ]
+    letter = letters.Letter(
+        subject=f"Webhook {row.name} was disabled",
+        paragraphs=(
+            row.disabled_reason,
+            "Events since then are not sent. Correct the receiver, then turn it on again.",
+        ),
+        entries=(letters.Entry(row.name, (row.url,)),),
+        action="Open the webhook",
+        path=reverse("programs:event_edit", args=[row.pk]),
+        why=letters.to_administrators(),
+    )
     try:
-        sent = mail.send_to_administrators(
-            f"Webhook {row.name} was disabled", lines, key=f"webhook {row.pk} {row.failing_since}"
-        )
+        sent = mail.send_to_administrators(letter, key=f"webhook {row.pk} {row.failing_since}")
     except mail.ERRORS as error:
         logger.error("The e-mail about webhook %s could not be sent: %s", row.pk, mail.sentence_for(error))
         sent = 0
@@ -48,3 +56,16 @@ def _send(row: EventSubscription) -> int:
     again_at = now + (mail.RETRY_DELAY if is_new else mail.SLOW_RETRY_DELAY)
     mail.claimed(row, FIELD).update(mail_after=None if sent else again_at)
     return sent
+
+
+def event_causes(since: datetime, until: datetime) -> list[Cause]:
+    """Return the events that were given up after `since` and until `until`, for the digest of failures."""
+    rows = (
+        EventDelivery.objects.filter(state=EventDelivery.State.FAILED, settled_at__gt=since, settled_at__lte=until)
+        .exclude(type=TEST_EVENT)
+        .order_by()
+        .values("reason", "subscription__name")
+        .annotate(count=Count("pk"))
+    )
+    words = "webhook event was given up", "webhook events were given up"
+    return [Cause(*words, row["count"], row["reason"], f"Webhook “{row['subscription__name']}”") for row in rows]

@@ -1,0 +1,116 @@
+"""The digest of failures: one e-mail to administrators about all that failed since the last one, by cause.
+
+It is sent soon after the first failure, and then at most once in an hour, or in a day (DESK_FAILURE_DIGEST). Two rows
+of Heartbeat remember it: up to when failures were told, and when the next digest is due. The latter is also the claim
+of the worker that sends it. Apps register what fails in `AppConfig.ready()`.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from desk import letters, mail, planned_times
+from desk.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+TASK = "desk.failure_digest.send_due"
+TOLD, DUE = "failures told until", "next digest of failures"
+INTERVALS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
+ONCE_IN = {"hourly": "an hour", "daily": "a day"}
+#: How often Desk looks whether anything failed, and how old the first failure of a digest can be.
+LOOK_EVERY = timedelta(minutes=10)
+FIRST_LOOKS_BACK = timedelta(hours=1)
+MAX_AGE = timedelta(days=7)
+MAX_CAUSES = 20
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What failed, as a noun in the singular and the plural, how often, and why; `where` is a Page or a webhook."""
+
+    one: str
+    many: str
+    count: int
+    why: str
+    where: str
+
+
+_registered: dict[str, Callable[[datetime, datetime], list[Cause]]] = {}
+
+
+def register(name: str, causes_between: Callable[[datetime, datetime], list[Cause]]) -> None:
+    """Register what failed after a time and until another, by cause."""
+    _registered[name] = causes_between
+
+
+def register_planned_times() -> None:
+    """Let a digest that a wrong clock has planned be due."""
+    planned_times.register(Heartbeat, "beat_at", max(INTERVALS.values()), only=Q(name=DUE))
+    planned_times.register(Heartbeat, "beat_at", planned_times.NOW, only=Q(name=TOLD))
+
+
+def is_due() -> bool:
+    """Return whether it is time to look for failures. Without anybody to send the digest to, it waits."""
+    if settings.DESK_FAILURE_DIGEST == "off":
+        return False
+    is_later = Heartbeat.objects.filter(name=DUE, beat_at__gt=timezone.now()).exists()
+    return not is_later and mail.reaches_administrators()
+
+
+def send_due() -> int:
+    """Send the digest if it is due and something failed; return how many, 0 or 1.
+
+    What it tells counts as told only after the mail server has accepted it; until then it is tried again every five
+    minutes, with the failures since.
+    """
+    if not is_due():
+        return 0
+    now = timezone.now()
+    Heartbeat.objects.get_or_create(name=DUE, defaults={"beat_at": now})
+    Heartbeat.objects.get_or_create(name=TOLD, defaults={"beat_at": now - FIRST_LOOKS_BACK})
+    row = next(iter(mail.claim(Heartbeat.objects.filter(name=DUE, beat_at__lte=now), "beat_at")), None)
+    if row is None:
+        return 0
+    # An attempt that may still run is told the next time.
+    until = now - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
+    since = max(Heartbeat.objects.get(name=TOLD).beat_at, now - MAX_AGE)
+    causes = sorted(_causes(since, until), key=lambda cause: -cause.count)
+    sent, again_at = 0, now + LOOK_EVERY
+    if causes:
+        try:
+            sent = mail.send_to_administrators(_letter(causes, since), key=f"failures since {since}")
+        except mail.ERRORS as error:
+            logger.error("The digest of failures could not be sent: %s", mail.sentence_for(error))
+        again_at = now + (INTERVALS[settings.DESK_FAILURE_DIGEST] if sent else mail.RETRY_DELAY)
+    if mail.claimed(row, "beat_at").update(beat_at=again_at) and (sent or not causes) and until > since:
+        Heartbeat.objects.filter(name=TOLD).update(beat_at=until)
+    return sent
+
+
+def _causes(since: datetime, until: datetime) -> list[Cause]:
+    return [cause for causes_between in _registered.values() for cause in causes_between(since, until)]
+
+
+def _letter(causes: list[Cause], since: datetime) -> letters.Letter:
+    total = sum(cause.count for cause in causes)
+    failures = "1 failure" if total == 1 else f"{total} failures"
+    rest = sum(cause.count for cause in causes[MAX_CAUSES:])
+    return letters.Letter(
+        subject=f"{failures} in {letters.installation_name()}",
+        paragraphs=(f"Since {letters.moment(since)}, this has failed:",),
+        entries=tuple(
+            letters.Entry(f"{cause.count} {cause.one if cause.count == 1 else cause.many}", (cause.why, cause.where))
+            for cause in causes[:MAX_CAUSES]
+        ),
+        closing=(*([f"{rest} more failed for other reasons."] if rest else []), "Health shows the state of each Page."),
+        action="Open Health",
+        path=reverse("setup:health"),
+        why=f"{letters.to_administrators()} This digest is sent at most once {ONCE_IN[settings.DESK_FAILURE_DIGEST]}.",
+    )
