@@ -1,9 +1,17 @@
 """Facebook's requests about the people who linked it, in Setup."""
 
+from typing import Any
+from urllib.parse import urlencode
+
 from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
 from channels_im.models import DataRequest
 from desk.admin import ReadOnlyAdmin
+from desk.setup_lists import Asked, Empty, SetupList
 
 
 @admin.register(DataRequest)
@@ -11,6 +19,29 @@ class DataRequestAdmin(ReadOnlyAdmin[DataRequest]):
     """Deauthorize and data-deletion callbacks with their state."""
 
     list_title = "Data requests from Facebook"
-    list_display = ["received_at", "kind", "facebook_user_id", "state", "completed_at"]
-    list_filter = ["kind", "state", "received_at"]
-    search_fields = ["facebook_user_id", "confirmation_code"]
+    list_template = "channels_im/data_requests.html"
+
+    def list_of(self, request: HttpRequest) -> SetupList:
+        asked = Asked(request, "kind", "state")
+        requests = DataRequest.objects.all()
+        for name, choices in (("kind", DataRequest.Kind), ("state", DataRequest.State)):
+            if asked[name] in choices.values:
+                requests = requests.filter(**{name: asked[name]})
+        if asked.search:
+            requests = requests.filter(Q(facebook_user_id=asked.search) | Q(confirmation_code__iexact=asked.search))
+        rows, pager = asked.newest_of(requests)
+        return SetupList(
+            asked,
+            ("Received", "Kind", "Facebook user", "State", "Confirmation code"),
+            rows,
+            pager,
+            Empty("No requests", "When somebody who linked Facebook removes the app, Facebook's request appears here."),
+            search_words="Facebook user id or confirmation code",
+            chips=(asked.chips("kind", DataRequest.Kind.choices), asked.chips("state", DataRequest.State.choices)),
+        )
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Redirect to the list: it shows all of a request."""
+        found = self.get_object(request, object_id)
+        query = urlencode({"q": found.confirmation_code}) if found else ""
+        return redirect(f"{reverse('admin:channels_im_datarequest_changelist')}?{query}")

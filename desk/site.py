@@ -1,7 +1,8 @@
 """Setup: Django's admin with Desk's menu, login and first page.
 
 Apps add to it from `AppConfig.ready()`: `register_menu` for a line of the menu, `register_attention` for what needs an
-administrator's attention, `register_step` for the checklist of a new installation.
+administrator's attention, `register_panel` for what else the first page shows, `register_step` for the checklist of a
+new installation.
 """
 
 from collections.abc import Callable
@@ -67,8 +68,17 @@ class Step:
     order: int = 50
 
 
+@dataclass(frozen=True)
+class Panel:
+    """A part of the first page: a template, which gets `context` as `panel`."""
+
+    template: str
+    context: dict[str, Any]
+
+
 _menu: list[MenuItem] = []
 _attention: list[Callable[[User], list[Attention]]] = []
+_panels: list[Callable[[User], Panel | None]] = []
 _steps: list[Step] = []
 _password_notes: list[Callable[[User], str]] = []
 
@@ -84,6 +94,12 @@ def register_attention(report: Callable[[User], list[Attention]]) -> None:
     """Add `report(user)`, which returns what needs attention, to the first page."""
     if report not in _attention:
         _attention.append(report)
+
+
+def register_panel(panel: Callable[[User], Panel | None]) -> None:
+    """Add `panel(user)` to the first page; it returns None when there is nothing to show."""
+    if panel not in _panels:
+        _panels.append(panel)
 
 
 def register_step(step: Step) -> None:
@@ -105,7 +121,8 @@ def password_notes(user: User) -> list[str]:
 
 
 STYLES = tuple(
-    f"setup/{part}.css" for part in ("admin", "layout", "setup", "channels", "channel-form", "dialogs", "integrations")
+    f"setup/{part}.css"
+    for part in ("admin", "layout", "setup", "channels", "channel-form", "dialogs", "integrations", "people")
 )
 
 
@@ -126,17 +143,26 @@ class DeskAdminSite(AdminSite):
 
     def menu(self, request: HttpRequest) -> list[dict[str, Any]]:
         """Return the menu of this user by section; `here` marks the current page."""
+        shown = [item for item in _menu if item.is_for(request.user)]
+        here = self._here(shown, request)
         sections: dict[str, list[dict[str, Any]]] = {}
-        for item in _menu:
-            if item.is_for(request.user):
-                sections.setdefault(item.section, []).append(self._menu_line(item, request))
+        for item in shown:
+            sections.setdefault(item.section, []).append(self._menu_line(item, request, here))
         return [{"title": title, "lines": lines} for title, lines in sections.items()]
 
-    def _menu_line(self, item: MenuItem, request: HttpRequest) -> dict[str, Any]:
-        children = [self._menu_line(child, request) for child in item.children if child.is_for(request.user)]
+    @staticmethod
+    def _here(shown: list[MenuItem], request: HttpRequest) -> str:
+        """Return the address in the menu that the current page belongs to: the longest with which its own begins."""
+        addresses = [reverse(each.url_name) for item in shown for each in (item, *item.children)]
+        home = reverse("admin:index")
+        found = [url for url in addresses if request.path == url or (url != home and request.path.startswith(url))]
+        return max(found, key=len, default="")
+
+    def _menu_line(self, item: MenuItem, request: HttpRequest, here: str) -> dict[str, Any]:
+        children = [self._menu_line(child, request, here) for child in item.children if child.is_for(request.user)]
         url = reverse(item.url_name)
-        here = request.path == url or (url != reverse("admin:index") and request.path.startswith(url))
-        return {"label": item.label, "url": url, "here": here or any(c["here"] for c in children), "children": children}
+        is_here = url == here or any(child["here"] for child in children)
+        return {"label": item.label, "url": url, "here": is_here, "children": children}
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Answer 403 to a logged-in user who is no administrator, instead of asking them to log in again."""
@@ -164,6 +190,7 @@ class DeskAdminSite(AdminSite):
             "steps": steps,
             "next_step": next((step for step in steps if not step["done"]), None),
             "attention": attention,
+            "panels": list(filter(None, (panel(user) for panel in _panels))) if isinstance(user, User) else [],
             **(extra_context or {}),
         }
         return super().index(request, context)

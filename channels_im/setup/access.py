@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from desk import permission_words
 from desk.models import User
 from desk.requests import UserRequest
 
@@ -51,12 +52,16 @@ def setup_view(
         @wraps(view)
         def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not may(request.user, *permissions):
-                raise PermissionDenied("You lack the permission for this part of Setup. Ask an administrator for it.")
+                raise PermissionDenied(_obstacle(request.user, *permissions))
             return view(cast(UserRequest, request), *args, **kwargs)  # `may` is False for an AnonymousUser
 
         return admin.site.admin_view(checked)
 
     return decorate
+
+
+def _obstacle(user: User | AnonymousUser, *permissions: str) -> str:
+    return permission_words.sentence_for(*permissions) if user.is_staff else "Setup is for administrators."
 
 
 _content_rules: list[Callable[[User], bool]] = []

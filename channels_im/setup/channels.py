@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from channels_im.models import Channel
 from channels_im.services import channels as service
 from channels_im.services.facebook import subscriptions
-from channels_im.setup import drafts, forms, presenters
+from channels_im.setup import drafts, forms, history_import, presenters
 from channels_im.setup.access import (
     ADD_CHANNEL,
     CHANGE_CHANNEL,
@@ -38,11 +38,15 @@ def kinds(request: UserRequest) -> HttpResponse:
 def list_channels(request: UserRequest) -> HttpResponse:
     """Show a card for each channel."""
     rows = list(presenters.channels())
+    imports = history_import.of_all(rows)
     return page(
         request,
         "messenger.html",
         "Messenger",
-        cards=[{"channel": channel, "chip": presenters.chip(channel)} for channel in rows],
+        cards=[
+            {"channel": channel, "chip": presenters.chip(channel), "history_import": imports.get(channel.pk)}
+            for channel in rows
+        ],
         channel_count=len(rows),
         department_count=Department.objects.count(),
         limit=service.limit_reached(),
@@ -71,6 +75,7 @@ def add(request: UserRequest) -> HttpResponse:
         else:
             drafts.drop(request.user, None)
             messages.success(request, f"The channel “{channel.name}” has been created. Desk is checking it end to end.")
+            _tell_note(request, form)
             return redirect("setup:messenger_edit", pk=channel.pk)
     form.draft, _refusal = drafts.keep(request, None)
     return _form_page(request, form, limit=service.limit_reached())
@@ -109,6 +114,7 @@ def edit(request: UserRequest, pk: int) -> HttpResponse:
             drafts.drop(request.user, channel)
             saved = f"Saved: {'; '.join(changes)}." if changes else "Nothing was changed."
             messages.success(request, saved)
+            _tell_note(request, form)
             return redirect("setup:messenger_edit", pk=channel.pk)
     form.draft, _refusal = drafts.keep(request, channel)
     return _form_page(request, form, channel=channel)
@@ -129,6 +135,12 @@ def check_now(request: UserRequest, pk: int) -> HttpResponse:
     channel = get_object_or_404(presenters.channels(), pk=pk)
     subscriptions.request_check(channel.page_id)
     return redirect("setup:messenger_edit", pk=pk)
+
+
+def _tell_note(request: UserRequest, form: forms.ChannelForm) -> None:
+    icon = form.cleaned_data["icon"]
+    if icon and icon.note:
+        messages.info(request, icon.note)
 
 
 def _form_page(
@@ -152,6 +164,7 @@ def _form_page(
             "healing": presenters.healing(channel.page),
             "history": audit_log.entries_of(channel),
             "parked": service.parked_count(channel),
+            "history_import": history_import.of(channel),
         }
     else:
         choices = presenters.page_choices(request.user)

@@ -8,7 +8,7 @@ from desk.requests import UserRequest
 from desk.storage import undone_on_failure
 from desk.text import head
 
-TEXT_FIELDS = ("name", "page", "department")
+TEXT_FIELDS = ("name", "page", "department", "history_days")
 
 
 def find(user: User, channel: Channel | None) -> ChannelDraft | None:

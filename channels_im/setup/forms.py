@@ -7,6 +7,7 @@ from django import forms
 from channels_im.models import Channel, ChannelDraft, Page
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES, MAX_INTERMISSION_MINUTES
 from channels_im.services.channels import MAX_NAME
+from channels_im.services.facebook.history_requests import DAYS
 from channels_im.services.icons import CheckedIcon, IconError, check_icon
 from desk.models import Department
 
@@ -37,6 +38,11 @@ class ChannelForm(forms.Form):
             "invalid_choice": "This department no longer exists. Select another one.",
         },
     )
+    history_days = forms.ChoiceField(
+        required=False,
+        choices=[("", "Do not import"), *((days, f"Import the last {days} days") for days in DAYS)],
+        error_messages={"invalid_choice": "Select how many days are imported."},
+    )
     receive_audio_video = forms.BooleanField(required=False)
     shows_typing = forms.BooleanField(required=False)
     shows_seen = forms.BooleanField(required=False)
@@ -48,6 +54,10 @@ class ChannelForm(forms.Form):
         self.channel, self.draft = channel, draft
         if channel:
             del self.fields["page"]  # a channel keeps its Page: its conversations belong to it
+            del self.fields["history_days"]  # on the same page, but not in this form
+        else:
+            attributes = {"class": "field", "aria-describedby": "history_days-error"}
+            self.fields["history_days"].widget.attrs |= attributes
         self.fields["name"].widget.attrs |= {"class": "field", "autocomplete": "off", "aria-describedby": "name-error"}
         # The browser would silently cut a long name; the server says how long it is and how much fits.
         self.fields["name"].widget.attrs.pop("maxlength", None)
@@ -58,6 +68,10 @@ class ChannelForm(forms.Form):
             "data-icon-input": "",
             "aria-describedby": "icon-error",
         }
+
+    def clean_history_days(self) -> int:
+        """Return how many days are imported, 0: nothing."""
+        return int(self.cleaned_data["history_days"] or 0)
 
     def clean_icon(self) -> CheckedIcon | None:
         """Return the uploaded icon, else the draft's; None keeps the channel's."""

@@ -2,12 +2,14 @@
 
 from django.conf import settings
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from channels_im.services.facebook import daily_check
-from channels_im.setup import presenters
+from channels_im.models import Channel
+from channels_im.services.facebook import daily_check, recovery_requests
+from channels_im.setup import presenters, recovery_view
 from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
 from desk import audit_log, mail
 from desk.requests import UserRequest
@@ -17,6 +19,8 @@ from desk.requests import UserRequest
 @require_safe
 def show(request: UserRequest) -> HttpResponse:
     """Show the last check of every Page with a channel."""
+    channels = list(presenters.channels())
+    recoveries = {channel.pk: recovery_view.of(channel) for channel in channels}
     rows = [
         {
             "channel": channel,
@@ -25,15 +29,16 @@ def show(request: UserRequest) -> HttpResponse:
             "troubles": presenters.troubles(channel.page),
             "healing": presenters.healing(channel.page),
             "checking": presenters.is_checking(channel.page),
+            "recovery": recoveries[channel.pk],
         }
-        for channel in presenters.channels()
+        for channel in channels
     ]
     return page(
         request,
         "health.html",
         "Health",
         rows=rows,
-        checking=any(row["checking"] for row in rows),
+        checking=any(row["checking"] for row in rows) or any(map(recovery_view.is_open, recoveries.values())),
         may_change=may(request.user, CHANGE_CHANNEL),
         mail_problem=mail.problem() or ("" if mail.administrator_addresses() else mail.NO_ADDRESS),
         mail_server=f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.EMAIL_HOST else "",
@@ -47,6 +52,21 @@ def check_all(request: UserRequest) -> HttpResponse:
     """Request a check of every Page and Facebook login."""
     daily_check.check_all()
     messages.success(request, "Desk is checking every Page with Facebook.")
+    return redirect("setup:health")
+
+
+@setup_view(CHANGE_CHANNEL)
+@require_POST
+def recover(request: UserRequest, pk: int) -> HttpResponse:
+    """Request the recovery of missed messages of a channel's Page."""
+    channel = get_object_or_404(Channel.objects.existing().select_related("page"), pk=pk)
+    if channel.is_active and channel.page.is_connected:
+        with transaction.atomic():
+            recovery_requests.request_on_demand(channel.page)
+            audit_log.record(request.user, channel, audit_log.CHANGE, "Requested the recovery of missed messages.")
+        messages.success(request, f"Desk is looking for missed messages of {channel.page.name}.")
+    else:
+        messages.error(request, f"{recovery_view.obstacle(channel)} Then Desk recovers missed messages by itself.")
     return redirect("setup:health")
 
 

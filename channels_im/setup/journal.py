@@ -1,15 +1,12 @@
 """Instant Messaging → Journal: what Meta delivered, what became of it, and replay."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, overload
+from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db import transaction
-from django.db.models import Count, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -23,8 +20,10 @@ from channels_im.services.journal.progress import DONE, unpack
 from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, may_read_content, page, setup_view
 from desk import audit_log
 from desk.requests import UserRequest
+from desk.setup_lists import Asked, Empty, SetupList, up_to
 
 PER_PAGE = 50
+COUNT_LIMIT = 1000  # more deliveries of a state are not counted
 State = WebhookDelivery.State
 LEVELS: dict[str, str] = {
     State.DONE: "success",
@@ -47,25 +46,6 @@ class DeliveryRow:
     first_line: str
 
 
-class DeliveryRows(Sequence[DeliveryRow]):
-    """Deliveries as rows for a Paginator; one query for each slice."""
-
-    def __init__(self, deliveries: QuerySet[WebhookDelivery, WebhookDelivery]) -> None:
-        self.deliveries = deliveries
-
-    def __len__(self) -> int:
-        return self.deliveries.count()
-
-    @overload
-    def __getitem__(self, index: int) -> DeliveryRow: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[DeliveryRow]: ...
-    def __getitem__(self, index: int | slice) -> DeliveryRow | list[DeliveryRow]:
-        if isinstance(index, int):
-            return _row(self.deliveries[index])
-        return [_row(delivery) for delivery in self.deliveries[index]]
-
-
 def _row(delivery: WebhookDelivery) -> DeliveryRow:
     return DeliveryRow(
         pk=delivery.pk,
@@ -81,24 +61,36 @@ def _row(delivery: WebhookDelivery) -> DeliveryRow:
 @require_safe
 def list_deliveries(request: UserRequest) -> HttpResponse:
     """List the deliveries, all or those in one state."""
-    state = request.GET.get("state", "")
+    asked = Asked(request, "state")
     deliveries = WebhookDelivery.objects.defer("body", "progress")
-    if state in State.values:
-        deliveries = deliveries.filter(state=state)
-    counts = dict(WebhookDelivery.objects.order_by().values_list("state").annotate(Count("pk")))
-    listed = Paginator(DeliveryRows(deliveries), PER_PAGE).get_page(request.GET.get("page"))
+    if asked["state"] in State.values:
+        deliveries = deliveries.filter(state=asked["state"])
+    counts = _counts()
+    listed, pager = asked.newest_of(deliveries, PER_PAGE)
+    shown_counts = {state: up_to(count, COUNT_LIMIT) for state, count in counts.items()}
+    listing = SetupList(
+        asked,
+        ("Delivery", "Received", "State", "Tries", "Reason"),
+        [_row(delivery) for delivery in listed],
+        pager,
+        Empty("No deliveries yet", "When a customer writes to a connected Page, the delivery appears here at once."),
+        chips=(asked.chips("state", State.choices, {"": up_to(sum(counts.values()), COUNT_LIMIT), **shown_counts}),),
+    )
     return page(
         request,
         "journal.html",
         "Journal",
-        listed=listed,
-        state=state,
-        states=[{"value": s.value, "label": s.label, "count": counts.get(s.value, 0)} for s in State],
-        total=sum(counts.values()),
+        list=listing,
         failed_count=counts.get(State.FAILED, 0),
         since=(timezone.localtime() - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M"),
         may_replay=may(request.user, REPLAY_JOURNAL),
     )
+
+
+def _counts() -> dict[str, int]:
+    """Return how many deliveries are in each state; at most one more than COUNT_LIMIT is counted."""
+    rows = WebhookDelivery.objects.order_by()
+    return {state: rows.filter(state=state)[: COUNT_LIMIT + 1].count() for state in State.values}
 
 
 @setup_view(VIEW_JOURNAL)

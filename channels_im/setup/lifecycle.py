@@ -30,13 +30,16 @@ def deactivate(request: UserRequest, pk: int) -> HttpResponse:
         context={
             "title": "Deactivate channel",
             "stops": [
-                "Messages from customers are not received.",
+                "Messages from customers are not received. Facebook keeps what they write, and they can be answered in "
+                "the Page inbox.",
                 "Agents cannot reply, and waiting replies are held.",
+                "An import of earlier messages waits.",
             ],
             "stays": [
                 "All conversations and tickets stay readable and searchable.",
                 "Agents, department and Page stay as they are.",
-                "You can activate the channel again at any time, and then import the messages that arrived meanwhile.",
+                "You can activate the channel again at any time. Desk then reads from Facebook what was written "
+                "meanwhile: of each conversation the newest 20 messages.",
             ],
             "button": "Deactivate",
         },
@@ -54,7 +57,12 @@ def activate(request: UserRequest, pk: int) -> HttpResponse:
         already="The channel “{}” was already active.",
         context={
             "title": "Activate channel",
-            "starts": ["Messages from customers are received again.", "Agents can reply again."],
+            "starts": [
+                "Messages from customers are received again.",
+                "Agents can reply again.",
+                "What was written since the deactivation is read from Facebook, of each conversation the newest 20 "
+                "messages. They are marked as recovered; of others the conversation says how many are missing.",
+            ],
             "button": "Activate",
         },
     )
@@ -74,6 +82,7 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
             "title": "Delete channel",
             "stops": [
                 "No more messages are sent or received. This cannot be undone.",
+                "An import of earlier messages ends.",
                 "Nobody can reply in its conversations, or transfer, assign or block them.",
             ],
             "stays": [

@@ -1,6 +1,6 @@
 """What Instant Messaging adds to Setup: menu items, things that need attention, steps of a new installation."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -8,7 +8,7 @@ from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, Web
 from channels_im.setup import presenters
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
 from desk import deletion_checks, site
-from desk.models import Agent, Department, User
+from desk.models import Department, User
 
 
 def register() -> None:
@@ -36,10 +36,14 @@ def register() -> None:
 
 
 def attention(user: User) -> list[site.Attention]:
-    """Return Pages to re-authenticate, logins that end soon, incomplete subscriptions and failed deliveries."""
+    """Return what needs attention.
+
+    Pages to re-authenticate, channels without agents, logins that end, incomplete subscriptions, failed deliveries.
+    """
     items = []
     if may(user, *SEE_CHANNELS):
         items += [_reauthenticate(channel) for channel in _waiting_channels()]
+        items += [_without_agents(channel) for channel in _channels_without_agents()]
         items += [_ending(account) for account in _ending_accounts()]
         items += [_not_receiving(channel) for channel in _silent_channels()]
         items += [_troubled(channel) for channel in _troubled_channels()]
@@ -66,6 +70,22 @@ def _reauthenticate(channel: Channel) -> site.Attention:
     )
 
 
+def _channels_without_agents() -> QuerySet[Channel, Channel]:
+    """Return the active channels without agents; none before the first association, which the checklist asks for."""
+    if not ChannelAgent.objects.exists():
+        return Channel.objects.none()
+    active = ChannelAgent.objects.filter(channel=OuterRef("pk"), agent__user__is_active=True)
+    return Channel.objects.existing().filter(~Exists(active), is_active=True)
+
+
+def _without_agents(channel: Channel) -> site.Attention:
+    return site.Attention(
+        f"“{channel.name}” has no agents: only those who see all conversations see its messages.",
+        reverse("setup:preferences"),
+        "Associate agents",
+    )
+
+
 def _ending_accounts() -> QuerySet[FacebookAccount, FacebookAccount]:
     soon = timezone.now() + presenters.WARN_BEFORE
     used = FacebookAccount.objects.filter(pages__channels__in=Channel.objects.existing(), expires_at__lte=soon)
@@ -81,7 +101,11 @@ def _ending(account: FacebookAccount) -> site.Attention:
 def _silent_channels() -> QuerySet[Channel, Channel]:
     wrong = Q(page__subscription__in=[Page.Subscription.UNSUBSCRIBED, Page.Subscription.INCOMPLETE])
     silent = Channel.objects.existing().filter(wrong | ~Q(page__subscription_error=""), is_active=True)
-    return silent.filter(page__connection=Page.Connection.CONNECTED).select_related("page")
+    first_check = Q(
+        page__subscription_due_at__isnull=False, page__subscription_attempts__lte=1, page__subscription_error=""
+    )
+    connected = silent.filter(page__connection=Page.Connection.CONNECTED)
+    return connected.exclude(first_check).select_related("page")
 
 
 def _not_receiving(channel: Channel) -> site.Attention:
@@ -150,14 +174,6 @@ def steps() -> list[site.Step]:
             "Create Channel",
             done=lambda: Channel.objects.exists(),
             order=30,
-        ),
-        site.Step(
-            "Add your agents",
-            "Create a user for each colleague, then an agent with the departments they work in.",
-            "admin:desk_agent_add",
-            "Add agent",
-            done=lambda: Agent.objects.exists(),
-            order=35,
         ),
         site.Step(
             "Associate channels with your agents",

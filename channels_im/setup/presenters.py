@@ -70,6 +70,8 @@ def chip(channel: Channel, now: datetime | None = None) -> Chip:
         return Chip("Deactivated", "")
     if page.trouble:
         return Chip("Connected, with a problem", "warning")
+    if _is_first_check_open(page) and page.subscription != Page.Subscription.SUBSCRIBED:
+        return Chip("Connected · checking …", "")  # just activated: nothing is known to be wrong
     if page.subscription in (Page.Subscription.UNSUBSCRIBED, Page.Subscription.INCOMPLETE) or page.subscription_error:
         return Chip("Not receiving all events", "warning")
     left = days_left(page.facebook_account, now)
@@ -80,9 +82,8 @@ def chip(channel: Channel, now: datetime | None = None) -> Chip:
 
 def ticks(page: Page) -> list[Tick]:
     """Return the end-to-end check: token, subscription and its fields. Only what Meta confirmed is ticked."""
-    waiting = page.subscription_due_at is not None and page.subscription_attempts <= 1 and not page.subscription_error
     error = page.subscription_error
-    if waiting:
+    if _is_first_check_open(page):
         return [Tick(title, "waiting", "Checking …") for title in (ACCESS_TICK, SUBSCRIPTION_TICK, FIELDS_TICK)]
     missing = sorted(set(pages.SUBSCRIBED_FIELDS) - set(page.subscribed_fields))
     subscribed = page.subscription in (Page.Subscription.SUBSCRIBED, Page.Subscription.INCOMPLETE)
@@ -112,6 +113,10 @@ def ticks(page: Page) -> list[Tick]:
             else f"Missing: {', '.join(missing)}.",
         ),
     ]
+
+
+def _is_first_check_open(page: Page) -> bool:
+    return page.subscription_due_at is not None and page.subscription_attempts <= 1 and not page.subscription_error
 
 
 def is_checking(page: Page) -> bool:

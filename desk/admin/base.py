@@ -4,19 +4,22 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from desk import audit_log, deletion_checks, searching
+from desk import audit_log, deletion_checks
 from desk.accounts import reauthentication
 from desk.models import User
+from desk.setup_lists import Asked, SetupList
 
 M = TypeVar("M", bound=Model)
 
@@ -36,27 +39,34 @@ HISTORY_PER_PAGE = 100
 
 
 class SetupModelAdmin(_ModelAdmin[M]):
-    """Title a list with `list_title`, or with the plural name of its model. Write and show the history of Desk."""
+    """Show a list as Setup shows all lists, with `list_template`. Write and show the history of Desk.
+
+    The list is titled with `list_title`, or with the plural name of its model.
+    """
 
     list_title = ""
-    #: Whether the list is searched by words, as the inbox is. It is read whole for that: for lists that stay short.
-    is_searched_by_words = False
+    list_template = ""
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: "QuerySet[M]", search_term: str
-    ) -> tuple["QuerySet[M]", bool]:
-        if not self.is_searched_by_words or not search_term.strip():
-            return super().get_search_results(request, queryset, search_term)
-        rows = queryset.order_by().values_list("pk", *self.get_search_fields(request))
-        found = {pk for pk, *texts in rows if searching.matches(search_term, *map(str, texts))}
-        return queryset.filter(pk__in=found), False
+    def list_of(self, request: HttpRequest) -> SetupList:
+        """Return what the request asks the list for."""
+        raise NotImplementedError
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        is_confirmed_action = request.method == "POST" and "post" in request.POST
-        if is_confirmed_action and reauthentication.is_needed(request):
-            return reauthentication.ask(request)
-        title = self.list_title or capfirst(self.opts.verbose_name_plural)
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        """Show the list. A POST is an action of Django's admin on several rows."""
+        if request.method == "POST":
+            if "post" in request.POST and reauthentication.is_needed(request):
+                return reauthentication.ask(request)
+            return super().changelist_view(request, extra_context)
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": self.list_title or capfirst(self.opts.verbose_name_plural),
+            "list": self.list_of(request),
+            "may_add": self.has_add_permission(request),
+            **(extra_context or {}),
+        }
+        return render(request, self.list_template, context)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -65,10 +75,30 @@ class SetupModelAdmin(_ModelAdmin[M]):
             return reauthentication.ask(request)
         return super().delete_view(request, object_id, extra_context)
 
+    def get_deleted_objects(
+        self, objs: Sequence[M] | QuerySet[M], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        to_delete, counts, missing, protected = super().get_deleted_objects(objs, request)
+        # Rows that only link two objects, such as an agent and a department, have no name that means anything.
+        links = {
+            model._meta.verbose_name_plural
+            for model in apps.get_models(include_auto_created=True)
+            if model._meta.auto_created
+        }
+        counts = {name: count for name, count in counts.items() if name not in links}
+        return to_delete, counts, missing, [_still_needed(line) for line in protected]
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        return super().render_change_form(request, {**context, "list_title": self.list_title}, *args, **kwargs)
+        original = context.get("original")
+        facts = {
+            "list_title": self.list_title or capfirst(self.opts.verbose_name_plural),
+            "title": str(original) if original else f"Add {self.opts.verbose_name}",
+            "subtitle": "",
+            "history": audit_log.entries_of(original) if original else [],
+        }
+        return super().render_change_form(request, {**context, **facts}, *args, **kwargs)
 
     @staticmethod
     def sentence_of(message: Any, action: str) -> str:
@@ -99,7 +129,7 @@ class SetupModelAdmin(_ModelAdmin[M]):
             raise Http404("This does not exist any more.")
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        entries = Paginator(audit_log.of_object(obj), HISTORY_PER_PAGE).get_page(request.GET.get("page"))
+        entries, pager = Asked(request).newest_of(audit_log.of_object(obj), HISTORY_PER_PAGE)
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {obj}",
@@ -107,9 +137,17 @@ class SetupModelAdmin(_ModelAdmin[M]):
             "object": obj,
             "opts": self.opts,
             "listed": entries,
+            "pager": pager,
             **(extra_context or {}),
         }
         return render(request, "admin/object_history.html", context)
+
+
+def _still_needed(line: str) -> str:
+    """Return the sentence for a line of Django's list of objects that need another, such as "Channel: Sales"."""
+    kind, _, name = line.partition(": ")
+    shown = SafeString(name) if isinstance(line, SafeString) else name
+    return format_html("The {} “{}” still needs it.", kind.lower(), shown)
 
 
 class ReadOnlyAdmin(SetupModelAdmin[M]):
@@ -127,9 +165,6 @@ class ReadOnlyAdmin(SetupModelAdmin[M]):
 
 class GuardedAdmin(SetupModelAdmin[M]):
     """Refuse to delete an object, with the reason, while something still needs it (desk.deletion_checks)."""
-
-    delete_confirmation_template = "admin/guarded_delete.html"
-    delete_selected_confirmation_template = "admin/guarded_delete_selected.html"
 
     def get_deleted_objects(
         self, objs: Sequence[M] | QuerySet[M], request: HttpRequest

@@ -1,9 +1,7 @@
 """History in Setup: search and filter what was done, and export it."""
 
-import csv
-import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -13,23 +11,24 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from desk import audit_log
+from desk import audit_log, csv_table, searching
 from desk.admin.base import ReadOnlyAdmin
 from desk.file_response import download
 from desk.models import AuditEntry, User
+from desk.setup_lists import Pager
 
 PER_PAGE = 50
+SEARCH_ROWS = 10_000  # entries that a search reads for one page; the next page goes on from there
 EXPORT_BATCH = 2000  # rows
 COLUMNS = ("time", "last time", "count", "kind", "person", "action", "what", "object", "object id", "address", "via")
 FIELD = {"class": "field"}
-#: A spreadsheet runs a cell that begins with one of these as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+Matches = Callable[[AuditEntry], bool]
 
 
 class Filters(forms.Form):
@@ -64,7 +63,7 @@ class Filters(forms.Form):
         return cleaned
 
     def entries(self) -> QuerySet[AuditEntry, AuditEntry]:
-        """Return the entries that match, newest first; none while a field is wrong."""
+        """Return the entries that match but for the words, newest first; none while a field is wrong."""
         if not self.is_valid():
             return AuditEntry.objects.none()
         values = self.cleaned_data
@@ -78,15 +77,24 @@ class Filters(forms.Form):
             entries = entries.filter(at__gte=_begin_of(values["since"]))
         if values["until"]:
             entries = entries.filter(at__lt=_begin_of(values["until"] + timedelta(days=1)))
-        for word in values["q"].split():
-            entries = entries.filter(
-                Q(sentence__icontains=word)
-                | Q(object_name__icontains=word)
-                | Q(actor_name__icontains=word)
-                | Q(token_name__icontains=word)
-                | Q(address__startswith=word)
-            )
         return entries
+
+    def matches(self) -> Matches | None:
+        """Return a test of whether an entry has all words, compared as in the search of the inbox; None without words.
+
+        An address is found by its beginning.
+        """
+        words = {word.lower(): set(searching.terms_of(word)) for word in self.cleaned_data.get("q", "").split()}
+        terms = set().union(*words.values())
+
+        def has_words(entry: AuditEntry) -> bool:
+            texts = (entry.sentence, entry.object_name, entry.actor_name, entry.token_name)
+            missing = terms - searching.contained(texts, terms)
+            return all(
+                not (needed & missing) or (entry.address or "").startswith(word) for word, needed in words.items()
+            )
+
+        return has_words if words else None
 
     def in_words(self) -> str:
         """Return the filters as text for the history, "" without any."""
@@ -103,27 +111,56 @@ def _begin_of(day: date) -> datetime:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of entries, and the ids from which the next and the previous page are read."""
+    """A page of entries, and the ids from which the next and the previous page are read.
+
+    `searched_to` is the time up to which entries were read, when there are more to search.
+    """
 
     entries: list[AuditEntry]
     older: int | None = None
     newer: int | None = None
+    searched_to: datetime | None = None
 
 
-def read_page(entries: QuerySet[AuditEntry, AuditEntry], before: int | None, after: int | None) -> Page:
-    """Return the entries with ids below `before`, or the nearest above `after`, newest first. Reads one page only."""
+def read_page(
+    entries: QuerySet[AuditEntry, AuditEntry], before: int | None, after: int | None, matches: Matches | None = None
+) -> Page:
+    """Return the entries with ids below `before`, or the nearest above `after`, newest first. Reads one page only.
+
+    With `matches`, which says whether an entry is shown, it reads on until the page is full, at most SEARCH_ROWS.
+    """
     if after is not None:
-        rows = list(entries.filter(pk__gt=after).order_by("pk")[: PER_PAGE + 1])
-        has_newer = len(rows) > PER_PAGE
+        rows, last = _take(entries.filter(pk__gt=after).order_by("pk"), matches)
+        has_newer = last is not None or len(rows) > PER_PAGE
         rows = rows[:PER_PAGE][::-1]
-        if not rows:
-            return read_page(entries, None, None)
-        return Page(rows, rows[-1].pk, rows[0].pk if has_newer else None)
+        if not rows and last is None:
+            return read_page(entries, None, None, matches)
+        newer = (last.pk if last and len(rows) < PER_PAGE else rows[0].pk) if has_newer else None
+        return Page(rows, rows[-1].pk if rows else after + 1, newer, last.at if last else None)
     if before is not None:
         entries = entries.filter(pk__lt=before)
-    rows = list(entries[: PER_PAGE + 1])
-    older = rows[PER_PAGE - 1].pk if len(rows) > PER_PAGE else None
-    return Page(rows[:PER_PAGE], older, rows[0].pk if rows and before is not None else None)
+    rows, last = _take(entries.order_by("-pk"), matches)
+    older = rows[PER_PAGE - 1].pk if len(rows) > PER_PAGE else last.pk if last else None
+    newest = rows[0].pk if rows else before - 1 if before is not None else None
+    return Page(rows[:PER_PAGE], older, newest if before is not None else None, last.at if last else None)
+
+
+def _take(
+    entries: QuerySet[AuditEntry, AuditEntry], matches: Matches | None
+) -> tuple[list[AuditEntry], AuditEntry | None]:
+    """Return the entries that match, one more than a page, and the last one read if there may be more to search."""
+    if matches is None:
+        return list(entries[: PER_PAGE + 1]), None
+    found: list[AuditEntry] = []
+    last: AuditEntry | None = None
+    number = 0
+    for last in entries[:SEARCH_ROWS].iterator(chunk_size=EXPORT_BATCH):
+        number += 1
+        if matches(last):
+            found.append(last)
+        if len(found) > PER_PAGE:
+            return found, None
+    return found, last if number == SEARCH_ROWS else None
 
 
 @admin.register(AuditEntry)
@@ -141,15 +178,21 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
             raise PermissionDenied
         filters = Filters(request.GET)
         entries = filters.entries()
-        page = read_page(entries, _id_of(request, "before"), _id_of(request, "after"))
+        matches = filters.matches() if filters.is_valid() else None
+        page = read_page(entries, _id_of(request, "before"), _id_of(request, "after"), matches)
         kept = {name: request.GET[name] for name in filters.fields if request.GET.get(name)}
+        pager = Pager(
+            urlencode({**kept, "after": page.newer}) if page.newer else "",
+            urlencode({**kept, "before": page.older}) if page.older else "",
+            words=("Newer", "Older"),
+        )
         context = {
             **self.admin_site.each_context(request),
             "title": self.list_title,
             "filters": filters,
             "is_filtered": bool(kept),
             "page": page,
-            "query": urlencode(kept),
+            "pager": pager,
             **(extra_context or {}),
         }
         return render(request, "admin/history.html", context, status=200 if filters.is_valid() else 422)
@@ -173,7 +216,7 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
         try:
             file.write("\ufeff".encode())  # a spreadsheet then reads UTF-8
             count = -1  # without the head
-            for line in csv_lines(filters.entries()):
+            for line in csv_lines(filters.entries(), filters.matches()):
                 file.write(line)
                 count += 1
             words = filters.in_words()
@@ -185,11 +228,11 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
         return download(request, file, f"history {timezone.localdate():%Y-%m-%d}.csv", "text/csv; charset=utf-8")
 
 
-def csv_lines(entries: QuerySet[AuditEntry, AuditEntry]) -> Iterator[bytes]:
-    """Yield the head and a line for each entry, newest first. Times are in the time zone of the installation."""
-    yield _line(COLUMNS)
-    for entry in entries.iterator(chunk_size=EXPORT_BATCH):
-        yield _line(
+def csv_lines(entries: QuerySet[AuditEntry, AuditEntry], matches: Matches | None) -> Iterator[bytes]:
+    """Yield the head and a line for each entry that matches, newest first, in the time zone of the installation."""
+    yield csv_table.line_of(COLUMNS)
+    for entry in filter(matches, entries.iterator(chunk_size=EXPORT_BATCH)):
+        yield csv_table.line_of(
             (
                 timezone.localtime(entry.at).isoformat(timespec="seconds"),
                 timezone.localtime(entry.last_at).isoformat(timespec="seconds") if entry.last_at else "",
@@ -204,17 +247,6 @@ def csv_lines(entries: QuerySet[AuditEntry, AuditEntry]) -> Iterator[bytes]:
                 entry.token_name or entry.get_via_display(),
             )
         )
-
-
-def _line(cells: tuple[Any, ...]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerow([safe_cell(str(cell)) for cell in cells])
-    return out.getvalue().encode()
-
-
-def safe_cell(text: str) -> str:
-    """Return the text so that no spreadsheet runs it: with an apostrophe before what would begin a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def _id_of(request: HttpRequest, name: str) -> int | None:

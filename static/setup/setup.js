@@ -25,11 +25,48 @@ window.addEventListener("pageshow", () => {
 document.addEventListener(
   "submit",
   (event) => {
-    const question = event.target.dataset.confirm;
-    if (question && !window.confirm(question)) event.preventDefault();
+    const form = event.target;
+    if (!form.dataset.confirm || form.dataset.confirmed) return;
+    event.preventDefault();
+    event.stopPropagation();
+    confirmFirst(form, event.submitter);
   },
   true,
 );
+
+function confirmFirst(form, submitter) {
+  const dialog = document.createElement("dialog");
+  dialog.className = "setup-dialog";
+  dialog.setAttribute("aria-labelledby", "dialog-title");
+  const question = document.createElement("p");
+  question.id = "dialog-title";
+  question.textContent = form.dataset.confirm;
+  const foot = document.createElement("div");
+  foot.className = "form-foot";
+  const confirm = document.createElement("button");
+  const isDanger = submitter?.classList.contains("button--danger");
+  confirm.className = `button ${isDanger ? "button--destroy" : "button--primary"}`;
+  confirm.textContent = submitter?.firstChild?.textContent.trim() || "Continue";
+  confirm.addEventListener("click", () => {
+    form.dataset.confirmed = "yes";
+    dialog.close();
+    form.requestSubmit(submitter);
+    delete form.dataset.confirmed;
+  });
+  const cancel = document.createElement("button");
+  cancel.className = "button";
+  cancel.textContent = "Cancel";
+  cancel.autofocus = true;
+  cancel.addEventListener("click", () => dialog.close());
+  foot.append(confirm, cancel);
+  dialog.append(question, foot);
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    submitter?.focus();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+}
 
 // --- Copy a secret with one click.
 document.addEventListener("click", async (event) => {
@@ -104,10 +141,14 @@ async function problemOf(file) {
   const isPng = bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47;
   const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
   if (!isPng && !isJpeg) return "This file is not a JPEG or PNG picture.";
-  if (isPng !== /\.png$/i.test(file.name)) {
-    return `“${file.name}” holds a ${isPng ? "PNG" : "JPEG"} picture: give it a name that ends in ${isPng ? ".png" : ".jpg"}.`;
-  }
   return "";
+}
+
+// A picture that is named as one of the other kind is taken; the field says so.
+async function noteOf(file) {
+  const isPng = new Uint8Array(await file.slice(0, 1).arrayBuffer())[0] === 0x89;
+  if (isPng === /\.png$/i.test(file.name)) return "";
+  return `“${file.name}” is a ${isPng ? "PNG" : "JPEG"} picture and is stored as one.`;
 }
 
 for (const field of document.querySelectorAll("[data-icon-field]")) {
@@ -115,6 +156,7 @@ for (const field of document.querySelectorAll("[data-icon-field]")) {
   const previews = field.querySelectorAll("[data-icon-preview]");
   const none = field.querySelector("[data-icon-none]");
   const error = field.querySelector(".field-error");
+  const note = field.querySelector("[data-icon-note]");
   const shown = [...previews].map((preview) => preview.getAttribute("src"));
   let address = "";
   const show = async () => {
@@ -122,6 +164,8 @@ for (const field of document.querySelectorAll("[data-icon-field]")) {
     const problem = file ? await problemOf(file) : "";
     error.textContent = problem;
     error.hidden = !problem;
+    note.textContent = file && !problem ? await noteOf(file) : "";
+    note.hidden = !note.textContent;
     if (problem) input.value = "";
     if (address) URL.revokeObjectURL(address);
     address = file && !problem ? URL.createObjectURL(file) : "";
@@ -145,9 +189,9 @@ for (const field of document.querySelectorAll("[data-icon-field]")) {
   }
 }
 
-// --- The end-to-end check: ask again until Facebook has answered.
+// --- The end-to-end check and the history import: ask again until they are over.
 function followChecks(checks) {
-  if (!checks?.dataset.refresh) return;
+  if (!checks.dataset.refresh) return;
   setTimeout(async () => {
     try {
       const answer = await fetch(checks.dataset.refresh, { headers: { "X-Requested-With": "fetch" } });
@@ -155,14 +199,16 @@ function followChecks(checks) {
       const holder = document.createElement("div");
       holder.innerHTML = await answer.text();
       const fresh = holder.firstElementChild;
+      const focused = checks.contains(document.activeElement) ? document.activeElement.id : "";
       checks.replaceWith(fresh);
+      if (focused) document.getElementById(focused)?.focus();
       followChecks(fresh);
     } catch {
       followChecks(checks);
     }
   }, 1000);
 }
-followChecks(document.getElementById("checks"));
+for (const element of document.querySelectorAll("[data-refresh]")) followChecks(element);
 
 const reloading = document.querySelector("[data-reload]");
 if (reloading) setTimeout(() => window.location.reload(), Number(reloading.dataset.reload) * 1000);
@@ -192,13 +238,6 @@ for (const number of document.querySelectorAll("input[data-slider]")) {
 for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
-
-// --- Django's picker of groups and permissions labels its filter with a picture, which needs a role to have a name.
-// Django's own script creates it on load, before this.
-window.addEventListener("load", () => {
-  for (const picture of document.querySelectorAll(".search-label-icon[aria-label]"))
-    picture.setAttribute("role", "img");
-});
 
 // --- Receipts: printing needs a script, so the button is hidden without one.
 for (const button of document.querySelectorAll("[data-print]")) {

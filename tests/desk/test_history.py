@@ -215,6 +215,10 @@ FILTERS: list[tuple[Callable[[dict[str, User]], dict[str, str]], list[str]]] = [
     (lambda _people: {"action": "changed"}, ["Renamed"]),
     (lambda _people: {"q": "service RENAMED"}, ["Renamed"]),
     (lambda _people: {"q": "100%"}, ["Created"]),
+    (lambda _people: {"q": "anew ＣＲÉATED"}, ["Created"]),
+    (lambda _people: {"q": "sales remov"}, ["Facebook"]),
+    (lambda _people: {"q": "emoval"}, []),
+    (lambda _people: {"q": "renamed reported"}, []),
     (lambda _people: {"q": "anew_."}, ["Created"]),
     (lambda _people: {"since": "2026-03-09"}, ["Created", "Facebook"]),
     (lambda _people: {"since": "2026-03-08", "until": "2026-03-09"}, ["Facebook", "Renamed"]),
@@ -265,8 +269,45 @@ def test_pages_are_read_by_key_in_both_directions(django_assert_max_num_queries:
     client = client_of(auditor())
     with django_assert_max_num_queries(10):
         page = text(client.get(HISTORY, {"q": "Number", "before": str(first.older)}))
-    assert f"q=Number&before={second.older}" in page
+    assert f"q=Number&amp;before={second.older}" in page
     assert client_of(admin).get(HISTORY, {"before": "9" * 40}).status_code == 200
+
+
+@pytest.mark.parametrize("searched", [3, 10, 60, 1000])
+def test_a_search_reads_so_many_entries_at_a_time_and_goes_on_without_a_gap(
+    monkeypatch: pytest.MonkeyPatch, searched: int
+) -> None:
+    monkeypatch.setattr(history_page, "SEARCH_ROWS", searched)  # limits, lowered: the entries below pass them
+    monkeypatch.setattr(history_page, "PER_PAGE", 5)
+    admin = make_admin()
+    for number in range(40):
+        audit_log.record(admin, None, Action.CHANGED, f"{'Wanted' if number % 4 == 1 else 'Other'} {number:02}.")
+    form = history_page.Filters({"q": "WÄNTED"})
+    every, matches = form.entries(), form.matches()
+    wanted = [entry.pk for entry in every if entry.sentence.startswith("Wanted")]
+    assert len(wanted) == 10
+    pages = [history_page.read_page(every, None, None, matches)]
+    while pages[-1].older is not None:
+        pages.append(history_page.read_page(every, pages[-1].older, None, matches))
+    assert [entry.pk for page in pages for entry in page.entries] == wanted
+    assert all(page.searched_to for page in pages[:-1] if len(page.entries) < 5)
+    back = [pages[-1]]
+    while back[-1].newer is not None:
+        back.append(history_page.read_page(every, None, back[-1].newer, matches))
+    seen = [[entry.pk for entry in page.entries] for page in back]
+    assert sorted({pk for keys in seen for pk in keys}, reverse=True) == wanted
+    assert all(keys == sorted(keys, reverse=True) for keys in seen)
+    page = text(client_of(auditor()).get(HISTORY, {"q": "nowhere"}))
+    assert ("Searched as far as" in page) == (searched < 40)
+    assert ("Nothing matches so far" in page) == (searched < 40)
+
+
+def test_an_entry_is_found_by_the_beginning_of_its_address() -> None:
+    entry = audit_log.record(make_admin(), None, Action.CHANGED, "Renamed.")
+    AuditEntry.objects.filter(pk=entry.pk).update(address="2001:db8::7")
+    client = client_of(auditor())
+    for typed, is_found in (("2001:DB8", True), ("2001:db8 renamed", True), ("db8", False), ("2001:db8::8", False)):
+        assert ("Renamed." in text(client.get(HISTORY, {"q": typed}))) == is_found, typed
 
 
 def test_the_page_is_for_who_may_view_the_history() -> None:

@@ -9,10 +9,12 @@ from django import forms
 from django.db import transaction
 
 from desk import audit_log
+from desk.accounts import addresses
 from desk.models import User
 from tickets.services.webhooks import api_tokens
 
 REVOKE = "revoke_tokens"
+LABELS = {"oldpassword": "Present password", "password1": "New password", "password2": "New password again"}
 
 if TYPE_CHECKING:
     _Form = forms.Form
@@ -28,6 +30,9 @@ class RecordsPassword(_Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.label = LABELS.get(name, field.label)
+            field.widget.attrs.pop("placeholder", None)
         count = api_tokens.working(self.user).count() if self.user is not None else 0
         if count:
             self.fields[REVOKE] = forms.BooleanField(
@@ -44,6 +49,7 @@ class RecordsPassword(_Form):
             if self.user is None:
                 return
             audit_log.record(self.user, self.user, audit_log.Action.PASSWORD, self.sentence)
+            addresses.drop_waiting(self.user)
             if self.cleaned_data.get(REVOKE):
                 api_tokens.revoke_all(self.user, self.user, "The password was changed.")
 

@@ -6,10 +6,19 @@ let replies = [];
 let found = [];
 let active = 0;
 let facts = {};
+const used = new Set(); // ids of the canned replies that were inserted into the text
 
 export function reset(list, field, known, values) {
   [box, text, replies, facts] = [list, field, known, values];
+  used.clear();
   close();
+}
+
+/** Return the ids of the canned replies in the text, and begin again. */
+export function takeUsed() {
+  const ids = [...used];
+  used.clear();
+  return ids;
 }
 
 document.addEventListener("desk:dialog", close);
@@ -38,7 +47,7 @@ export function update() {
 }
 
 export function show(words = "") {
-  found = replies.filter((one) => `${one.shortcut} ${one.title}`.toLowerCase().includes(words));
+  found = replies.filter((one) => `${one.shortcut} ${one.title} ${one.folder}`.toLowerCase().includes(words));
   active = 0;
   if (!found.length) {
     close();
@@ -59,7 +68,7 @@ function draw() {
       const shortcut = document.createElement("code");
       shortcut.textContent = `/${one.shortcut}`;
       const title = document.createElement("strong");
-      title.textContent = one.title;
+      title.textContent = one.folder ? `${one.folder} › ${one.title}` : one.title;
       const preview = document.createElement("span");
       preview.textContent = fill(one.text);
       item.append(shortcut, title, preview);
@@ -83,14 +92,16 @@ function choose(index) {
   const end = text.selectionStart;
   const start = words === null ? end : end - words.length - 1;
   text.setRangeText(fill(found[index].text), start, end, "end");
+  used.add(found[index].id);
   close();
   text.focus();
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 /** Insert a canned reply, with its placeholders filled in, at the caret. */
-export function insert(words) {
-  text.setRangeText(fill(words), text.selectionStart, text.selectionEnd, "end");
+export function insert(one) {
+  used.add(one.id);
+  text.setRangeText(fill(one.text), text.selectionStart, text.selectionEnd, "end");
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 

@@ -125,6 +125,14 @@ def test_at_the_limit_the_list_explains_and_offers_departments(setup: Client, de
     assert "/admin/desk/department/" in page
 
 
+def test_at_the_limit_the_page_shows_the_reason_and_no_form(setup: Client, departments: list[Department]) -> None:
+    for department in departments:
+        make_channel(department=department)
+    page = text(setup.get(URL))
+    assert "3 of 3 possible channels" in page
+    assert 'name="name"' not in page
+
+
 def test_a_deleted_channel_does_not_count_and_frees_its_page(
     setup: Client, departments: list[Department], berg: Page
 ) -> None:

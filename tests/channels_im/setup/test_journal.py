@@ -1,5 +1,6 @@
 """The Journal page: filter, reason, raw JSON, replay."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import WebhookDelivery
-from channels_im.setup import access
+from channels_im.setup import access, journal
 from desk.models import User
 from tests.factories import make_user
 from tests.history import changes
@@ -123,3 +124,33 @@ def test_without_a_rule_nobody_reads_it(setup: Client, monkeypatch: pytest.Monke
     monkeypatch.setattr(access, "_content_rules", [])
     delivery = make("done", body=b'{"text": "my secret"}')
     assert "my secret" not in text(setup.get(reverse("setup:journal_entry", args=[delivery.pk])))
+
+
+def test_pages_go_to_the_oldest_delivery_and_back(setup: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "PER_PAGE", 2)
+    kept = [make("done").pk for _ in range(5)]
+    make("failed")
+
+    def shown(address: str) -> tuple[list[int], dict[str, str]]:
+        page = text(setup.get(address))
+        links = re.findall(r'href="(\?state=done&(?:amp;)?(?:after|before)=\d+)">(\w+)', page)
+        return [int(pk) for pk in re.findall(r'/journal/(\d+)/">\d+<', page)], {
+            word: URL + link.replace("&amp;", "&") for link, word in links
+        }
+
+    first, links = shown(f"{URL}?state=done")
+    assert (first, list(links)) == ([kept[4], kept[3]], ["Older"])
+    second, links = shown(links["Older"])
+    assert (second, list(links)) == ([kept[2], kept[1]], ["Newer", "Older"])
+    last, back = shown(links["Older"])
+    assert (last, list(back)) == ([kept[0]], ["Newer"])
+    assert shown(back["Newer"])[0] == second
+    assert shown(links["Newer"])[0] == first
+
+
+def test_very_many_deliveries_are_not_counted_to_the_end(setup: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "COUNT_LIMIT", 2)
+    for state in ("done", "done", "done", "failed"):
+        make(state)
+    counts = re.findall(r"(\w+)\s*<b>([^<]*)</b>", text(setup.get(URL)))
+    assert dict(counts) | {"All": "2+", "Done": "2+", "Failed": "1"} == dict(counts)

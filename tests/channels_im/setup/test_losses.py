@@ -35,9 +35,9 @@ def test_pages_that_are_lost_together_are_one_e_mail_that_names_each(channels: l
         lose(channel)
     connection.mail_administrators()
     (message,) = mail.outbox
-    assert message.subject == "[Desk] Re-authenticate 3 Pages: Page 0, Page 1, Page 2"
+    assert message.subject == "Re-authenticate 3 Pages: Page 0, Page 1, Page 2"
     for channel in channels:
-        assert f"/admin/instant-messaging/messenger/{channel.pk}/" in message.body
+        assert f"- {channel.page.name}\n  Channel “{channel.name}”\n" in message.body
 
 
 def test_an_e_mail_waits_a_few_seconds_for_pages_that_are_found_lost_one_after_the_other(

@@ -13,6 +13,7 @@ from tests.factories import make_agent, make_channel, make_conversation, make_pa
 from tests.history import changes
 from tests.http import Response
 from tests.pages import html_of
+from tickets import setup as tickets_setup
 
 URL = "/admin/instant-messaging/preferences/"
 
@@ -76,6 +77,19 @@ def test_the_preview_counts_the_tickets_each_setting_would_have_made(
     page = text(setup.get(f"{URL}?department={departments[0].pk}"))
     counted = [int(part.partition(" ")[0]) for part in page.split("<b>")[1:] if "ticket" in part[:12]]
     assert counted == [3, 2, 2, 1, 1, 1]
+    assert "conversations with the newest messages" not in page
+
+
+def test_the_preview_of_a_busy_department_reads_its_newest_conversations_only(
+    setup: Client, departments: list[Department], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets_setup, "PREVIEW_CONVERSATIONS", 2)
+    channel = make_channel(department=departments[0])
+    for hours in (1, 2, 3):
+        receive(make_conversation(channel), at=timezone.now() - timedelta(hours=hours))
+    page = text(setup.get(f"{URL}?department={departments[0].pk}"))
+    assert "Of the 2 conversations with the newest messages." in page
+    assert page.count("<b>2 tickets</b>") == 6
 
 
 # --- Associate Channel

@@ -39,9 +39,9 @@ def ticks(setup: Client, channel: Channel) -> str:
 
 def test_a_page_is_subscribed_with_every_field_and_read_back(setup: Client, meta: FakeMeta, channel: Channel) -> None:
     drain(channel.page)
-    assert meta.subscribed["1001"] == list(SUBSCRIBED_FIELDS)
+    assert set(SUBSCRIBED_FIELDS) <= set(meta.subscribed["1001"])
     assert channel.page.subscription == "subscribed"
-    assert set(channel.page.subscribed_fields) == set(SUBSCRIBED_FIELDS)
+    assert set(channel.page.subscribed_fields) >= set(SUBSCRIBED_FIELDS)
     assert channel.page.checked_at
     assert channel.page.subscription_due_at is None
     assert ticks(setup, channel).count("tick--ok") == 3

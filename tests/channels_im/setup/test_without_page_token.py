@@ -7,7 +7,7 @@ from channels_im.models import Channel, Page
 from channels_im.services.facebook import connection
 from desk.models import Department
 from tests.channels_im.setup.fake_meta import FakeMeta
-from tests.factories import make_channel
+from tests.factories import make_channel, make_department
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ def test_a_configured_page_keeps_its_token_and_its_connection(setup: Client, met
 
 
 def test_a_page_that_never_had_a_token_is_not_shown_as_connected(setup: Client, meta: FakeMeta) -> None:
+    make_department()
     meta.without_token, meta.keeps_tokens = {"1001"}, True
     meta.log_in(setup, meta.anna)
     assert Page.objects.get(page_id="1001").page_token is None

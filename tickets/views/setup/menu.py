@@ -1,4 +1,4 @@
-"""What API tokens and webhooks add to Setup: two menu items, and warnings about webhooks that fail."""
+"""What the pages here add to Setup: menu items, a step of a new installation, warnings about webhooks that fail."""
 
 from datetime import timedelta
 
@@ -9,9 +9,12 @@ from django.utils import timezone
 
 from channels_im.setup.access import may
 from desk import site
-from desk.models import User
+from desk.models import Agent, User
 from tickets.models import EventSubscription
 from tickets.services.webhooks import api_tokens
+
+from .people.own_roles import SEE_ROLES
+from .people.pages import SEE_PEOPLE
 
 VIEW_TOKENS = ("tickets.view_apitoken", "tickets.add_apitoken", "tickets.delete_apitoken")
 ADD_EVENTS = "tickets.add_eventsubscription"
@@ -23,6 +26,18 @@ WARN_AFTER = timedelta(minutes=30)
 
 def register() -> None:
     """Add the menu items and the warnings to Setup. Called from `AppConfig.ready()`."""
+    site.register_menu(site.MenuItem("People", "people:list", SEE_PEOPLE, section="People", order=40))
+    site.register_menu(site.MenuItem("Roles", "people:roles", SEE_ROLES, section="People", order=41))
+    site.register_step(
+        site.Step(
+            "Invite your colleagues",
+            "They get a link to choose a password. You choose their departments and channels.",
+            "people:invite",
+            "Invite",
+            done=Agent.objects.exists,
+            order=35,
+        )
+    )
     site.register_menu(site.MenuItem("API tokens", "programs:tokens", VIEW_TOKENS, section="Integrations", order=70))
     site.register_menu(site.MenuItem("Webhooks", "programs:events", VIEW_EVENTS, "Integrations", order=71))
     site.register_attention(attention)

@@ -1,12 +1,12 @@
 """Setup → Webhooks: other systems that receive events, what was sent to each, and sending it again."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db.models import Case, Count, Value, When
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -14,10 +14,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
-from desk import audit_log
+from desk import audit_log, searching
 from desk.accounts.reauthentication import recent_password_required
 from desk.errors import Refused
 from desk.requests import UserRequest
+from desk.setup_lists import Asked, Empty, SetupList
 from tickets.models import EventDelivery, EventSubscription
 from tickets.services.conversation import access
 from tickets.services.webhooks import subscriptions as service
@@ -60,13 +61,37 @@ class SubscriptionRow:
 @require_safe
 def list_subscriptions(request: UserRequest) -> HttpResponse:
     """List the webhooks with their state and the number of events that wait."""
+    asked = Asked(request, "state")
     subscriptions = EventSubscription.objects.filter(deliveries__state__in=UNFINISHED)
     counts = dict(subscriptions.annotate(count=Count("deliveries")).order_by().values_list("pk", "count"))
-    rows = [
-        SubscriptionRow(row.pk, row.name, row.url, chip(row), counts.get(row.pk, 0), row.last_success_at)
+    found = [
+        row
         for row in EventSubscription.objects.defer("secret", "previous_secret")
+        if not asked.search or searching.matches(asked.search, row.name, row.url)
     ]
-    return page(request, "webhooks.html", "Webhooks", rows=rows, may_add=may(request.user, ADD_EVENTS))
+    states = Counter(chip(row).text for row in found)
+    shown, pager = asked.page_of([row for row in found if asked["state"] in ("", chip(row).text)])
+    listing = SetupList(
+        asked,
+        ("Name", "Address", "State", "Waiting", "Last delivered"),
+        [
+            SubscriptionRow(row.pk, row.name, row.url, chip(row), counts.get(row.pk, 0), row.last_success_at)
+            for row in shown
+        ],
+        pager,
+        Empty(
+            "No webhook yet",
+            "Enter the address of your system. Desk calls it when a message arrives, a ticket is closed, and more.",
+            "link",
+        ),
+        search_words="Name or address",
+        chips=(asked.chips("state", [(text, text) for text in sorted(states)], _in_digits(states)),),
+    )
+    return page(request, "webhooks.html", "Webhooks", list=listing, may_add=may(request.user, ADD_EVENTS))
+
+
+def _in_digits(counts: Counter[str]) -> dict[str, str]:
+    return {"": str(counts.total()), **{text: str(count) for text, count in counts.items()}}
 
 
 def chip(subscription: EventSubscription) -> Chip:
@@ -124,15 +149,16 @@ def edit(request: UserRequest, pk: int) -> HttpResponse:
 
 def _deliveries(request: UserRequest, subscription: EventSubscription) -> dict[str, Any]:
     """Return the context of one page of the events sent, newest first, with their number in each state."""
-    state = request.GET.get("state", "")
+    asked = Asked(request, "state")
     rows = subscription.deliveries.defer("body")
     counts = dict(rows.order_by().values_list("state").annotate(Count("pk")))
-    if state in State.values:
-        rows = rows.filter(state=state)
+    if asked["state"] in State.values:
+        rows = rows.filter(state=asked["state"])
     level = Case(*(When(state=name, then=Value(level)) for name, level in LEVELS.items()), default=Value(""))
-    listed = Paginator(rows.annotate(level=level), PER_PAGE).get_page(request.GET.get("page"))
-    states = [{"value": s.value, "label": s.label, "count": counts.get(s.value, 0)} for s in State if s in counts]
-    return {"listed": listed, "state": state, "states": states, "total": sum(counts.values())}
+    listed, pager = asked.newest_of(rows.annotate(level=level), PER_PAGE)
+    states = [(s.value, s.label) for s in State if s in counts]
+    chips = asked.chips("state", states, _in_digits(Counter(counts)))
+    return {"listed": listed, "pager": pager, "chips": chips, "is_narrowed": asked.is_narrowed}
 
 
 @setup_view(CHANGE_EVENTS)

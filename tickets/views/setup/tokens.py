@@ -11,9 +11,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
+from desk import searching
 from desk.accounts.reauthentication import recent_password_required
 from desk.errors import Refused
 from desk.requests import UserRequest
+from desk.setup_lists import Asked, Empty, SetupList
 from tickets.models import ApiToken
 from tickets.services.webhooks import api_tokens
 
@@ -23,6 +25,8 @@ from .pages import page, show_once
 
 ADD_TOKEN, DELETE_TOKEN = "tickets.add_apitoken", "tickets.delete_apitoken"
 REVOKED_SHOWN = timedelta(days=30)
+WORKING, ENDED = "working", "ended"
+STATES = {WORKING: "Working", ENDED: "Revoked or expired"}
 
 
 @setup_view(*VIEW_TOKENS)
@@ -33,18 +37,45 @@ def show(request: UserRequest) -> HttpResponse:
 
 
 def _page(request: UserRequest, form: TokenForm, status: int = 200) -> HttpResponse:
+    asked = Asked(request, "state")
     recent = Q(revoked_at=None) | Q(revoked_at__gt=timezone.now() - REVOKED_SHOWN)
     tokens = ApiToken.objects.filter(recent).select_related("user", "created_by").defer("digest")
+    found = [
+        token
+        for token in tokens.order_by("user__username", "-pk")
+        if not asked.search
+        or searching.matches(asked.search, token.name, token.prefix, str(token.user), token.user.username)
+    ]
+    working = sum(token.works for token in found)
+    listed = [token for token in found if asked["state"] in ("", _state(token))]
+    shown, pager = asked.page_of(sorted(listed, key=lambda token: not token.works))
     allowed = set(api_tokens.users_for(request.user).values_list("pk", flat=True))
     may_revoke = may(request.user, DELETE_TOKEN)
-    listed = sorted(tokens.order_by("user__username", "-pk"), key=lambda token: not token.works)
-    rows = [
-        {"token": token, "may_revoke": may_revoke and token.revoked_at is None and token.user_id in allowed}
-        for token in listed
-    ]
-    return page(
-        request, "tokens.html", "API tokens", status, rows=rows, form=form, may_make=may(request.user, ADD_TOKEN)
+    listing = SetupList(
+        asked,
+        ("Token", "User", "Scopes", "Created", "Last used", "Expires", ""),
+        [
+            {"token": token, "may_revoke": may_revoke and token.revoked_at is None and token.user_id in allowed}
+            for token in shown
+        ],
+        pager,
+        Empty("No token yet", "Other systems need a token to use the API.", "lock"),
+        search_words="Name, beginning or user",
+        chips=(
+            asked.chips(
+                "state",
+                STATES.items() if 0 < working < len(found) else (),
+                {"": str(len(found)), WORKING: str(working), ENDED: str(len(found) - working)},
+            ),
+        ),
     )
+    return page(
+        request, "tokens.html", "API tokens", status, list=listing, form=form, may_make=may(request.user, ADD_TOKEN)
+    )
+
+
+def _state(token: ApiToken) -> str:
+    return WORKING if token.works else ENDED
 
 
 @setup_view(ADD_TOKEN)

@@ -1,0 +1,91 @@
+"""Canned replies: who may insert which, what their placeholders become, how often they are used, and saving them."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from desk import audit_log
+from desk.errors import Refused
+from desk.models import User
+from tickets.models import CannedReply, Conversation
+
+PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+MOST_USED_AT_ONCE = 20  # canned replies that one reply counts for
+MOST_PERSONAL = 200
+FIELDS = ("shortcut", "title", "folder", "department", "text")
+
+
+def usable(user: User, conversation: Conversation) -> QuerySet[CannedReply, CannedReply]:
+    """Return the canned replies that the user may insert here: shared ones of all departments or its own, and theirs.
+
+    Departments limit who is offered a reply; an agent who was given a conversation of another one gets those.
+    """
+    shared = Q(owner=None) & (Q(department=None) | Q(department_id=conversation.department_id))
+    return CannedReply.objects.filter(shared | Q(owner=user))
+
+
+def facts(user: User, conversation: Conversation) -> dict[str, str]:
+    """Return the values of {{name}}, {{first_name}}, {{agent}} and {{page}} in a canned reply."""
+    name = conversation.contact.name
+    return {
+        "name": name,
+        "first_name": name.split()[0] if name.split() else "",
+        "agent": str(user),
+        "page": conversation.channel.page.name,
+    }
+
+
+def fill(text: str, values: dict[str, str]) -> str:
+    """Return the text with its placeholders replaced; unknown ones stay, as in static/desk/js/canned.js."""
+    return PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+
+
+def count_use(user: User, conversation: Conversation, ids: Iterable[int]) -> None:
+    """Count that a reply was sent with these canned replies; those that the user may not insert are left out."""
+    used = usable(user, conversation).filter(pk__in=list(dict.fromkeys(ids))[:MOST_USED_AT_ONCE])
+    used.update(use_count=F("use_count") + 1, last_used_at=timezone.now())
+
+
+def save(by: User, reply: CannedReply | None, values: dict[str, Any], *, owner: User | None = None) -> CannedReply:
+    """Save a canned reply, a new one when `reply` is None, personal with `owner`. Raises Refused for its shortcut."""
+    same = CannedReply.objects.filter(shortcut=values["shortcut"], owner=owner)
+    same = same.exclude(pk=reply.pk) if reply else same
+    taken = Refused(f"There is a canned reply /{values['shortcut']} already.", field="shortcut")
+    if same.exists():
+        raise taken
+    try:
+        with transaction.atomic():
+            return _add(by, values, owner) if reply is None else _change(by, reply, values)
+    except IntegrityError:
+        if same.exists():  # somebody else saved it meanwhile
+            raise taken from None
+        raise
+
+
+def _add(by: User, values: dict[str, Any], owner: User | None) -> CannedReply:
+    if owner is not None and CannedReply.objects.filter(owner=owner).count() >= MOST_PERSONAL:
+        raise Refused(f"You have {MOST_PERSONAL} canned replies. Delete one first.", field="shortcut")
+    reply = CannedReply.objects.create(created_by=by, owner=owner, **values)
+    audit_log.record(by, reply, audit_log.ADDITION, "Added.")
+    return reply
+
+
+def _change(by: User, reply: CannedReply, values: dict[str, Any]) -> CannedReply:
+    changed = [name for name in FIELDS if name in values and getattr(reply, name) != values[name]]
+    for name in changed:
+        setattr(reply, name, values[name])
+    if changed:
+        reply.save(update_fields=changed)
+        audit_log.record(by, reply, audit_log.CHANGE, f"Changed {', '.join(changed)}.")
+    return reply
+
+
+def delete(by: User, reply: CannedReply) -> None:
+    """Delete a canned reply. Messages that were sent with it stay as they are."""
+    with transaction.atomic():
+        audit_log.record(by, reply, audit_log.DELETION, "Deleted.")
+        reply.delete()

@@ -1,0 +1,155 @@
+"""Setup → Canned replies: those that everybody shares, in folders, with import and export."""
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from channels_im.setup.access import may, setup_view
+from desk import audit_log, csv_table, searching
+from desk.accounts.reauthentication import recent_password_required
+from desk.errors import Refused
+from desk.models import Department
+from desk.requests import UserRequest
+from desk.setup_lists import Asked, Empty, SetupList
+from tickets.models import CannedReply
+from tickets.services.inbox import canned_import, canned_replies
+from tickets.views.canned_forms import CannedReplyForm, preview_context
+
+VIEW, ADD = "tickets.view_cannedreply", "tickets.add_cannedreply"
+CHANGE, DELETE = "tickets.change_cannedreply", "tickets.delete_cannedreply"
+SEE = (VIEW, ADD, CHANGE, DELETE)
+
+
+def page(request: HttpRequest, template: str, title: str, status: int = 200, **context: object) -> HttpResponse:
+    """Render a page of Canned replies with the menu of Setup."""
+    context = {**admin.site.each_context(request), "title": title, **context}
+    return render(request, f"tickets/canned/{template}", context, status=status)
+
+
+@setup_view(*SEE)
+@require_safe
+def show(request: UserRequest) -> HttpResponse:
+    """List the shared canned replies."""
+    asked = Asked(request, "folder", "department")
+    shared = CannedReply.objects.filter(owner=None).select_related("department", "created_by")
+    found = [
+        reply
+        for reply in shared
+        if not asked.search or searching.matches(asked.search, reply.shortcut, reply.title, reply.text, reply.folder)
+    ]
+    folders = sorted({reply.folder for reply in found if reply.folder})
+    used = {reply.department_id for reply in found}
+    departments = [(str(one.pk), one.name) for one in Department.objects.all() if one.pk in used]
+    listed = [
+        reply
+        for reply in found
+        if asked["folder"] in ("", reply.folder) and asked["department"] in ("", str(reply.department_id))
+    ]
+    rows, pager = asked.page_of(listed)
+    listing = SetupList(
+        asked,
+        ("Shortcut", "Folder", "Department", "Used", "Last used"),
+        rows,
+        pager,
+        Empty("No canned reply yet", "Write what agents send often. They insert it with / and the shortcut."),
+        search_words="Shortcut, title or text",
+        chips=(
+            asked.chips("folder", [(name, name) for name in folders] if folders else (), every="All folders"),
+            asked.chips("department", departments, every="All departments"),
+        ),
+    )
+    return page(request, "list.html", "Canned replies", list=listing, may_add=may(request.user, ADD))
+
+
+@setup_view(ADD)
+def add(request: UserRequest) -> HttpResponse:
+    """Add a canned reply."""
+    return _edit(request, None)
+
+
+@setup_view(VIEW, CHANGE)
+def edit(request: UserRequest, pk: int) -> HttpResponse:
+    """Show a canned reply; a POST changes it, or with `preview` shows what a customer would get."""
+    return _edit(request, _shared(pk))
+
+
+def _shared(pk: int) -> CannedReply:
+    return get_object_or_404(CannedReply, pk=pk, owner=None)
+
+
+def _edit(request: UserRequest, reply: CannedReply | None) -> HttpResponse:
+    form = CannedReplyForm(request.user, reply, request.POST if request.method == "POST" else None)
+    may_change = reply is None or may(request.user, CHANGE)
+    is_preview = "preview" in request.POST
+    if request.method == "POST" and not is_preview and may_change and form.is_valid():
+        try:
+            saved = canned_replies.save(request.user, reply, form.cleaned_data)
+        except Refused as refused:
+            form.add_error("shortcut", str(refused))
+        else:
+            messages.success(request, f"{saved} is saved.")
+            return redirect("canned:list")
+    return page(
+        request,
+        "form.html",
+        str(reply) if reply else "Add canned reply",
+        422 if not is_preview and form.errors else 200,
+        form=form,
+        reply=reply,
+        is_preview=is_preview,
+        may_change=may_change,
+        may_delete=reply is not None and may(request.user, DELETE),
+        history=audit_log.entries_of(reply) if reply else [],
+        **preview_context(form, request.POST.get("conversation", "")),
+    )
+
+
+@setup_view(DELETE)
+@recent_password_required
+def delete(request: UserRequest, pk: int) -> HttpResponse:
+    """Ask whether to delete a canned reply; a POST deletes it."""
+    reply = _shared(pk)
+    if request.method == "POST":
+        canned_replies.delete(request.user, reply)
+        messages.success(request, f"{reply} is deleted.")
+        return redirect("canned:list")
+    return page(request, "delete.html", f"Delete {reply}", reply=reply)
+
+
+@setup_view(*SEE)
+@require_safe
+def export(request: UserRequest) -> HttpResponse:
+    """Send the shared canned replies as a CSV file, which can be imported again."""
+    content = "\ufeff".encode() + b"".join(canned_import.export())  # a spreadsheet then reads UTF-8
+    name = f"canned replies {timezone.localdate():%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@setup_view(ADD)
+def import_file(request: UserRequest) -> HttpResponse:
+    """Show the form; preview a file (POST), and save its lines (POST with `confirm`)."""
+    if request.method != "POST":
+        return _import_page(request)
+    try:
+        text = csv_table.text_of(request)
+        lines = canned_import.read(text)
+        if not may(request.user, CHANGE):
+            for line in lines:
+                if line.existing:
+                    line.errors.append("It exists, and you may not change it.")
+        good_count = sum(not line.errors for line in lines)
+        if "confirm" in request.POST and good_count:
+            count = canned_import.save(request.user, lines)
+            messages.success(request, f"{count} canned {'reply is' if count == 1 else 'replies are'} saved.")
+            return redirect("canned:list")
+    except Refused as refused:
+        return _import_page(request, 422, error=str(refused))
+    return _import_page(request, lines=lines, good_count=good_count, text=text)
+
+
+def _import_page(request: UserRequest, status: int = 200, **context: object) -> HttpResponse:
+    shared = {"columns": canned_import.COLUMNS, "most": canned_import.MAX_LINES}
+    return page(request, "import.html", "Import canned replies", status, **shared, **context)
