@@ -17,7 +17,6 @@ from django.contrib.sessions.backends.db import SessionStore
 from channels_im.models import Channel, ChannelAgent
 from desk.accounts import sessions
 from desk.models import Agent, User
-from tickets.services.conversation.access import GRANTS
 
 channel = Channel.objects.get(page__page_id="{page_id}", deleted_at=None)
 for number in range({pages}):
@@ -26,7 +25,7 @@ for number in range({pages}):
     agent.departments.add(channel.department)
     ChannelAgent.objects.get_or_create(agent=agent, channel=channel)
     session = SessionStore()
-    session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), GRANTS
+    session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     sessions.start(session)
     session.save()

@@ -1,7 +1,8 @@
-"""Imitate an open page without a browser: follow the live stream and fetch the fragment when it announces a change."""
+"""Imitate an open page without a browser: follow the live stream, and request the thread after a missed event."""
 
 import json
 import re
+import secrets
 import threading
 import time
 
@@ -11,20 +12,32 @@ from bench import bodies, load, tables
 from tests.e2e.processes import RunningDesk
 
 TEXT = re.compile(r"bench \d+ \d+")
+VERSION = re.compile(r'data-version="(\d+)"')
 
 
 class OpenPage:
-    """An open conversation of an agent. `seen` has the time (perf_counter) at which each text first appeared."""
+    """An open conversation of an agent, as in `static/desk/js/thread.js`.
+
+    `seen` has the time (perf_counter) at which each text first appeared, `told` those of the announcements, and `read`
+    is how many times the page had to request the thread, because it had missed an event.
+    """
 
     def __init__(self, desk: RunningDesk, psid: str, conversation_id: int) -> None:
         self.psid, self.conversation_id = psid, conversation_id
-        self.url = desk.url.replace("localhost", "127.0.0.1")
+        self.address = f"{desk.url.replace('localhost', '127.0.0.1')}/inbox/{conversation_id}"
         self.seen: dict[str, float] = {}
+        self.told: list[float] = []
+        self.read = 0
+        self._version = 0
         self.session = log_in(desk)
-        self._changed, self._closing, self._synced = threading.Event(), threading.Event(), threading.Event()
-        self._stream = self.session.get(f"{self.url}/live/", stream=True, timeout=60)
+        self._closing, self._synced = threading.Event(), threading.Event()
+        live = f"{desk.url.replace('localhost', '127.0.0.1')}/live/"
+        self._stream = self.session.get(live, stream=True, timeout=60)
         self._stream.raise_for_status()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._fetch)]
+        self._fetching = log_in_again(self.session)  # for the thread of the stream
+        self._key = secrets.token_hex(16)
+        self._report(log_in_again(self.session))
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._stay)]
         for thread in self._threads:
             thread.start()
         if not self._synced.wait(20):
@@ -33,32 +46,51 @@ class OpenPage:
     def _listen(self) -> None:
         kind = ""
         try:
-            for line in self._stream.iter_lines(chunk_size=1, decode_unicode=True):
+            for line in self._stream.iter_lines(chunk_size=None, decode_unicode=True):
                 if line.startswith("event:"):
                     kind = line.removeprefix("event:").strip()
                 elif line.startswith("data:"):
-                    if kind == "sync":
-                        self._synced.set()
-                    elif kind == "conversation" and self._is_mine(line.removeprefix("data:")):
-                        self._changed.set()
+                    self._receive(kind, line.removeprefix("data:"))
         except (requests.RequestException, AttributeError, ValueError):
             if not self._closing.is_set():
                 raise
 
-    def _is_mine(self, data: str) -> bool:
-        return json.loads(data).get("conversation") == self.conversation_id
+    def _receive(self, kind: str, data: str) -> None:
+        if kind == "sync":
+            self._fetch()
+            self._synced.set()
+        elif kind in ("conversation", "thread"):
+            event = json.loads(data)
+            if event["conversation"] != self.conversation_id:
+                return
+            if kind == "conversation":
+                self.told.append(time.perf_counter())
+            elif self._version < event["base"]:
+                self._fetch()
+            elif self._version < event["version"]:
+                self._version = event["version"]
+                self._show("".join(html or "" for _key, html in event["items"]))
 
     def _fetch(self) -> None:
+        page = self._fetching.get(f"{self.address}/messages/", headers={"HX-Request": "true"}, timeout=30).text
+        self.read += 1
+        self._version = int(VERSION.findall(page)[0])
+        self._show(page)
+
+    def _show(self, html: str) -> None:
+        now = time.perf_counter()
+        for text in TEXT.findall(html):
+            self.seen.setdefault(text, now)
+
+    def _report(self, session: requests.Session) -> None:
+        """Say that this page shows the conversation: only then is it sent."""
+        form = {"page": self._key, "typing": "no", "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+        session.post(f"{self.address}/onlookers/", data=form, headers={"Referer": self.address}).raise_for_status()
+
+    def _stay(self) -> None:
         session = log_in_again(self.session)
-        address = f"{self.url}/inbox/{self.conversation_id}/messages/"
-        while not self._closing.is_set():
-            if not self._changed.wait(0.2):
-                continue
-            self._changed.clear()
-            page = session.get(address, headers={"HX-Request": "true"}, timeout=30).text
-            now = time.perf_counter()
-            for text in TEXT.findall(page):
-                self.seen.setdefault(text, now)
+        while not self._closing.wait(15):
+            self._report(session)
 
     def close(self) -> None:
         """Stop both threads and close the stream."""

@@ -30,7 +30,8 @@ def count(database: str, table: str, where: str = "") -> int:
 
 
 def empty(database: str, *tables: str) -> None:
-    """Delete all rows."""
+    """Delete all rows, and those of other tables that refer to them."""
+    statement = "TRUNCATE {} CASCADE" if database.startswith("postgres") else "DELETE FROM {}"
     with connect(database) as connection:
         for table in tables:
-            connection.execute(f"DELETE FROM {table}")
+            connection.execute(statement.format(table))

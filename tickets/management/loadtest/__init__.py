@@ -1,0 +1,1 @@
+"""What `manage.py loadtest` is made of: its customers, the deliveries it sends, and what it watches meanwhile."""
