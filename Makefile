@@ -1,7 +1,7 @@
 # make run: everything on this machine, with demo data and the sandbox. make serve: a real installation.
 PYTHON ?= python3
 VENV ?= .venv
-.PHONY: help run serve test bench pictures lint format lock
+.PHONY: help run serve test bench chaos pictures lint format lock
 
 IN := $(VENV)/bin/python
 define BOOTSTRAP
@@ -18,6 +18,7 @@ help:
 	@echo "make serve     start a real installation: web and worker, settings from the environment"
 	@echo "make test      run the whole test suite"
 	@echo "make bench     run the benchmark"
+	@echo "make chaos     kill processes and disturb Meta at random, and count what is wrong"
 	@echo "make pictures  take the README's pictures again"
 	@echo "make lint      check style, types, formatting and the import rules"
 	@echo "make format    correct style and formatting"
@@ -38,6 +39,10 @@ test:
 bench:
 	$(BOOTSTRAP) requirements-dev.lock $@
 	@"$(IN)" -m bench $(ARGS)
+
+chaos:
+	$(BOOTSTRAP) requirements-dev.lock $@
+	@"$(IN)" -m chaos $(ARGS)
 
 pictures:
 	$(BOOTSTRAP) requirements-dev.lock $@

@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command, or exit with the reason when a required setting is missing."""
+    """Run the command, or exit with the reason when a setting is wrong or the database cannot be reached."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
     if sys.argv[1:] in (["version"], ["--version"]):
         print_version()
@@ -21,7 +21,16 @@ def main() -> None:
     except ImproperlyConfigured as error:
         # Django would continue without its apps, and some commands would fail with a misleading error.
         sys.exit(str(error))
-    execute_from_command_line(sys.argv)
+
+    from django.db import OperationalError, connection
+
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        if connection.connection is not None or "--traceback" in sys.argv:
+            raise  # connected: a statement failed
+        reason = " ".join(str(error).split())
+        sys.exit(f"The database cannot be reached. Check DATABASE_URL, and that its server is running. ({reason})")
 
 
 def print_version() -> None:

@@ -19,7 +19,7 @@ _ids: ContextVar[dict[str, str]] = ContextVar("log_ids", default={})  # noqa: B0
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_RESET_KEY = re.compile(r"(/password/reset/key/)[^/\s\"']+")
+_LINK_KEY = re.compile(r"(/password/reset/key/|/accounts/invitation/)[^/\s\"']+")
 _SECRET_PARAMETER = re.compile(
     r"([?&;](?:[a-z_.]*token|code|state|key|secret|password|signed_request|appsecret_proof)=)[^&;\s\"'<>]+", re.I
 )
@@ -53,8 +53,8 @@ def request_id_from(header: str) -> str:
 
 # --- Formatters -------------------------------------------------------------------------------------------------------
 def cut_secrets(text: str) -> str:
-    """Return the text without keys of password links and without tokens in the queries of addresses."""
-    return _SECRET_PARAMETER.sub(rf"\1{CUT}", _RESET_KEY.sub(rf"\1{CUT}", text))
+    """Return the text without keys of links that set a password and without tokens in the queries of addresses."""
+    return _SECRET_PARAMETER.sub(rf"\1{CUT}", _LINK_KEY.sub(rf"\1{CUT}", text))
 
 
 def one_line(text: str) -> str:

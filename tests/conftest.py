@@ -1,5 +1,6 @@
 """What all tests share: the effort of property tests, a real browser, and skips that say why."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -18,6 +19,9 @@ from pytest_django.fixtures import Settings
 
 from tests.chromium import CHROMIUM, CHROMIUM_ARGUMENTS
 from tests.migrated import migrated
+
+# Modules and collected tests are never garbage: looking for some among them is a twentieth of the work.
+gc.disable()
 
 # CI looks for the same examples each time, and says how to repeat a failure.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
@@ -53,6 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
         if item.get_closest_marker("postgresql") and "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
             item.add_marker(pytest.mark.skip(reason=NO_POSTGRESQL))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look only at what tests make."""
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 50)  # most garbage is freed without it
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -39,5 +39,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     options = DATABASES["default"]["OPTIONS"]  # noqa: F405
     options["init_command"] = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
 # Queue in the database, where tests can read the rows. Real processes (tests/e2e) use Redis when REDIS_URL is set.
-Q_CLUSTER = {name: value for name, value in Q_CLUSTER.items() if name != "redis"} | {"orm": "default"}  # noqa: F405
+Q_CLUSTER.pop("redis", None)  # noqa: F405
+Q_CLUSTER["orm"] = "default"  # noqa: F405
 MAIL_GATHER_SECONDS = 0  # send at once: tests read e-mails right after their cause

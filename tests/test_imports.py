@@ -33,6 +33,7 @@ ROOMS = {
     "channels_im.services": {
         "facebook": set(),
         "journal": {"facebook"},
+        "recovery": {"facebook", "journal"},
     },
     "tickets.services": {
         "webhooks": set(),
@@ -43,13 +44,14 @@ ROOMS = {
         "incoming": {"conversation", "outgoing", "privacy", "webhooks"},
         "integrity": {"conversation", "outgoing"},
         "inbox": {"conversation", "outgoing", "page_actions", "webhooks"},
+        "people": {"conversation", "inbox"},
     },
 }
 # Pure modules load neither Django nor requests nor a model, also not through other modules.
 PURE = re.compile(
     r"tickets\.rules(\..+)?|desk\.errors|desk\.text|desk\.body_limits"
     r"|channels_im\.messenger\.(signature|errors|error_table|verdicts|events|event_types|event_parsers|values|cards|card_types"
-    r"|attachments|attachment_cards|templates|links|descriptions|webhook|files|file_signatures|send_policy|graph_messages|scopes)"
+    r"|attachments|attachment_cards|templates|links|descriptions|webhook|files|file_signatures|send_policy|graph_messages|recovered_events|scopes)"
 )
 IMPURE = {"django", "requests", "rest_framework", "allauth", "django_q"}
 
@@ -156,8 +158,8 @@ def forbidden_by_layer(module: str, name: str) -> str | None:
 
 
 def files() -> Iterator[tuple[str, Path]]:
-    """Yield (dotted name, path) of every Python file of the apps, the launcher and the benchmark."""
-    for folder in [*APPS, SANDBOX, "launcher", "bench"]:
+    """Yield (dotted name, path) of every Python file of the apps, the launcher, the benchmark and chaos."""
+    for folder in [*APPS, SANDBOX, "launcher", "bench", "chaos"]:
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ["desk", "channels_im", "tickets", "sandbox", "launcher"]
-TOOLS = ["tests", "bench", "docs"]
+TOOLS = ["tests", "bench", "chaos", "docs"]
 PIN = re.compile(r"(?P<name>[\w.-]+)(\[[\w,]+\])?==(?P<version>\S+)\s+#\s*\S")
 LOCKED = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+)(?P<rest>.*)")
 HASHES = re.compile(r"(\\\n +--hash=sha256:[0-9a-f]{64}\s*)+")

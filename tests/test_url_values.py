@@ -80,12 +80,17 @@ def test_an_id_beyond_the_column_is_not_found_wherever_one_is_in_the_path(client
     assert not {route: code for route, code in found.items() if code >= 500}
 
 
-@pytest.mark.parametrize("names", [PARAMETERS[start::6] for start in range(6)], ids=" ".join)
-def test_every_list_answers_every_value_of_a_parameter(client: Client, names: list[str]) -> None:
-    lists = [route for route in ROUTES if not GROUP.search(route) and re.match(r"inbox|api/v1/|admin/", route)]
-    found = {
-        (route, value[:30]): status(client, "GET", f"/{route}", dict.fromkeys(names, value))
-        for route in lists
-        for value in (str(2**63), "9" * 5000, "\0")
-    }
+@pytest.mark.parametrize("value", [str(2**63), "9" * 5000, "\0"], ids=["2**63", "9 * 5000", "NUL"])
+def test_every_list_answers_every_value_of_a_parameter(client: Client, value: str) -> None:
+    """Where all parameters at once are refused, one refusal hides others: they are sent again in smaller parts."""
+    found = {}
+    for route in ROUTES:
+        if GROUP.search(route) or not re.match(r"inbox|api/v1/|admin/", route):
+            continue
+        parts = [PARAMETERS]
+        while parts:
+            names = parts.pop()
+            code = found[route, " ".join(names)] = status(client, "GET", f"/{route}", dict.fromkeys(names, value))
+            if code != 200 and names is PARAMETERS:
+                parts = [PARAMETERS[start::6] for start in range(6)]
     assert not {key: code for key, code in found.items() if code >= 500}

@@ -18,12 +18,12 @@ from channels_im.services.journal import store
 from channels_im.webhook.views import app_secrets
 from desk import body_limits, logs, metrics
 from desk.plain_asgi import Receive, Scope, Send, answer
-from desk.queue import enqueue
+from desk.wake import wake as wake_job
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
-ENQUEUE_EVERY_S = 0.05
+WAKE_EVERY_S = 0.005
 COMMIT_TIMEOUT_S = 15
 
 
@@ -92,8 +92,8 @@ class JournalWriter:
         self._pending: queue.SimpleQueue[PendingBody] = queue.SimpleQueue()
         self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._enqueued_at = float("-inf")
-        self._must_enqueue = False
+        self._woke_at = float("-inf")
+        self._must_wake = False
 
     async def write(self, body: bytes) -> None:
         """Return once `body` is committed. Raises DatabaseError when the commit fails."""
@@ -114,7 +114,7 @@ class JournalWriter:
         while True:
             batch = self._next_batch()
             if not batch:
-                self._enqueue_now()
+                self._wake_now()
                 continue
             failure: DatabaseError | None = None
             try:
@@ -131,9 +131,9 @@ class JournalWriter:
                     loop.call_soon_threadsafe(_resolve, futures, failure)
 
     def _next_batch(self) -> list[PendingBody]:
-        """Wait for a body and return all pending ones, at most BATCH_SIZE; [] when it is time to enqueue first."""
+        """Wait for a body and return all pending ones, at most BATCH_SIZE; [] when the worker is to be woken first."""
         try:
-            batch = [self._pending.get(timeout=ENQUEUE_EVERY_S if self._must_enqueue else None)]
+            batch = [self._pending.get(timeout=WAKE_EVERY_S if self._must_wake else None)]
         except queue.Empty:
             return []
         while len(batch) < BATCH_SIZE and not self._pending.empty():
@@ -143,7 +143,7 @@ class JournalWriter:
     def _record(self, batch: list[PendingBody]) -> None:
         """Commit the batch. When this fails, try once more on a new connection: the old one may be dead."""
         bodies = [pending.body for pending in batch]
-        wake = time.monotonic() - self._enqueued_at >= ENQUEUE_EVERY_S
+        wake = time.monotonic() - self._woke_at >= WAKE_EVERY_S
         close_old_connections()
         try:
             store.record(bodies, wake=wake)
@@ -151,16 +151,16 @@ class JournalWriter:
             connection.close()
             store.record(bodies, wake=wake)
         if wake:
-            self._enqueued_at = time.monotonic()
-        self._must_enqueue = not wake
+            self._woke_at = time.monotonic()
+        self._must_wake = not wake
 
-    def _enqueue_now(self) -> None:
-        self._must_enqueue = False
-        self._enqueued_at = time.monotonic()
+    def _wake_now(self) -> None:
+        self._must_wake = False
+        self._woke_at = time.monotonic()
         try:
-            enqueue(store.TASK)
+            wake_job(store.JOB)
         except Exception:
-            logger.exception("The journal's task could not be enqueued; the worker finds the rows by itself")
+            logger.exception("The worker could not be woken; it finds the rows by itself")
             connection.close()
 
 

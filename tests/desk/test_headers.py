@@ -34,7 +34,8 @@ settings.ALLOWED_HOSTS.append("testserver")
 print(json.dumps({"headers": dict(page.headers), "redirect": client.get("/nothing-here/").status_code,
     "session": settings.SESSION_COOKIE_SECURE, "csrf": settings.CSRF_COOKIE_SECURE,
     "http_only": settings.SESSION_COOKIE_HTTPONLY, "hosts": hosts,
-    "cookies": [settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.DEVICE_COOKIE_NAME],
+    "cookies": [settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.DEVICE_COOKIE_NAME,
+        settings.FORM_COOKIE_NAME],
     "cookie_rules": [settings.SESSION_COOKIE_DOMAIN, settings.CSRF_COOKIE_DOMAIN, settings.SESSION_COOKIE_PATH,
         settings.CSRF_COOKIE_PATH]}))
 """
@@ -120,7 +121,7 @@ def test_a_host_that_is_named_is_answered_under_https_too() -> None:
 def test_no_other_subdomain_can_set_our_cookies() -> None:
     """Browsers take the prefix only from a cookie for this host alone, with Secure and the path /."""
     answer = answers("https://desk.example")
-    assert [name.startswith("__Host-") for name in answer["cookies"]] == [True] * 3
+    assert [name.startswith("__Host-") for name in answer["cookies"]] == [True] * 4
     assert answer["cookie_rules"] == [None, None, "/", "/"]
     assert not [name for name in answers("http://localhost:8000")["cookies"] if "__" in name]
 

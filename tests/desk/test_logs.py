@@ -143,6 +143,7 @@ def asgi(path: str, method: str = "GET", headers: Any = (), events: Any = None) 
     return sent
 
 
+@pytest.mark.django_db  # the threads that answer may hold a connection of an earlier test
 @pytest.mark.parametrize(("path", "method"), [("/healthz", "GET"), (WEBHOOK_URL, "POST")])
 def test_every_answer_under_asgi_has_one_request_id_that_the_log_has_too(objects: Log, path: str, method: str) -> None:
     start = asgi(path, method, [(b"x-request-id", b"from-the-proxy-1")])[0]
@@ -178,6 +179,7 @@ def test_a_wrong_signature_is_one_line_at_info(objects: Log, client: Client) -> 
     assert "403" in found["message"]
 
 
+@pytest.mark.django_db  # the threads that answer may hold a connection of an earlier test
 @pytest.mark.parametrize("path", ["/accounts/login/", WEBHOOK_URL])
 def test_a_client_that_leaves_in_mid_upload_is_no_error(objects: Log, path: str) -> None:
     part = {"type": "http.request", "body": b"half", "more_body": True}

@@ -48,9 +48,14 @@ def server() -> Iterator[str]:
     moto.stop()
 
 
+@pytest.fixture(scope="module")
+def s3_client(server: str) -> Any:
+    return boto3.client("s3", endpoint_url=server, **KEYS)
+
+
 @pytest.fixture
-def s3(server: str) -> Iterator[Any]:
-    client = boto3.client("s3", endpoint_url=server, **KEYS)
+def s3(s3_client: Any) -> Iterator[Any]:
+    client = s3_client
     client.create_bucket(Bucket=BUCKET)
     yield client
     for entry in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
@@ -149,7 +154,8 @@ def test_a_file_that_is_not_in_the_bucket_is_not_found(
 def test_a_file_never_replaces_another(bucket: object_storage.ObjectStorage) -> None:
     first, second = (bucket.save("same.txt", ContentFile(text)) for text in (b"one", b"two"))
     assert first != second
-    assert bucket.open(first).read() == b"one"
+    with bucket.open(first) as opened:
+        assert opened.read() == b"one"
 
 
 def test_no_file_has_an_address_of_its_own(bucket: object_storage.ObjectStorage) -> None:
@@ -222,7 +228,7 @@ def test_a_page_says_that_a_file_cannot_be_read_now(
     assert "does not answer" in answer.content.decode()
     icon = as_user(desk.root).get(reverse("setup:channel_icon", args=[desk.shop.pk]))
     assert icon.status_code == 503
-    assert icon.content == answer.content
+    assert "does not answer" in icon.content.decode()
 
 
 def test_an_export_says_that_files_cannot_be_read_now(

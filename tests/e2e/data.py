@@ -9,13 +9,16 @@ from django.db import transaction
 from django.db.models import F, Min
 from django.utils import timezone
 
-from channels_im.models import Channel, WebhookDelivery
+from channels_im.messenger.template_texts import NewTemplate
+from channels_im.models import Channel, MessageTemplate, WebhookDelivery
+from channels_im.services.facebook import message_templates
 from desk.accounts import sessions
 from desk.models import Agent, Department, User
 from tests import factories as make
 from tests.sandbox.process import BERG_BIKES
-from tickets.models import ApiToken, Contact, Conversation, EventSubscription, EventType, Message
+from tickets.models import ApiToken, CannedReply, Contact, Conversation, EventSubscription, EventType, Message
 from tickets.services.conversation import contacts, messages
+from tickets.services.inbox import actions, indexing
 from tickets.services.webhooks import api_tokens, subscriptions
 
 FROM_CUSTOMER: dict[str, Any] = {"direction": "in", "source": "customer", "state": "received"}
@@ -76,6 +79,19 @@ def make_two_channels() -> None:
     make.make_admin()
 
 
+def make_template(name: str, body: str, *examples: str) -> None:
+    """Create a message template of the demo's Page at the sandbox; its review has to follow."""
+    admin = User.objects.get(username="admin")
+    message_templates.create(admin, demo_channel().page, NewTemplate(name, "en_US", body, examples))
+
+
+def is_approved(name: str) -> bool:
+    """Read the demo's templates from the sandbox; return whether this one is approved."""
+    page = demo_channel().page
+    message_templates.refresh(page)
+    return MessageTemplate.objects.filter(page=page, name=name, state="approved").exists()
+
+
 def show_typing_and_seen(shown: bool) -> None:
     """Set whether the demo's channel shows customers that the Page is typing and has seen their messages."""
     Channel.objects.filter(page__page_id=BERG_BIKES).update(shows_typing=shown, shows_seen=shown)
@@ -113,6 +129,7 @@ def furnish_setup(conversation: int) -> dict[str, int]:
         "other_department": Department.objects.get(name="Sales").pk,
         "agent": alice.agent.pk,
         "user": admin.pk,
+        "other_user": alice.pk,
         "contact": Conversation.objects.get(pk=conversation).contact_id,
         "delivery": WebhookDelivery.objects.latest("pk").pk,
     }
@@ -147,6 +164,11 @@ def make_conversation(psid: str, name: str, channel_id: int | None = None) -> in
     return conversation.pk
 
 
+def count_contacts() -> int:
+    """Return how many contacts there are."""
+    return Contact.objects.count()
+
+
 def has_message(mid: str) -> bool:
     """Return whether a message with this id of Meta is stored."""
     return Message.objects.filter(mid=mid).exists()
@@ -178,7 +200,10 @@ def add_earlier_lines(conversation: int, lines: list[str], minutes_between: floa
 
 
 def add_long_history(conversation: int, lines: list[str], minutes_between: float) -> None:
-    """Add messages of the customer older than all others to the current ticket, in one query."""
+    """Add messages of the customer older than all others to the current ticket, and index them for search.
+
+    A search itself indexes only the newest texts; the others wait for the worker.
+    """
     found = Conversation.objects.get(pk=conversation)
     first = found.messages.aggregate(at=Min("sent_at"))["at"]
     Message.objects.bulk_create(
@@ -194,6 +219,8 @@ def add_long_history(conversation: int, lines: list[str], minutes_between: float
         for number, text in enumerate(lines)
     )
     Conversation.objects.filter(pk=conversation).update(message_count=F("message_count") + len(lines))
+    while indexing.is_due():  # another process may be at it
+        indexing.index_all()
 
 
 def assign(conversation: int, username: str) -> None:
@@ -201,6 +228,22 @@ def assign(conversation: int, username: str) -> None:
     Conversation.objects.filter(pk=conversation).update(assignee=User.objects.get(username=username))
 
 
+def take(conversation: int, username: str) -> None:
+    """Let an agent assign a conversation to themselves, as with the button."""
+    user = User.objects.get(username=username)
+    actions.assign(user, Conversation.objects.get(pk=conversation), user)
+
+
 def set_blocked(conversation: int, blocked: bool) -> None:
     """Block or unblock the contact of a conversation, without an event to open pages."""
     Contact.objects.filter(conversations=conversation).update(blocked_at=timezone.now() if blocked else None)
+
+
+def delete_department(name: str) -> None:
+    """Delete a department that a test added in Setup."""
+    Department.objects.filter(name=name).delete()
+
+
+def delete_canned_reply(shortcut: str) -> None:
+    """Delete a canned reply that a test added."""
+    CannedReply.objects.filter(shortcut=shortcut).delete()

@@ -193,8 +193,12 @@ SETUP = [
     f"{IM}preferences/{{department}}/agents/{{agent}}/", f"{IM}health/", f"{IM}journal/", f"{IM}journal/{{delivery}}/",
     f"{PROGRAMS}events/", f"{PROGRAMS}events/{{subscription}}/", f"{PROGRAMS}tokens/", "/admin/tickets/contact/",
     "/admin/tickets/contact/{contact}/erase/", "/admin/desk/department/",
-    "/admin/desk/department/{other_department}/delete/", "/admin/desk/agent/{agent}/change/",
-    "/admin/desk/user/{user}/change/", "/admin/auth/group/add/",
+    "/admin/desk/department/{other_department}/delete/", "/admin/people/", "/admin/people/invite/",
+    "/admin/people/{user}/", "/admin/people/{other_user}/deactivate/", "/admin/people/import/", "/admin/people/roles/",
+    "/admin/people/roles/add/", "/admin/canned-replies/", "/admin/canned-replies/add/", "/admin/canned-replies/import/",
+    "/admin/tickets/erasure/", "/admin/channels_im/datarequest/", "/admin/desk/department/{department}/change/",
+    "/accounts/", "/accounts/email/", "/accounts/sessions/", "/accounts/linked-facebook/",
+    "/accounts/canned-replies/add/",
 ]  # fmt: skip
 
 

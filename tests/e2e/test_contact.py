@@ -49,7 +49,7 @@ def test_details_export_and_erasure_of_one_person(
     inbox.expect_not_reloaded()
 
     inbox.details().get_by_role("link", name="Erase this customer").click()
-    page.get_by_label("I understand that this cannot be undone.").check()
+    page.get_by_label("This cannot be undone. Type the name").fill(customer.name)
     page.get_by_role("button", name="Erase this customer").click()
     expect(page.get_by_role("heading", name="Receipt: a customer was erased")).to_be_visible(timeout=SOON_MS)
     inbox.open()

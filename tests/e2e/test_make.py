@@ -2,17 +2,21 @@
 
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 
 from launcher.ports import check_free, free_port
+from tests.migrated import DATABASE, migrated
 
 pytestmark = pytest.mark.processes
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -88,10 +92,27 @@ class MakeRun:
 MakeRuns = Callable[..., MakeRun]
 
 
+@pytest.fixture(scope="session")
+def nearly_migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database in which only the table of sessions is left to migrate: all tables take ten seconds each time.
+
+    Without that table nobody can log in, so a start that does not migrate fails.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    copy = tmp_path_factory.mktemp("nearly_migrated") / DATABASE
+    shutil.copy(migrated(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder), copy)
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("DROP TABLE django_session")
+        assert connection.execute("DELETE FROM django_migrations WHERE app = 'sessions'").rowcount == 1
+    return copy
+
+
 @pytest.fixture
-def make_run(tmp_path: Path) -> Iterator[MakeRuns]:
+def make_run(tmp_path: Path, nearly_migrated: Path) -> Iterator[MakeRuns]:
     """Return a function that starts `make run`, or another goal; the runs are stopped after the test."""
     runs: list[MakeRun] = []
+    (tmp_path / "var").mkdir()
+    shutil.copy(nearly_migrated, tmp_path / "var" / DATABASE)
 
     def start(goal: str = "run", **settings: str) -> MakeRun:
         runs.append(MakeRun(tmp_path, goal, **settings))
@@ -108,6 +129,12 @@ def get(url: str) -> requests.Response:
     return session.get(url, timeout=10)
 
 
+def has_sessions(run: MakeRun) -> bool:
+    """Return whether the database of the run has the table that it did not have at first."""
+    with closing(sqlite3.connect(run.directory / "var" / DATABASE)) as connection:
+        return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'django_session'").fetchall())
+
+
 def test_make_run_starts_stops_on_ctrl_c_starts_again_and_stops_when_one_process_dies(make_run: MakeRuns) -> None:
     """All in one test: each start takes as long as a hundred other tests."""
     first = make_run()
@@ -117,6 +144,7 @@ def test_make_run_starts_stops_on_ctrl_c_starts_again_and_stops_when_one_process
     for address in addresses:
         assert get(address).status_code == 200
     assert "44 messages" in first.printed
+    assert has_sessions(first)
 
     first.press_ctrl_c()
     assert not first.left_running()
@@ -145,6 +173,7 @@ def test_make_serve_runs_without_demo_data_and_without_the_sandbox(make_run: Mak
         WEB_CONCURRENCY="2",
     )
     run.wait_until_printed("is running at https://desk.example.com")
+    assert has_sessions(run)
     assert len(run.pids_of("multiprocessing")) >= 2
     assert not run.pids_of("sandbox")
     session = requests.Session()

@@ -11,7 +11,18 @@ from django.contrib.auth.models import Group, Permission
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
-from channels_im.models import ChannelDraft, DataRequest, Page, PageOutage, ParkedDelivery, PendingLink
+from channels_im.models import (
+    ChannelDraft,
+    DataRequest,
+    HistoryImport,
+    MessageTemplate,
+    Page,
+    PageOutage,
+    PageRecovery,
+    ParkedDelivery,
+    PendingLink,
+    RecoveryRun,
+)
 from desk.models import Agent, CacheRow, LiveEvent, RetentionRule, RetentionRun, User
 from tests import factories as make
 from tests.e2e import data, sample_messages
@@ -88,6 +99,9 @@ def _pages(admin: User) -> None:
         reauth_detected_by=Page.DetectedBy.SEND,
     )
     make.make_channel(lost, name="Lost")
+    MessageTemplate.objects.create(
+        page=lost, template_id="77", name="order_shipped", language="en_US", body="Hi {{1}}", state="approved"
+    )
     PageOutage.objects.create(page=lost, reason=lost.reauth_reason, began_at=now - timedelta(days=2))
     deleted = make.make_channel(
         make.make_page("202000000000002", name="Old Page", trouble={"app": "In development mode."}),
@@ -99,6 +113,9 @@ def _pages(admin: User) -> None:
     off = make.make_channel(name="Off", is_active=False, deactivated_at=now - timedelta(days=1))
     delivery = make.journal(make.delivery(off.page, make.text_item(off.page, "7777", "To a channel that is off")))
     ParkedDelivery.objects.create(delivery=delivery, page=off.page)
+    PageRecovery.objects.create(page=lost, complete_until=now - timedelta(days=2))
+    RecoveryRun.objects.create(page=lost, reason="nightly", state="done", since=now - timedelta(days=3), until=now)
+    HistoryImport.objects.create(channel=off, page=off.page, days=30, since=now - timedelta(days=30), until=now)
     PendingLink.objects.create(user=admin, facebook_user_id="9", name="Mara", user_token="user-token-undecided")
     icon = ContentFile(make.png(), name="icon.png")
     ChannelDraft.objects.create(user=admin, fields={"name": "Half a channel"}, icon=icon, icon_name="my icon.png")

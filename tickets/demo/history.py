@@ -11,7 +11,7 @@ from django.utils import timezone
 from channels_im.models import Channel, Page
 from desk.models import User
 from tickets.models import Attachment, Contact, Conversation, Message, Ticket
-from tickets.services.conversation import contacts, derived
+from tickets.services.conversation import contacts, derived, ticketing
 from tickets.services.conversation import messages as message_service
 
 logger = logging.getLogger(__name__)
@@ -118,6 +118,7 @@ def _finish(conversation: Conversation) -> None:
     for ticket in tickets if is_old or current_ticket is None else tickets.exclude(pk=current_ticket):
         ticket.status, ticket.closed_at = Ticket.Status.CLOSED, ticket.last_message_at + timedelta(minutes=10)
         ticket.save(update_fields=["status", "closed_at"])
+    ticketing.refresh_current_ticket(conversation)
     derived.refresh_row(conversation)  # nobody waits in a closed ticket
     first = messages.order_by("sent_at").values_list("sent_at", flat=True).first()
     Contact.objects.filter(pk=conversation.contact_id).update(first_seen_at=first)

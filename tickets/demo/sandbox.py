@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 import requests
 from django.conf import settings
 
+from channels_im.messenger.scopes import SCOPES, UTILITY_SCOPES
+
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 TIMEOUT_SECONDS = 20
 
@@ -35,7 +37,8 @@ class Sandbox:
     def user_token(self, person: str) -> str:
         """Grant all Pages of the person to the app and return a long-lived user token. Raises SandboxError."""
         try:
-            return self._call("POST", "grants", {"person": person})["user_token"]
+            scopes = ["public_profile", *SCOPES, UTILITY_SCOPES[0]]
+            return self._call("POST", "grants", {"person": person, "scopes": scopes})["user_token"]
         except KeyError:
             raise SandboxError("The sandbox gave no access token.") from None
 

@@ -1,6 +1,8 @@
 """The webhook as Meta meets it: whole requests to the view."""
 
 import json
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -8,10 +10,12 @@ import pytest
 from django.db import connection
 from django.http import HttpRequest
 from django.test import Client
+from django_q.models import OrmQ
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
 from channels_im.models import WebhookDelivery
+from desk import loops
 from tests.factories import WEBHOOK_URL, body_of, post_webhook, sign
 from tests.http import Response
 
@@ -56,11 +60,22 @@ def test_a_signed_delivery_is_kept_byte_for_byte_and_answered_200(client: Client
     assert kept() == [body]
 
 
-def test_a_task_is_enqueued(client: Client) -> None:
-    from django_q.models import OrmQ
-
-    post_webhook(client, BODY)
-    assert [queued.func() for queued in OrmQ.objects.all()] == ["channels_im.tasks.drain_journal"]
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_is_processed_at_once_without_the_queue(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    monkeypatch.setattr(loops, "_stopping", stop)
+    thread = threading.Thread(target=loops.Loop(loops.INTAKE).run)
+    thread.start()
+    try:
+        post_webhook(client, BODY)
+        deadline = time.monotonic() + 20
+        while WebhookDelivery.objects.filter(state__in=("pending", "processing")).exists():
+            assert time.monotonic() < deadline, "nobody processes the delivery"
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not OrmQ.objects.exists()
 
 
 def test_a_delivery_signed_with_the_previous_secret_is_taken_while_rotating(client: Client, settings: Settings) -> None:

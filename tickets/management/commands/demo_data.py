@@ -1,5 +1,7 @@
 """Load the demo data of `make run`: `manage.py demo_data`. A second run adds nothing.
 
+`--conversations 1000000` adds so many invented conversations to the demo's channels, to see how Desk behaves with them.
+
 Whatever people changed in Desk or in the sandbox, it ends well and says what it left out: `make run` must start.
 """
 
@@ -8,6 +10,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from channels_im.models import Channel
+from desk.models import User
+from tickets.demo import many
 from tickets.demo.channel import SkippedError, create_demo_channel, link_again, notes_about
 from tickets.demo.history import import_history
 from tickets.demo.people import PAGE_ID, NotADemoError, create_people, require_demo_database
@@ -21,6 +26,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--check", action="store_true", help="only refuse a database with users that are not the demo's"
+        )
+        parser.add_argument(
+            "--conversations", type=int, default=0, metavar="N", help="add N invented conversations, in bulk"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,8 +44,19 @@ class Command(BaseCommand):
             notes = [*self._load(sandbox), *notes]
         except (SkippedError, SandboxError) as error:
             notes.append(str(error))
+        if options["conversations"] > 0:
+            notes.append(self._add_many(options["conversations"]))
         for note in notes:
             self.stdout.write(note)
+
+    def _add_many(self, number: int) -> str:
+        """Add so many conversations to the channels that exist; return a sentence."""
+        channels = list(Channel.objects.existing().order_by("pk"))
+        if not channels:
+            return "There is no channel, so that no conversations could be added."
+        agents = list(User.objects.filter(is_active=True, agent__isnull=False).order_by("pk"))
+        many.fill(channels, agents, number, lambda done: self.stdout.write(f"{done:,} conversations"))
+        return f"{number:,} invented conversations added."
 
     def _load(self, sandbox: Sandbox) -> list[str]:
         """Create the channel and import its conversations; return sentences. Raises SkippedError, SandboxError."""
