@@ -31,6 +31,7 @@ class DeskConfig(AppConfig):
             rights,
             schedules,
             sweeper,
+            system_states,
         )
         from desk.accounts.reauthentication import record_login
         from desk.backup.interrupted import check_interrupted
@@ -39,7 +40,7 @@ class DeskConfig(AppConfig):
         from desk.key_rotation import check_keys
         from desk.live import access_changes
         from desk.models import User
-        from desk.site import MenuItem, register_attention, register_menu
+        from desk.site import MenuItem, register_attention, register_menu, register_panel
 
         access_changes.connect()
         user_logged_in.connect(record_login, dispatch_uid="desk.record_login")
@@ -48,7 +49,10 @@ class DeskConfig(AppConfig):
         checks.register(check_interrupted, checks.Tags.files)
         integrity.register("files", check_files)
 
-        register_attention(mail.attention)
+        for state in (system_states.update, system_states.worker, system_states.e_mail, system_states.disk):
+            system_states.register(state)
+        register_attention(system_states.attention)
+        register_panel(system_states.panel)
         for kind, longest in ((Schedule.HOURLY, timedelta(hours=1)), (Schedule.DAILY, timedelta(days=1))):
             planned_times.register(Schedule, "next_run", longest, only=Q(schedule_type=kind))
         if settings.DESK_FILES_URL:

@@ -23,7 +23,6 @@ from django.utils import timezone
 
 from desk import letters, metrics
 from desk.models import User
-from desk.site import Attention
 
 logger = logging.getLogger(__name__)
 
@@ -101,14 +100,6 @@ def send_to_administrators(letter: letters.Letter, *, key: str) -> int:
         raise
     metrics.MAILS.add("sent")
     return sent
-
-
-def attention(user: User) -> list[Attention]:
-    """Return for the first page of Setup that e-mail reaches nobody, for those who see the health page."""
-    sentence = problem()
-    if not sentence or not user.has_perm("channels_im.view_channel"):
-        return []
-    return [Attention(sentence, f"{reverse('setup:health')}#mail", "View e-mail", "danger")]
 
 
 # --- Rows whose e-mail is due -----------------------------------------------------------------------------------------

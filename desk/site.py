@@ -15,11 +15,11 @@ from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -120,6 +120,12 @@ def password_notes(user: User) -> list[str]:
     return [sentence for note in _password_notes if (sentence := note(user))]
 
 
+def attention_of(user: User) -> list[Attention]:
+    """Return what needs the attention of `user`, the most urgent first."""
+    items = [item for report in _attention for item in report(user)]
+    return sorted(items, key=lambda item: item.level != "danger")
+
+
 STYLES = tuple(
     f"setup/{part}.css"
     for part in ("admin", "layout", "setup", "channels", "channel-form", "dialogs", "integrations", "people")
@@ -177,6 +183,15 @@ class DeskAdminSite(AdminSite):
 
         return cast(View, checked)  # a wrapper of any signature; Python cannot write the view's own
 
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [path("attention/", self.admin_view(self.urgent), name="attention"), *super().get_urls()]
+
+    def urgent(self, request: HttpRequest) -> JsonResponse:
+        """Answer with the urgent sentences of the first page, for the red dot on the way to Setup."""
+        user = request.user
+        items = attention_of(user) if isinstance(user, User) else []
+        return JsonResponse({"urgent": [item.sentence for item in items if item.level == "danger"]})
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show what needs attention; in a new installation, the checklist instead."""
         steps = [
@@ -184,12 +199,10 @@ class DeskAdminSite(AdminSite):
             for s in _steps
         ]
         user = request.user
-        attention = [item for report in _attention for item in report(user)] if isinstance(user, User) else []
-        attention.sort(key=lambda item: item.level != "danger")
         context = {
             "steps": steps,
             "next_step": next((step for step in steps if not step["done"]), None),
-            "attention": attention,
+            "attention": attention_of(user) if isinstance(user, User) else [],
             "panels": list(filter(None, (panel(user) for panel in _panels))) if isinstance(user, User) else [],
             **(extra_context or {}),
         }

@@ -32,9 +32,9 @@ def make_user(username: str = "", **fields: Any) -> User:
     return User.objects.create_user(username or f"user{next(_numbers)}", password=PASSWORD, **fields)
 
 
-def make_admin(username: str = "admin") -> User:
+def make_admin(username: str = "admin", **fields: Any) -> User:
     """Make an administrator: staff and superuser."""
-    return make_user(username, is_staff=True, is_superuser=True)
+    return make_user(username, is_staff=True, is_superuser=True, **fields)
 
 
 def make_token(user: User, *scopes: str, expires_at: datetime | None = None) -> str:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, WebhookDelivery
 from channels_im.setup import presenters
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
-from desk import deletion_checks, site
+from desk import deletion_checks, site, system_states
 from desk.models import Department, User
 
 
@@ -30,6 +30,7 @@ def register() -> None:
         )
     )
     site.register_attention(attention)
+    system_states.register(pages)
     deletion_checks.register(Department, reason_to_keep_department)
     for step in steps():
         site.register_step(step)
@@ -53,6 +54,19 @@ def attention(user: User) -> list[site.Attention]:
             sentence = f"{failed} {'delivery' if failed == 1 else 'deliveries'} from Facebook could not be processed."
             items.append(site.Attention(sentence, f"{reverse('setup:journal')}?state=failed", "View them", "danger"))
     return items
+
+
+def pages() -> system_states.State | None:
+    """Return how many of the channels' Pages are connected; `attention` says what to do about each of the others."""
+    used = Page.objects.filter(channels__in=Channel.objects.existing()).distinct()
+    count = used.count()
+    connected = used.filter(connection=Page.Connection.CONNECTED).count()
+    if not count:
+        return None
+    if lost := count - connected:
+        which = "The Page is" if count == 1 else f"{lost} of {count} Pages {'is' if lost == 1 else 'are'}"
+        return system_states.State("Pages", f"{which} not connected.", system_states.DANGER)
+    return system_states.State("Pages", "The Page is connected." if count == 1 else f"All {count} Pages are connected.")
 
 
 def _waiting_channels() -> QuerySet[Channel, Channel]:

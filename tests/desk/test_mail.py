@@ -119,7 +119,9 @@ def test_setup_says_that_e_mail_reaches_nobody(setup: Client, settings: Settings
 
 
 def test_with_a_server_setup_offers_the_test_message(setup: Client) -> None:
-    assert "E-mail" not in html_of(setup.get("/admin/"))
+    home = html_of(setup.get("/admin/"))
+    assert "E-mail is sent" in home
+    assert "E-mail is turned off" not in home
     health = html_of(setup.get(reverse("setup:health")))
     assert "Send a test mail" in health
     assert "Reaches nobody" not in health

@@ -30,7 +30,7 @@ from tests.pages import html_of
 
 @pytest.fixture
 def administrator(db: None) -> User:
-    return make_admin()
+    return make_admin(email="admin@example.com")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def text(response: Response) -> str:
 
 
 # --- The first page
-def test_a_new_installation_sees_the_checklist(setup: Client) -> None:
+def test_a_new_installation_sees_the_checklist(setup: Client, healthy: None) -> None:
     page = text(setup.get("/admin/"))
     assert "Your first steps" in page
     assert "Create department" in page
@@ -58,7 +58,7 @@ def test_a_step_that_is_done_is_ticked(setup: Client) -> None:
     assert "Link Facebook" in page
 
 
-def test_when_everything_works_there_is_one_quiet_line(setup: Client) -> None:
+def test_when_everything_works_there_is_one_quiet_line(setup: Client, healthy: None) -> None:
     channel = make_channel(make_page(last_event_at=timezone.now()))
     make_agent(channels=(channel,))
     page = text(setup.get("/admin/"))

@@ -13,6 +13,7 @@ import * as media from "./media.js";
 import * as nav from "./nav.js";
 import * as notify from "./notify.js";
 import * as reactions from "./reactions.js";
+import * as setupAttention from "./setup-attention.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
 
@@ -121,3 +122,4 @@ commands.start();
 reactions.start();
 notify.start();
 live.start();
+setupAttention.start();
