@@ -124,3 +124,24 @@ def test_a_page_that_loses_access_is_sent_nothing_more(
     sent = "".join(other.evaluate(RECEIVED))
     assert "While it was hers" in sent
     assert "Not for her any more" not in sent
+
+
+def test_many_events_in_a_row_are_folded_until_somebody_asks(
+    agent: Page, demo: RunningDesk, customer: Customer
+) -> None:
+    inbox = Inbox(agent, demo)
+    open_conversation(agent, inbox, customer)
+    for _turn in range(3):
+        for name in ("alice", "bob"):
+            demo.call(data.take, customer.conversation, name)
+    shown = agent.locator("#items .event:visible")
+    earlier = agent.get_by_role("button", name=re.compile("earlier events"))
+    expect(earlier).to_have_text("Show 5 earlier events", timeout=SOON_MS)
+    expect(shown).to_have_count(1)
+    earlier.click()
+    expect(shown).to_have_count(6)
+    demo.call(data.take, customer.conversation, "alice")
+    expect(shown).to_have_count(7, timeout=SOON_MS)
+    customer.writes("And now?")
+    expect(inbox.bubble("And now?")).to_have_count(1, timeout=SOON_MS)
+    expect(shown).to_have_count(7)

@@ -1,5 +1,6 @@
 // The open conversation: where it opens, live changes, older messages, and marking it as read.
 
+import { foldEvents } from "./fold-events.js";
 import { fetchPart, parse, post, reasonOf, toast } from "./http.js";
 import { adopt, fits, keyed, keyOf, merge, mergeStretch, note } from "./morph.js";
 
@@ -45,6 +46,7 @@ export function start(askedAt = performance.now()) {
   pane.version = pane.stateVersion = version;
   stale.clear();
   for (const element of column.children) note(element);
+  foldEvents(column);
   const mark = column.querySelector("[data-key=unread]");
   if (mark) scroller.scrollTop = Math.max(0, mark.offsetTop - column.offsetTop - 72);
   else toBottom();
@@ -142,6 +144,7 @@ async function loadOlder(wanted = "") {
         if (beganAbove(element) && keys.has(keyOf(element))) element.remove();
       }
       marker.replaceWith(...fresh.map(adopt));
+      foldEvents(pane.column);
     });
   } catch {
     // the network is away: scrolling tries again
@@ -219,6 +222,7 @@ function showItems(next, { version, unread, toNewest = false, stretch = null }) 
     result = merge(pane.column, next);
     dropPendingBubbles();
     if (stretch) mergeStretch(pane.column, stretch);
+    foldEvents(pane.column);
   });
   rememberFresh([...next.map(({ key }) => key), ...[...(stretch?.children ?? [])].map(keyOf)]);
   if (stay || toNewest) toBottom();
