@@ -162,6 +162,7 @@ def test_processes_that_exited_keep_their_counts_in_one_file(client: Client) -> 
     }
 
 
+@pytest.mark.machine_clock
 @pytest.mark.django_db
 def test_open_streams_are_added_up_and_a_process_that_died_is_not_counted(client: Client) -> None:
     metrics.record_open_streams(3)

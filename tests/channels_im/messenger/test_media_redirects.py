@@ -121,6 +121,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]]) -> l
     return asked
 
 
+@pytest.mark.machine_clock
 def test_the_checked_address_is_the_one_connected_to_with_the_hosts_own_name(
     media_server: Callable[..., LocalServer],
     monkeypatch: pytest.MonkeyPatch,

@@ -117,7 +117,7 @@ class World:
         psid, page, kind = f"700{told.customer}", self.channel.page, told.kind
         mid = f"m_{self.number:03}"
         own = self.mids.setdefault(told.customer, [])
-        other = own[-1] if own else "m_early"
+        other = own[-1] if own else f"m_early_{told.customer}"  # the order between customers is free
         own.append(mid)
         at: datetime = self.at + timedelta(days=1) if kind == "far ahead" else self.at
         content: dict[str, Any] = {"message": {"mid": mid, "text": f"{kind} {self.number}"}}

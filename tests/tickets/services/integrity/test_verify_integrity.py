@@ -176,6 +176,7 @@ def test_a_media_folder_that_is_not_there_is_one_finding(conversation: Conversat
     assert "files: 1 finding\n" in found
 
 
+@pytest.mark.machine_clock
 def test_a_file_that_no_row_names_is_deleted_only_on_request(conversation: Conversation, media: Path) -> None:
     old, young = media / "attachments" / "old.png", media / "attachments" / "young.png"
     for path in (old, young):
