@@ -11,7 +11,15 @@ class ChannelsImConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from channels_im import checks, signals
-        from channels_im.models import FacebookAccount, HistoryImport, Page, PageRecovery, RecoveryRun, WebhookDelivery
+        from channels_im.models import (
+            FacebookAccount,
+            GoLive,
+            HistoryImport,
+            Page,
+            PageRecovery,
+            RecoveryRun,
+            WebhookDelivery,
+        )
         from channels_im.services.facebook import (
             connection,
             daily_check,
@@ -22,6 +30,7 @@ class ChannelsImConfig(AppConfig):
             recovery_requests,
             subscriptions,
         )
+        from channels_im.services.go_live import progress
         from channels_im.services.journal import drain, failures, mentions, retention, store
         from channels_im.services.recovery import history_import, runs, schedule
         from channels_im.setup import menu
@@ -35,6 +44,7 @@ class ChannelsImConfig(AppConfig):
         failure_digest.register("deliveries", failures.delivery_causes)
         sweeper.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
         sweeper.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)
+        sweeper.register("checks of going live", progress.is_due, progress.TASK)
         sweeper.register("undecided logins", reclaim=linking.discard_undecided)
         sweeper.register("recovery", runs.is_due, recovery_requests.TASK, runs.claims.reclaim_stale)
         imports = history_import
@@ -57,6 +67,7 @@ class ChannelsImConfig(AppConfig):
         planned_times.register(Page, "rate_limited_until", connection.LONGEST_RATE_LIMIT)
         planned_times.register(Page, "background_limited_until", connection.LONGEST_RATE_LIMIT)
         planned_times.register(Page, "subscription_due_at", subscriptions.MAX_DELAY)
+        planned_times.register(GoLive, "due_at", progress.lease())
         planned_times.register(FacebookAccount, "warning_after", mail.LEASE)
         planned_times.register(RecoveryRun, "retry_after", backoff.GIVE_UP_AFTER)
         planned_times.register(RecoveryRun, "claimed_at", planned_times.NOW)

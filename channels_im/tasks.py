@@ -2,6 +2,7 @@
 
 from channels_im.models import FacebookAccount
 from channels_im.services.facebook import connection, daily_check, expiry_warnings, subscriptions
+from channels_im.services.go_live import progress
 from channels_im.services.journal import drain, mentions
 from channels_im.services.recovery import history_import, runs, schedule
 
@@ -50,6 +51,11 @@ def check_account(pk: int) -> bool:
     """Check one Facebook login with Meta; return False when it was deleted or Meta gave no answer."""
     account = FacebookAccount.objects.filter(pk=pk).first()
     return account is not None and daily_check.check_account(account)
+
+
+def check_going_live() -> int:
+    """Make the checks of *Go live* if they were requested; return how many steps were checked."""
+    return progress.run_checks()
 
 
 def warn_of_ending_logins() -> int:

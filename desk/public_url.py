@@ -1,5 +1,6 @@
 """DESK_PUBLIC_URL: the address at which people and Meta reach Desk. Pure; make serve and the settings ask here."""
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -48,3 +49,14 @@ def _ascii(host: str, url: str) -> str:
 def host_of(url: str) -> str:
     """Return the host of a normalised address, as ALLOWED_HOSTS wants it: an IPv6 address in brackets."""
     return re.sub(r":\d+$", "", urlsplit(url).netloc)
+
+
+def is_local(url: str) -> bool:
+    """Return whether a normalised address leads to the machine itself: localhost or a loopback address."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

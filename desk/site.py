@@ -128,7 +128,7 @@ def attention_of(user: User) -> list[Attention]:
 
 STYLES = tuple(
     f"setup/{part}.css"
-    for part in ("admin", "layout", "setup", "channels", "channel-form", "dialogs", "integrations", "people")
+    for part in ("admin", "layout", "setup", "channels", "channel-form", "dialogs", "integrations", "people", "go-live")
 )
 
 

@@ -6,14 +6,14 @@ from django.urls import include, path
 
 from channels_im import webhook
 from channels_im.setup import linked_accounts, linking
-from channels_im.webhook import callbacks
+from channels_im.webhook import callbacks, public_pages
 from channels_im.webhook import views as webhook_views
 from desk import health, metrics_page
 from desk.accounts import invitation_page, kept_forms, own_account
 from desk.accounts import views as account_views
 from tickets.api.schema_page import SchemaView
 from tickets.views import own_canned_replies
-from tickets.views.setup import retention
+from tickets.views.setup import going_live, retention
 
 
 def closed(request: HttpRequest, rest: str = "") -> HttpResponse:
@@ -34,6 +34,8 @@ urlpatterns = [
     path("meta/deauthorize/", callbacks.deauthorize, name="deauthorize"),
     path("meta/data-deletion/", callbacks.delete_data, name="data_deletion"),
     path("meta/data-deletion/<slug:code>/", callbacks.status, name="data_request_status"),
+    path("privacy/", public_pages.privacy_policy, name="privacy_policy"),
+    path("privacy/data-deletion/", public_pages.data_deletion_help, name="data_deletion_help"),
     # Facebook is linked, not used to log in: of allauth's views for it only the guarded one and the callback are open.
     path("accounts/facebook/login/", linking.by_allauth_address),
     path("accounts/facebook/login/token/", closed),
@@ -53,6 +55,8 @@ urlpatterns = [
     path("accounts/invitation/<str:token>/", invitation_page.show, name="invitation"),
     path("accounts/sessions/", account_views.sessions, name="sessions"),
     path("accounts/", include("allauth.urls")),
+    path("admin/instant-messaging/messenger/go-live/test/", going_live.choose, name="go_live_test"),
+    path("admin/instant-messaging/messenger/go-live/test/<int:pk>/", going_live.show, name="go_live_test_message"),
     path("admin/instant-messaging/", include("channels_im.setup.urls")),
     path("admin/programs/", include("tickets.views.setup.urls")),
     path("admin/canned-replies/", include("tickets.views.setup.canned_urls")),

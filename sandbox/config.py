@@ -58,6 +58,12 @@ def defaults(env: dict[str, str] | None = None) -> dict[str, Any]:
         "redirect_uris": [uri.strip() for uri in redirects.split(",") if uri.strip()],
         "deauthorize_url": env.get("SANDBOX_DEAUTHORIZE_URL") or "http://localhost:8000/meta/deauthorize/",
         "data_deletion_url": env.get("SANDBOX_DATA_DELETION_URL") or "http://localhost:8000/meta/data-deletion/",
+        # What the app dashboard shows in Settings → Basic; empty: left out of answers, as Meta does.
+        "app_domains": ["localhost"],
+        "privacy_policy_url": "",
+        # Whether the app's webhook is active, and the permissions that App Review has approved.
+        "webhook_active": True,
+        "approved_permissions": [],
         # App dashboard switches.
         "app_live": True,
         "require_appsecret_proof": True,

@@ -45,6 +45,7 @@ ENDPOINTS = [
     "debug_token",
     "oauth",
     "page",
+    "app",
     "moderate_conversations",
     "thread_control",
 ]

@@ -32,6 +32,7 @@ LAYERS = [
 ROOMS = {
     "channels_im.services": {
         "facebook": set(),
+        "go_live": {"facebook"},
         "journal": {"facebook"},
         "recovery": {"facebook", "journal"},
     },

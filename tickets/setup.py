@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from channels_im.models import Channel
 from channels_im.services import channels, preferences
+from channels_im.services.go_live import progress
 from channels_im.setup import access as setup_access
 from channels_im.setup import presenters
 from desk import deletion_checks, retention, site
@@ -20,6 +21,7 @@ from desk.models import Agent, Department, User
 from tickets.models import Conversation, Message, Ticket
 from tickets.services.conversation import access
 from tickets.services.inbox import overview
+from tickets.services.outgoing import going_live
 
 PREVIEW_DAYS = 30
 PREVIEW_CONVERSATIONS = 1000
@@ -43,6 +45,7 @@ def register() -> None:
     setup_access.register_content_rule(access.sees_all)
     channels.register_work_reporter(work_of)
     preferences.register_previewer(preview)
+    progress.register_test_reporter(going_live.report)
     deletion_checks.register(Department, reason_to_keep_department)
     deletion_checks.register(Agent, reason_to_keep_agent)
 

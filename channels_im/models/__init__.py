@@ -2,6 +2,7 @@
 
 from .accounts import FacebookAccount, Page, PageOutage, PendingLink
 from .channels import Channel, ChannelAgent, ChannelDraft, ImPreferences
+from .go_live import GoLive, GoLiveStep, PrivacyPolicy
 from .history_import import HistoryImport
 from .journal import DataRequest, DeliveryMention, ParkedDelivery, WebhookDelivery
 from .recovery import PageRecovery, RecoveryRun
@@ -14,6 +15,8 @@ __all__ = [
     "DataRequest",
     "DeliveryMention",
     "FacebookAccount",
+    "GoLive",
+    "GoLiveStep",
     "HistoryImport",
     "ImPreferences",
     "MessageTemplate",
@@ -22,6 +25,7 @@ __all__ = [
     "PageRecovery",
     "ParkedDelivery",
     "PendingLink",
+    "PrivacyPolicy",
     "RecoveryRun",
     "WebhookDelivery",
 ]

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, WebhookDelivery
-from channels_im.setup import presenters
+from channels_im.setup import go_live, presenters
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
 from desk import deletion_checks, site, system_states
 from desk.models import Department, User
@@ -31,6 +31,7 @@ def register() -> None:
     )
     site.register_attention(attention)
     system_states.register(pages)
+    site.register_panel(go_live.panel)
     deletion_checks.register(Department, reason_to_keep_department)
     for step in steps():
         site.register_step(step)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from channels_im.setup import (
     channels,
+    go_live,
     health,
     history_import,
     journal,
@@ -36,6 +37,11 @@ urlpatterns = [
     path("messenger/<int:pk>/templates/add/", message_templates.add, name="template_add"),
     path("messenger/<int:pk>/templates/library/", message_templates.library, name="template_library"),
     path("messenger/<int:pk>/templates/<int:template>/delete/", message_templates.delete, name="template_delete"),
+    path("messenger/go-live/", go_live.show, name="go_live"),
+    path("messenger/go-live/check-now/", go_live.check_now, name="go_live_check_now"),
+    path("messenger/go-live/tick/", go_live.tick, name="go_live_tick"),
+    path("messenger/go-live/hide/", go_live.hide, name="go_live_hide"),
+    path("messenger/go-live/privacy-policy/", go_live.edit_policy, name="privacy_policy_edit"),
     path("messenger/link/", linking.start, name="link_start"),
     path("messenger/link/decide/", linking.decide, name="link_decide"),
     path("preferences/", preferences.show, name="preferences"),

@@ -10,7 +10,7 @@ import requests
 from sandbox import errors, grants, ids, tokens
 from sandbox.config import ALL_FIELDS
 from sandbox.errors import GraphError
-from sandbox.graph.call import Call
+from sandbox.graph.call import Call, paged
 
 
 def access_token(call: Call) -> dict[str, Any]:
@@ -110,9 +110,25 @@ def debug_token(call: Call) -> dict[str, Any]:
 
 
 def get_app(call: Call) -> dict[str, Any]:
-    """GET /{app-id} or /app."""
+    """GET /{app-id} or /app. The settings of the dashboard are for the app's own token; empty ones are left out."""
     config = call.world.config
-    return {"id": config.app_id, "name": config.app_name, "link": f"{config.public_url}/", "category": "Business"}
+    shown = {"id": config.app_id, "name": config.app_name, "link": f"{config.public_url}/", "category": "Business"}
+    if not call.fields():
+        return shown
+    if call.authenticated is not None and call.authenticated.kind == "APP":
+        shown |= {
+            "app_domains": config.app_domains,
+            "privacy_policy_url": config.privacy_policy_url,
+            "deauth_callback_url": config.deauthorize_url,
+        }
+    return {"id": config.app_id, **{name: shown[name] for name in call.fields() if shown.get(name)}}
+
+
+def get_app_permissions(call: Call) -> dict[str, Any]:
+    """GET /{app-id}/permissions with the app token: what App Review has approved."""
+    _app_only(call)
+    rows = [{"permission": name, "status": "live"} for name in call.world.config.approved_permissions]
+    return paged(call, rows, lambda row: row["permission"], call.limit(), call.path, call.text("after"))
 
 
 def get_subscriptions(call: Call) -> dict[str, Any]:
@@ -122,7 +138,11 @@ def get_subscriptions(call: Call) -> dict[str, Any]:
     config = call.world.config
     doc = doc or {"callback_url": config.webhook_url, "fields": config.webhook_fields}
     fields = [{"name": name, "version": "v27.0"} for name in doc["fields"]]
-    return {"data": [{"object": "page", "callback_url": doc["callback_url"], "active": True, "fields": fields}]}
+    return {
+        "data": [
+            {"object": "page", "callback_url": doc["callback_url"], "active": config.webhook_active, "fields": fields}
+        ]
+    }
 
 
 async def post_subscriptions(call: Call) -> dict[str, Any]:

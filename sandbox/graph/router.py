@@ -65,10 +65,11 @@ ROUTES: dict[tuple[str, str | None, str], tuple[Handler, str]] = {
     ("thread", "messages", "GET"): (conversations.list_messages, "conversations"),
     ("message", None, "GET"): (conversations.get_message, "conversations"),
     ("psid", None, "GET"): (conversations.get_profile, "profile"),
-    ("app", None, "GET"): (access.get_app, "page"),
-    ("app", "subscriptions", "GET"): (access.get_subscriptions, "subscribed_apps"),
-    ("app", "subscriptions", "POST"): (access.post_subscriptions, "subscribed_apps"),
-    ("app", "subscriptions", "DELETE"): (access.delete_subscriptions, "subscribed_apps"),
+    ("app", None, "GET"): (access.get_app, "app"),
+    ("app", "permissions", "GET"): (access.get_app_permissions, "app"),
+    ("app", "subscriptions", "GET"): (access.get_subscriptions, "app"),
+    ("app", "subscriptions", "POST"): (access.post_subscriptions, "app"),
+    ("app", "subscriptions", "DELETE"): (access.delete_subscriptions, "app"),
 }
 for _edge in CONTROL_EDGES:
     ROUTES[("page", _edge, "POST")] = (lambda call, edge=_edge: threads.control(call, edge), "thread_control")

@@ -68,18 +68,29 @@ function confirmFirst(form, submitter) {
   dialog.showModal();
 }
 
-// --- Copy a secret with one click.
+// --- Copy a field with one click; the button says so for a while, also to screen readers.
+const spoken = document.createElement("p");
+spoken.className = "visually-hidden";
+spoken.setAttribute("role", "status");
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
   const field = document.getElementById(button.dataset.copy);
   field.select();
+  if (!spoken.isConnected) document.body.append(spoken);
+  button.dataset.label ??= button.textContent;
   try {
     await navigator.clipboard.writeText(field.value);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Press Ctrl+C";
   }
+  spoken.textContent = button.textContent;
+  clearTimeout(Number(button.dataset.timer));
+  button.dataset.timer = setTimeout(() => {
+    button.textContent = button.dataset.label;
+    spoken.textContent = "";
+  }, 4000);
 });
 
 // --- Dialogs: show the page behind a link over this page.

@@ -1,0 +1,104 @@
+"""*Send yourself a test*: who can get one, the message, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from channels_im.models import Channel
+from channels_im.services.go_live import progress
+from channels_im.services.go_live.progress import ReportOnTest, State
+from desk import audit_log
+from desk.errors import Refused
+from desk.models import User
+from tickets.models import Conversation, Message
+from tickets.rules.window import RESPONSE_WINDOW
+from tickets.services.conversation import access
+from tickets.services.outgoing import replies
+
+TEXT = "This is a test message from Desk. If you can read it, our replies reach you in Messenger."
+MAX_PEOPLE = 20
+FOLLOWED_FOR = timedelta(minutes=10)
+
+_ARRIVED = (Message.State.DELIVERED, Message.State.READ)
+_ACCEPTED = (Message.State.SENT, *_ARRIVED)
+_UNDER_WAY = (Message.State.QUEUED, Message.State.SENDING)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the message: `state` is ok, wrong or waiting; `at` is when it was reached, if that is known."""
+
+    title: str
+    state: str
+    at: datetime | None = None
+    detail: str = ""
+
+
+def channels() -> list[Channel]:
+    """Return the channels in which a test can be sent."""
+    active = Channel.objects.existing().filter(is_active=True).select_related("page").order_by("name")
+    return [channel for channel in active if channel.page.is_connected]
+
+
+def people(user: User, channel: Channel) -> list[Conversation]:
+    """Return the conversations of those who wrote to the channel within 24 hours, the last one first.
+
+    Only those that `user` may see, at most MAX_PEOPLE, with their contacts.
+    """
+    since = timezone.now() - RESPONSE_WINDOW
+    recent = access.conversations_for(user).filter(channel=channel, last_customer_message_at__gt=since)
+    return list(recent.select_related("contact").order_by("-last_customer_message_at", "-pk")[:MAX_PEOPLE])
+
+
+def send(user: User, conversation_id: int, client_key: str) -> Message:
+    """Queue the test message in a conversation that `user` may see, as their reply, and return it.
+
+    Raises Refused when the customer did not write within 24 hours or the reply may not be sent, and Http404.
+    """
+    conversation = access.get_conversation(user, conversation_id)
+    last = conversation.last_customer_message_at
+    if last is None or last <= timezone.now() - RESPONSE_WINDOW:
+        raise Refused("They did not write within the last 24 hours. Write to the Page again, then send the test.")
+    with transaction.atomic():
+        message = replies.queue_reply(user, conversation, text=TEXT, client_key=client_key)[0]
+        progress.note_test(message.pk)
+        audit_log.record(user, conversation.channel, audit_log.CHANGE, "Going live: a test message was sent.")
+    return message
+
+
+def stages(message: Message) -> list[Stage]:
+    """Return the stages of a sent message, in order."""
+    accepted, arrived = message.state in _ACCEPTED, message.state in _ARRIVED
+    is_read = message.state == Message.State.READ
+    is_stuck = not accepted and message.state not in _UNDER_WAY
+    return [
+        Stage("Queued", "ok", message.received_at),
+        Stage(
+            "Accepted by Facebook",
+            "ok" if accepted else "wrong" if is_stuck else "waiting",
+            message.sent_at if accepted else None,
+            message.reason if is_stuck else "",
+        ),
+        Stage("Delivered", "ok" if arrived else "waiting", message.delivered_at if arrived else None),
+        Stage("Read", "ok" if is_read else "waiting", message.read_at if is_read else None),
+    ]
+
+
+def may_change(message: Message) -> bool:
+    """Return whether another stage is likely to come soon, so that it is worth looking again."""
+    is_on_its_way = message.state in _UNDER_WAY or (message.state in _ACCEPTED and message.state != Message.State.READ)
+    return is_on_its_way and message.received_at > timezone.now() - FOLLOWED_FOR
+
+
+def report(message_id: int) -> ReportOnTest | None:
+    """Return for the *Go live* page what became of the test message; None when it no longer exists."""
+    message = Message.objects.filter(pk=message_id).first()
+    if message is None:
+        return None
+    if message.state in _ARRIVED:
+        return ReportOnTest(State.DONE, f"The test of {message.received_at:%-d %B %Y} was delivered.")
+    if message.state in (*_UNDER_WAY, Message.State.SENT):
+        return ReportOnTest(State.TO_DO, "The last test is on its way.")
+    return ReportOnTest(State.TO_DO, f"The last test was not sent. {message.reason}".strip())
