@@ -188,6 +188,7 @@ def test_the_workspace_on_a_phone(
 # --- Setup and the sandbox --------------------------------------------------------------------------------------------
 IM, PROGRAMS = "/admin/instant-messaging/", "/admin/programs/"
 SETUP = [
+    f"{IM}messenger/go-live/", f"{IM}messenger/go-live/privacy-policy/", f"{IM}messenger/go-live/test/",
     "/admin/", f"{IM}messenger/", f"{IM}messenger/add/", f"{IM}messenger/{{channel}}/",
     f"{IM}messenger/{{channel}}/deactivate/", f"{IM}messenger/{{channel}}/delete/", f"{IM}preferences/",
     f"{IM}preferences/{{department}}/agents/{{agent}}/", f"{IM}health/", f"{IM}journal/", f"{IM}journal/{{delivery}}/",
@@ -217,6 +218,15 @@ def test_the_sandbox(people: Callable[..., Page], furnished: Furnished, address:
     page = people("")
     page.set_viewport_size(DESKTOP)
     assert_loads(page, f"{furnished.desk.sandbox_url}{address}")
+    assert_accessible(page)
+    page.set_viewport_size(PHONE)
+    assert_fits(page)
+
+
+def test_the_public_page_on_data_deletion(people: Callable[..., Page], furnished: Furnished) -> None:
+    page = people("")
+    page.set_viewport_size(DESKTOP)
+    assert_loads(page, f"{furnished.desk.url}/privacy/data-deletion/")
     assert_accessible(page)
     page.set_viewport_size(PHONE)
     assert_fits(page)

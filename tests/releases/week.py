@@ -14,6 +14,8 @@ from django.utils import timezone
 from channels_im.models import (
     ChannelDraft,
     DataRequest,
+    GoLive,
+    GoLiveStep,
     HistoryImport,
     MessageTemplate,
     Page,
@@ -21,6 +23,7 @@ from channels_im.models import (
     PageRecovery,
     ParkedDelivery,
     PendingLink,
+    PrivacyPolicy,
     RecoveryRun,
 )
 from desk.models import Agent, CacheRow, LiveEvent, RetentionRule, RetentionRun, User
@@ -116,6 +119,9 @@ def _pages(admin: User) -> None:
     PageRecovery.objects.create(page=lost, complete_until=now - timedelta(days=2))
     RecoveryRun.objects.create(page=lost, reason="nightly", state="done", since=now - timedelta(days=3), until=now)
     HistoryImport.objects.create(channel=off, page=off.page, days=30, since=now - timedelta(days=30), until=now)
+    GoLive.objects.create(pk=1, checked_at=now, is_hidden=True)
+    GoLiveStep.objects.create(key="business", ticked_at=now, ticked_by=admin, ticked_by_name="admin")
+    PrivacyPolicy.objects.create(pk=1, contact="privacy@example.com", text="We keep it.", changed_at=now)
     PendingLink.objects.create(user=admin, facebook_user_id="9", name="Mara", user_token="user-token-undecided")
     icon = ContentFile(make.png(), name="icon.png")
     ChannelDraft.objects.create(user=admin, fields={"name": "Half a channel"}, icon=icon, icon_name="my icon.png")

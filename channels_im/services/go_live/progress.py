@@ -142,9 +142,10 @@ def states() -> list[StepState]:
 
 def _state(step: Step, known: GoLiveStep | None) -> StepState:
     """Return the state of a step: a check that found a fault counts more than a tick."""
-    if known is None or (step.is_checked and not known.state):
-        state = State.TO_DO if step.is_checked else State.UNKNOWN
-        return StepState(step, state, NOT_CHECKED if step.is_checked else "")
+    if step.is_checked and (known is None or not known.state):
+        return StepState(step, State.TO_DO, NOT_CHECKED)
+    if known is None:
+        return StepState(step, State.UNKNOWN)
     state: str = known.state or State.UNKNOWN
     is_ticked = state == State.UNKNOWN and known.ticked_at is not None
     return StepState(

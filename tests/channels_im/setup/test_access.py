@@ -18,7 +18,8 @@ def urls(departments: list[Department]) -> list[str]:
     agent = make_agent("alice", channels=(channel,)).agent
     delivery = WebhookDelivery.objects.create(body=b"{}")
     plain = "instant_messaging messenger messenger_add messenger_start_again link_start link_decide preferences health "
-    plain += "health_check_all journal journal_replay_failed"
+    plain += "health_check_all journal journal_replay_failed go_live go_live_check_now go_live_tick go_live_hide "
+    plain += "privacy_policy_edit"
     of_channel = "messenger_edit messenger_checks messenger_check_now messenger_deactivate messenger_activate "
     of_channel += "messenger_delete messenger_take_in channel_icon"
     return [
