@@ -9,7 +9,7 @@ from pytest_django import Settings
 from channels_im import tasks
 from channels_im.messenger import pages, scopes
 from channels_im.models import FacebookAccount, GoLiveStep, Page
-from channels_im.services.facebook import linking
+from channels_im.services.facebook import check_requests, linking
 from channels_im.services.go_live import catalogue, policy
 from desk.models import User
 from tests.factories import make_admin, make_channel
@@ -79,7 +79,9 @@ def test_a_new_installation_knows_what_is_missing(sandbox: SandboxProcess, admin
 
 def test_a_linked_page_with_its_channel_is_done(sandbox: SandboxProcess, administrator: User) -> None:
     account = link(sandbox, administrator)
-    make_channel(account.pages.get(page_id=BERG_BIKES))
+    channel = make_channel(account.pages.get(page_id=BERG_BIKES))
+    assert check(administrator)["page"].state == State.TO_DO  # Desk does not know yet whether events arrive
+    check_requests.request_check(channel.page_id)
     tasks.drain_subscriptions()
     found = check(administrator)
     assert {found[key].state for key in ("granted", "page", "redirect")} == {State.DONE}

@@ -102,16 +102,19 @@ class Internet:
         site = Site(pem)
         self.sites.append(site)
         port = site.server.server_address[1]
-        connect = socket.create_connection
 
         def look_up(host: str, port: int, **_options: Any) -> list[Any]:
             self.hosts.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
+        def connect(_address: object, timeout_s: float) -> socket.socket:
+            raw = socket.socket()
+            raw.settimeout(timeout_s)
+            raw.connect(("127.0.0.1", port))
+            return raw
+
         self._monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        self._monkeypatch.setattr(
-            socket, "create_connection", lambda _to, timeout: connect(("127.0.0.1", port), timeout)
-        )
+        self._monkeypatch.setattr(socket, "create_connection", connect)
         context = ssl.create_default_context()
         if is_trusted:
             context.load_verify_locations(pem)
