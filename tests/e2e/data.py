@@ -12,6 +12,7 @@ from django.utils import timezone
 from channels_im.messenger.template_texts import NewTemplate
 from channels_im.models import Channel, MessageTemplate, WebhookDelivery
 from channels_im.services.facebook import message_templates
+from channels_im.services.go_live import policy
 from desk.accounts import sessions
 from desk.models import Agent, Department, User
 from tests import factories as make
@@ -139,6 +140,12 @@ def unfurnish_setup(made: dict[str, int]) -> None:
     """Delete what `furnish_setup` made, so that no later event is sent to it."""
     EventSubscription.objects.filter(pk=made["subscription"]).delete()
     ApiToken.objects.filter(user__username="alice").delete()
+
+
+def publish_privacy_policy() -> None:
+    """Publish a privacy policy with the text to begin with."""
+    text = policy.BEGINNING.replace(policy.COMPANY_GAP, "Berg Bikes, Kiel,")
+    policy.save(User.objects.get(username="admin"), contact="privacy@example.com", text=text)
 
 
 def subscribe(url: str) -> int:

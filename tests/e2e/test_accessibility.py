@@ -223,10 +223,12 @@ def test_the_sandbox(people: Callable[..., Page], furnished: Furnished, address:
     assert_fits(page)
 
 
-def test_the_public_page_on_data_deletion(people: Callable[..., Page], furnished: Furnished) -> None:
+@pytest.mark.parametrize("address", ["/privacy/", "/privacy/data-deletion/"])
+def test_the_public_pages(people: Callable[..., Page], furnished: Furnished, address: str) -> None:
+    furnished.desk.once("a privacy policy", lambda: furnished.desk.call(data.publish_privacy_policy))
     page = people("")
     page.set_viewport_size(DESKTOP)
-    assert_loads(page, f"{furnished.desk.url}/privacy/data-deletion/")
+    assert_loads(page, f"{furnished.desk.url}{address}")
     assert_accessible(page)
     page.set_viewport_size(PHONE)
     assert_fits(page)

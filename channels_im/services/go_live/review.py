@@ -46,7 +46,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Desk uses pages_show_list to list the Pages that this person manages, so that they can choose one. Desk "
         "stores the id, the name and the picture of these Pages.",
         "1. Log in to Desk and open Setup → Messenger → Create Channel.\n"
-        "2. Choose “Link Facebook” and log in. Select a Page and confirm all permissions.\n"
+        "2. Choose “Link Facebook” (“Re-authenticate” when a Page is linked already) and log in. Select a Page and "
+        "confirm all permissions.\n"
         "3. The field “Facebook Page” of the form lists the Pages that you selected. Choose one and save.",
     ),
     "pages_messaging": (
@@ -71,7 +72,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "arrived when Facebook's answer to it was lost, so that nobody gets a reply twice; to fetch messages that "
         "arrived while our server was down; and to import earlier messages when a Page is connected.",
         "1. Open Setup → Messenger and choose the channel of the Page.\n"
-        "2. Choose “Earlier messages”, then a number of days, and start the import.\n"
+        "2. In “Earlier messages” choose a number of days and start the import.\n"
         "3. Open the inbox: the earlier conversations of the Page are in the list, marked as imported.",
     ),
     "business_management": (
@@ -79,7 +80,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "out of the list from which the administrator chooses. Desk uses it only to list these Pages, and changes "
         "nothing in the portfolio.",
         "1. Log in to Desk and open Setup → Messenger → Create Channel.\n"
-        "2. Choose “Link Facebook”, log in, and select a Page that a business portfolio owns.\n"
+        "2. Choose “Link Facebook” (“Re-authenticate” when a Page is linked already), log in, and select a Page "
+        "that a business portfolio owns.\n"
         "3. The field “Facebook Page” lists it. Choose it and save.",
     ),
     UTILITY_SCOPES[0]: (
@@ -87,7 +89,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         f"sent. Desk uses {UTILITY_SCOPES[0]} to send templates that Facebook has approved for this purpose. An "
         "agent chooses the template and fills it in; nothing is sent automatically, and nothing advertises.",
         "1. Open Setup → Messenger, choose the channel, then “Message templates”. Create a template.\n"
-        "2. Open a conversation in the inbox whose messaging window has closed, and choose “Templates”.\n"
+        "2. Open a conversation in the inbox whose messaging window has closed, and choose “Send a template”.\n"
         "3. Choose the template, fill in its placeholders and send it. It arrives in Messenger.",
     ),
     HUMAN_AGENT_FEATURE: (
@@ -95,8 +97,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "question came on a Friday evening. We need Human Agent to answer such a question within seven days of the "
         "person's last message. Desk uses the tag HUMAN_AGENT only for what a person has written in the inbox, and "
         "only when the 24 hours are over. It never tags automatic messages, and we send no advertising with it.",
-        "1. Open the conversation of a person who wrote more than 24 hours and less than seven days ago. The composer "
-        "says until when a person may still reply.\n"
+        "1. Open the conversation of a person who wrote more than 24 hours and less than seven days ago. The clock "
+        "at the top of it says how long a person may still reply.\n"
         "2. Write an answer to the person's question and choose Send.\n"
         "3. It arrives in Messenger, and the conversation in Desk shows who wrote it and when.",
     ),
@@ -121,8 +123,8 @@ def login_text() -> str:
         "Desk is a web application for our own staff. How to log in:\n"
         f"1. Open {settings.PUBLIC_URL}/\n"
         "2. User name: [user name]   Password: [password]\n"
-        "3. Facebook Login is in Setup → Messenger → Create Channel → Link Facebook: "
-        f"{settings.PUBLIC_URL}/admin/instant-messaging/messenger/add/\n"
+        "3. Facebook Login is in Setup → Messenger → Create Channel → Link Facebook (called Re-authenticate when a "
+        f"Page is linked already): {settings.PUBLIC_URL}/admin/instant-messaging/messenger/add/\n"
         "Staff log in with a user name and a password. Facebook Login is used to connect Pages, not to log in to "
         "Desk.\n"
         f"Privacy policy: {addresses.privacy_policy()}"
@@ -143,12 +145,13 @@ _SCENES_OF_ALL = (
         "Log in as admin.",
     ),
     Scene(
-        "Choose Setup → Messenger → Create Channel. Move the pointer to “Link Facebook” and wait two seconds.",
+        "Choose Setup → Messenger → Create Channel. Move the pointer to “Link Facebook” (“Re-authenticate” when a "
+        "Page is linked already) and wait two seconds.",
         "Where Facebook Login is. A reviewer who does not find the button rejects the whole submission.",
         "The same.",
     ),
     Scene(
-        "Choose “Link Facebook” and go through the whole dialog: the account, the Pages, the permissions, Done.",
+        "Choose it and go through the whole dialog: the account, the Pages, the permissions, Done.",
         "The dialog of Facebook with every permission that you ask for, none switched off.",
         "In the sandbox's dialog log in as Omar Haddad and select Haddad Optics.",
     ),
@@ -181,12 +184,12 @@ _SCENES_OF_ALL = (
 _LATE_REPLY = Scene(
     "Open a conversation whose last message is from the day before yesterday. Show its time, then answer the "
     "question by hand. Show Messenger.",
-    "The date of the question, the sentence that a person may still reply, and the answer in Messenger. Prepare the "
-    "conversation two days before you record.",
+    "The date of the question, the clock that says how long a person may still reply, and the answer in Messenger. "
+    "Prepare the conversation two days before you record.",
     "The demo has conversations of the last ten days: choose one that is between one and seven days old.",
 )
 _TEMPLATE = Scene(
-    "Open a conversation whose messaging window has closed, choose “Templates”, fill one in and send it.",
+    "Open a conversation whose messaging window has closed, choose “Send a template”, fill one in and send it.",
     "The template, its placeholders, and the message in Messenger.",
     "Create a template first: the sandbox approves it within a second.",
 )
@@ -226,8 +229,9 @@ def advice() -> list[Advice]:
             "They try everything themselves. What they cannot open or log in to is rejected as a whole.", *_MISTAKES
         ),
         Advice(
-            "Give them an account of Desk with the role administrator and without two-step login: they have no "
-            "telephone of yours. Delete it after the review."
+            "Give them an account of their own: with a role that may manage channels, as an agent of the Page under "
+            "review only, and without two-step login, because they have no telephone of yours. Deactivate it after "
+            "the review."
         ),
         Advice("Do not give them an invented Facebook account: it alone is a reason to reject.", *_MISTAKES),
         Advice("Ask only for what Desk uses now. What no recording shows is not approved.", *_MISTAKES),
