@@ -13,6 +13,7 @@ from channels_im.messenger.errors import GraphOutcomeUnknown
 from channels_im.messenger.values import as_dict, as_list, as_text
 
 PAGE_OBJECT = "page"
+MAX_PERMISSIONS = 100  # more than Meta has
 #: What Meta calls a permission that every person may grant.
 APPROVED = frozenset({"live", "approved"})
 _FIELDS = "id,name,app_domains,privacy_policy_url,deauth_callback_url"
@@ -63,7 +64,8 @@ def read_app() -> AppInfo:
 
 def page_subscription() -> AppSubscription | None:
     """Return the app's subscription to the webhooks of Pages, or None. Raises the errors of GraphClient."""
-    for row in GraphClient.for_app().paged(f"{node(settings.META_APP_ID)}/subscriptions"):
+    answer = GraphClient.for_app().get(f"{node(settings.META_APP_ID)}/subscriptions")
+    for row in map(as_dict, as_list(answer.get("data"))):
         if as_text(row.get("object")) == PAGE_OBJECT:
             names = (as_text(as_dict(each).get("name")) or as_text(each) for each in as_list(row.get("fields")))
             return AppSubscription(
@@ -79,6 +81,7 @@ def approved_permissions() -> set[str]:
 
     One that is missing may still be approved: Meta does not document that the list is complete.
     """
-    rows = GraphClient.for_app().paged(f"{node(settings.META_APP_ID)}/permissions", limit=100)
+    answer = GraphClient.for_app().get(f"{node(settings.META_APP_ID)}/permissions", limit=MAX_PERMISSIONS)
+    rows = map(as_dict, as_list(answer.get("data")))
     pairs = ((as_text(row.get("permission")), as_text(row.get("status"))) for row in rows)
     return {name for name, status in pairs if name and (status or "").lower() in APPROVED}

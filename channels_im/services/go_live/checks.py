@@ -27,17 +27,17 @@ Findings = dict[str, Finding]
 
 def run(now: datetime) -> Findings:
     """Return a finding for every step that is checked, except the test message. Takes about MAX_S at most."""
-    began = time.monotonic()
+    ends_at = time.monotonic() + MAX_S
     findings: Findings = {}
     findings["address"], findings["answers"] = reachability.check(now)
     findings["redirect"] = _redirect()
     findings["page"] = _page()
     findings["mode"] = _mode()
     findings["app"] = app = _app()
-    for keys, ask in _asks_meta().items():
+    for keys, ask in _asks_meta(ends_at).items():
         if app.state != State.DONE:
             found = dict.fromkeys(keys, Finding(State.TO_DO, APP_FIRST))
-        elif time.monotonic() - began > MAX_S:
+        elif time.monotonic() > ends_at:
             found = dict.fromkeys(keys, Finding(State.TO_DO, OUT_OF_TIME))
         else:
             found = _guarded(keys, ask)
@@ -45,12 +45,12 @@ def run(now: datetime) -> Findings:
     return findings
 
 
-def _asks_meta() -> dict[tuple[str, ...], Callable[[], Findings]]:
+def _asks_meta(ends_at: float) -> dict[tuple[str, ...], Callable[[], Findings]]:
     permissions = filter(catalogue.is_permission, catalogue.access_names())
     return {
         ("domains", "policy", "deauthorize"): _settings_of_app,
         ("webhook",): _webhook,
-        ("granted",): _granted,
+        ("granted",): lambda: _granted(ends_at),
         tuple(f"{catalogue.ACCESS_PREFIX}{name}" for name in permissions): _approved,
     }
 
@@ -158,25 +158,32 @@ def _redirect() -> Finding:
     return Finding(State.DONE, f"A login came back to Desk on {account.linked_at:%-d %B %Y}.")
 
 
-def _granted() -> Findings:
-    """Ask Meta about the newest logins: what their tokens may do now, not what was granted once."""
-    accounts = FacebookAccount.objects.exclude(user_token=None).order_by("-linked_at")[:MAX_LOGINS]
-    problems, notes, names = [], [], []
+def _granted(ends_at: float) -> Findings:
+    """Ask Meta about the newest logins: what their tokens may do now, not what was granted once.
+
+    The findings have no names: whoever has their data deleted at Facebook must not remain in them.
+    """
+    accounts = list(FacebookAccount.objects.exclude(user_token=None).order_by("-linked_at")[:MAX_LOGINS])
+    problems, notes = [], []
     for account in accounts:
+        login = f"The login of {account.linked_at:%-d %B %Y, %H:%M} UTC"
+        if time.monotonic() > ends_at:
+            problems.append(OUT_OF_TIME)
+            break
         info = oauth.debug_token(account.user_token or "")
-        names.append(str(account))
         missing = [scope for scope in REQUIRED_SCOPES if scope not in info.scopes]
         if not info.is_valid or not info.is_ours:
-            problems.append(f"The login of {account} is no longer valid.")
+            problems.append(f"{login} is no longer valid.")
         elif missing:
-            problems.append(f"The login of {account} lacks {', '.join(missing)}.")
+            problems.append(f"{login} lacks {', '.join(missing)}.")
         elif without := [scope for scope in SCOPES if scope not in info.scopes]:
-            notes.append(f"{account} did not grant {', '.join(without)}: Pages of a business portfolio are missing.")
-    if not names:
+            notes.append(f"{login} did not grant {', '.join(without)}: Pages of a business portfolio are missing.")
+    if not accounts:
         return {"granted": Finding(State.TO_DO, "Nobody has linked Facebook yet.")}
     if problems:
         return {"granted": Finding(State.TO_DO, " ".join(problems))}
-    sentence = f"All permissions that Desk cannot do without were granted by {', '.join(names)}."
+    logins = "The login" if len(accounts) == 1 else f"Each of the {len(accounts)} newest logins"
+    sentence = f"{logins} granted all permissions that Desk cannot do without."
     return {"granted": Finding(State.DONE, " ".join([sentence, *notes]))}
 
 

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 TASK = "channels_im.tasks.check_going_live"
 MAX_ATTEMPTS = 3
+MAX_DETAIL = 1000  # characters: Meta's answer may be long
 GAVE_UP = "The checks stopped with an error in Desk itself; the log has the details."
 NOT_CHECKED = "Not checked yet."
 ROW = 1  # the primary key of the one row
@@ -62,7 +63,7 @@ def run_checks() -> int:
     with transaction.atomic():
         now = timezone.now()
         for key, finding in findings.items():
-            found = {"state": finding.state, "detail": finding.detail, "checked_at": now}
+            found = {"state": finding.state, "detail": head(finding.detail, MAX_DETAIL), "checked_at": now}
             GoLiveStep.objects.update_or_create(key=key, defaults=found)
         _finish(row, error="", checked_at=now)
     return len(findings)
@@ -175,12 +176,12 @@ def note_test(message_id: int) -> None:
 # --- Ticks ------------------------------------------------------------------------------------------------------------
 def tick(user: User, key: str, *, done: bool) -> None:
     """Set or remove the tick of an administrator. Raises Refused for a step that Desk checks itself."""
+    step = next((step for step in catalogue.steps() if step.key == key), None)
+    if step is None:
+        raise Refused("There is no such step.")
     with transaction.atomic():
         GoLiveStep.objects.get_or_create(key=key)
         known = GoLiveStep.objects.select_for_update().get(key=key)
-        step = next((step for step in catalogue.steps() if step.key == key), None)
-        if step is None:
-            raise Refused("There is no such step.")
         current = _state(step, known)
         if done and not current.may_tick and not current.is_done:
             raise Refused(f"“{step.title}” is checked by Desk: do what the check says, then check again.")

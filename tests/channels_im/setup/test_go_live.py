@@ -187,7 +187,7 @@ def test_ticking_twice_keeps_the_first_and_records_it_once(setup: Client, admini
     assert AuditEntry.objects.filter(sentence__contains="Icon, category").count() == 1
 
 
-@pytest.mark.parametrize("key", ["app", "webhook", "nothing", "access:nothing", ""])
+@pytest.mark.parametrize("key", ["app", "webhook", "nothing", "access:nothing", "", "a\x00b", "a\r\nb", "x" * 200])
 def test_what_desk_checks_and_what_is_no_step_cannot_be_ticked(setup: Client, key: str) -> None:
     if key in ("app", "webhook"):
         GoLiveStep.objects.create(key=key, state=State.TO_DO, detail="Wrong.", checked_at=timezone.now())
