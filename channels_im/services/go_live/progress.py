@@ -29,6 +29,7 @@ MAX_ATTEMPTS = 3
 MAX_DETAIL = 1000  # characters: Meta's answer may be long
 GAVE_UP = "The checks stopped with an error in Desk itself; the log has the details."
 NOT_CHECKED = "Not checked yet."
+OVERDUE_AFTER = timedelta(minutes=1)
 ROW = 1  # the primary key of the one row
 
 State = GoLiveStep.State
@@ -39,6 +40,11 @@ def request_checks() -> None:
     """Request the checks; the worker makes them after the commit."""
     GoLive.objects.update_or_create(pk=ROW, defaults={"due_at": timezone.now(), "attempts": 0, "error": ""})
     enqueue(TASK)
+
+
+def is_overdue(known: GoLive) -> bool:
+    """Return whether no worker has begun the checks, although they were requested a while ago."""
+    return known.due_at is not None and known.due_at < timezone.now() - OVERDUE_AFTER
 
 
 def is_due() -> bool:

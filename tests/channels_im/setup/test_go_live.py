@@ -1,7 +1,7 @@
 """Setup → Messenger → Go live: who may, what the page shows of each state, ticks, and that a page view calls nobody."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -243,6 +243,15 @@ def test_check_now_requests_the_checks_and_the_page_waits_for_them(setup: Client
     assert "data-reload" not in page
     assert "Checked" in page
     assert tasks.check_going_live() == 0
+
+
+def test_without_a_worker_the_page_says_so_and_stops_waiting(setup: Client) -> None:
+    setup.post(f"{URL}check-now/")
+    GoLive.objects.update(due_at=timezone.now() - timedelta(seconds=61))
+    page = html_of(setup.get(URL))
+    assert "Is it running?" in page
+    assert "data-reload" not in page
+    assert "disabled" not in page
 
 
 def test_checks_that_die_each_time_stop_after_three_attempts(setup: Client) -> None:
