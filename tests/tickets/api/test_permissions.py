@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import yaml
 from django.contrib.auth.models import Permission
 from django.core.files.base import ContentFile
 from pytest_django import Settings
@@ -241,7 +240,7 @@ def test_every_address_of_a_row_is_hidden_from_strangers(addresses: list[str], s
     rows["templates"] = str(template.pk)
     shown_to_all = {"departments", "agents", "canned-replies"}
     tried = set()
-    for path, methods in yaml.safe_load(APIClient().get("/api/schema/").content)["paths"].items():
+    for path, methods in APIClient().get("/api/schema/?format=json").json()["paths"].items():
         resource = path.split("/")[3]
         if "{id}" not in path or resource in shown_to_all:
             continue

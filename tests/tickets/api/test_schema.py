@@ -20,9 +20,9 @@ from .test_actions import ACTIONS, CHOICES
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    answer = Client().get("/api/schema/")
+    answer = Client().get("/api/schema/?format=json")
     assert answer.status_code == 200
-    return yaml.safe_load(answer.content)
+    return answer.json()
 
 
 def test_the_description_is_made_without_a_warning(tmp_path: Path) -> None:
