@@ -52,7 +52,7 @@ class DeskConfig(AppConfig):
         for state in (system_states.update, system_states.worker, system_states.e_mail, system_states.disk):
             system_states.register(state)
         register_attention(system_states.attention)
-        register_panel(system_states.panel)
+        register_panel(system_states.panel, order=60)
         for kind, longest in ((Schedule.HOURLY, timedelta(hours=1)), (Schedule.DAILY, timedelta(days=1))):
             planned_times.register(Schedule, "next_run", longest, only=Q(schedule_type=kind))
         if settings.DESK_FILES_URL:

@@ -78,7 +78,7 @@ class Panel:
 
 _menu: list[MenuItem] = []
 _attention: list[Callable[[User], list[Attention]]] = []
-_panels: list[Callable[[User], Panel | None]] = []
+_panels: dict[Callable[[User], Panel | None], int] = {}  # with their order
 _steps: list[Step] = []
 _password_notes: list[Callable[[User], str]] = []
 
@@ -96,10 +96,9 @@ def register_attention(report: Callable[[User], list[Attention]]) -> None:
         _attention.append(report)
 
 
-def register_panel(panel: Callable[[User], Panel | None]) -> None:
+def register_panel(panel: Callable[[User], Panel | None], order: int = 50) -> None:
     """Add `panel(user)` to the first page; it returns None when there is nothing to show."""
-    if panel not in _panels:
-        _panels.append(panel)
+    _panels[panel] = order
 
 
 def register_step(step: Step) -> None:
@@ -124,6 +123,11 @@ def attention_of(user: User) -> list[Attention]:
     """Return what needs the attention of `user`, the most urgent first."""
     items = [item for report in _attention for item in report(user)]
     return sorted(items, key=lambda item: item.level != "danger")
+
+
+def panels_of(user: User) -> list[Panel]:
+    """Return what else the first page shows to `user`, in order."""
+    return [found for panel in sorted(_panels, key=lambda panel: _panels[panel]) if (found := panel(user))]
 
 
 STYLES = tuple(
@@ -203,7 +207,7 @@ class DeskAdminSite(AdminSite):
             "steps": steps,
             "next_step": next((step for step in steps if not step["done"]), None),
             "attention": attention_of(user) if isinstance(user, User) else [],
-            "panels": list(filter(None, (panel(user) for panel in _panels))) if isinstance(user, User) else [],
+            "panels": panels_of(user) if isinstance(user, User) else [],
             **(extra_context or {}),
         }
         return super().index(request, context)

@@ -41,7 +41,7 @@ def register() -> None:
     seen_by = (retention.VIEW, retention.CHANGE)
     site.register_menu(site.MenuItem("Data retention", "retention", seen_by, section="Privacy", order=73))
     site.register_attention(attention)
-    site.register_panel(channels_panel)
+    site.register_panel(channels_panel, order=10)
     setup_access.register_content_rule(access.sees_all)
     channels.register_work_reporter(work_of)
     preferences.register_previewer(preview)

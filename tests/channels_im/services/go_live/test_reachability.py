@@ -22,6 +22,8 @@ from channels_im.models import GoLiveStep
 from channels_im.services.go_live import reachability
 from desk import safe_http
 
+pytestmark = pytest.mark.machine_clock  # OpenSSL compares certificates with it
+
 State = GoLiveStep.State
 HOST = "desk.example.com"
 PUBLIC_ADDRESS = "157.240.1.1"
