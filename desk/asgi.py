@@ -6,6 +6,7 @@ with the limits of headers and connections, `uvicorn desk.asgi:application --htt
 must not, or every program on this machine could choose its address.
 """
 
+import asyncio
 import os
 
 import django
@@ -15,7 +16,7 @@ django.setup(set_prefix=False)
 
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import asgi  # noqa: E402
-from desk import body_limits, error_pages  # noqa: E402
+from desk import body_limits, error_pages, timings  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
 from desk.health_deadline import WithDeadline  # noqa: E402
 from desk.live.sse import LiveStream  # noqa: E402
@@ -47,13 +48,15 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    heartbeat = WebHeartbeat()
+    heartbeat, flusher = WebHeartbeat(), timings.Flusher()
     while True:
         phase = (await receive())["type"].removeprefix("lifespan.")
         if phase == "startup":
             heartbeat.start()
+            flusher.start()
         else:
             heartbeat.stop()
+            await asyncio.to_thread(flusher.stop)
         await send({"type": f"lifespan.{phase}.complete"})
         if phase == "shutdown":
             return

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, close_old_connections, connection
 
-from desk import wake
+from desk import timings, wake
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ class Loop:
         The thread that calls this only waits for others: a signal that it handles must not find it at `_stopping`,
         whose lock `stop` would then wait for without end.
         """
+        flusher = timings.Flusher()
+        flusher.start()
         listener = threading.Thread(target=wake.listen, args=[self._wake, _stopping], name="listener")
         for thread in (*self._threads, listener):
             thread.start()
@@ -86,6 +88,7 @@ class Loop:
         self._wake(None)
         for thread in self._threads:
             thread.join()
+        flusher.stop()
 
     @staticmethod
     def stop() -> None:

@@ -113,6 +113,22 @@ class RetentionRun(models.Model):
         return f"last retention of {self.kind}"
 
 
+class TimingCount(models.Model):
+    """How many messages took how long, in five minutes: a bucket of a histogram (desk.timings)."""
+
+    kind = models.CharField(max_length=10, help_text="What was measured: a name in desk.timings")
+    slot = models.DateTimeField(help_text="When the five minutes began")
+    bound_ms = models.PositiveIntegerField(help_text="Upper bound of the bucket in milliseconds")
+    count = models.PositiveBigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["slot", "kind", "bound_ms"], name="timing_bucket_once")]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.kind} within {self.bound_ms} ms"
+
+
 class Heartbeat(models.Model):
     """The last heartbeat of a long-running process, by name (`worker`)."""
 

@@ -1,4 +1,4 @@
-"""The kinds of data of the base app that are deleted by age: expired logins, finished tasks, the history."""
+"""The kinds of data of the base app that are deleted by age: logins, finished tasks, the history, times of messages."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django_q.models import Task
 
 from desk import retention
-from desk.models import AuditEntry
+from desk.models import AuditEntry, TimingCount
 
 
 def expired_sessions(before: datetime) -> QuerySet[Session, Session]:
@@ -35,6 +35,11 @@ def finished_tasks(before: datetime) -> QuerySet[Task, Task]:
 def history(before: datetime) -> QuerySet[AuditEntry, AuditEntry]:
     """Return the history entries written before this time."""
     return AuditEntry.objects.filter(at__lt=before)
+
+
+def timings(before: datetime) -> QuerySet[TimingCount, TimingCount]:
+    """Return the counts of how long messages took before this time."""
+    return TimingCount.objects.filter(slot__lt=before)
 
 
 def register() -> None:
@@ -71,5 +76,19 @@ def register() -> None:
             text="The worker's records of tasks that ended with an error. Tasks that wait are kept.",
             default_days=30,
             order=61,
+        )
+    )
+    retention.register(
+        retention.Kind.of_rows(
+            timings,
+            "slot",
+            name="timings",
+            label="Times of messages",
+            text="How long messages took to the screen, as counts for each five minutes. Health shows the last day.",
+            default_days=8,
+            minimum_days=2,
+            minimum_reason="Health shows the last day.",
+            batch_size=5000,
+            order=62,
         )
     )

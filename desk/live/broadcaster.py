@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Generic
 
-from desk.live import access_changes
+from desk.live import access_changes, arrivals
 from desk.live.fanout import AT_ONCE, Fanout, Read, Reader
 from desk.live.listener import Payloads, listen
 from desk.live.publish import SYNC, Payload
@@ -47,7 +47,8 @@ class Subscriber(Generic[Reader]):
         if payload["kind"] == "sync" or len(self._pending) >= MAX_PENDING:
             self._pending = {"": SYNC}
         elif "" not in self._pending:
-            self._pending[_key(payload)] = payload
+            key = _key(payload)
+            self._pending[key] = arrivals.merged(self._pending.get(key), payload)
         self._arrived.set()
 
     def require_check(self) -> None:
@@ -172,13 +173,14 @@ class Broadcaster(Generic[Reader]):
         if payload["kind"] == "sync":
             self._ready.set()
             self.access_changes += 1  # one of those that may be missing
+        payload, arrival = arrivals.taken_from(payload)
         for subscriber in self._subscribers:
             if payload["kind"] == "sync":
                 subscriber.require_check()
             subscriber.put(payload)
         if payload["kind"] == FANOUT_KIND:
             for fanout in fanouts:
-                fanout.add(payload)
+                fanout.add(payload, arrival)
 
     def _readers(self) -> set[Reader]:
         return {subscriber.reader for subscriber in self._subscribers}

@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 
 from django.db import close_old_connections, connections
 
+from desk.live import arrivals
+from desk.live.arrivals import Arrival
 from desk.live.publish import Payload
 
 logger = logging.getLogger(__name__)
@@ -56,11 +58,14 @@ class Fanout(Generic[Reader]):
     ) -> None:
         self._read, self._readers, self._deliver, self._pace = read, readers, deliver, pace
         self._pending: dict[str, Payload] = {}
+        self._arrivals: dict[int, list[Arrival]] = {}  # of the pending events, by conversation
         self._arrived = asyncio.Event()
 
-    def add(self, payload: Payload) -> None:
-        """Add an event to the next read. Called in the event loop."""
+    def add(self, payload: Payload, arrival: Arrival | None = None) -> None:
+        """Add an event to the next read, and the arrival of a message that it reports. Called in the event loop."""
         self._pending[json.dumps(payload, sort_keys=True)] = payload
+        if arrival is not None:
+            self._arrivals.setdefault(payload["conversation"], []).append(arrival)
         self._arrived.set()
 
     async def run(self) -> None:
@@ -71,10 +76,11 @@ class Fanout(Generic[Reader]):
                 await self._arrived.wait()
                 await asyncio.sleep(self._pace.delay_s)
                 began = time.monotonic()
-                payloads, readers = self._take_batch(), set(self._readers())
+                (payloads, arrived), readers = self._take_batch(), set(self._readers())
                 if readers:
                     try:
-                        self._deliver(await loop.run_in_executor(thread, self._read_in_thread, payloads, readers))
+                        made = await loop.run_in_executor(thread, self._read_in_thread, payloads, readers)
+                        self._deliver(arrivals.added_to(made, arrived))
                     except Exception:
                         logger.exception("Could not read for the open pages what changed")
                 pause = self._pace.pause * (time.monotonic() - began)
@@ -83,12 +89,13 @@ class Fanout(Generic[Reader]):
             thread.submit(connections.close_all)
             thread.shutdown(wait=False)
 
-    def _take_batch(self) -> list[Payload]:
+    def _take_batch(self) -> tuple[list[Payload], dict[int, list[Arrival]]]:
         keys = list(self._pending)[:BATCH_SIZE]
         payloads = [self._pending.pop(key) for key in keys]
         if not self._pending:
             self._arrived.clear()
-        return payloads
+        conversations = {payload["conversation"] for payload in payloads}
+        return payloads, {pk: self._arrivals.pop(pk) for pk in conversations & self._arrivals.keys()}
 
     def _read_in_thread(self, payloads: list[Payload], readers: set[Reader]) -> Mapping[Reader, list[Payload]]:
         close_old_connections()

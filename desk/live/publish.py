@@ -5,10 +5,12 @@ process. Either way an announcement belongs to the transaction that makes it: af
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -20,6 +22,8 @@ Payload = dict[str, Any]
 
 CHANNEL = "desk_live"
 SYNC: Payload = {"kind": "sync"}  # announcements may be missing: the page reads everything again
+#: The key of when the message that an announcement reports came and was stored; for desk.live.arrivals only.
+ARRIVED = "arrived"
 
 
 @dataclass(frozen=True)
@@ -34,18 +38,22 @@ class _Batch:
 _current_batch: ContextVar[_Batch | None] = ContextVar("current_batch", default=None)
 
 
-def announce(kind: str, **ids: Any) -> None:
+def announce(kind: str, received_at: datetime | None = None, /, **ids: Any) -> None:
     """Announce to open pages that something changed, when the current transaction commits.
 
     `kind` is the name of the event ("conversation", "channel", "viewers", "presence"); `ids` are small JSON values, ids
     only: the page reads the content again through a view that checks who may see it. At most 7,900 bytes (PostgreSQL).
+    `received_at` is when the new message that this is about came, to measure when it is shown.
     """
     payload = {"kind": kind, **ids}
     batch = _current_batch.get()
-    if batch is not None:
-        batch.payloads[_dump(payload)] = payload
-    else:
+    key = _dump(payload) if batch is not None else ""
+    if received_at is not None:
+        payload[ARRIVED] = [round(received_at.timestamp(), 3), round(time.time(), 3)]
+    if batch is None:
         _write([payload])
+    elif key not in batch.payloads or (received_at is not None and ARRIVED not in batch.payloads[key]):
+        batch.payloads[key] = payload  # of several new messages the first one, which waited longest
 
 
 @contextmanager

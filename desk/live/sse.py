@@ -18,7 +18,7 @@ from django.http import parse_cookie
 
 from desk import metrics
 from desk.accounts import gate
-from desk.live import access_changes
+from desk.live import access_changes, arrivals
 from desk.live.broadcaster import READER_KINDS, Broadcaster, Subscriber
 from desk.live.fanout import Read, Reader
 from desk.live.publish import SYNC, Payload
@@ -137,6 +137,7 @@ class LiveStream(Generic[Facts, Reader]):
                     sent_pace_ms = pace_ms
                     events.insert(0, {"kind": "pace", "ms": pace_ms})
                 await _send_text(send, "".join(map(_format, events)) or _format(PING))
+                arrivals.record_shown(events)
 
     async def _check(self, stream: _Stream[Facts, Reader]) -> bool:
         """Check session and rights; return False when nobody is logged in. Raises DatabaseError."""
@@ -191,7 +192,7 @@ def _cookies(scope: Scope) -> dict[str, str]:
 
 
 def _format(payload: Payload) -> str:
-    data = {name: value for name, value in payload.items() if name != "kind"}
+    data = {name: value for name, value in payload.items() if name not in ("kind", arrivals.SHOWS)}
     return f"event: {payload['kind']}\ndata: {json.dumps(data)}\n\n"
 
 

@@ -26,7 +26,7 @@ from channels_im.models import (
     PrivacyPolicy,
     RecoveryRun,
 )
-from desk.models import Agent, CacheRow, LiveEvent, RetentionRule, RetentionRun, User
+from desk.models import Agent, CacheRow, LiveEvent, RetentionRule, RetentionRun, TimingCount, User
 from tests import factories as make
 from tests.e2e import data, sample_messages
 from tickets.models import (
@@ -69,6 +69,7 @@ def _operation() -> None:
     now = timezone.now()
     LiveEvent.objects.create(payload={"kind": "sync"})
     CacheRow.objects.create(cache_key=":1:week", value="gAR9lC4=", expires=now + timedelta(days=3650))
+    TimingCount.objects.create(kind="stored", slot=now - timedelta(hours=1), bound_ms=200, count=12)
     RetentionRule.objects.create(kind="history", days=400)
     RetentionRun.objects.create(kind="history", started_at=now - timedelta(days=1), finished_at=now, deleted=12)
 

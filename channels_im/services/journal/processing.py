@@ -13,12 +13,18 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from channels_im.messenger.events import Event, UnreadableDeliveryError, parse_delivery
+from channels_im.messenger.events import (
+    Event,
+    MessageReceived,
+    Postback,
+    UnreadableDeliveryError,
+    parse_delivery,
+)
 from channels_im.models import Page, WebhookDelivery
 from channels_im.services.journal import progress, routing, store
 from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
 from channels_im.services.journal.store import IncomingEvent, UnusableEventError
-from desk import metrics
+from desk import metrics, timings
 from desk.backoff import delay_after
 
 State = WebhookDelivery.State
@@ -156,7 +162,12 @@ def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
     for index, event in enumerate(events):
         incoming = store.with_trusted_time(event, delivery.received_at)
         is_imported = delivery.source == WebhookDelivery.Source.IMPORTED
-        incoming = replace(incoming, is_recovered=bool(delivery.source), is_imported=is_imported)
+        incoming = replace(
+            incoming,
+            is_recovered=bool(delivery.source),
+            is_imported=is_imported,
+            is_replayed=_is_replayed(delivery),
+        )
         delivery_event = DeliveryEvent(index, incoming, delivery)
         if saved := entries.get(index):
             delivery_event.tries, delivery_event.error = saved.get("tries", 0), saved.get("error", "")
@@ -167,6 +178,15 @@ def read_delivery(delivery: WebhookDelivery) -> ParsedDelivery:
         parsed.events.append(delivery_event)
     parsed.progress_before = parsed.progress()
     return parsed
+
+
+def _is_replayed(delivery: WebhookDelivery) -> bool:
+    """Return whether an administrator let a claimed delivery be processed again (`store.replay`, `import_parked`).
+
+    A new one is not indexed yet at its first attempt. One that failed twice is not told apart from a replayed one.
+    """
+    was_read_before = delivery.indexed_at is not None and not delivery.pieces
+    return delivery.attempts > 2 or (delivery.attempts == 1 and was_read_before)
 
 
 def should_process(event: DeliveryEvent, route: Route) -> bool:
@@ -219,7 +239,10 @@ def save_results(deliveries: Iterable[ParsedDelivery]) -> None:
     for parsed in deliveries:
         state, error = result_of(parsed)
         if state == State.DONE:
-            metrics.SHOWN.observe((now - parsed.delivery.received_at).total_seconds())
+            seconds = (now - parsed.delivery.received_at).total_seconds()
+            metrics.SHOWN.observe(seconds)
+            if stored := sum(map(_is_new_message, parsed.events)):
+                timings.record(timings.STORED, seconds, stored)
         if state in (State.DONE, State.IGNORED) and not parsed.delivery.progress:
             alike.setdefault((state, error), []).append(parsed.delivery)
             continue
@@ -240,6 +263,12 @@ def save_results(deliveries: Iterable[ParsedDelivery]) -> None:
         )
     for (state, error), finished in alike.items():
         store.claims.finish(*finished, state=state, error=error, retry_after=None, processed_at=now)
+
+
+def _is_new_message(event: DeliveryEvent) -> bool:
+    """Return whether a customer's message of a webhook was stored by this event."""
+    is_message = isinstance(event.incoming.event, MessageReceived | Postback)
+    return is_message and event.state is EventState.DONE and event.incoming.arrived_at is not None
 
 
 def result_of(parsed: ParsedDelivery) -> tuple[str, str]:

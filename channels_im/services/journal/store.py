@@ -40,6 +40,7 @@ class IncomingEvent:
     `at` is Meta's time, or the time of receipt when Meta's is absent, absurd or more than MAX_CLOCK_SKEW ahead;
     `original_timestamp` is then what Meta sent, as text, and "" otherwise. `is_recovered` says that no webhook
     delivered it: Desk read it from Meta afterwards; `is_imported` says besides that it is from before the channel.
+    `is_replayed` says that an administrator let the delivery be processed now, however old it is.
     """
 
     event: Event
@@ -48,6 +49,12 @@ class IncomingEvent:
     original_timestamp: str = ""
     is_recovered: bool = False
     is_imported: bool = False
+    is_replayed: bool = False
+
+    @property
+    def arrived_at(self) -> datetime | None:
+        """Return when its webhook came, None when that says nothing about how fast Desk is."""
+        return None if self.is_recovered or self.is_replayed else self.received_at
 
     @property
     def recovered_at(self) -> datetime | None:

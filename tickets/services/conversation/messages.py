@@ -89,14 +89,18 @@ def add_to_locked(conversation: Conversation, new: NewMessage, *, savepoint: boo
     ticketing.settle_late(conversation, new, placed)
     _touch_conversation(conversation, new, ticket)
     events.message_added(conversation, message, opened=opened, reopened=reopened)
-    announce(conversation)
+    announce(conversation, new.arrived_at)
     return message, True
 
 
-def announce(conversation: Conversation) -> None:
-    """Announce to open pages that this conversation and its row in the list have changed."""
+def announce(conversation: Conversation, arrived_at: datetime | None = None) -> None:
+    """Announce to open pages that this conversation and its row in the list have changed.
+
+    `arrived_at` is when the webhook of a new message came.
+    """
     publish.announce(
         "conversation",
+        arrived_at,
         conversation=conversation.pk,
         channel=conversation.channel_id,
         assignee=conversation.assignee_id,

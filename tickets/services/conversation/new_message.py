@@ -12,7 +12,10 @@ Direction, Kind = Message.Direction, Message.Kind
 
 @dataclass(frozen=True, kw_only=True)
 class NewMessage:
-    """A message that is not stored yet; the fields are those of Message. Times are aware."""
+    """A message that is not stored yet; the fields are those of Message. Times are aware.
+
+    `arrived_at` is not stored: when its webhook came, to measure when the message is shown.
+    """
 
     direction: str
     source: str
@@ -28,6 +31,7 @@ class NewMessage:
     client_key: str | None = None
     is_standby: bool = False
     received_at: datetime | None = None
+    arrived_at: datetime | None = None
     recovered_at: datetime | None = None
     is_imported: bool = False
     answers_until: datetime | None = None

@@ -32,6 +32,7 @@ def of_event(incoming: IncomingEvent, channel: Channel) -> NewMessage:
         reply_to_mid=reply_to_mid,
         sent_at=incoming.at,
         received_at=incoming.received_at,
+        arrived_at=incoming.arrived_at if kind == Kind.MESSAGE else None,
         recovered_at=incoming.recovered_at,
         is_imported=incoming.is_imported,
         original_timestamp=incoming.original_timestamp,

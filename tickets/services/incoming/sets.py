@@ -252,7 +252,7 @@ def _store(threads: list[Thread]) -> None:
     for thread in threads:
         has_files = any(each.new.attachments for each in thread.placed)
         receiver.request_fetches(thread.conversation.contact, has_files=has_files)
-        messages.announce(thread.conversation)
+        messages.announce(thread.conversation, thread.news[0].arrived_at)
 
 
 def _store_tickets(placed: list[Placed]) -> None:

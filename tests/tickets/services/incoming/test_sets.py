@@ -206,7 +206,9 @@ def run(world: World, steps: list[Step], *, together: bool, one_by_one: bool = F
         write = publish._write
 
         def write_and_keep(payloads: list[dict[str, Any]]) -> None:
-            announced.extend(payloads)
+            announced.extend(
+                {name: value for name, value in row.items() if name != publish.ARRIVED} for row in payloads
+            )
             write(payloads)
 
         def take(groups: Any) -> Any:
