@@ -91,6 +91,7 @@ def addresses() -> dict[str, tuple[str, str]]:
         "setup: preferences": (admin, "/admin/instant-messaging/preferences/"),
         "setup: journal": (admin, "/admin/instant-messaging/journal/"),
         "setup: channels": (admin, "/admin/instant-messaging/messenger/"),
+        "setup: health": (admin, "/admin/instant-messaging/health/"),
         "setup": (admin, "/admin/"),
     }
     for name, orderings in {

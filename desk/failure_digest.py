@@ -1,13 +1,15 @@
 """The digest of failures: one e-mail to administrators about all that failed since the last one, by cause.
 
+Setup → Health shows the same causes. Apps register what fails in `AppConfig.ready()`.
+
 It is sent soon after the first failure, and then at most once in an hour, or in a day (DESK_FAILURE_DIGEST). Two rows
 of Heartbeat remember it: up to when failures were told, and when the next digest is due. The latter is also the claim
-of the worker that sends it. Apps register what fails in `AppConfig.ready()`.
+of the worker that sends it.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -33,21 +35,51 @@ MAX_CAUSES = 20
 
 @dataclass(frozen=True)
 class Cause:
-    """What failed, as a noun in the singular and the plural, how often, and why; `where` is a Page or a webhook."""
+    """What failed, as a noun in the singular and the plural, how often, and why; `where` is a Page or a webhook.
+
+    `minute` is the minute in which it failed, None for causes of several minutes. `page` is the primary key of the Page
+    that it is about. `path` is where Setup or the inbox shows it, to users who have any one of `permissions`. What
+    waits for a person instead of having failed (`is_held`) is not in the digest.
+    """
 
     one: str
     many: str
     count: int
     why: str
     where: str
+    minute: datetime | None = None
+    page: int | None = None
+    path: str = ""
+    permissions: tuple[str, ...] = ()
+    is_held: bool = False
+
+    @property
+    def words(self) -> str:
+        """Return the noun that fits the count."""
+        return self.one if self.count == 1 else self.many
 
 
 _registered: dict[str, Callable[[datetime, datetime], list[Cause]]] = {}
 
 
 def register(name: str, causes_between: Callable[[datetime, datetime], list[Cause]]) -> None:
-    """Register what failed after a time and until another, by cause."""
+    """Register what failed after a time and until another, by cause and minute."""
     _registered[name] = causes_between
+
+
+def causes_between(since: datetime, until: datetime) -> list[Cause]:
+    """Return what failed after `since` and until `until`, by cause and minute."""
+    return [cause for causes in _registered.values() for cause in causes(since, until)]
+
+
+def together(causes: Iterable[Cause]) -> list[Cause]:
+    """Return the causes without their minutes, each once with its whole count, the most frequent first."""
+    counts: dict[Cause, int] = {}
+    for cause in causes:
+        alike = replace(cause, count=0, minute=None)
+        counts[alike] = counts.get(alike, 0) + cause.count
+    whole = [replace(cause, count=count) for cause, count in counts.items()]
+    return sorted(whole, key=lambda cause: -cause.count)
 
 
 def register_planned_times() -> None:
@@ -81,7 +113,7 @@ def send_due() -> int:
     # An attempt that may still run is told the next time.
     until = now - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
     since = max(Heartbeat.objects.get(name=TOLD).beat_at, now - MAX_AGE)
-    causes = sorted(_causes(since, until), key=lambda cause: -cause.count)
+    causes = together(cause for cause in causes_between(since, until) if not cause.is_held)
     sent, again_at = 0, now + LOOK_EVERY
     if causes:
         try:
@@ -94,10 +126,6 @@ def send_due() -> int:
     return sent
 
 
-def _causes(since: datetime, until: datetime) -> list[Cause]:
-    return [cause for causes_between in _registered.values() for cause in causes_between(since, until)]
-
-
 def _letter(causes: list[Cause], since: datetime) -> letters.Letter:
     total = sum(cause.count for cause in causes)
     failures = "1 failure" if total == 1 else f"{total} failures"
@@ -106,8 +134,7 @@ def _letter(causes: list[Cause], since: datetime) -> letters.Letter:
         subject=f"{failures} in {letters.installation_name()}",
         paragraphs=(f"Since {letters.moment(since)}, this has failed:",),
         entries=tuple(
-            letters.Entry(f"{cause.count} {cause.one if cause.count == 1 else cause.many}", (cause.why, cause.where))
-            for cause in causes[:MAX_CAUSES]
+            letters.Entry(f"{cause.count} {cause.words}", (cause.why, cause.where)) for cause in causes[:MAX_CAUSES]
         ),
         closing=(*([f"{rest} more failed for other reasons."] if rest else []), "Health shows the state of each Page."),
         action="Open Health",

@@ -132,8 +132,23 @@ def panels_of(user: User) -> list[Panel]:
 
 STYLES = tuple(
     f"setup/{part}.css"
-    for part in ("admin", "layout", "setup", "channels", "channel-form", "dialogs", "integrations", "people", "go-live")
+    for part in (
+        "admin",
+        "layout",
+        "setup",
+        "channels",
+        "channel-form",
+        "dialogs",
+        "integrations",
+        "people",
+        "go-live",
+        "health",
+    )
 )
+
+
+#: Only for those who would be told of a channel that does not work.
+ALL_WORK = "All channels are working."
 
 
 class DeskAdminSite(AdminSite):
@@ -207,6 +222,7 @@ class DeskAdminSite(AdminSite):
             "steps": steps,
             "next_step": next((step for step in steps if not step["done"]), None),
             "attention": attention_of(user) if isinstance(user, User) else [],
+            "quiet": ALL_WORK if user.has_perm("channels_im.view_channel") else "Nothing needs your attention.",
             "panels": panels_of(user) if isinstance(user, User) else [],
             **(extra_context or {}),
         }

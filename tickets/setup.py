@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from channels_im.models import Channel
-from channels_im.services import channels, preferences
+from channels_im.services import channels, preferences, traffic
 from channels_im.services.go_live import progress
 from channels_im.setup import access as setup_access
 from channels_im.setup import presenters
@@ -21,6 +21,7 @@ from desk.models import Agent, Department, User
 from tickets.models import Conversation, Message, Ticket
 from tickets.services.conversation import access
 from tickets.services.inbox import overview
+from tickets.services.inbox import traffic as message_traffic
 from tickets.services.outgoing import going_live
 
 PREVIEW_DAYS = 30
@@ -46,6 +47,7 @@ def register() -> None:
     channels.register_work_reporter(work_of)
     preferences.register_previewer(preview)
     progress.register_test_reporter(going_live.report)
+    traffic.register_counter(message_traffic.by_hour)
     deletion_checks.register(Department, reason_to_keep_department)
     deletion_checks.register(Agent, reason_to_keep_agent)
 

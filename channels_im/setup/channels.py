@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from channels_im.models import Channel
 from channels_im.services import channels as service
 from channels_im.services.facebook import subscriptions
-from channels_im.setup import drafts, forms, history_import, presenters
+from channels_im.setup import drafts, forms, history_import, page_checks, presenters
 from channels_im.setup.access import (
     ADD_CHANNEL,
     CHANGE_CHANNEL,
@@ -123,7 +123,7 @@ def edit(request: UserRequest, pk: int) -> HttpResponse:
 @setup_view(*SEE_CHANNELS)
 @require_safe
 def checks(request: UserRequest, pk: int) -> HttpResponse:
-    """Return only the list of ticks; Edit Channel requests it again while the check is running."""
+    """Return only the list of checks; Edit Channel requests it again while a check is running."""
     channel = get_object_or_404(presenters.channels(), pk=pk)
     return render(request, "channels_im/_checks.html", _check_context(channel) | _permissions(request))
 
@@ -131,9 +131,11 @@ def checks(request: UserRequest, pk: int) -> HttpResponse:
 @setup_view(CHANGE_CHANNEL)
 @require_POST
 def check_now(request: UserRequest, pk: int) -> HttpResponse:
-    """Request a check of the channel's Page."""
+    """Request a check of the channel's Page, which also subscribes to what is missing."""
     channel = get_object_or_404(presenters.channels(), pk=pk)
     subscriptions.request_check(channel.page_id)
+    if "from_health" in request.POST:
+        return redirect(f"{reverse('setup:health')}#page-{channel.page_id}")
     return redirect("setup:messenger_edit", pk=pk)
 
 
@@ -177,9 +179,8 @@ def _form_page(
 def _check_context(channel: Channel) -> dict[str, Any]:
     return {
         "channel": channel,
-        "ticks": presenters.ticks(channel.page),
+        "checks": page_checks.of_channel(channel),
         "checking": presenters.is_checking(channel.page),
-        "troubles": presenters.troubles(channel.page),
         "checks_url": reverse("setup:messenger_checks", args=[channel.pk]),
     }
 

@@ -1,4 +1,4 @@
-"""Instant Messaging → Health: what Meta last said about every Page that has a channel, and whether e-mail works."""
+"""Instant Messaging → Health: every Page that has a channel, the figures of the last 24 hours, and e-mail."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import Channel
 from channels_im.services.facebook import daily_check, recovery_requests
-from channels_im.setup import presenters, recovery_view
+from channels_im.setup import figures, page_checks, presenters, recovery_view
 from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
 from desk import audit_log, mail
 from desk.requests import UserRequest
@@ -18,18 +18,19 @@ from desk.requests import UserRequest
 @setup_view(*SEE_CHANNELS)
 @require_safe
 def show(request: UserRequest) -> HttpResponse:
-    """Show the last check of every Page with a channel."""
+    """Show the last check of every Page with a channel, what failed, and how fast messages were."""
     channels = list(presenters.channels())
-    recoveries = {channel.pk: recovery_view.of(channel) for channel in channels}
+    recoveries = recovery_view.of_all(channels)
+    shown, pages = figures.of(request.user), {channel.page_id for channel in channels}
     rows = [
         {
             "channel": channel,
             "chip": presenters.chip(channel),
-            "ticks": presenters.ticks(channel.page),
-            "troubles": presenters.troubles(channel.page),
-            "healing": presenters.healing(channel.page),
+            "checks": page_checks.of_channel(channel),
             "checking": presenters.is_checking(channel.page),
             "recovery": recoveries[channel.pk],
+            "totals": shown.totals.get(channel.page_id),
+            "failures": shown.failures.get(channel.page_id),
         }
         for channel in channels
     ]
@@ -38,6 +39,8 @@ def show(request: UserRequest) -> HttpResponse:
         "health.html",
         "Health",
         rows=rows,
+        figures=shown,
+        other_failures=[failures for pk, failures in shown.failures.items() if pk not in pages],
         checking=any(row["checking"] for row in rows) or any(map(recovery_view.is_open, recoveries.values())),
         may_change=may(request.user, CHANGE_CHANNEL),
         mail_problem=mail.problem() or ("" if mail.administrator_addresses() else mail.NO_ADDRESS),

@@ -124,8 +124,11 @@ def _silent_channels() -> QuerySet[Channel, Channel]:
 
 
 def _not_receiving(channel: Channel) -> site.Attention:
+    is_known = presenters.is_receiving_too_little(channel.page)
     return site.Attention(
-        f"“{channel.name}” does not receive all events from Facebook.",
+        f"“{channel.name}” does not receive all events from Facebook."
+        if is_known
+        else f"Desk could not check with Facebook whether “{channel.name}” receives all events.",
         reverse("setup:messenger_edit", args=[channel.pk]),
         "View the check",
     )

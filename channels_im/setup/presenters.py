@@ -6,17 +6,12 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Prefetch, QuerySet
 from django.utils import timezone
 
-from channels_im.messenger import pages
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.channels import page_obstacle
 from channels_im.services.facebook.connection import HEALED_BY
 from desk.models import User
 
 WARN_BEFORE = timedelta(days=14)
-# Titles of the end-to-end check.
-ACCESS_TICK = "Facebook accepts the access to this Page"
-SUBSCRIPTION_TICK = "Facebook sends this Page's events to Desk"
-FIELDS_TICK = "All message events are on"
 
 
 @dataclass(frozen=True)
@@ -25,15 +20,6 @@ class Chip:
 
     text: str
     level: str
-
-
-@dataclass(frozen=True)
-class Tick:
-    """One line of the end-to-end check: `state` is ok, wrong or waiting."""
-
-    title: str
-    state: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,53 +56,28 @@ def chip(channel: Channel, now: datetime | None = None) -> Chip:
         return Chip("Deactivated", "")
     if page.trouble:
         return Chip("Connected, with a problem", "warning")
-    if _is_first_check_open(page) and page.subscription != Page.Subscription.SUBSCRIBED:
+    if is_first_check_open(page) and page.subscription != Page.Subscription.SUBSCRIBED:
         return Chip("Connected · checking …", "")  # just activated: nothing is known to be wrong
-    if page.subscription in (Page.Subscription.UNSUBSCRIBED, Page.Subscription.INCOMPLETE) or page.subscription_error:
+    if is_receiving_too_little(page):
         return Chip("Not receiving all events", "warning")
+    if page.subscription_error:
+        return Chip("Connected · the last check failed", "warning")
+    if page.subscription == Page.Subscription.UNKNOWN:
+        return Chip("Not checked yet", "")
     left = days_left(page.facebook_account, now)
     if left is not None and left <= WARN_BEFORE.days:
         return Chip(f"Connected · login {login_end(page.facebook_account, now)}", "warning")
     return Chip("Connected", "success")
 
 
-def ticks(page: Page) -> list[Tick]:
-    """Return the end-to-end check: token, subscription and its fields. Only what Meta confirmed is ticked."""
-    error = page.subscription_error
-    if _is_first_check_open(page):
-        return [Tick(title, "waiting", "Checking …") for title in (ACCESS_TICK, SUBSCRIPTION_TICK, FIELDS_TICK)]
-    missing = sorted(set(pages.SUBSCRIBED_FIELDS) - set(page.subscribed_fields))
-    subscribed = page.subscription in (Page.Subscription.SUBSCRIBED, Page.Subscription.INCOMPLETE)
-    token_ok = page.is_connected and page.checked_at is not None
-    if page.reauth_reason == Page.Reason.APP_REMOVED:
-        return [
-            Tick(ACCESS_TICK, "wrong", healing(page)),
-            Tick(SUBSCRIPTION_TICK, "wrong", "Facebook stops sending when the app is removed."),
-            Tick(FIELDS_TICK, "waiting", "Checked when the Page is re-authenticated."),
-        ]
-    return [
-        Tick(
-            ACCESS_TICK,
-            "ok" if token_ok else "wrong",
-            _ends(page) if token_ok else healing(page) or error or "Not checked yet.",
-        ),
-        Tick(
-            SUBSCRIPTION_TICK,
-            "ok" if subscribed and not error else "wrong",
-            error if error else ("" if subscribed else "Facebook does not send this Page's messages."),
-        ),
-        Tick(
-            FIELDS_TICK,
-            "ok" if subscribed and not missing else "wrong",
-            f"{len(pages.SUBSCRIBED_FIELDS)} of {len(pages.SUBSCRIBED_FIELDS)} fields"
-            if subscribed and not missing
-            else f"Missing: {', '.join(missing)}.",
-        ),
-    ]
-
-
-def _is_first_check_open(page: Page) -> bool:
+def is_first_check_open(page: Page) -> bool:
+    """Return whether the first check since it was requested is still to run, so that nothing is known to be wrong."""
     return page.subscription_due_at is not None and page.subscription_attempts <= 1 and not page.subscription_error
+
+
+def is_receiving_too_little(page: Page) -> bool:
+    """Return whether Meta has said that it does not send all events of the Page."""
+    return page.subscription in (Page.Subscription.UNSUBSCRIBED, Page.Subscription.INCOMPLETE)
 
 
 def is_checking(page: Page) -> bool:
@@ -131,11 +92,14 @@ def troubles(page: Page) -> list[str]:
 
 def healing(page: Page) -> str:
     """Return why the Page must be re-authenticated and what to do, or ""."""
-    if page.is_connected:
-        return ""
+    return "" if page.is_connected else f"{Page.Reason(page.reauth_reason).label}. {healed_by(page)}"
+
+
+def healed_by(page: Page) -> str:
+    """Return what restores the connection of a Page that must be re-authenticated, as a sentence."""
     reason = Page.Reason(page.reauth_reason)
-    who = f" It is the account of {page.facebook_account}." if page.facebook_account else ""
-    return f"{reason.label}. {HEALED_BY[reason]}{who if reason == Page.Reason.APP_REMOVED else ''}"
+    is_owned = reason == Page.Reason.APP_REMOVED and page.facebook_account
+    return f"{HEALED_BY[reason]}{f' It is the account of {page.facebook_account}.' if is_owned else ''}"
 
 
 def days_left(account: FacebookAccount | None, now: datetime | None = None) -> int | None:
@@ -162,12 +126,3 @@ def login_end(account: FacebookAccount | None, now: datetime | None = None) -> s
 def lower_first(text: str) -> str:
     """Return the text with a lower-case first letter, unless it begins with Facebook."""
     return text if text.startswith("Facebook") else text[:1].lower() + text[1:]
-
-
-def _ends(page: Page) -> str:
-    expires = page.token_expires_at
-    access = "Page access does not expire." if expires is None else f"Page access expires on {expires:%-d %B %Y}."
-    left = days_left(page.facebook_account)
-    if not left:
-        return f"{access} The Facebook login {login_end(page.facebook_account)}."
-    return f"{access} Facebook login: {left} day{'' if left == 1 else 's'} left."

@@ -1,11 +1,13 @@
 """What Health shows of the recovery of missed messages: up to when a Page is complete, and the last run."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from channels_im.models import Channel, RecoveryRun
+from channels_im.models import Channel, Page, PageRecovery, RecoveryRun
 from channels_im.services.facebook import recovery_requests
 
 State = RecoveryRun.State
@@ -22,11 +24,22 @@ class RecoveryView:
     may_be_requested: bool
 
 
-def of(channel: Channel) -> RecoveryView:
-    """Return what Health shows of a channel's Page."""
-    run = RecoveryRun.objects.filter(page=channel.page_id).order_by("-pk").first()
+def of_all(channels: Collection[Channel]) -> dict[int, RecoveryView]:
+    """Return what Health shows of each channel's Page, by the channel's primary key; in two queries."""
+    of_page = RecoveryRun.objects.filter(page=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    pages = [channel.page_id for channel in channels]
+    newest = RecoveryRun.objects.filter(pk__in=Page.objects.filter(pk__in=pages).values(run=Subquery(of_page)))
+    runs = {run.page_id: run for run in newest}
+    recoveries = {row.page_id: row for row in PageRecovery.objects.filter(page__in=pages)}
+    return {
+        channel.pk: _view(channel, runs.get(channel.page_id), recoveries.get(channel.page_id)) for channel in channels
+    }
+
+
+def _view(channel: Channel, run: RecoveryRun | None, recovery: PageRecovery | None) -> RecoveryView:
+    known = recovery_requests.complete_until_by(channel.page, recovery, run, is_active=channel.is_active)
     return RecoveryView(
-        complete_until=recovery_requests.complete_until(channel.page),
+        complete_until=known,
         run=run,
         state=_state(channel, run) if run else "",
         counts=_counts(run) if run else "",

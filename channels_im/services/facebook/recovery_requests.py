@@ -77,22 +77,22 @@ def last_complete(page: Page) -> datetime:
 
 
 def complete_until(page: Page) -> datetime | None:
-    """Return up to when Desk has all messages that Meta gives, or None when that is not known.
+    """Return up to when Desk has all messages that Meta gives, or None when that is not known."""
+    recovery = PageRecovery.objects.filter(page=page).first()
+    newest = RecoveryRun.objects.filter(page=page).order_by("-pk").first()
+    is_active = Channel.objects.existing().filter(page=page, is_active=True).exists()
+    return complete_until_by(page, recovery, newest, is_active=is_active)
+
+
+def complete_until_by(
+    page: Page, recovery: PageRecovery | None, newest: RecoveryRun | None, *, is_active: bool
+) -> datetime | None:
+    """Return what `complete_until` does, by rows that were read before; `newest` is the newest run of the Page.
 
     It advances when a run has ended without an error, and with each webhook while nothing is known to be missing.
     """
-    recovery = PageRecovery.objects.filter(page=page).first()
     stored = recovery.complete_until if recovery else None
-    if not _is_receiving(page):
+    is_receiving = is_active and page.is_connected and page.subscription == Page.Subscription.SUBSCRIBED
+    if not is_receiving or (newest is not None and newest.state != State.DONE):
         return stored
     return max((at for at in (stored, page.last_event_at) if at is not None), default=None)
-
-
-def _is_receiving(page: Page) -> bool:
-    """Return whether webhooks come and no recovery is open or has failed."""
-    if not page.is_connected or page.subscription != Page.Subscription.SUBSCRIBED:
-        return False
-    newest = RecoveryRun.objects.filter(page=page).order_by("-pk").first()
-    if newest is not None and newest.state != State.DONE:
-        return False
-    return Channel.objects.existing().filter(page=page, is_active=True).exists()

@@ -1,9 +1,10 @@
-"""What failed on its way in, for the digest to administrators: deliveries of the journal, by reason."""
+"""What failed on its way in, for Health and the digest to administrators: deliveries of the journal, by reason."""
 
 from collections import Counter
 from datetime import datetime
 
 from django.db.models.functions import Substr
+from django.urls import reverse
 
 from channels_im.models import WebhookDelivery
 from desk.failure_digest import Cause
@@ -18,6 +19,19 @@ def delivery_causes(since: datetime, until: datetime) -> list[Cause]:
         state=WebhookDelivery.State.FAILED, processed_at__gt=since, processed_at__lte=until
     )
     # The reason is the first line; details with a traceback follow.
-    errors = failed.order_by().values_list(Substr("error", 1, MAX_REASON), flat=True)
-    counts = Counter(error.strip().partition("\n")[0] for error in errors)
-    return [Cause(*WORDS, count, why, "See Setup → Instant Messaging → Journal") for why, count in counts.items()]
+    rows = failed.order_by().values_list("processed_at", Substr("error", 1, MAX_REASON))
+    counts = Counter(
+        (at.replace(second=0, microsecond=0), error.strip().partition("\n")[0]) for at, error in rows if at is not None
+    )
+    return [
+        Cause(
+            *WORDS,
+            count,
+            why,
+            "See Setup → Instant Messaging → Journal",
+            minute=minute,
+            path=f"{reverse('setup:journal')}?state={WebhookDelivery.State.FAILED}",
+            permissions=("channels_im.view_webhookdelivery",),
+        )
+        for (minute, why), count in counts.items()
+    ]

@@ -47,7 +47,7 @@ def test_a_channel_is_created_and_its_page_is_to_be_subscribed(
     assert berg.subscription_due_at is not None
     assert response.redirect_chain[-1][0] == reverse("setup:messenger_edit", args=[channel.pk])
     assert "has been created" in text(response)
-    assert "Checking …" in text(response)
+    assert "Desk is asking Facebook whether it accepts" in text(response)
 
 
 def test_creating_a_channel_stands_in_the_history(

@@ -73,7 +73,7 @@ def test_after_the_app_was_removed_nothing_is_ticked_any_more(setup: Client, cha
     page.save()
     lose(channels[0])
     shown = html_of(setup.get(f"{LIST}{channels[0].pk}/"))
-    assert "Facebook stops sending when the app is removed." in shown
+    assert "does not send this Page&#x27;s messages, because the app was removed." in shown
     assert "tick--ok" not in shown
 
 

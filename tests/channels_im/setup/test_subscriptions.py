@@ -67,7 +67,7 @@ def test_what_facebook_does_not_show_is_not_ticked(setup: Client, channel: Chann
         drain(channel.page)
     assert channel.page.subscription == "incomplete"
     page = ticks(setup, channel)
-    assert page.count("tick--wrong") == 2
+    assert page.count("tick--wrong") == 1
     assert "message_echoes" in page
     assert channel.page.subscription_due_at is not None
 
@@ -107,7 +107,7 @@ def test_a_dead_token_asks_for_reauthentication_with_its_reason(
     assert channel.page.reauth_reason == "password_changed"
     assert channel.page.reauth_detected_by == "check"
     assert channel.page.subscription_due_at is None
-    assert "The Facebook password was changed." in ticks(setup, channel)
+    assert "accepts Desk&#x27;s access: the Facebook password was changed." in ticks(setup, channel)
 
 
 def test_a_refusal_is_shown_and_not_tried_for_ever(setup: Client, meta: FakeMeta, channel: Channel) -> None:
@@ -139,7 +139,7 @@ def test_the_health_page_tells_what_is_wrong(setup: Client, meta: FakeMeta, chan
     meta.broken["subscribed_apps"] = (400, error(190, 458))
     drain(channel.page)
     page = html_of(setup.get("/admin/instant-messaging/health/"))
-    assert "The app was removed in the Facebook settings" in page
+    assert "accepts Desk&#x27;s access: the app was removed in the Facebook settings." in page
 
 
 def test_a_check_requested_while_one_runs_is_not_lost(meta: FakeMeta, channel: Channel) -> None:

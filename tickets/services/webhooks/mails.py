@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from desk import letters, mail
 from desk.failure_digest import Cause
+from desk.utc_parts import UtcMinute, utc_part
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
 
@@ -59,13 +60,24 @@ def _send(row: EventSubscription) -> int:
 
 
 def event_causes(since: datetime, until: datetime) -> list[Cause]:
-    """Return the events that were given up after `since` and until `until`, for the digest of failures."""
+    """Return the events that were given up after `since` and until `until`, for Health and the digest of failures."""
     rows = (
         EventDelivery.objects.filter(state=EventDelivery.State.FAILED, settled_at__gt=since, settled_at__lte=until)
         .exclude(type=TEST_EVENT)
         .order_by()
-        .values("reason", "subscription__name")
+        .values("reason", "subscription", "subscription__name", minute=UtcMinute("settled_at"))
         .annotate(count=Count("pk"))
     )
-    words = "webhook event was given up", "webhook events were given up"
-    return [Cause(*words, row["count"], row["reason"], f"Webhook “{row['subscription__name']}”") for row in rows]
+    return [
+        Cause(
+            "webhook event was given up",
+            "webhook events were given up",
+            row["count"],
+            row["reason"],
+            f"Webhook “{row['subscription__name']}”",
+            minute=utc_part(row["minute"]),
+            path=reverse("programs:event_edit", args=[row["subscription"]]),
+            permissions=("tickets.view_eventsubscription", "tickets.change_eventsubscription"),
+        )
+        for row in rows
+    ]
