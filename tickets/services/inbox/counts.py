@@ -1,14 +1,16 @@
 """How many conversations each view contains, without counting all rows, and which views contain a conversation."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from desk.models import User
+from desk.prepared import Prepared
 from tickets.models import Conversation
 from tickets.services.conversation.access import UserFacts, UserRef, seen_by, seen_by_all, users_seeing_more
 from tickets.services.inbox.listing import IS_UNREAD, RELATED, VIEWS, Conversations, in_view
@@ -52,10 +54,14 @@ def counts_for_users(facts_of_users: Iterable[UserFacts], now: datetime | None =
 
 def _count_for_each(common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
     """Count every view for each user, in one query."""
+    return _answers(_EVERY_VIEW, common, user_ids, now)
+
+
+def _every_view(common: UserFacts, now: datetime) -> dict[str, Conversations]:
     allowed = seen_by(USER_OF_ROW, common)
     sets = {name: in_view(allowed, view, USER_OF_ROW, now) for name, view in VIEWS.items()}
     sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=USER_OF_ROW), IS_UNREAD)
-    return _count_sets(sets, user_ids)
+    return sets
 
 
 def _count_for_group(common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
@@ -63,25 +69,67 @@ def _count_for_group(common: UserFacts, user_ids: Collection[int], now: datetime
     separate = users_seeing_more(common, user_ids)
     counts_by_user = _count_for_each(common, separate, now) if separate else {}
     if others := [user_id for user_id in user_ids if user_id not in separate]:
-        allowed = seen_by_all(common)
-        sets = {name: in_view(allowed, view, 0, now) for name, view in VIEWS.items() if name != MINE}
-        shared = _count_sets({**sets, "unread": _unread(allowed, None)}, others[:1])[others[0]]
-        mine = in_view(allowed, VIEWS[MINE], USER_OF_ROW, now)
-        for user_id, own in _count_sets({MINE: mine, "unread": _unread(allowed, USER_OF_ROW)}, others).items():
+        shared = _answers(_SHARED_VIEWS, common, others[:1], now)[others[0]]
+        for user_id, own in _answers(_OWN_VIEWS, common, others, now).items():
             unread = min(COUNT_LIMIT, shared["unread"] + own["unread"])
             counts_by_user[user_id] = {**shared, MINE: own[MINE], "unread": unread}
     return counts_by_user
+
+
+def _shared_views(common: UserFacts, now: datetime) -> dict[str, Conversations]:
+    allowed = seen_by_all(common)
+    sets = {name: in_view(allowed, view, 0, now) for name, view in VIEWS.items() if name != MINE}
+    return {**sets, "unread": _unread(allowed, None)}
+
+
+def _own_views(common: UserFacts, now: datetime) -> dict[str, Conversations]:
+    allowed = seen_by_all(common)
+    return {MINE: in_view(allowed, VIEWS[MINE], USER_OF_ROW, now), "unread": _unread(allowed, USER_OF_ROW)}
 
 
 def _unread(allowed: Conversations, assignee_id: UserRef | None) -> Conversations:
     return allowed.filter(IS_UNREAD, assignee_id=assignee_id)
 
 
-def _count_sets(sets: Mapping[str, Conversations], user_ids: Collection[int]) -> dict[int, Counts]:
-    """Return the size of each set for each of these users, in one query; a set may refer to USER_OF_ROW."""
-    columns = {f"count_{name}": _CountUpToLimit(_in_index_order(name, rows)) for name, rows in sets.items()}
-    rows = User.objects.filter(pk__in=user_ids).annotate(**columns).values_list("pk", *columns)
-    return {pk: dict(zip(sets, numbers, strict=True)) for pk, *numbers in rows}
+class _Counting:
+    """Counts sets of conversations for users, in one query. `sets_of(common, now)` may refer to USER_OF_ROW."""
+
+    def __init__(self, names: Iterable[str], sets_of: Callable[[UserFacts, datetime], Mapping[str, Conversations]]):
+        self.names, self._sets_of = tuple(names), sets_of
+        self.prepared = Prepared(self._query)
+
+    def _query(
+        self,
+        sees_all: bool,
+        leads: bool,
+        _settings: object,
+        *,
+        channels: Sequence[int],
+        departments: Sequence[int],
+        users: Sequence[int],
+        now: datetime,
+    ) -> QuerySet[User, Any]:
+        common = UserFacts(None, sees_all, frozenset(channels), frozenset(departments), leads)
+        sets = self._sets_of(common, now)
+        columns = {f"count_{name}": _CountUpToLimit(_in_index_order(name, sets[name])) for name in self.names}
+        return User.objects.filter(pk__in=users).annotate(**columns).values_list("pk", *columns)
+
+
+_EVERY_VIEW = _Counting((*VIEWS, "unread"), _every_view)
+_SHARED_VIEWS = _Counting((*(name for name in VIEWS if name != MINE), "unread"), _shared_views)
+_OWN_VIEWS = _Counting((MINE, "unread"), _own_views)
+
+
+def _answers(counting: _Counting, common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+    """Return the size of each set for each of these users."""
+    rows = counting.prepared.rows(
+        (common.sees_all, common.leads, (settings.META_HUMAN_AGENT, settings.META_AD_WINDOW)),
+        channels=tuple(common.channel_ids),
+        departments=tuple(common.department_ids),
+        users=tuple(user_ids),
+        now=now,
+    )
+    return {pk: dict(zip(counting.names, numbers, strict=True)) for pk, *numbers in rows}
 
 
 def _in_index_order(name: str, rows: Conversations) -> QuerySet[Conversation, Any]:

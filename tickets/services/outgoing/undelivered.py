@@ -6,12 +6,14 @@ And find the conversations with such replies, which the list shows.
 from collections.abc import Collection
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from desk import wake
 from desk.models import User
+from desk.prepared import Prepared
 from tickets.models import Conversation, EventType, Message
 from tickets.rules import text_length
 from tickets.rules.sending import Action, Refusal, Verdict
@@ -42,6 +44,18 @@ def undelivered_states(conversation_ids: Collection[int]) -> dict[int, Undeliver
     A failed reply, or an unsure one that Desk no longer looks up, counts until another message was sent after it. A
     held reply counts as long as it is held.
     """
+    by_conversation: dict[int, set[UndeliveredState]] = {}
+    for conversation_id, state, waits in _UNDELIVERED.rows(conversations=list(conversation_ids)):
+        shown = UndeliveredState.WAITS if state == State.HELD and waits else UndeliveredState(state)
+        by_conversation.setdefault(conversation_id, set()).add(shown)
+    return {
+        conversation_id: next(state for state in UndeliveredState if state in states)
+        for conversation_id, states in by_conversation.items()
+    }
+
+
+def _undelivered(*, conversations: Collection[int]) -> QuerySet[Message, Any]:
+    """Return the undelivered replies as (conversation, state, whether it waits for the customer)."""
     answered_later = Message.objects.filter(
         Q(sent_at__gt=OuterRef("sent_at")) | Q(sent_at=OuterRef("sent_at"), pk__gt=OuterRef("pk")),
         conversation=OuterRef("conversation"),
@@ -51,17 +65,13 @@ def undelivered_states(conversation_ids: Collection[int]) -> dict[int, Undeliver
     ).exclude(state__in=(State.FAILED, State.HELD))
     waiting = Message.objects.filter(
         Q(state=State.HELD) | ~Exists(answered_later),
-        conversation__in=conversation_ids,
+        conversation__in=conversations,
         state__in=(State.FAILED, State.UNSURE, State.HELD),
     ).exclude(state=State.UNSURE, retry_after__isnull=False)
-    by_conversation: dict[int, set[UndeliveredState]] = {}
-    for conversation_id, state, waits in waiting.values_list("conversation_id", "state", "waits_for_customer"):
-        shown = UndeliveredState.WAITS if state == State.HELD and waits else UndeliveredState(state)
-        by_conversation.setdefault(conversation_id, set()).add(shown)
-    return {
-        conversation_id: next(state for state in UndeliveredState if state in states)
-        for conversation_id, states in by_conversation.items()
-    }
+    return waiting.values_list("conversation_id", "state", "waits_for_customer")
+
+
+_UNDELIVERED = Prepared(_undelivered)
 
 
 def retry(user: User, message: Message, seen: int | None = None) -> Message:
