@@ -75,12 +75,12 @@ def client_address(request: HttpRequest) -> str | None:
     return str(address) if address else None
 
 
-def record(actor: User | Actor, obj: Model | None, action: str, sentence: str) -> AuditEntry:
+def record(actor: User | Actor, obj: Model | None, action: str, sentence: str, *, name: str = "") -> AuditEntry:
     """Create and return one entry of the history.
 
     `actor` is who acted: the user, FACEBOOK or SYSTEM. `action` is a code of AuditEntry.Action, `sentence` has no
-    secrets and no text of customers. Call it inside the transaction of the action itself, so that either both are
-    committed or neither is.
+    secrets and no text of customers. `name` stands for that of `obj` when not everybody may read it. Call it inside the
+    transaction of the action itself, so that either both are committed or neither is.
     """
     is_user = isinstance(actor, User)
     origin = _origin.get()
@@ -91,7 +91,7 @@ def record(actor: User | Actor, obj: Model | None, action: str, sentence: str) -
         action=action,
         content_type=ContentType.objects.get_for_model(obj) if obj is not None else None,
         object_id=str(obj.pk) if obj is not None else "",
-        object_name=head(str(obj), NAME_LENGTH) if obj is not None else "",
+        object_name=head(name or str(obj), NAME_LENGTH) if obj is not None else "",
         sentence=sentence,
         address=origin.address,
         via=origin.via if is_user or origin.via == Via.PAGE else Via.INTERNAL,

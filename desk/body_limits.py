@@ -29,6 +29,7 @@ LIMITS: tuple[tuple[re.Pattern[str], int], ...] = tuple(
         (r"/api/v1/messages/$", UPLOAD_BYTES),  # replies with files
         (r"/api/", API_JSON_BYTES),
         (r"/inbox/\d+/reply/$", UPLOAD_BYTES),
+        (r"/(admin|accounts)/canned-replies/(add|\d+)/$", UPLOAD_BYTES),  # their files
         (r"/admin/instant-messaging/messenger/", 20 * MIB),  # icons; the form explains that they must be smaller
         (r"/admin/", API_JSON_BYTES),
         (r"/meta/", CALLBACK_BYTES),

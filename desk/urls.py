@@ -46,6 +46,7 @@ urlpatterns = [
     path("accounts/email/", own_account.email, name="account_email"),
     path("accounts/canned-replies/", own_canned_replies.show, name="own_canned_replies"),
     path("accounts/canned-replies/add/", own_canned_replies.edit, name="own_canned_reply_add"),
+    path("accounts/canned-replies/files/<int:pk>/", own_canned_replies.file, name="own_canned_reply_file"),
     path("accounts/canned-replies/<int:pk>/", own_canned_replies.edit, name="own_canned_reply"),
     path("accounts/canned-replies/<int:pk>/delete/", own_canned_replies.delete, name="own_canned_reply_delete"),
     path("accounts/linked-facebook/", linked_accounts.show, name="account_facebook"),

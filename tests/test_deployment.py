@@ -45,8 +45,13 @@ def compose() -> dict[str, Any]:
 # --- nginx ------------------------------------------------------------------------------------------------------------
 def test_large_bodies_are_let_through_only_where_files_are_uploaded() -> None:
     large = [pattern for pattern, body in locations().items() if (limit(body) or 0) >= 100_000_000]
-    assert large == ["^/inbox/[0-9]+/reply/$", reverse("api:message-list")]
+    canned = "^/(admin|accounts)/canned-replies/(add|[0-9]+)/$"
+    assert large == ["^/inbox/[0-9]+/reply/$", canned, reverse("api:message-list")]
     assert re.fullmatch(large[0], reverse("conversation_reply", args=[7]))
+    for name in ("canned:add", "own_canned_reply_add"):
+        assert re.fullmatch(canned, reverse(name))
+    for name in ("canned:edit", "own_canned_reply"):
+        assert re.fullmatch(canned, reverse(name, args=[7]))
     icons = reverse("setup:instant_messaging")
     assert reverse("setup:messenger_add").startswith(icons)
     assert (limit(locations()[icons]) or 0) > 10 * MAX_ICON_BYTES, "Desk itself says that an icon is too big"
@@ -61,6 +66,9 @@ def test_nginx_takes_as_much_as_desk() -> None:
         reverse("api:channel-list"),
         "/admin/",
         reverse("setup:messenger_add"),
+        reverse("canned:add"),
+        reverse("canned:import"),
+        reverse("own_canned_reply", args=[7]),
     ):
         [body] = [body for pattern, body in locations().items() if pattern == serving(path)]
         assert limit(body) == body_limits.limit_of(path), path
@@ -76,7 +84,7 @@ def serving(path: str) -> str:
 def test_nginx_stores_no_body_that_desk_would_refuse_unread() -> None:
     """Where more is allowed than from strangers, Desk has to see who sends it before anything is stored."""
     larger = {pattern: body for pattern, body in locations().items() if (limit(body) or 0) > body_limits.DEFAULT_BYTES}
-    assert len(larger) == 5
+    assert len(larger) == 6
     assert not [pattern for pattern, body in larger.items() if "proxy_request_buffering off;" not in body]
 
 

@@ -19,7 +19,7 @@ class TicketsConfig(AppConfig):
         from tickets.api import payloads
         from tickets.rules import sending
         from tickets.services.conversation import message_changes
-        from tickets.services.inbox import indexing, listing, viewers
+        from tickets.services.inbox import canned_files, indexing, listing, viewers
         from tickets.services.incoming import attachments, profiles, receiver, recovered, sets
         from tickets.services.integrity import conversations, search_index
         from tickets.services.outgoing import delivery_status, failures, outbox, restored_replies
@@ -30,6 +30,7 @@ class TicketsConfig(AppConfig):
 
         send_events = partial(delivery.drain_events, payloads.bodies)
         signals.connect()
+        canned_files.connect()
         setup.register()
         retention.register()
         menu.register()
@@ -57,6 +58,7 @@ class TicketsConfig(AppConfig):
         failure_digest.register("replies", failures.reply_causes)
         failure_digest.register("webhook events", mails.event_causes)
         schedules.register("statistics of the lists", listing.STATISTICS_TASK, schedules.DAILY)
+        schedules.register("unsaved files of canned replies", canned_files.CLEANING_TASK, schedules.DAILY)
         sweeper.register("viewers", reclaim=viewers.delete_expired)
         by_backoff: dict[str, Any] = {"longest": backoff.GIVE_UP_AFTER, "longest_after": backoff.delay_after}
         planned_times.register(models.Message, "retry_after", sending.MAX_RETRY_PAUSE)

@@ -2,7 +2,7 @@
 
 from tickets.api import payloads
 from tickets.services.conversation import message_changes
-from tickets.services.inbox import indexing, listing
+from tickets.services.inbox import canned_files, indexing, listing
 from tickets.services.incoming import attachments, profiles
 from tickets.services.outgoing import outbox
 from tickets.services.page_actions import moderation, reactions, thread_control
@@ -68,3 +68,8 @@ def send_reactions() -> int:
 def refresh_statistics() -> bool:
     """Refresh the statistics of SQLite's tables for the lists, scheduled daily; return False on PostgreSQL."""
     return listing.refresh_statistics()
+
+
+def delete_unsaved_canned_files() -> int:
+    """Delete the files of forms of canned replies that were not saved; return how many."""
+    return canned_files.delete_unsaved()

@@ -28,6 +28,7 @@ urlpatterns = [
     path("inbox/<int:conversation_id>/picture/", files.contact_picture, name="contact_picture"),
     path("inbox/<int:conversation_id>/files/<int:attachment_id>/", files.attachment, name="attachment"),
     path("inbox/<int:conversation_id>/files/<int:attachment_id>/again/", files.try_again, name="attachment_again"),
+    path("inbox/<int:conversation_id>/canned-files/<int:file_id>/", files.canned_file, name="canned_file"),
     path("inbox/<int:conversation_id>/export/", contact.export, name="conversation_export"),
     path("inbox/<int:conversation_id>/person/", contact.save, name="conversation_person"),
     path("inbox/<int:conversation_id>/typing/", reactions.typing, name="conversation_typing"),

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from desk import permission_words
@@ -29,6 +29,7 @@ SEE_CHANNELS = (VIEW_CHANNEL, ADD_CHANNEL, CHANGE_CHANNEL, DELETE_CHANNEL)
 
 
 P = ParamSpec("P")
+R = TypeVar("R", bound=HttpResponseBase)
 
 
 def may(user: User | AnonymousUser, *permissions: str) -> bool:
@@ -38,19 +39,17 @@ def may(user: User | AnonymousUser, *permissions: str) -> bool:
 
 def setup_view(
     *permissions: str,
-) -> Callable[
-    [Callable[Concatenate[UserRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
-]:
+) -> Callable[[Callable[Concatenate[UserRequest, P], R]], Callable[Concatenate[HttpRequest, P], R]]:
     """Make a view a page of Setup for administrators with any one of the permissions.
 
     Redirects anonymous users to the login; raises PermissionDenied for everybody else.
     """
 
     def decorate(
-        view: Callable[Concatenate[UserRequest, P], HttpResponse],
-    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        view: Callable[Concatenate[UserRequest, P], R],
+    ) -> Callable[Concatenate[HttpRequest, P], R]:
         @wraps(view)
-        def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> R:
             if not may(request.user, *permissions):
                 raise PermissionDenied(_obstacle(request.user, *permissions))
             return view(cast(UserRequest, request), *args, **kwargs)  # `may` is False for an AnonymousUser

@@ -18,6 +18,7 @@ def test_after_migrate_what_runs_by_the_clock_is_scheduled() -> None:
         (DAILY, Schedule.DAILY, -1),
         ("channels_im.tasks.warn_of_ending_logins", Schedule.HOURLY, -1),
         ("channels_im.tasks.recover_nightly", Schedule.HOURLY, -1),
+        ("tickets.tasks.delete_unsaved_canned_files", Schedule.DAILY, -1),
         ("tickets.tasks.refresh_statistics", Schedule.DAILY, -1),
         ("desk.tasks.apply_retention", Schedule.DAILY, -1),
     }
@@ -37,7 +38,7 @@ def test_what_is_missing_doubled_or_changed_is_put_right() -> None:
     call_command("migrate", verbosity=0)
 
     test_after_migrate_what_runs_by_the_clock_is_scheduled()
-    assert Schedule.objects.count() == 5
+    assert Schedule.objects.count() == 6
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_what_is_missing_doubled_or_changed_is_put_right() -> None:
         DAILY,
         "channels_im.tasks.warn_of_ending_logins",
         "channels_im.tasks.recover_nightly",
+        "tickets.tasks.delete_unsaved_canned_files",
         "tickets.tasks.refresh_statistics",
         "desk.tasks.apply_retention",
     ],

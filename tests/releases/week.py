@@ -31,6 +31,7 @@ from tests import factories as make
 from tests.e2e import data, sample_messages
 from tickets.models import (
     CannedReply,
+    CannedReplyFile,
     Contact,
     Conversation,
     EventDelivery,
@@ -87,8 +88,18 @@ def _people(alice: User) -> None:
     Agent.objects.create(user=lead, presence=Agent.Presence.AWAY, sends_with_enter=False)
     make.make_user("gone", is_active=False)
     make.make_department("Two hours", intermission=120)
-    CannedReply.objects.create(
+    canned = CannedReply.objects.create(
         shortcut="opening-week", title="Hours", text="Hello {{name}}, Mon–Fri 9–17", created_by=alice
+    )
+    picture = make.png()
+    CannedReplyFile.objects.create(
+        reply=canned,
+        kind="image",
+        name="hours.png",
+        file=ContentFile(picture, name="hours.png"),
+        content_type="image/png",
+        size=len(picture),
+        added_by=alice,
     )
 
 

@@ -1,18 +1,28 @@
 """Departments, agents, canned replies and contacts."""
 
 from django.db.models import Model, Prefetch, Q, QuerySet
+from django.http import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.reverse import reverse as drf_reverse
+from rest_framework.views import APIView
 
 from channels_im.messenger import template_texts
 from channels_im.models import ChannelAgent, MessageTemplate
 from channels_im.setup.access import may
 from desk.models import Agent, Department, User
-from tickets.api.base import ReadOnlyViewSet
+from tickets.api.authentication import needs
+from tickets.api.base import ApiRequest, ReadOnlyViewSet
 from tickets.api.contacts import ContactActions, ContactRowSerializer
-from tickets.models import CannedReply, Contact
+from tickets.api.export import AnyAccept
+from tickets.api.paging import MAX_ID
+from tickets.models import CannedReply, CannedReplyFile, Contact, Scope
 from tickets.services.conversation import access
+from tickets.views.files import serve
 
-from .documentation import read_only
+from .documentation import NOT_FOUND, NOT_LOGGED_IN, read_only
 from .fields import DepartmentField, TextOrNull
 from .filters import AgentFilters, CannedReplyFilters, ContactFilters, TemplateFilters
 from .serializers import ReadOnlySerializer
@@ -53,14 +63,30 @@ class AgentSerializer(ReadOnlySerializer[Agent]):
         return sorted(association.channel_id for association in agent.associations.all())
 
 
+class CannedReplyFileSerializer(ReadOnlySerializer[CannedReplyFile]):
+    """A file that a canned reply brings into a reply."""
+
+    size = serializers.IntegerField(help_text="Bytes.")
+    url = serializers.SerializerMethodField(help_text="Where the file is, for users who see the canned reply.")
+
+    class Meta:
+        model = CannedReplyFile
+        fields = ["id", "name", "content_type", "size", "url"]
+
+    @extend_schema_field({"type": "string", "format": "uri"})
+    def get_url(self, file: CannedReplyFile) -> str:
+        return drf_reverse("api:canned-reply-file", args=[file.pk], request=self.context["request"])
+
+
 class CannedReplySerializer(ReadOnlySerializer[CannedReply]):
     """A text for `/shortcut`, with the placeholders `{{name}}`, `{{first_name}}`, `{{agent}}` and `{{page}}`."""
 
     department = DepartmentField(allow_null=True, help_text="Name of the department; null: all departments.")
+    files = CannedReplyFileSerializer(many=True)
 
     class Meta:
         model = CannedReply
-        fields = ["id", "shortcut", "title", "text", "department"]
+        fields = ["id", "shortcut", "title", "text", "department", "files"]
 
 
 @read_only(DepartmentSerializer, "departments")
@@ -105,13 +131,35 @@ class CannedReplyViewSet(ReadOnlyViewSet[CannedReply]):
     orderings = ("id", "-id")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[CannedReply, CannedReply]:
-        user = self.request.user
-        if not may_list(user, facts, CannedReply):
-            return CannedReply.objects.none()
-        rows = CannedReply.objects.select_related("department").filter(Q(owner=None) | Q(owner=user.pk))
-        if facts.sees_all or user.has_perm("tickets.view_cannedreply"):
-            return rows
-        return rows.filter(Q(department=None) | Q(department_id__in=facts.department_ids) | Q(owner=user.pk))
+        return canned_replies_for(self.request.user, facts).select_related("department").prefetch_related("files")
+
+
+def canned_replies_for(user: User, facts: access.UserFacts) -> QuerySet[CannedReply, CannedReply]:
+    """Return the canned replies that the user may list."""
+    if not may_list(user, facts, CannedReply):
+        return CannedReply.objects.none()
+    rows = CannedReply.objects.filter(Q(owner=None) | Q(owner=user.pk))
+    if facts.sees_all or user.has_perm("tickets.view_cannedreply"):
+        return rows
+    return rows.filter(Q(department=None) | Q(department_id__in=facts.department_ids) | Q(owner=user.pk))
+
+
+class CannedReplyFileView(APIView):
+    """The content of a file of a canned reply."""
+
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(
+        summary="The content of a file of a canned reply",
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 401: NOT_LOGGED_IN, 404: NOT_FOUND},
+    )
+    @needs(Scope.READ)
+    def get(self, request: ApiRequest, pk: int) -> HttpResponseBase:
+        replies = canned_replies_for(request.user, access.facts_for(request.user))
+        file = CannedReplyFile.objects.filter(reply__in=replies, pk=pk).first() if pk <= MAX_ID else None
+        if file is None:
+            raise NotFound("There is no such file, or you may not see it.")
+        return serve(request._request, file.file, file.content_type, name=file.name, inline=False)
 
 
 class TemplateSerializer(ReadOnlySerializer[MessageTemplate]):

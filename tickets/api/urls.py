@@ -29,6 +29,7 @@ router.register("templates", directory.TemplateViewSet, basename="template")
 
 urlpatterns = [
     path("attachments/<int:pk>/content/", AttachmentContentView.as_view(), name="attachment-content"),
+    path("canned-reply-files/<int:pk>/content/", directory.CannedReplyFileView.as_view(), name="canned-reply-file"),
     path("notes/", NotesView.as_view(), name="notes"),
     *router.urls,
     re_path(r".+/$", views.UnknownURLView.as_view()),  # with the slash, so that APPEND_SLASH still works

@@ -8,7 +8,7 @@ from .events import EventDelivery, EventSubscription, EventType
 from .message import Attachment, Message
 from .message_change import MessageChange
 from .moderation import Moderation
-from .replies import CannedReply
+from .replies import CannedReply, CannedReplyFile
 from .search import AttachmentTerms, ContactTerms, MessageTerms
 from .sender_actions import PageReaction, SenderAction, ThreadControlRequest
 from .viewer import Viewer
@@ -18,6 +18,7 @@ __all__ = [
     "Attachment",
     "AttachmentTerms",
     "CannedReply",
+    "CannedReplyFile",
     "Contact",
     "ContactTerms",
     "Conversation",

@@ -1,22 +1,62 @@
 """The form of a canned reply, shared or personal, and its preview with a conversation."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.http import QueryDict
+from django.db.models import Q
+from django.http import Http404
+from django.urls import reverse
 
+from channels_im.messenger.files import OUTGOING_EXTENSIONS
 from desk.models import Department, User
-from tickets.models import CannedReply, Conversation
+from desk.requests import UserRequest
+from tickets.models import CannedReply, CannedReplyFile, Conversation
 from tickets.services.conversation import access
-from tickets.services.inbox import canned_import, canned_replies
+from tickets.services.inbox import canned_files, canned_import, canned_replies
+from tickets.services.outgoing.outgoing_files import NamedFile
+from tickets.views.base import parse_ids
 
 FIELD = {"class": "field", "autocomplete": "off"}
 PREVIEWED = 20  # the newest conversations, with whose customers a reply can be previewed
 SAMPLE = {"name": "Nina Holm", "first_name": "Nina", "page": "Your Page"}
 
 
+class SeveralFiles(forms.FileInput):
+    """A field of the browser for several files."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Several files that were chosen. Only the form checks them."""
+
+    widget = SeveralFiles
+
+    def clean(self, data: Sequence[NamedFile] | None, initial: Any = None) -> list[NamedFile]:
+        return [file for file in data or () if file.name]
+
+
+@dataclass(frozen=True)
+class FormFile:
+    """A file as the form shows it: the row, its address, and whether it is removed when the form is saved."""
+
+    row: CannedReplyFile
+    url: str
+    is_removed: bool
+
+    @property
+    def is_saved(self) -> bool:
+        return self.row.reply_id is not None
+
+
 class CannedReplyForm(forms.Form):
-    """The fields of a canned reply. A personal one has no department."""
+    """The fields of a canned reply, and its files. A personal one has no department.
+
+    Files are stored when the form is checked, so that they are kept when something else is wrong. The form then has the
+    ids of those that are not saved yet (`added`) and of those to remove (`removed`).
+    """
 
     shortcut = forms.SlugField(
         max_length=40,
@@ -47,21 +87,66 @@ class CannedReplyForm(forms.Form):
         error_messages={"required": "Write the text."},
     )
 
+    new_files = FilesField(
+        label="Files",
+        required=False,
+        widget=SeveralFiles(
+            {**FIELD, "accept": ",".join(OUTGOING_EXTENSIONS), "aria-describedby": "files-help new_files-error"}
+        ),
+    )
+
+    max_files = canned_files.MAX_FILES
+
     def __init__(
-        self, user: User, reply: CannedReply | None, data: QueryDict | None, *, is_personal: bool = False
+        self, request: UserRequest, reply: CannedReply | None, *, is_personal: bool = False, may_change: bool = True
     ) -> None:
+        is_bound = request.method == "POST" and may_change
         initial = {name: getattr(reply, name) for name in canned_replies.FIELDS} if reply else None
-        super().__init__(data, initial=initial)
+        data, files = (request.POST, request.FILES) if is_bound else (None, None)
+        super().__init__(data, files, initial=initial)
+        self._user, self._is_personal = request.user, is_personal
         if is_personal:
             del self.fields["department"]
-        used = CannedReply.objects.filter(owner=user if is_personal else None).exclude(folder="")
+        used = CannedReply.objects.filter(owner=self._user if is_personal else None).exclude(folder="")
         self.folders = list(used.order_by("folder").values_list("folder", flat=True).distinct())
         self.conversations = list(
-            access.conversations_for(user)
+            access.conversations_for(self._user)
             .select_related("contact", "channel__page")
             .order_by("-last_message_at")[:PREVIEWED]
         )
-        self._user = user
+        self._removed = parse_ids(request.POST.getlist("removed"))
+        unsaved = canned_files.unsaved_of(self._user).filter(pk__in=parse_ids(request.POST.getlist("added")))
+        self._added = list(unsaved)
+        self._saved = list(reply.files.all()) if reply else []
+
+    @property
+    def text_fields(self) -> list[forms.BoundField]:
+        """The fields without that for files."""
+        return [field for field in self if field.name != "new_files"]
+
+    def clean_new_files(self) -> list[NamedFile]:
+        """Store what was chosen, unless it is too many. What cannot be sent is said; the rest is kept."""
+        chosen: list[NamedFile] = self.cleaned_data["new_files"]
+        present = sum(not file.is_removed for file in self.shown_files)
+        if chosen and present + len(chosen) > canned_files.MAX_FILES:
+            raise forms.ValidationError(canned_files.TOO_MANY)
+        stored, refusals = canned_files.upload(self._user, chosen)
+        self._added += stored
+        if refusals:
+            raise forms.ValidationError(refusals)
+        return chosen
+
+    @property
+    def shown_files(self) -> list[FormFile]:
+        """The files of the canned reply and those that are added to it, also those to remove."""
+        name = "own_canned_reply_file" if self._is_personal else "canned:file"
+        rows = [*self._saved, *self._added]
+        return [FormFile(row, reverse(name, args=[row.pk]), row.pk in self._removed) for row in rows]
+
+    @property
+    def file_changes(self) -> canned_files.Changes:
+        """What saving the form does with the files."""
+        return canned_files.Changes([row.pk for row in self._added], self._removed)
 
     def clean_text(self) -> str:
         text = str(self.cleaned_data["text"]).replace("\r\n", "\n")
@@ -90,4 +175,14 @@ class CannedReplyForm(forms.Form):
 def preview_context(form: CannedReplyForm, chosen: str) -> dict[str, Any]:
     """Return what the template of the preview shows."""
     conversation = form.conversation(chosen)
-    return {"previewed": conversation, "preview": form.preview(conversation)}
+    files = [file for file in form.shown_files if not file.is_removed]
+    return {"previewed": conversation, "preview": form.preview(conversation), "previewed_files": files}
+
+
+def file_for(user: User, pk: int, replies: Q) -> CannedReplyFile:
+    """Return a file of a canned reply among `replies`, or one in a form of the user. Raises Http404."""
+    of_user = Q(reply=None, added_by=user)
+    file = CannedReplyFile.objects.filter(replies | of_user, pk=pk).first()
+    if file is None:
+        raise Http404("There is no such file, or you may not see it.")
+    return file

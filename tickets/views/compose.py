@@ -1,6 +1,7 @@
 """What an agent writes (replies with files, notes, drafts), and what they do with a reply that was not sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,7 +19,7 @@ from tickets.models import Conversation, Message
 from tickets.rules import sent_as
 from tickets.rules.sending import clean_text
 from tickets.services.conversation import access
-from tickets.services.inbox import actions, canned_replies, drafts
+from tickets.services.inbox import actions, canned_files, canned_replies, drafts
 from tickets.services.outgoing import replies, stickers, template_replies, undelivered
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
 from tickets.services.outgoing.replies import ReplyError
@@ -56,12 +57,13 @@ def check_file(request: AgentRequest) -> HttpResponse:
 def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """Queue a reply: `text`, `files`, `reply_to_mid`. The same `client_key` twice makes one message.
 
-    With `hold`, a reply that has to wait for the customer's next message is held until then; with `close`, the ticket
-    is closed. With `kind` "note", add an internal note instead. 422 with the reason when the reply is refused: nothing
-    was queued, and the composer still has everything that was typed. `seen` is the id of the newest message that the
-    page shows: 409 when somebody else answered after it, so that the agent can read that answer first. With
-    `sticker_id`, the reply is that sticker; with `template` (id) and `template_value`, it is made from that template of
-    the Page. What was typed stays the agent's draft then. `canned` are the ids of the inserted canned replies.
+    `canned_file` are ids of files of canned replies: copies of them are sent, before `files`. `canned` are the ids of
+    the inserted canned replies. With `hold`, a reply that has to wait for the customer's next message is held until
+    then; with `close`, the ticket is closed. With `kind` "note", add an internal note instead. 422 with the reason when
+    the reply is refused: nothing was queued, and the composer still has everything that was typed. `seen` is the id of
+    the newest message that the page shows: 409 when somebody else answered after it, so that the agent can read that
+    answer first. With `sticker_id`, the reply is that sticker; with `template` (id) and `template_value`, it is made
+    from that template of the Page. What was typed stays the agent's draft then.
     """
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     text = request.POST.get("text", "")
@@ -70,17 +72,18 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
             actions.add_note(request.user, conversation, text, request.POST.get("client_key") or None)
         else:
             special = _special_part(request, conversation)
-            parts = replies.queue_reply(
-                request.user,
-                conversation,
-                text=text,
-                files=request.FILES.getlist("files"),
-                reply_to_mid=request.POST.get("reply_to_mid", ""),
-                client_key=request.POST.get("client_key") or None,
-                hold="hold" in request.POST,
-                seen=_newest_seen(request),
-                special=special,
-            )
+            with _canned_files(request, conversation) as canned:
+                parts = replies.queue_reply(
+                    request.user,
+                    conversation,
+                    text=text,
+                    files=[*canned, *request.FILES.getlist("files")],
+                    reply_to_mid=request.POST.get("reply_to_mid", ""),
+                    client_key=request.POST.get("client_key") or None,
+                    hold="hold" in request.POST,
+                    seen=_newest_seen(request),
+                    special=special,
+                )
             if special is None:
                 if not is_blank(text) and parts[0].text != clean_text(text):
                     return _refused(request, conversation, CAME_BEFORE.format(cut(parts[0].text, 200)), text)
@@ -93,6 +96,16 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     except AnsweredMeanwhileError as meanwhile:
         return _ask_first(request, conversation, meanwhile.message, text)
     return show_fresh(request, conversation)
+
+
+def _canned_files(
+    request: AgentRequest, conversation: Conversation
+) -> AbstractContextManager[Sequence[replies.NamedFile]]:
+    """Open the files of canned replies that the reply has; none when it was queued already."""
+    if replies.is_queued(conversation, request.POST.get("client_key")):
+        return nullcontext(())
+    usable = canned_replies.usable(request.user, conversation)
+    return canned_files.opened(usable, parse_ids(request.POST.getlist("canned_file")))
 
 
 def _special_part(request: AgentRequest, conversation: Conversation) -> replies.SpecialPart | None:

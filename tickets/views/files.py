@@ -15,8 +15,9 @@ from channels_im.messenger.files import INCOMING_TYPES
 from channels_im.models import Page
 from desk.file_response import BinaryFile, FilePartResponse
 from desk.unavailable import no_storage
-from tickets.models import Attachment
+from tickets.models import Attachment, CannedReplyFile
 from tickets.services.conversation import access
+from tickets.services.inbox import canned_replies
 from tickets.services.incoming import attachments
 from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
 from tickets.views.compose import show_fresh
@@ -91,6 +92,24 @@ def _serve_picture(request: AgentRequest, picture: FieldFile) -> HttpResponseBas
         raise Http404("There is no picture.")
     content_type = mimetypes.guess_type(picture.name)[0] or ""
     return serve(request, picture, content_type, name=PurePosixPath(picture.name).name, inline=content_type in PICTURES)
+
+
+@require_safe
+@agent_page
+def canned_file(request: AgentRequest, conversation_id: int, file_id: int) -> HttpResponseBase:
+    """Send a file of a canned reply that the user may insert in this conversation."""
+    conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    usable = canned_replies.usable(request.user, conversation)
+    file = CannedReplyFile.objects.filter(reply__in=usable, pk=file_id).first()
+    if file is None:
+        raise Http404("There is no such file, or you may not see it.")
+    return serve_canned(request, file)
+
+
+def serve_canned(request: HttpRequest, file: CannedReplyFile) -> HttpResponseBase:
+    """Send a file of a canned reply to somebody who may see it; with `?download`, as a file to save."""
+    inline = file.content_type in SHOWN_INLINE and "download" not in request.GET
+    return serve(request, file.file, file.content_type, name=file.name, inline=inline)
 
 
 def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str, inline: bool) -> HttpResponseBase:

@@ -2,7 +2,8 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.db.models import Count, Q
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -10,7 +11,8 @@ from desk.errors import Refused
 from desk.requests import UserRequest
 from tickets.models import CannedReply
 from tickets.services.inbox import canned_replies
-from tickets.views.canned_forms import CannedReplyForm, preview_context
+from tickets.views.canned_forms import CannedReplyForm, file_for, preview_context
+from tickets.views.files import serve_canned
 
 
 @require_safe
@@ -18,6 +20,7 @@ from tickets.views.canned_forms import CannedReplyForm, preview_context
 def show(request: UserRequest) -> HttpResponse:
     """List the user's own canned replies by folder."""
     replies = CannedReply.objects.filter(owner=request.user).order_by("folder", "shortcut")
+    replies = replies.annotate(file_count=Count("files"))
     return render(request, "tickets/canned/own_list.html", {"replies": replies})
 
 
@@ -26,12 +29,13 @@ def show(request: UserRequest) -> HttpResponse:
 def edit(request: UserRequest, pk: int | None = None) -> HttpResponse:
     """Show a canned reply of the user, or the form of a new one. POST saves it; with `preview` it is only shown."""
     reply = get_object_or_404(CannedReply, pk=pk, owner=request.user) if pk else None
-    fields = request.POST if request.method == "POST" else None
-    form = CannedReplyForm(request.user, reply, fields, is_personal=True)
+    form = CannedReplyForm(request, reply, is_personal=True)
     is_preview = "preview" in request.POST
-    if request.method == "POST" and not is_preview and form.is_valid():
+    if form.is_valid() and not is_preview:
         try:
-            saved = canned_replies.save(request.user, reply, form.cleaned_data, owner=request.user)
+            saved = canned_replies.save(
+                request.user, reply, form.cleaned_data, owner=request.user, files=form.file_changes
+            )
         except Refused as refused:
             form.add_error(refused.field, str(refused))
         else:
@@ -57,3 +61,10 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
         messages.success(request, f"{reply} is deleted.")
         return redirect("own_canned_replies")
     return render(request, "tickets/canned/own_delete.html", {"reply": reply})
+
+
+@require_safe
+@login_required
+def file(request: UserRequest, pk: int) -> HttpResponseBase:
+    """Send a file of a canned reply of the user."""
+    return serve_canned(request, file_for(request.user, pk, Q(reply__owner=request.user)))

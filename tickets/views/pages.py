@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.db.models import F
 from django.http import QueryDict
+from django.urls import reverse
 from django.utils.crypto import get_random_string
 
 from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
@@ -150,9 +151,27 @@ def colleagues_of(conversation: Conversation) -> list[User]:
 
 
 def canned_choice(user: User, conversation: Conversation) -> list[Any]:
-    """Return the canned replies that the user may insert here, theirs first: {id, shortcut, title, text, folder}."""
+    """Return the canned replies that the user may insert here, theirs first.
+
+    {id, shortcut, title, text, folder, files: [{id, name, size (bytes), type, url}]}
+    """
     usable = canned_replies.usable(user, conversation).order_by(F("owner").asc(nulls_last=True), "shortcut")
-    return list(usable.values("id", "shortcut", "title", "text", "folder")[:MAX_CANNED_REPLIES])
+    return [
+        {
+            **{name: getattr(reply, name) for name in ("id", "shortcut", "title", "text", "folder")},
+            "files": [
+                {
+                    "id": file.pk,
+                    "name": file.name,
+                    "size": file.size,
+                    "type": file.content_type,
+                    "url": reverse("canned_file", args=[conversation.pk, file.pk]),
+                }
+                for file in reply.files.all()
+            ],
+        }
+        for reply in usable.prefetch_related("files")[:MAX_CANNED_REPLIES]
+    ]
 
 
 def composer_rules() -> dict[str, Any]:

@@ -1,4 +1,6 @@
-// Canned replies: `/` at the beginning of a line, or the button; arrows and Enter choose one.
+// Canned replies, with their files: `/` at the beginning of a line, or the button; arrows and Enter choose one.
+
+import { icon } from "./icons.js";
 
 let box = null;
 let text = null;
@@ -6,10 +8,12 @@ let replies = [];
 let found = [];
 let active = 0;
 let facts = {};
+let takeFiles = () => {};
 const used = new Set(); // ids of the canned replies that were inserted into the text
 
-export function reset(list, field, known, values) {
-  [box, text, replies, facts] = [list, field, known, values];
+/** Begin in another composer. `take` is called with the files of a canned reply that is inserted. */
+export function reset(list, field, known, values, take) {
+  [box, text, replies, facts, takeFiles] = [list, field, known, values, take];
   used.clear();
   close();
 }
@@ -71,7 +75,7 @@ function draw() {
       title.textContent = one.folder ? `${one.folder} › ${one.title}` : one.title;
       const preview = document.createElement("span");
       preview.textContent = fill(one.text);
-      item.append(shortcut, title, preview);
+      item.append(shortcut, title, ...fileCount(one.files.length), preview);
       item.addEventListener("pointerdown", (event) => {
         event.preventDefault();
         choose(index);
@@ -81,6 +85,17 @@ function draw() {
   );
   text.setAttribute("aria-activedescendant", `canned-${active}`);
   box.children[active].scrollIntoView({ block: "nearest" });
+}
+
+function fileCount(count) {
+  if (!count) return [];
+  const mark = document.createElement("small");
+  mark.className = "canned__files";
+  const words = document.createElement("span");
+  words.className = "visually-hidden";
+  words.textContent = count === 1 ? " file" : " files";
+  mark.append(icon("clip"), String(count), words);
+  return [mark];
 }
 
 export function fill(words) {
@@ -93,14 +108,16 @@ function choose(index) {
   const start = words === null ? end : end - words.length - 1;
   text.setRangeText(fill(found[index].text), start, end, "end");
   used.add(found[index].id);
+  takeFiles(found[index].files);
   close();
   text.focus();
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** Insert a canned reply, with its placeholders filled in, at the caret. */
+/** Insert a canned reply at the caret, with its placeholders filled in, and its files. */
 export function insert(one) {
   used.add(one.id);
+  takeFiles(one.files);
   text.setRangeText(fill(one.text), text.selectionStart, text.selectionEnd, "end");
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }

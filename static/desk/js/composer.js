@@ -51,7 +51,7 @@ export function start() {
   sending = false;
   form.elements.client_key.value = newKey();
   files.reset(element("tiles"), json("composer-rules").files, check);
-  canned.reset(element("canned"), text, json("canned-replies") ?? [], json("canned-facts") ?? {});
+  canned.reset(element("canned"), text, json("canned-replies") ?? [], json("canned-facts") ?? {}, addCanned);
   form.addEventListener("submit", onSubmit);
   form.addEventListener("change", onChange);
   form.addEventListener("click", onClick);
@@ -211,6 +211,11 @@ function insert(words) {
   text.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+/** Attach the files of a canned reply. A note has none. */
+function addCanned(chosen) {
+  if (kind() === "reply") files.addCanned(chosen);
+}
+
 // --- Quote
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-quote]");
@@ -304,7 +309,7 @@ async function send(words, { withFiles, rest = "", closes = false }) {
   if (closes) data.set("close", "yes");
   if (kind() === "reply") for (const id of canned.takeUsed()) data.append("canned", id);
   const own = { form, kind: kind(), files: withFiles ? files.all() : [], typed: text.value };
-  for (const file of own.files) data.append("files", file, file.name);
+  files.append(data, own.files);
   begin();
   const pending = own.files.length ? null : showPendingBubble(words, own.kind, data.get("client_key"));
   if (pending) text.value = rest;

@@ -7,6 +7,7 @@ import { cut } from "./text.js";
 
 const MB = 1_048_576;
 const HEAD = 65_536; // bytes from which the server knows the type of a file (tickets/views/compose.py)
+// `file` is a File, or for a file of a canned reply {name, size, type, cannedId}: the server has it already
 let files = []; // {file, refusal, preview, limit (bytes, when it is too big and can be made smaller), isShrinking, was}
 let rules = {};
 let list = null;
@@ -43,6 +44,32 @@ export function add(chosen) {
   }
   draw();
   changed();
+}
+
+/** Put files of a canned reply before those of the agent, as they are sent; those that are there stay once. */
+export function addCanned(chosen) {
+  const known = files.map((one) => one.file.cannedId);
+  const added = chosen
+    .filter(({ id }) => !known.includes(id))
+    .map(({ id, name, size, type, url }) => ({
+      file: { name, size, type, cannedId: id },
+      refusal: "",
+      preview: /^image\/(png|jpeg)$/.test(type) ? url : "",
+      limit: 0,
+    }));
+  if (!added.length) return;
+  const own = files.findIndex((one) => !one.file.cannedId);
+  files.splice(own < 0 ? files.length : own, 0, ...added);
+  draw();
+  changed();
+}
+
+/** Add these files to the form that is sent: those of canned replies by their ids. */
+export function append(form, chosen) {
+  for (const file of chosen) {
+    if (file.cannedId) form.append("canned_file", file.cannedId);
+    else form.append("files", file, file.name);
+  }
 }
 
 /** Ask the server to check the first bytes: a PDF may be called photo.jpg. */

@@ -1,5 +1,6 @@
 // Images large: arrows to the next one, a click to zoom, a link to download.
 
+import { icon } from "./icons.js";
 import { openDialog } from "./layout.js";
 
 const dialog = document.getElementById("lightbox");
@@ -13,17 +14,6 @@ function button(name, label, style) {
   element.setAttribute("aria-label", label);
   element.append(icon(name));
   return element;
-}
-
-function icon(name) {
-  const some = document.querySelector("svg.icon use").getAttribute("href").split("#")[0];
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `${some}#${name}`);
-  svg.append(use);
-  return svg;
 }
 
 function show(step) {

@@ -63,6 +63,7 @@ def test_every_route_is_described(schema: dict[str, Any]) -> None:
     lists += ["canned-replies", "templates"]
     assert operations == {
         "get /api/v1/attachments/{id}/content/",
+        "get /api/v1/canned-reply-files/{id}/content/",
         *(f"get /api/v1/{name}/" for name in lists),
         *(f"get /api/v1/{name}/{{id}}/" for name in lists),
         *(f"post /api/v1/conversations/{{id}}/{action}/" for action in ACTIONS),

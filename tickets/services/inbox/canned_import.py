@@ -14,6 +14,7 @@ from tickets.models import CannedReply
 from tickets.services.inbox import canned_replies
 
 COLUMNS = ("shortcut", "title", "text", "folder", "department")
+FILES = "files"  # a column that only the export writes; an import leaves the files as they are
 REQUIRED = ("shortcut", "text")
 MAX_LINES = 1000
 MAX_TEXT = 5000
@@ -35,10 +36,13 @@ class Line:
 
 
 def export() -> Iterator[bytes]:
-    """Yield the head and a line for each shared canned reply."""
-    yield csv_table.line_of(COLUMNS)
-    for reply in CannedReply.objects.filter(owner=None).select_related("department"):
-        yield csv_table.line_of((reply.shortcut, reply.title, reply.text, reply.folder, reply.department or ""))
+    """Yield the head and a line for each shared canned reply. It names its files; no name contains the `|` between."""
+    yield csv_table.line_of((*COLUMNS, FILES))
+    replies = CannedReply.objects.filter(owner=None).select_related("department").prefetch_related("files")
+    for reply in replies:
+        files = " | ".join(file.name for file in reply.files.all())
+        cells = (reply.shortcut, reply.title, reply.text, reply.folder, reply.department or "", files)
+        yield csv_table.line_of(cells)
 
 
 def read(text: str) -> list[Line]:

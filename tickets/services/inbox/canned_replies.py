@@ -12,10 +12,13 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.models import User
 from tickets.models import CannedReply, Conversation
+from tickets.services.inbox import canned_files
 
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 MOST_USED_AT_ONCE = 20  # canned replies that one reply counts for
 MOST_PERSONAL = 200
+PERSONAL = "a personal canned reply"  # in the history, which others read
+NO_CHANGES = canned_files.Changes()
 FIELDS = ("shortcut", "title", "folder", "department", "text")
 
 
@@ -46,12 +49,27 @@ def fill(text: str, values: dict[str, str]) -> str:
 
 def count_use(user: User, conversation: Conversation, ids: Iterable[int]) -> None:
     """Count that a reply was sent with these canned replies; those that the user may not insert are left out."""
-    used = usable(user, conversation).filter(pk__in=list(dict.fromkeys(ids))[:MOST_USED_AT_ONCE])
-    used.update(use_count=F("use_count") + 1, last_used_at=timezone.now())
+    wanted = list(dict.fromkeys(ids))[:MOST_USED_AT_ONCE]
+    if not wanted:
+        return
+    with transaction.atomic():
+        used = usable(user, conversation).filter(pk__in=wanted).order_by("pk")
+        locked = list(used.select_for_update(no_key=True).values_list("pk", flat=True))  # in one order for everybody
+        CannedReply.objects.filter(pk__in=locked).update(use_count=F("use_count") + 1, last_used_at=timezone.now())
 
 
-def save(by: User, reply: CannedReply | None, values: dict[str, Any], *, owner: User | None = None) -> CannedReply:
-    """Save a canned reply, a new one when `reply` is None, personal with `owner`. Raises Refused for its shortcut."""
+def save(
+    by: User,
+    reply: CannedReply | None,
+    values: dict[str, Any],
+    *,
+    owner: User | None = None,
+    files: canned_files.Changes = NO_CHANGES,
+) -> CannedReply:
+    """Save a canned reply, a new one when `reply` is None, personal with `owner`.
+
+    Raises Refused, with the field `shortcut` or `new_files`.
+    """
     same = CannedReply.objects.filter(shortcut=values["shortcut"], owner=owner)
     same = same.exclude(pk=reply.pk) if reply else same
     taken = Refused(f"There is a canned reply /{values['shortcut']} already.", field="shortcut")
@@ -59,33 +77,46 @@ def save(by: User, reply: CannedReply | None, values: dict[str, Any], *, owner: 
         raise taken
     try:
         with transaction.atomic():
-            return _add(by, values, owner) if reply is None else _change(by, reply, values)
+            return _add(by, values, owner, files) if reply is None else _change(by, reply, values, files)
     except IntegrityError:
         if same.exists():  # somebody else saved it meanwhile
             raise taken from None
         raise
 
 
-def _add(by: User, values: dict[str, Any], owner: User | None) -> CannedReply:
-    if owner is not None and CannedReply.objects.filter(owner=owner).count() >= MOST_PERSONAL:
-        raise Refused(f"You have {MOST_PERSONAL} canned replies. Delete one first.", field="shortcut")
-    reply = CannedReply.objects.create(created_by=by, owner=owner, **values)
-    audit_log.record(by, reply, audit_log.ADDITION, "Added.")
+def _add(by: User, values: dict[str, Any], owner: User | None, files: canned_files.Changes) -> CannedReply:
+    if owner is not None:
+        User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # no second one is added at this moment
+        if CannedReply.objects.filter(owner=owner).count() >= MOST_PERSONAL:
+            raise Refused(f"You have {MOST_PERSONAL} canned replies. Delete one first.", field="shortcut")
+    fields = {name: values[name] for name in FIELDS if name in values}
+    reply = CannedReply.objects.create(created_by=by, owner=owner, **fields)
+    canned_files.change(by, reply, files)
+    _record(by, reply, audit_log.ADDITION, "Added.")
     return reply
 
 
-def _change(by: User, reply: CannedReply, values: dict[str, Any]) -> CannedReply:
+def _change(by: User, reply: CannedReply, values: dict[str, Any], files: canned_files.Changes) -> CannedReply:
+    if CannedReply.objects.select_for_update(no_key=True).filter(pk=reply.pk).first() is None:
+        raise Refused("Somebody has deleted this canned reply meanwhile.", field="shortcut")
     changed = [name for name in FIELDS if name in values and getattr(reply, name) != values[name]]
     for name in changed:
         setattr(reply, name, values[name])
     if changed:
         reply.save(update_fields=changed)
-        audit_log.record(by, reply, audit_log.CHANGE, f"Changed {', '.join(changed)}.")
+    if canned_files.change(by, reply, files):
+        changed.append("files")
+    if changed:
+        _record(by, reply, audit_log.CHANGE, f"Changed {', '.join(changed)}.")
     return reply
 
 
 def delete(by: User, reply: CannedReply) -> None:
-    """Delete a canned reply. Messages that were sent with it stay as they are."""
+    """Delete a canned reply and its files. Messages that were sent with it stay as they are."""
     with transaction.atomic():
-        audit_log.record(by, reply, audit_log.DELETION, "Deleted.")
+        _record(by, reply, audit_log.DELETION, "Deleted.")
         reply.delete()
+
+
+def _record(by: User, reply: CannedReply, action: str, sentence: str) -> None:
+    audit_log.record(by, reply, action, sentence, name=PERSONAL if reply.owner_id else "")

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
 from django.utils import timezone
-from PIL import Image
 
 from channels_im.messenger import files as file_rules
 from channels_im.models import Page
@@ -32,15 +31,12 @@ from tickets.rules.window import Window, policy, window
 from tickets.services.conversation import access
 from tickets.services.conversation import messages as message_service
 from tickets.services.conversation.times import now_after
-from tickets.services.outgoing import collision, delivery_status, held_replies
+from tickets.services.outgoing import collision, delivery_status, held_replies, outgoing_files
+from tickets.services.outgoing.outgoing_files import NamedFile
 
 State, Source = Message.State, Message.Source
 # A client key is stored unchanged up to this length, else as its digest; ":<part>" follows it.
 MAX_CLIENT_KEY_CHARACTERS = 56
-ORIENTATION_TAG = 0x0112  # of EXIF
-
-#: A seekable file with a name, as a form or the API gives it.
-NamedFile: TypeAlias = "File[bytes]"
 
 
 @dataclass(frozen=True)
@@ -163,19 +159,9 @@ def _check_reply(
 ) -> tuple[Verdict, list[file_rules.OutgoingFile]]:
     conversation = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation_id)
     facts = send_facts(user, conversation, author_is_human=user is not None, now=timezone.now(), form=form)
-    checked, refusals = _check_files(files)
+    checked, refusals = outgoing_files.check(files)
     facts = replace(facts, text=text, file_count=len(files), file_refusals=refusals)
     return may_hold(facts) if hold else decide(facts), checked
-
-
-def _check_files(files: Sequence[NamedFile]) -> tuple[list[file_rules.OutgoingFile], list[str]]:
-    checked, refusals = [], []
-    for file in files:
-        try:
-            checked.append(file_rules.check_outgoing(file, file.name or ""))
-        except file_rules.FileError as refused:
-            refusals.append(refused.sentence)
-    return checked, refusals
 
 
 # --- Queue ------------------------------------------------------------------------------------------------------------
@@ -281,6 +267,12 @@ def _add_parts(
     return messages
 
 
+def is_queued(conversation: Conversation, client_key: str | None) -> bool:
+    """Return whether a reply with this client key is in the outbox of this conversation already."""
+    key = stored_key(client_key)
+    return key is not None and bool(_known_parts(conversation, key))
+
+
 def stored_key(client_key: str | None) -> str | None:
     """Return the client key of a composer or API client as it is stored; None without one."""
     key = clean_text(client_key or "")
@@ -306,18 +298,7 @@ def _check_reply_to(conversation: Conversation, mid: str) -> None:
 
 def _store(file: NamedFile, checked: file_rules.OutgoingFile) -> Attachment:
     """Return an unsaved attachment whose bytes are in the storage under a generated name."""
-    attachment = Attachment(
-        kind=checked.kind,
-        name=checked.name,
-        content_type=checked.content_type,
-        size=checked.size,
-        state=Attachment.State.STORED,
-    )
-    if checked.kind == Attachment.Kind.IMAGE:
-        attachment.width, attachment.height = _dimensions(file)
-    file.seek(0)
-    attachment.file.save(file_rules.stored_name(checked.type), file, save=False)
-    return attachment
+    return outgoing_files.store(Attachment(state=Attachment.State.STORED), file, checked)
 
 
 def _copy(stored: Attachment) -> Attachment:
@@ -327,19 +308,6 @@ def _copy(stored: Attachment) -> Attachment:
     with stored.file.open("rb") as file:
         attachment.file.save(PurePosixPath(stored.file.name or "").name, File(file), save=False)
     return attachment
-
-
-def _dimensions(file: NamedFile) -> tuple[int | None, int | None]:
-    """Return width and height in pixels as the image is shown, or None and None when Pillow cannot tell."""
-    file.seek(0)
-    try:
-        with Image.open(file, formats=["JPEG", "PNG"]) as image:
-            is_rotated = image.getexif().get(ORIENTATION_TAG) in (5, 6, 7, 8)  # by 90 or 270 degrees
-            width, height = image.size
-            return (height, width) if is_rotated else (width, height)
-    except Exception:
-        # Pillow raises nearly anything on damaged input; the file is sent unchanged.
-        return None, None
 
 
 def _delete_files(attachments: Iterable[Attachment]) -> None:

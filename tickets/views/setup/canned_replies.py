@@ -1,7 +1,8 @@
 """Setup → Canned replies: those that everybody shares, in folders, with import and export."""
 
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -15,7 +16,8 @@ from desk.requests import UserRequest
 from desk.setup_lists import Asked, Empty, SetupList
 from tickets.models import CannedReply
 from tickets.services.inbox import canned_import, canned_replies
-from tickets.views.canned_forms import CannedReplyForm, preview_context
+from tickets.views.canned_forms import CannedReplyForm, file_for, preview_context
+from tickets.views.files import serve_canned
 
 VIEW, ADD = "tickets.view_cannedreply", "tickets.add_cannedreply"
 CHANGE, DELETE = "tickets.change_cannedreply", "tickets.delete_cannedreply"
@@ -33,7 +35,7 @@ def page(request: HttpRequest, template: str, title: str, status: int = 200, **c
 def show(request: UserRequest) -> HttpResponse:
     """List the shared canned replies."""
     asked = Asked(request, "folder", "department")
-    shared = CannedReply.objects.filter(owner=None).select_related("department", "created_by")
+    shared = CannedReply.objects.filter(owner=None).select_related("department").annotate(file_count=Count("files"))
     found = [
         reply
         for reply in shared
@@ -50,7 +52,7 @@ def show(request: UserRequest) -> HttpResponse:
     rows, pager = asked.page_of(listed)
     listing = SetupList(
         asked,
-        ("Shortcut", "Folder", "Department", "Used", "Last used"),
+        ("Shortcut", "Folder", "Department", "Files", "Used", "Last used"),
         rows,
         pager,
         Empty("No canned reply yet", "Write what agents send often. They insert it with / and the shortcut."),
@@ -80,14 +82,14 @@ def _shared(pk: int) -> CannedReply:
 
 
 def _edit(request: UserRequest, reply: CannedReply | None) -> HttpResponse:
-    form = CannedReplyForm(request.user, reply, request.POST if request.method == "POST" else None)
     may_change = reply is None or may(request.user, CHANGE)
+    form = CannedReplyForm(request, reply, may_change=may_change)
     is_preview = "preview" in request.POST
-    if request.method == "POST" and not is_preview and may_change and form.is_valid():
+    if form.is_valid() and not is_preview:
         try:
-            saved = canned_replies.save(request.user, reply, form.cleaned_data)
+            saved = canned_replies.save(request.user, reply, form.cleaned_data, files=form.file_changes)
         except Refused as refused:
-            form.add_error("shortcut", str(refused))
+            form.add_error(refused.field, str(refused))
         else:
             messages.success(request, f"{saved} is saved.")
             return redirect("canned:list")
@@ -116,6 +118,13 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
         messages.success(request, f"{reply} is deleted.")
         return redirect("canned:list")
     return page(request, "delete.html", f"Delete {reply}", reply=reply)
+
+
+@setup_view(*SEE)
+@require_safe
+def file(request: UserRequest, pk: int) -> HttpResponseBase:
+    """Send a file of a shared canned reply, or of one that is being written."""
+    return serve_canned(request, file_for(request.user, pk, Q(reply__isnull=False, reply__owner=None)))
 
 
 @setup_view(*SEE)

@@ -10,6 +10,7 @@ urlpatterns = [
     path("add/", canned_replies.add, name="add"),
     path("import/", canned_replies.import_file, name="import"),
     path("export/", canned_replies.export, name="export"),
+    path("files/<int:pk>/", canned_replies.file, name="file"),
     path("<int:pk>/", canned_replies.edit, name="edit"),
     path("<int:pk>/delete/", canned_replies.delete, name="delete"),
 ]

@@ -1,0 +1,53 @@
+"""Check files that are to be sent, and put them into the storage: those of replies and of canned replies."""
+
+from collections.abc import Sequence
+from typing import TypeAlias, TypeVar
+
+from django.core.files.base import File
+from PIL import Image
+
+from channels_im.messenger import files as file_rules
+from tickets.models import Attachment, CannedReplyFile
+
+ORIENTATION_TAG = 0x0112  # of EXIF
+
+#: A seekable file with a name, as a form or the API gives it.
+NamedFile: TypeAlias = "File[bytes]"
+Row = TypeVar("Row", Attachment, CannedReplyFile)
+
+
+def check(files: Sequence[NamedFile]) -> tuple[list[file_rules.OutgoingFile], list[str]]:
+    """Return what is known of each file that may be sent, and a sentence for each of the others."""
+    checked, refusals = [], []
+    for file in files:
+        try:
+            checked.append(file_rules.check_outgoing(file, file.name or ""))
+        except file_rules.FileError as refused:
+            refusals.append(refused.sentence)
+    return checked, refusals
+
+
+def store(row: Row, file: NamedFile, checked: file_rules.OutgoingFile) -> Row:
+    """Put the bytes into the storage under a generated name, and note in the unsaved `row` what they are."""
+    row.kind = checked.kind
+    row.name = checked.name
+    row.content_type = checked.content_type
+    row.size = checked.size
+    if checked.kind == Attachment.Kind.IMAGE:
+        row.width, row.height = _dimensions(file)
+    file.seek(0)
+    row.file.save(file_rules.stored_name(checked.type), file, save=False)
+    return row
+
+
+def _dimensions(file: NamedFile) -> tuple[int | None, int | None]:
+    """Return width and height in pixels as the image is shown, or None and None when Pillow cannot tell."""
+    file.seek(0)
+    try:
+        with Image.open(file, formats=["JPEG", "PNG"]) as image:
+            is_rotated = image.getexif().get(ORIENTATION_TAG) in (5, 6, 7, 8)  # by 90 or 270 degrees
+            width, height = image.size
+            return (height, width) if is_rotated else (width, height)
+    except Exception:
+        # Pillow raises nearly anything on damaged input; the file is sent unchanged.
+        return None, None
