@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
@@ -21,11 +20,14 @@ from desk import audit_log, csv_table, searching
 from desk.admin.base import ReadOnlyAdmin
 from desk.file_response import download
 from desk.models import AuditEntry, User
-from desk.setup_lists import Pager
+from desk.setup_lists import MAX_SEARCH, Asked, Chip, Pager
 
 PER_PAGE = 50
 SEARCH_ROWS = 10_000  # entries that a search reads for one page; the next page goes on from there
 EXPORT_BATCH = 2000  # rows
+CHOSEN = ("person", "action")  # filters that are chips
+EVERYBODY, EVERY_ACTION = "Everybody", "All actions"
+RECENT_ENTRIES = 500  # whoever acted in the newest of them has a chip; the search finds all others by their name
 COLUMNS = ("time", "last time", "count", "kind", "person", "action", "what", "object", "object id", "address", "via")
 FIELD = {"class": "field"}
 Matches = Callable[[AuditEntry], bool]
@@ -34,14 +36,15 @@ Matches = Callable[[AuditEntry], bool]
 class Filters(forms.Form):
     """What to show. Every field may be empty."""
 
-    q = forms.CharField(label="Search", required=False, max_length=200, strip=True, widget=forms.TextInput(FIELD))
-    person = forms.ChoiceField(label="Person", required=False, widget=forms.Select(FIELD))
-    action = forms.ChoiceField(
-        label="Action",
+    q = forms.CharField(
+        label="Search",
         required=False,
-        choices=[("", "All actions"), *AuditEntry.Action.choices],
-        widget=forms.Select(FIELD),
+        max_length=MAX_SEARCH,
+        strip=True,
+        widget=forms.TextInput({**FIELD, "type": "search", "placeholder": "Sentence, object, person or address"}),
     )
+    person = forms.ChoiceField(label="Person", required=False)
+    action = forms.ChoiceField(label="Action", required=False, choices=[("", EVERY_ACTION), *AuditEntry.Action.choices])
     since = forms.DateField(label="From", required=False, widget=forms.DateInput({**FIELD, "type": "date"}))
     until = forms.DateField(label="To", required=False, widget=forms.DateInput({**FIELD, "type": "date"}))
 
@@ -49,11 +52,11 @@ class Filters(forms.Form):
         super().__init__(*args, **kwargs)
         users = User.objects.order_by("username")
         others = [kind for kind in AuditEntry.ActorKind if kind != AuditEntry.ActorKind.USER]
-        self.fields["person"].choices = [  # type: ignore[attr-defined]  # it is a ChoiceField
-            ("", "Everybody"),
+        self.people = [
             *((kind.value, kind.label) for kind in others),
             *((str(user.pk), audit_log.name_of(user)) for user in users),
         ]
+        self.fields["person"].choices = [("", EVERYBODY), *self.people]  # type: ignore[attr-defined]  # a ChoiceField
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -61,6 +64,26 @@ class Filters(forms.Form):
         if since and until and until < since:
             self.add_error("until", "This is before the first day. Choose the same day or a later one.")
         return cleaned
+
+    @property
+    def typed_fields(self) -> list[forms.BoundField]:
+        """The fields in which something is typed. The others are chips."""
+        return [field for field in self if field.name not in CHOSEN]
+
+    @property
+    def chosen_errors(self) -> list[str]:
+        """What is wrong with the values of chips, in an address that was typed or is old."""
+        return [str(error) for name in CHOSEN for error in self.errors.get(name, ())]
+
+    def chips(self, asked: Asked) -> dict[str, list[Chip]]:
+        """Return the chips of persons, those who acted last, and of actions."""
+        recent = set(map(str, AuditEntry.objects.order_by("-pk").values_list("actor", flat=True)[:RECENT_ENTRIES]))
+        kinds = set(AuditEntry.ActorKind.values)
+        shown = [(key, name) for key, name in self.people if key in recent or key in kinds or key == asked["person"]]
+        return {
+            "person": asked.chips("person", shown, every=EVERYBODY),
+            "action": asked.chips("action", AuditEntry.Action.choices, every=EVERY_ACTION),
+        }
 
     def entries(self) -> QuerySet[AuditEntry, AuditEntry]:
         """Return the entries that match but for the words, newest first; none while a field is wrong."""
@@ -180,17 +203,18 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
         entries = filters.entries()
         matches = filters.matches() if filters.is_valid() else None
         page = read_page(entries, _id_of(request, "before"), _id_of(request, "after"), matches)
-        kept = {name: request.GET[name] for name in filters.fields if request.GET.get(name)}
+        asked = Asked(request, *(name for name in filters.fields if name != "q"))
         pager = Pager(
-            urlencode({**kept, "after": page.newer}) if page.newer else "",
-            urlencode({**kept, "before": page.older}) if page.older else "",
+            asked.query(after=page.newer) if page.newer else "",
+            asked.query(before=page.older) if page.older else "",
             words=("Newer", "Older"),
         )
         context = {
             **self.admin_site.each_context(request),
             "title": self.list_title,
             "filters": filters,
-            "is_filtered": bool(kept),
+            "asked": asked,
+            "chips": filters.chips(asked),
             "page": page,
             "pager": pager,
             **(extra_context or {}),

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import time_machine
@@ -251,6 +253,39 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
     assert answer.status_code == 422
     assert sentence in text(answer)
     assert "Renamed" not in text(answer)
+
+
+def chips(page: str, label: str) -> dict[str, dict[str, str]]:
+    """Return the words of the chips with the query of each; that of the chosen one also has `here`."""
+    group = page[page.index(f'aria-label="{label}"') :]
+    links = re.findall(r'href="\?([^"]*)"( aria-current="true")? ?>([^<]*)</a>', group[: group.index("</nav>")])
+    return {
+        words.strip(): dict(parse_qsl(query.replace("&amp;", "&"))) | ({"here": "yes"} if here else {})
+        for query, here, words in links
+    }
+
+
+def test_persons_and_actions_are_chips_that_keep_the_other_filters(filled: dict[str, User]) -> None:
+    client = client_of(auditor())
+    kept = {"q": "renamed & moved", "since": "2026-03-01"}
+    page = html_of(client.get(HISTORY, {**kept, "action": "changed"}))
+    assert chips(page, "Action")["Changed"] == {**kept, "action": "changed", "here": "yes"}
+    assert chips(page, "Action")["All actions"] == kept
+    assert chips(page, "Action").keys() == {"All actions", *AuditEntry.Action.labels}
+    shown = chips(page, "Person")
+    assert shown["Everybody"] == {**kept, "action": "changed", "here": "yes"}
+    assert shown["Facebook"] == {**kept, "action": "changed", "person": "facebook"}
+    assert shown["admin"] == {**kept, "action": "changed", "person": str(filled["admin"].pk)}
+    assert '<input type="hidden" name="action" value="changed">' in page
+
+
+def test_only_persons_who_acted_lately_have_a_chip(filled: dict[str, User], monkeypatch: pytest.MonkeyPatch) -> None:
+    idle = make_agent("idle")
+    client = client_of(auditor())
+    assert "idle" not in chips(html_of(client.get(HISTORY)), "Person")
+    assert chips(html_of(client.get(HISTORY, {"person": str(idle.pk)})), "Person")["idle"]["here"] == "yes"
+    monkeypatch.setattr(history_page, "RECENT_ENTRIES", 1)  # a limit, lowered: the newest entry is by the auditor
+    assert chips(html_of(client.get(HISTORY)), "Person").keys() & {"admin", "alice", "auditor"} == {"auditor"}
 
 
 def test_pages_are_read_by_key_in_both_directions(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.files.base import ContentFile
 from django.db import transaction
 from django.db.models import F, Min
 from django.utils import timezone
@@ -19,7 +20,7 @@ from tests import factories as make
 from tests.sandbox.process import BERG_BIKES
 from tickets.models import ApiToken, CannedReply, Contact, Conversation, EventSubscription, EventType, Message
 from tickets.services.conversation import contacts, messages
-from tickets.services.inbox import actions, indexing
+from tickets.services.inbox import actions, canned_files, canned_replies, indexing
 from tickets.services.webhooks import api_tokens, subscriptions
 
 FROM_CUSTOMER: dict[str, Any] = {"direction": "in", "source": "customer", "state": "received"}
@@ -113,7 +114,7 @@ def delete_channel(pk: int) -> None:
 
 
 def furnish_setup(conversation: int) -> dict[str, int]:
-    """Make an API token and a webhook; return their ids, and ids for the addresses of the pages of Setup."""
+    """Make an API token, a webhook and a canned reply; return their ids, and those of what the pages of Setup show."""
     admin, alice = User.objects.get(username="admin"), User.objects.get(username="alice")
     api_tokens.create(admin, alice, name="Shop")
     subscription = subscriptions.create(
@@ -123,7 +124,12 @@ def furnish_setup(conversation: int) -> dict[str, int]:
         events=[EventType.MESSAGE_CREATED, EventType.TICKET_CLOSED],
     )
     channel = demo_channel()
+    files, _refusals = canned_files.upload(admin, [ContentFile(b"%PDF-1.4\n%%EOF\n", name="prices.pdf")])
+    values = {"shortcut": "prices", "title": "Prices", "text": "Hello {{first_name}}"}
+    changes = canned_files.Changes([file.pk for file in files])
+    shared = canned_replies.save(admin, None, values, files=changes)
     return {
+        "canned": shared.pk,
         "subscription": subscription.pk,
         "channel": channel.pk,
         "department": channel.department_id,
@@ -138,6 +144,7 @@ def furnish_setup(conversation: int) -> dict[str, int]:
 
 def unfurnish_setup(made: dict[str, int]) -> None:
     """Delete what `furnish_setup` made, so that no later event is sent to it."""
+    CannedReply.objects.filter(pk=made["canned"]).delete()
     EventSubscription.objects.filter(pk=made["subscription"]).delete()
     ApiToken.objects.filter(user__username="alice").delete()
 

@@ -70,7 +70,7 @@ def furnished(demo: RunningDesk) -> Furnished:
 
 @pytest.fixture
 def ids(furnished: Furnished) -> Iterator[dict[str, int]]:
-    """Return ids for the addresses of Setup. A webhook and an API token exist during the test."""
+    """Return ids for the addresses of Setup. A webhook, an API token and a canned reply exist during the test."""
     made = furnished.desk.call(data.furnish_setup, furnished.customer.conversation)
     yield made
     furnished.desk.call(data.unfurnish_setup, made)
@@ -197,6 +197,7 @@ SETUP = [
     "/admin/desk/department/{other_department}/delete/", "/admin/people/", "/admin/people/invite/",
     "/admin/people/{user}/", "/admin/people/{other_user}/deactivate/", "/admin/people/import/", "/admin/people/roles/",
     "/admin/people/roles/add/", "/admin/canned-replies/", "/admin/canned-replies/add/", "/admin/canned-replies/import/",
+    "/admin/canned-replies/{canned}/", "/admin/desk/auditentry/",
     "/admin/tickets/erasure/", "/admin/channels_im/datarequest/", "/admin/desk/department/{department}/change/",
     "/accounts/", "/accounts/email/", "/accounts/sessions/", "/accounts/linked-facebook/",
     "/accounts/canned-replies/add/",
