@@ -13,7 +13,7 @@ from django.core.management import call_command
 from desk.backup import rows
 from desk.backup.archive import digest_of
 from tests.factories import answer, journal, make_agent, make_channel, make_conversation, make_token, make_user, receive
-from tickets.models import Attachment, Conversation, EventDelivery, EventSubscription
+from tickets.models import Attachment, CannedReply, CannedReplyFile, Conversation, EventDelivery, EventSubscription
 
 TEXT = "Grüße 👋\u2028 and a \\ and “quotes”"
 
@@ -39,6 +39,9 @@ def fill() -> Conversation:
         file=ContentFile(b"file\0bytes\n", name="photo.png"),
     )
     answer(conversation, "On its way", author=agent)
+    canned = CannedReply.objects.create(shortcut="prices", title="Prices", text="Our prices", owner=agent)
+    content = ContentFile(b"prices\0\n", name="prices.pdf")
+    CannedReplyFile.objects.create(reply=canned, kind="document", name="prices.pdf", file=content, size=8)
     journal(b"\x00\xff raw bytes \r\n", state="done", progress={"1": {"tries": 2}})
     webhook = EventSubscription.objects.create(name="CRM", url="https://crm.example/", secret="s3cret", events=["x"])
     EventDelivery.objects.create(subscription=webhook, type="test", facts={"by": None, "changed": ["text"]})

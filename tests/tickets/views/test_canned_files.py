@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import time_machine
@@ -21,6 +22,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from desk.errors import Refused
 from desk.models import AuditEntry, User
+from desk.object_storage import ObjectStorage
+from tests.desk.test_object_storage import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
 from tests.factories import make_admin, make_agent, make_channel, make_conversation, make_department, make_user, png
 from tests.factories import receive as receive_message
 from tests.http import Response, streamed
@@ -376,6 +379,29 @@ def test_a_note_has_no_files(conversation: Conversation, alice: User) -> None:
     assert send(alice, conversation, [file.pk], kind="note").status_code == 200
     [note] = Message.objects.filter(conversation=conversation, kind="note")
     assert not note.attachments.exists()
+
+
+def test_in_a_bucket_files_are_stored_served_copied_and_deleted(
+    s3: Any,  # noqa: F811
+    bucket: ObjectStorage,  # noqa: F811
+    conversation: Conversation,
+    alice: User,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    client = client_of(alice)
+    post(client, f"{OWN}add/", pdf(), SimpleUploadedFile("map.png", png(12, 7)))
+    document, image = CannedReply.objects.get().files.all()
+    assert (image.width, image.height) == (12, 7)
+    assert {f"here/{file.file.name}" for file in (document, image)} <= set(keys(s3))
+    assert streamed(client.get(f"/inbox/{conversation.pk}/canned-files/{document.pk}/")) == PDF
+    assert send(alice, conversation, [image.pk, document.pk]).status_code == 200
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(f"{OWN}{document.reply_id}/delete/")
+    assert not [key for key in keys(s3) if "/canned/" in key]
+    copies = [message.attachments.get() for message in Message.objects.filter(attachments__isnull=False).order_by("pk")]
+    assert [(copy.name, copy.width) for copy in copies] == [("map.png", 12), ("prices.pdf", None)]
+    with copies[1].file.open("rb") as file:
+        assert file.read() == PDF
 
 
 # --- API, export, history
