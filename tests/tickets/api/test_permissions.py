@@ -13,7 +13,7 @@ from tests import factories
 from tests.factories import NOON
 from tests.matching import present
 from tickets.api.authentication import CHALLENGE
-from tickets.models import ApiToken, Attachment, CannedReply, Message
+from tickets.models import ApiToken, Attachment, CannedReply, CannedReplyFile, Message
 from tickets.services.privacy import erasure
 
 from .conftest import Shop, body_of, client_of
@@ -238,6 +238,10 @@ def test_every_address_of_a_row_is_hidden_from_strangers(addresses: list[str], s
     rows |= {"contacts": str(shop.conversation.contact_id), "erasures": str(receipt.pk)}
     template = MessageTemplate.objects.create(page=shop.channel.page, name="shipped", language="en", body="Hi")
     rows["templates"] = str(template.pk)
+    canned = CannedReply.objects.create(shortcut="mine", title="Mine", text="Hi", owner=shop.alice)
+    content = ContentFile(b"%PDF-1.4\n", name="mine.pdf")
+    file = CannedReplyFile.objects.create(reply=canned, kind="document", name="mine.pdf", file=content, size=9)
+    rows["canned-reply-files"] = str(file.pk)
     shown_to_all = {"departments", "agents", "canned-replies"}
     tried = set()
     for path, methods in APIClient().get("/api/schema/?format=json").json()["paths"].items():

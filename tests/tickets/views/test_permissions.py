@@ -11,7 +11,7 @@ from django.utils import timezone
 from desk.models import User
 from tests.http import streamed
 from tickets import urls
-from tickets.models import Attachment, Conversation, Message
+from tickets.models import Attachment, CannedReply, CannedReplyFile, Conversation, Message
 from tickets.views.actions import ACTIONS
 from tickets.views.compose import CHOICES
 
@@ -29,6 +29,9 @@ def scene(desk: world.Desk) -> tuple[Conversation, Attachment, Message]:
     page.picture.save("page.png", ContentFile(world.png()))
     incoming = world.say(conversation, "a private word")
     attachment = world.attach(incoming, "private.png")
+    canned = CannedReply.objects.create(shortcut="map", title="Map", text="Our map")
+    picture = ContentFile(world.png(), name="map.png")
+    CannedReplyFile.objects.create(reply=canned, kind="image", name="map.png", file=picture, size=picture.size)
     failed = world.say(conversation, "answer", author=desk.alice, state="failed", mid=None)
     return conversation, attachment, failed
 
@@ -46,6 +49,7 @@ def gets(scene: tuple[Conversation, Attachment, Message], desk: world.Desk) -> l
         f"{base}stickers/",
         f"{base}templates/",
         f"{base}files/{attachment.pk}/",
+        f"{base}canned-files/{CannedReplyFile.objects.get().pk}/",
         f"/inbox/pages/{desk.shop.page_id}/picture/",
         f"/inbox/channels/{desk.shop.pk}/icon/",
     ]
