@@ -9,11 +9,12 @@ import * as filesFrom from "./file-sources.js";
 import * as files from "./files.js";
 import { fetchPart, parse, toast, upload } from "./http.js";
 import { showPendingBubble } from "./pending-bubble.js";
+import * as quote from "./quote.js";
 import * as sendGate from "./send-gate.js";
 import { newKey, refusal, sendDirectly } from "./sending.js";
 import * as stickers from "./stickers.js";
 import * as templates from "./templates.js";
-import { cut, joined, split, typedSince, weigh } from "./text.js";
+import { joined, split, typedSince, weigh } from "./text.js";
 import * as thread from "./thread.js";
 import * as typingIndicator from "./typing-indicator.js";
 
@@ -164,7 +165,7 @@ function onKey(event) {
 export function onEscape(event) {
   if (!form || !form.contains(event.target)) return false;
   if (form.elements.reply_to_mid.value) {
-    dropQuote();
+    quote.drop(form);
     return true;
   }
   return false;
@@ -186,7 +187,7 @@ export function focus(which = null) {
 }
 
 function onClick(event) {
-  if (event.target.closest("[data-drop-quote]")) dropQuote();
+  if (event.target.closest("[data-drop-quote]")) quote.drop(form);
   if (event.target.closest("[data-canned]")) {
     text.focus();
     canned.show();
@@ -220,19 +221,9 @@ function addCanned(chosen) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-quote]");
   if (!button || !form || ("gated" in form.dataset && !sendGate.mayHold())) return;
-  const message = button.closest(".message");
-  form.elements.reply_to_mid.value = message.dataset.mid;
-  const words = message.querySelector(".text, .file__name, .card__title")?.textContent.trim() || "a picture";
-  const quote = element("composer-quote");
-  quote.querySelector("span").textContent = `Reply to: ${cut(words, 160)}`;
-  quote.hidden = false;
+  quote.take(form, button);
   focus("reply");
 });
-
-function dropQuote() {
-  form.elements.reply_to_mid.value = "";
-  element("composer-quote").hidden = true;
-}
 
 // --- Drafts
 /** Save the draft on the server now, also when the page is being left. */
@@ -293,7 +284,7 @@ async function sendAs(fields) {
   check();
   if (answer.status === 200) {
     collision.clear();
-    dropQuote();
+    quote.drop(form);
     thread.applyFresh(answer.body, { toNewest: true });
   } else if (answer.status === 409) thread.refresh().catch(() => {});
   return answer;
@@ -354,7 +345,7 @@ function taken(answer, own) {
   form.elements.client_key.value = newKey();
   collision.clear();
   typingIndicator.sent();
-  dropQuote();
+  quote.drop(form);
   if (own.files.length) {
     files.remove(own.files);
     if (current === "reply") text.value = typedSince(own.typed, text.value);
