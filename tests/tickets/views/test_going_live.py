@@ -171,7 +171,7 @@ def states_on(page: str) -> list[str]:
         ("read", ["ok", "ok", "ok", "ok"], False, "was delivered"),
         ("failed", ["ok", "wrong", "waiting", "waiting"], False, "Because of it."),
         ("held", ["ok", "wrong", "waiting", "waiting"], False, "Because of it."),
-        ("unsure", ["ok", "wrong", "waiting", "waiting"], False, "Because of it."),
+        ("unsure", ["ok", "waiting", "waiting", "waiting"], False, "may or may not have been sent. Because of it."),
     ],
 )
 def test_each_state_shows_its_stages_and_the_step_of_go_live(
@@ -188,6 +188,15 @@ def test_each_state_shows_its_stages_and_the_step_of_go_live(
     step = html_of(root.get(GO_LIVE)).split('id="step-test"')[1].split("</li>")[0]
     assert word in step
     assert (">Done</span>" in step) is (state in ("delivered", "read"))
+
+
+def test_while_desk_finds_out_whether_it_was_sent_the_page_follows(root: Client, recent: Conversation) -> None:
+    path = send(root, recent)
+    Message.objects.filter(text=going_live.TEXT).update(state="unsure", reason="No answer.", retry_after=world.NOON)
+    page = html_of(root.get(path))
+    assert f'data-refresh="{path}"' in page
+    assert "No answer." in page
+    assert "was not sent" not in html_of(root.get(GO_LIVE))
 
 
 def test_a_message_that_is_read_late_is_no_longer_followed(root: Client, recent: Conversation) -> None:

@@ -72,14 +72,15 @@ def stages(message: Message) -> list[Stage]:
     """Return the stages of a sent message, in order."""
     accepted, arrived = message.state in _ACCEPTED, message.state in _ARRIVED
     is_read = message.state == Message.State.READ
-    is_stuck = not accepted and message.state not in _UNDER_WAY
+    is_unsure = message.state == Message.State.UNSURE
+    is_stuck = not accepted and not is_unsure and message.state not in _UNDER_WAY
     return [
         Stage("Queued", "ok", message.received_at),
         Stage(
             "Accepted by Facebook",
             "ok" if accepted else "wrong" if is_stuck else "waiting",
             message.sent_at if accepted else None,
-            message.reason if is_stuck else "",
+            message.reason if is_stuck or is_unsure else "",
         ),
         Stage("Delivered", "ok" if arrived else "waiting", message.delivered_at if arrived else None),
         Stage("Read", "ok" if is_read else "waiting", message.read_at if is_read else None),
@@ -88,7 +89,8 @@ def stages(message: Message) -> list[Stage]:
 
 def may_change(message: Message) -> bool:
     """Return whether another stage is likely to come soon, so that it is worth looking again."""
-    is_on_its_way = message.state in _UNDER_WAY or (message.state in _ACCEPTED and message.state != Message.State.READ)
+    is_on_its_way = message.state in (*_UNDER_WAY, Message.State.SENT, Message.State.DELIVERED)
+    is_on_its_way |= message.state == Message.State.UNSURE and message.retry_after is not None  # Desk still finds out
     return is_on_its_way and message.received_at > timezone.now() - FOLLOWED_FOR
 
 
@@ -101,4 +103,6 @@ def report(message_id: int) -> ReportOnTest | None:
         return ReportOnTest(State.DONE, f"The test of {message.received_at:%-d %B %Y} was delivered.")
     if message.state in (*_UNDER_WAY, Message.State.SENT):
         return ReportOnTest(State.TO_DO, "The last test is on its way.")
+    if message.state == Message.State.UNSURE:
+        return ReportOnTest(State.TO_DO, f"The last test may or may not have been sent. {message.reason}".strip())
     return ReportOnTest(State.TO_DO, f"The last test was not sent. {message.reason}".strip())
