@@ -92,10 +92,21 @@ def save(user: User, *, contact: str, text: str) -> PrivacyPolicy:
 
 
 def blocks(text: str, contact: str) -> list[Block]:
-    """Return the parts of a policy: empty lines divide it, and a part that begins with "# " is a heading."""
-    parts = (part.strip() for part in text.replace("\r\n", "\n").split("\n\n"))
-    found = []
-    for part in filter(None, parts):
-        is_heading = part.startswith("# ") and "\n" not in part
-        found.append(Block((part[2:].strip() if is_heading else part).replace(CONTACT, contact), is_heading))
+    """Return the parts of a policy: a line that begins with "# " is a heading, empty lines divide paragraphs."""
+    found: list[Block] = []
+    lines: list[str] = []
+
+    def end_paragraph() -> None:
+        if lines:
+            found.append(Block("\n".join(lines).replace(CONTACT, contact)))
+            lines.clear()
+
+    for line in map(str.strip, [*text.split("\n"), ""]):
+        if line.startswith("# "):
+            end_paragraph()
+            found.append(Block(line[2:].strip().replace(CONTACT, contact), is_heading=True))
+        elif line:
+            lines.append(line)
+        else:
+            end_paragraph()
     return found
