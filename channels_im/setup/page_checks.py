@@ -37,6 +37,8 @@ class Check:
 def of_channel(channel: Channel, now: datetime | None = None) -> list[Check]:
     """Return the checks of a channel's Page. Only what Meta confirmed is OK. Makes no query."""
     page, now = channel.page, now or timezone.now()
+    if page.is_connected and presenters.is_first_check_open(page) and not channel.is_active:
+        return [Check("Desk is asking Facebook to stop sending this Page's messages.", OPEN)]
     if page.is_connected and presenters.is_first_check_open(page):
         return [
             Check("Desk is asking Facebook whether it accepts Desk's access.", OPEN),

@@ -177,6 +177,12 @@ def test_of_a_deactivated_channel_nothing_is_missing(
     assert part in subscription[1]
 
 
+def test_while_a_deactivated_channel_is_checked_desk_does_not_ask_for_messages(setup: Client, channel: Channel) -> None:
+    Channel.objects.update(is_active=False, deactivated_at=NOON)
+    shown = of_page(setup, subscription_due_at=NOON)
+    assert shown == [("waiting", "Desk is asking Facebook to stop sending this Page's messages.", "")]
+
+
 def test_a_login_that_ends_soon_is_a_warning_with_the_way_to_renew_it(setup: Client, channel: Channel) -> None:
     account = channel.page.facebook_account
     assert account is not None
