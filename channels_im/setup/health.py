@@ -27,7 +27,6 @@ def show(request: UserRequest) -> HttpResponse:
             "channel": channel,
             "chip": presenters.chip(channel),
             "checks": page_checks.of_channel(channel),
-            "checking": presenters.is_checking(channel.page),
             "recovery": recoveries[channel.pk],
             "totals": shown.totals.get(channel.page_id),
             "failures": shown.failures.get(channel.page_id),
@@ -41,7 +40,8 @@ def show(request: UserRequest) -> HttpResponse:
         rows=rows,
         figures=shown,
         other_failures=[failures for pk, failures in shown.failures.items() if pk not in pages],
-        checking=any(row["checking"] for row in rows) or any(map(recovery_view.is_open, recoveries.values())),
+        checking=any(presenters.is_check_near(channel.page) for channel in channels)
+        or any(map(recovery_view.is_open, recoveries.values())),
         may_change=may(request.user, CHANGE_CHANNEL),
         mail_problem=mail.problem() or ("" if mail.administrator_addresses() else mail.NO_ADDRESS),
         mail_server=f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.EMAIL_HOST else "",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import Count, Prefetch, QuerySet
 from django.utils import timezone
 
@@ -83,6 +84,16 @@ def is_receiving_too_little(page: Page) -> bool:
 def is_checking(page: Page) -> bool:
     """Return whether a check is still to run."""
     return page.subscription_due_at is not None
+
+
+def is_check_near(page: Page, now: datetime | None = None) -> bool:
+    """Return whether a check is due or at work, so that the page should show its result soon.
+
+    Not one that is tried again later, nor one that no worker has begun for a while.
+    """
+    due_at = page.subscription_due_at
+    claim = timedelta(seconds=settings.DESK_CLAIM_SECONDS)
+    return due_at is not None and abs(due_at - (now or timezone.now())) <= claim
 
 
 def troubles(page: Page) -> list[str]:

@@ -283,3 +283,23 @@ def test_complete_up_to_is_shown_for_each_page(setup: Client, channel: Channel) 
     assert "Not known up to when it is complete" in page
     assert "Stopped: Refused." in page
     assert timezone.now() == NOON
+
+
+# --- Reloading --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("due_in", "error", "reloads"),
+    [
+        (timedelta(0), "", True),
+        (timedelta(seconds=90), "", True),  # a worker is at it
+        (timedelta(minutes=30), "Facebook could not be reached.", False),
+        (-timedelta(minutes=10), "", False),  # no worker is there
+        (None, "Facebook could not be reached.", False),
+    ],
+)
+def test_the_page_reloads_only_while_a_check_is_near(
+    setup: Client, channel: Channel, due_in: timedelta | None, error: str, reloads: bool
+) -> None:
+    """Each reload closes the tables of the charts and takes the focus away."""
+    due_at = None if due_in is None else NOON + due_in
+    Page.objects.update(subscription_due_at=due_at, subscription_error=error, subscription_attempts=4 if error else 1)
+    assert ("data-reload" in health(setup)) is reloads
