@@ -83,6 +83,11 @@ def moment(at: datetime) -> str:
     return f"{local:%-d %B %Y at %H:%M} {local.tzname() or ''}".strip()
 
 
+def day(at: datetime) -> str:
+    """Return a date for a sentence, in the time zone of the installation."""
+    return f"{timezone.localtime(at):%-d %B %Y}"
+
+
 def render(letter: Letter) -> Rendered:
     """Return the letter in both forms."""
     subject = text.one_line(letter.subject, MAX_SUBJECT)

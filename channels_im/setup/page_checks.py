@@ -178,7 +178,7 @@ def _checked(page: Page) -> str:
 
 def _ends(page: Page) -> str:
     expires, left = page.token_expires_at, presenters.days_left(page.facebook_account)
-    access = "Page access does not expire." if expires is None else f"Page access expires on {expires:%-d %B %Y}."
+    access = "Page access does not expire." if expires is None else f"Page access expires on {letters.day(expires)}."
     if not left:
         return f"{access} The Facebook login {presenters.login_end(page.facebook_account)}."
     return f"{access} Facebook login: {left} day{'' if left == 1 else 's'} left."

@@ -10,6 +10,7 @@ from django.utils import timezone
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.channels import page_obstacle
 from channels_im.services.facebook.connection import HEALED_BY
+from desk import letters
 from desk.models import User
 
 WARN_BEFORE = timedelta(days=14)
@@ -131,7 +132,7 @@ def login_end(account: FacebookAccount | None, now: datetime | None = None) -> s
     left = days_left(account, now)
     if account is None or account.expires_at is None or left is None:
         return "does not expire"
-    return f"ended on {account.expires_at:%-d %B %Y}" if account.expires_at <= now else f"ends {in_days(left)}"
+    return f"ended on {letters.day(account.expires_at)}" if account.expires_at <= now else f"ends {in_days(left)}"
 
 
 def lower_first(text: str) -> str:

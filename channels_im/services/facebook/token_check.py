@@ -9,6 +9,7 @@ from channels_im.messenger.errors import GraphError
 from channels_im.messenger.oauth import TokenInfo
 from channels_im.models import Page
 from channels_im.services.facebook import connection
+from desk import letters
 from desk.errors import Refused
 
 #: Kinds of `Page.trouble` that only this module notes and clears.
@@ -75,7 +76,7 @@ def _note_data_access(page: Page, info: TokenInfo) -> None:
     ended = info.data_access_expires_at
     if info.is_valid and ended is not None and ended <= timezone.now():
         sentence = (
-            f"Facebook's data access of whoever linked this Page ended on {ended:%-d %B %Y}. The Page works; "
+            f"Facebook's data access of whoever linked this Page ended on {letters.day(ended)}. The Page works; "
             "re-authenticate it to renew the access."
         )
         connection.note_trouble(page, DATA_ACCESS, sentence)

@@ -13,6 +13,7 @@ from channels_im.messenger.scopes import REQUIRED_SCOPES, SCOPES
 from channels_im.models import Channel, FacebookAccount, Page, PrivacyPolicy
 from channels_im.services.go_live import addresses, catalogue, reachability
 from channels_im.services.go_live.reachability import Finding, State
+from desk import letters
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ def _redirect() -> Finding:
     account = FacebookAccount.objects.order_by("-linked_at").first()
     if account is None:
         return Finding(State.UNKNOWN, "No login has come back to Desk yet. Link Facebook, then check again.")
-    return Finding(State.DONE, f"A login came back to Desk on {account.linked_at:%-d %B %Y}.")
+    return Finding(State.DONE, f"A login came back to Desk on {letters.day(account.linked_at)}.")
 
 
 def _granted(ends_at: float) -> Findings:

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from channels_im.models import GoLiveStep
 from channels_im.services.go_live import addresses
-from desk import public_url
+from desk import letters, public_url
 from desk.safe_http import AddressError, Exchange, Problem, parse_url
 
 logger = logging.getLogger(__name__)
@@ -85,8 +85,8 @@ def _certificate(connected: socket.socket | None, now: datetime) -> Finding:
         return Finding(State.TO_DO, "The certificate names no date on which it ends.")
     ends_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), tz=UTC)
     if ends_at - now <= CERTIFICATE_LASTS:
-        return Finding(State.TO_DO, f"The certificate ends on {ends_at:%-d %B %Y}. Renew it: it should renew itself.")
-    return Finding(State.DONE, f"The certificate is valid until {ends_at:%-d %B %Y}.")
+        return Finding(State.TO_DO, f"The certificate ends on {letters.day(ends_at)}. Renew it: it should renew itself.")
+    return Finding(State.DONE, f"The certificate is valid until {letters.day(ends_at)}.")
 
 
 def _answer(status: int, body: bytes, challenge: str) -> Finding:

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
 from channels_im.models import Channel, Page
@@ -192,6 +193,20 @@ def test_a_login_that_ends_soon_is_a_warning_with_the_way_to_renew_it(setup: Cli
         warnings = [check for check in of_page(setup) if check[0] == "warning"]
         assert [check[2] for check in warnings] == (["Re-authenticate"] if expected else [])
         assert all(expected in check[1] for check in warnings)
+
+
+def test_dates_are_those_of_the_time_zone_of_the_installation(
+    setup: Client, channel: Channel, settings: Settings
+) -> None:
+    account = channel.page.facebook_account
+    assert account is not None
+    account.expires_at = NOON - timedelta(days=2)
+    account.save()
+    Page.objects.update(token_expires_at=NOON + timedelta(days=40))
+    settings.TIME_ZONE = "Pacific/Auckland"  # it is 1:00 of the next day there
+    page = health(setup)
+    assert "Page access expires on 31 December 2026." in page
+    assert "ended on 19 November 2026" in page
 
 
 def test_a_check_that_failed_says_nothing_about_what_facebook_sends(setup: Client, channel: Channel) -> None:

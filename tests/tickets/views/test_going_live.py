@@ -8,6 +8,7 @@ import time_machine
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from channels_im.models import Page
 from desk.models import AuditEntry, User
@@ -197,6 +198,16 @@ def test_while_desk_finds_out_whether_it_was_sent_the_page_follows(root: Client,
     assert f'data-refresh="{path}"' in page
     assert "No answer." in page
     assert "was not sent" not in html_of(root.get(GO_LIVE))
+
+
+def test_dates_are_those_of_the_time_zone_of_the_installation(
+    root: Client, recent: Conversation, settings: Settings
+) -> None:
+    path = send(root, recent)
+    Message.objects.filter(text=going_live.TEXT).update(state="delivered")
+    settings.TIME_ZONE = "Pacific/Auckland"  # it is 1:00 of the next day there
+    assert "5 March 2026, 01:00:00" in html_of(root.get(path))
+    assert "The test of 5 March 2026 was delivered." in html_of(root.get(GO_LIVE))
 
 
 def test_a_message_that_is_read_late_is_no_longer_followed(root: Client, recent: Conversation) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from channels_im.models import Channel
 from channels_im.services.go_live import progress
 from channels_im.services.go_live.progress import ReportOnTest, State
-from desk import audit_log
+from desk import audit_log, letters
 from desk.errors import Refused
 from desk.models import User
 from tickets.models import Conversation, Message
@@ -100,7 +100,7 @@ def report(message_id: int) -> ReportOnTest | None:
     if message is None:
         return None
     if message.state in _ARRIVED:
-        return ReportOnTest(State.DONE, f"The test of {message.received_at:%-d %B %Y} was delivered.")
+        return ReportOnTest(State.DONE, f"The test of {letters.day(message.received_at)} was delivered.")
     if message.state in (*_UNDER_WAY, Message.State.SENT):
         return ReportOnTest(State.TO_DO, "The last test is on its way.")
     if message.state == Message.State.UNSURE:
