@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from desk import timings
 from desk.models import TimingCount
@@ -43,20 +43,24 @@ def times_of(parts: Iterable[Mapping[int, int]]) -> Times:
     return Times(sum(counts.values()), percentile(counts, 50), percentile(counts, 95))
 
 
-def since(moment: datetime) -> dict[str, Times]:
-    """Return the times of each kind since a moment, to five minutes."""
-    rows = TimingCount.objects.filter(slot__gt=moment - timings.SLOT).order_by().values_list("kind", "bound_ms")
+def between(since: datetime, until: datetime) -> dict[str, Times]:
+    """Return the times of each kind between two moments, to five minutes."""
     counts: dict[str, dict[int, int]] = {}
+    rows = _rows(since, until).values_list("kind", "bound_ms")
     for kind, bound, count in rows.annotate(total=Sum("count")):
         counts.setdefault(kind, {})[bound] = count
     return {kind: times_of([counts.get(kind, {})]) for kind in (timings.STORED, timings.SHOWN, timings.SCREEN)}
 
 
-def by_hour(kind: str, moment: datetime) -> dict[datetime, Times]:
-    """Return the times of one kind since a moment, for each hour in UTC in which there was a message."""
-    rows = TimingCount.objects.filter(slot__gt=moment - timings.SLOT, kind=kind).order_by()
+def by_hour(kind: str, since: datetime, until: datetime) -> dict[datetime, Times]:
+    """Return the times of one kind between two moments, for each hour in UTC in which there was a message."""
     counts: dict[datetime, dict[int, int]] = {}
-    hours = rows.annotate(hour=UtcHour("slot")).values_list("hour", "bound_ms")
+    hours = _rows(since, until).filter(kind=kind).annotate(hour=UtcHour("slot")).values_list("hour", "bound_ms")
     for hour, bound, count in hours.annotate(total=Sum("count")):
         counts.setdefault(utc_part(hour), {})[bound] = count
     return {hour: times_of([part]) for hour, part in counts.items()}
+
+
+def _rows(since: datetime, until: datetime) -> QuerySet[TimingCount, TimingCount]:
+    """Return the counts of a period. A clock that was ahead may have left some of the future."""
+    return TimingCount.objects.filter(slot__gt=since - timings.SLOT, slot__lte=until).order_by()

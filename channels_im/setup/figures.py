@@ -76,7 +76,7 @@ def of(user: User, now: datetime | None = None) -> Figures:
     now = now or timezone.now()
     causes = failure_digest.causes_between(now - DAY, now)
     messages = traffic.by_hour(now - DAY, now)
-    of_hour, of_day = timing_reports.since(now - HOUR), timing_reports.since(now - DAY)
+    of_hour, of_day = timing_reports.between(now - HOUR, now), timing_reports.between(now - DAY, now)
     return Figures(
         failures=_failures(user, causes, now),
         totals=_totals(messages),
@@ -156,7 +156,7 @@ def _charts(messages: list[HourCount], causes: list[Cause], now: datetime) -> li
     for cause in causes:
         if cause.minute and not cause.is_held:
             failed[cause.minute.astimezone(UTC).replace(minute=0)] += cause.count
-    times = timing_reports.by_hour(timings.SCREEN, now - DAY)
+    times = timing_reports.by_hour(timings.SCREEN, now - DAY, now)
     none = Times(0, None, None)
 
     def rows(*values: Callable[[datetime], float | None]) -> list[tuple[str, list[float | None]]]:

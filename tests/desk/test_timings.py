@@ -205,18 +205,30 @@ def test_the_last_hour_and_each_hour_are_read_in_one_query_each() -> None:
             timings.record(SCREEN, seconds)
     timings.flush()
     with CaptureQueriesContext(connection) as asked:
-        assert timing_reports.since(NOON - HOUR)[SCREEN].count == 2
-        day = timing_reports.since(NOON - DAY)[SCREEN]
-        hours = timing_reports.by_hour(SCREEN, NOON - DAY)
+        assert timing_reports.between(NOON - HOUR, NOON)[SCREEN].count == 2
+        day = timing_reports.between(NOON - DAY, NOON)[SCREEN]
+        hours = timing_reports.by_hour(SCREEN, NOON - DAY, NOON)
     assert len(asked) == 3
     assert day.count == 4
     assert 20 < (day.p95 or 0) <= 60
-    assert timing_reports.since(NOON - DAY)[STORED] == timing_reports.Times(0, None, None)
+    assert timing_reports.between(NOON - DAY, NOON)[STORED] == timing_reports.Times(0, None, None)
     assert {hour: times.count for hour, times in hours.items()} == {
         datetime(2026, 11, 20, 11, tzinfo=UTC): 2,
         datetime(2026, 11, 20, 10, tzinfo=UTC): 1,
         datetime(2026, 11, 19, 13, tzinfo=UTC): 1,
     }
+
+
+@pytest.mark.django_db
+def test_what_a_clock_that_was_ahead_has_counted_is_not_of_the_last_hour() -> None:
+    with time_machine.travel(NOON + timedelta(days=3), tick=False):
+        timings.record(SCREEN, 60)
+    with time_machine.travel(NOON, tick=False):
+        timings.record(SCREEN, 0.2)
+        timings.flush()
+        assert timing_reports.between(NOON - HOUR, NOON)[SCREEN].count == 1
+        assert timing_reports.between(NOON - DAY, NOON)[SCREEN].count == 1
+        assert len(timing_reports.by_hour(SCREEN, NOON - DAY, NOON)) == 1
 
 
 @pytest.mark.django_db

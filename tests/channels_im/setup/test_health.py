@@ -154,7 +154,7 @@ def test_of_very_many_causes_the_rest_is_counted(setup: Client, channel: Channel
 # --- Times ------------------------------------------------------------------------------------------------------------
 def stored() -> int:
     timings.flush()
-    return timing_reports.since(NOON - timedelta(days=1))[timings.STORED].count
+    return timing_reports.between(NOON - timedelta(days=1), NOON)[timings.STORED].count
 
 
 def test_without_messages_the_page_says_so(setup: Client, channel: Channel) -> None:
