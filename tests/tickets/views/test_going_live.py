@@ -133,6 +133,7 @@ def test_the_test_is_an_ordinary_reply_in_the_outbox(root: Client, desk: world.D
 def test_the_same_form_sent_twice_sends_one_message(root: Client, recent: Conversation) -> None:
     assert send(root, recent) == send(root, recent)
     assert Message.objects.filter(text=going_live.TEXT).count() == 1
+    assert AuditEntry.objects.filter(sentence="Going live: a test message was sent.").count() == 1
     assert send(root, recent, "key-2")
     assert Message.objects.filter(text=going_live.TEXT).count() == 2
 
