@@ -116,14 +116,16 @@ def _key(cause: Cause) -> tuple[str, str, str, int | None]:
 
 # --- Numbers in words -------------------------------------------------------------------------------------------------
 def seconds_in_words(seconds: float | None) -> str:
-    """Return "240 ms", "2.4 s", "45 s" or "12 min", and "–" for None."""
+    """Return "240 ms", "2.4 s", "45 s", "12 min" or "3 h", and "–" for None."""
     if seconds is None:
         return "–"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 119.5 * 60 else f"{seconds / 3600:.0f} h"
 
 
 def _in_words(times: Times) -> tuple[str, str]:

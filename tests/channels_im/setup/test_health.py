@@ -285,6 +285,22 @@ def test_complete_up_to_is_shown_for_each_page(setup: Client, channel: Channel) 
     assert timezone.now() == NOON
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "–"),
+        (0.2396, "240 ms"),
+        (0.9996, "1.0 s"),
+        (9.96, "10 s"),
+        (119.4, "119 s"),
+        (119.6, "2 min"),
+        (86_400, "24 h"),
+    ],
+)
+def test_times_are_in_the_unit_that_people_would_use(seconds: float | None, words: str) -> None:
+    assert figures.seconds_in_words(seconds) == words
+
+
 # --- Reloading --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("due_in", "error", "reloads"),
