@@ -85,7 +85,8 @@ def _certificate(connected: socket.socket | None, now: datetime) -> Finding:
         return Finding(State.TO_DO, "The certificate names no date on which it ends.")
     ends_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), tz=UTC)
     if ends_at - now <= CERTIFICATE_LASTS:
-        return Finding(State.TO_DO, f"The certificate ends on {letters.day(ends_at)}. Renew it: it should renew itself.")
+        sentence = f"The certificate ends on {letters.day(ends_at)}. Renew it: it should renew itself."
+        return Finding(State.TO_DO, sentence)
     return Finding(State.DONE, f"The certificate is valid until {letters.day(ends_at)}.")
 
 
