@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
@@ -190,7 +191,10 @@ class DeskAdminSite(AdminSite):
         return {"label": item.label, "url": url, "here": is_here, "children": children}
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        """Answer 403 to a logged-in user who is no administrator, instead of asking them to log in again."""
+        """Answer 403 to a logged-in user who is no administrator, instead of asking them to log in again.
+
+        A script of the workspace gets 401 when the session has ended.
+        """
         inner = super().admin_view(view, cacheable)
 
         @wraps(view)
@@ -198,6 +202,8 @@ class DeskAdminSite(AdminSite):
             is_logout = request.path == reverse("admin:logout")
             if request.user.is_authenticated and not self.has_permission(request) and not is_logout:
                 raise PermissionDenied("Setup is for administrators.")
+            if not request.user.is_authenticated and request.headers.get("HX-Request") == "true":
+                return HttpResponse(status=401, headers={"HX-Redirect": resolve_url(settings.LOGIN_URL)})
             return inner(request, *args, **kwargs)
 
         return cast(View, checked)  # a wrapper of any signature; Python cannot write the view's own

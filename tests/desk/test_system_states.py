@@ -134,6 +134,12 @@ def test_only_who_sees_the_health_sees_the_system(administrator: User, client: C
     assert "The worker has never run." in home(client)
 
 
+def test_after_the_session_ended_the_workspace_is_told_so(client: Client, db: None) -> None:
+    """Its script asks; a redirect would give it the page of the login, and use up the message there."""
+    assert client.get(reverse("admin:attention"), headers={"HX-Request": "true"}).status_code == 401
+    assert client.get(reverse("admin:attention")).status_code == 302
+
+
 def test_agents_get_no_answer_about_the_system(client: Client, db: None) -> None:
     client.force_login(make_agent())
     assert client.get(reverse("admin:attention")).status_code == 403
