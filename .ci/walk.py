@@ -250,7 +250,7 @@ def back_up() -> None:
     checked = output_of("desk-manage", "restore", "--check", archive)
     demand(len(digests(checked)) > 20, "the archive is complete")
     # The last one is made while nothing runs, so that what comes back can be compared with what was there.
-    output_of("systemctl", "stop", "desk.target")
+    output_of("systemctl", "stop", "desk.target", "desk-web", "desk-worker")  # waits for each that it names
     last = str(BACKUPS / "last.zip")
     remember(archive=last, printed=digests(output_of("desk-manage", "backup", last)))
     demand(not is_ready(), "Desk is stopped")
@@ -287,7 +287,7 @@ def elsewhere() -> None:
 
 def update() -> None:
     """Update from the database of an older release, to a newer commit, as the document says."""
-    output_of("systemctl", "stop", "desk.target")
+    output_of("systemctl", "stop", "desk.target", "desk-web", "desk-worker")  # waits for each that it names
     output_of("runuser", "-u", "postgres", "--", "dropdb", "desk")
     follow("**2. Database**", replaced={"CREATE ROLE desk LOGIN": "ALTER ROLE desk"})
     dump = lzma.decompress((ORIGIN / f"tests/releases/{RELEASE}/postgresql.xz").read_bytes()).decode()
@@ -316,7 +316,7 @@ def update() -> None:
     report = output_of("desk-manage", "verify_integrity", may_fail=True)
     others = [line for line in report.splitlines() if re.search(r": \d+ findings?$", line) and "files" not in line]
     demand(not others, f"verify_integrity misses nothing but the files that were not stored {others}")
-    output_of("systemctl", "stop", "desk.target")
+    output_of("systemctl", "stop", "desk.target", "desk-web", "desk-worker")  # waits for each that it names
     archive, other = str(BACKUPS / "updated.zip"), Path("/srv/updated")
     printed = digests(output_of("desk-manage", "backup", archive, may_fail=True))
     output_of("install", "-d", "-o", "desk", "-g", "desk", "-m", "750", str(other))
