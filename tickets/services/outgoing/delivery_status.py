@@ -34,6 +34,8 @@ JOB = "outbox"
 # Meta may still process a call after our time-out: the first look-up waits this many times DESK_RETRY_BASE_SECONDS.
 FIRST_LOOKUP_FACTOR = 15
 LOOK_UP_FOR = timedelta(hours=24)
+#: The next look-up comes after this part of the row's age, so that a trouble that has ended delays it by little.
+LOOKUP_PAUSE = 0.25
 LOOKUP_LEASE = timedelta(seconds=60)
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -367,7 +369,7 @@ def _changes_after(finding: NotSent | CannotTell, message: Message) -> dict[str,
     if isinstance(finding, NotSent):
         finding = CannotTell(age > MAX_RETRY_PAUSE, "Facebook says such messages arrive, but does not show this one.")
     if not finding.is_final and age < LOOK_UP_FOR:
-        return {"retry_after": now + min(max(age, first_lookup_delay()), MAX_RETRY_PAUSE)}
+        return {"retry_after": now + min(max(age * LOOKUP_PAUSE, first_lookup_delay()), MAX_RETRY_PAUSE)}
     choices = "choose “It arrived”, or write it again" if never_resent else "choose “It arrived” or “Send again”"
     words = f"Desk cannot find out whether this message arrived. {finding.reason}".strip()
     return {"retry_after": None, "reason": f"{words} Look in the Page inbox on Facebook, then {choices}."}

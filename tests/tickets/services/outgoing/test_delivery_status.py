@@ -275,6 +275,18 @@ def test_while_facebook_does_not_answer_it_is_asked_again_ever_more_seldom(
     assert drained(message).state == "sent"
 
 
+def test_a_trouble_that_has_ended_delays_the_look_up_by_a_quarter_of_its_length(
+    graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
+) -> None:
+    graph.never_answer(accepted=True)
+    message = drained(queue())
+    clock.shift(timedelta(minutes=8))
+    graph.look_plan.append(requests.ReadTimeout("no answer"))
+    again = present(drained(message).retry_after)
+
+    assert timedelta(minutes=1) < again - timezone.now() < timedelta(minutes=2.1)
+
+
 def test_after_a_day_of_asking_in_vain_the_agent_decides(
     graph: FakeGraph, queue: Callable[..., Message], clock: time_machine.Traveller
 ) -> None:
