@@ -156,6 +156,7 @@ def _store_outside(
         wake.wake(attachment_service.JOB)
     if not created and recovered_at is None and message.recovered_at is not None:
         _note_source(conversation, message, event)
+        recovered.correct_time(conversation, message, at)
     return message
 
 

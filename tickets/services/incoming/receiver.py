@@ -146,6 +146,8 @@ class EventHandler:
             self._open_by_ad(incoming)
             if new.kind == Kind.MESSAGE and not incoming.is_imported:
                 self._after_message(incoming, message)
+        elif new.recovered_at is None and not incoming.is_imported:
+            recovered.correct_time(conversation, message, new.sent_at)
         return message, created
 
     def _open_by_ad(self, incoming: IncomingEvent) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from channels_im.messenger.graph_messages import GraphMessage
@@ -11,7 +12,9 @@ from channels_im.models import Page
 from channels_im.services.recovery.writer import MissedMessage
 from tickets.models import Conversation, Message
 from tickets.rules import cards
+from tickets.services.conversation import derived, messages, ticketing
 from tickets.services.privacy import erasure
+from tickets.services.webhooks import events
 
 SECOND, MILLISECOND = timedelta(seconds=1), timedelta(milliseconds=1)
 LATE = timedelta(seconds=5)  # a webhook that comes later than this may have been overtaken by a recovery
@@ -77,7 +80,44 @@ def rename_late(conversation: Conversation, *, mid: str, direction: str, at: dat
     )
     alike = [pk for pk, stored in rows.order_by("sent_at", "pk").values_list("pk", "text") if _is_alike(stored, text)]
     if alike and not Message.objects.filter(page=conversation.contact.page_id, mid=mid).exists():
+        correct_time(conversation, Message.objects.get(pk=alike[0]), at)
         Message.objects.filter(pk=alike[0]).update(mid=mid, recovered_at=None)
+
+
+def correct_time(conversation: Conversation, message: Message, at: datetime) -> bool:
+    """Give a recovered message the time of its webhook, which comes only now; return whether its time was another.
+
+    The Conversations API tells the second alone, and the message was given a place in it. What was recovered before and
+    after it there stays before and after it. The caller holds the conversation's lock.
+    """
+    placed = message.sent_at
+    second = placed.replace(microsecond=0)
+    if message.recovered_at is None or at == placed or at.replace(microsecond=0) != second:
+        return False
+    others = Message.objects.filter(
+        conversation=conversation, recovered_at__isnull=False, sent_at__gte=second, sent_at__lt=second + SECOND
+    ).exclude(pk=message.pk)
+    order = Q(sent_at=placed, pk__gt=message.pk)
+    passed = {message.pk: at}
+    for number, pk in enumerate(_ids(others.filter(Q(sent_at__gt=placed) | order, sent_at__lte=at)), start=1):
+        passed[pk] = at + number * MILLISECOND
+    before = _ids(others.filter(Q(sent_at__lt=placed) | Q(sent_at=placed, pk__lt=message.pk), sent_at__gte=at))
+    for number, pk in enumerate(reversed(before), start=1):
+        passed[pk] = at - number * MILLISECOND
+    for pk, time in passed.items():
+        Message.objects.filter(pk=pk).update(sent_at=time)
+    message.sent_at = at
+    tickets = Message.objects.filter(pk__in=passed).values_list("ticket_id", flat=True)
+    ticketing.refresh_tickets(conversation, set(tickets))
+    derived.recount(conversation)
+    derived.refresh_row(conversation)
+    events.messages_updated(conversation, list(passed), "sent_at")
+    messages.announce(conversation)
+    return True
+
+
+def _ids(rows: QuerySet[Message, Message]) -> list[int]:
+    return list(rows.order_by("sent_at", "pk").values_list("pk", flat=True))
 
 
 def perhaps_late(received: Iterable[tuple[int | None, datetime]]) -> set[int]:

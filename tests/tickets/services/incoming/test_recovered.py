@@ -23,6 +23,7 @@ from tests.pages import html_of
 from tickets.models import Contact, Conversation, Message, MessageChange, Ticket
 from tickets.services.conversation import access
 from tickets.services.inbox import notifications
+from tickets.services.integrity import conversations as integrity
 from tickets.services.outgoing import delivery_status, replies
 from tickets.services.privacy import erasure
 
@@ -93,7 +94,34 @@ def test_a_late_webhook_with_another_id_is_the_recovered_message(channel: Channe
     assert recover(page, ("g_1", 0, "ok"), ("g_2", 0, "ok"), ("g_3", 1, ">Hi!")) == 0
 
 
-def test_what_desk_has_is_not_recovered_and_a_webhook_that_comes_later_changes_nothing(
+def test_webhooks_that_come_after_a_recovery_correct_the_times_and_keep_the_order(
+    channel: Channel, page: Page, client: Client
+) -> None:
+    """The Conversations API tells the second alone; a reply's echo has told its exact time meanwhile."""
+    said = [
+        ("m_0", 100, "First"),
+        ("m_1", 300, "Second"),
+        ("m_2", 703, ">Hi!"),
+        ("m_3", 773, "Third"),
+        ("m_4", 980, "!"),
+    ]
+    recover(page, *((mid, 0, text) for mid, _ms, text in said))
+    order = [mid for mid, _ms, _text in said]
+    for mid, ms, text in sorted(said, key=lambda each: "20314".index(each[0][-1])):
+        at = NOON + timedelta(milliseconds=ms)
+        content: dict[str, Any] = {"message": {"mid": mid, "text": text.lstrip(">")}}
+        if text.startswith(">"):
+            content["message"] |= {"is_echo": True, "app_id": 263902037430900}
+        deliver(client, delivery(page, item(page, PSID, at, from_page=text.startswith(">"), **content)))
+        assert Message.objects.get(mid=mid).sent_at == at
+        assert [mid for mid, *_ in thread()] == order
+        conversation = Conversation.objects.get()
+        assert conversation.last_message_at == Message.objects.get(mid="m_4").sent_at
+        assert not list(integrity.problems(Conversation.objects.all()))
+    assert Message.objects.filter(sent_at=NOON + timedelta(milliseconds=773)).get().text == "Third"
+
+
+def test_what_desk_has_is_not_recovered_and_a_webhook_that_comes_later_changes_the_time_alone(
     channel: Channel, page: Page, client: Client
 ) -> None:
     deliver(client, delivery(page, text_item(page, PSID, "Hello", NOON + timedelta(milliseconds=400), "m_1")))
@@ -102,10 +130,11 @@ def test_what_desk_has_is_not_recovered_and_a_webhook_that_comes_later_changes_n
     assert [mid for mid, *_ in thread()] == ["m_0", "m_1", "m_2"]
     assert recover(page, *rows) == 0
     before = list(Message.objects.order_by("pk").values())
-    deliver(client, delivery(page, text_item(page, PSID, "Again", NOON + timedelta(milliseconds=900), "m_2")))
+    at = NOON + timedelta(milliseconds=900)
+    deliver(client, delivery(page, text_item(page, PSID, "Again", at, "m_2")))
     store.replay(WebhookDelivery.objects.values_list("pk", flat=True))
     tasks.drain_journal()
-    assert list(Message.objects.order_by("pk").values()) == before
+    assert list(Message.objects.order_by("pk").values()) == [*before[:-1], before[-1] | {"sent_at": at}]
     assert Conversation.objects.get().unread_count == 3
 
 
