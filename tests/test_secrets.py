@@ -43,6 +43,9 @@ SECRETS = (
     *(EVENT_SECRET, OLD_EVENT_SECRET),
 )
 
+#: Of what the pages show; no sequence of the database comes there.
+SAME_PK = 900_001
+
 
 @pytest.fixture(autouse=True)
 def secrets(settings: Settings) -> None:
@@ -65,12 +68,12 @@ def channel(administrator: User) -> Channel:
         linked_by=administrator,
         expires_at=timezone.now() + timedelta(days=3),
     )
-    channel = make_channel(make_page("1001", facebook_account=account, page_token=PAGE_TOKEN))
+    channel = make_channel(make_page("1001", facebook_account=account, page_token=PAGE_TOKEN), pk=SAME_PK)
     PendingLink.objects.create(
         user=administrator, facebook_user_id="218471", name="Anna Berg", user_token=PENDING_TOKEN
     )
     subscription = EventSubscription.objects.create(
-        pk=channel.pk,
+        pk=SAME_PK,
         name="CRM",
         url="https://crm.example.com",
         events=EventType.values,
@@ -78,7 +81,7 @@ def channel(administrator: User) -> Channel:
         previous_secret=OLD_EVENT_SECRET,
         rotated_at=timezone.now(),
     )
-    EventDelivery.objects.create(pk=channel.pk, subscription=subscription, type="test", body="{}")
+    EventDelivery.objects.create(pk=SAME_PK, subscription=subscription, type="test", body="{}")
     return channel
 
 

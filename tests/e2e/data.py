@@ -168,6 +168,11 @@ def unsubscribe(pk: int) -> None:
     EventSubscription.objects.filter(pk=pk).delete()
 
 
+def fill_journal(deliveries: list[dict[str, Any]]) -> None:
+    """Put deliveries into the journal, without a request for each."""
+    WebhookDelivery.objects.bulk_create(WebhookDelivery(body=make.body_of(each)) for each in deliveries)
+
+
 # --- Conversations ----------------------------------------------------------------------------------------------------
 def make_conversation(psid: str, name: str, channel_id: int | None = None) -> int:
     """Make an empty conversation with a contact whose profile is fetched; return its id."""
