@@ -1,7 +1,7 @@
 # make run: everything on this machine, with demo data and the sandbox. make serve: a real installation.
 PYTHON ?= python3
 VENV ?= .venv
-.PHONY: help run serve test bench chaos pictures lint format lock
+.PHONY: help run serve test bench chaos pictures lint format messages lock
 
 IN := $(VENV)/bin/python
 define BOOTSTRAP
@@ -17,11 +17,12 @@ help:
 	@echo "make run       start Desk on this machine, with demo data and the sandbox that stands in for Meta"
 	@echo "make serve     start a real installation: web and worker, settings from the environment"
 	@echo "make test      run the whole test suite"
-	@echo "make bench     run the benchmark"
+	@echo "make bench     measure the speed beside its goals; ARGS=--quick only shows that it works"
 	@echo "make chaos     kill processes and disturb Meta at random, and count what is wrong"
 	@echo "make pictures  take the README's pictures again"
 	@echo "make lint      check style, types, formatting and the import rules"
 	@echo "make format    correct style and formatting"
+	@echo "make messages  collect the texts of the screens into locale/ and compile them; needs GNU gettext"
 	@echo "make lock      write the lock files after a change in requirements*.txt; ARGS=--upgrade takes newer packages"
 
 run:
@@ -65,6 +66,14 @@ format:
 	@"$(VENV)/bin/djangofmt" check --fix templates && "$(VENV)/bin/djangofmt" templates
 	@"$(VENV)/bin/djangofmt" --profile jinja sandbox/templates
 	@"$(VENV)/bin/biome" check --write
+
+# No line numbers and no wrapping: a change of one text changes one place of a catalogue.
+MESSAGES = "$(IN)" -m django makemessages --all --add-location=file --no-wrap --no-obsolete
+messages:
+	$(BOOTSTRAP) requirements-dev.lock $@
+	@DJANGO_SETTINGS_MODULE=tests.settings $(MESSAGES) --ignore=sandbox/* --ignore=tests/* --ignore=static/vendor/*
+	@DJANGO_SETTINGS_MODULE=tests.settings $(MESSAGES) --domain=djangojs --ignore=sandbox/* --ignore=tests/*
+	@DJANGO_SETTINGS_MODULE=tests.settings "$(IN)" -m django compilemessages --verbosity=0
 
 lock:
 	$(BOOTSTRAP) requirements-dev.lock $@

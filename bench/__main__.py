@@ -1,124 +1,58 @@
-"""Run all measures on SQLite and PostgreSQL and print the medians of several rounds."""
+"""Measure the whole table of goals on SQLite and PostgreSQL, each row beside its yardstick, and print it."""
 
 import argparse
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-import psycopg
+from bench import desks, report, sizes
+from bench.goals import Samples
+from bench.rounds import Rounds
 
-from bench import browser, crowd, measures, report, tables
-from launcher.ports import free_port
-from tests.e2e.databases import new_postgresql
-from tests.e2e.processes import RunningDesk
-
-POSTGRESQL = "postgres://postgres@127.0.0.1:5432/postgres"
-QUEUES = (measures.JOURNAL, "django_q_ormq", "django_q_task")
+NO_MEASUREMENT = "This was --quick: it shows that everything works. Its figures are no measurement."
 
 
-@contextmanager
-def running(kind: str, server: str) -> Iterator[tuple[RunningDesk, str]]:
-    """Yield a Desk with demo data, web and sandbox, and its database as bench.tables takes it."""
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desk-bench-")))
-        settings = {"DESK_WORKERS": "1", "DESK_LOG_LEVEL": "WARNING"}
-        database = str(directory / "desk.sqlite3")
-        if kind == "PostgreSQL":
-            database = settings["DATABASE_URL"] = stack.enter_context(new_postgresql(server))
-        desk = RunningDesk(directory, **settings)
-        stack.callback(desk.stop)
-        desk.prepare()
-        desk.start("sandbox")
-        desk.manage("demo_data")
-        desk.start("web")
-        yield desk, database
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-@contextmanager
-def yardstick(desk: RunningDesk, database: str) -> Iterator[measures.Target]:
-    """Yield the yardstick, under the same server and on the same kind of database."""
-    target = measures.Target(free_port(), desk.environment["META_APP_SECRET"])
-    own = database if database.startswith("postgres") else f"{database}.yardstick"
-    desk.processes.environment["YARDSTICK_DATABASE"] = own
-    command = [
-        {"desk.asgi:application": "bench.yardstick:application", str(desk.port): str(target.port)}.get(word, word)
-        for word in desk.commands["web"]
-    ]
-    desk.processes.start("yardstick", command)
-    desk.wait_for(lambda: answers(target), "the yardstick answers")
-    try:
-        yield target
-    finally:
-        desk.processes.stop_one("yardstick")
-
-
-def answers(target: measures.Target) -> bool:
-    try:
-        return len(measures.round_trips(target, seconds=1, per_second=1)) == 1
-    except OSError:
-        return False
-
-
-def measure(kind: str, server: str, rounds: int, seconds: float) -> report.Results:
-    """Return the results of all rounds on one kind of database."""
-    results = report.Results(kind)
-    with running(kind, server) as (desk, database):
-        own = measures.Target(desk.port, desk.environment["META_APP_SECRET"])
-        rows = database if database.startswith("postgres") else f"{database}.yardstick"
-        for number in range(1, rounds + 1):
-            with yardstick(desk, database) as bare:
-                results.yardstick.append(measures.webhook(bare, rows, "yardstick", seconds=seconds))
-                results.round_trips += measures.round_trips(bare, seconds=seconds, per_second=20)
-            results.webhook.append(measures.webhook(own, database, measures.JOURNAL, seconds=seconds))
-            tables.empty(database, *QUEUES)
-            results.worker.append(measures.worker(desk, database, messages=3000, customers=300))
-            tables.empty(database, *QUEUES)
-            desk.start("worker")
-            times = measures.to_the_page(desk, database, seconds=max(seconds, 10), per_second=20, pages=4)
-            results.to_page.append(times)
-            if number == rounds:
-                results.browser = browser.to_the_page(desk, database, samples=20, per_second=20)
-                results.crowd = crowd.announced_and_shown(
-                    desk, database, measures.PAGE_ID, pages=200, per_second=2, seconds=max(seconds, 10)
-                )
-            desk.processes.stop_one("worker")
-            print(
-                f"{kind}, round {number} of {rounds}: yardstick {results.yardstick[-1]:,.0f}/s, "
-                f"webhook {results.webhook[-1]:,.0f}/s, worker {results.worker[-1]:,.0f}/s, "
-                f"to the page p95 {report.milliseconds(times, 95)} ms",
-                flush=True,
-            )
-    return results
-
-
-def has_postgresql(server: str) -> bool:
-    try:
-        psycopg.connect(server.replace("postgres://", "postgresql://", 1), connect_timeout=5).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+def measure(kinds: Sequence[str], size: sizes.Sizes) -> dict[str, Samples]:
+    """Return the figures of all rounds, by the kind of database."""
+    rounds = {kind: Rounds(kind, size, say) for kind in kinds}
+    # Each kind needs both cores for itself, unless the figures do not count.
+    with ThreadPoolExecutor(len(kinds) if size.is_quick else 1) as pool:
+        list(pool.map(Rounds.take, rounds.values()))
+    return {kind: each.samples for kind, each in rounds.items()}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8, help="length of each measure")
-    parser.add_argument("--only", choices=["SQLite", "PostgreSQL"])
-    parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="one round of small sizes, in two minutes: no measurement")
+    size.add_argument("--large", action="store_true", help="with a million conversations, messages and contacts too")
+    parser.add_argument("--rounds", type=int, help="instead of three")
+    parser.add_argument("--only", choices=desks.KINDS)
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/benchmarks.md")
     options = parser.parse_args()
-    server = os.environ.get("DATABASE_URL") or POSTGRESQL
-    kinds = [options.only] if options.only else ["SQLite", "PostgreSQL"]
-    if "PostgreSQL" in kinds and not has_postgresql(server):
+    if options.quick and options.write:
+        parser.error("--quick is no measurement: there is nothing to write")
+    chosen = sizes.QUICK if options.quick else sizes.LARGE if options.large else sizes.FULL
+    if options.rounds:
+        chosen = replace(chosen, rounds=options.rounds)
+    kinds = [options.only] if options.only else list(desks.KINDS)
+    if desks.POSTGRESQL in kinds and not desks.has_postgresql():
         print("NOTICE: no PostgreSQL answers (DATABASE_URL, or 127.0.0.1:5432); skipping it.")
-        kinds.remove("PostgreSQL")
-    results = [measure(kind, server, options.rounds, options.seconds) for kind in kinds]
-    text = f"{report.machine()}; medians of {options.rounds} rounds.\n\n{report.table(results)}\n"
-    print(f"\n{text}")
+        kinds.remove(desks.POSTGRESQL)
+    measured = measure(kinds, chosen)
+    results, costs = report.results(measured, chosen), report.time_spent(measured, chosen)
+    print(f"\n{results}\n\n{costs}\n\n{report.missed(measured, chosen)} goals are missed or were not measured.")
+    if options.quick:
+        print(NO_MEASUREMENT)
     if options.write:
-        report.write(text)
+        report.write(report.RESULTS, results)
+        report.write(report.COSTS, costs)
     return 0
 
 

@@ -2,35 +2,40 @@
 
 import asyncio
 import json
-import re
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 
 from bench import bodies, live, load
 from tests.e2e.processes import RunningDesk
 
-SESSION = re.compile(r"session (\w{32})\b")
-NEWCOMERS = """
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
-from channels_im.models import Channel, ChannelAgent
-from desk.accounts import sessions
-from desk.models import Agent, User
 
-channel = Channel.objects.get(page__page_id="{page_id}", deleted_at=None)
-for number in range({pages}):
-    user, _ = User.objects.get_or_create(username=f"bench-{{number}}")
-    agent, _ = Agent.objects.get_or_create(user=user)
-    agent.departments.add(channel.department)
-    ChannelAgent.objects.get_or_create(agent=agent, channel=channel)
-    session = SessionStore()
-    session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    sessions.start(session)
-    session.save()
-    print("session", session.session_key)
-"""
+def log_in_newcomers(page_id: str, number: int) -> list[str]:
+    """Make so many agents who see the channel of a Page, unless they exist; return the keys of new sessions."""
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.sessions.backends.db import SessionStore
+
+    from channels_im.models import Channel, ChannelAgent
+    from desk.accounts import sessions
+    from desk.models import Agent, User
+
+    channel = Channel.objects.get(page__page_id=page_id, deleted_at=None)
+    keys = []
+    for at in range(number):
+        user, _ = User.objects.get_or_create(username=f"bench-{at}")
+        agent, _ = Agent.objects.get_or_create(user=user)
+        agent.departments.add(channel.department)
+        ChannelAgent.objects.get_or_create(agent=agent, channel=channel)
+        session = SessionStore()
+        session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), "django.contrib.auth.backends.ModelBackend"
+        session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        sessions.start(session)
+        session.save()
+        keys.append(str(session.session_key))
+    return keys
 
 
 @dataclass
@@ -44,15 +49,15 @@ class Seen:
 class Page:
     """An open list, as in `static/desk/js/live.js`."""
 
-    def __init__(self, desk: RunningDesk, cookie: str, seen: Seen) -> None:
-        self.desk, self.cookie, self.seen = desk, cookie, seen
+    def __init__(self, port: int, cookie: str, seen: Seen) -> None:
+        self.port, self.cookie, self.seen = port, cookie, seen
         self.synced = asyncio.Event()
         self.counted = 0
 
     async def listen(self) -> None:
         """Read the stream until cancelled."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.desk.port, limit=2**20)
-        head = f"Host: 127.0.0.1:{self.desk.port}\r\nCookie: sessionid={self.cookie}"
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
+        head = f"Host: 127.0.0.1:{self.port}\r\nCookie: sessionid={self.cookie}"
         writer.write(f"GET /live/ HTTP/1.1\r\n{head}\r\n\r\n".encode())
         kind = ""
         try:
@@ -80,6 +85,39 @@ class Page:
                 self.seen.shown.setdefault(row["conversation"], []).append(time.perf_counter())
 
 
+@contextmanager
+def open_lists(desk: RunningDesk, page_id: str, pages: int) -> Iterator[None]:
+    """Keep so many lists open, each of another agent, read by a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    opened = context.Event()
+    process = context.Process(
+        target=_hold, args=(desk.port, desk.call(log_in_newcomers, page_id, pages), opened), daemon=True
+    )
+    process.start()
+    try:
+        if not opened.wait(60):
+            raise AssertionError("not every list was opened")
+        yield
+        if not process.is_alive():
+            raise AssertionError("an open list was closed")
+    finally:
+        process.kill()
+        process.join()
+
+
+def _hold(port: int, cookies: list[str], opened: Event) -> None:
+    async def hold() -> None:
+        seen = Seen()
+        crowd = [Page(port, cookie, seen) for cookie in cookies]
+        tasks = [asyncio.create_task(page.listen()) for page in crowd]
+        await _until(lambda: all(page.synced.is_set() for page in crowd), tasks)
+        opened.set()
+        done, _others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done.pop().result()
+
+    asyncio.run(hold())
+
+
 def announced_and_shown(
     desk: RunningDesk, database: str, page_id: str, *, pages: int, per_second: float, seconds: float
 ) -> tuple[list[float], list[float]]:
@@ -89,8 +127,7 @@ def announced_and_shown(
     from another customer, so that rows cannot be confused.
     """
     targets = list(live.new_conversations(desk, database, page_id, int(seconds * per_second)).items())
-    desk.manage("shell", "--verbosity", "0", "-c", NEWCOMERS.format(page_id=page_id, pages=pages))
-    cookies = SESSION.findall(desk.log.getvalue())[-pages:]
+    cookies = desk.call(log_in_newcomers, page_id, pages)
     return asyncio.run(_run(desk, page_id, targets, cookies, per_second=per_second))
 
 
@@ -98,7 +135,7 @@ async def _run(
     desk: RunningDesk, page_id: str, targets: list[tuple[str, int]], cookies: list[str], *, per_second: float
 ) -> tuple[list[float], list[float]]:
     seen, pages = Seen(), len(cookies)
-    crowd = [Page(desk, cookie, seen) for cookie in cookies]
+    crowd = [Page(desk.port, cookie, seen) for cookie in cookies]
     tasks = [asyncio.create_task(page.listen()) for page in crowd]
     try:
         await _until(lambda: all(page.synced.is_set() for page in crowd), tasks)

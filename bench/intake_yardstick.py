@@ -19,11 +19,13 @@ CONTACT = (
     "phone, about) VALUES {} RETURNING id"
 )
 CONVERSATION = (
-    "INSERT INTO tickets_conversation (contact_id, channel_id, department_id, unread_count, message_count, preview, "
-    "preview_is_ours, holds_reply, thread_owner_app_id, created_at) VALUES {} RETURNING id"
+    "INSERT INTO tickets_conversation (contact_id, channel_id, department_id, is_open, is_snoozed, unread_count, "
+    "message_count, preview, preview_is_ours, holds_reply, has_scheduled, thread_owner_app_id, created_at) "
+    "VALUES {} RETURNING id"
 )
 TICKET = (
-    "INSERT INTO tickets_ticket (conversation_id, subject, status, department_id, opened_at, last_message_at) "
+    "INSERT INTO tickets_ticket (conversation_id, subject, subject_is_own, status, priority, department_id, opened_at, "
+    "last_message_at) "
     "VALUES {} RETURNING id"
 )
 MESSAGE = (
@@ -100,12 +102,12 @@ def _conversations(cursor: Any, channel: Channel, items: list[Any]) -> dict[str,
             cursor, CONTACT, [(page, psid, "", "", "pending", 0, first[psid][0], "", "", "") for psid in new], ids=True
         )
         new_rows: list[Any] = [
-            (pk, own, department, 0, 0, "", False, False, "", first[psid][0])
+            (pk, own, department, True, False, 0, 0, "", False, False, False, "", first[psid][0])
             for pk, psid in zip(contacts, new, strict=True)
         ]
         pks = _insert(cursor, CONVERSATION, new_rows, ids=True)
         new_rows = [
-            (pk, first[psid][1][:80], "open", department, first[psid][0], first[psid][0])
+            (pk, first[psid][1][:80], False, "open", "normal", department, first[psid][0], first[psid][0])
             for pk, psid in zip(pks, new, strict=True)
         ]
         tickets = _insert(cursor, TICKET, new_rows, ids=True)

@@ -29,7 +29,7 @@ class OpenPage:
         self.told: list[float] = []
         self.read = 0
         self._version = 0
-        self.session = log_in(desk)
+        self.session = log_in_again(desk.once("agent of open pages", lambda: log_in(desk)))
         self._closing, self._synced = threading.Event(), threading.Event()
         live = f"{desk.url.replace('localhost', '127.0.0.1')}/live/"
         self._stream = self.session.get(live, stream=True, timeout=60)
@@ -96,6 +96,8 @@ class OpenPage:
         """Stop both threads and close the stream."""
         self._closing.set()
         self._threads[1].join(30)
+        self._stream.raw.shutdown()  # closing alone waits until the reading thread has got something
+        self._threads[0].join(30)
         self._stream.close()
 
 

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
+from itertools import count
+from threading import Event
 from typing import Any
 
 
@@ -82,19 +84,31 @@ async def _send(port: int, requests: Iterator[bytes], *, connections: int, secon
     return load
 
 
-async def paced(port: int, requests: list[bytes], *, per_second: float) -> Load:
-    """Send these requests over one connection at an even pace and record each round trip."""
-    connection = await Connection.open(port)
-    load = Load()
+async def paced(
+    port: int, requests: Iterator[bytes], *, per_second: float, connections: int = 1, ending: Event | None = None
+) -> Load:
+    """Send these requests at an even pace and record each round trip, until they end or `ending` is set.
+
+    The connections send in turn. A request that has to wait until its connection is free counts from when it was due.
+    """
+    open_connections = [await Connection.open(port) for _ in range(connections)]
+    load, numbers = Load(), count()
     began = time.perf_counter()
-    for number, request in enumerate(requests):
-        await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
-        sent = time.perf_counter()
-        if await connection.send(request):
-            load.accepted += 1
-        else:
-            load.refused += 1
-        load.round_trips.append(time.perf_counter() - sent)
+
+    async def work(connection: Connection) -> None:
+        while not (ending and ending.is_set()) and (request := next(requests, None)):
+            due = began + next(numbers) / per_second
+            late = time.perf_counter() > due
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            sent = due if late else time.perf_counter()
+            if await connection.send(request):
+                load.accepted += 1
+            else:
+                load.refused += 1
+            load.round_trips.append(time.perf_counter() - sent)
+
+    await asyncio.gather(*map(work, open_connections))
     load.seconds = time.perf_counter() - began
-    await connection.close()
+    for connection in open_connections:
+        await connection.close()
     return load

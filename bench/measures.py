@@ -9,9 +9,7 @@ from bench import bodies, live, load, tables
 from tests.e2e.processes import RunningDesk
 
 PAGE_ID = "101000000000001"  # the Page of the demo channel
-CONNECTIONS = 32
 JOURNAL = "channels_im_webhookdelivery"
-SETTLE_SECONDS = 120
 MOST_PER_SECOND = 12_000  # requests are prepared; the load generator cannot send more than this
 
 
@@ -27,46 +25,19 @@ class Target:
         return f"localhost:{self.port}"
 
 
-def webhook(target: Target, database: str, table: str, *, seconds: float) -> float:
+def webhook(target: Target, database: str, table: str, *, seconds: float, connections: int) -> float:
     """Return how many deliveries per second were answered 200. Raise AssertionError unless each is a row."""
     before = tables.count(database, table)
     requests = bodies.requests(PAGE_ID, bodies.customers(500), target.secret, target.host)
-    prepared = iter(list(islice(requests, int((seconds + 1) * MOST_PER_SECOND))))
-    load.run(load.flood(target.port, prepared, seconds=min(1.0, seconds), connections=CONNECTIONS))  # warm up
+    warm_up = min(1.0, seconds)
+    prepared = iter(list(islice(requests, int((seconds + warm_up) * MOST_PER_SECOND))))
+    load.run(load.flood(target.port, prepared, seconds=warm_up, connections=connections))
     between = tables.count(database, table)
-    result = load.run(load.flood(target.port, prepared, seconds=seconds, connections=CONNECTIONS))
+    result = load.run(load.flood(target.port, prepared, seconds=seconds, connections=connections))
     rows = tables.count(database, table) - between
     if result.refused or rows != result.accepted or between == before:
         raise AssertionError(f"{result.accepted} answers of 200, {result.refused} others, but {rows} rows")
     return result.per_second
-
-
-def worker(desk: RunningDesk, database: str, *, messages: int, customers: int) -> float:
-    """Return how many messages per second one worker process stores from a full journal.
-
-    The clock runs from the first stored message to the last.
-    """
-    target = Target(desk.port, desk.environment["META_APP_SECRET"])
-    requests = bodies.requests(PAGE_ID, bodies.customers(customers), target.secret, target.host)
-    sent = load.run(load.send_all(desk.port, list(islice(requests, messages)), connections=CONNECTIONS))
-    if sent.accepted != messages:
-        raise AssertionError(f"only {sent.accepted} of {messages} deliveries were answered 200")
-    before = tables.count(database, "tickets_message")
-    desk.start("worker")
-    first, first_at = 0, 0.0
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        stored = tables.count(database, "tickets_message") - before
-        now = time.perf_counter()
-        if stored and not first:
-            first, first_at = stored, now
-        if stored >= messages:
-            break
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {SETTLE_SECONDS} s only {stored} of {messages} messages are stored")
-        time.sleep(0.02)
-    desk.processes.stop_one("worker")
-    return (messages - first) / (now - first_at) if stored > first else float("inf")
 
 
 def to_the_page(desk: RunningDesk, database: str, *, seconds: float, per_second: float, pages: int) -> list[float]:
@@ -107,5 +78,5 @@ def to_the_page(desk: RunningDesk, database: str, *, seconds: float, per_second:
 def round_trips(target: Target, *, seconds: float, per_second: float) -> list[float]:
     """Return the seconds from POST to 200 at an even pace: a lower bound for the time to the screen."""
     requests = bodies.requests(PAGE_ID, bodies.customers(4), target.secret, target.host)
-    prepared = list(islice(requests, int(seconds * per_second)))
+    prepared = islice(requests, int(seconds * per_second))
     return load.run(load.paced(target.port, prepared, per_second=per_second)).round_trips

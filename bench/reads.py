@@ -1,19 +1,27 @@
 """Measure pages and lists of the API over many conversations: fill a migrated database, and time each.
 
     DATABASE_URL=… DESK_DATA_DIR=… python -m bench.reads [conversations] [name] [--explain]
+        [--write=FILE] [--beside=FILE]
 
 One process, Django's test client, so that neither network nor server counts. For each page whose name contains `name`:
 the medians of RUNS in ms, as the clock says and of this process alone; bytes; statements; and how many rows PostgreSQL
 reads for the statement that reads most, whose plan `--explain` shows. The database is left as it is: a second run
-measures without filling, and a higher number adds the rest.
+measures without filling, and a higher number adds the rest, without the rows of `bench.reads_rows`.
+
+`--write` stores the figures, and `--beside` shows how many times those of another size they are: the least time of
+the runs, because on a machine with other work the least is the time of the page. The goal is 1.2.
 """
 
+import json
 import os
 import statistics
 import sys
 import time
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import django
@@ -23,7 +31,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from bench import reads_lists, reads_rows, reads_yardstick
+
 RUNS = int(os.environ.get("RUNS", "20"))
+SHORT_THREAD, LONG_THREAD = 10, 500  # messages
+INCOMING = {"direction": "in", "source": "customer", "state": "received"}
 SLOW_MS = 2000  # addresses that take longer are asked less often
 
 
@@ -32,6 +44,7 @@ class Result:
     """The figures of one address."""
 
     median: float
+    least: float
     cpu: float
     size: int
     statements: int
@@ -39,8 +52,8 @@ class Result:
     sql: str
 
 
-def prepare(number: int) -> None:
-    """Make users, channels and so many conversations, as far as they do not exist."""
+def prepare(number: int, long_thread: int = LONG_THREAD) -> None:
+    """Make users, channels, two conversations with more messages and `number` others, as far as they do not exist."""
     from channels_im.models import Channel, ChannelAgent, Page
     from desk.models import Agent, Department, User
     from tickets.demo import many
@@ -52,20 +65,54 @@ def prepare(number: int) -> None:
         for at in range(4):
             page = Page.objects.create(page_id=f"9000{at}", name=f"Bench {at}")
             Channel.objects.create(name=f"Bench {at}", page=page, department=departments[at % 2])
-        agent = Agent.objects.create(user=User.objects.create_user("bench-agent", "bench-agent@example.com"))
-        agent.departments.add(departments[0])
-        for channel in Channel.objects.filter(department=departments[0]):
-            ChannelAgent.objects.create(channel=channel, agent=agent)
+        few = Department.objects.create(name="Bench few")
+        page = Page.objects.create(page_id="90009", name="Bench few")
+        Channel.objects.create(name="Bench few", page=page, department=few)
+        for name, department in (("bench-agent", departments[0]), ("bench-few", few)):
+            agent = Agent.objects.create(user=User.objects.create_user(name, f"{name}@example.com"))
+            agent.departments.add(department)
+            for channel in Channel.objects.filter(department=department):
+                ChannelAgent.objects.create(channel=channel, agent=agent)
     missing = number - Conversation.objects.count()
     if missing > 0:
-        channels = list(Channel.objects.filter(name__startswith="Bench").order_by("pk"))
-        users = list(User.objects.filter(username__startswith="bench-").order_by("pk"))
+        *shared, seldom = Channel.objects.filter(name__startswith="Bench").order_by("pk")
+        channels = [*(shared * 25)[1:], seldom]  # every hundredth conversation
+        users = list(User.objects.filter(username__in=("bench-admin", "bench-agent")).order_by("pk"))
         began = time.monotonic()
         many.fill(channels, users, missing)
         print(f"filled in {time.monotonic() - began:.0f} s", flush=True)
+    for length in (SHORT_THREAD, long_thread):
+        if not Conversation.objects.filter(message_count=length).exists():
+            _add_thread(length)
 
 
-def addresses() -> dict[str, tuple[str, str]]:
+def _add_thread(length: int) -> None:
+    """Make a conversation of so many messages in the agent's channel, two days old."""
+    from django.utils import timezone
+
+    from channels_im.models import Channel
+    from tickets.models import Contact, Conversation, Message, Ticket
+
+    channel = Channel.objects.filter(associations__agent__user__username="bench-agent").order_by("pk")[:1].get()
+    at = timezone.now() - timedelta(days=2)
+    facts: dict[str, Any] = {"department": channel.department, "last_message_at": at}
+    contact = Contact.objects.create(page=channel.page, psid=f"8{length:015}", name="Ada", profile_state="fetched")
+    conversation = Conversation.objects.create(
+        channel=channel, contact=contact, message_count=length, last_customer_message_at=at, preview="Thanks", **facts
+    )
+    ticket = Ticket.objects.create(conversation=conversation, subject="A question", opened_at=at, **facts)
+    Conversation.objects.filter(pk=conversation.pk).update(current_ticket=ticket)
+    rows = []
+    for place in range(length):
+        ours = place % 2
+        common = {"conversation": conversation, "ticket": ticket, "page": channel.page, "mid": f"m_{length}_{place}"}
+        kind = {"direction": "out", "source": "page_inbox", "state": "sent"} if ours else INCOMING
+        text = f"Message {place} of {length}: the bike is here, and the helmet follows on Monday."
+        rows.append(Message(text=text, sent_at=at - timedelta(minutes=length - place), **common, **kind))
+    Message.objects.bulk_create(rows)
+
+
+def addresses(long_thread: int = LONG_THREAD) -> dict[str, tuple[str, str]]:
     """Return what is measured: by name, the user and the address."""
     from tickets.models import Conversation
 
@@ -94,6 +141,9 @@ def addresses() -> dict[str, tuple[str, str]]:
         "setup: health": (admin, "/admin/instant-messaging/health/"),
         "setup": (admin, "/admin/"),
     }
+    for name, length in (("10 messages", SHORT_THREAD), ("many messages", long_thread)):
+        thread = newest.filter(message_count=length)[:1].get()
+        pages[f"conversation of {name}"] = (agent, f"/inbox/{thread.pk}/")
     for name, orderings in {
         "conversations": ("", "?ordering=last_message_at", "?status=open", "?waiting=true", "?unread=true"),
         "tickets": ("", "?ordering=-opened_at", "?ordering=opened_at", "?status=open"),
@@ -104,6 +154,57 @@ def addresses() -> dict[str, tuple[str, str]]:
             pages[f"api: {name}{query}"] = (agent, f"/api/v1/{name}/{query}")
             pages[f"api: {name}{query}, sees all"] = (admin, f"/api/v1/{name}/{query}")
     return pages
+
+
+def take(names: Sequence[str], runs: int, long_thread: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the figures of these addresses (`addresses`): of the page and of its yardstick, which run in turn.
+
+    Each has the median in ms, the process time in ms and the statements.
+    """
+    from desk.models import User
+
+    settings.ALLOWED_HOSTS = ["*"]
+    found, figures = addresses(long_thread), {}
+    for name in names:
+        username, address = found[name]
+        user = User.objects.get(username=username)
+        client = _client(user, address)
+        session = client.session.session_key or ""
+        page = partial(_get, client, address)
+        yardstick = reads_yardstick.Yardstick(user, session).answer(address)
+        page()
+        yardstick()
+        figures[name] = {"page": _timed(page, runs), "bare": _timed(yardstick, runs)}
+    return figures
+
+
+def _get(client: Client, address: str) -> None:
+    """Request a page. Raise AssertionError when it is not answered 200: a refusal is fast."""
+    answer = client.get(address)
+    if answer.status_code != 200:
+        raise AssertionError(f"{address} was answered {answer.status_code}: {answer.headers}")
+
+
+def _timed(work: Callable[[], object], runs: int) -> dict[str, float]:
+    times, cpu = [], []
+    for _ in range(runs):
+        started, worked = time.perf_counter(), time.process_time()
+        work()
+        times.append((time.perf_counter() - started) * 1000)
+        cpu.append((time.process_time() - worked) * 1000)
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    median = statistics.median
+    return {"median": median(times), "process time": median(cpu), "statements": len(captured)}
+
+
+def _client(user: Any, address: str) -> Client:
+    """Return a client that is logged in, or has a token for an address of the API."""
+    if address.startswith("/api/"):
+        return Client(headers={"Authorization": f"Token {token_of(user)}"})
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
 
 
 @cache
@@ -118,28 +219,36 @@ def measure(username: str, address: str) -> Result:
     """Return the figures of one address; exit when it is not answered 200."""
     from desk.models import User
 
-    user = User.objects.get(username=username)
-    is_api = address.startswith("/api/")
-    client = Client(headers={"Authorization": f"Token {token_of(user)}"} if is_api else None)
-    if not is_api:
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client = _client(User.objects.get(username=username), address)
+
+    def ask() -> int:
+        answer = client.get(address)
+        body = b"".join(answer) if answer.streaming else answer.content
+        if answer.status_code != 200:
+            raise SystemExit(f"{address} was answered {answer.status_code}: {answer.headers}")
+        return len(body)
+
+    return measure_call(ask)
+
+
+def measure_call(ask: Callable[[], Any]) -> Result:
+    """Return the figures of a function, with what it returns as its size when that is a number of bytes."""
+    size = ask()  # the first one also fills caches
     times: list[float] = []
     cpu: list[float] = []
     while len(times) < RUNS and not (len(times) > 2 and times[-1] > SLOW_MS):
         started, worked = time.perf_counter(), time.process_time()
-        answer = client.get(address)
-        size = len(answer.content)
+        ask()
         times.append((time.perf_counter() - started) * 1000)
         cpu.append((time.process_time() - worked) * 1000)
-    if answer.status_code != 200:
-        raise SystemExit(f"{address} was answered {answer.status_code}: {answer.headers}")
     with CaptureQueriesContext(connection) as captured:
-        client.get(address)
+        ask()
     rows, sql = 0, ""
     if connection.vendor == "postgresql":
         reads = [query["sql"] for query in captured.captured_queries if query["sql"].startswith("SELECT")]
         rows, sql = max(((rows_read(sql), sql) for sql in reads), default=(0, ""))
-    return Result(statistics.median(times), statistics.median(cpu), size, len(captured), rows, sql)
+    size = size if isinstance(size, int) else 0
+    return Result(statistics.median(times), min(times), statistics.median(cpu), size, len(captured), rows, sql)
 
 
 def rows_read(sql: str) -> int:
@@ -173,17 +282,40 @@ def main() -> None:
     settings.ALLOWED_HOSTS = ["*"]
     words = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
     prepare(int(words[0]) if words else 100_000)
+    reads_rows.fill()
     only = words[1] if len(words) > 1 else ""
+    others = json.loads(Path(path).read_text()) if (path := _option("--beside")) else {}
     print(f"{connection.vendor}, {Conversation.objects.count():,} conversations", flush=True)
-    print(f"{'':52} {'ms':>8} {'CPU ms':>8} {'bytes':>8} {'statements':>10} {'rows read':>10}")
-    for name, (username, address) in addresses().items():
+    print(f"{'':60} {'ms':>8} {'least':>8} {'CPU ms':>8} {'bytes':>8} {'statements':>10} {'rows read':>10}")
+    pages = {name: partial(measure, *each) for name, each in {**addresses(), **reads_lists.addresses()}.items()}
+    written = {}
+    for name, take_ in {
+        **pages,
+        **{name: partial(measure_call, job) for name, job in reads_lists.jobs().items()},
+    }.items():
         if only not in name:
             continue
-        got = measure(username, address)
-        figures = f"{got.median:8.1f} {got.cpu:8.1f} {got.size:8,} {got.statements:10} {got.rows:10,}"
-        print(f"{name:52} {figures}", flush=True)
+        got = take_()
+        written[name] = {key: value for key, value in asdict(got).items() if key != "sql"}
+        times = f"{got.median:8.1f} {got.least:8.1f} {got.cpu:8.1f}"
+        print(f"{name:60} {times} {got.size:8,} {got.statements:10} {got.rows:10,}{_beside(got, others.get(name))}")
+        sys.stdout.flush()
         if "--explain" in sys.argv and got.sql:
             print(got.sql, explain(got.sql), sep="\n", flush=True)
+    if path := _option("--write"):
+        Path(path).write_text(json.dumps(written, indent=1))
+
+
+def _option(name: str) -> str:
+    return next((each.partition("=")[2] for each in sys.argv if each.startswith(f"{name}=")), "")
+
+
+def _beside(got: Result, other: dict[str, float] | None) -> str:
+    """Return how the figures compare with those of the same page in another database."""
+    if not other:
+        return ""
+    more = got.statements - other["statements"]
+    return f"  x {got.least / other['least']:.2f}, was {other['rows']:,} rows{f', {more:+} statements' if more else ''}"
 
 
 if __name__ == "__main__":

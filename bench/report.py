@@ -1,28 +1,20 @@
-"""Turn the numbers into a Markdown table."""
+"""Turn the figures of a run into Markdown: the table of goals, and where the time goes."""
 
 import os
 import platform
+import re
 import statistics
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
+from bench.goals import Goal, Row, Samples, bare, ratio, rows
+from bench.sizes import Sizes
+
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
-TARGETS = {"webhook": 0.4, "worker": 150.0, "p95": 1.0}
-
-
-@dataclass
-class Results:
-    """The results of all rounds on one database: rates per second, times in seconds."""
-
-    database: str
-    yardstick: list[float] = field(default_factory=list)
-    webhook: list[float] = field(default_factory=list)
-    worker: list[float] = field(default_factory=list)
-    round_trips: list[float] = field(default_factory=list)
-    to_page: list[list[float]] = field(default_factory=list)
-    browser: list[float] | None = None
-    crowd: tuple[list[float], list[float]] | None = None
+RESULTS, COSTS = "results", "costs"  # the places in the document
+HEAD = ("measure", "median", "yardstick", "ratio", "goal")
+COST_HEAD = ("work", "statements", "process time", "statements of the yardstick", "its process time")
+STATEMENTS, PROCESS_TIME = "statements", "process time"
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -31,71 +23,90 @@ def percentile(values: list[float], percent: int) -> float:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def rows(results: Results) -> list[tuple[str, str, str, str]]:
-    """Return (measure, median, relative to the yardstick, target) for each measure."""
-    name = results.database
-    yardstick, webhook = statistics.median(results.yardstick), statistics.median(results.webhook)
-    worker = statistics.median(results.worker)
-    lines = [
-        (f"{name}: yardstick, POSTs/s", f"{yardstick:,.0f}", "1", ""),
-        (
-            f"{name}: webhook, POSTs/s with the row committed",
-            f"{webhook:,.0f}",
-            f"{webhook / yardstick:.2f}",
-            verdict(webhook / yardstick >= TARGETS["webhook"], f"at least {TARGETS['webhook']} of the yardstick"),
-        ),
-        (
-            f"{name}: worker, messages stored/s by one process",
-            f"{worker:,.0f}",
-            f"{worker / yardstick:.2f}",
-            verdict(worker >= TARGETS["worker"], f"at least {TARGETS['worker']:.0f}/s"),
-        ),
-        (
-            f"{name}: yardstick, POST to 200, p50 / p95",
-            f"{milliseconds(results.round_trips, 50)} / {milliseconds(results.round_trips, 95)} ms",
-            "1",
-            "",
-        ),
-    ]
-    p50 = statistics.median(percentile(times, 50) for times in results.to_page)
-    p95 = statistics.median(percentile(times, 95) for times in results.to_page)
-    lines.append(
-        (
-            f"{name}: POST to open page (stream and fragment), p50 / p95",
-            f"{p50 * 1000:,.0f} / {p95 * 1000:,.0f} ms",
-            f"{p50 / percentile(results.round_trips, 50):.0f} / {p95 / percentile(results.round_trips, 95):.0f}",
-            verdict(p95 < TARGETS["p95"], "p95 below 1 s"),
-        )
+def verdict(goal: Goal, row: Row, samples: Samples) -> str:
+    """Return the goal and whether it is reached, or by which factor it is missed."""
+    factor = goal.missed_by(row.key, samples)
+    reached = "reached" if factor <= 1 else f"**missed by a factor of {_factor(factor)}**"
+    return f"{goal.sentence(row.unit)}: {reached}"
+
+
+def _factor(factor: float) -> str:
+    """Return a factor above 1 with two digits, or more where two would show 1.00."""
+    return f"{factor:.2f}" if factor >= 1.005 else f"{max(factor, 1.001):.3f}"
+
+
+def line(row: Row, samples: Samples) -> tuple[str, ...]:
+    """Return the cells of a row."""
+    beside = row.beside if samples.get(row.beside) else ""
+    return (
+        row.name,
+        number(statistics.median(samples[row.key]), row.unit),
+        number(statistics.median(samples[beside]), row.unit) if beside else "",
+        f"{ratio(samples, row.key, beside):.2f}" if beside else "",
+        "; ".join(verdict(goal, row, samples) for goal in row.goals),
     )
-    if results.browser:
-        lines.append(
-            (
-                f"{name}: POST to Chromium's page, p50 / p95",
-                f"{milliseconds(results.browser, 50)} / {milliseconds(results.browser, 95)} ms",
-                "",
-                verdict(percentile(results.browser, 95) < TARGETS["p95"], "p95 below 1 s"),
-            )
-        )
-    if results.crowd:
-        for times, what in zip(results.crowd, ("announced", "row shown"), strict=True):
-            measured = f"{milliseconds(times, 50)} / {milliseconds(times, 95)} ms"
-            lines.append((f"{name}: 200 open lists, 2 messages/s: {what}, p50 / p95", measured, "", ""))
-    return lines
 
 
-def milliseconds(times: list[float], percent: int) -> str:
-    value = percentile(times, percent) * 1000
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+def number(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
 
 
-def verdict(reached: bool, target: str) -> str:
-    return f"{target}: {'reached' if reached else 'MISSED'}"
+def table(database: str, sizes: Sizes, samples: Samples) -> str:
+    """Return the table of goals of one database. Rows with a goal that were not measured say so."""
+    lines = []
+    for row in rows(database, sizes):
+        if samples.get(row.key):
+            lines.append(line(row, samples))
+        elif row.goals:
+            lines.append((row.name, "not measured", "", "", "; ".join(goal.sentence(row.unit) for goal in row.goals)))
+    return _markdown(HEAD, lines, right=(1, 2, 3))
 
 
-def table(all_results: list[Results]) -> str:
-    """Return the table in Markdown."""
-    head = [("measure", "median", "relative to yardstick", "target"), ("---", "---:", "---:", "---")]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [*head, *(row for r in all_results for row in rows(r))])
+def costs(database: str, sizes: Sizes, samples: Samples) -> str:
+    """Return the table of what the run counted for each message, reply and page."""
+    lines = []
+    for row in rows(database, sizes):
+        key = row.key
+        if not samples.get(f"{key}: {PROCESS_TIME}"):
+            continue
+        figures = []
+        for name in (key, bare(key)):
+            for what, unit in ((STATEMENTS, ""), (PROCESS_TIME, "ms")):
+                values = samples.get(f"{name}: {what}")
+                figures.append(f"{statistics.median(values):.2f} {unit}".strip() if values else "")
+        lines.append((row.name, *figures))
+    return _markdown(COST_HEAD, lines, right=(1, 2, 3, 4))
+
+
+def _markdown(head: Iterable[str], lines: Iterable[Iterable[str]], right: tuple[int, ...]) -> str:
+    cells = list(head)
+    rule = ["---:" if place in right else "---" for place in range(len(cells))]
+    return "\n".join("| " + " | ".join(each) + " |" for each in [cells, rule, *lines])
+
+
+def results(measured: dict[str, Samples], sizes: Sizes) -> str:
+    """Return the text of the table of goals of all databases, each under its name."""
+    rounds = f"medians of {sizes.rounds} rounds" if sizes.rounds > 1 else "one round"
+    parts = [f"{machine()}; {rounds}."]
+    parts += [f"### {database}\n\n{table(database, sizes, samples)}" for database, samples in measured.items()]
+    return "\n\n".join(parts)
+
+
+def time_spent(measured: dict[str, Samples], sizes: Sizes) -> str:
+    """Return the text of *Where the time goes* of all databases."""
+    return "\n\n".join(
+        f"### Costs on {database}\n\n{costs(database, sizes, samples)}" for database, samples in measured.items()
+    )
+
+
+def missed(measured: dict[str, Samples], sizes: Sizes) -> int:
+    """Return how many goals are missed or were not measured."""
+    return sum(
+        not samples.get(row.key) or goal.missed_by(row.key, samples) > 1
+        for database, samples in measured.items()
+        for row in rows(database, sizes)
+        for goal in row.goals
+    )
 
 
 def machine() -> str:
@@ -103,8 +114,11 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
 
 
-def write(text: str) -> None:
-    """Replace the results in docs/benchmarks.md."""
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+def write(place: str, text: str, document: Path = DOCUMENT) -> None:
+    """Replace what stands in `place` of the document. Raise ValueError when it has no such place."""
+    begin, end = f"<!-- {place} -->", f"<!-- end of {place} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
+    written, found = pattern.subn(lambda _match: f"{begin}\n{text}\n{end}", document.read_text())
+    if not found:
+        raise ValueError(f"{document.name} has no place for {place}")
+    document.write_text(written)

@@ -1,39 +1,47 @@
 """Measure sending: queued replies of many conversations, a stand-in for Meta that answers after a fixed time.
 
-    DATABASE_URL=… DESK_DATA_DIR=… python -m bench.sending [replies] [milliseconds per call]
+    python -m bench.sending [--replies 2000] [--milliseconds 100] [--only SQLite] [-v]
 
-Needs a migrated database; adds a Page, conversations and replies to it. One process sends them all; the stand-in is a
-process of its own. Printed beside it: the bare calls, by as many threads with kept connections, without a database.
+One process sends them all; the stand-in is a process of its own. Printed beside it: the bare calls, by as many threads
+with kept connections, without a database. `-v` prints the statements and their times.
 """
 
+import argparse
 import asyncio
 import json
 import multiprocessing
-import os
-import socket
-import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bench import load
+
 LOOPBACK = "127.0.0.1"
+MILLISECONDS = 100
+UNSETTLED = ("queued", "sending", "unsure", "failed", "held")
+MUCH_LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def serve(port: int, latency_s: float, address: str = LOOPBACK) -> None:
-    """Answer each POST after `latency_s` with a new message id."""
+    """Answer each POST after `latency_s` with a new message id, and each GET with the name of a customer."""
     sent = 0
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                psid = json.loads(await reader.readexactly(length))["recipient"]["id"]
                 await asyncio.sleep(latency_s)
-                sent += 1
-                body = json.dumps({"recipient_id": psid, "message_id": f"m_sent{sent}"}).encode()
+                if head.startswith(b"GET"):
+                    body = b'{"first_name": "Ada", "last_name": "Bench"}'
+                else:
+                    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                    psid = json.loads(await reader.readexactly(length))["recipient"]["id"]
+                    sent += 1
+                    body = json.dumps({"recipient_id": psid, "message_id": f"m_sent{sent}"}).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
                 writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -46,8 +54,37 @@ def serve(port: int, latency_s: float, address: str = LOOPBACK) -> None:
     asyncio.run(main())
 
 
-def queue_replies(number: int) -> None:
-    """Make a Page with `number` conversations, each with a customer's message and one queued reply."""
+@contextmanager
+def stand_in(port: int, milliseconds: float = MILLISECONDS) -> Iterator[None]:
+    """Keep the stand-in for Meta running on this port."""
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=serve, args=(port, milliseconds / 1000), daemon=True)
+    process.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not asyncio.run(_answers(port)):
+            if time.monotonic() > deadline:
+                raise AssertionError("the stand-in for Meta does not answer")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+async def _answers(port: int) -> bool:
+    try:
+        await (await load.Connection.open(port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def queue_replies(number: int, *, held_back: bool = False) -> str:
+    """Make a Page with `number` conversations, each with a customer's message and one queued reply.
+
+    Return the id of the Page. Replies that are `held_back` are sent after `release`.
+    """
     from django.utils import timezone
 
     from channels_im.models import Channel, Page
@@ -79,6 +116,7 @@ def queue_replies(number: int) -> None:
         question = {"direction": "in", "source": "customer", "state": "received", "mid": f"m_{mark}{conversation.pk}"}
         rows.append(Message(text="A question", sent_at=now - timedelta(seconds=5), **common, **question))
         answer = {"direction": "out", "source": "agent", "state": "queued", "author": agent}
+        answer["retry_after"] = MUCH_LATER if held_back else None
         rows.append(Message(text="An answer", sent_at=now, **common, **answer))
     Message.objects.bulk_create(rows, batch_size=2000)
     Conversation.objects.bulk_update(
@@ -86,6 +124,14 @@ def queue_replies(number: int) -> None:
         ["current_ticket"],
         batch_size=500,
     )
+    return mark
+
+
+def release() -> None:
+    """Let the worker send the replies that were held back."""
+    from tickets.models import Message
+
+    Message.objects.filter(state="queued", retry_after=MUCH_LATER).update(retry_after=None)
 
 
 def _with_ticket(conversation: Any, ticket: Any) -> Any:
@@ -93,8 +139,8 @@ def _with_ticket(conversation: Any, ticket: Any) -> Any:
     return conversation
 
 
-def bare_calls(number: int, threads: int) -> tuple[float, float]:
-    """Return how many calls a second so many threads make that do nothing else, and their CPU time (ms for each)."""
+def bare_calls(number: int, threads: int) -> dict[str, float]:
+    """Return how many calls a second so many threads make that do nothing else, and the process time of one in ms."""
     from channels_im.messenger import send_api
     from channels_im.messenger.send_policy import RESPONSE
 
@@ -105,30 +151,23 @@ def bare_calls(number: int, threads: int) -> tuple[float, float]:
         list(pool.map(call, range(threads)))  # connects
         began, cpu = time.perf_counter(), time.process_time()
         list(pool.map(call, range(number)))
-        return number / (time.perf_counter() - began), (time.process_time() - cpu) / number * 1000
+        rate = number / (time.perf_counter() - began)
+        return {"rate": rate, "process time": (time.process_time() - cpu) / number * 1000}
 
 
-def main() -> None:
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    latency_s = (float(sys.argv[2]) if len(sys.argv) > 2 else 100) / 1000
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port = free.getsockname()[1]
-    os.environ |= {"META_GRAPH_URL": f"http://{LOOPBACK}:{port}", "META_APP_ID": "1", "META_APP_SECRET": "secret"}
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk.settings")
-    import django
+def take(number: int) -> dict[str, dict[str, Any]]:
+    """Return the figures of the bare calls and of so many replies that this process sends.
 
-    django.setup()
+    Each has the rate in calls a second and the process time of a call in ms; the replies also `statements` for each,
+    `unsent`, and in `seconds` how long the statements took, by their beginning.
+    """
     from django.db import connection
 
     from tickets.models import Message
     from tickets.services.outgoing import outbox
 
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(port, latency_s), daemon=True)
-    process.start()
-    time.sleep(2)
-    statements: Counter[str] = Counter()
     seconds: dict[str, float] = defaultdict(float)
+    statements: Counter[str] = Counter()
 
     def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         began, name = time.perf_counter(), sql.split(" WHERE ")[0][:90]
@@ -138,25 +177,47 @@ def main() -> None:
             statements[name] += 1
             seconds[name] += time.perf_counter() - began
 
-    queue_replies(number)
+    page_id = queue_replies(number)
+    bare = bare_calls(number, outbox.POOL_SIZE)
     began, cpu = time.perf_counter(), time.process_time()
     with connection.execute_wrapper(count):
         while outbox.waiting().exists():
             outbox.drain_outbox()
-    took = time.perf_counter() - began
-    cpu_ms = (time.process_time() - cpu) / number * 1000
-    unsent = Message.objects.filter(state__in=("queued", "sending", "unsure", "failed", "held")).count()
-    bare, bare_ms = bare_calls(number, outbox.POOL_SIZE)
-    each = sum(statements.values()) / number
-    print(f"{connection.vendor}: {number / took:.0f} replies a second, {unsent} unsent")
-    print(f"for each: {cpu_ms:.1f} ms of CPU, {each:.1f} statements")
-    print(f"bare calls, {outbox.POOL_SIZE} at a time: {bare:.0f} a second, {bare_ms:.1f} ms of CPU for each")
-    print(f"ratio {number / took / bare:.2f}")
-    if "-v" in sys.argv:
-        print(f"in the database: {sum(seconds.values()):.2f} of {took:.2f} s")
-        for sql, total in sorted(seconds.items(), key=lambda item: -item[1])[:25]:
-            print(f"{total:7.3f} s {statements[sql]:7} {sql}")
-    process.kill()
+    took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    replies = {
+        "rate": number / took,
+        "process time": cpu / number * 1000,
+        "statements": statements.total() / number,
+        "unsent": Message.objects.filter(page__page_id=page_id, state__in=UNSETTLED).count(),
+        "seconds": seconds,
+        "times": statements,
+    }
+    return {"bare": bare, "replies": replies}
+
+
+def main() -> None:
+    """Measure and print."""
+    from bench import desks, sending
+
+    parser = argparse.ArgumentParser(prog="python -m bench.sending", description=__doc__)
+    parser.add_argument("--replies", type=int, default=2000)
+    parser.add_argument("--milliseconds", type=float, default=MILLISECONDS, help="how long a call takes")
+    parser.add_argument("--only", choices=desks.KINDS)
+    parser.add_argument("-v", "--verbose", action="store_true", help="print the statements and their times")
+    options = parser.parse_args()
+    for kind in [options.only] if options.only else desks.KINDS:
+        with desks.prepared(kind) as desk, stand_in(desk.sandbox_port, options.milliseconds):
+            figures = desk.call(sending.take, options.replies)
+        replies, bare = figures["replies"], figures["bare"]
+        print(f"{kind}: {replies['rate']:.0f} replies a second, {replies['unsent']} unsent")
+        print(f"for each: {replies['process time']:.1f} ms of the process, {replies['statements']:.1f} statements")
+        print(f"bare calls: {bare['rate']:.0f} a second, {bare['process time']:.1f} ms of the process for each")
+        print(f"ratio {replies['rate'] / bare['rate']:.2f}")
+        if options.verbose:
+            seconds = replies["seconds"]
+            print(f"in the database: {sum(seconds.values()):.2f} of {options.replies / replies['rate']:.2f} s")
+            for sql, total in sorted(seconds.items(), key=lambda item: -item[1])[:25]:
+                print(f"{total:7.3f} s {replies['times'][sql]:7} {sql}")
 
 
 if __name__ == "__main__":

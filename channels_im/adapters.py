@@ -11,6 +11,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
 from channels_im.models import Channel, PendingLink
@@ -19,19 +20,25 @@ from channels_im.setup import linking as pages
 from channels_im.setup.access import LINK_FACEBOOK, may
 from desk import error_pages
 from desk.models import User
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
-CANCELLED = "You left Facebook before the login was complete, so nothing was linked and nothing has been changed."
-STATE_LOST = (
+CANCELLED = sentence(
+    "You left Facebook before the login was complete, so nothing was linked and nothing has been changed."
+)
+STATE_LOST = sentence(
     "This answer from Facebook does not belong to a login that was started here: it is too old, was used before, or "
     "was not started in this browser. Nothing has been changed. Start again."
 )
-CODE_REFUSED = (
+CODE_REFUSED = sentence(
     "Facebook did not accept the code of this login: it works only once and for a short time. Nothing has been "
     "changed. Start again."
 )
-NO_ANSWER = "Facebook could not be reached to finish the login. Nothing has been changed. Try again in a minute."
+NO_ANSWER = sentence(
+    "Facebook could not be reached to finish the login. Nothing has been changed. Try again in a minute."
+)
+ENDED = sentence("Facebook ended the login with an error. Nothing has been changed. Start again.")
 
 
 class LinkAdapter(DefaultSocialAccountAdapter):
@@ -76,16 +83,16 @@ class LinkAdapter(DefaultSocialAccountAdapter):
         state = (extra_context or {}).get("state") or {}
         logger.info("A Facebook login failed: %s, %s", error, type(exception).__name__)
         if error == AuthError.CANCELLED:
-            sentence = CANCELLED
+            reason = CANCELLED
         elif isinstance(exception, OAuth2Error):
-            sentence = CODE_REFUSED
+            reason = CODE_REFUSED
         elif exception is not None:
-            sentence = NO_ANSWER
+            reason = NO_ANSWER
         elif state:
-            sentence = "Facebook ended the login with an error. Nothing has been changed. Start again."
+            reason = ENDED
         else:
-            sentence = STATE_LOST
-        answer = pages.failed(request, sentence, channel=_channel(state), cancelled=error == AuthError.CANCELLED)
+            reason = STATE_LOST
+        answer = pages.failed(request, reason, channel=_channel(state), cancelled=error == AuthError.CANCELLED)
         raise ImmediateHttpResponse(answer)
 
 
@@ -98,7 +105,9 @@ def _require_administrator(request: HttpRequest) -> User:
 
 
 def _forbidden(request: HttpRequest) -> HttpResponse:
-    return error_pages.handler_403(request, PermissionDenied("Linking Facebook is for administrators, in Setup."))
+    return error_pages.handler_403(
+        request, PermissionDenied(gettext("Linking Facebook is for administrators, in Setup."))
+    )
 
 
 def _channel(state: dict[str, Any]) -> Channel | None:

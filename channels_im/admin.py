@@ -1,5 +1,6 @@
 """Facebook's requests about the people who linked it, in Setup."""
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,9 +9,12 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext, pgettext
 
 from channels_im.models import DataRequest
 from desk.admin import ReadOnlyAdmin
+from desk.languages import translated
+from desk.sentences import sentence
 from desk.setup_lists import Asked, Empty, SetupList
 
 
@@ -18,7 +22,7 @@ from desk.setup_lists import Asked, Empty, SetupList
 class DataRequestAdmin(ReadOnlyAdmin[DataRequest]):
     """Deauthorize and data-deletion callbacks with their state."""
 
-    list_title = "Data requests from Facebook"
+    list_title = sentence("Data requests from Facebook")
     list_template = "channels_im/data_requests.html"
 
     def list_of(self, request: HttpRequest) -> SetupList:
@@ -32,12 +36,24 @@ class DataRequestAdmin(ReadOnlyAdmin[DataRequest]):
         rows, pager = asked.newest_of(requests)
         return SetupList(
             asked,
-            ("Received", "Kind", "Facebook user", "State", "Confirmation code"),
+            (
+                pgettext("a column with times", "Received"),
+                gettext("Kind"),
+                gettext("Facebook user"),
+                gettext("State"),
+                gettext("Confirmation code"),
+            ),
             rows,
             pager,
-            Empty("No requests", "When somebody who linked Facebook removes the app, Facebook's request appears here."),
-            search_words="Facebook user id or confirmation code",
-            chips=(asked.chips("kind", DataRequest.Kind.choices), asked.chips("state", DataRequest.State.choices)),
+            Empty(
+                gettext("No requests"),
+                gettext("When somebody who linked Facebook removes the app, Facebook's request appears here."),
+            ),
+            search_words=gettext("Facebook user id or confirmation code"),
+            chips=(
+                asked.chips("kind", _translated(DataRequest.Kind.choices)),
+                asked.chips("state", _translated(DataRequest.State.choices)),
+            ),
         )
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -45,3 +61,7 @@ class DataRequestAdmin(ReadOnlyAdmin[DataRequest]):
         found = self.get_object(request, object_id)
         query = urlencode({"q": found.confirmation_code}) if found else ""
         return redirect(f"{reverse('admin:channels_im_datarequest_changelist')}?{query}")
+
+
+def _translated(choices: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(value, translated(label)) for value, label in choices]

@@ -1,11 +1,12 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 
 class ChannelsImConfig(AppConfig):
     """Channels and Facebook. Registers what the worker, `/readyz`, `check` and the Setup menu run for it."""
 
     name = "channels_im"
-    verbose_name = "Instant Messaging"
+    verbose_name = gettext_lazy("Instant Messaging")
 
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
@@ -39,22 +40,24 @@ class ChannelsImConfig(AppConfig):
 
         sweeper.register("journal", reclaim=store.claims.reclaim_stale)
         loops.register(store.JOB, loops.INTAKE, store.is_due, drain.drain_journal)
-        sweeper.register("index of the journal", reclaim=mentions.request_indexing)
+        sweeper.register("index of the journal", reclaim=mentions.request_indexing)  # English only: logged
         health.register("journal", store.report)
         failure_digest.register("deliveries", failures.delivery_causes)
         sweeper.register("subscriptions", subscriptions.is_due, subscriptions.TASK)
-        sweeper.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)
-        sweeper.register("checks of going live", progress.is_due, progress.TASK)
-        sweeper.register("undecided logins", reclaim=linking.discard_undecided)
+        sweeper.register("e-mails about Pages", connection.mail_is_due, connection.MAIL_TASK)  # English only: logged
+        sweeper.register("checks of going live", progress.is_due, progress.TASK)  # English only: logged
+        sweeper.register("undecided logins", reclaim=linking.discard_undecided)  # English only: logged
         sweeper.register("recovery", runs.is_due, recovery_requests.TASK, runs.claims.reclaim_stale)
         imports = history_import
-        sweeper.register("history import", imports.is_due, history_requests.TASK, imports.claims.reclaim_stale)
+        sweeper.register(  # English only: logged
+            "history import", imports.is_due, history_requests.TASK, imports.claims.reclaim_stale
+        )
         uptime.register(schedule.after_interruption)
-        after_restore.register("missed messages", schedule.after_restore)
-        schedules.register("recover missed messages", schedule.NIGHTLY_TASK, schedules.HOURLY)
+        after_restore.register("missed messages", schedule.after_restore)  # English only: logged
+        schedules.register("recover missed messages", schedule.NIGHTLY_TASK, schedules.HOURLY)  # English only: logged
         retention.register()
         schedules.register("check Facebook", daily_check.TASK, schedules.DAILY)
-        schedules.register("warn of ending logins", expiry_warnings.TASK, schedules.HOURLY)
+        schedules.register("warn of ending logins", expiry_warnings.TASK, schedules.HOURLY)  # English only: logged
         planned_times.register(
             WebhookDelivery,
             "retry_after",

@@ -9,7 +9,7 @@ from django.http.request import validate_host
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
-MISSING = {
+MISSING = {  # English only: for the command check
     "META_APP_ID": ("W001", "Facebook cannot be linked.", "Copy the app id from the dashboard of your Meta app."),
     "META_APP_SECRET": (
         "W002",
@@ -47,9 +47,13 @@ def meta_addresses(**_options: Any) -> list[checks.CheckMessage]:
     for name, number in (("META_GRAPH_URL", "E001"), ("META_DIALOG_URL", "E002")):
         address = _split(getattr(settings, name))
         if address is None or not (address.scheme == "https" or _is_loopback(address)):
-            message = f"{name} is {getattr(settings, name)!r}: tokens and passwords would travel in clear."
-            hint = "It must begin with https://. Plain http is only for the sandbox on this machine (localhost)."
-            errors.append(checks.Error(message, hint=hint, id=f"channels_im.{number}"))
+            errors.append(
+                checks.Error(
+                    f"{name} is {getattr(settings, name)!r}: tokens and passwords would travel in clear.",
+                    hint="It must begin with https://. Plain http is only for the sandbox on this machine (localhost).",
+                    id=f"channels_im.{number}",
+                )
+            )
     return errors
 
 
@@ -57,25 +61,39 @@ def public_address(**_options: Any) -> list[checks.CheckMessage]:
     """Warn when Desk does not answer under its own public address."""
     address = _split(settings.PUBLIC_URL)
     if address is None:
-        message = f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}, which is not a valid address."
-        hint = "Write the full address, for example https://desk.example.com"
-        return [checks.Warning(message, hint=hint, id="channels_im.W004")]
+        return [
+            checks.Warning(
+                f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}, which is not a valid address.",
+                hint="Write the full address, for example https://desk.example.com",
+                id="channels_im.W004",
+            )
+        ]
     hostname = address.hostname or ""
     host = f"[{hostname}]" if ":" in hostname else hostname
     if validate_host(host, settings.ALLOWED_HOSTS):
         return []
-    message = f"Desk does not answer to its own address: DESK_ALLOWED_HOSTS lacks {host!r}."
-    hint = f"Set DESK_ALLOWED_HOSTS={host}, the host of DESK_PUBLIC_URL. Until then every request is answered 400."
-    return [checks.Warning(message, hint=hint, id="channels_im.W005")]
+    return [
+        checks.Warning(
+            f"Desk does not answer to its own address: DESK_ALLOWED_HOSTS lacks {host!r}.",
+            hint=(
+                f"Set DESK_ALLOWED_HOSTS={host}, the host of DESK_PUBLIC_URL. Until then every request is answered 400."
+            ),
+            id="channels_im.W005",
+        )
+    ]
 
 
 def public_https(**_options: Any) -> list[checks.CheckMessage]:
     """Warn when the public address is not https: Meta calls webhooks and callbacks only over https."""
     if settings.HTTPS:
         return []
-    message = f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}: Facebook delivers webhooks and redirects only to https."
-    hint = "Put a proxy with TLS in front (docs/operations.md) and set DESK_PUBLIC_URL=https://…"
-    return [checks.Warning(message, hint=hint, id="channels_im.W006")]
+    return [
+        checks.Warning(
+            f"DESK_PUBLIC_URL is {settings.PUBLIC_URL!r}: Facebook delivers webhooks and redirects only to https.",
+            hint="Put a proxy with TLS in front (docs/operations.md) and set DESK_PUBLIC_URL=https://…",
+            id="channels_im.W006",
+        )
+    ]
 
 
 def _split(url: str) -> SplitResult | None:

@@ -9,7 +9,7 @@ class DeskConfig(AppConfig):
     """The base app. Registers its lines of the Setup menu and the checks of `check --deploy`."""
 
     name = "desk"
-    verbose_name = "Desk"
+    verbose_name = "Desk"  # English only: a name
 
     def ready(self) -> None:
         from django.conf import settings
@@ -40,6 +40,7 @@ class DeskConfig(AppConfig):
         from desk.key_rotation import check_keys
         from desk.live import access_changes
         from desk.models import User
+        from desk.sentences import sentence
         from desk.site import MenuItem, register_attention, register_menu, register_panel
 
         access_changes.connect()
@@ -59,15 +60,21 @@ class DeskConfig(AppConfig):
             from desk import object_storage
 
             object_storage.register()
-        sweeper.register("digest of failures", failure_digest.is_due, failure_digest.TASK)
+        sweeper.register("digest of failures", failure_digest.is_due, failure_digest.TASK)  # English only: for the log
         failure_digest.register_planned_times()
         retention_kinds.register()
         schedules.register("retention", retention.TASK, schedules.DAILY)
-        register_menu(MenuItem("Home", "admin:index", order=0))
+        register_menu(MenuItem(sentence("Home"), "admin:index", order=0))
         departments = ("desk.view_department", "desk.change_department")
-        register_menu(MenuItem("Departments", "admin:desk_department_changelist", departments, "People", order=42))
+        register_menu(
+            MenuItem(
+                sentence("Departments"), "admin:desk_department_changelist", departments, sentence("People"), order=42
+            )
+        )
         history = ("desk.view_auditentry",)
-        register_menu(MenuItem("History", "admin:desk_auditentry_changelist", history, section="Records", order=90))
+        register_menu(
+            MenuItem(sentence("History"), "admin:desk_auditentry_changelist", history, sentence("Records"), order=90)
+        )
         audit_signals.connect()
         deletion_checks.register(User, rights.reason_to_keep_administrator)
         post_delete.connect(_keep_last_administrator, sender=User, dispatch_uid="keep_last_administrator")

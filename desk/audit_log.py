@@ -20,6 +20,7 @@ from django.utils.crypto import salted_hmac
 
 from desk import proxies
 from desk.models import AuditEntry, User
+from desk.sentences import sentence
 from desk.text import head
 
 Action, ActorKind, Via = AuditEntry.Action, AuditEntry.ActorKind, AuditEntry.Via
@@ -28,7 +29,7 @@ ADDITION, CHANGE, DELETION = Action.ADDED, Action.CHANGED, Action.DELETED
 NAME_LENGTH = 200  # characters, of actors and objects
 REPEAT = timedelta(minutes=1)  # the same failed login within this is counted, not listed again
 FAILED_LIMIT = 60  # lines for failed logins in REPEAT; more are counted in one line
-MANY_NAMES = "(many names)"
+MANY_NAMES = sentence("(many names)")
 
 
 class Actor(NamedTuple):
@@ -38,8 +39,8 @@ class Actor(NamedTuple):
     name: str
 
 
-FACEBOOK = Actor(ActorKind.FACEBOOK, "Facebook")
-SYSTEM = Actor(ActorKind.SYSTEM, "Desk")
+FACEBOOK = Actor(ActorKind.FACEBOOK, "Facebook")  # English only: a name
+SYSTEM = Actor(ActorKind.SYSTEM, "Desk")  # English only: a name
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def record_failed_login(name: str) -> None:
             actor_kind=ActorKind.UNKNOWN,
             actor_name=typed,
             action=Action.LOGIN_FAILED,
-            sentence="Login failed.",
+            sentence=sentence("Login failed."),
             address=address,
             via=origin.via,
         )
@@ -141,7 +142,8 @@ def unknown_name(typed: str) -> str:
 
     The same text gives the same name, so that repeats can be told, and nobody without DESK_SECRET_KEY can guess it.
     """
-    return f"unknown name {salted_hmac('failed login', typed).hexdigest()[:8]}"
+    mark = salted_hmac("failed login", typed).hexdigest()[:8]  # English only: a salt
+    return sentence("unknown name %(mark)s", mark=mark)
 
 
 def _count(entries: QuerySet[AuditEntry, AuditEntry], now: object) -> bool:

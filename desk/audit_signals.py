@@ -15,8 +15,22 @@ from django.utils.text import capfirst
 
 from desk import audit_log
 from desk.audit_log import Action
+from desk.languages import in_english
 from desk.models import User
+from desk.sentences import sentence
 
+#: What is recorded about second factors, for the catalogues.
+SECOND_FACTORS = (
+    sentence("TOTP Authenticator added."),
+    sentence("TOTP Authenticator removed."),
+    sentence("TOTP Authenticator replaced."),
+    sentence("WebAuthn added."),
+    sentence("WebAuthn removed."),
+    sentence("WebAuthn replaced."),
+    sentence("Recovery codes added."),
+    sentence("Recovery codes removed."),
+    sentence("Recovery codes replaced."),
+)
 LONGEST_NAME = User._meta.get_field("username").max_length or 150
 
 
@@ -26,20 +40,24 @@ def connect() -> None:
     user_logged_out.connect(_logged_out, dispatch_uid="audit_logout")
     user_login_failed.connect(_login_failed, dispatch_uid="audit_login_failed")
     account_signals.email_changed.connect(_email_changed, dispatch_uid="audit_email_changed")
-    for signal, verb in ((account_signals.email_added, "added"), (account_signals.email_removed, "removed")):
-        _connect_email(signal, verb)
+    _connect_email(account_signals.email_added, "added", sentence("E-mail address %(email)s added."))
+    _connect_email(account_signals.email_removed, "removed", sentence("E-mail address %(email)s removed."))
     for signal, verb in (
         (mfa_signals.authenticator_added, "added"),
         (mfa_signals.authenticator_removed, "removed"),
         (mfa_signals.authenticator_reset, "replaced"),
     ):
-        signal.connect(authenticator_receiver(verb), weak=False, dispatch_uid=f"audit second factor {verb}")
+        signal.connect(
+            authenticator_receiver(verb),
+            weak=False,
+            dispatch_uid=f"audit second factor {verb}",  # English only: an id
+        )  # English only: an id
     mfa_signals.authentication_failed.connect(_second_factor_failed, dispatch_uid="audit_second_factor")
 
 
-def _connect_email(signal: Signal, verb: str) -> None:
+def _connect_email(signal: Signal, verb: str, text: str) -> None:
     def receiver(user: User, email_address: Any, **_kwargs: Any) -> None:
-        audit_log.record(user, user, Action.EMAIL, f"E-mail address {email_address.email} {verb}.")
+        audit_log.record(user, user, Action.EMAIL, text % {"email": email_address.email})
 
     signal.connect(receiver, weak=False, dispatch_uid=f"audit e-mail {verb}")
 
@@ -51,19 +69,19 @@ def authenticator_receiver(verb: str) -> Callable[..., None]:
         # An administrator may remove the second factor of somebody who lost it: then they acted, not the user.
         asker = getattr(request, "user", None)
         actor = asker if isinstance(asker, User) else user
-        kind = capfirst(str(authenticator.get_type_display()))
-        audit_log.record(actor, user, Action.MFA, f"{kind} {verb}.")
+        kind = capfirst(in_english(authenticator.get_type_display()))
+        audit_log.record(actor, user, Action.MFA, f"{kind} {verb}.")  # one of SECOND_FACTORS
 
     return receiver
 
 
 def _logged_in(user: User, **_kwargs: Any) -> None:
-    audit_log.record(user, user, Action.LOGIN, "Logged in.")
+    audit_log.record(user, user, Action.LOGIN, sentence("Logged in."))
 
 
 def _logged_out(user: User | None, **_kwargs: Any) -> None:
     if isinstance(user, User):  # None: the session had ended already
-        audit_log.record(user, user, Action.LOGOUT, "Logged out.")
+        audit_log.record(user, user, Action.LOGOUT, sentence("Logged out."))
 
 
 def _login_failed(credentials: dict[str, Any], **_kwargs: Any) -> None:
@@ -76,5 +94,9 @@ def _second_factor_failed(user: User, **_kwargs: Any) -> None:
 
 
 def _email_changed(user: User, from_email_address: Any, to_email_address: Any, **_kwargs: Any) -> None:
-    before = from_email_address.email if from_email_address else "none"
-    audit_log.record(user, user, Action.EMAIL, f"E-mail address changed from {before} to {to_email_address.email}.")
+    to = to_email_address.email
+    if from_email_address:
+        changed = sentence("E-mail address changed from %(before)s to %(to)s.", before=from_email_address.email, to=to)
+    else:
+        changed = sentence("E-mail address changed from none to %(to)s.", to=to)
+    audit_log.record(user, user, Action.EMAIL, changed)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from desk.plain_asgi import Receive, Scope, Send
+from desk.sentences import sentence
 
 KIB, MIB = 1024, 1_048_576
 WEBHOOK_BYTES = MIB
@@ -26,7 +27,7 @@ LIMITS: tuple[tuple[re.Pattern[str], int], ...] = tuple(
     (re.compile(pattern), limit)
     for pattern, limit in (
         (r"/webhooks/messenger/", WEBHOOK_BYTES),
-        (r"/api/v1/messages/$", UPLOAD_BYTES),  # replies with files
+        (r"/api/v1/(messages|notes)/$", UPLOAD_BYTES),  # with files
         (r"/api/", API_JSON_BYTES),
         (r"/inbox/\d+/reply/$", UPLOAD_BYTES),
         (r"/(admin|accounts)/canned-replies/(add|\d+)/$", UPLOAD_BYTES),  # their files
@@ -47,6 +48,7 @@ DRAIN_S, DRAIN_BYTES = 2, 16 * MIB
 CLOSE = (b"connection", b"close")
 IsKnown = Callable[[Scope], Awaitable[bool]]
 PageFor = Callable[[Scope, int, str], bytes | None]
+TextFor = Callable[[Scope, str], str]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -65,7 +67,9 @@ class BodyTooLargeError(BodyError):
     status, code = 413, "too_big"
 
     def __init__(self, limit: int, *, drain: bool = True) -> None:
-        self.sentence = f"This request is too large: at most {in_words(limit)} are allowed here. Send less at once."
+        self.sentence = sentence(
+            "This request is too large: at most %(size)s are allowed here. Send less at once.", size=in_words(limit)
+        )
         self.drain = drain
         super().__init__(self.sentence)
 
@@ -74,14 +78,16 @@ class StrangerError(BodyError):
     """A large body of somebody who has not logged in."""
 
     status, code, drain = 401, "not_authenticated", True
-    sentence = f"Log in before you send more than {DEFAULT_BYTES // MIB} MB. An API client needs a valid token."
+    sentence = sentence(
+        "Log in before you send more than %(size)s MB. An API client needs a valid token.", size=DEFAULT_BYTES // MIB
+    )
 
 
 class BodyTooSlowError(BodyError):
     """A body that did not arrive in its time."""
 
     status, code = 408, "too_slow"
-    sentence = "The request arrived too slowly and was given up. Try again, or send less at once."
+    sentence = sentence("The request arrived too slowly and was given up. Try again, or send less at once.")
 
 
 def limit_of(path: str) -> int:
@@ -141,11 +147,13 @@ async def call(
     send: Send,
     is_known: IsKnown,
     page_for: PageFor | None = None,
+    text_for: TextFor = lambda _scope, text: text,
 ) -> None:
     """Call an ASGI application with the limits of the path; refuse a body over them with 413 or 408.
 
     Where large bodies are allowed, `is_known` says whether somebody is logged in; those of others are refused with 401.
-    `page_for` makes the page that a person sees for a refusal, and returns None for programs.
+    `page_for` makes the page that a person sees for a refusal, and returns None for programs; `text_for` translates the
+    sentence that a script of a page shows.
     """
     is_answered = False
 
@@ -162,7 +170,8 @@ async def call(
     except BodyError as error:
         if is_answered:
             raise
-        await refuse(scope, receive, send, error, page_for)
+        page = page_for(scope, error.status, error.sentence) if page_for else None
+        await refuse(scope, receive, send, error, page, text_for(scope, error.sentence))
 
 
 def _may_be_large(scope: Scope) -> bool:
@@ -170,15 +179,14 @@ def _may_be_large(scope: Scope) -> bool:
     return scope["method"] not in ("GET", "HEAD") and (not has_length or announced_bytes(scope) > DEFAULT_BYTES)
 
 
-async def refuse(scope: Scope, receive: Receive, send: Send, error: BodyError, page_for: PageFor | None = None) -> None:
+async def refuse(scope: Scope, receive: Receive, send: Send, error: BodyError, page: bytes | None, text: str) -> None:
     """Answer a refused body with a page or plain text, or in JSON below /api/, and close the connection."""
-    page = page_for(scope, error.status, error.sentence) if page_for else None
     if scope["path"].startswith("/api/"):
         content_type, body = b"application/json", json.dumps({"detail": error.sentence, "code": error.code}).encode()
     elif page is not None:
         content_type, body = b"text/html; charset=utf-8", page
     else:
-        content_type, body = b"text/plain; charset=utf-8", error.sentence.encode()
+        content_type, body = b"text/plain; charset=utf-8", text.encode()
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), CLOSE]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -96,7 +96,7 @@ def update_each(rows: Sequence[Model], *names: str) -> None:
     options = rows[0]._meta
     fields = [field for field in options.concrete_fields if field.name in names]
     table, key = _quoted(options.db_table), _quoted(options.pk.column)
-    columns = [[field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows] for field in fields]
+    columns = [_converted(field, [getattr(row, field.attname) for row in rows]) for field in fields]
     pks = [row.pk for row in rows]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -112,6 +112,13 @@ def update_each(rows: Sequence[Model], *names: str) -> None:
             changes = ", ".join(f"{_quoted(field.column)} = %s" for field in fields)
             lines = list(zip(*columns, pks, strict=True))
             cursor.executemany(f"UPDATE {table} SET {changes} WHERE {key} = %s", lines)  # noqa: S608 - our own names
+
+
+def _converted(field: "AnyField", values: list[Any]) -> list[Any]:
+    """Return values as the database takes them; one that all rows have is converted once."""
+    if _are_alike(values):
+        return [field.get_db_prep_save(values[0], connection)] * len(values)
+    return [field.get_db_prep_save(value, connection) for value in values]
 
 
 def _pieces(lines: list[Any], size: int) -> Iterator[list[Any]]:

@@ -7,6 +7,8 @@ one is a part of the other. The template gives every chart a title, a descriptio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from desk.sentences import sentence
+
 COLUMN, GAP, HEIGHT = 12.0, 2.0, 80.0  # units of the drawing, which is stretched to the width of the page
 
 
@@ -85,7 +87,9 @@ def chart(
         )
         for place, (label, values) in enumerate(rows)
     )
-    description = f"{describe} The highest value is {words(highest)}, at {peak}."
+    description = " ".join(
+        (describe, sentence("The highest value is %(value_text)s, at %(time)s.", value_text=words(highest), time=peak))
+    )
     return Chart(name, title, description, tuple(series), columns, words(highest), empty)
 
 

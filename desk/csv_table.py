@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
 from desk.errors import Refused
+from desk.sentences import sentence
 from desk.text import is_blank
 
 MAX_BYTES = 200_000
@@ -26,18 +27,24 @@ def text_of(request: HttpRequest) -> str:
         return decode(text.encode("utf-8", "replace"))
     file = request.FILES.get("file")
     if not isinstance(file, UploadedFile):
-        raise Refused("Choose a file first.")
+        raise Refused(sentence("Choose a file first."))
     return decode(file.read(MAX_BYTES + 1))
 
 
 def decode(content: bytes) -> str:
     """Return the text of a file. Raises Refused when it is too large or no text."""
     if len(content) > MAX_BYTES:
-        raise Refused(f"The file has {len(content):,} bytes; at most {MAX_BYTES:,} can be read at once.")
+        raise Refused(
+            sentence(
+                "The file has %(size)s bytes; at most %(limit)s can be read at once.",
+                size=f"{len(content):,}",
+                limit=f"{MAX_BYTES:,}",
+            )
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Refused("This file is not text in UTF-8. Save it as “CSV UTF-8”.") from None
+        raise Refused(sentence("This file is not text in UTF-8. Save it as “CSV UTF-8”.")) from None
 
 
 def rows_of(text: str, columns: Sequence[str], required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
@@ -52,17 +59,24 @@ def rows_of(text: str, columns: Sequence[str], required: Sequence[str]) -> list[
     try:
         titles = [title.strip().lower().replace("e-mail", "email") for title in next(reader, [])]
         if missing := [name for name in required if name not in titles]:
-            sentence = f"The first line must name the columns: {', '.join(columns)}. Missing: {', '.join(missing)}."
-            raise Refused(sentence)
+            raise Refused(
+                sentence(
+                    "The first line must name the columns: %(columns)s. Missing: %(missing)s.",
+                    columns=", ".join(columns),
+                    missing=", ".join(missing),
+                )
+            )
         rows = []
         for values in reader:
             row = dict.fromkeys(columns, "") | dict(zip(titles, (value.strip() for value in values), strict=False))
             if any(values) and not is_blank("".join(values)):
                 rows.append((reader.line_num, row))
     except csv.Error as error:
-        raise Refused(f"Line {reader.line_num} cannot be read: {error}.") from None
+        raise Refused(
+            sentence("Line %(number)s cannot be read: %(error)s.", number=reader.line_num, error=error)
+        ) from None
     if not rows:
-        raise Refused("The file has no line after the first, which names the columns.")
+        raise Refused(sentence("The file has no line after the first, which names the columns."))
     return rows
 
 

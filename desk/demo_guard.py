@@ -9,7 +9,7 @@ from desk.models import User
 DOMAIN = "desk.example"  # the demo's e-mail addresses; a domain that cannot exist
 USERNAMES = ("admin", "alice", "bob")
 PASSWORD = "desk-demo"  # noqa: S105 - known to everybody, and only in the demo
-WAY_OUT = (
+WAY_OUT = (  # English only: for the console
     "Start with an empty data folder (DESK_DATA_DIR) and an empty database (DATABASE_URL). To keep this database, "
     "disable these users first: manage.py disable_demo_users"
 )
@@ -24,8 +24,10 @@ def demo_users() -> list[User]:
     """
     if User._meta.db_table not in connection.introspection.table_names():
         return []
-    found = list(User.objects.filter(email__iendswith=f"@{DOMAIN}").order_by("pk"))
-    suspects = User.objects.filter(Q(username__in=USERNAMES) | Q(is_staff=True) | Q(is_superuser=True))
+    # The columns that every release has: the database may be one that nothing has migrated yet.
+    rows = User.objects.only("username", "password", "email", "is_active")
+    found = list(rows.filter(email__iendswith=f"@{DOMAIN}").order_by("pk"))
+    suspects = rows.filter(Q(username__in=USERNAMES) | Q(is_staff=True) | Q(is_superuser=True))
     others = suspects.exclude(pk__in=[user.pk for user in found]).order_by("pk")
     return found + [user for user in others if user.check_password(PASSWORD)]
 
@@ -33,7 +35,8 @@ def demo_users() -> list[User]:
 def sentence(users: list[User]) -> str:
     """Return what is wrong with a real installation that has these users."""
     names = ", ".join(user.username for user in users)
-    return f"This database holds users of the demo, whose password everybody knows: {names}."
+    what = "users of the demo, whose password everybody knows"  # English only: for the console
+    return f"This database holds {what}: {names}."  # English only: for the console
 
 
 def check_demo_users(**_options: object) -> list[checks.CheckMessage]:

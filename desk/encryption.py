@@ -21,7 +21,7 @@ class Secret(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "Secret('…')"
+        return "Secret('…')"  # English only: for the log
 
 
 class EncryptedTokenField(EncryptedTextField):

@@ -5,6 +5,7 @@ API clients get JSON; scripts that requested a part of a page get the sentence a
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,28 +17,41 @@ from django.middleware.csrf import REASON_BAD_ORIGIN, REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import trans_real
 
-from desk import logs, permission_words
+from desk import logs, permission_words, sentences
 from desk.accounts import kept_forms
+from desk.languages import translated
 from desk.plain_asgi import Scope
 
 STYLES = ("desk/tokens.css", "desk/base.css", "setup/account.css")
-NOT_FOUND = "This address does not exist, or what was here has been deleted. Check the address for a typing error."
-REFUSED = "Desk cannot read this request. Go back, reload the page and try again."
-NOT_HERE = "This address takes no such request. It was probably opened by hand or from a bookmark."
-TOO_MANY = "Too many attempts came from here. Wait a few minutes, then try again."
-NOT_SAVED = "What you typed was not saved. Go back in your browser to find it again."
-NO_COOKIE = "Your browser sent no cookie. Allow cookies for this site, reload the page and try again."
-FOREIGN = "This form was sent from another site, so nothing was done. Open the page in Desk and try again."
-OUTDATED = (
+NOT_FOUND = sentences.sentence(
+    "This address does not exist, or what was here has been deleted. Check the address for a typing error."
+)
+REFUSED = sentences.sentence("Desk cannot read this request. Go back, reload the page and try again.")
+NOT_HERE = sentences.sentence("This address takes no such request. It was probably opened by hand or from a bookmark.")
+TOO_MANY = sentences.sentence("Too many attempts came from here. Wait a few minutes, then try again.")
+NOT_SAVED = sentences.sentence("What you typed was not saved. Go back in your browser to find it again.")
+NO_COOKIE = sentences.sentence(
+    "Your browser sent no cookie. Allow cookies for this site, reload the page and try again. What you typed was not "
+    "saved. Go back in your browser to find it again."
+)
+FOREIGN = sentences.sentence(
+    "This form was sent from another site, so nothing was done. Open the page in Desk and try again."
+)
+OUTDATED = sentences.sentence(
     "The page was open for too long, or you logged in again meanwhile, so nothing was done. Go back in your browser, "
     "copy what you typed, reload the page and try again."
 )
-OTHER_USER = (
+OTHER_USER = sentences.sentence(
     "This form was opened by another user of this browser, so nothing was saved and nothing is shown. Go back in your "
     "browser to find what was typed. To save it, log in as the user who opened the form."
 )
-LOGGED_OUT = "You were logged out meanwhile, so nothing was done. Log in again and try again."
+LOGGED_OUT = sentences.sentence(
+    "You were logged out meanwhile, so nothing was done. Log in again and try again. What you typed was not saved. "
+    "Go back in your browser to find it again."
+)
 ACTIONS = {"add": "add", "change": "change", "delete": "delete", "changelist": "view", "history": "view"}
 
 
@@ -51,7 +65,7 @@ class Way:
 
 def handler_400(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that cannot be read."""
-    return show(request, 400, "This request cannot be read", REFUSED)
+    return show(request, 400, sentences.sentence("This request cannot be read"), REFUSED)
 
 
 def handler_403(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -59,18 +73,26 @@ def handler_403(request: HttpRequest, exception: Exception) -> HttpResponse:
     sentence = str(exception) or missing_permission(request)
     user = getattr(request, "user", None)
     known = user if user is not None and user.is_authenticated else None
-    ways = None if known else [Way("Log in", reverse("account_login"))]
-    return show(request, 403, "You cannot open this page", sentence, ways=ways, needs_request=True, user=known)
+    ways = None if known else [Way(sentences.sentence("Log in"), reverse("account_login"))]
+    return show(
+        request,
+        403,
+        sentences.sentence("You cannot open this page"),
+        sentence,
+        ways=ways,
+        needs_request=True,
+        user=known,
+    )
 
 
 def handler_404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request for an address that does not exist."""
-    return show(request, 404, "Page not found", NOT_FOUND)
+    return show(request, 404, sentences.sentence("Page not found"), NOT_FOUND)
 
 
 def handler_429(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer a request that came too often."""
-    return show(request, 429, "Too many attempts", TOO_MANY)
+    return show(request, 429, sentences.sentence("Too many attempts"), TOO_MANY)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -79,21 +101,21 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     login_url = reverse("account_login")
     if user.is_authenticated and request.path == login_url:
         return redirect("home")  # logged in meanwhile in another tab
-    title = "This page was out of date"
+    title = sentences.sentence("This page was out of date")
     if reason.startswith(REASON_BAD_ORIGIN.partition(" - ")[0]):
-        return show(request, 403, "Nothing was done", FOREIGN)
+        return show(request, 403, sentences.sentence("Nothing was done"), FOREIGN)
     owner = kept_forms.owner_of(request)
     if owner is not None and user.is_authenticated and owner != user.pk:
-        return show(request, 403, "You are logged in as somebody else", OTHER_USER)
+        return show(request, 403, sentences.sentence("You are logged in as somebody else"), OTHER_USER)
     if owner is not None and not wants_part(request) and kept_forms.keep(request, owner):
         if user.is_authenticated:
             return kept_forms.show(request, status=403)
         return redirect(kept_forms.login_url(request))
     if reason == REASON_NO_CSRF_COOKIE:
-        return show(request, 403, title, f"{NO_COOKIE} {NOT_SAVED}")
+        return show(request, 403, title, NO_COOKIE)
     if not user.is_authenticated:
-        ways = [Way("Log in", login_url)]
-        return show(request, 403, "You were logged out meanwhile", f"{LOGGED_OUT} {NOT_SAVED}", ways=ways)
+        ways = [Way(sentences.sentence("Log in"), login_url)]
+        return show(request, 403, sentences.sentence("You were logged out meanwhile"), LOGGED_OUT, ways=ways)
     return show(request, 403, title, OUTDATED)
 
 
@@ -106,7 +128,9 @@ def missing_permission(request: HttpRequest) -> str:
         opts = model._meta
         if page in ACTIONS and f"{opts.app_label}_{opts.model_name}" == model_name:
             return permission_words.sentence_for(f"{opts.app_label}.{ACTIONS[page]}_{opts.model_name}")
-    return "Your account may not open this page. Ask an administrator which permission you need, and quote its address."
+    return sentences.sentence(
+        "Your account may not open this page. Ask an administrator which permission you need, and quote its address."
+    )
 
 
 def wants_part(request: HttpRequest) -> bool:
@@ -129,7 +153,7 @@ def show(
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": sentence, "code": code}, status=status)
     if wants_part(request):
-        return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
+        return HttpResponse(translated(sentence), status=status, content_type="text/plain; charset=utf-8")
     chosen = ways if ways is not None else ways_back(request.path, request.method or "", status)
     page = render(status, title, sentence, chosen, request=request if needs_request else None, **context)
     return HttpResponse(page, status=status)
@@ -139,10 +163,10 @@ def ways_back(path: str, method: str, status: int) -> list[Way]:
     """Return the links of an error page: try again where that can help, the place the user came from, the inbox."""
     ways = []
     if status in (408, 500, 503) and method in ("GET", "HEAD"):
-        ways.append(Way("Try again", path))
+        ways.append(Way(sentences.sentence("Try again"), path))
     if path.startswith("/admin/") and path != "/admin/":
-        ways.append(Way("Go to Setup", "/admin/"))
-    return [*ways, Way("Go to the inbox", "/inbox/")]
+        ways.append(Way(sentences.sentence("Go to Setup"), "/admin/"))
+    return [*ways, Way(sentences.sentence("Go to the inbox"), "/inbox/")]
 
 
 def render(
@@ -184,16 +208,35 @@ def for_refused_body(scope: Scope, status: int, sentence: str) -> bytes | None:
     """Return the page for a body that was refused (desk.body_limits), None for a script or program."""
     if not is_navigation(dict(scope["headers"])):
         return None
-    return outside_django(status, scope["path"], scope["method"], sentence)
+    return outside_django(status, scope, sentence)
 
 
-def outside_django(status: int, path: str, method: str, sentence: str) -> bytes:
-    """Return the page for a request that was refused before Django had it."""
-    titles = {401: "Log in first", 408: "The request took too long", 413: "This is too large"}
-    title = titles.get(status, "Not available at the moment")
-    ways = [Way("Log in", "/accounts/login/")] if status == 401 else ways_back(path, method, status)
+def in_language_of(scope: Scope, sentence: str) -> str:
+    """Return a sentence in a language that the browser asks for, where Django has not seen the request."""
+    with translation.override(_language_of(dict(scope["headers"]))):
+        return translated(sentence)
+
+
+def outside_django(status: int, scope: Scope, sentence: str) -> bytes:
+    """Return the page for a request that was refused before Django had it, in a language that the browser asks for."""
+    path, method = scope["path"], scope["method"]
+    titles = {
+        401: sentences.sentence("Log in first"),
+        408: sentences.sentence("The request took too long"),
+        413: sentences.sentence("This is too large"),
+    }
+    title = titles.get(status, sentences.sentence("Not available at the moment"))
+    ways = [Way(sentences.sentence("Log in"), "/accounts/login/")] if status == 401 else ways_back(path, method, status)
     more = "" if method in ("GET", "HEAD") else NOT_SAVED
-    return render(status, title, sentence, ways, more=more).encode()
+    with translation.override(_language_of(dict(scope["headers"]))):
+        return render(status, title, sentence, ways, more=more).encode()
+
+
+def _language_of(headers: dict[bytes, bytes]) -> str:
+    for code, _weight in trans_real.parse_accept_lang_header(headers.get(b"accept-language", b"").decode("latin-1")):
+        with suppress(LookupError):
+            return translation.get_supported_language_variant(code)
+    return settings.LANGUAGE_CODE
 
 
 class ErrorPages:
@@ -206,7 +249,7 @@ class ErrorPages:
         response = self.get_response(request)
         is_page = not request.path.startswith(("/api/", "/webhooks/", "/meta/"))
         if response.status_code == 405 and is_page and not response.streaming and not response.content:
-            page = show(request, 405, "This cannot be opened", NOT_HERE)
-            page.headers["Allow"] = response.headers.get("Allow", "")
+            page = show(request, 405, sentences.sentence("This cannot be opened"), NOT_HERE)
+            page.headers["Allow"] = response.headers.get("Allow", "")  # English only: a header
             return page
         return response

@@ -18,14 +18,19 @@ from django.urls import reverse
 from django.utils import timezone
 
 from desk import letters, mail, planned_times
+from desk.languages import translated
 from desk.models import Heartbeat
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
 TASK = "desk.failure_digest.send_due"
-TOLD, DUE = "failures told until", "next digest of failures"
+TOLD, DUE = "failures told until", "next digest of failures"  # English only: names of rows
 INTERVALS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
-ONCE_IN = {"hourly": "an hour", "daily": "a day"}
+ONCE_IN = {
+    "hourly": sentence("This digest is sent at most once an hour."),
+    "daily": sentence("This digest is sent at most once a day."),
+}
 #: How often Desk looks whether anything failed, and how old the first failure of a digest can be.
 LOOK_EVERY = timedelta(minutes=10)
 FIRST_LOOKS_BACK = timedelta(hours=1)
@@ -117,7 +122,10 @@ def send_due() -> int:
     sent, again_at = 0, now + LOOK_EVERY
     if causes:
         try:
-            sent = mail.send_to_administrators(_letter(causes, since), key=f"failures since {since}")
+            sent = mail.send_to_administrators(
+                lambda: _letter(causes, since),
+                key=f"failures since {since}",  # English only: a key
+            )  # English only: a key
         except mail.ERRORS as error:
             logger.error("The digest of failures could not be sent: %s", mail.sentence_for(error))
         again_at = now + (INTERVALS[settings.DESK_FAILURE_DIGEST] if sent else mail.RETRY_DELAY)
@@ -128,16 +136,22 @@ def send_due() -> int:
 
 def _letter(causes: list[Cause], since: datetime) -> letters.Letter:
     total = sum(cause.count for cause in causes)
-    failures = "1 failure" if total == 1 else f"{total} failures"
+    name = letters.installation_name()
     rest = sum(cause.count for cause in causes[MAX_CAUSES:])
     return letters.Letter(
-        subject=f"{failures} in {letters.installation_name()}",
-        paragraphs=(f"Since {letters.moment(since)}, this has failed:",),
+        subject=sentence("1 failure in %(name)s", name=name)
+        if total == 1
+        else sentence("%(count)s failures in %(name)s", count=total, name=name),
+        paragraphs=(sentence("Since %(time)s, this has failed:", time=letters.shown_moment(since)),),
         entries=tuple(
-            letters.Entry(f"{cause.count} {cause.words}", (cause.why, cause.where)) for cause in causes[:MAX_CAUSES]
+            letters.Entry(f"{cause.count} {translated(cause.words)}", (cause.why, cause.where))
+            for cause in causes[:MAX_CAUSES]
         ),
-        closing=(*([f"{rest} more failed for other reasons."] if rest else []), "Health shows the state of each Page."),
-        action="Open Health",
+        closing=(
+            *([sentence("%(count)s more failed for other reasons.", count=rest)] if rest else []),
+            sentence("Health shows the state of each Page."),
+        ),
+        action=sentence("Open Health"),
         path=reverse("setup:health"),
-        why=f"{letters.to_administrators()} This digest is sent at most once {ONCE_IN[settings.DESK_FAILURE_DIGEST]}.",
+        why=f"{letters.to_administrators()} {ONCE_IN[settings.DESK_FAILURE_DIGEST]}",
     )

@@ -58,11 +58,12 @@ def _compare(storage: storage_files.Storage, name: str, size: int | None) -> str
     try:
         found = storage.facts(name)
     except FileNotFoundError:
-        return f"the file {json.dumps(name)} is missing"
+        return f"the file {json.dumps(name)} is missing"  # English only: for the console
     except OSError as error:
-        return f"the file {json.dumps(name)} cannot be read ({error.strerror or error})"
+        why = error.strerror or error
+        return f"the file {json.dumps(name)} cannot be read ({why})"  # English only: for the console
     if size is not None and found.size != size:
-        return f"the file {json.dumps(name)} has {found.size} bytes instead of {size}"
+        return f"the file {json.dumps(name)} has {found.size} bytes instead of {size}"  # English only: for the console
     return ""
 
 
@@ -78,7 +79,7 @@ def _orphans(storage: storage_files.Storage, named: sqlite3.Connection, wishes: 
         if now - found.written_at < wishes.orphan_age.total_seconds():
             continue
         days = (now - found.written_at) / 86_400
-        sentence = f"no row names this file of {found.size} bytes, {days:.1f} days old"
+        sentence = f"no row names this file of {found.size} bytes, {days:.1f} days old"  # English only: for the console
         if wishes.delete_orphans and not _is_named_now(name):
             storage.delete(name)
             yield Finding(name, f"{sentence}; deleted", mended=True)

@@ -10,7 +10,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 BLOCK_SIZE = 262_144  # bytes
-BinaryFile: TypeAlias = "File[bytes] | IO[bytes]"
+BinaryFile: TypeAlias = "File[bytes] | IO[bytes]"  # English only: a type
 
 
 class FilePartResponse(StreamingHttpResponse):

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from desk import __version__, logs
 from desk.models import Heartbeat
 from desk.probe_access import may_see_details
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ HEARTBEAT_EVERY_S = 2
 LATE_AFTER_S = 30
 PROBE = "readyz"  # the row that /readyz writes
 WRITE_TIMEOUT_S = 3
+NEVER = " ".join((sentence("The worker has never run."), sentence("Start it: manage.py worker.")))
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,10 @@ def readiness() -> dict[str, Any]:
         parts |= reports()
     except DatabaseError as error:
         logger.warning("The database does not answer: %s", logs.summary(error))
-        parts = {"database": Report("unreachable", ["The database does not answer."]), "media": parts["media"]}
+        parts = {
+            "database": Report("unreachable", [sentence("The database does not answer.")]),
+            "media": parts["media"],
+        }
     problems = [problem for part in parts.values() for problem in part.problems]
     values = {name: part.values for name, part in parts.items()}
     failing = [name for name, part in parts.items() if part.problems]
@@ -79,7 +84,9 @@ def database_report() -> Report:
             record_heartbeat(PROBE)
     except DatabaseError as error:
         logger.warning("The database cannot be written: %s", logs.summary(error))
-        return Report("not writable", [f"The database cannot be written: {' '.join(str(error).split())[:200]}."])
+        reason = " ".join(str(error).split())[:200]
+        problem = sentence("The database cannot be written: %(error)s.", error=reason)
+        return Report("not writable", [problem])  # English only: for programs
     return Report("ok")
 
 
@@ -110,7 +117,8 @@ def media_report() -> Report:
     except OSError as error:
         reason = (error.strerror or type(error).__name__).removesuffix(".")
         logger.warning("Files cannot be stored: %s", reason)
-        return Report("not writable", [f"Files cannot be stored: {reason}."])
+        problem = sentence("Files cannot be stored: %(error)s.", error=reason)
+        return Report("not writable", [problem])  # English only: for programs
     return Report("ok")
 
 
@@ -123,9 +131,12 @@ def worker_report() -> Report:
     """Report the age of the worker's last heartbeat in seconds; None when there never was one."""
     beat_at = Heartbeat.objects.filter(name=WORKER).values_list("beat_at", flat=True).first()
     if beat_at is None:
-        return Report({"heartbeat_age_s": None}, ["The worker has never run. Start it: manage.py worker."])
+        return Report({"heartbeat_age_s": None}, [NEVER])
     age = abs(seconds(timezone.now() - beat_at))  # one in the future is of a wrong clock: no worker has corrected it
-    late = [f"The worker's last heartbeat was {age:.0f} seconds ago."] if age > LATE_AFTER_S else []
+    is_late = age > LATE_AFTER_S
+    late = (
+        [sentence("The worker's last heartbeat was %(seconds)s seconds ago.", seconds=f"{age:.0f}")] if is_late else []
+    )
     return Report({"heartbeat_age_s": age}, late)
 
 

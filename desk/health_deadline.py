@@ -16,7 +16,9 @@ from desk.probe_access import may_see_details
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 8.0
-SENTENCE = "Desk did not finish its own check in time: the database or the storage of files does not answer."
+SENTENCE = (  # English only: for programs
+    "Desk did not finish its own check in time: the database or the storage of files does not answer."
+)
 
 
 class WithDeadline:

@@ -14,7 +14,7 @@ from http.cookiejar import DefaultCookiePolicy
 import requests
 from requests.adapters import HTTPAdapter
 
-USER_AGENT = "Desk/1.0"
+USER_AGENT = "Desk/1.0"  # English only: a name
 DEFAULT_TIMEOUT_S = 10.0
 CHUNK_BYTES = 65_536
 

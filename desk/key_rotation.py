@@ -117,13 +117,17 @@ def check_keys(**_options: object) -> list[checks.CheckMessage]:
     messages: list[checks.CheckMessage] = []
     for column in found:
         if column.old:
-            hint = "Run manage.py reencrypt. Remove the old key from DESK_SECRET_KEY_FALLBACKS only after that."
-            text = f"{column.old} values of {column} are still encrypted with an old key."
+            hint = (  # English only: for the console
+                "Run manage.py reencrypt. Remove the old key from DESK_SECRET_KEY_FALLBACKS only after that."
+            )
+            what = f"{column.old} values of {column}"  # English only: for the console
+            text = f"{what} are still encrypted with an old key."  # English only: for the console
             messages.append(checks.Warning(text, hint=hint, id="desk.W001"))
         if column.unreadable:
-            hint = (
+            hint = (  # English only: for the console
                 "Add the missing key to DESK_SECRET_KEY_FALLBACKS, or re-authenticate the Pages and renew the secrets."
             )
-            text = f"{column.unreadable} values of {column} cannot be decrypted with any key of this installation."
+            what = f"{column.unreadable} values of {column}"  # English only: for the console
+            text = f"{what} cannot be decrypted with any key of this installation."  # English only: for the console
             messages.append(checks.Warning(text, hint=hint, id="desk.W002"))
     return messages

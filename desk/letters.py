@@ -15,8 +15,12 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import get_language
 
 from desk import text
+from desk.languages import ENGLISH, translated
+from desk.sentences import sentence
 
 #: Columns of the plain text, as mail programs show it without wrapping.
 WIDTH = 72
@@ -64,7 +68,7 @@ class Rendered:
 
 def installation_name() -> str:
     """Return what this installation calls itself in e-mail: the name in DESK_FROM_EMAIL, or Desk."""
-    return text.shown_name(parseaddr(settings.DEFAULT_FROM_EMAIL)[0], 60) or "Desk"
+    return text.shown_name(parseaddr(settings.DEFAULT_FROM_EMAIL)[0], 60) or "Desk"  # English only: a name
 
 
 def sender() -> str:
@@ -74,7 +78,7 @@ def sender() -> str:
 
 def to_administrators() -> str:
     """Return the line at the foot of what administrators get."""
-    return f"You get this message because you are an administrator of {installation_name()}."
+    return sentence("You get this message because you are an administrator of %(name)s.", name=installation_name())
 
 
 def moment(at: datetime) -> str:
@@ -83,22 +87,30 @@ def moment(at: datetime) -> str:
     return f"{local:%-d %B %Y at %H:%M} {local.tzname() or ''}".strip()
 
 
+def shown_moment(at: datetime) -> str:
+    """Return a date and time in the active language, in the time zone of the installation: not for a sentence."""
+    local = timezone.localtime(at)
+    if get_language() in (None, ENGLISH):
+        return moment(at)
+    return f"{date_format(local, 'DAY_AND_YEAR_FORMAT')}, {date_format(local, 'TIME_FORMAT')} {local.tzname() or ''}"
+
+
 def day(at: datetime) -> str:
     """Return a date for a sentence, in the time zone of the installation."""
     return f"{timezone.localtime(at):%-d %B %Y}"
 
 
 def render(letter: Letter) -> Rendered:
-    """Return the letter in both forms."""
-    subject = text.one_line(letter.subject, MAX_SUBJECT)
+    """Return the letter in both forms, in the active language; its values are shown as they are."""
+    subject = text.one_line(translated(letter.subject), MAX_SUBJECT)
     name = installation_name()
     url = settings.PUBLIC_URL + letter.path.removeprefix(settings.PUBLIC_URL)
-    common = {"subject": subject, "name": name, "action": _line(letter.action), "url": url}
-    title = _line(letter.title or subject)
-    facts = [(_line(label), _line(value)) for label, value in letter.facts]
-    entries = [Entry(_line(entry.title), tuple(map(_line, entry.lines))) for entry in letter.entries]
-    paragraphs, closing = list(map(_line, letter.paragraphs)), list(map(_line, letter.closing))
-    why = _line(letter.why)
+    common = {"subject": subject, "name": name, "action": _line(translated(letter.action)), "url": url}
+    title = _line(translated(letter.title) or subject)
+    facts = [(_line(translated(label)), _line(value)) for label, value in letter.facts]
+    entries = [Entry(_line(translated(entry.title)), _lines(entry.lines)) for entry in letter.entries]
+    paragraphs, closing = _lines(letter.paragraphs), _lines(letter.closing)
+    why = _line(translated(letter.why))
     html = {
         "title": title,
         "mark": text.first_character(name).upper(),
@@ -136,6 +148,10 @@ def message(rendered: Rendered, to: list[str], headers: dict[str, str] | None = 
 
 def _line(words: str) -> str:
     return text.one_line(words, MAX_LINE)
+
+
+def _lines(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_line(translated(each)) for each in texts)
 
 
 def _wrapped(words: str, next_indent: str = "", first_indent: str = "") -> str:

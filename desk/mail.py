@@ -8,6 +8,7 @@ again after that time. An e-mail that was accepted just before the worker died i
 import hashlib
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
@@ -19,10 +20,12 @@ from django.core import checks
 from django.core.mail import EmailMessage
 from django.db.models import Model, Q, QuerySet
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from desk import letters, metrics
+from desk.languages import of_person, spoken_by
 from desk.models import User
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +40,17 @@ SLOW_RETRY_DELAY = timedelta(hours=1)
 ERRORS = (SMTPException, OSError, ValueError)
 
 _BACKENDS = "django.core.mail.backends."
-OFF = (
+OFF = sentence(
     "E-mail is turned off (EMAIL_URL=none). Nobody is told when a Page loses its access, and no password can be reset."
 )
-ONLY_PRINTED = "E-mail is only printed by the processes of Desk and reaches nobody. Set EMAIL_URL to your mail server."
-PRINTS_LINKS = (
+ONLY_PRINTED = sentence(
+    "E-mail is only printed by the processes of Desk and reaches nobody. Set EMAIL_URL to your mail server."
+)
+PRINTS_LINKS = (  # English only: for the console
     "EMAIL_URL is not set, or is consolemail://: links that reset passwords would be printed into the log. Set it to a "
     "mail server, for example smtp+tls://user:password@mail.example.com:587, or to none: then Desk sends no e-mail."
 )
-NO_ADDRESS = "No administrator has an e-mail address, so nobody is told when a Page loses its access."
+NO_ADDRESS = sentence("No administrator has an e-mail address, so nobody is told when a Page loses its access.")
 
 
 def problem() -> str:
@@ -62,7 +67,7 @@ def unsuitable() -> str:
 
 def check_mail(**_options: object) -> list[checks.CheckMessage]:
     """Report e-mail that is printed as an error of `check --deploy`."""
-    return [checks.Error(sentence, id="desk.E002")] if (sentence := unsuitable()) else []
+    return [checks.Error(reason, id="desk.E002")] if (reason := unsuitable()) else []
 
 
 def is_off() -> bool:
@@ -72,8 +77,23 @@ def is_off() -> bool:
 
 def administrator_addresses() -> list[str]:
     """Return the e-mail addresses of all active administrators, without duplicates."""
+    return sorted({user.email for user in _administrators()})
+
+
+def _administrators() -> QuerySet[User, User]:
     users = User.objects.filter(Q(is_staff=True) | Q(is_superuser=True), is_active=True)
-    return sorted(set(users.exclude(email="").values_list("email", flat=True)))
+    return users.exclude(email="").order_by("pk")
+
+
+def _addresses_by_language() -> dict[str, list[str]]:
+    """Return the addresses of all active administrators by the language in which they get e-mail, each once."""
+    language_of: dict[str, str] = {}
+    for user in _administrators():
+        language_of.setdefault(user.email, of_person(user))
+    addresses: dict[str, list[str]] = {}
+    for address, language in sorted(language_of.items()):
+        addresses.setdefault(language, []).append(address)
+    return addresses
 
 
 def reaches_administrators() -> bool:
@@ -81,25 +101,49 @@ def reaches_administrators() -> bool:
     return not is_off() and bool(administrator_addresses())
 
 
-def send_to_administrators(letter: letters.Letter, *, key: str) -> int:
+def send_to_administrators(letter: letters.Letter | Callable[[], letters.Letter], *, key: str) -> int:
     """Send one letter to all administrators; return the number of messages sent, 0 when nobody has an address.
 
-    `key` names what is told: the same key makes the same Message-ID, by which mail programs recognise a repetition.
-    Raises one of ERRORS.
+    There is a message for each of their languages; a function that returns the letter is called in each. `key` names
+    what is told: the same key makes the same Message-ID, by which mail programs recognise a repetition.
+    Raises one of ERRORS, after all were tried.
     """
-    to = administrator_addresses()
-    if not to or is_off():
+    if is_off():
         return 0
-    digest = hashlib.sha256(f"{settings.SECRET_KEY} {key}".encode()).hexdigest()[:32]
-    headers = {"Message-ID": f"<{digest}@{urlsplit(settings.PUBLIC_URL).hostname or 'desk'}>"}
-    message = letters.message(letters.render(letter), to, headers)
-    try:
-        sent = message.send() or 0
-    except ERRORS:
-        metrics.MAILS.add("failed")
-        raise
-    metrics.MAILS.add("sent")
+    sent, failed = 0, None
+    for language, to in _addresses_by_language().items():
+        with translation.override(language):
+            rendered = letters.render(letter if isinstance(letter, letters.Letter) else letter())
+        try:
+            sent += letters.message(rendered, to, {"Message-ID": _message_id(key, language)}).send() or 0
+        except ERRORS as error:
+            metrics.MAILS.add("failed")
+            failed = error
+        else:
+            metrics.MAILS.add("sent")
+    if failed is not None:
+        raise failed
     return sent
+
+
+def _message_id(key: str, language: str) -> str:
+    told = key if language in ("", settings.LANGUAGE_CODE) else f"{key} {language}"
+    digest = hashlib.sha256(f"{settings.SECRET_KEY} {told}".encode()).hexdigest()[:32]
+    return f"<{digest}@{urlsplit(settings.PUBLIC_URL).hostname or 'desk'}>"
+
+
+def send_to_person(user: User, letter: Callable[[], letters.Letter], *, key: str, headers: dict[str, str]) -> int:
+    """Send one letter to a person in their language; return whether it was sent: 0 without an address.
+
+    `key` is as in `send_to_administrators`. Raises one of ERRORS.
+    """
+    if is_off() or not user.email:
+        return 0
+    with spoken_by(user):
+        message = letters.message(
+            letters.render(letter()), [user.email], {"Message-ID": _message_id(key, ""), **headers}
+        )
+    return message.send() or 0
 
 
 # --- Rows whose e-mail is due -----------------------------------------------------------------------------------------
@@ -151,10 +195,11 @@ def send_test(user: User) -> str:
     Ends after EMAIL_TIMEOUT, however slowly the server answers.
     """
     if not user.email:
-        return "Your user has no e-mail address. Enter one in Setup → People."
-    if sentence := problem():
-        return sentence
-    message = letters.message(letters.render(_test_letter(user)), [user.email])
+        return sentence("Your user has no e-mail address. Enter one in Setup → People.")
+    if reason := problem():
+        return reason
+    with spoken_by(user):
+        message = letters.message(letters.render(_test_letter(user)), [user.email])
     outcome: Future[None] = Future()
 
     def send() -> None:
@@ -164,7 +209,7 @@ def send_test(user: User) -> str:
         except Exception as error:
             outcome.set_exception(error)
 
-    threading.Thread(target=send, name="test mail", daemon=True).start()
+    threading.Thread(target=send, name="test mail", daemon=True).start()  # English only: a name in the log
     try:
         outcome.result(settings.EMAIL_TIMEOUT)
     except Exception as error:
@@ -175,11 +220,11 @@ def send_test(user: User) -> str:
 def _test_letter(user: User) -> letters.Letter:
     name = letters.installation_name()
     return letters.Letter(
-        subject=f"Test message from {name}",
-        paragraphs=("E-mail works: your mail server accepted this message, and it reached you.",),
-        action="Open Health",
+        subject=sentence("Test message from %(name)s", name=name),
+        paragraphs=(sentence("E-mail works: your mail server accepted this message, and it reached you."),),
+        action=sentence("Open Health"),
         path=f"{reverse('setup:health')}#mail",
-        why=f"You get this message because {user} asked for it in Setup of {name}.",
+        why=sentence("You get this message because %(user)s asked for it in Setup of %(name)s.", user=user, name=name),
     )
 
 
@@ -187,15 +232,21 @@ def sentence_for(error: Exception) -> str:
     """Return a sentence with the answer of the mail server, or with the reason why there is none."""
     server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib wraps it
-        return f"The mail server {server} did not answer within {settings.EMAIL_TIMEOUT:g} seconds."
+        seconds = f"{settings.EMAIL_TIMEOUT:g}"
+        return sentence(
+            "The mail server %(server)s did not answer within %(seconds)s seconds.", server=server, seconds=seconds
+        )
     if isinstance(error, SMTPRecipientsRefused):
         answers = {_answer(code, text) for code, text in error.recipients.values()}
-        return f"The mail server {server} refused the recipient: {'; '.join(sorted(answers))}."
+        answer = "; ".join(sorted(answers))
+        return sentence("The mail server %(server)s refused the recipient: %(answer)s.", server=server, answer=answer)
     if isinstance(error, SMTPResponseException):
-        return f"The mail server {server} answered {_answer(error.smtp_code, error.smtp_error)}."
+        answer = _answer(error.smtp_code, error.smtp_error)
+        return sentence("The mail server %(server)s answered %(answer)s.", server=server, answer=answer)
     if isinstance(error, OSError) and error.strerror:
-        return f"The mail server {server} cannot be reached: {error.strerror}."
-    return f"The mail server {server} did not accept the message: {' '.join(str(error).split())[:300]}."
+        return sentence("The mail server %(server)s cannot be reached: %(error)s.", server=server, error=error.strerror)
+    words = " ".join(str(error).split())[:300]
+    return sentence("The mail server %(server)s did not accept the message: %(error)s.", server=server, error=words)
 
 
 def _answer(code: int, text: bytes | str) -> str:

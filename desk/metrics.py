@@ -124,6 +124,8 @@ SHOWN = Histogram("desk_webhook_shown_seconds", "From receiving a delivery to an
 SENDS = Counter("desk_sends", "Attempts to send a message by outcome", "outcome")
 META_ERRORS = Counter("desk_meta_errors", "Failed calls to Meta by kind", "kind")
 MAILS = Counter("desk_mails", "E-mails to administrators by outcome", "outcome")
+PUSHES = Counter("desk_pushes", "Notifications to browsers by outcome", "outcome")
+REMINDERS = Counter("desk_reminders", "E-mails to agents about waiting customers by outcome", "outcome")
 
 
 # --- Open streams -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,11 @@ from desk.probe_access import has_metrics_access
 
 logger = logging.getLogger(__name__)
 
+BUILD = "Version of Desk and Python"  # English only: for programs
+STREAMS = "Open live streams of all processes"  # English only: for programs
+DATABASE = "Whether the database answers"  # English only: for programs
+HOW_TO_ASK = "Send the token of DESK_METRICS_TOKEN: Authorization: Bearer …\n"  # English only: for programs
+
 
 @never_cache
 @require_safe
@@ -25,7 +30,7 @@ def show(request: HttpRequest) -> HttpResponse:
     if not metrics.is_on():
         raise Http404
     if not has_metrics_access(request):
-        return HttpResponse("Send the token of DESK_METRICS_TOKEN: Authorization: Bearer …\n", "text/plain", 403)
+        return HttpResponse(HOW_TO_ASK, "text/plain", 403)
     registry = CollectorRegistry()
     registry.register(_Database())
     with metrics.all_processes() as processes:
@@ -38,16 +43,16 @@ class _Database(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield build, open streams, and from the parts of `/readyz` depth and age of each queue."""
-        build = GaugeMetricFamily("desk_build_info", "Version of Desk and Python", labels=["version", "python"])
+        build = GaugeMetricFamily("desk_build_info", BUILD, labels=["version", "python"])
         build.add_metric([__version__, platform.python_version()], 1)
         yield build
-        yield GaugeMetricFamily("desk_live_streams", "Open live streams of all processes", metrics.open_streams())
+        yield GaugeMetricFamily("desk_live_streams", STREAMS, metrics.open_streams())
         try:
             parts = {name: part for name, part in health.reports().items() if isinstance(part.values, dict)}
         except DatabaseError as error:
             logger.warning("The metrics of the queues cannot be read: %s", error)
             parts = {}
-        yield GaugeMetricFamily("desk_database_up", "Whether the database answers", 1 if parts else 0)
+        yield GaugeMetricFamily("desk_database_up", DATABASE, 1 if parts else 0)
         for part, report in parts.items():
             for name, value in report.values.items():
                 if isinstance(value, int | float):

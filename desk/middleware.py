@@ -78,7 +78,8 @@ class UnusableValues:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if request.method not in ("GET", "HEAD") or not _is_about_a_value(exception):
             return None
-        return response_for_exception(request, Http404("This address contains a value that nothing can have."))
+        why = "This address contains a value that nothing can have."  # English only: for the log
+        return response_for_exception(request, Http404(why))
 
 
 def _is_about_a_value(exception: Exception) -> bool:

@@ -4,10 +4,13 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 
 class User(AbstractUser):
     """A person who can log in. Administrators are staff; agents also have an Agent."""
+
+    language = models.CharField(max_length=10, blank=True, help_text="Empty: what their browser asks for")
 
     def __str__(self) -> str:
         return self.get_full_name() or self.username
@@ -21,7 +24,9 @@ class Department(models.Model):
 
     class Meta:
         ordering = ["name"]
-        permissions = [("see_department_conversations", "Can see all conversations of their departments")]
+        permissions = [  # English only: Desk has words of its own
+            ("see_department_conversations", "Can see all conversations of their departments"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -31,9 +36,9 @@ class Agent(models.Model):
     """The agent side of a user: departments, presence and the Enter key."""
 
     class Presence(models.TextChoices):
-        ONLINE = "online", "Online"
-        AWAY = "away", "Away"
-        OFFLINE = "off", "Off"
+        ONLINE = "online", gettext_lazy("Online")
+        AWAY = "away", gettext_lazy("Away")
+        OFFLINE = "off", pgettext_lazy("presence", "Off")
 
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="agent")
     departments = models.ManyToManyField(Department, related_name="agents", blank=True)
@@ -146,34 +151,34 @@ class AuditEntry(models.Model):
     """
 
     class ActorKind(models.TextChoices):
-        USER = "user", "User"
-        FACEBOOK = "facebook", "Facebook"
-        SYSTEM = "system", "Desk"
-        UNKNOWN = "unknown", "Not logged in"
+        USER = "user", gettext_lazy("User")
+        FACEBOOK = "facebook", "Facebook"  # English only: a name
+        SYSTEM = "system", "Desk"  # English only: a name
+        UNKNOWN = "unknown", gettext_lazy("Not logged in")
 
     class Action(models.TextChoices):
-        ADDED = "added", "Added"
-        CHANGED = "changed", "Changed"
-        DELETED = "deleted", "Deleted"
-        LOGIN = "login", "Logged in"
-        LOGIN_FAILED = "login_failed", "Login failed"
-        LOGOUT = "logout", "Logged out"
-        PASSWORD = "password", "Password changed"
-        EMAIL = "email", "E-mail changed"
-        MFA = "mfa", "Two-step login changed"
-        LINKED = "linked", "Facebook linked"
-        CONTACT = "contact", "Customer edited"
-        VIEWED = "viewed", "Raw data viewed"
-        EXPORTED = "exported", "Exported"
-        TOKEN = "token", "API token changed"
-        ERASED = "erased", "Erased"
-        BLOCKED = "blocked", "Blocked or unblocked"
-        FACEBOOK = "facebook", "Notice from Facebook"
+        ADDED = "added", gettext_lazy("Added")
+        CHANGED = "changed", gettext_lazy("Changed")
+        DELETED = "deleted", gettext_lazy("Deleted")
+        LOGIN = "login", gettext_lazy("Logged in")
+        LOGIN_FAILED = "login_failed", gettext_lazy("Login failed")
+        LOGOUT = "logout", gettext_lazy("Logged out")
+        PASSWORD = "password", gettext_lazy("Password changed")
+        EMAIL = "email", gettext_lazy("E-mail changed")
+        MFA = "mfa", gettext_lazy("Two-step login changed")
+        LINKED = "linked", gettext_lazy("Facebook linked")
+        CONTACT = "contact", gettext_lazy("Customer edited")
+        VIEWED = "viewed", gettext_lazy("Raw data viewed")
+        EXPORTED = "exported", gettext_lazy("Exported")
+        TOKEN = "token", gettext_lazy("API token changed")
+        ERASED = "erased", gettext_lazy("Erased")
+        BLOCKED = "blocked", gettext_lazy("Blocked or unblocked")
+        FACEBOOK = "facebook", gettext_lazy("Notice from Facebook")
 
     class Via(models.TextChoices):
-        PAGE = "page", "Page"
-        TOKEN = "token", "API token"
-        INTERNAL = "internal", "Desk itself"
+        PAGE = "page", pgettext_lazy("of Desk, not of Facebook", "Page")
+        TOKEN = "token", gettext_lazy("API token")
+        INTERNAL = "internal", gettext_lazy("Desk itself")
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     actor_kind = models.CharField(max_length=8, choices=ActorKind, default=ActorKind.USER)
@@ -192,7 +197,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name, verbose_name_plural = "history entry", "history"
+        verbose_name, verbose_name_plural = gettext_lazy("history entry"), gettext_lazy("history")
         indexes = [
             models.Index(fields=["content_type", "object_id", "-id"], name="audit_of_object"),
             models.Index(fields=["actor", "-id"], name="audit_of_actor"),

@@ -25,8 +25,8 @@ from desk.storage import SavedFiles
 BUFFER_SIZE = 262_144  # bytes of an open file that are held in memory
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S, ATTEMPTS = 5, 30, 3
 EVERYBODY = re.compile(r"/groups/global/(AllUsers|AuthenticatedUsers)$")
-MISSING = {"404", "NoSuchKey", "NotFound"}
-TAKEN = {"412", "409", "PreconditionFailed", "ConditionalRequestConflict"}
+MISSING = {"404", "NoSuchKey", "NotFound"}  # English only: for S3 and the log
+TAKEN = {"412", "409", "PreconditionFailed", "ConditionalRequestConflict"}  # English only: for S3 and the log
 
 
 @contextmanager
@@ -35,11 +35,13 @@ def _os_errors(name: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in MISSING:
-            raise FileNotFoundError(f"The bucket has no file {name}.") from error
-        raise OSError(errno.EIO, f"The storage refused a request for {name}: {error}") from error
+        if error.response.get("Error", {}).get("Code") in MISSING:  # English only: for S3 and the log
+            raise FileNotFoundError(f"The bucket has no file {name}.") from error  # English only: for S3 and the log
+        refused = f"The storage refused a request for {name}: {error}"  # English only: for the log
+        raise OSError(errno.EIO, refused) from error
     except (BotoCoreError, HTTPClientError, HTTPError) as error:
-        raise OSError(errno.EIO, f"The storage did not answer a request for {name}: {error}") from error
+        silent = f"The storage did not answer a request for {name}: {error}"  # English only: for the log
+        raise OSError(errno.EIO, silent) from error
 
 
 class ObjectStorage(SavedFiles, S3Storage):
@@ -105,23 +107,24 @@ class ObjectStorage(SavedFiles, S3Storage):
         """Return how many seconds ago a file was written, by the clock of the service. Raises FileNotFoundError."""
         with _os_errors(name):
             head = self.client.head_object(Bucket=self.bucket_name, Key=self.key(name))
-        now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return (now - head["LastModified"]).total_seconds()
+        now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])  # English only: for S3 and the log
+        return (now - head["LastModified"]).total_seconds()  # English only: for S3 and the log
 
     def put(self, name: str, content: bytes, *, new: bool) -> None:
         """Write a small file under exactly this name. Raises FileExistsError when `new` and it is there already.
 
         A service that knows no conditional writes overwrites it.
         """
-        condition = {"IfNoneMatch": "*"} if new else {}
+        condition = {"IfNoneMatch": "*"} if new else {}  # English only: for S3 and the log
         with _os_errors(name):
             try:
                 self.client.put_object(Bucket=self.bucket_name, Key=self.key(name), Body=content, **condition)
             except ClientError as error:
-                code = error.response.get("Error", {}).get("Code")
+                code = error.response.get("Error", {}).get("Code")  # English only: for S3 and the log
                 if code in TAKEN:
-                    raise FileExistsError(errno.EEXIST, f"The bucket has a file {name} already.") from error
-                if not new or code != "NotImplemented":
+                    taken = f"The bucket has a file {name} already."  # English only: for the log
+                    raise FileExistsError(errno.EEXIST, taken) from error
+                if not new or code != "NotImplemented":  # English only: for S3 and the log
                     raise
                 self.client.put_object(Bucket=self.bucket_name, Key=self.key(name), Body=content)
 
@@ -148,9 +151,9 @@ class _Reader(io.RawIOBase):
     def __init__(self, storage: ObjectStorage, name: str) -> None:
         self._storage, self._name, self._position = storage, name, 0
         self._body: Any = None
-        self._object = {"Bucket": storage.bucket_name, "Key": storage.key(name)}
+        self._object = {"Bucket": storage.bucket_name, "Key": storage.key(name)}  # English only: for S3 and the log
         head = storage.client.head_object(**self._object)
-        self.length: int = head["ContentLength"]
+        self.length: int = head["ContentLength"]  # English only: for S3 and the log
         self._etag: str = head["ETag"]
 
     def readable(self) -> bool:
@@ -177,10 +180,11 @@ class _Reader(io.RawIOBase):
             if self._body is None:
                 wanted = f"bytes={self._position}-"
                 answer = self._storage.client.get_object(**self._object, Range=wanted, IfMatch=self._etag)
-                self._body = answer["Body"]
+                self._body = answer["Body"]  # English only: for S3 and the log
             piece = self._body.read(len(buffer))
         if not piece:
-            raise OSError(errno.EIO, f"The storage ended {self._name} after {self._position} of {self.length} bytes.")
+            place = f"{self._position} of {self.length} bytes"
+            raise OSError(errno.EIO, f"The storage ended {self._name} after {place}.")  # English only: for the log
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
@@ -209,15 +213,15 @@ def problem(storage: ObjectStorage) -> str:
         with _os_errors(storage.bucket_name):
             storage.client.head_bucket(Bucket=storage.bucket_name)
     except FileNotFoundError:
-        return f"There is no bucket {storage.bucket_name}."
+        return f"There is no bucket {storage.bucket_name}."  # English only: for S3 and the log
     except OSError as error:
-        return f"The bucket {storage.bucket_name} cannot be used. {error}"
+        return f"The bucket {storage.bucket_name} cannot be used. {error}"  # English only: for S3 and the log
     return ""
 
 
 def is_public(storage: ObjectStorage) -> bool:
     """Return whether the bucket's policy or access list lets everybody in."""
-    bucket = {"Bucket": storage.bucket_name}
+    bucket = {"Bucket": storage.bucket_name}  # English only: for S3 and the log
 
     def ask(call: Callable[..., Any]) -> dict[str, Any]:
         try:
@@ -225,10 +229,12 @@ def is_public(storage: ObjectStorage) -> bool:
         except (ClientError, BotoCoreError):
             return {}  # no policy, or a service without policies or lists, or no right to read them
 
-    if ask(storage.client.get_bucket_policy_status).get("PolicyStatus", {}).get("IsPublic"):
+    policy = ask(storage.client.get_bucket_policy_status).get("PolicyStatus", {})  # English only: for S3
+    if policy.get("IsPublic"):  # English only: for S3
         return True
-    grants = ask(storage.client.get_bucket_acl).get("Grants", [])
-    return any(EVERYBODY.search(grant.get("Grantee", {}).get("URI", "")) for grant in grants)
+    grants = ask(storage.client.get_bucket_acl).get("Grants", [])  # English only: for S3 and the log
+    grantees = (grant.get("Grantee", {}) for grant in grants)  # English only: for S3
+    return any(EVERYBODY.search(grantee.get("URI", "")) for grantee in grantees)
 
 
 def check_bucket(**_options: Any) -> list[checks.CheckMessage]:
@@ -237,11 +243,18 @@ def check_bucket(**_options: Any) -> list[checks.CheckMessage]:
     if storage is None:
         return []
     if sentence := problem(storage):
-        hint = "Check DESK_FILES_URL, the credentials, and that the bucket exists in that region."
+        hint = (  # English only: for the console
+            "Check DESK_FILES_URL, the credentials, and that the bucket exists in that region."
+        )
         return [checks.Error(sentence, hint=hint, id="desk.E003")]
     if is_public(storage):
-        sentence = f"The bucket {storage.bucket_name} is public: everybody can read customers' files."
-        hint = "Block public access to the bucket, in its policy and in its access list."
+        bucket = storage.bucket_name
+        sentence = (
+            f"The bucket {bucket} is public: everybody can read customers' files."  # English only: for the console
+        )
+        hint = (  # English only: for the console
+            "Block public access to the bucket, in its policy and in its access list."
+        )
         return [checks.Error(sentence, hint=hint, id="desk.E004")]
     return []
 

@@ -20,7 +20,7 @@ def may_see_details(request: HttpRequest) -> bool:
 
 
 def _has_token(request: HttpRequest) -> bool:
-    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")  # English only: a header
     expected = settings.DESK_METRICS_TOKEN
     is_bearer = bool(expected) and scheme.lower() == "bearer"
     return is_bearer and hmac.compare_digest(token.strip().encode(), expected.encode())

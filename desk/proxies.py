@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 logger = logging.getLogger(__name__)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-HEADERS = ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded")
+HEADERS = ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded")  # English only: a header
 MOST_NAMED = 20  # addresses that are named in the log as not trusted, in each process
 _named: set[str] = set()
 

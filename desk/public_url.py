@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import idna
 
-EXAMPLE = "such as https://desk.example.com"
+EXAMPLE = "such as https://desk.example.com"  # English only: for the console
 DEFAULT_PORTS = {"https": 443, "http": 80}
 LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 HOST = re.compile(rf"{LABEL}(\.{LABEL})*")

@@ -20,6 +20,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.models import RetentionRule, RetentionRun, User
 from desk.queue import enqueue
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,19 @@ VIEW, CHANGE = "desk.view_retentionrule", "desk.change_retentionrule"
 MAX_DAYS = 36_500
 MAX_S_PER_KIND = 20.0  # of one task; with all kinds well below the time-out of a task (Q_CLUSTER)
 PAUSE_S = 0.05  # between two batches, for the others who write
-FAILED = "Deleting stopped with an error, which is in the worker's log. It is tried again the next day."
+FAILED = sentence("Deleting stopped with an error, which is in the worker's log. It is tried again the next day.")
+
+#: What `save` records, for the catalogues: one for each kind, since a text without words could be any other.
+CHANGES = (
+    sentence("Closed conversations: %(before_text)s → %(after_text)s."),
+    sentence("Content of webhook deliveries: %(before_text)s → %(after_text)s."),
+    sentence("Delivered webhook events: %(before_text)s → %(after_text)s."),
+    sentence("Other webhook events: %(before_text)s → %(after_text)s."),
+    sentence("History: %(before_text)s → %(after_text)s."),
+    sentence("Expired logins: %(before_text)s → %(after_text)s."),
+    sentence("Finished tasks: %(before_text)s → %(after_text)s."),
+    sentence("Times of messages: %(before_text)s → %(after_text)s."),
+)
 
 Days = dict[str, int | None]
 
@@ -66,9 +79,12 @@ class Kind:
         if days is None or self.minimum_days <= days <= MAX_DAYS:
             return
         if days > MAX_DAYS:
-            raise Refused(f"At most {MAX_DAYS:,} days. Leave it empty to keep them for ever.", field=self.name)
-        words = f"At least {self.minimum_days} {'day' if self.minimum_days == 1 else 'days'}"
-        raise Refused(f"{words}. {self.minimum_reason}".strip(), field=self.name)
+            most = sentence("At most %(days)s days. Leave it empty to keep them for ever.", days=f"{MAX_DAYS:,}")
+            raise Refused(most, field=self.name)
+        least = sentence("At least 1 day.")
+        if self.minimum_days != 1:
+            least = sentence("At least %(days)s days.", days=self.minimum_days)
+        raise Refused(f"{least} {self.minimum_reason}".strip(), field=self.name)
 
 
 _registered: dict[str, Kind] = {}
@@ -126,7 +142,9 @@ def save(user: User, days: Mapping[str, int | None]) -> list[str]:
 
 def in_words(days: int | None) -> str:
     """Return the days as the page says them."""
-    return "for ever" if days is None else f"{days} {'day' if days == 1 else 'days'}"
+    if days is None:
+        return sentence("for ever")
+    return sentence("%(count)s day", count=days) if days == 1 else sentence("%(count)s days", count=days)
 
 
 # --- Deleting ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from django_q.models import Task
 
 from desk import retention
 from desk.models import AuditEntry, TimingCount
+from desk.sentences import sentence
 
 
 def expired_sessions(before: datetime) -> QuerySet[Session, Session]:
@@ -48,19 +49,19 @@ def register() -> None:
         retention.Kind.of_rows(
             history,
             name="history",
-            label="History",
-            text="Who did what in Setup, and when. Receipts of erased persons are kept.",
+            label=sentence("History"),
+            text=sentence("Who did what in Setup, and when. Receipts of erased persons are kept."),
             default_days=None,
             minimum_days=30,
-            minimum_reason="A change must stay traceable until somebody has noticed what it did.",
+            minimum_reason=sentence("A change must stay traceable until somebody has noticed what it did."),
             order=40,
         )
     )
     retention.register(
         retention.Kind(
             name="sessions",
-            label="Expired logins",
-            text="Counted from the day on which the login expired. Nobody is logged out.",
+            label=sentence("Expired logins"),
+            text=sentence("Counted from the day on which the login expired. Nobody is logged out."),
             default_days=1,
             count=lambda before: expired_sessions(before).count(),
             delete=_delete_sessions,
@@ -72,8 +73,8 @@ def register() -> None:
             finished_tasks,
             "stopped",
             name="tasks",
-            label="Finished tasks",
-            text="The worker's records of tasks that ended with an error. Tasks that wait are kept.",
+            label=sentence("Finished tasks"),
+            text=sentence("The worker's records of tasks that ended with an error. Tasks that wait are kept."),
             default_days=30,
             order=61,
         )
@@ -83,11 +84,13 @@ def register() -> None:
             timings,
             "slot",
             name="timings",
-            label="Times of messages",
-            text="How long messages took to the screen, as counts for each five minutes. Health shows the last day.",
+            label=sentence("Times of messages"),
+            text=sentence(
+                "How long messages took to the screen, as counts for each five minutes. Health shows the last day."
+            ),
             default_days=8,
             minimum_days=2,
-            minimum_reason="Health shows the last day.",
+            minimum_reason=sentence("Health shows the last day."),
             batch_size=5000,
             order=62,
         )

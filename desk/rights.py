@@ -5,12 +5,20 @@ from django.db.models import Q, QuerySet
 
 from desk.errors import Refused
 from desk.models import User
+from desk.sentences import sentence
 
-LAST_ADMINISTRATOR = (
-    "{user} is the only administrator (active, staff and superuser) of this Desk. Make another user an administrator "
-    "first: without one, nobody could manage users any more."
+MORE_RIGHTS = sentence(
+    "This person has more rights than you. Only somebody who has at least these rights can change them."
 )
-MORE_RIGHTS = "This person has more rights than you. Only somebody who has at least these rights can change them."
+
+
+def last_administrator(user: object) -> str:
+    """Return why `user`, the only administrator, must stay one."""
+    return sentence(
+        "%(user)s is the only administrator (active, staff and superuser) of this Desk. Make another user an "
+        "administrator first: without one, nobody could manage users any more.",
+        user=user,
+    )
 
 
 def permissions_of(user: User) -> set[int]:
@@ -63,7 +71,7 @@ def reason_to_keep_administrator(user: User) -> str:
     Locks the administrators until the end of the transaction, so that of two who demote each other one is refused.
     """
     locked = {other.pk for other in administrators().order_by("pk").select_for_update()}
-    return LAST_ADMINISTRATOR.format(user=user) if locked == {user.pk} else ""
+    return last_administrator(user) if locked == {user.pk} else ""
 
 
 def require_administrator_after(deleted: User) -> None:
@@ -73,4 +81,4 @@ def require_administrator_after(deleted: User) -> None:
     """
     was_administrator = deleted.is_active and deleted.is_staff and deleted.is_superuser
     if was_administrator and not administrators().exists():
-        raise Refused(LAST_ADMINISTRATOR.format(user=deleted))
+        raise Refused(last_administrator(deleted))

@@ -24,6 +24,7 @@ import certifi
 
 from desk.errors import Refused
 from desk.http import USER_AGENT
+from desk.sentences import sentence
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
 _CONNECT_TIMEOUT_S = 10.0
@@ -44,10 +45,10 @@ class Problem(StrEnum):
 
 
 SENTENCES = {
-    Problem.MALFORMED: "The address is malformed. Write it as https://example.com/path.",
-    Problem.USER_NAME: "The address contains a user name. Remove it.",
-    Problem.NOT_HTTPS: "Only https addresses are allowed.",
-    Problem.PRIVATE: "The address leads to a private network, which is not allowed.",
+    Problem.MALFORMED: sentence("The address is malformed. Write it as https://example.com/path."),
+    Problem.USER_NAME: sentence("The address contains a user name. Remove it."),
+    Problem.NOT_HTTPS: sentence("Only https addresses are allowed."),
+    Problem.PRIVATE: sentence("The address leads to a private network, which is not allowed."),
 }
 
 
@@ -178,11 +179,12 @@ class Exchange:
         # http.client gets a connected socket and resolves nothing, so the address stays pinned.
         connection.sock = _DeadlineSocket(self.socket, self.deadline)
         connection.putrequest(method, self.selector, skip_host=True, skip_accept_encoding=True)
-        connection.putheader("Host", host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}")
+        named = host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        connection.putheader("Host", named)  # English only: a header
         connection.putheader("User-Agent", USER_AGENT)
         for name, value in headers.items():
             connection.putheader(name, value)
-        connection.putheader("Connection", "close")
+        connection.putheader("Connection", "close")  # English only: a header
         connection.endheaders(body)
         return connection.getresponse()
 
@@ -206,7 +208,7 @@ class Exchange:
             except BaseException:
                 raw.close()
                 raise
-        raise failure or OSError("The host has no address")
+        raise failure or OSError("The host has no address")  # English only: for the log
 
 
 def _remaining_s(deadline: float) -> float:

@@ -29,6 +29,7 @@ try:
     PUBLIC_URL = public_url.normalise(setting_values.text("DESK_PUBLIC_URL", default="http://localhost:8000"))
 except ValueError as sentence:
     raise ImproperlyConfigured(str(sentence)) from None
+PUBLIC_URL_IS_SET = bool(setting_values.text("DESK_PUBLIC_URL", default=""))
 HTTPS = PUBLIC_URL.startswith("https://")
 # Under https only the public host: who can send a request past the proxy chooses no other. /healthz and /readyz answer
 # under every name (desk.middleware.Probes).
@@ -69,11 +70,13 @@ MIDDLEWARE = [
     "desk.middleware.Probes",
     "desk.middleware.AuditOrigin",
     "desk.middleware.UnusableValues",
+    "desk.languages.BrowsersLanguage",
     "desk.error_pages.ErrorPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "desk.languages.PersonsLanguage",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -96,6 +99,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "desk.accounts.way_back.context",
             ],
+            "builtins": ["django.templatetags.i18n", "desk.templatetags.languages"],
         },
     },
 ]
@@ -253,6 +257,8 @@ DESK_SWEEP_SECONDS = setting_values.seconds("DESK_SWEEP_SECONDS", default=60, le
 DESK_CLAIM_SECONDS = setting_values.seconds("DESK_CLAIM_SECONDS", default=90, least=0.5, most=3600)
 # Internal systems that webhooks may call although they use http or have a private address: host or host:port.
 DESK_EVENT_HOSTS = setting_values.listing("DESK_EVENT_HOSTS")
+# Push services in one's own network that browsers may name although they use http or have a private address.
+DESK_PUSH_HOSTS = setting_values.listing("DESK_PUSH_HOSTS")
 DESK_API_RATE = setting_values.text("DESK_API_RATE")  # for example 600/minute, per user; empty: no limit
 if DESK_API_RATE and not re.fullmatch(r"[1-9]\d*/(second|minute|hour|day)", DESK_API_RATE):
     raise ImproperlyConfigured("DESK_API_RATE is a number per second, minute, hour or day, for example 600/minute.")
@@ -316,7 +322,10 @@ DESK_TRUSTED_PROXIES = setting_values.networks("DESK_TRUSTED_PROXIES", default="
 X_FRAME_OPTIONS = "DENY"
 
 # --- Time, mail, API, log ---------------------------------------------------------------------------------------------
-LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español"), ("ar", "العربية")]
+# For people who chose no language and whose browser asks for none of these, and for their e-mail.
+LANGUAGE_CODE = setting_values.choice("DESK_LANGUAGE", default="en", choices=tuple(code for code, _name in LANGUAGES))
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = setting_values.time_zone("DESK_TIME_ZONE", default="UTC")
 USE_I18N = True
 FORMAT_MODULE_PATH = "desk.formats"
@@ -361,18 +370,42 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_NAME_OVERRIDES": {
+        "AgentPresence": "desk.models.Agent.Presence",
+        "AssignmentMode": "tickets.models.AssignmentSettings.ModeChoice",
+        "AssignmentOnReply": "tickets.models.AssignmentSettings.OnReplyChoice",
         "AttachmentKind": "tickets.models.Attachment.Kind",
         "AttachmentState": "tickets.models.Attachment.State",
         "ConnectionState": "channels_im.models.Page.Connection",
+        "CustomFieldKind": "tickets.models.CustomField.Kind",
+        "CustomFieldOf": "tickets.models.CustomField.Of",
+        "EventType": "tickets.models.EventType",
+        "HistoryImportState": "channels_im.models.HistoryImport.State",
+        "InboxOrder": "tickets.api.saved_views.ORDER_CHOICES",
+        "InboxView": "tickets.api.saved_views.BASE_CHOICES",
+        "LabelColor": "tickets.models.Label.Color",
+        "MacroActionKind": "tickets.api.macros.DO_CHOICES",
+        "MacroAssignTo": "tickets.api.macros.TO_CHOICES",
+        "MentionKind": "tickets.api.message_serializers.MENTION_KINDS",
         "MessageDirection": "tickets.models.Message.Direction",
         "MessageKind": "tickets.models.Message.Kind",
         "MessageState": "tickets.models.Message.State",
-        "ReactedBy": "tickets.api.serializers.ReactedBy",
+        "ReactedBy": "tickets.api.message_serializers.ReactedBy",
         "ReauthReason": "channels_im.models.Page.Reason",
         "RefusalCode": "tickets.rules.sending.Refusal",
+        "ScheduledReplyState": "tickets.models.ScheduledReply.State",
+        "TemplateState": "channels_im.models.MessageTemplate.State",
+        "TicketPriority": "tickets.models.Ticket.Priority",
         "TicketStatus": "tickets.models.Ticket.Status",
+        "ViewAudience": "tickets.api.saved_views.AUDIENCES",
+        "WebhookState": "tickets.api.subscriptions.STATES",
+        "WindowOpenedBy": "tickets.rules.window.WindowSource",
         "WindowState": "tickets.rules.window.WindowState",
     },
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tickets.api.schema.with_servers",
+    ],
 }
 
 

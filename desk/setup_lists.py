@@ -8,12 +8,17 @@ from urllib.parse import urlencode
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+
+from desk.languages import translated
+from desk.sentences import sentence
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 MAX_SEARCH = 200  # characters
 PER_PAGE = 50
 MAX_ID_DIGITS = 18
+ALL = sentence("All")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Pager:
     previous: str = ""
     next: str = ""
     text: str = ""
-    words: tuple[str, str] = ("Previous", "Next")
+    words: tuple[str, str] = (sentence("Previous"), sentence("Next"))
 
 
 @dataclass(frozen=True)
@@ -68,22 +73,27 @@ class Asked:
         return urlencode({name: value for name, value in values.items() if value})
 
     def chips(
-        self, name: str, choices: Iterable[tuple[str, str]], counts: Mapping[str, str] | None = None, every: str = "All"
+        self,
+        name: str,
+        choices: Iterable[tuple[str, Any]],
+        counts: Mapping[str, str] | None = None,
+        every: str = ALL,
     ) -> list[Chip]:
         """Return the chips of the filter `name`: one for no filter, with the words `every`, and one for each choice."""
         return [
             Chip(str(text), self.query(**{name: value}), self.chosen[name] == value, (counts or {}).get(value, ""))
-            for value, text in [("", every), *choices]
+            for value, text in [("", translated(every)), *choices]
         ]
 
     def page_of(self, rows: Sequence[T] | QuerySet[Any, Any], per_page: int = PER_PAGE) -> tuple[list[T], Pager]:
         """Return a page by its number, for lists that stay short: all rows are counted."""
         page = Paginator(rows, per_page).get_page(self._page)
         count = page.paginator.num_pages
+        words = gettext("Page %(number)s of %(count)s")
         pager = Pager(
             self.query(page=page.previous_page_number()) if page.has_previous() else "",
             self.query(page=page.next_page_number()) if page.has_next() else "",
-            f"Page {page.number} of {count}" if count > 1 else "",
+            words % {"number": page.number, "count": count} if count > 1 else "",
         )
         return list(page.object_list), pager
 
@@ -107,7 +117,9 @@ class Asked:
         if not page:
             return page, Pager()
         to_newer = self.query(after=page[0].pk) if has_newer else ""
-        return page, Pager(to_newer, self.query(before=page[-1].pk) if has_older else "", words=("Newer", "Older"))
+        return page, Pager(
+            to_newer, self.query(before=page[-1].pk) if has_older else "", words=(sentence("Newer"), sentence("Older"))
+        )
 
 
 @dataclass(frozen=True)

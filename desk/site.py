@@ -23,10 +23,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from desk import __version__
+from desk.languages import translated
 from desk.models import User
+from desk.sentences import sentence
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -117,7 +120,7 @@ def register_password_note(note: Callable[[User], str]) -> None:
 
 def password_notes(user: User) -> list[str]:
     """Return what to think of after setting the password of `user`."""
-    return [sentence for note in _password_notes if (sentence := note(user))]
+    return [text for note in _password_notes if (text := note(user))]
 
 
 def attention_of(user: User) -> list[Attention]:
@@ -149,14 +152,14 @@ STYLES = tuple(
 
 
 #: Only for those who would be told of a channel that does not work.
-ALL_WORK = "All channels are working."
+ALL_WORK = sentence("All channels are working.")
 
 
 class DeskAdminSite(AdminSite):
     """The admin site of Desk, called Setup in the interface."""
 
-    site_header = site_title = "Desk Setup"
-    index_title = "Setup"
+    site_header = site_title = "Desk Setup"  # English only: no page shows it
+    index_title = gettext_lazy("Setup")
     enable_nav_sidebar = False
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -201,7 +204,7 @@ class DeskAdminSite(AdminSite):
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             is_logout = request.path == reverse("admin:logout")
             if request.user.is_authenticated and not self.has_permission(request) and not is_logout:
-                raise PermissionDenied("Setup is for administrators.")
+                raise PermissionDenied(sentence("Setup is for administrators."))
             if not request.user.is_authenticated and request.headers.get("HX-Request") == "true":
                 return HttpResponse(status=401, headers={"HX-Redirect": resolve_url(settings.LOGIN_URL)})
             return inner(request, *args, **kwargs)
@@ -215,7 +218,7 @@ class DeskAdminSite(AdminSite):
         """Answer with the urgent sentences of the first page, for the red dot on the way to Setup."""
         user = request.user
         items = attention_of(user) if isinstance(user, User) else []
-        return JsonResponse({"urgent": [item.sentence for item in items if item.level == "danger"]})
+        return JsonResponse({"urgent": [translated(item.sentence) for item in items if item.level == "danger"]})
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show what needs attention; in a new installation, the checklist instead."""
@@ -228,7 +231,9 @@ class DeskAdminSite(AdminSite):
             "steps": steps,
             "next_step": next((step for step in steps if not step["done"]), None),
             "attention": attention_of(user) if isinstance(user, User) else [],
-            "quiet": ALL_WORK if user.has_perm("channels_im.view_channel") else "Nothing needs your attention.",
+            "quiet": ALL_WORK
+            if user.has_perm("channels_im.view_channel")
+            else sentence("Nothing needs your attention."),
             "panels": panels_of(user) if isinstance(user, User) else [],
             **(extra_context or {}),
         }
@@ -243,7 +248,7 @@ class DeskAdminSite(AdminSite):
         if self.has_permission(request):
             return HttpResponseRedirect(target)  # not redirect(), which takes a word for the name of a view
         if request.user.is_authenticated:
-            raise PermissionDenied("Setup is for administrators.")
+            raise PermissionDenied(sentence("Setup is for administrators."))
         return redirect_to_login(target, resolve_url("account_login"))
 
     def password_change(  # type: ignore[override]  # Django's shows a page; this one redirects

@@ -20,6 +20,7 @@ from django.urls import reverse
 from desk import health, mail
 from desk.accounts import mfa
 from desk.models import User
+from desk.sentences import sentence
 from desk.site import Attention, Panel
 
 SEEN_BY = "channels_im.view_channel"  # the permission for the page Health
@@ -79,31 +80,33 @@ def _without_second_step(user: User) -> list[Attention]:
     is_public = settings.PUBLIC_URL.startswith("https://")
     if not is_public or Authenticator.objects.filter(user=user, type__in=mfa.STEPS).exists():
         return []
-    sentence = "Your account has no two-step login: whoever knows your password can change everything here."
-    return [Attention(sentence, reverse("mfa_index"), "Set up two-step login")]
+    warning = sentence("Your account has no two-step login: whoever knows your password can change everything here.")
+    return [Attention(warning, reverse("mfa_index"), sentence("Set up two-step login"))]
 
 
 def worker() -> State:
     """Return whether the worker runs, and what waits too long."""
-    url, action = reverse("setup:health"), "View health"
+    url, action = reverse("setup:health"), sentence("View health")
     report = health.worker_report()
     if report.problems:
-        sentence = f"{report.problems[0]} Messages are stored, but not shown, and nothing is sent until it runs."
-        return State("Worker", sentence, DANGER, action, url)
+        stopped = sentence("Messages are stored, but not shown, and nothing is sent until it runs.")
+        return State(sentence("Worker"), f"{report.problems[0]} {stopped}", DANGER, action, url)
     waiting = [problem for part in health.reports().values() for problem in part.problems]
     if waiting:
-        return State("Worker", " ".join(waiting), WARNING, action, url)
-    return State("Worker", "The worker is running.")
+        return State(sentence("Worker"), " ".join(waiting), WARNING, action, url)
+    return State(sentence("Worker"), sentence("The worker is running."))
 
 
 def e_mail() -> State:
     """Return whether e-mail reaches anybody."""
     url = f"{reverse('setup:health')}#mail"
-    if sentence := mail.problem():
-        return State("E-mail", sentence, DANGER, "View e-mail", url)
+    if reason := mail.problem():
+        return State(sentence("E-mail"), reason, DANGER, sentence("View e-mail"), url)
     if not mail.administrator_addresses():
-        return State("E-mail", mail.NO_ADDRESS, WARNING, "View people", reverse("people:list"))
-    return State("E-mail", f"E-mail is sent by {settings.EMAIL_HOST}." if settings.EMAIL_HOST else "E-mail is sent.")
+        return State(sentence("E-mail"), mail.NO_ADDRESS, WARNING, sentence("View people"), reverse("people:list"))
+    if settings.EMAIL_HOST:
+        return State(sentence("E-mail"), sentence("E-mail is sent by %(server)s.", server=settings.EMAIL_HOST))
+    return State(sentence("E-mail"), sentence("E-mail is sent."))
 
 
 def disk() -> State | None:
@@ -112,12 +115,15 @@ def disk() -> State | None:
     if not folders:
         return None
     free = min(shutil.disk_usage(folder).free for folder in folders)
-    left = f"{filesizeformat(free)} of disk space is free"
+    left = filesizeformat(free)
     level = DANGER if free < VERY_LOW_BYTES else WARNING
     if free >= LOW_BYTES:
-        return State("Disk", f"{left}.")
-    what = "When it is full, no message can be stored. Free some, or keep less."
-    return State("Disk", f"Only {left}. {what}", level, "Data retention", reverse("retention"))
+        return State(sentence("Disk"), sentence("%(size)s of disk space is free.", size=left))
+    only = sentence(
+        "Only %(size)s of disk space is free. When it is full, no message can be stored. Free some, or keep less.",
+        size=left,
+    )
+    return State(sentence("Disk"), only, level, sentence("Data retention"), reverse("retention"))
 
 
 def _folders() -> list[Path]:
@@ -133,9 +139,15 @@ def update() -> State | None:
     count = _missing_migrations()
     if not count:
         return None
-    migrations = "1 migration" if count == 1 else f"{count} migrations"
-    sentence = f"An update is not finished: {migrations} did not run. Run manage.py migrate, then restart Desk."
-    return State("Update", sentence, DANGER, "View health", reverse("setup:health"))
+    unfinished = sentence(
+        "An update is not finished: 1 migration did not run. Run manage.py migrate, then restart Desk."
+    )
+    if count > 1:
+        unfinished = sentence(
+            "An update is not finished: %(count)s migrations did not run. Run manage.py migrate, then restart Desk.",
+            count=count,
+        )
+    return State(sentence("Update"), unfinished, DANGER, sentence("View health"), reverse("setup:health"))
 
 
 def _missing_migrations() -> int:

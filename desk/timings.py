@@ -71,7 +71,7 @@ def flush() -> int:
 
 def _add(rows: list[tuple[Key, int]]) -> None:
     """Add the counts with one statement. Rows in one order: two processes never wait for each other in a circle."""
-    options = apps.get_model("desk", "TimingCount")._meta
+    options = apps.get_model("desk", "TimingCount")._meta  # English only: a name
     table, slot_field = connection.ops.quote_name(options.db_table), options.get_field("slot")
     values: list[Any] = []
     for (kind, slot, bound), count in rows:

@@ -14,19 +14,23 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.exceptions import RedisError
 
-from desk import error_pages, logs
+from desk import error_pages, logs, sentences
 from desk.plain_asgi import Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30
-DATABASE = "Desk cannot reach its database at the moment, or cannot write to it. Try again in a minute."
-STORAGE = (
+DATABASE = sentences.sentence(
+    "Desk cannot reach its database at the moment, or cannot write to it. Try again in a minute."
+)
+STORAGE = sentences.sentence(
     "Desk cannot read or store files at the moment: its storage does not answer. Try again in a minute; if it stays "
     "so, tell your administrator."
 )
-QUEUE = "Desk cannot reach a service that it needs at the moment. Try again in a minute."
-FAULT = "An error occurred in Desk. It is in the log. Try again; if it happens again, tell your administrator."
+QUEUE = sentences.sentence("Desk cannot reach a service that it needs at the moment. Try again in a minute.")
+FAULT = sentences.sentence(
+    "An error occurred in Desk. It is in the log. Try again; if it happens again, tell your administrator."
+)
 #: Full disk or quota, read-only or broken disk, size limit, no right to write, too many open files.
 STORAGE_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
@@ -62,7 +66,11 @@ def _answer(request: HttpRequest, sentence: str) -> HttpResponse:
         code = "unavailable" if sentence else "error"
         response: HttpResponse = JsonResponse({"detail": sentence or FAULT, "code": code}, status=status)
     else:
-        title = "Not available at the moment" if sentence else "Something went wrong"
+        title = (
+            sentences.sentence("Not available at the moment")
+            if sentence
+            else sentences.sentence("Something went wrong")
+        )
         more = error_pages.NOT_SAVED if request.method == "POST" else ""
         response = error_pages.show(request, status, title, sentence or FAULT, more=more)
     if sentence:
@@ -93,10 +101,14 @@ def answered(
             logger.error("Service Unavailable: %s (%s)", scope["path"], logs.summary(error))
             is_api = scope["path"].startswith("/api/")
             kind = b"application/json" if is_api else b"text/plain; charset=utf-8"
-            body = json.dumps({"detail": sentence, "code": "unavailable"}) if is_api else sentence
+            body = (
+                json.dumps({"detail": sentence, "code": "unavailable"})
+                if is_api
+                else error_pages.in_language_of(scope, sentence)
+            )
             if not is_api and error_pages.is_navigation(dict(scope["headers"])):
                 kind = b"text/html; charset=utf-8"
-                body = error_pages.outside_django(503, scope["path"], scope["method"], sentence).decode()
+                body = error_pages.outside_django(503, scope, sentence).decode()
             headers = [(b"content-type", kind), (b"connection", b"close"), (b"retry-after", b"%d" % RETRY_AFTER_S)]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
             await send({"type": "http.response.body", "body": body.encode()})

@@ -57,7 +57,7 @@ class WebHeartbeat:
         self._stop = threading.Event()
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="web heartbeat", daemon=True).start()
+        threading.Thread(target=self._run, name="web heartbeat", daemon=True).start()  # English only: a name
 
     def stop(self) -> None:
         self._stop.set()

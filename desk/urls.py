@@ -8,12 +8,12 @@ from channels_im import webhook
 from channels_im.setup import linked_accounts, linking
 from channels_im.webhook import callbacks, public_pages
 from channels_im.webhook import views as webhook_views
-from desk import health, metrics_page
+from desk import health, metrics_page, script_texts
 from desk.accounts import invitation_page, kept_forms, own_account
 from desk.accounts import views as account_views
 from tickets.api.schema_page import SchemaView
-from tickets.views import own_canned_replies
-from tickets.views.setup import going_live, retention
+from tickets.views import notification_settings, own_canned_replies, own_macros, web_app
+from tickets.views.setup import assignment, going_live, retention
 
 
 def closed(request: HttpRequest, rest: str = "") -> HttpResponse:
@@ -30,6 +30,9 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("metrics", metrics_page.show, name="metrics"),
     path("readyz", health.readyz, name="readyz"),
+    path("manifest.webmanifest", web_app.manifest, name="manifest"),
+    path("service-worker.js", web_app.service_worker, name="service_worker"),
+    path("texts/<str:language>/<str:version>.js", script_texts.show, name="script_texts"),
     path(webhook.PATH.removeprefix("/"), webhook_views.messenger, name="webhook"),
     path("meta/deauthorize/", callbacks.deauthorize, name="deauthorize"),
     path("meta/data-deletion/", callbacks.delete_data, name="data_deletion"),
@@ -44,11 +47,20 @@ urlpatterns = [
     path("accounts/social/<path:rest>", closed),
     path("accounts/", own_account.home, name="account_home"),
     path("accounts/email/", own_account.email, name="account_email"),
+    path("accounts/notifications/", notification_settings.show, name="account_notifications"),
+    path("accounts/notifications/browser/", notification_settings.browser, name="account_notifications_browser"),
+    path("accounts/notifications/remove/", notification_settings.remove, name="account_notifications_remove"),
+    path("accounts/notifications/test/", notification_settings.test, name="account_notifications_test"),
     path("accounts/canned-replies/", own_canned_replies.show, name="own_canned_replies"),
     path("accounts/canned-replies/add/", own_canned_replies.edit, name="own_canned_reply_add"),
     path("accounts/canned-replies/files/<int:pk>/", own_canned_replies.file, name="own_canned_reply_file"),
     path("accounts/canned-replies/<int:pk>/", own_canned_replies.edit, name="own_canned_reply"),
     path("accounts/canned-replies/<int:pk>/delete/", own_canned_replies.delete, name="own_canned_reply_delete"),
+    path("accounts/macros/", own_macros.show, name="own_macros"),
+    path("accounts/macros/add/", own_macros.edit, name="own_macro_add"),
+    path("accounts/macros/<int:pk>/", own_macros.edit, name="own_macro"),
+    path("accounts/macros/<int:pk>/copy/", own_macros.copy, name="own_macro_copy"),
+    path("accounts/macros/<int:pk>/delete/", own_macros.delete, name="own_macro_delete"),
     path("accounts/linked-facebook/", linked_accounts.show, name="account_facebook"),
     path("accounts/session/", own_account.session_state, name="session_state"),
     path("accounts/again/", own_account.logged_in_again, name="logged_in_again"),
@@ -58,9 +70,13 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("admin/instant-messaging/messenger/go-live/test/", going_live.choose, name="go_live_test"),
     path("admin/instant-messaging/messenger/go-live/test/<int:pk>/", going_live.show, name="go_live_test_message"),
+    path("admin/instant-messaging/preferences/assignment/", assignment.show, name="assignment"),
     path("admin/instant-messaging/", include("channels_im.setup.urls")),
     path("admin/programs/", include("tickets.views.setup.urls")),
     path("admin/canned-replies/", include("tickets.views.setup.canned_urls")),
+    path("admin/macros/", include("tickets.views.setup.macro_urls")),
+    path("admin/labels/", include("tickets.views.setup.label_urls")),
+    path("admin/fields/", include("tickets.views.setup.field_urls")),
     path("admin/people/", include("tickets.views.setup.people.urls")),
     path("admin/retention/", retention.show, name="retention"),
     path("admin/", admin.site.urls),

@@ -1,6 +1,7 @@
 """Every e-mail that Desk sends, made by what causes it, with names that would break a careless message."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from desk.models import User
 from tests import factories
 from tests.desk.accounts.queue import run_queued_tasks
 from tickets.models import EventDelivery, EventSubscription, Message
+from tickets.services.notifications import choices, recipients, reminders
 from tickets.services.webhooks import mails as webhook_mails
 
 #: Markup, a quotation mark, a line break, and a character that turns the direction of the text after it.
@@ -83,6 +85,24 @@ def failures(_admin: User) -> None:
     failure_digest.send_due()
 
 
+def waiting(count: int) -> Callable[[User], None]:
+    """Let customers wait for the administrator, who wants to be told."""
+
+    def send(admin: User) -> None:
+        wanted = replace(choices.of(admin), mail=frozenset({"mine"}), mail_minutes=1)
+        choices.save(admin, wanted)
+        channel = _channel()
+        for _ in range(count):
+            conversation = factories.make_conversation(channel, name=EVIL)
+            conversation.assignee = admin
+            conversation.save()
+            factories.receive(conversation, EVIL, at=timezone.now() - timedelta(minutes=3))
+        recipients.take_notices()
+        reminders.send_due()
+
+    return send
+
+
 def test_message(admin: User) -> None:
     assert mail.send_test(admin) == ""
 
@@ -130,6 +150,8 @@ MAILS: dict[str, Callable[[User], None]] = {
     "ended-login": ending_login(-1),
     "disabled-webhook": disabled_webhook,
     "failures": failures,
+    "waiting-customer": waiting(1),
+    "waiting-customers": waiting(3),
     "test-message": test_message,
     "password-reset": password_reset,
     "invitation": invitation,

@@ -45,6 +45,7 @@ ROOMS = {
         "incoming": {"conversation", "outgoing", "privacy", "webhooks"},
         "integrity": {"conversation", "outgoing"},
         "inbox": {"conversation", "outgoing", "page_actions", "webhooks"},
+        "notifications": {"conversation", "inbox", "outgoing"},
         "people": {"conversation", "inbox"},
     },
 }

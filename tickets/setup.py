@@ -18,7 +18,8 @@ from channels_im.setup import access as setup_access
 from channels_im.setup import presenters
 from desk import deletion_checks, retention, site
 from desk.models import Agent, Department, User
-from tickets.models import Conversation, Message, Ticket
+from desk.sentences import sentence
+from tickets.models import Conversation, Message, ScheduledReply, Ticket
 from tickets.services.conversation import access
 from tickets.services.inbox import overview
 from tickets.services.inbox import traffic as message_traffic
@@ -32,15 +33,38 @@ RECENT = timedelta(days=7)
 def register() -> None:
     """Add all of it to Setup. Called from `AppConfig.ready()`."""
     permissions = ("tickets.view_cannedreply", "tickets.add_cannedreply", "tickets.change_cannedreply")
-    site.register_menu(site.MenuItem("Canned replies", "canned:list", permissions, section="Content", order=60))
+    canned = site.MenuItem(
+        sentence("Canned replies"), "canned:list", permissions, section=sentence("Content"), order=60
+    )
+    site.register_menu(canned)
+    of_macros = ("tickets.view_macro", "tickets.add_macro", "tickets.change_macro", "tickets.delete_macro")
+    macros = site.MenuItem(sentence("Macros"), "macros:list", of_macros, section=sentence("Content"), order=60)
+    site.register_menu(macros)
+    of_labels = ("tickets.view_label", "tickets.add_label", "tickets.change_label", "tickets.delete_label")
+    labels = site.MenuItem(sentence("Labels"), "labels:list", of_labels, section=sentence("Content"), order=61)
+    site.register_menu(labels)
+    of_assignment = (setup_access.VIEW_PREFERENCES, setup_access.CHANGE_PREFERENCES)
+    assignment = site.MenuItem(
+        sentence("Assignment"), "assignment", of_assignment, section=sentence("Channels"), order=21
+    )
+    site.register_menu(assignment)
+    of_fields = tuple(f"tickets.{action}_customfield" for action in ("view", "add", "change", "delete"))
+    fields = site.MenuItem(sentence("Fields"), "fields:list", of_fields, section=sentence("Content"), order=62)
+    site.register_menu(fields)
+    privacy = sentence("Privacy")
     for label, url_name, permission, order in (
-        ("Customers", "admin:tickets_contact_changelist", "tickets.view_contact", 70),
-        ("Erasure log", "admin:tickets_erasure_changelist", "tickets.view_erasure", 71),
-        ("Data requests from Facebook", "admin:channels_im_datarequest_changelist", "channels_im.view_datarequest", 72),
+        (sentence("Customers"), "admin:tickets_contact_changelist", "tickets.view_contact", 70),
+        (sentence("Erasure log"), "admin:tickets_erasure_changelist", "tickets.view_erasure", 71),
+        (
+            sentence("Data requests from Facebook"),
+            "admin:channels_im_datarequest_changelist",
+            "channels_im.view_datarequest",
+            72,
+        ),
     ):
-        site.register_menu(site.MenuItem(label, url_name, (permission,), section="Privacy", order=order))
+        site.register_menu(site.MenuItem(label, url_name, (permission,), section=privacy, order=order))
     seen_by = (retention.VIEW, retention.CHANGE)
-    site.register_menu(site.MenuItem("Data retention", "retention", seen_by, section="Privacy", order=73))
+    site.register_menu(site.MenuItem(sentence("Data retention"), "retention", seen_by, section=privacy, order=73))
     site.register_attention(attention)
     site.register_panel(channels_panel, order=10)
     setup_access.register_content_rule(access.sees_all)
@@ -58,13 +82,23 @@ def attention(user: User | AnonymousUser) -> list[site.Attention]:
         return []
     recent = Message.objects.filter(direction=Message.Direction.OUT, received_at__gte=timezone.now() - RECENT)
     items = []
-    for state, words, level in (
-        (Message.State.FAILED, "could not be sent in the last 7 days", "danger"),
-        (Message.State.UNSURE, "may or may not have been sent", "warning"),
+    for state, one, several, level in (
+        (
+            Message.State.FAILED,
+            sentence("%(count)s reply could not be sent in the last 7 days."),
+            sentence("%(count)s replies could not be sent in the last 7 days."),
+            "danger",
+        ),
+        (
+            Message.State.UNSURE,
+            sentence("%(count)s reply may or may not have been sent."),
+            sentence("%(count)s replies may or may not have been sent."),
+            "warning",
+        ),
     ):
         if count := recent.filter(state=state).count():
-            replies = "reply" if count == 1 else "replies"
-            items.append(site.Attention(f"{count} {replies} {words}.", reverse("inbox"), "Open the inbox", level))
+            words = (one if count == 1 else several) % {"count": count}
+            items.append(site.Attention(words, reverse("inbox"), sentence("Open the inbox"), level))
     return items
 
 
@@ -79,23 +113,47 @@ def channels_panel(user: User) -> site.Panel | None:
 
 
 def work_of(channel: Channel) -> list[str]:
-    """Return sentences about the channel's open work: conversations with an open ticket, replies waiting to be sent."""
+    """Return sentences about the channel's open work: conversations with an open ticket, replies to be sent."""
     still_open = Conversation.objects.filter(channel=channel, is_open=True).count()
     queued = (Message.State.QUEUED, Message.State.SENDING)
     waiting = Message.objects.filter(conversation__channel=channel, state__in=queued).count()
-    sentences = [f"{still_open} {'conversation has' if still_open == 1 else 'conversations have'} an open ticket."]
+    sentences = [
+        sentence("%(count)s conversation has an open ticket.", count=still_open)
+        if still_open == 1
+        else sentence("%(count)s conversations have an open ticket.", count=still_open)
+    ]
     if waiting:
-        sentences.append(f"{waiting} {'reply waits' if waiting == 1 else 'replies wait'} to be sent.")
+        sentences.append(
+            sentence("%(count)s reply waits to be sent.", count=waiting)
+            if waiting == 1
+            else sentence("%(count)s replies wait to be sent.", count=waiting)
+        )
+    scheduled = ScheduledReply.objects.filter(conversation__channel=channel, due_at__isnull=False).count()
+    if scheduled:
+        sentences.append(
+            sentence("%(count)s scheduled reply will not be sent.", count=scheduled)
+            if scheduled == 1
+            else sentence("%(count)s scheduled replies will not be sent.", count=scheduled)
+        )
     return sentences
 
 
 def reason_to_keep_department(department: Department) -> str:
-    """Return why the department cannot be deleted: its conversations and tickets. "" when it has none."""
+    """Return why the department cannot be deleted: its conversations, tickets and fields. "" when it has none."""
     if (
         Conversation.objects.filter(department=department).exists()
         or Ticket.objects.filter(department=department).exists()
     ):
-        return f"{department} has conversations and tickets. They need their department; rename it instead."
+        return sentence(
+            "%(department)s has conversations and tickets. They need their department; rename it instead.",
+            department=department,
+        )
+    if department.custom_fields.exists():
+        return sentence(
+            "%(department)s has fields of its own. Open them in Setup → Fields, and make them for every department or "
+            "delete them first.",
+            department=department,
+        )
     return ""
 
 
@@ -104,8 +162,17 @@ def reason_to_keep_agent(agent: Agent) -> str:
     count = Conversation.objects.filter(is_open=True, assignee=agent.user).count()
     if not count:
         return ""
-    words = "conversation with an open ticket" if count == 1 else "conversations with open tickets"
-    return f"{agent} still has {count} {words}. Assign them to somebody else first."
+    if count == 1:
+        return sentence(
+            "%(agent)s still has %(count)s conversation with an open ticket. Assign them to somebody else first.",
+            agent=agent,
+            count=count,
+        )
+    return sentence(
+        "%(agent)s still has %(count)s conversations with open tickets. Assign them to somebody else first.",
+        agent=agent,
+        count=count,
+    )
 
 
 def preview(department: Department, minutes: Iterable[int]) -> list[preferences.Preview]:

@@ -2,19 +2,30 @@
 
 from typing import Any
 
+from django.contrib.auth.signals import user_logged_out
 from django.db.models.signals import post_save
+from django.http import HttpRequest
 
 from desk import audit_log
 from desk.models import User
+from desk.sentences import sentence
+from tickets.services.notifications import browsers
 from tickets.services.webhooks import api_tokens
 
 
 def connect() -> None:
     """Connect the receivers. Call it from `AppConfig.ready()`."""
     post_save.connect(_user_saved, sender=User, dispatch_uid="revoke_tokens_of_deactivated")
+    user_logged_out.connect(_logged_out, dispatch_uid="forget_browser_of_session")
 
 
 def _user_saved(instance: User, created: bool, raw: bool, **_kwargs: Any) -> None:
     """Revoke the API tokens of a user who is deactivated: they stay revoked when the user is activated again."""
     if not (instance.is_active or created or raw):
-        api_tokens.revoke_all(audit_log.SYSTEM, instance, "The user was deactivated.")
+        api_tokens.revoke_all(audit_log.SYSTEM, instance, sentence("The user was deactivated."))
+
+
+def _logged_out(request: HttpRequest | None, **_kwargs: Any) -> None:
+    """Send no more notifications to the browser in which somebody logs out."""
+    if request is not None:
+        browsers.logged_out(request.session.session_key)

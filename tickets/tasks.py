@@ -1,9 +1,10 @@
 """The tasks of the queue for tickets. A task only starts the work: the rows say what there is to do."""
 
 from tickets.api import payloads
-from tickets.services.conversation import message_changes
-from tickets.services.inbox import canned_files, indexing, listing
+from tickets.services.conversation import message_changes, snoozing
+from tickets.services.inbox import canned_files, indexing, macro_runs, statistics
 from tickets.services.incoming import attachments, profiles
+from tickets.services.notifications import browsers, reminders
 from tickets.services.outgoing import outbox
 from tickets.services.page_actions import moderation, reactions, thread_control
 from tickets.services.privacy import erasure
@@ -23,6 +24,11 @@ def fetch_files() -> int:
 def apply_late_changes() -> int:
     """Apply edits, reactions and withdrawals that arrived before their message; return the number of messages."""
     return message_changes.apply_waiting()
+
+
+def wake_snoozed() -> int:
+    """Wake the conversations whose snooze is over; return how many."""
+    return snoozing.wake_due()
 
 
 def drain_outbox() -> int:
@@ -67,9 +73,24 @@ def send_reactions() -> int:
 
 def refresh_statistics() -> bool:
     """Refresh the statistics of SQLite's tables for the lists, scheduled daily; return False on PostgreSQL."""
-    return listing.refresh_statistics()
+    return statistics.refresh_statistics()
 
 
 def delete_unsaved_canned_files() -> int:
     """Delete the files of forms of canned replies that were not saved; return how many."""
     return canned_files.delete_unsaved()
+
+
+def delete_old_macro_runs() -> int:
+    """Delete the runs of macros that can no longer be undone, scheduled daily; return how many."""
+    return macro_runs.delete_old()
+
+
+def send_reminders() -> int:
+    """Send the e-mails to agents that are due; return how many."""
+    return reminders.send_due()
+
+
+def clean_notifications() -> int:
+    """Delete browsers of ended sessions and e-mails that are over, scheduled daily; return how many."""
+    return browsers.clean()

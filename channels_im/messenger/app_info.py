@@ -47,7 +47,7 @@ def check_secret() -> None:
         client_secret=settings.META_APP_SECRET,
     )
     if as_text(answer.get("access_token")) is None:
-        raise GraphOutcomeUnknown("The app got an answer without a token", http_status=200)
+        raise GraphOutcomeUnknown("The app got an answer without a token", http_status=200)  # English only: for the log
 
 
 def read_app() -> AppInfo:

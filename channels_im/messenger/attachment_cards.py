@@ -16,12 +16,13 @@ from channels_im.messenger.descriptions import describe
 from channels_im.messenger.event_types import AttachmentRef
 from channels_im.messenger.templates import template_cards
 from channels_im.messenger.values import as_dict, as_id, as_int, as_moment, as_visible
+from desk.sentences import sentence
 
 #: Messenger's thumbs up in three sizes, which every Page can send: the words for each, by id.
 THUMBS_UP = {
-    "369239263222822": "Thumbs up, small",
-    "369239343222814": "Thumbs up, medium",
-    "369239383222810": "Thumbs up, large",
+    "369239263222822": sentence("Thumbs up, small"),
+    "369239343222814": sentence("Thumbs up, medium"),
+    "369239383222810": sentence("Thumbs up, large"),
 }
 
 
@@ -35,8 +36,9 @@ def cards_for_attachment(ref: AttachmentRef) -> tuple[Card, ...]:
         return template_cards(payload)
     kind = _KINDS.get(name) or (_UNSUPPORTED if "unsupported" in name else None)
     if kind is None:
-        sentence = f"Messenger sent content of the unknown type “{ref.type}”."
-        return (Card("unsupported", ref.title or "Unsupported message", lines(sentence, _rest(ref)), ref.url),)
+        text = sentence("Messenger sent content of the unknown type “%(type)s”.", type=ref.type)
+        title = ref.title or sentence("Unsupported message")
+        return (Card("unsupported", title, lines(text, _rest(ref)), ref.url),)
     return (kind.make(kind, ref, payload),)
 
 
@@ -47,8 +49,8 @@ def is_known(name: str) -> bool:
 
 def _file_without_link(ref: AttachmentRef) -> Card:
     if ref.sticker_id in THUMBS_UP:
-        return Card("sticker", "👍 Thumbs up")
-    return Card("unsupported", f"{ref.type.capitalize()} without a link", _rest(ref))
+        return Card("sticker", sentence("👍 Thumbs up"))
+    return Card("unsupported", sentence("%(type)s without a link", type=ref.type.capitalize()), _rest(ref))
 
 
 def _rest(ref: AttachmentRef) -> str:
@@ -72,7 +74,7 @@ class _Kind:
 def _shared(kind: _Kind, ref: AttachmentRef, payload: dict[str, Any]) -> Card:
     """Return the card of a shared link, post, reel or story; without a link, its id and address are text."""
     if kind.kind == "link" and not (ref.url or ref.title or _rest(ref)):
-        return Card("unsupported", "Shared content that Messenger does not pass on")
+        return Card("unsupported", sentence("Shared content that Messenger does not pass on"))
     url = ref.url or _link_of(kind.kind, ref.type.lower(), payload)
     text = as_visible(payload.get("text")) or as_visible(ref.raw.get("text"))
     return Card(kind.kind, ref.title or kind.title, text or ("" if url else _rest(ref)), url)
@@ -110,8 +112,8 @@ def _booking(kind: _Kind, ref: AttachmentRef, payload: dict[str, Any]) -> Card:
     zone = as_visible(payload.get("timezone"))
     begin, end = (_local_time(payload.get(name), zone) for name in ("start_time", "end_time"))
     number = as_id(payload.get("booking_id"))
-    when = " to ".join(moment for moment in (begin, end) if moment)
-    parts = [as_visible(payload.get("status")), when, f"booking {number}" if number else None]
+    when = " – ".join(moment for moment in (begin, end) if moment)
+    parts = [as_visible(payload.get("status")), when, sentence("booking %(number)s", number=number) if number else None]
     text = ", ".join(part for part in parts if part)
     return Card("booking", ref.title or kind.title, text or ("" if ref.url else _rest(ref)), ref.url)
 
@@ -141,51 +143,57 @@ def _poll(kind: _Kind, ref: AttachmentRef, payload: dict[str, Any]) -> Card:
         if title:
             choices.append(Choice(title if votes is None else f"{title} ({votes})"))
     text = "" if question or choices else _rest(ref)
-    return Card("poll", f"Poll: {question}" if question else kind.title, text, ref.url, choices=tuple(choices))
+    title = sentence("Poll: %(question)s", question=question) if question else kind.title
+    return Card("poll", title, text, ref.url, choices=tuple(choices))
 
 
-_UNSUPPORTED = _Kind("unsupported", "Unsupported message", _described, "Open the Page inbox on Facebook to see it.")
-_CALL = _Kind("call", "Call", _described)
-_CONTACT = _Kind("contact", "Shared contact", _described)
-_LOCATION = _Kind("location", "Location", _location)
-_PICTURES = _Kind("pictures", "Pictures", _described)  # of which no picture has an address
+_UNSUPPORTED = _Kind(
+    "unsupported", sentence("Unsupported message"), _described, sentence("Open the Page inbox on Facebook to see it.")
+)
+_CALL = _Kind("call", sentence("Call"), _described)
+_CONTACT = _Kind("contact", sentence("Shared contact"), _described)
+_LOCATION = _Kind("location", sentence("Location"), _location)
+_PICTURES = _Kind("pictures", sentence("Pictures"), _described)  # of which no picture has an address
 _ONCE = _Kind(
-    "ephemeral", "Photo or video that can be viewed once", _named, "It can be opened only in the Messenger app."
+    "ephemeral",
+    sentence("Photo or video that can be viewed once"),
+    _named,
+    sentence("It can be opened only in the Messenger app."),
 )
 _GIF = _Kind("gif", "GIF", _shared)
-_LIKE = _Kind("sticker", "👍 Thumbs up", _named)
-_LINK = _Kind("link", "Shared link", _shared)
-_STORY = _Kind("story", "Shared story", _shared)
+_LIKE = _Kind("sticker", sentence("👍 Thumbs up"), _named)
+_LINK = _Kind("link", sentence("Shared link"), _shared)
+_STORY = _Kind("story", sentence("Shared story"), _shared)
 
 # Type of an attachment, in lower case and with underscores.
 _KINDS = {
     "fallback": _LINK,
     "share": _LINK,
     "link": _LINK,
-    "xma": _Kind("link", "Shared content", _shared),
-    "post": _Kind("post", "Shared post", _shared),
-    "ig_post": _Kind("post", "Shared Instagram post", _shared),
-    "reel": _Kind("reel", "Shared reel", _shared),
-    "ig_reel": _Kind("reel", "Shared Instagram reel", _shared),
+    "xma": _Kind("link", sentence("Shared content"), _shared),
+    "post": _Kind("post", sentence("Shared post"), _shared),
+    "ig_post": _Kind("post", sentence("Shared Instagram post"), _shared),
+    "reel": _Kind("reel", sentence("Shared reel"), _shared),
+    "ig_reel": _Kind("reel", sentence("Shared Instagram reel"), _shared),
     "story": _STORY,
     "story_share": _STORY,
-    "ig_story": _Kind("story", "Shared Instagram story", _shared),
-    "story_mention": _Kind("story", "Mentioned the Page in a story", _shared),
-    "event": _Kind("link", "Shared event", _shared),
-    "product": _Kind("product", "Shared product", _described),
+    "ig_story": _Kind("story", sentence("Shared Instagram story"), _shared),
+    "story_mention": _Kind("story", sentence("Mentioned the Page in a story"), _shared),
+    "event": _Kind("link", sentence("Shared event"), _shared),
+    "product": _Kind("product", sentence("Shared product"), _described),
     "location": _LOCATION,
-    "live_location": _Kind("location", "Live location", _location),
-    "appointment_booking": _Kind("booking", "Appointment", _booking),
+    "live_location": _Kind("location", sentence("Live location"), _location),
+    "appointment_booking": _Kind("booking", sentence("Appointment"), _booking),
     "contact": _CONTACT,
     "contacts": _CONTACT,
     "contact_card": _CONTACT,
     "vcard": _CONTACT,
-    "poll": _Kind("poll", "Poll", _poll),
+    "poll": _Kind("poll", sentence("Poll"), _poll),
     "call": _CALL,
     "audio_call": _CALL,
-    "video_call": _Kind("call", "Video call", _described),
-    "missed_call": _Kind("call", "Missed call", _described),
-    "wave": _Kind("wave", "👋 Waved", _named),
+    "video_call": _Kind("call", sentence("Video call"), _described),
+    "missed_call": _Kind("call", sentence("Missed call"), _described),
+    "wave": _Kind("wave", sentence("👋 Waved"), _named),
     "like": _LIKE,
     "thumbs_up": _LIKE,
     "gif": _GIF,
@@ -193,5 +201,5 @@ _KINDS = {
     "ephemeral": _ONCE,
     "view_once": _ONCE,
     **dict.fromkeys(PICTURE_GRIDS, _PICTURES),
-    "payment": _Kind("payment", "Payment", _described),
+    "payment": _Kind("payment", sentence("Payment"), _described),
 }

@@ -46,7 +46,7 @@ class _Bearer(AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+            request.headers["Authorization"] = f"Bearer {self._token}"  # English only: a header
         return request
 
     def __repr__(self) -> str:
@@ -177,7 +177,7 @@ def is_success(answer: dict[str, Any]) -> bool:
 def require_success(answer: dict[str, Any], action: str) -> None:
     """Raise GraphError when Meta answered 200 but not `success: true`."""
     if not is_success(answer):
-        raise GraphError(f"Meta did not confirm: {action}", http_status=200)
+        raise GraphError(f"Meta did not confirm: {action}", http_status=200)  # English only: for the log
 
 
 def _plain(params: dict[str, Any]) -> dict[str, str]:
@@ -211,8 +211,8 @@ def _connection_error(exc: Exception) -> GraphError:
     """Return our error for one of the HTTP library. It names only the class, because the text contains the URL."""
     name = type(exc).__name__
     if _never_connected(exc):
-        return GraphUnreachable(f"No connection to the Graph API ({name})")
-    return GraphOutcomeUnknown(f"No complete answer from the Graph API ({name})")
+        return GraphUnreachable(f"No connection to the Graph API ({name})")  # English only: for the log
+    return GraphOutcomeUnknown(f"No complete answer from the Graph API ({name})")  # English only: for the log
 
 
 def _never_connected(exc: Exception) -> bool:
@@ -241,8 +241,12 @@ def _parse_answer(response: requests.Response, content: bytes, secrets: list[str
         return data
     retry_after_s = retry_after_seconds(response.headers)
     if 400 <= status < 500:
-        raise GraphError("Error without a code", http_status=status, retry_after_s=retry_after_s)
-    raise GraphOutcomeUnknown("Unreadable answer", http_status=status, retry_after_s=retry_after_s)
+        raise GraphError(  # English only: for the log
+            "Error without a code", http_status=status, retry_after_s=retry_after_s
+        )
+    raise GraphOutcomeUnknown(  # English only: for the log
+        "Unreadable answer", http_status=status, retry_after_s=retry_after_s
+    )
 
 
 def _graph_error(error: Any, response: requests.Response, secrets: list[str | None]) -> GraphError:

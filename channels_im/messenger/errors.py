@@ -14,7 +14,7 @@ from channels_im.messenger import error_table as table
 from channels_im.messenger.values import load_json
 from channels_im.messenger.verdicts import ErrorKind, ReauthReason, Verdict
 
-__all__ = [
+__all__ = [  # English only: names
     "ErrorKind",
     "GraphError",
     "GraphOutcomeUnknown",
@@ -97,7 +97,7 @@ class GraphError(Exception):
         return classify(self.code, self.subcode, self.http_status)
 
     def __str__(self) -> str:
-        number = "no code" if self.code is None else str(self.code)
+        number = "no code" if self.code is None else str(self.code)  # English only: for the log
         if self.subcode is not None:
             number += f"/{self.subcode}"
         parts = [f"error {number}"]

@@ -48,8 +48,9 @@ from channels_im.messenger.values import (
     digest,
     load_json,
 )
+from desk.sentences import sentence
 
-__all__ = [
+__all__ = [  # English only: names
     "AccountLinking",
     "AnsweredContent",
     "AttachmentRef",
@@ -106,7 +107,7 @@ def parse_delivery(body: bytes) -> list[Event]:
     """
     entries = _load(body).get("entry")
     if not isinstance(entries, list):
-        raise UnreadableDeliveryError("The delivery has no list “entry”.")
+        raise UnreadableDeliveryError(sentence("The delivery has no list “entry”."))
     return [event for entry in entries for event in _entry_events(entry)]
 
 
@@ -114,11 +115,11 @@ def _load(body: bytes) -> dict[str, Any]:
     try:
         data = load_json(body, prune=True)
     except TooDeepError:
-        raise UnreadableDeliveryError("The delivery is nested too deeply.") from None
+        raise UnreadableDeliveryError(sentence("The delivery is nested too deeply.")) from None
     except ValueError:
-        raise UnreadableDeliveryError("The delivery is not JSON.") from None
+        raise UnreadableDeliveryError(sentence("The delivery is not JSON.")) from None
     if not isinstance(data, dict):
-        raise UnreadableDeliveryError("The delivery is not a JSON object.")
+        raise UnreadableDeliveryError(sentence("The delivery is not a JSON object."))
     return data
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from desk.sentences import sentence
+
 # Boxes read per file: a crafted file must not cost seconds.
 MAX_BOXES = 4096
 _ID3_SEARCH_BYTES = 4096
@@ -29,19 +31,19 @@ class FileType:
     extensions: tuple[str, ...]
 
 
-PDF = FileType("document", "application/pdf", ".pdf", "PDF document", (".pdf",))
-JPEG = FileType("image", "image/jpeg", ".jpg", "JPEG image", (".jpg", ".jpeg"))
-PNG = FileType("image", "image/png", ".png", "PNG image", (".png",))
-GIF = FileType("image", "image/gif", ".gif", "GIF image", (".gif",))
-WEBP = FileType("image", "image/webp", ".webp", "WebP image", (".webp",))
-MP4 = FileType("video", "video/mp4", ".mp4", "MP4 video", (".mp4", ".m4v"))
-MPEG_VIDEO = FileType("video", "video/mpeg", ".mpeg", "MPEG video", (".mpeg", ".mpg"))
-QUICKTIME = FileType("video", "video/quicktime", ".mov", "QuickTime video", (".mov", ".qt"))
-MP3 = FileType("audio", "audio/mpeg", ".mp3", "MP3 audio", (".mp3", ".mpeg", ".mpga"))
-MPEG_AUDIO = FileType("audio", "audio/mpeg", ".mpeg", "MPEG audio", (".mpeg", ".mpga", ".mp2"))
-VORBIS = FileType("audio", "audio/ogg", ".ogg", "Ogg Vorbis audio", (".ogg", ".oga", ".vorbis"))
-AMR = FileType("audio", "audio/amr", ".amr", "AMR audio", (".amr",))
-MP4_AUDIO = FileType("audio", "audio/mp4", ".m4a", "MP4 audio", (".m4a",))
+PDF = FileType("document", "application/pdf", ".pdf", sentence("PDF document"), (".pdf",))
+JPEG = FileType("image", "image/jpeg", ".jpg", sentence("JPEG image"), (".jpg", ".jpeg"))
+PNG = FileType("image", "image/png", ".png", sentence("PNG image"), (".png",))
+GIF = FileType("image", "image/gif", ".gif", sentence("GIF image"), (".gif",))
+WEBP = FileType("image", "image/webp", ".webp", sentence("WebP image"), (".webp",))
+MP4 = FileType("video", "video/mp4", ".mp4", sentence("MP4 video"), (".mp4", ".m4v"))
+MPEG_VIDEO = FileType("video", "video/mpeg", ".mpeg", sentence("MPEG video"), (".mpeg", ".mpg"))
+QUICKTIME = FileType("video", "video/quicktime", ".mov", sentence("QuickTime video"), (".mov", ".qt"))
+MP3 = FileType("audio", "audio/mpeg", ".mp3", sentence("MP3 audio"), (".mp3", ".mpeg", ".mpga"))
+MPEG_AUDIO = FileType("audio", "audio/mpeg", ".mpeg", sentence("MPEG audio"), (".mpeg", ".mpga", ".mp2"))
+VORBIS = FileType("audio", "audio/ogg", ".ogg", sentence("Ogg Vorbis audio"), (".ogg", ".oga", ".vorbis"))
+AMR = FileType("audio", "audio/amr", ".amr", sentence("AMR audio"), (".amr",))
+MP4_AUDIO = FileType("audio", "audio/mp4", ".m4a", sentence("MP4 audio"), (".m4a",))
 
 _PREFIXES = (
     (b"%PDF-", PDF),

@@ -32,6 +32,7 @@ from channels_im.messenger.file_signatures import (
     detect,
 )
 from desk.errors import Refused
+from desk.sentences import sentence
 from desk.text import head, is_blank
 
 MB = 1_048_576
@@ -64,11 +65,55 @@ ATTACHMENT_TYPES = {"document": "file", "image": "image", "video": "video", "aud
 # All extensions for the `accept` attribute of a file input.
 OUTGOING_EXTENSIONS = tuple(dict.fromkeys(ext for file_type in OUTGOING_LIMITS for ext in file_type.extensions))
 
-_SENDABLE_TYPES = (
-    "Desk can send PDF documents, JPEG and PNG images, MP4, MPEG and QuickTime videos, "
-    "and MP3, Ogg Vorbis, AMR and MPEG audio."
+_SENDABLE_TYPES = sentence(
+    "Desk can send PDF documents, JPEG and PNG images, MP4, MPEG and QuickTime videos, and MP3, Ogg Vorbis, AMR and "
+    "MPEG audio."
 )
-_PLURALS = {"document": "PDF documents", "image": "images", "video": "videos", "audio": "audio files"}
+_WITH_ARTICLE = {
+    PDF: sentence("a PDF document"),
+    JPEG: sentence("a JPEG image"),
+    PNG: sentence("a PNG image"),
+    GIF: sentence("a GIF image"),
+    WEBP: sentence("a WebP image"),
+    MP4: sentence("an MP4 video"),
+    MPEG_VIDEO: sentence("an MPEG video"),
+    QUICKTIME: sentence("a QuickTime video"),
+    MP3: sentence("an MP3 audio"),
+    MPEG_AUDIO: sentence("an MPEG audio"),
+    VORBIS: sentence("an Ogg Vorbis audio"),
+    AMR: sentence("an AMR audio"),
+    MP4_AUDIO: sentence("an MP4 audio"),
+}
+# The sentences about a file that is too big.
+_TOO_BIG = {
+    "document": sentence(
+        "“%(name)s” is %(size)s; PDF documents may have at most %(limit)s. Make it smaller and attach it again."
+    ),
+    "image": sentence(
+        "“%(name)s” is %(size)s; images may have at most %(limit)s. Make it smaller and attach it again."
+    ),
+    "video": sentence(
+        "“%(name)s” is %(size)s; videos may have at most %(limit)s. Make it smaller and attach it again."
+    ),
+    "audio": sentence(
+        "“%(name)s” is %(size)s; audio files may have at most %(limit)s. Make it smaller and attach it again."
+    ),
+}
+# The sentences about a name with the wrong extension, by the number of those that it may have.
+_WRONG_NAME = {
+    1: sentence(
+        "“%(name)s” is %(kind_text)s by its content, but its name does not end in %(first)s. Rename it and attach it "
+        "again."
+    ),
+    2: sentence(
+        "“%(name)s” is %(kind_text)s by its content, but its name does not end in %(first)s or %(second)s. Rename it "
+        "and attach it again."
+    ),
+    3: sentence(
+        "“%(name)s” is %(kind_text)s by its content, but its name does not end in %(first)s or %(second)s or "
+        "%(third)s. Rename it and attach it again."
+    ),
+}
 _KNOWN_EXTENSIONS = frozenset(
     ext for file_type in (*INCOMING_TYPES, *CONVERTED_TYPES) for ext in file_type.extensions
 ) | {
@@ -135,25 +180,32 @@ def check_outgoing_head(head: bytes, size: int, name: str) -> OutgoingFile:
 def _check_outgoing(file_type: FileType | None, size: int, name: str) -> OutgoingFile:
     shown = safe_name(name)
     if not size:
-        raise FileError(f"“{shown}” is empty. Choose another file.")
+        raise FileError(sentence("“%(name)s” is empty. Choose another file.", name=shown))
     if file_type is None:
-        raise FileError(f"“{shown}” is not a kind of file that can be sent. {_SENDABLE_TYPES}")
+        raise FileError(
+            sentence(
+                "“%(name)s” is not a kind of file that can be sent. %(can_text)s", name=shown, can_text=_SENDABLE_TYPES
+            )
+        )
     limit = OUTGOING_LIMITS.get(file_type)
     if limit is None:
-        raise FileError(f"“{shown}” is {_article(file_type.label)}, which cannot be sent. {_SENDABLE_TYPES}")
+        raise FileError(
+            sentence(
+                "“%(name)s” is %(kind_text)s, which cannot be sent. %(can_text)s",
+                name=shown,
+                kind_text=_WITH_ARTICLE[file_type],
+                can_text=_SENDABLE_TYPES,
+            )
+        )
     if file_type in (JPEG, PNG) and _extension(shown) in JPEG.extensions + PNG.extensions:
         shown = with_right_extension(shown, file_type)  # a picture that was named as one of the other kind
     if _extension(shown) not in file_type.extensions:
-        extensions = " or ".join(file_type.extensions)
+        extensions = dict(zip(("first", "second", "third"), file_type.extensions, strict=False))
         raise FileError(
-            f"“{shown}” is {_article(file_type.label)} by its content, but its name does not end in {extensions}. "
-            "Rename it and attach it again."
+            sentence(_WRONG_NAME[len(extensions)], name=shown, kind_text=_WITH_ARTICLE[file_type], **extensions)
         )
     if size > limit:
-        raise FileError(
-            f"“{shown}” is {_megabytes(size)}; {_PLURALS[file_type.kind]} may have at most {_megabytes(limit)}. "
-            "Make it smaller and attach it again."
-        )
+        raise FileError(sentence(_TOO_BIG[file_type.kind], name=shown, size=_megabytes(size), limit=_megabytes(limit)))
     return OutgoingFile(shown, size, file_type)
 
 
@@ -162,11 +214,14 @@ def check_incoming(file: IO[bytes], name: str = "", *, limit: int = INCOMING_LIM
     size, file_type = _size_and_type(file, name)
     shown = safe_name(name)
     if not size:
-        raise FileError(f"“{shown}” is empty.")
+        raise FileError(sentence("“%(name)s” is empty.", name=shown))
     if file_type is None or file_type not in INCOMING_TYPES | CONVERTED_TYPES:
         raise FileError(
-            f"“{shown}” is not a kind of file that Desk stores (PDF, images, videos, audio). "
-            "Look at it in the Page inbox on Facebook."
+            sentence(
+                "“%(name)s” is not a kind of file that Desk stores (PDF, images, videos, audio). Look at it in the "
+                "Page inbox on Facebook.",
+                name=shown,
+            )
         )
     if size > limit:
         raise FileError(incoming_too_big(shown, size, limit))
@@ -177,10 +232,19 @@ def check_incoming(file: IO[bytes], name: str = "", *, limit: int = INCOMING_LIM
 
 def incoming_too_big(name: str, size: int | None, limit: int = INCOMING_LIMIT) -> str:
     """Return the sentence for a received file over the limit; `size` in bytes, None when it is unknown."""
-    amount = f"is {_megabytes(size)}" if size else "is too big"
-    return (
-        f"“{safe_name(name)}” {amount}; received files may have at most {_megabytes(limit)}. "
-        "Look at it in the Page inbox on Facebook."
+    shown = safe_name(name)
+    if not size:
+        return sentence(
+            "“%(name)s” is too big; received files may have at most %(limit)s. Look at it in the Page inbox on "
+            "Facebook.",
+            name=shown,
+            limit=_megabytes(limit),
+        )
+    return sentence(
+        "“%(name)s” is %(size)s; received files may have at most %(limit)s. Look at it in the Page inbox on Facebook.",
+        name=shown,
+        size=_megabytes(size),
+        limit=_megabytes(limit),
     )
 
 
@@ -190,16 +254,20 @@ def to_png_first_frame(file: IO[bytes]) -> io.BytesIO:
     try:
         with Image.open(file, formats=["GIF", "WEBP"]) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise FileError(f"The image is too large to show: more than {MAX_PIXELS // 1_000_000} megapixels.")
+                raise FileError(
+                    sentence(
+                        "The image is too large to show: more than %(count)s megapixels.", count=MAX_PIXELS // 1_000_000
+                    )
+                )
             image.seek(0)
             frame = image.convert("RGBA" if image.has_transparency_data else "RGB")
     except FileError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise FileError("The image is too large to show.") from None
+        raise FileError(sentence("The image is too large to show.")) from None
     except Exception:
         # Pillow's decoders raise nearly anything on damaged input.
-        raise FileError("The image is damaged and cannot be shown.") from None
+        raise FileError(sentence("The image is damaged and cannot be shown.")) from None
     png = io.BytesIO()
     frame.save(png, "PNG")
     png.seek(0)
@@ -246,11 +314,6 @@ def _size_and_type(file: IO[bytes], name: str) -> tuple[int, FileType | None]:
 
 def _extension(name: str) -> str:
     return os.path.splitext(name)[1].lower()
-
-
-def _article(label: str) -> str:
-    # "an MP4", "an MP3", "an MPEG", "an Ogg", "an AMR" by sound.
-    return f"{'an' if label[0] in 'AMO' else 'a'} {label}"
 
 
 def _megabytes(size: int) -> str:

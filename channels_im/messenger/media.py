@@ -25,6 +25,7 @@ from channels_im.messenger.files import INCOMING_LIMIT, incoming_too_big, safe_n
 from channels_im.messenger.media_hosts import MediaHostError, host_error, media_target, redirected
 from desk.errors import Refused
 from desk.safe_http import AddressError, Exchange
+from desk.sentences import sentence
 from desk.text import is_blank
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ TIMEOUT_S = 60.0
 SIZE_TIMEOUT_S = 5.0
 _CHUNK_BYTES = 65_536
 _IN_MEMORY_BYTES = 1_048_576
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}  # English only: a header
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -99,21 +100,23 @@ def _request(url: str, method: str, timeout_s: float, handle: Callable[[http.cli
         for _ in range(MAX_REDIRECTS + 1):
             with Exchange(media_target(url, settings.META_MEDIA_HOSTS), deadline) as exchange:
                 response = exchange.request(method, _HEADERS)
-                if response.status in _REDIRECTS and response.headers.get("Location"):
-                    url = redirected(url, response.headers["Location"])
+                if response.status in _REDIRECTS and response.headers.get("Location"):  # English only: a header
+                    url = redirected(url, response.headers["Location"])  # English only: a header
                     continue
                 return handle(response, url, deadline)
-        raise MediaError("The file's address redirects too often.")
+        raise MediaError(sentence("The file's address redirects too often."))
     except MediaHostError as error:
         raise MediaError(error.sentence) from None
     except AddressError as error:
         raise MediaError(host_error(error).sentence) from None
     except ssl.SSLCertVerificationError:
-        raise MediaError("The file's host has no valid certificate.") from None
+        raise MediaError(sentence("The file's host has no valid certificate.")) from None
     except TimeoutError:
-        raise MediaError("Fetching the file took too long.", transient=True) from None
+        raise MediaError(sentence("Fetching the file took too long."), transient=True) from None
     except (OSError, http.client.HTTPException, ValueError):
-        raise MediaError("The file's host could not be reached or closed the connection.", transient=True) from None
+        raise MediaError(
+            sentence("The file's host could not be reached or closed the connection."), transient=True
+        ) from None
 
 
 def _announced_size(response: http.client.HTTPResponse) -> int | None:
@@ -125,7 +128,7 @@ def _announced_size(response: http.client.HTTPResponse) -> int | None:
 def _receive(response: http.client.HTTPResponse, url: str, max_bytes: int, deadline: float) -> FetchedFile:
     _check_status(response.status)
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise MediaError("The file arrived in an encoding that was not requested.")
+        raise MediaError(sentence("The file arrived in an encoding that was not requested."))
     name = _filename(response.headers, url)
     announced = response.length
     if announced is not None and announced > max_bytes:
@@ -141,7 +144,7 @@ def _receive(response: http.client.HTTPResponse, url: str, max_bytes: int, deadl
                 raise TimeoutError
             file.write(part)
         if announced is not None and size < announced:
-            raise MediaError("The file ended too early.", transient=True)
+            raise MediaError(sentence("The file ended too early."), transient=True)
     except BaseException:
         file.close()
         raise
@@ -153,10 +156,12 @@ def _check_status(status: int) -> None:
     if status == 200:
         return
     if status in (403, 404, 410):
-        raise MediaError("Facebook's link to the file has expired.", expired=True)
+        raise MediaError(sentence("Facebook's link to the file has expired."), expired=True)
     if status in (408, 425, 429) or status >= 500:
-        raise MediaError(f"The file's host cannot answer now (HTTP {status}).", transient=True)
-    raise MediaError(f"The file's host refused it (HTTP {status}).")
+        raise MediaError(
+            sentence("The file's host cannot answer now (HTTP %(status)s).", status=status), transient=True
+        )
+    raise MediaError(sentence("The file's host refused it (HTTP %(status)s).", status=status))
 
 
 def _filename(headers: Message, url: str) -> str:

@@ -10,15 +10,16 @@ from urllib.parse import urljoin
 
 from desk.errors import Refused
 from desk.safe_http import AddressError, Problem, Target, parse_url
+from desk.sentences import sentence
 
 MAX_URL_CHARS = 8192
 
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?")
 SENTENCES = {
-    Problem.MALFORMED: "The file's address is malformed.",
-    Problem.USER_NAME: "The file's address contains a user name.",
-    Problem.NOT_HTTPS: "The file's address is not an https address.",
-    Problem.PRIVATE: "The file's host leads to a private address.",
+    Problem.MALFORMED: sentence("The file's address is malformed."),
+    Problem.USER_NAME: sentence("The file's address contains a user name."),
+    Problem.NOT_HTTPS: sentence("The file's address is not an https address."),
+    Problem.PRIVATE: sentence("The file's host leads to a private address."),
 }
 
 
@@ -38,9 +39,9 @@ def media_target(url: str, allowed: Iterable[str]) -> Target:
     if target.is_listed:
         return target
     if not _is_below(target.host, allowed):
-        raise MediaHostError("The file is on a host that is not Facebook's.")
+        raise MediaHostError(sentence("The file is on a host that is not Facebook's."))
     if target.port != 443:
-        raise MediaHostError("The file's address has an unusual port.")
+        raise MediaHostError(sentence("The file's address has an unusual port."))
     return target
 
 
@@ -54,7 +55,7 @@ def redirected(url: str, location: str) -> str:
     try:
         return urljoin(url, location.strip())
     except ValueError:
-        raise MediaHostError("The file's address redirects to a malformed one.") from None
+        raise MediaHostError(sentence("The file's address redirects to a malformed one.")) from None
 
 
 def _is_below(host: str, allowed: Iterable[str]) -> bool:

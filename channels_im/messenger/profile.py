@@ -8,6 +8,7 @@ from channels_im.messenger.client import GraphClient, node
 from channels_im.messenger.error_table import TOKEN_CODES
 from channels_im.messenger.errors import GraphError
 from channels_im.messenger.values import as_text, as_web_url
+from desk.sentences import sentence
 from desk.text import shown_name
 
 MAX_NAME_CHARS = 200
@@ -36,11 +37,15 @@ def fetch_profile(psid: str, token: str) -> Profile:
             raise
         number = "/".join(str(part) for part in (exc.code, exc.subcode) if part is not None)
         return Profile(
-            None, None, f"Facebook refuses to give the profile of this customer (error {number or 'unknown'})."
+            None,
+            None,
+            sentence("Facebook refuses to give the profile of this customer (error %(number)s).", number=number)
+            if number
+            else sentence("Facebook refuses to give the profile of this customer (error unknown)."),
         )
     parts = [as_text(answer.get(key)) for key in ("first_name", "last_name")]
     names = (as_text(answer.get("name")) or "", " ".join(part for part in parts if part))
     name = next((shown for name in names if (shown := shown_name(name, MAX_NAME_CHARS))), None)
     picture_url = as_web_url(answer.get("profile_pic"))
-    reason = None if name or picture_url else "Facebook gives this app no profile of this customer."
+    reason = None if name or picture_url else sentence("Facebook gives this app no profile of this customer.")
     return Profile(name, picture_url, reason)

@@ -13,5 +13,5 @@ SCOPES = (*REQUIRED_SCOPES, "business_management")
 UTILITY_SCOPES = ("pages_utility_messaging", "page_utility_messaging")
 
 # Features are approved for an app, not granted by a person. Their names are those of the App Dashboard.
-HUMAN_AGENT_FEATURE = "Human Agent"
-PROFILE_FEATURE = "Business Asset User Profile Access"
+HUMAN_AGENT_FEATURE = "Human Agent"  # English only: Meta's name
+PROFILE_FEATURE = "Business Asset User Profile Access"  # English only: Meta's name

@@ -151,5 +151,7 @@ def _envelope(psid: str, policy: SendPolicy, reply_to_mid: str | None) -> dict[s
 def _result(answer: dict[str, Any]) -> SendResult:
     mid = as_id(answer.get("message_id"))
     if mid is None:
-        raise GraphOutcomeUnknown("The Send API answered without a message id", http_status=200)
+        raise GraphOutcomeUnknown(  # English only: for the log
+            "The Send API answered without a message id", http_status=200
+        )
     return SendResult(mid, as_account_id(answer.get("recipient_id")))

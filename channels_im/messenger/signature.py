@@ -68,10 +68,12 @@ def parse_signed_request(
     another algorithm, older than `max_age_s`, more than five minutes ahead of `now`, or malformed.
     """
     if len(text) > MAX_SIGNED_REQUEST_CHARS:
-        raise SignedRequestError("The signed request is too long.")
+        raise SignedRequestError("The signed request is too long.")  # English only: for Meta and the log
     encoded_signature, dot, encoded_payload = text.partition(".")
     if not dot:
-        raise SignedRequestError("The signed request has no dot between signature and payload.")
+        raise SignedRequestError(  # English only: for Meta and the log
+            "The signed request has no dot between signature and payload."
+        )
     signature = _base64url(encoded_signature)
     raw_payload = _base64url(encoded_payload)
     message = encoded_payload.encode()
@@ -81,10 +83,12 @@ def parse_signed_request(
         if secret
     ]
     if not any(matches):
-        raise SignedRequestError("The signature does not match the app secret.")
+        raise SignedRequestError("The signature does not match the app secret.")  # English only: for Meta and the log
     payload = _json_object(raw_payload)
     if payload.get("algorithm") != ALGORITHM:
-        raise SignedRequestError(f"The signed request does not name the algorithm {ALGORITHM}.")
+        raise SignedRequestError(  # English only: for Meta and the log
+            f"The signed request does not name the algorithm {ALGORITHM}."
+        )
     return SignedRequest(_user_id(payload), _issued_at(payload, now, max_age_s), payload)
 
 
@@ -94,16 +98,20 @@ def _base64url(text: str) -> bytes:
         padded = stripped.encode("ascii") + b"=" * (-len(stripped) % 4)
         return base64.b64decode(padded, altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error) as exc:
-        raise SignedRequestError("The signed request is not base64url.") from exc
+        raise SignedRequestError("The signed request is not base64url.") from exc  # English only: for Meta and the log
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:
     try:
         payload = json.loads(raw)  # as it is: it names a person
     except (ValueError, RecursionError) as exc:
-        raise SignedRequestError("The payload of the signed request is not JSON.") from exc
+        raise SignedRequestError(  # English only: for Meta and the log
+            "The payload of the signed request is not JSON."
+        ) from exc
     if not isinstance(payload, dict):
-        raise SignedRequestError("The payload of the signed request is not a JSON object.")
+        raise SignedRequestError(  # English only: for Meta and the log
+            "The payload of the signed request is not a JSON object."
+        )
     return payload
 
 
@@ -112,17 +120,19 @@ def _user_id(payload: dict[str, Any]) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value:
-        raise SignedRequestError("The signed request names no user.")
+        raise SignedRequestError("The signed request names no user.")  # English only: for Meta and the log
     return value
 
 
 def _issued_at(payload: dict[str, Any], now: datetime, max_age_s: int) -> datetime:
     value = payload.get("issued_at")
     if not isinstance(value, int) or isinstance(value, bool):
-        raise SignedRequestError("The signed request does not say when it was issued.")
+        raise SignedRequestError(  # English only: for Meta and the log
+            "The signed request does not say when it was issued."
+        )
     age_s = int(now.timestamp()) - value
     if age_s > max_age_s:
-        raise SignedRequestError("The signed request is too old.")
+        raise SignedRequestError("The signed request is too old.")  # English only: for Meta and the log
     if age_s < -MAX_AHEAD_S:
-        raise SignedRequestError("The signed request was issued in the future.")
+        raise SignedRequestError("The signed request was issued in the future.")  # English only: for Meta and the log
     return datetime.fromtimestamp(value, UTC)

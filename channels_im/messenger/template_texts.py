@@ -19,7 +19,8 @@ NAME = re.compile(r"[a-z0-9_]+")
 LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w{1,60})\s*\}\}")
 # A greeting in front of a placeholder: its value is the name of the customer.
-_GREETING = r"\b(?:hi|hello|hey|dear|hola|hallo|bonjour|ciao|olá|ola|xin chào|kumusta)\W+"
+_WORDS = "hi|hello|hey|dear|hola|hallo|bonjour|ciao|olá|ola|xin chào|kumusta"  # English only: of several languages
+_GREETING = rf"\b(?:{_WORDS})\W+"
 _NAMES = frozenset({"name", "first_name", "customer_name", "customer_first_name", "full_name"})
 
 

@@ -30,7 +30,9 @@ def create_template(page_id: str, token: str, new: NewTemplate) -> tuple[str, st
     answer = GraphClient(token).post(f"{node(page_id)}/message_templates", json=new.as_json())
     template_id = as_id(answer.get("id"))
     if template_id is None:
-        raise GraphOutcomeUnknown("The template was answered without an id", http_status=200)
+        raise GraphOutcomeUnknown(  # English only: for the log
+            "The template was answered without an id", http_status=200
+        )
     return template_id, as_text(answer.get("status")) or "PENDING"
 
 
@@ -38,7 +40,7 @@ def create_template(page_id: str, token: str, new: NewTemplate) -> tuple[str, st
 def delete_template(page_id: str, token: str, name: str, template_id: str) -> None:
     """Delete one template by its name and Meta's id. Raises the errors of GraphClient."""
     answer = GraphClient(token).delete(f"{node(page_id)}/message_templates", name=name, hsm_id=template_id)
-    require_success(answer, "delete template")
+    require_success(answer, "delete template")  # English only: for the log
 
 
 @sensitive_variables("token")

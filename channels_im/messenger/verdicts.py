@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from desk.sentences import sentence
+
 # Last sentence of a verdict when the queue repeats the call.
-RETRY_PROMISE = "Desk will try again."
+RETRY_PROMISE = sentence("Desk will try again.")
 
 
 class ErrorKind(StrEnum):

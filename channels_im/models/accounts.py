@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from desk.encryption import EncryptedTokenField
+from desk.sentences import sentence
 
 
 class FacebookAccount(models.Model):
@@ -44,31 +45,31 @@ class Page(models.Model):
     """A Facebook Page to which someone gave Desk access, with its last known state at Meta."""
 
     class Connection(models.TextChoices):
-        CONNECTED = "connected", "Connected"
-        REAUTH_REQUIRED = "reauth_required", "Re-authentication required"
+        CONNECTED = "connected", sentence("Connected")
+        REAUTH_REQUIRED = "reauth_required", sentence("Re-authentication required")
 
     class Reason(models.TextChoices):
         """Why a Page must be re-authenticated; the values of messenger.errors.ReauthReason."""
 
-        TOKEN_EXPIRED = "token_expired", "The access token has expired"
-        PERMISSION_REVOKED = "permission_revoked", "A Page permission was revoked"
-        PAGE_DESELECTED = "page_deselected", "The Page was not ticked at the last Facebook login"
-        APP_REMOVED = "app_removed", "The app was removed in the Facebook settings"
-        PASSWORD_CHANGED = "password_changed", "The Facebook password was changed"
-        CHECKPOINT = "checkpoint", "Facebook asks the person to confirm their account"
-        ROLE_LOST = "role_lost", "The person no longer has a role on the Page"
+        TOKEN_EXPIRED = "token_expired", sentence("The access token has expired")
+        PERMISSION_REVOKED = "permission_revoked", sentence("A Page permission was revoked")
+        PAGE_DESELECTED = "page_deselected", sentence("The Page was not ticked at the last Facebook login")
+        APP_REMOVED = "app_removed", sentence("The app was removed in the Facebook settings")
+        PASSWORD_CHANGED = "password_changed", sentence("The Facebook password was changed")
+        CHECKPOINT = "checkpoint", sentence("Facebook asks the person to confirm their account")
+        ROLE_LOST = "role_lost", sentence("The person no longer has a role on the Page")
 
     class DetectedBy(models.TextChoices):
-        SEND = "send", "a reply could not be sent"
-        CALLBACK = "callback", "a notification from Facebook"
-        LOGIN = "login", "a Facebook login"
-        CHECK = "check", "the daily check"
+        SEND = "send", sentence("a reply could not be sent")
+        CALLBACK = "callback", sentence("a notification from Facebook")
+        LOGIN = "login", sentence("a Facebook login")
+        CHECK = "check", sentence("the daily check")
 
     class Subscription(models.TextChoices):
-        UNKNOWN = "unknown", "Not checked yet"
-        SUBSCRIBED = "subscribed", "Subscribed"
-        INCOMPLETE = "incomplete", "Some fields are missing"
-        UNSUBSCRIBED = "unsubscribed", "Not subscribed"
+        UNKNOWN = "unknown", sentence("Not checked yet")
+        SUBSCRIBED = "subscribed", sentence("Subscribed")
+        INCOMPLETE = "incomplete", sentence("Some fields are missing")
+        UNSUBSCRIBED = "unsubscribed", sentence("Not subscribed")
 
     page_id = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=200)

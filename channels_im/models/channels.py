@@ -5,8 +5,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from desk.models import Agent, Department
+from desk.sentences import sentence
 
 from .accounts import Page
 
@@ -77,13 +79,13 @@ class ImPreferences(models.Model):
 
     department = models.OneToOneField(Department, on_delete=models.CASCADE, related_name="im_preferences")
     threading_intermission = models.PositiveIntegerField(
-        "threading intermission in minutes",
+        gettext_lazy("threading intermission in minutes"),
         default=DEFAULT_INTERMISSION_MINUTES,
         validators=[MinValueValidator(DEFAULT_INTERMISSION_MINUTES), MaxValueValidator(MAX_INTERMISSION_MINUTES)],
     )
 
     class Meta:
-        verbose_name_plural = "IM preferences"
+        verbose_name_plural = sentence("IM preferences")
         constraints = [
             models.CheckConstraint(
                 condition=Q(

@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.db import models
 
+from desk.sentences import sentence
+
 
 class GoLive(models.Model):
     """The one row of the *Go live* page: when its checks are due and were made, and its test message."""
@@ -25,9 +27,9 @@ class GoLiveStep(models.Model):
     """What is known about one step: the result of the last check, or the tick of an administrator."""
 
     class State(models.TextChoices):
-        DONE = "done", "Done"
-        TO_DO = "to_do", "To do"
-        UNKNOWN = "unknown", "Cannot be checked from here"
+        DONE = "done", sentence("Done")
+        TO_DO = "to_do", sentence("To do")
+        UNKNOWN = "unknown", sentence("Cannot be checked from here")
 
     key = models.CharField(max_length=80, primary_key=True, help_text="A step of services/go_live/catalogue.py")
     state = models.CharField(max_length=8, choices=State, blank=True, help_text="Empty: never checked")
@@ -54,7 +56,7 @@ class PrivacyPolicy(models.Model):
     changed_at = models.DateTimeField()
 
     class Meta:
-        verbose_name_plural = "privacy policies"
+        verbose_name_plural = sentence("privacy policies")
         default_permissions = ()
 
     def __str__(self) -> str:

@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models import Q
 
+from desk.sentences import sentence
+
 from .accounts import Page
 from .channels import Channel
 from .conversation_reading import ConversationReading
@@ -12,12 +14,12 @@ class HistoryImport(ConversationReading):
     """One import of a channel's history, in pieces. A Page has at most one that is not over."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        RUNNING = "running", "Running"
-        PAUSED = "paused", "Paused"
-        DONE = "done", "Done"
-        CANCELLED = "cancelled", "Cancelled"
-        FAILED = "failed", "Failed"
+        WAITING = "waiting", sentence("Waiting")
+        RUNNING = "running", sentence("Running")
+        PAUSED = "paused", sentence("Paused")
+        DONE = "done", sentence("Done")
+        CANCELLED = "cancelled", sentence("Cancelled")
+        FAILED = "failed", sentence("Failed")
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="history_imports")
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="history_imports")

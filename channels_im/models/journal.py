@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils import timezone
 
+from desk.sentences import sentence
+
 from .accounts import Page
 
 
@@ -14,17 +16,17 @@ class WebhookDelivery(models.Model):
     """
 
     class State(models.TextChoices):
-        PENDING = "pending", "Waiting"
-        PROCESSING = "processing", "Being processed"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-        PARKED = "parked", "Waiting (channel off)"
-        IGNORED = "ignored", "Ignored: no connected Page"
-        EMPTIED = "emptied", "Processed, content deleted"
+        PENDING = "pending", sentence("Waiting")
+        PROCESSING = "processing", sentence("Being processed")
+        DONE = "done", sentence("Done")
+        FAILED = "failed", sentence("Failed")
+        PARKED = "parked", sentence("Waiting (channel off)")
+        IGNORED = "ignored", sentence("Ignored: no connected Page")
+        EMPTIED = "emptied", sentence("Processed, content deleted")
 
     class Source(models.TextChoices):
-        RECOVERED = "recovered", "Recovered: read from Facebook afterwards"
-        IMPORTED = "imported", "Imported: from before the channel was created"
+        RECOVERED = "recovered", sentence("Recovered: read from Facebook afterwards")
+        IMPORTED = "imported", sentence("Imported: from before the channel was created")
 
     body = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)
@@ -51,7 +53,7 @@ class WebhookDelivery(models.Model):
     )
 
     class Meta:
-        verbose_name_plural = "webhook deliveries"
+        verbose_name_plural = sentence("webhook deliveries")
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["state", "retry_after", "id"], name="delivery_due"),
@@ -99,12 +101,12 @@ class DataRequest(models.Model):
     """A deauthorize or data-deletion callback, and how it was handled."""
 
     class Kind(models.TextChoices):
-        DEAUTHORIZE = "deauthorize", "App removed"
-        DELETION = "deletion", "Data deletion"
+        DEAUTHORIZE = "deauthorize", sentence("App removed")
+        DELETION = "deletion", sentence("Data deletion")
 
     class State(models.TextChoices):
-        RECEIVED = "received", "Received"
-        COMPLETED = "completed", "Completed"
+        RECEIVED = "received", sentence("Received")
+        COMPLETED = "completed", sentence("Completed")
 
     kind = models.CharField(max_length=12, choices=Kind)
     facebook_user_id = models.CharField(max_length=64)

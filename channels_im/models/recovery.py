@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models import Q
 
+from desk.sentences import sentence
+
 from .accounts import Page
 from .conversation_reading import ConversationReading
 
@@ -28,18 +30,18 @@ class RecoveryRun(ConversationReading):
     class Reason(models.TextChoices):
         """Why messages may be missing."""
 
-        OUTAGE = "outage", "Desk was down"
-        SUBSCRIPTION = "subscription", "Facebook had stopped sending messages"
-        REAUTHENTICATION = "reauth", "The Page was re-authenticated"
-        ACTIVATION = "activation", "The channel was activated"
-        NIGHTLY = "nightly", "Nightly check"
-        REQUEST = "request", "Requested by an administrator"
+        OUTAGE = "outage", sentence("Desk was down")
+        SUBSCRIPTION = "subscription", sentence("Facebook had stopped sending messages")
+        REAUTHENTICATION = "reauth", sentence("The Page was re-authenticated")
+        ACTIVATION = "activation", sentence("The channel was activated")
+        NIGHTLY = "nightly", sentence("Nightly check")
+        REQUEST = "request", sentence("Requested by an administrator")
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
+        WAITING = "waiting", sentence("Waiting")
+        RUNNING = "running", sentence("Running")
+        DONE = "done", sentence("Done")
+        FAILED = "failed", sentence("Failed")
 
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="recovery_runs")
     reason = models.CharField(max_length=12, choices=Reason)

@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils import timezone
 
+from desk.sentences import sentence
+
 from .accounts import Page
 
 
@@ -10,10 +12,10 @@ class MessageTemplate(models.Model):
     """A template of a Page for utility messages, which may be sent outside the messaging window."""
 
     class State(models.TextChoices):
-        PENDING = "pending", "Being checked by Facebook"
-        APPROVED = "approved", "Approved"
-        REJECTED = "rejected", "Rejected"
-        PAUSED = "paused", "Paused by Facebook"
+        PENDING = "pending", sentence("Being checked by Facebook")
+        APPROVED = "approved", sentence("Approved")
+        REJECTED = "rejected", sentence("Rejected")
+        PAUSED = "paused", sentence("Paused by Facebook")
 
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="message_templates")
     template_id = models.CharField(max_length=64, blank=True, help_text="Meta's id")

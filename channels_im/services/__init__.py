@@ -17,4 +17,4 @@ def __getattr__(name: str) -> ModuleType:
     """Return the module that had this name in 0.x. Raises AttributeError for every other name."""
     if name in _QUEUED_NAMES:
         return import_module(_QUEUED_NAMES[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")  # English only: for programmers

@@ -14,14 +14,21 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.live import publish
 from desk.models import Department, User
+from desk.sentences import sentence
 from desk.storage import undone_on_failure
 
 MAX_NAME = 100
-# What can be turned on and off for a channel, in words for the audit log.
+# What can be turned on and off for a channel, in words for the audit log: when it was turned on, and off.
 SWITCHES = {
-    "receive_audio_video": "audio and video",
-    "shows_typing": "showing customers that an agent is typing",
-    "shows_seen": "showing customers that an agent has read",
+    "receive_audio_video": (sentence("audio and video turned on"), sentence("audio and video turned off")),
+    "shows_typing": (
+        sentence("showing customers that an agent is typing turned on"),
+        sentence("showing customers that an agent is typing turned off"),
+    ),
+    "shows_seen": (
+        sentence("showing customers that an agent has read turned on"),
+        sentence("showing customers that an agent has read turned off"),
+    ),
 }
 
 
@@ -35,10 +42,18 @@ def limit_reached() -> str:
     if channels < departments:
         return ""
     if not departments:
-        return "There is no department yet, and every channel belongs to one. Create a department first."
-    return (
-        f"You have {channels} of {departments} possible {'channel' if departments == 1 else 'channels'}: there can be "
-        "as many channels as departments. One more department allows one more channel."
+        return sentence("There is no department yet, and every channel belongs to one. Create a department first.")
+    if departments == 1:
+        return sentence(
+            "You have %(channels)s of 1 possible channel: there can be as many channels as departments. One more "
+            "department allows one more channel.",
+            channels=channels,
+        )
+    return sentence(
+        "You have %(channels)s of %(departments)s possible channels: there can be as many channels as departments. "
+        "One more department allows one more channel.",
+        channels=channels,
+        departments=departments,
     )
 
 
@@ -47,21 +62,35 @@ def page_obstacle(page: Page, user: User) -> str:
     existing = next((channel for channel in page.channels.all() if not channel.is_deleted), None)
     account = page.facebook_account
     if existing:
-        return f"Used by the channel “{existing.name}”."
+        return sentence("Used by the channel “%(channel)s”.", channel=existing.name)
     if account and account.linked_by_id not in (None, user.pk) and not user.is_superuser:
-        return (
-            f"Linked by {account.linked_by}. Log in with your own Facebook account, or ask them to create the channel."
+        return sentence(
+            "Linked by %(person)s. Log in with your own Facebook account, or ask them to create the channel.",
+            person=account.linked_by,
         )
     if not page.is_connected:
-        return f"Must be re-authenticated: {page.get_reauth_reason_display().lower()}."
+        return _MUST_BE_REAUTHENTICATED[Page.Reason(page.reauth_reason)]
     missing = [task for task in NEEDED_TASKS if task not in page.tasks]
     if not page.page_token and not (page.tasks and missing):
-        return "Facebook gave no access to this Page. Re-authenticate and make sure that the Page is ticked."
+        return sentence("Facebook gave no access to this Page. Re-authenticate and make sure that the Page is ticked.")
     if "MESSAGING" in missing:
-        return "You can't message from this Page. Ask a Page admin for Messages access."
+        return sentence("You can't message from this Page. Ask a Page admin for Messages access.")
     if missing:
-        return "You can't block people on this Page. Ask a Page admin for Community activity access."
+        return sentence("You can't block people on this Page. Ask a Page admin for Community activity access.")
     return ""
+
+
+_MUST_BE_REAUTHENTICATED = {
+    Page.Reason.TOKEN_EXPIRED: sentence("Must be re-authenticated: the access token has expired."),
+    Page.Reason.PERMISSION_REVOKED: sentence("Must be re-authenticated: a Page permission was revoked."),
+    Page.Reason.PAGE_DESELECTED: sentence(
+        "Must be re-authenticated: the Page was not ticked at the last Facebook login."
+    ),
+    Page.Reason.APP_REMOVED: sentence("Must be re-authenticated: the app was removed in the Facebook settings."),
+    Page.Reason.PASSWORD_CHANGED: sentence("Must be re-authenticated: the Facebook password was changed."),
+    Page.Reason.CHECKPOINT: sentence("Must be re-authenticated: Facebook asks the person to confirm their account."),
+    Page.Reason.ROLE_LOST: sentence("Must be re-authenticated: the person no longer has a role on the Page."),
+}
 
 
 def switch_values(channel: Channel) -> dict[str, bool]:
@@ -90,15 +119,17 @@ def create_channel(
     try:
         with transaction.atomic():
             channel.department = _lock_departments(department)
-            if sentence := limit_reached():
-                raise ChannelError(sentence)
+            if limit := limit_reached():
+                raise ChannelError(limit)
             channel.page = _lock_page(page)
-            if sentence := page_obstacle(channel.page, user):
-                raise ChannelError(f"This Page cannot be chosen. {sentence}", field="page")
+            if why := page_obstacle(channel.page, user):
+                refusal = sentence("This Page cannot be chosen. %(why_text)s", why_text=why)
+                raise ChannelError(refusal, field="page")
             channel.save()
-            audit_log.record(
-                user, channel, audit_log.ADDITION, f"Created for the Page “{channel.page}” in {department}."
+            created = sentence(
+                "Created for the Page “%(page)s” in %(department)s.", page=channel.page, department=department
             )
+            audit_log.record(user, channel, audit_log.ADDITION, created)
             subscriptions.request_check(channel.page_id)
             if history_days:
                 history_requests.start(user, channel, history_days)
@@ -106,7 +137,7 @@ def create_channel(
     except BaseException as error:
         _delete_icon_file(channel)
         if isinstance(error, IntegrityError):
-            raise ChannelError("This Page has just been taken by another channel.", field="page") from error
+            raise ChannelError(sentence("This Page has just been taken by another channel."), field="page") from error
         raise
     return channel
 
@@ -133,23 +164,29 @@ def change_channel(
         channel = _lock_channel(channel)
         old_icon = channel.icon.name
         if channel.name != name:
-            changes.append(f"name from “{channel.name}” to “{name}”")
+            changes.append(sentence("name from “%(old)s” to “%(new)s”", old=channel.name, new=name))
         for switch, is_on in switches.items():
             if getattr(channel, switch) != is_on:
-                changes.append(f"{SWITCHES[switch]} turned {'on' if is_on else 'off'}")
+                turned_on, turned_off = SWITCHES[switch]
+                changes.append(turned_on if is_on else turned_off)
                 setattr(channel, switch, is_on)
         if channel.department_id != department.pk:
-            changes.append(f"department from {channel.department} to {department}")
+            changes.append(sentence("department from %(old)s to %(new)s", old=channel.department, new=department))
             non_members = ChannelAgent.objects.filter(channel=channel).exclude(agent__departments=department)
             if count := non_members.delete()[0]:
-                changes.append(f"{count} {'agent' if count == 1 else 'agents'} no longer associated")
+                changes.append(
+                    sentence("1 agent no longer associated")
+                    if count == 1
+                    else sentence("%(count)s agents no longer associated", count=count)
+                )
         if new_icon:
-            changes.append("icon")
+            changes.append(sentence("icon"))
             channel.icon = new_icon
         channel.name, channel.department = name, department
         channel.save(update_fields=["name", "icon", "department", *SWITCHES])
         if changes:
-            audit_log.record(user, channel, audit_log.CHANGE, f"Changed: {'; '.join(changes)}.")
+            changed = sentence("Changed: %(changes_text)s.", changes_text="; ".join(changes))
+            audit_log.record(user, channel, audit_log.CHANGE, changed)
             publish.announce("channel", channel=channel.pk)
         if new_icon and old_icon:
             transaction.on_commit(lambda: channel.icon.storage.delete(old_icon))
@@ -169,7 +206,7 @@ def deactivate(user: User, channel: Channel) -> bool:
         channel.is_active, channel.deactivated_at = False, timezone.now()
         channel.save(update_fields=["is_active", "deactivated_at"])
         history_requests.hold(channel)
-        _publish_change(user, channel, "Deactivated.")
+        _publish_change(user, channel, sentence("Deactivated."))
     return True
 
 
@@ -186,7 +223,7 @@ def activate(user: User, channel: Channel) -> bool:
         channel.is_active, channel.deactivated_at = True, None
         channel.save(update_fields=["is_active", "deactivated_at"])
         recovery_requests.request(channel.page_id, RecoveryRun.Reason.ACTIVATION, off_since - recovery_requests.MARGIN)
-        _publish_change(user, channel, "Activated.")
+        _publish_change(user, channel, sentence("Activated."))
     return True
 
 
@@ -206,7 +243,7 @@ def delete(user: User, channel: Channel) -> bool:
         subscriptions.request_check(channel.page_id)
         recovery_requests.discard(channel.page_id)
         publish.announce("channel", channel=channel.pk)
-        audit_log.record(user, channel, audit_log.DELETION, "Deleted. Its conversations stay readable.")
+        audit_log.record(user, channel, audit_log.DELETION, sentence("Deleted. Its conversations stay readable."))
     return True
 
 
@@ -221,9 +258,9 @@ def register_work_reporter(report: Callable[[Channel], list[str]]) -> None:
 
 def open_work(channel: Channel) -> list[str]:
     """Return the open work of the channel, for the dialog that confirms turning it off or deleting it."""
-    sentences = [sentence for report in _work_reporters for sentence in report(channel)]
+    sentences = [work for report in _work_reporters for work in report(channel)]
     if history_requests.is_open(channel):
-        sentences.append("The import of earlier messages is not finished.")
+        sentences.append(sentence("The import of earlier messages is not finished."))
     return sentences
 
 
@@ -242,30 +279,31 @@ def _lock_departments(department: Department) -> Department:
     """Lock every department, in one order, so that nobody else counts or deletes; return `department`, locked."""
     departments = {row.pk: row for row in Department.objects.select_for_update().order_by("pk")}
     if department.pk not in departments:
-        raise ChannelError("This department has just been deleted. Select another one.", field="department")
+        raise ChannelError(sentence("This department has just been deleted. Select another one."), field="department")
     return departments[department.pk]
 
 
 def _lock_page(page: Page) -> Page:
     locked = Page.objects.select_for_update().filter(pk=page.pk).first()
     if locked is None:
-        raise ChannelError("This Page is not linked any more. Choose another one.", field="page")
+        raise ChannelError(sentence("This Page is not linked any more. Choose another one."), field="page")
     return locked
 
 
 def _lock_channel(channel: Channel) -> Channel:
     locked = Channel.objects.select_for_update().get(pk=channel.pk)
     if locked.is_deleted:
-        raise ChannelError("This channel has been deleted. Its conversations stay readable.")
+        raise ChannelError(sentence("This channel has been deleted. Its conversations stay readable."))
     return locked
 
 
 def _clean_name(name: str) -> str:
     name = " ".join(name.replace("\0", "").split())
     if not name:
-        raise ChannelError("Give the channel a name.", field="name")
+        raise ChannelError(sentence("Give the channel a name."), field="name")
     if len(name) > MAX_NAME:
-        raise ChannelError(f"The name has {len(name)} characters; at most {MAX_NAME} fit.", field="name")
+        refusal = sentence("The name has %(count)s characters; at most %(limit)s fit.", count=len(name), limit=MAX_NAME)
+        raise ChannelError(refusal, field="name")
     return name
 
 

@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from desk.errors import Refused
+from desk.sentences import sentence
 from desk.text import cut, tail, without_directions
 
 MAX_ICON_BYTES = 1_048_576  # 1 MB
@@ -18,7 +19,7 @@ PIXEL_LIMIT_TEXT = f"{MAX_ICON_PIXELS} × {MAX_ICON_PIXELS}"
 STORED_PIXELS = 512
 EXTENSIONS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 FORMATS = ("JPEG", "PNG")
-ALLOWED_FILES = "Choose a .jpg, .jpeg or .png picture of at most 1 MB."
+ALLOWED_FILES = sentence("Choose a .jpg, .jpeg or .png picture of at most 1 MB.")
 
 
 if TYPE_CHECKING:
@@ -46,21 +47,24 @@ def check_icon(file: IO[bytes], name: str, size: int) -> CheckedIcon:
     """
     expected = EXTENSIONS.get(PurePath(name).suffix.lower())
     if expected is None:
-        raise IconError(f"“{shorten(name)}” is not a .jpg, .jpeg or .png file. {ALLOWED_FILES}")
+        raise IconError(_with_allowed(sentence("“%(name)s” is not a .jpg, .jpeg or .png file.", name=shorten(name))))
     if size > MAX_ICON_BYTES:
-        raise IconError(f"This picture has {megabytes(size)}; the limit is 1 MB (1,048,576 bytes). {ALLOWED_FILES}")
+        raise IconError(_with_allowed(_too_big(size)))
     if size == 0:
-        raise IconError(f"This file is empty. {ALLOWED_FILES}")
+        raise IconError(_with_allowed(sentence("This file is empty.")))
     file.seek(0)
     content = file.read(MAX_ICON_BYTES + 1)
     if len(content) > MAX_ICON_BYTES:
-        raise IconError(f"This picture has more than 1 MB (1,048,576 bytes). {ALLOWED_FILES}")
+        raise IconError(_with_allowed(sentence("This picture has more than 1 MB (1,048,576 bytes).")))
     image = _open(content)
     actual = "PNG" if image.format == "PNG" else "JPEG"
     copy = _copy(image, actual)
     if actual != expected:
-        copy.note = (
-            f"“{shorten(name)}” has the name of a {expected} picture but is a {actual} picture; stored as {actual}."
+        copy.note = sentence(
+            "“%(name)s” has the name of a %(expected)s picture but is a %(actual)s picture; stored as %(actual)s.",
+            name=shorten(name),
+            expected=expected,
+            actual=actual,
         )
     return copy
 
@@ -73,16 +77,22 @@ def _open(content: bytes) -> Image.Image:
             if max(image.size) > MAX_ICON_PIXELS:  # from the header, before anything is decompressed
                 width, height = image.size
                 raise IconError(
-                    f"This picture has {width} × {height} pixels; the limit is "
-                    f"{PIXEL_LIMIT_TEXT}. Make it smaller and choose it again."
+                    sentence(
+                        "This picture has %(size)s pixels; the limit is %(limit)s. Make it smaller and choose it "
+                        "again.",
+                        size=f"{width} × {height}",
+                        limit=PIXEL_LIMIT_TEXT,
+                    )
                 )
             image.load()
     except UnidentifiedImageError:
-        raise IconError(f"This file is not a JPEG or PNG picture. {ALLOWED_FILES}") from None
+        raise IconError(_with_allowed(sentence("This file is not a JPEG or PNG picture."))) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise IconError(f"This picture has far too many pixels; the limit is {PIXEL_LIMIT_TEXT}.") from None
+        raise IconError(
+            sentence("This picture has far too many pixels; the limit is %(limit)s.", limit=PIXEL_LIMIT_TEXT)
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError):
-        raise IconError("This picture is damaged or incomplete. Save it again and choose it again.") from None
+        raise IconError(sentence("This picture is damaged or incomplete. Save it again and choose it again.")) from None
     return image
 
 
@@ -95,11 +105,16 @@ def _copy(image: Image.Image, image_format: str) -> CheckedIcon:
     return CheckedIcon(out.getvalue(), name=f"{uuid.uuid4().hex}.{'jpg' if image_format == 'JPEG' else 'png'}")
 
 
-def megabytes(size: int) -> str:
-    """Return a size in bytes as text; a size just over the limit is not rounded down to it."""
+def _with_allowed(text: str) -> str:
+    return f"{text} {ALLOWED_FILES}"
+
+
+def _too_big(size: int) -> str:
+    """Return the sentence about a size (bytes) over the limit; one just over it is not rounded down to it."""
     if size <= MAX_ICON_BYTES * 1.01:
-        return f"{size:,} bytes"
-    return f"{size / MAX_ICON_BYTES:.2f} MB"
+        return sentence("This picture has %(count)s bytes; the limit is 1 MB (1,048,576 bytes).", count=f"{size:,}")
+    megabytes = f"{size / MAX_ICON_BYTES:.2f}"
+    return sentence("This picture has %(count)s MB; the limit is 1 MB (1,048,576 bytes).", count=megabytes)
 
 
 def shorten(name: str) -> str:

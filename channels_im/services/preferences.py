@@ -11,8 +11,9 @@ from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
 from desk import audit_log
 from desk.live import access_changes, publish
 from desk.models import Agent, Department, User
+from desk.sentences import sentence
 
-CHANNEL_GONE = "A channel that you selected has just been deleted or moved. Select again."
+CHANNEL_GONE = sentence("A channel that you selected has just been deleted or moved. Select again.")
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,8 @@ def set_intermission(user: User, department: Department, minutes: int) -> bool:
         preferences.threading_intermission = minutes
         preferences.full_clean()
         preferences.save(update_fields=["threading_intermission"])
-        audit_log.record(
-            user, department, audit_log.CHANGE, f"Threading intermission changed from {old} to {minutes} minutes."
-        )
+        changed = sentence("Threading intermission changed from %(old)s to %(new)s minutes.", old=old, new=minutes)
+        audit_log.record(user, department, audit_log.CHANGE, changed)
     return True
 
 
@@ -74,7 +74,9 @@ def associate(user: User, agent: Agent, department: Department, channels: Iterab
     """
     with transaction.atomic():
         if not agent.departments.select_for_update().filter(pk=department.pk).exists():
-            raise ValidationError(f"{agent} is no longer a member of {department}.")
+            raise ValidationError(
+                sentence("%(agent)s is no longer a member of %(department)s.", agent=agent, department=department)
+            )
         existing = {c.pk: c for c in Channel.objects.existing().select_for_update().filter(department=department)}
         chosen = {channel.pk for channel in channels}
         if not chosen <= existing.keys():
@@ -87,8 +89,13 @@ def associate(user: User, agent: Agent, department: Department, channels: Iterab
         )
         ChannelAgent.objects.filter(agent=agent, channel__in=current - chosen).delete()
         if chosen != current:
-            names = ", ".join(existing[pk].name for pk in sorted(chosen)) or "none"
-            audit_log.record(user, agent, audit_log.CHANGE, f"Channels of {department} associated: {names}.")
+            names = ", ".join(existing[pk].name for pk in sorted(chosen))
+            associated = (
+                sentence("Channels of %(department)s associated: %(names)s.", department=department, names=names)
+                if names
+                else sentence("Channels of %(department)s associated: none.", department=department)
+            )
+            audit_log.record(user, agent, audit_log.CHANGE, associated)
             access_changes.announce_users([agent.user_id])  # bulk_create sends no signals
             for pk in chosen ^ current:
                 publish.announce("channel", channel=pk)

@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils.translation import gettext
 
 from desk import permission_words
 from desk.models import User
@@ -60,7 +61,7 @@ def setup_view(
 
 
 def _obstacle(user: User | AnonymousUser, *permissions: str) -> str:
-    return permission_words.sentence_for(*permissions) if user.is_staff else "Setup is for administrators."
+    return permission_words.sentence_for(*permissions) if user.is_staff else gettext("Setup is for administrators.")
 
 
 _content_rules: list[Callable[[User], bool]] = []

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import Channel
@@ -22,6 +23,7 @@ from channels_im.setup.access import (
     setup_view,
 )
 from desk import audit_log
+from desk.languages import translated
 from desk.models import Department
 from desk.requests import UserRequest
 
@@ -30,7 +32,7 @@ from desk.requests import UserRequest
 @require_safe
 def kinds(request: UserRequest) -> HttpResponse:
     """Show a card with *Configure* for each kind of channel."""
-    return page(request, "kinds.html", "Instant Messaging", channel_count=Channel.objects.existing().count())
+    return page(request, "kinds.html", gettext("Instant Messaging"), channel_count=Channel.objects.existing().count())
 
 
 @setup_view(*SEE_CHANNELS)
@@ -42,7 +44,7 @@ def list_channels(request: UserRequest) -> HttpResponse:
     return page(
         request,
         "messenger.html",
-        "Messenger",
+        "Messenger",  # English only: a name
         cards=[
             {"channel": channel, "chip": presenters.chip(channel), "history_import": imports.get(channel.pk)}
             for channel in rows
@@ -74,7 +76,11 @@ def add(request: UserRequest) -> HttpResponse:
             form.add_error(refusal.field or None, str(refusal))
         else:
             drafts.drop(request.user, None)
-            messages.success(request, f"The channel “{channel.name}” has been created. Desk is checking it end to end.")
+            messages.success(
+                request,
+                gettext("The channel “%(name)s” has been created. Desk is checking it end to end.")
+                % {"name": channel.name},
+            )
             _tell_note(request, form)
             return redirect("setup:messenger_edit", pk=channel.pk)
     form.draft, _refusal = drafts.keep(request, None)
@@ -102,7 +108,7 @@ def edit(request: UserRequest, pk: int) -> HttpResponse:
         form = forms.ChannelForm(initial=_initial(channel) | typed, channel=channel, draft=draft)
         return _form_page(request, form, channel=channel)
     if not may(request.user, CHANGE_CHANNEL):
-        messages.error(request, "You can view this channel but not change it.")
+        messages.error(request, gettext("You can view this channel but not change it."))
         return redirect("setup:messenger_edit", pk=channel.pk)
     form = forms.ChannelForm(request.POST, request.FILES, channel=channel, draft=draft)
     if form.is_valid():
@@ -112,8 +118,7 @@ def edit(request: UserRequest, pk: int) -> HttpResponse:
             form.add_error(refusal.field or None, str(refusal))
         else:
             drafts.drop(request.user, channel)
-            saved = f"Saved: {'; '.join(changes)}." if changes else "Nothing was changed."
-            messages.success(request, saved)
+            messages.success(request, _saved(changes))
             _tell_note(request, form)
             return redirect("setup:messenger_edit", pk=channel.pk)
     form.draft, _refusal = drafts.keep(request, channel)
@@ -139,10 +144,16 @@ def check_now(request: UserRequest, pk: int) -> HttpResponse:
     return redirect("setup:messenger_edit", pk=pk)
 
 
+def _saved(changes: list[str]) -> str:
+    if not changes:
+        return gettext("Nothing was changed.")
+    return gettext("Saved: %(changes)s.") % {"changes": "; ".join(translated(change) for change in changes)}
+
+
 def _tell_note(request: UserRequest, form: forms.ChannelForm) -> None:
     icon = form.cleaned_data["icon"]
     if icon and icon.note:
-        messages.info(request, icon.note)
+        messages.info(request, translated(icon.note))
 
 
 def _form_page(
@@ -172,7 +183,7 @@ def _form_page(
         choices = presenters.page_choices(request.user)
         usable = [choice for choice in choices if not choice.obstacle]
         context |= {"choices": choices, "usable_count": len(usable), "selected_page": str(form["page"].value() or "")}
-    title = f"Edit Channel: {channel.name}" if channel else "Add Channel"
+    title = gettext("Edit Channel: %(name)s") % {"name": channel.name} if channel else gettext("Add Channel")
     return page(request, "channel_form.html", title, **context)
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext, ngettext, pgettext
 
 from channels_im.services import traffic
 from channels_im.services.traffic import HourCount
@@ -19,7 +21,6 @@ from desk.timing_reports import Times
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MAX_CAUSES = 20  # of a Page
-NO_MESSAGES = "There were no messages in the last 24 hours."
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,24 @@ class Totals:
     incoming: int
     outgoing: int
 
+    @property
+    def sentence(self) -> str:
+        """Return both counts in words."""
+        values = {"incoming": intcomma(self.incoming), "outgoing": intcomma(self.outgoing)}
+        if self.outgoing == 1:
+            text = ngettext(
+                "In the last 24 hours %(incoming)s message came in and %(outgoing)s was sent.",
+                "In the last 24 hours %(incoming)s messages came in and %(outgoing)s was sent.",
+                self.incoming,
+            )
+        else:
+            text = ngettext(
+                "In the last 24 hours %(incoming)s message came in and %(outgoing)s were sent.",
+                "In the last 24 hours %(incoming)s messages came in and %(outgoing)s were sent.",
+                self.incoming,
+            )
+        return text % values
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -83,9 +102,9 @@ def of(user: User, now: datetime | None = None) -> Figures:
         times=[
             TimesLine(label, _in_words(of_hour[kind]), _in_words(of_day[kind]))
             for kind, label in (
-                (timings.STORED, "From the webhook until stored"),
-                (timings.SHOWN, "From there to the first open inbox"),
-                (timings.SCREEN, "From the webhook to the first open inbox"),
+                (timings.STORED, gettext("From the webhook until stored")),
+                (timings.SHOWN, gettext("From there to the first open inbox")),
+                (timings.SCREEN, gettext("From the webhook to the first open inbox")),
             )
         ],
         hour_count=of_hour[timings.STORED].count,
@@ -120,16 +139,23 @@ def seconds_in_words(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
+        return gettext("%(number)s ms") % {"number": f"{seconds * 1000:.0f}"}
     if seconds < 9.95:
-        return f"{seconds:.1f} s"
+        return gettext("%(number)s s") % {"number": number_format(f"{seconds:.1f}")}
     if seconds < 119.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 119.5 * 60 else f"{seconds / 3600:.0f} h"
+        return gettext("%(number)s s") % {"number": f"{seconds:.0f}"}
+    if seconds < 119.5 * 60:
+        return gettext("%(number)s min") % {"number": f"{seconds / 60:.0f}"}
+    return gettext("%(number)s h") % {"number": f"{seconds / 3600:.0f}"}
 
 
 def _in_words(times: Times) -> tuple[str, str]:
     return seconds_in_words(times.p50), seconds_in_words(times.p95)
+
+
+def _hour_in_words(hour: datetime) -> str:
+    local = timezone.localtime(hour)
+    return f"{date_format(local, 'SHORT_DAY_FORMAT')}, {date_format(local, 'TIME_FORMAT')}"
 
 
 def _count_in_words(count: float | None) -> str:
@@ -162,35 +188,38 @@ def _charts(messages: list[HourCount], causes: list[Cause], now: datetime) -> li
     none = Times(0, None, None)
 
     def rows(*values: Callable[[datetime], float | None]) -> list[tuple[str, list[float | None]]]:
-        return [(f"{timezone.localtime(hour):%-d %b, %H:%M}", [value(hour) for value in values]) for hour in hours]
+        return [(_hour_in_words(hour), [value(hour) for value in values]) for hour in hours]
 
     return [
         charts.chart(
             "messages",
-            "Messages by hour",
-            [Series("From customers", "in"), Series("Replies", "out")],
+            gettext("Messages by hour"),
+            [Series(gettext("From customers"), "in"), Series(pgettext("nouns", "Replies"), "out")],
             rows(lambda hour: incoming[hour], lambda hour: outgoing[hour]),
             words=_count_in_words,
-            describe="Messages from customers, and replies that were sent, in each of the last 24 hours.",
-            empty=NO_MESSAGES,
+            describe=gettext("Messages from customers, and replies that were sent, in each of the last 24 hours."),
+            empty=gettext("There were no messages in the last 24 hours."),
         ),
         charts.chart(
             "failures",
-            "Failures by hour",
-            [Series("Failures", "failed")],
+            gettext("Failures by hour"),
+            [Series(gettext("Failures"), "failed")],
             rows(lambda hour: failed[hour]),
             words=_count_in_words,
-            describe="Deliveries, replies and webhook events that failed in each of the last 24 hours.",
-            empty="Nothing failed in the last 24 hours.",
+            describe=gettext("Deliveries, replies and webhook events that failed in each of the last 24 hours."),
+            empty=gettext("Nothing failed in the last 24 hours."),
         ),
         charts.chart(
             "times",
-            "From the webhook to the screen",
-            [Series("95 % within", "p95"), Series("Half within", "p50")],
+            gettext("From the webhook to the screen"),
+            [Series(gettext("95 % within"), "p95"), Series(gettext("Half within"), "p50")],
             rows(lambda hour: times.get(hour, none).p95, lambda hour: times.get(hour, none).p50),
             words=seconds_in_words,
-            describe="The time within which half and 95 % of the messages were shown, in each of the last 24 hours.",
-            empty="No message was shown in an open inbox in the last 24 hours.",
+            describe=gettext(
+                "The time within which half and %(share)s %% of the messages were shown, in each of the last 24 hours."
+            )
+            % {"share": 95},
+            empty=gettext("No message was shown in an open inbox in the last 24 hours."),
             overlaid=True,
         ),
     ]

@@ -3,13 +3,20 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from channels_im.models import Channel, ChannelDraft, Page
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES, MAX_INTERMISSION_MINUTES
 from channels_im.services.channels import MAX_NAME
 from channels_im.services.facebook.history_requests import DAYS
 from channels_im.services.icons import CheckedIcon, IconError, check_icon
+from desk.languages import translated
 from desk.models import Department
+
+
+def _history_choices() -> list[tuple[str | int, str]]:
+    words = ((days, ngettext("Import the last %(days)s day", "Import the last %(days)s days", days)) for days in DAYS)
+    return [("", gettext("Do not import")), *((days, text % {"days": days}) for days, text in words)]
 
 
 class ChannelForm(forms.Form):
@@ -19,29 +26,29 @@ class ChannelForm(forms.Form):
     name = forms.CharField(
         max_length=MAX_NAME,
         error_messages={
-            "required": "Give the channel a name.",
-            "max_length": "The name has %(show_value)d characters; at most %(limit_value)d fit.",
+            "required": gettext_lazy("Give the channel a name."),
+            "max_length": gettext_lazy("The name has %(show_value)d characters; at most %(limit_value)d fit."),
         },
     )
     page = forms.ModelChoiceField(
         queryset=Page.objects.all(),
         error_messages={
-            "required": "Select a Facebook Page. If there is none yet, link your Facebook account first.",
-            "invalid_choice": "This Page is not among your linked Pages. Select one from the list.",
+            "required": gettext_lazy("Select a Facebook Page. If there is none yet, link your Facebook account first."),
+            "invalid_choice": gettext_lazy("This Page is not among your linked Pages. Select one from the list."),
         },
     )
     department = forms.ModelChoiceField(
         queryset=Department.objects.all(),
-        empty_label="Select a department",
+        empty_label=gettext_lazy("Select a department"),
         error_messages={
-            "required": "Select the department that receives the messages.",
-            "invalid_choice": "This department no longer exists. Select another one.",
+            "required": gettext_lazy("Select the department that receives the messages."),
+            "invalid_choice": gettext_lazy("This department no longer exists. Select another one."),
         },
     )
     history_days = forms.ChoiceField(
         required=False,
-        choices=[("", "Do not import"), *((days, f"Import the last {days} days") for days in DAYS)],
-        error_messages={"invalid_choice": "Select how many days are imported."},
+        choices=_history_choices,
+        error_messages={"invalid_choice": gettext_lazy("Select how many days are imported.")},
     )
     receive_audio_video = forms.BooleanField(required=False)
     shows_typing = forms.BooleanField(required=False)
@@ -80,13 +87,13 @@ class ChannelForm(forms.Form):
             try:
                 return check_icon(uploaded, uploaded.name, uploaded.size)
             except IconError as error:
-                raise forms.ValidationError(str(error)) from error
+                raise forms.ValidationError(translated(str(error))) from error
         if self.draft and self.draft.icon.name:
             with self.draft.icon.open("rb") as icon:
                 return CheckedIcon(icon.read(), name=self.draft.icon.name.rpartition("/")[2])
         if self.channel:
             return None
-        raise forms.ValidationError("Choose an icon: a .jpg, .jpeg or .png picture of at most 1 MB.")
+        raise forms.ValidationError(gettext("Choose an icon: a .jpg, .jpeg or .png picture of at most 1 MB."))
 
 
 class PreferencesForm(forms.Form):
@@ -96,12 +103,16 @@ class PreferencesForm(forms.Form):
         min_value=DEFAULT_INTERMISSION_MINUTES,
         max_value=MAX_INTERMISSION_MINUTES,
         error_messages={
-            "required": "Enter a number of minutes.",
-            "invalid": "Enter a whole number of minutes.",
-            "min_value": "The shortest intermission is 60 minutes.",
-            "max_value": "The longest intermission is 24 hours (1440 minutes).",
+            "required": gettext_lazy("Enter a number of minutes."),
+            "invalid": gettext_lazy("Enter a whole number of minutes."),
+            "min_value": gettext_lazy("The shortest intermission is 60 minutes."),
+            "max_value": gettext_lazy("The longest intermission is 24 hours (1440 minutes)."),
         },
         widget=forms.NumberInput(
-            attrs={"class": "field field--number", "data-slider": "intermission-slider", "step": "1"}
+            attrs={
+                "class": "field field--number",  # English only: classes of CSS
+                "data-slider": "intermission-slider",
+                "step": "1",
+            }
         ),
     )

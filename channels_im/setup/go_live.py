@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import GoLiveStep
@@ -14,6 +15,7 @@ from channels_im.services.go_live import policy, progress, review
 from channels_im.setup.access import CHANGE_CHANNEL, may, page, setup_view
 from desk import site
 from desk.errors import Refused
+from desk.languages import translated
 from desk.models import User
 from desk.requests import UserRequest
 
@@ -55,7 +57,7 @@ def show(request: UserRequest) -> HttpResponse:
     return page(
         request,
         "go_live.html",
-        "Go live",
+        gettext("Go live"),
         sections=[{"title": title, "lines": lines} for title, lines in sections.items()],
         done_count=sum(state.is_done for state in states),
         step_count=len(states),
@@ -88,7 +90,7 @@ def tick(request: UserRequest) -> HttpResponse:
     try:
         progress.tick(request.user, key, done=request.POST.get("done") == "yes")
     except Refused as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, translated(str(refusal)))
     return redirect(f"{reverse('setup:go_live')}#step-{key}")
 
 
@@ -98,8 +100,10 @@ def hide(request: UserRequest) -> HttpResponse:
     """Hide going live on the first page of Setup (`hidden` is "yes"), or show it again."""
     is_hidden = request.POST.get("hidden") == "yes"
     progress.hide(request.user, hidden=is_hidden)
-    where = "no longer on the first page of Setup" if is_hidden else "on the first page of Setup again"
-    messages.success(request, f"Go live is {where}.")
+    if is_hidden:
+        messages.success(request, gettext("Go live is no longer on the first page of Setup."))
+    else:
+        messages.success(request, gettext("Go live is on the first page of Setup again."))
     return redirect("setup:go_live")
 
 
@@ -115,12 +119,14 @@ def edit_policy(request: UserRequest) -> HttpResponse:
         try:
             policy.save(request.user, contact=form.cleaned_data["contact"], text=form.cleaned_data["text"])
         except Refused as refusal:
-            form.add_error(refusal.field or None, str(refusal))
+            form.add_error(refusal.field or None, translated(str(refusal)))
         else:
-            messages.success(request, "The privacy policy is published.")
+            messages.success(request, gettext("The privacy policy is published."))
             return redirect("setup:privacy_policy_edit")
     status = 422 if form.errors else 200
-    return page(request, "privacy_policy_form.html", "Privacy policy", status=status, form=form, policy=published)
+    return page(
+        request, "privacy_policy_form.html", gettext("Privacy policy"), status=status, form=form, policy=published
+    )
 
 
 def panel(user: User) -> site.Panel | None:

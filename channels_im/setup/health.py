@@ -5,6 +5,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import Channel
@@ -12,7 +13,9 @@ from channels_im.services.facebook import daily_check, recovery_requests
 from channels_im.setup import figures, page_checks, presenters, recovery_view
 from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
 from desk import audit_log, mail
+from desk.languages import translated
 from desk.requests import UserRequest
+from desk.sentences import sentence
 
 
 @setup_view(*SEE_CHANNELS)
@@ -36,7 +39,7 @@ def show(request: UserRequest) -> HttpResponse:
     return page(
         request,
         "health.html",
-        "Health",
+        gettext("Health"),
         rows=rows,
         figures=shown,
         other_failures=[failures for pk, failures in shown.failures.items() if pk not in pages],
@@ -54,7 +57,7 @@ def show(request: UserRequest) -> HttpResponse:
 def check_all(request: UserRequest) -> HttpResponse:
     """Request a check of every Page and Facebook login."""
     daily_check.check_all()
-    messages.success(request, "Desk is checking every Page with Facebook.")
+    messages.success(request, gettext("Desk is checking every Page with Facebook."))
     return redirect("setup:health")
 
 
@@ -66,10 +69,15 @@ def recover(request: UserRequest, pk: int) -> HttpResponse:
     if channel.is_active and channel.page.is_connected:
         with transaction.atomic():
             recovery_requests.request_on_demand(channel.page)
-            audit_log.record(request.user, channel, audit_log.CHANGE, "Requested the recovery of missed messages.")
-        messages.success(request, f"Desk is looking for missed messages of {channel.page.name}.")
+            audit_log.record(
+                request.user, channel, audit_log.CHANGE, sentence("Requested the recovery of missed messages.")
+            )
+        messages.success(
+            request, gettext("Desk is looking for missed messages of %(page)s.") % {"page": channel.page.name}
+        )
     else:
-        messages.error(request, f"{recovery_view.obstacle(channel)} Then Desk recovers missed messages by itself.")
+        then = gettext("Then Desk recovers missed messages by itself.")
+        messages.error(request, f"{recovery_view.obstacle(channel)} {then}")
     return redirect("setup:health")
 
 
@@ -78,11 +86,19 @@ def recover(request: UserRequest, pk: int) -> HttpResponse:
 def send_test_mail(request: UserRequest) -> HttpResponse:
     """Send a test message to the user, and say what the mail server answered."""
     user = request.user
-    sentence = mail.send_test(user)
-    result = f"failed: {sentence}" if sentence else "was accepted by the mail server."
-    audit_log.record(user, user, audit_log.CHANGE, f"A test message to {user.email or 'no address'} {result}")
-    if sentence:
-        messages.error(request, f"The test message could not be sent. {sentence}")
+    problem = mail.send_test(user)
+    audit_log.record(user, user, audit_log.CHANGE, _sent_test(user.email, problem))
+    if problem:
+        messages.error(request, " ".join((gettext("The test message could not be sent."), translated(problem))))
     else:
-        messages.success(request, f"The mail server accepted a test message to {user.email}. Look into your inbox.")
+        accepted = gettext("The mail server accepted a test message to %(address)s. Look into your inbox.")
+        messages.success(request, accepted % {"address": user.email})
     return redirect("setup:health")
+
+
+def _sent_test(address: str, problem: str) -> str:
+    if not problem:
+        return sentence("A test message to %(address)s was accepted by the mail server.", address=address)
+    if not address:
+        return sentence("A test message to no address failed: %(problem_text)s", problem_text=problem)
+    return sentence("A test message to %(address)s failed: %(problem_text)s", address=address, problem_text=problem)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import Channel, HistoryImport
@@ -16,6 +18,7 @@ from channels_im.setup import presenters
 from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, setup_view
 from channels_im.setup.recovery_view import obstacle
 from desk.errors import Refused
+from desk.languages import translated
 from desk.requests import UserRequest
 
 State = HistoryImport.State
@@ -74,37 +77,54 @@ def _view(channel: Channel, row: HistoryImport | None, possible_days: tuple[int,
 def _state(channel: Channel, row: HistoryImport, now: datetime) -> str:
     match row.state:
         case State.DONE:
-            return "Done"
+            return gettext("Done")
         case State.CANCELLED:
-            return "Cancelled. What was imported stays."
+            return gettext("Cancelled. What was imported stays.")
         case State.PAUSED:
-            return "Paused"
+            return gettext("Paused")
         case State.FAILED:
-            return f"Stopped. {row.error}"
+            return " ".join((gettext("Stopped."), translated(row.error)))
     if blocked := obstacle(channel):
-        return f"Waiting. {blocked}"
+        return " ".join((gettext("Waiting."), blocked))
     page = channel.page
     pauses = (page.background_limited_until, page.rate_limited_until, row.retry_after)
     limit = max((at for at in pauses if at and at > now + SHORT_PAUSE), default=None)
     if limit is not None:
-        return f"Waiting until {timezone.localtime(limit):%H:%M}, then it goes on by itself. {row.error}".strip()
-    return "Importing …" if row.is_counted else "Counting conversations …"
+        waiting = gettext("Waiting until %(time)s, then it goes on by itself.")
+        return f"{waiting % {'time': f'{timezone.localtime(limit):%H:%M}'}} {translated(row.error)}".strip()
+    return gettext("Importing …") if row.is_counted else gettext("Counting conversations …")
 
 
 def _progress(row: HistoryImport, total: int) -> str:
-    noun = "conversation" if total == 1 else "conversations"
+    values = {"count": intcomma(row.conversation_count), "total": intcomma(total)}
     if row.state == State.DONE:
-        return f"{row.conversation_count:,} {noun}"
+        return ngettext("%(count)s conversation", "%(count)s conversations", total) % values
+    if not row.is_counted and not total:
+        return ""
     if not row.is_counted:
-        return f"{total:,} {noun} so far" if total else ""
-    return f"{row.conversation_count:,} of {'more than' if row.is_total_lower_bound else 'about'} {total:,} {noun}"
+        text = ngettext("%(total)s conversation so far", "%(total)s conversations so far", total)
+    elif row.is_total_lower_bound:
+        text = ngettext(
+            "%(count)s of more than %(total)s conversation", "%(count)s of more than %(total)s conversations", total
+        )
+    else:
+        text = ngettext(
+            "%(count)s of about %(total)s conversation", "%(count)s of about %(total)s conversations", total
+        )
+    return text % values
 
 
 def _counts(row: HistoryImport) -> str:
-    parts = [f"{row.inserted_count:,} message{'' if row.inserted_count == 1 else 's'} imported"]
+    values = {"count": intcomma(row.inserted_count), "beyond": intcomma(row.beyond_reach_count)}
     if row.beyond_reach_count:
-        parts.append(f"{row.beyond_reach_count:,} out of reach")
-    return ", ".join(parts)
+        text = ngettext(
+            "%(count)s message imported, %(beyond)s out of reach",
+            "%(count)s messages imported, %(beyond)s out of reach",
+            row.inserted_count,
+        )
+    else:
+        text = ngettext("%(count)s message imported", "%(count)s messages imported", row.inserted_count)
+    return text % values
 
 
 @setup_view(*SEE_CHANNELS)
@@ -125,9 +145,9 @@ def start(request: UserRequest, pk: int) -> HttpResponse:
     try:
         history_requests.start(request.user, channel, int(days) if days.isdecimal() and len(days) < 4 else 0)
     except Refused as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, translated(str(refusal)))
     else:
-        messages.success(request, "Desk is importing the history from Facebook. You can leave this page.")
+        messages.success(request, gettext("Desk is importing the history from Facebook. You can leave this page."))
     return redirect("setup:messenger_edit", pk=pk)
 
 
@@ -135,21 +155,21 @@ def start(request: UserRequest, pk: int) -> HttpResponse:
 @require_POST
 def pause(request: UserRequest, pk: int) -> HttpResponse:
     """Pause the import."""
-    return _change(request, pk, history_requests.pause, "The import is paused.")
+    return _change(request, pk, history_requests.pause, gettext("The import is paused."))
 
 
 @setup_view(CHANGE_CHANNEL)
 @require_POST
 def resume(request: UserRequest, pk: int) -> HttpResponse:
     """Let a paused import go on."""
-    return _change(request, pk, history_requests.resume, "The import goes on.")
+    return _change(request, pk, history_requests.resume, gettext("The import goes on."))
 
 
 @setup_view(CHANGE_CHANNEL)
 @require_POST
 def cancel(request: UserRequest, pk: int) -> HttpResponse:
     """End the import."""
-    return _change(request, pk, history_requests.cancel, "The import is cancelled. What was imported stays.")
+    return _change(request, pk, history_requests.cancel, gettext("The import is cancelled. What was imported stays."))
 
 
 def _change(request: UserRequest, pk: int, act: Callable[..., bool], done: str) -> HttpResponse:
@@ -157,5 +177,5 @@ def _change(request: UserRequest, pk: int, act: Callable[..., bool], done: str) 
     if act(request.user, channel):
         messages.success(request, done)
     else:
-        messages.info(request, "The import was over or stopped already.")
+        messages.info(request, gettext("The import was over or stopped already."))
     return redirect("setup:messenger_edit", pk=pk)

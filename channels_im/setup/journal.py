@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext, ngettext, pgettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.messenger.values import load_json
@@ -19,7 +21,9 @@ from channels_im.services.journal import store
 from channels_im.services.journal.progress import DONE, unpack
 from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, may_read_content, page, setup_view
 from desk import audit_log
+from desk.languages import translated
 from desk.requests import UserRequest
+from desk.sentences import sentence
 from desk.setup_lists import Asked, Empty, SetupList, up_to
 
 PER_PAGE = 50
@@ -68,23 +72,32 @@ def list_deliveries(request: UserRequest) -> HttpResponse:
     counts = _counts()
     listed, pager = asked.newest_of(deliveries, PER_PAGE)
     shown_counts = {state: up_to(count, COUNT_LIMIT) for state, count in counts.items()}
+    choices = [(value, translated(label)) for value, label in State.choices]
     listing = SetupList(
         asked,
-        ("Delivery", "Received", "State", "Tries", "Reason"),
+        _columns(),
         [_row(delivery) for delivery in listed],
         pager,
-        Empty("No deliveries yet", "When a customer writes to a connected Page, the delivery appears here at once."),
-        chips=(asked.chips("state", State.choices, {"": up_to(sum(counts.values()), COUNT_LIMIT), **shown_counts}),),
+        Empty(
+            gettext("No deliveries yet"),
+            gettext("When a customer writes to a connected Page, the delivery appears here at once."),
+        ),
+        chips=(asked.chips("state", choices, {"": up_to(sum(counts.values()), COUNT_LIMIT), **shown_counts}),),
     )
     return page(
         request,
         "journal.html",
-        "Journal",
+        gettext("Journal"),
         list=listing,
         failed_count=counts.get(State.FAILED, 0),
         since=(timezone.localtime() - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M"),
         may_replay=may(request.user, REPLAY_JOURNAL),
     )
+
+
+def _columns() -> tuple[str, ...]:
+    received = pgettext("a column with times", "Received")
+    return (gettext("Delivery"), received, gettext("State"), gettext("Tries"), gettext("Reason"))
 
 
 def _counts() -> dict[str, int]:
@@ -103,16 +116,16 @@ def show(request: UserRequest, pk: int) -> HttpResponse:
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
     may_read = may_read_content(request.user)
     if may_read:
-        audit_log.record(request.user, delivery, audit_log.Action.VIEWED, "Raw data viewed.")
+        audit_log.record(request.user, delivery, audit_log.Action.VIEWED, sentence("Raw data viewed."))
     return page(
         request,
         "journal_entry.html",
-        f"Delivery {delivery.pk}",
+        gettext("Delivery %(id)s") % {"id": delivery.pk},
         delivery=delivery,
         level=LEVELS.get(delivery.state, ""),
         may_read=may_read,
         raw=format_body(bytes(delivery.body)) if may_read else "",
-        reason=delivery.error if may_read else delivery.error.strip().partition("\n")[0],
+        reason=_reason(delivery.error) if may_read else translated(delivery.error.strip().partition("\n")[0]),
         progress=_progress_in_words(delivery.progress, with_errors=may_read),
         size=len(delivery.body),
         may_replay=may(request.user, REPLAY_JOURNAL) and delivery.state not in (State.PROCESSING, State.EMPTIED),
@@ -125,16 +138,18 @@ def replay_one(request: UserRequest, pk: int) -> HttpResponse:
     """Replay one delivery."""
     delivery = get_object_or_404(WebhookDelivery, pk=pk)
     if delivery.state == State.EMPTIED:
-        messages.error(request, f"The content of delivery {pk} was deleted because of its age. It cannot be replayed.")
+        gone = gettext("The content of delivery %(id)s was deleted because of its age. It cannot be replayed.")
+        messages.error(request, gone % {"id": pk})
         return redirect("setup:journal_entry", pk)
     with transaction.atomic():
         replayed = store.replay([delivery.pk])
         if replayed:
-            audit_log.record(request.user, delivery, audit_log.CHANGE, "Replayed.")
+            audit_log.record(request.user, delivery, audit_log.CHANGE, sentence("Replayed."))
     if replayed:
-        messages.success(request, f"Delivery {pk} is being processed again.")
+        messages.success(request, gettext("Delivery %(id)s is being processed again.") % {"id": pk})
     else:
-        messages.info(request, f"Delivery {pk} is being processed right now. Try again when that is finished.")
+        at_work = gettext("Delivery %(id)s is being processed right now. Try again when that is finished.")
+        messages.info(request, at_work % {"id": pk})
     return redirect("setup:journal_entry", pk=pk)
 
 
@@ -144,24 +159,37 @@ def replay_failed(request: UserRequest) -> HttpResponse:
     """Replay every failed delivery received since a local time that the administrator enters."""
     since = _parse_local_time(request.POST.get("since", ""))
     if since is None:
-        messages.error(request, "Enter a date and time. Failed deliveries received since then are processed again.")
+        sentences = gettext("Enter a date and time. Failed deliveries received since then are processed again.")
+        messages.error(request, sentences)
         return redirect("setup:journal")
     with transaction.atomic():
         count = store.replay_failed(since)
         newest = WebhookDelivery.objects.order_by("-pk").first()
         if count and newest is not None:
-            sentence = f"Replayed {count} failed since {since:%Y-%m-%d %H:%M %Z}."
-            audit_log.record(request.user, newest, audit_log.CHANGE, sentence)
-    messages.success(
-        request, f"{count} failed {'delivery is' if count == 1 else 'deliveries are'} being processed again."
+            moment = f"{since:%Y-%m-%d %H:%M %Z}"
+            replayed = sentence("Replayed %(count)s failed since %(moment)s.", count=count, moment=moment)
+            audit_log.record(request.user, newest, audit_log.CHANGE, replayed)
+    again = ngettext(
+        "%(count)s failed delivery is being processed again.",
+        "%(count)s failed deliveries are being processed again.",
+        count,
     )
+    messages.success(request, again % {"count": count})
     return redirect("setup:journal")
+
+
+def _reason(error: str) -> str:
+    """Return the reason with its traceback, of which only the first line is a sentence."""
+    first, line_break, rest = error.partition("\n")
+    return f"{translated(first)}{line_break}{rest}"
 
 
 def format_body(body: bytes) -> str:
     """Return the body as indented JSON, or unchanged when it is not JSON; at most MAX_SHOWN_BYTES of it."""
     if len(body) > MAX_SHOWN_BYTES:
-        return f"{body[:MAX_SHOWN_BYTES].decode(errors='replace')}\n… {len(body) - MAX_SHOWN_BYTES:,} bytes more"
+        left_out = len(body) - MAX_SHOWN_BYTES
+        more = ngettext("… %(count)s byte more", "… %(count)s bytes more", left_out) % {"count": intcomma(left_out)}
+        return f"{body[:MAX_SHOWN_BYTES].decode(errors='replace')}\n{more}"
     try:
         return json.dumps(load_json(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -178,7 +206,7 @@ def _progress_in_words(progress: dict[str, Any], *, with_errors: bool) -> str:
         for index, entry in entries.items()
         if entry["state"] != DONE
     }
-    return json.dumps({"events done": len(entries) - len(others), **others}, indent=2, ensure_ascii=False)
+    return json.dumps({gettext("events done"): len(entries) - len(others), **others}, indent=2, ensure_ascii=False)
 
 
 def _parse_local_time(text: str) -> datetime | None:

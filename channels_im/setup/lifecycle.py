@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext, ngettext
 
 from channels_im.models import Channel
 from channels_im.services import channels as service
@@ -14,8 +15,10 @@ from channels_im.services.journal import store
 from channels_im.setup.access import CHANGE_CHANNEL, DELETE_CHANNEL, page, setup_view, wants_fragment
 from desk import audit_log
 from desk.accounts.reauthentication import recent_password_required
+from desk.languages import translated
 from desk.models import User
 from desk.requests import UserRequest
+from desk.sentences import sentence
 
 
 @setup_view(CHANGE_CHANNEL)
@@ -25,23 +28,29 @@ def deactivate(request: UserRequest, pk: int) -> HttpResponse:
         request,
         pk,
         act=service.deactivate,
-        done="The channel “{}” has been deactivated. It receives and sends nothing until you activate it again.",
-        already="The channel “{}” was already deactivated.",
+        done=gettext(
+            "The channel “%(name)s” has been deactivated. It receives and sends nothing until you activate it again."
+        ),
+        already=gettext("The channel “%(name)s” was already deactivated."),
         context={
-            "title": "Deactivate channel",
+            "title": gettext("Deactivate channel"),
             "stops": [
-                "Messages from customers are not received. Facebook keeps what they write, and they can be answered in "
-                "the Page inbox.",
-                "Agents cannot reply, and waiting replies are held.",
-                "An import of earlier messages waits.",
+                gettext(
+                    "Messages from customers are not received. Facebook keeps what they write, and they can be "
+                    "answered in the Page inbox."
+                ),
+                gettext("Agents cannot reply, and waiting replies are held."),
+                gettext("An import of earlier messages waits."),
             ],
             "stays": [
-                "All conversations and tickets stay readable and searchable.",
-                "Agents, department and Page stay as they are.",
-                "You can activate the channel again at any time. Desk then reads from Facebook what was written "
-                "meanwhile: of each conversation the newest 20 messages.",
+                gettext("All conversations and tickets stay readable and searchable."),
+                gettext("Agents, department and Page stay as they are."),
+                gettext(
+                    "You can activate the channel again at any time. Desk then reads from Facebook what was written "
+                    "meanwhile: of each conversation the newest 20 messages."
+                ),
             ],
-            "button": "Deactivate",
+            "button": gettext("Deactivate"),
         },
     )
 
@@ -53,17 +62,19 @@ def activate(request: UserRequest, pk: int) -> HttpResponse:
         request,
         pk,
         act=service.activate,
-        done="The channel “{}” is active again.",
-        already="The channel “{}” was already active.",
+        done=gettext("The channel “%(name)s” is active again."),
+        already=gettext("The channel “%(name)s” was already active."),
         context={
-            "title": "Activate channel",
+            "title": gettext("Activate channel"),
             "starts": [
-                "Messages from customers are received again.",
-                "Agents can reply again.",
-                "What was written since the deactivation is read from Facebook, of each conversation the newest 20 "
-                "messages. They are marked as recovered; of others the conversation says how many are missing.",
+                gettext("Messages from customers are received again."),
+                gettext("Agents can reply again."),
+                gettext(
+                    "What was written since the deactivation is read from Facebook, of each conversation the newest 20 "
+                    "messages. They are marked as recovered; of others the conversation says how many are missing."
+                ),
             ],
-            "button": "Activate",
+            "button": gettext("Activate"),
         },
     )
 
@@ -76,20 +87,20 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
         request,
         pk,
         act=service.delete,
-        done="The channel “{}” has been deleted. Its conversations stay readable.",
-        already="The channel “{}” was already deleted.",
+        done=gettext("The channel “%(name)s” has been deleted. Its conversations stay readable."),
+        already=gettext("The channel “%(name)s” was already deleted."),
         context={
-            "title": "Delete channel",
+            "title": gettext("Delete channel"),
             "stops": [
-                "No more messages are sent or received. This cannot be undone.",
-                "An import of earlier messages ends.",
-                "Nobody can reply in its conversations, or transfer, assign or block them.",
+                gettext("No more messages are sent or received. This cannot be undone."),
+                gettext("An import of earlier messages ends."),
+                gettext("Nobody can reply in its conversations, or transfer, assign or block them."),
             ],
             "stays": [
-                "All conversations and tickets stay readable and searchable.",
-                "The Page is free for a new channel.",
+                gettext("All conversations and tickets stay readable and searchable."),
+                gettext("The Page is free for a new channel."),
             ],
-            "button": "Yes, Delete",
+            "button": gettext("Yes, Delete"),
             "is_deletion": True,
         },
     )
@@ -102,11 +113,17 @@ def take_in(request: UserRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and channel.is_active:
         with transaction.atomic():
             count = store.import_parked(channel.page)
-            deliveries = f"{count} {'delivery' if count == 1 else 'deliveries'}"
             if count:
-                audit_log.record(request.user, channel, audit_log.CHANGE, f"Imported {deliveries} that had waited.")
-        messages.success(request, f"{deliveries} {'is' if count == 1 else 'are'} being imported.")
+                audit_log.record(request.user, channel, audit_log.CHANGE, _imported(count))
+        begun = ngettext("%(count)s delivery is being imported.", "%(count)s deliveries are being imported.", count)
+        messages.success(request, begun % {"count": count})
     return redirect("setup:messenger_edit", pk=pk)
+
+
+def _imported(count: int) -> str:
+    if count == 1:
+        return sentence("Imported %(count)s delivery that had waited.", count=count)
+    return sentence("Imported %(count)s deliveries that had waited.", count=count)
 
 
 def _confirm(
@@ -123,15 +140,19 @@ def _confirm(
         try:
             changed = act(request.user, channel)
         except service.ChannelError as refusal:
-            messages.error(request, str(refusal))
+            messages.error(request, translated(str(refusal)))
         else:
             message = done if changed else already
-            messages.add_message(request, messages.SUCCESS if changed else messages.INFO, message.format(channel.name))
+            messages.add_message(
+                request, messages.SUCCESS if changed else messages.INFO, message % {"name": channel.name}
+            )
             if act is service.activate and changed and service.parked_count(channel):
                 return redirect("setup:messenger_edit", pk=pk)
         return redirect("setup:messenger")
     if channel.is_deleted:
-        messages.info(request, already.format(channel.name) if act is service.delete else "This channel is deleted.")
+        messages.info(
+            request, already % {"name": channel.name} if act is service.delete else gettext("This channel is deleted.")
+        )
         return redirect("setup:messenger")
     context = context | {
         "channel": channel,

@@ -23,5 +23,5 @@ def show(request: UserRequest) -> HttpResponse:
     channels = Prefetch("channels", Channel.objects.existing(), to_attr="shown_channels")
     pages = Prefetch("pages", Page.objects.prefetch_related(channels).order_by("name"))
     accounts = FacebookAccount.objects.filter(linked_by=request.user).prefetch_related(pages)
-    rows = [{"account": account, "end": presenters.login_end(account)} for account in accounts]
+    rows = [{"account": account, "end": presenters.login_sentence(account)} for account in accounts]
     return render(request, "account/linked_facebook.html", {"rows": rows})

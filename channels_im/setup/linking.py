@@ -9,12 +9,14 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST
 
 from channels_im.models import Channel, Page, PendingLink
 from channels_im.services.facebook import linking as service
 from channels_im.setup import drafts
 from channels_im.setup.access import ADD_CHANNEL, CHANGE_CHANNEL, LINK_FACEBOOK, may, page, setup_view
+from desk.languages import translated
 from desk.requests import UserRequest
 
 
@@ -31,7 +33,7 @@ def start(request: UserRequest) -> HttpResponse:
     if "name" in request.POST and may(request.user, CHANGE_CHANNEL if channel else ADD_CHANNEL):
         _draft, refusal = drafts.keep(request, channel)
         if refusal:
-            messages.error(request, f"The icon was not saved. {refusal}")
+            messages.error(request, " ".join((gettext("The icon was not saved."), translated(refusal))))
     return to_facebook(request, channel)
 
 
@@ -42,7 +44,7 @@ def to_facebook(request: HttpRequest, channel: Channel | None) -> HttpResponse:
     except SocialApp.DoesNotExist:
         return failed(
             request,
-            "Desk has no Meta app yet. Set META_APP_ID and META_APP_SECRET and restart Desk.",
+            gettext("Desk has no Meta app yet. Set META_APP_ID and META_APP_SECRET and restart Desk."),
             channel=channel,
         )
     next_url = reverse("setup:messenger_edit", args=[channel.pk]) if channel else reverse("setup:messenger_add")
@@ -64,7 +66,8 @@ def decide(request: UserRequest) -> HttpResponse:
     pending = PendingLink.objects.filter(user=request.user).first()
     if pending is None:
         messages.info(
-            request, "No Facebook login is waiting for a decision. Logins are discarded after an hour: log in again."
+            request,
+            gettext("No Facebook login is waiting for a decision. Logins are discarded after an hour: log in again."),
         )
         return redirect("setup:messenger")
     if request.method == "POST":
@@ -72,7 +75,9 @@ def decide(request: UserRequest) -> HttpResponse:
             service.discard(pending)
             messages.info(
                 request,
-                "The Facebook login was discarded, and nothing was saved. Desk is checking which Pages still work.",
+                gettext(
+                    "The Facebook login was discarded, and nothing was saved. Desk is checking which Pages still work."
+                ),
             )
             return redirect(pending.next_url or "setup:messenger")
         try:
@@ -81,7 +86,7 @@ def decide(request: UserRequest) -> HttpResponse:
             return failed(request, str(refusal))
         show_result(request, result)
         return redirect(pending.next_url or "setup:messenger")
-    return page(request, "link_decide.html", "Before you continue", **_decision(pending))
+    return page(request, "link_decide.html", gettext("Before you continue"), **_decision(pending))
 
 
 def _decision(pending: PendingLink) -> dict[str, Any]:
@@ -105,24 +110,38 @@ def _decision(pending: PendingLink) -> dict[str, Any]:
 def show_result(request: HttpRequest, result: service.LinkResult) -> None:
     """Add messages about what a login changed."""
     count = len(result.pages)
-    messages.success(
-        request,
-        f"You have successfully linked your Facebook account: {count} {'Page' if count == 1 else 'Pages'}.",
+    linked = ngettext(
+        "You have successfully linked your Facebook account: %(count)s Page.",
+        "You have successfully linked your Facebook account: %(count)s Pages.",
+        count,
     )
+    messages.success(request, linked % {"count": count})
     if result.healed:
-        messages.success(request, f"Connected again: {_names(result.healed)}.")
+        messages.success(request, gettext("Connected again: %(pages)s.") % {"pages": _names(result.healed)})
     if result.stopped:
-        messages.warning(request, f"Stopped until re-authenticated: {_names(result.stopped)}.")
+        messages.warning(
+            request, gettext("Stopped until re-authenticated: %(pages)s.") % {"pages": _names(result.stopped)}
+        )
     waiting = [p for p in result.account.pages.all() if not p.is_connected and p not in result.stopped]
     if waiting:
-        messages.warning(request, f"Not granted by this login, so still to be re-authenticated: {_names(waiting)}.")
+        not_granted = gettext("Not granted by this login, so still to be re-authenticated: %(pages)s.")
+        messages.warning(request, not_granted % {"pages": _names(waiting)})
     if result.kept_elsewhere:
-        messages.info(request, f"Still with their other Facebook account: {_names(result.kept_elsewhere)}.")
-    for scope in result.declined:
-        use = service.PERMISSION_USES.get(scope, "work")
-        messages.warning(
-            request, f"The permission {scope} was declined. Desk needs it to {use}; link again to grant it."
+        messages.info(
+            request,
+            gettext("Still with their other Facebook account: %(pages)s.") % {"pages": _names(result.kept_elsewhere)},
         )
+    for scope in result.declined:
+        if use := service.PERMISSION_USES.get(scope):
+            declined = gettext(
+                "The permission %(permission)s was declined. Desk needs it to %(use)s; link again to grant it."
+            )
+            messages.warning(request, declined % {"permission": scope, "use": translated(use)})
+        else:
+            declined = gettext(
+                "The permission %(permission)s was declined. Desk needs it to work; link again to grant it."
+            )
+            messages.warning(request, declined % {"permission": scope})
 
 
 def _names(pages: list[Page]) -> str:
@@ -136,7 +155,7 @@ def failed(
     return page(
         request,
         "link_failed.html",
-        "Facebook was not linked" if not cancelled else "The login was cancelled",
+        gettext("Facebook was not linked") if not cancelled else gettext("The login was cancelled"),
         status=200 if cancelled else 400,
         sentence=sentence,
         channel=channel,

@@ -3,28 +3,30 @@
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, WebhookDelivery
 from channels_im.setup import go_live, presenters
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
 from desk import deletion_checks, site, system_states
 from desk.models import Department, User
+from desk.sentences import sentence
 
 
 def register() -> None:
     """Register all of it; called from `AppConfig.ready()`."""
     children = (
-        site.MenuItem("Messenger", "setup:messenger", SEE_CHANNELS),
-        site.MenuItem("Preferences", "setup:preferences", (VIEW_PREFERENCES, CHANGE_PREFERENCES)),
-        site.MenuItem("Health", "setup:health", SEE_CHANNELS),
-        site.MenuItem("Journal", "setup:journal", (VIEW_JOURNAL,)),
+        site.MenuItem("Messenger", "setup:messenger", SEE_CHANNELS),  # English only: a name
+        site.MenuItem(sentence("Preferences"), "setup:preferences", (VIEW_PREFERENCES, CHANGE_PREFERENCES)),
+        site.MenuItem(sentence("Health"), "setup:health", SEE_CHANNELS),
+        site.MenuItem(sentence("Journal"), "setup:journal", (VIEW_JOURNAL,)),
     )
     site.register_menu(
         site.MenuItem(
-            "Instant Messaging",
+            sentence("Instant Messaging"),
             "setup:instant_messaging",
             (*SEE_CHANNELS, VIEW_JOURNAL, CHANGE_PREFERENCES),
-            section="Channels",
+            section=sentence("Channels"),
             order=20,
             children=children,
         )
@@ -52,8 +54,13 @@ def attention(user: User) -> list[site.Attention]:
     if may(user, VIEW_JOURNAL):
         failed = WebhookDelivery.objects.filter(state=WebhookDelivery.State.FAILED).count()
         if failed:
-            sentence = f"{failed} {'delivery' if failed == 1 else 'deliveries'} from Facebook could not be processed."
-            items.append(site.Attention(sentence, f"{reverse('setup:journal')}?state=failed", "View them", "danger"))
+            text = ngettext(
+                "%(count)s delivery from Facebook could not be processed.",
+                "%(count)s deliveries from Facebook could not be processed.",
+                failed,
+            )
+            path = f"{reverse('setup:journal')}?state=failed"
+            items.append(site.Attention(text % {"count": failed}, path, gettext("View them"), "danger"))
     return items
 
 
@@ -65,9 +72,19 @@ def pages() -> system_states.State | None:
     if not count:
         return None
     if lost := count - connected:
-        which = "The Page is" if count == 1 else f"{lost} of {count} Pages {'is' if lost == 1 else 'are'}"
-        return system_states.State("Pages", f"{which} not connected.", system_states.DANGER)
-    return system_states.State("Pages", "The Page is connected." if count == 1 else f"All {count} Pages are connected.")
+        return system_states.State(gettext("Pages"), _lost_pages(lost, count), system_states.DANGER)
+    if count == 1:
+        return system_states.State(gettext("Pages"), gettext("The Page is connected."))
+    return system_states.State(gettext("Pages"), gettext("All %(count)s Pages are connected.") % {"count": count})
+
+
+def _lost_pages(lost: int, count: int) -> str:
+    if count == 1:
+        return gettext("The Page is not connected.")
+    text = ngettext(
+        "%(lost)s of %(count)s Pages is not connected.", "%(lost)s of %(count)s Pages are not connected.", lost
+    )
+    return text % {"lost": lost, "count": count}
 
 
 def _waiting_channels() -> QuerySet[Channel, Channel]:
@@ -76,11 +93,11 @@ def _waiting_channels() -> QuerySet[Channel, Channel]:
 
 
 def _reauthenticate(channel: Channel) -> site.Attention:
-    reason = presenters.lower_first(channel.page.get_reauth_reason_display())
     return site.Attention(
-        f"“{channel.name}” cannot send: {reason}.",
+        gettext("“%(channel)s” cannot send: %(reason)s.")
+        % {"channel": channel.name, "reason": presenters.reauth_reason(channel.page)},
         reverse("setup:messenger_edit", args=[channel.pk]),
-        "Re-authenticate",
+        gettext("Re-authenticate"),
         "danger",
     )
 
@@ -95,9 +112,10 @@ def _channels_without_agents() -> QuerySet[Channel, Channel]:
 
 def _without_agents(channel: Channel) -> site.Attention:
     return site.Attention(
-        f"“{channel.name}” has no agents: only those who see all conversations see its messages.",
+        gettext("“%(channel)s” has no agents: only those who see all conversations see its messages.")
+        % {"channel": channel.name},
         reverse("setup:preferences"),
-        "Associate agents",
+        gettext("Associate agents"),
     )
 
 
@@ -110,7 +128,7 @@ def _ending_accounts() -> QuerySet[FacebookAccount, FacebookAccount]:
 def _ending(account: FacebookAccount) -> site.Attention:
     channel = Channel.objects.existing().filter(page__facebook_account=account).first()
     url = reverse("setup:messenger_edit", args=[channel.pk]) if channel else reverse("setup:messenger")
-    return site.Attention(f"The Facebook login of {account} {presenters.login_end(account)}.", url, "Re-authenticate")
+    return site.Attention(presenters.login_of(account), url, gettext("Re-authenticate"))
 
 
 def _silent_channels() -> QuerySet[Channel, Channel]:
@@ -124,13 +142,14 @@ def _silent_channels() -> QuerySet[Channel, Channel]:
 
 
 def _not_receiving(channel: Channel) -> site.Attention:
-    is_known = presenters.is_receiving_too_little(channel.page)
+    if presenters.is_receiving_too_little(channel.page):
+        text = gettext("“%(channel)s” does not receive all events from Facebook.")
+    else:
+        text = gettext("Desk could not check with Facebook whether “%(channel)s” receives all events.")
     return site.Attention(
-        f"“{channel.name}” does not receive all events from Facebook."
-        if is_known
-        else f"Desk could not check with Facebook whether “{channel.name}” receives all events.",
+        text % {"channel": channel.name},
         reverse("setup:messenger_edit", args=[channel.pk]),
-        "View the check",
+        gettext("View the check"),
     )
 
 
@@ -142,8 +161,8 @@ def _troubled_channels() -> QuerySet[Channel, Channel]:
 
 
 def _troubled(channel: Channel) -> site.Attention:
-    sentence = f"“{channel.name}”: {' '.join(presenters.troubles(channel.page))}"
-    return site.Attention(sentence, reverse("setup:messenger_edit", args=[channel.pk]), "View the channel")
+    text = f"“{channel.name}”: {' '.join(presenters.troubles(channel.page))}"
+    return site.Attention(text, reverse("setup:messenger_edit", args=[channel.pk]), gettext("View the channel"))
 
 
 def reason_to_keep_department(department: Department) -> str:
@@ -155,13 +174,20 @@ def reason_to_keep_department(department: Department) -> str:
     existing = [channel.name for channel in channels if not channel.is_deleted]
     if existing:
         names = ", ".join(f"“{name}”" for name in existing)
-        return f"{department} receives the messages of {names}. Give the channel another department first."
+        return sentence(
+            "%(department)s receives the messages of %(channels)s. Give the channel another department first.",
+            department=department,
+            channels=names,
+        )
     if channels.exists():
-        return f"{department} holds the conversations of a deleted channel, which stay readable."
+        return sentence(
+            "%(department)s holds the conversations of a deleted channel, which stay readable.", department=department
+        )
     if Channel.objects.existing().count() >= Department.objects.count():
-        return (
+        return sentence(
             "There are as many channels as departments, and there cannot be more. Delete a channel before you delete "
-            f"{department}."
+            "%(department)s.",
+            department=department,
         )
     return ""
 
@@ -170,42 +196,42 @@ def steps() -> list[site.Step]:
     """Return the checklist of a new installation."""
     return [
         site.Step(
-            "Create a department",
-            "Tickets belong to departments. There can be as many channels as departments.",
+            sentence("Create a department"),
+            sentence("Tickets belong to departments. There can be as many channels as departments."),
             "admin:desk_department_add",
-            "Create department",
+            sentence("Create department"),
             done=Department.objects.exists,
             order=10,
         ),
         site.Step(
-            "Link your Facebook account",
-            "Log in to Facebook and select the Pages you want to manage here.",
+            sentence("Link your Facebook account"),
+            sentence("Log in to Facebook and select the Pages you want to manage here."),
             "setup:messenger_add",
-            "Link Facebook",
+            sentence("Link Facebook"),
             done=lambda: Page.objects.exists(),
             order=20,
         ),
         site.Step(
-            "Create a channel",
-            "Give a Page an icon, a name and a department.",
+            sentence("Create a channel"),
+            sentence("Give a Page an icon, a name and a department."),
             "setup:messenger_add",
-            "Create Channel",
+            sentence("Create Channel"),
             done=lambda: Channel.objects.exists(),
             order=30,
         ),
         site.Step(
-            "Associate channels with your agents",
-            "Agents see and reply in the channels you choose for them.",
+            sentence("Associate channels with your agents"),
+            sentence("Agents see and reply in the channels you choose for them."),
             "setup:preferences",
-            "Open preferences",
+            sentence("Open preferences"),
             done=lambda: ChannelAgent.objects.exists(),
             order=40,
         ),
         site.Step(
-            "Send a test",
-            "Write to your Page in Messenger and see the ticket arrive.",
+            sentence("Send a test"),
+            sentence("Write to your Page in Messenger and see the ticket arrive."),
             "setup:health",
-            "Watch for it",
+            sentence("Watch for it"),
             done=lambda: Page.objects.filter(last_event_at__isnull=False).exists(),
             order=50,
         ),

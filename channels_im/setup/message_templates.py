@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from channels_im.messenger import template_texts
 from channels_im.messenger.template_texts import NewTemplate
@@ -14,6 +15,7 @@ from channels_im.models import Channel, MessageTemplate
 from channels_im.services.facebook import message_templates as service
 from channels_im.services.facebook.message_templates import TemplateError
 from channels_im.setup.access import CHANGE_CHANNEL, SEE_CHANNELS, may, page, setup_view
+from desk.languages import translated
 from desk.requests import UserRequest
 
 LEVELS = {
@@ -28,12 +30,17 @@ DEFAULT_LANGUAGE = "en_US"
 class TemplateForm(forms.Form):
     """A new template. The service checks what Facebook would refuse."""
 
-    name = forms.CharField(max_length=template_texts.MAX_NAME_CHARS, error_messages={"required": "Give it a name."})
+    name = forms.CharField(
+        max_length=template_texts.MAX_NAME_CHARS, error_messages={"required": gettext_lazy("Give it a name.")}
+    )
     language = forms.CharField(
-        max_length=16, initial=DEFAULT_LANGUAGE, error_messages={"required": "Name the language, for example en_US."}
+        max_length=16,
+        initial=DEFAULT_LANGUAGE,
+        error_messages={"required": gettext_lazy("Name the language, for example en_US.")},
     )
     body = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 5}), error_messages={"required": "Write the text of the template."}
+        widget=forms.Textarea(attrs={"rows": 5}),
+        error_messages={"required": gettext_lazy("Write the text of the template.")},
     )
     examples = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}))
     buttons = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}))
@@ -68,16 +75,21 @@ def show(request: UserRequest, pk: int) -> HttpResponse:
         try:
             count = service.refresh(channel.page)
         except TemplateError as refusal:
-            messages.error(request, str(refusal))
+            messages.error(request, translated(str(refusal)))
         else:
-            messages.success(request, f"Facebook has {count} template{'' if count == 1 else 's'} of this Page.")
+            found = ngettext(
+                "Facebook has %(count)s template of this Page.",
+                "Facebook has %(count)s templates of this Page.",
+                count,
+            )
+            messages.success(request, found % {"count": count})
         return redirect("setup:message_templates", pk=pk)
     stored = list(MessageTemplate.objects.filter(page=channel.page))
     rows = [{"template": template, "level": LEVELS[MessageTemplate.State(template.state)]} for template in stored]
     return page(
         request,
         "templates.html",
-        "Message templates",
+        gettext("Message templates"),
         channel=channel,
         rows=rows,
         is_waiting=any(template.state == MessageTemplate.State.PENDING for template in stored),
@@ -95,12 +107,13 @@ def add(request: UserRequest, pk: int) -> HttpResponse:
         try:
             created = service.create(request.user, channel.page, form.template())
         except TemplateError as refusal:
-            form.add_error(refusal.field or None, str(refusal))
+            form.add_error(refusal.field or None, translated(str(refusal)))
         else:
-            messages.success(request, f"The template {created.name} was created. Facebook checks it within seconds.")
+            made = gettext("The template %(name)s was created. Facebook checks it within seconds.")
+            messages.success(request, made % {"name": created.name})
             return redirect("setup:message_templates", pk=pk)
     status = 422 if form.errors else 200
-    return page(request, "template_form.html", "New template", status=status, channel=channel, form=form)
+    return page(request, "template_form.html", gettext("New template"), status=status, channel=channel, form=form)
 
 
 @setup_view(CHANGE_CHANNEL)
@@ -119,7 +132,7 @@ def library(request: UserRequest, pk: int) -> HttpResponse:
     return page(
         request,
         "template_library.html",
-        "Facebook's templates",
+        gettext("Facebook's templates"),
         channel=channel,
         found=found,
         problem=problem,
@@ -137,9 +150,9 @@ def delete(request: UserRequest, pk: int, template: int) -> HttpResponse:
         try:
             service.delete(request.user, row)
         except TemplateError as refusal:
-            messages.error(request, str(refusal))
+            messages.error(request, translated(str(refusal)))
         else:
-            messages.success(request, f"The template {row.name} was deleted.")
+            messages.success(request, gettext("The template %(name)s was deleted.") % {"name": row.name})
     return redirect("setup:message_templates", pk=pk)
 
 

@@ -5,12 +5,13 @@ from datetime import datetime
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext, ngettext
 
 from channels_im.messenger import pages
 from channels_im.models import Channel, Page
 from channels_im.services.facebook import token_check
 from channels_im.setup import presenters
-from desk import letters
+from desk.languages import translated
 
 OK, WARNING, WRONG, OPEN = "ok", "warning", "wrong", "waiting"
 #: What mends it; `_check_lines.html` has the buttons. SUBSCRIBE and CHECK both request a check, which subscribes.
@@ -38,12 +39,12 @@ def of_channel(channel: Channel, now: datetime | None = None) -> list[Check]:
     """Return the checks of a channel's Page. Only what Meta confirmed is OK. Makes no query."""
     page, now = channel.page, now or timezone.now()
     if page.is_connected and presenters.is_first_check_open(page) and not channel.is_active:
-        return [Check("Desk is asking Facebook to stop sending this Page's messages.", OPEN)]
+        return [Check(gettext("Desk is asking Facebook to stop sending this Page's messages."), OPEN)]
     if page.is_connected and presenters.is_first_check_open(page):
         return [
-            Check("Desk is asking Facebook whether it accepts Desk's access.", OPEN),
-            Check("Desk is asking Facebook to send this Page's messages.", OPEN),
-            Check("Desk is asking Facebook which kinds of events it sends.", OPEN),
+            Check(gettext("Desk is asking Facebook whether it accepts Desk's access."), OPEN),
+            Check(gettext("Desk is asking Facebook to send this Page's messages."), OPEN),
+            Check(gettext("Desk is asking Facebook which kinds of events it sends."), OPEN),
         ]
     return [
         _access(page),
@@ -59,61 +60,72 @@ def _access(page: Page) -> Check:
     if not page.is_connected:
         return _lost_access(page)
     if token_check.APP_REFUSED in page.trouble:
-        return Check("Desk does not know whether Facebook accepts its access: Facebook refuses Desk's Meta app.", OPEN)
+        return Check(
+            gettext("Desk does not know whether Facebook accepts its access: Facebook refuses Desk's Meta app."), OPEN
+        )
     if page.checked_at is None and page.subscription_error:
-        return Check("Desk could not ask Facebook whether it accepts the access.", WRONG, _error(page), remedy=CHECK)
+        return Check(
+            gettext("Desk could not ask Facebook whether it accepts the access."), WRONG, _error(page), remedy=CHECK
+        )
     if page.checked_at is None:
-        return Check("Desk has not asked Facebook yet whether it accepts the access.", OPEN, remedy=CHECK)
+        return Check(gettext("Desk has not asked Facebook yet whether it accepts the access."), OPEN, remedy=CHECK)
     if page.subscription_error:
-        return Check("Facebook accepted Desk's access when it last answered.", OK, (_ends(page),), _checked(page))
-    return Check("Facebook accepts Desk's access to this Page.", OK, (_ends(page),), _checked(page))
+        return Check(
+            gettext("Facebook accepted Desk's access when it last answered."), OK, (_ends(page),), _checked(page)
+        )
+    return Check(gettext("Facebook accepts Desk's access to this Page."), OK, (_ends(page),), _checked(page))
 
 
 def _lost_access(page: Page) -> Check:
     reason = Page.Reason(page.reauth_reason)
     details = [presenters.healed_by(page)]
     if reason == Page.Reason.PERMISSION_REVOKED and page.subscription_error:
-        details.insert(0, page.subscription_error)
+        details.insert(0, translated(page.subscription_error))
     when = ""
-    if page.reauth_since:
-        how = Page.DetectedBy(page.reauth_detected_by).label if page.reauth_detected_by else ""
-        when = f"Noticed on {letters.moment(page.reauth_since)}{f' ({how})' if how else ''}."
-    sentence = f"Facebook no longer accepts Desk's access: {presenters.lower_first(reason.label)}."
-    return Check(sentence, WRONG, tuple(details), when, REAUTHENTICATE)
+    if page.reauth_since and page.reauth_detected_by:
+        how = translated(Page.DetectedBy(page.reauth_detected_by).label)
+        noticed = gettext("Noticed on %(moment)s (%(how)s).")
+        when = noticed % {"moment": presenters.moment(page.reauth_since), "how": how}
+    elif page.reauth_since:
+        when = _noticed(page.reauth_since)
+    sentence = gettext("Facebook no longer accepts Desk's access: %(reason)s.")
+    return Check(sentence % {"reason": presenters.reauth_reason(page)}, WRONG, tuple(details), when, REAUTHENTICATE)
 
 
 def _messages(channel: Channel) -> Check:
     """Return whether Meta sends the Page's messages."""
     page = channel.page
     if page.reauth_reason == Page.Reason.APP_REMOVED:
-        return Check("Facebook does not send this Page's messages, because the app was removed.", WRONG)
+        return Check(gettext("Facebook does not send this Page's messages, because the app was removed."), WRONG)
     if not page.is_connected:
-        return Check("Without access Desk cannot ask Facebook whether it sends this Page's messages.", OPEN)
+        return Check(gettext("Without access Desk cannot ask Facebook whether it sends this Page's messages."), OPEN)
     if not channel.is_active:
         return _messages_while_off(page)
     if page.subscription == Subscription.UNSUBSCRIBED or (
         page.subscription == Subscription.INCOMPLETE and "messages" not in page.subscribed_fields
     ):
-        sentence = "Facebook does not send this Page's messages to Desk."
+        sentence = gettext("Facebook does not send this Page's messages to Desk.")
         return Check(sentence, WRONG, _error(page), _checked(page), SUBSCRIBE)
     if page.subscription == Subscription.INCOMPLETE:
-        return Check("Facebook sends this Page's messages to Desk.", OK, (), _checked(page))
+        return Check(gettext("Facebook sends this Page's messages to Desk."), OK, (), _checked(page))
     if page.subscription_error:
-        sentence = "Desk could not check whether Facebook sends this Page's messages."
+        sentence = gettext("Desk could not check whether Facebook sends this Page's messages.")
         return Check(sentence, WRONG, _error(page), remedy=CHECK)
     if page.subscription == Subscription.UNKNOWN:
-        return Check("Desk has not asked Facebook yet whether it sends this Page's messages.", OPEN, remedy=CHECK)
-    return Check("Facebook sends this Page's messages to Desk.", OK, (), _checked(page))
+        return Check(
+            gettext("Desk has not asked Facebook yet whether it sends this Page's messages."), OPEN, remedy=CHECK
+        )
+    return Check(gettext("Facebook sends this Page's messages to Desk."), OK, (), _checked(page))
 
 
 def _messages_while_off(page: Page) -> Check:
     if page.subscription_error:
-        sentence = "Desk could not ask Facebook to stop sending this Page's messages."
+        sentence = gettext("Desk could not ask Facebook to stop sending this Page's messages.")
         return Check(sentence, WRONG, _error(page), remedy=CHECK)
     if page.subscription == Subscription.UNSUBSCRIBED:
-        sentence = "Facebook does not send this Page's messages, because the channel is deactivated."
+        sentence = gettext("Facebook does not send this Page's messages, because the channel is deactivated.")
         return Check(sentence, OPEN, (), _checked(page))
-    return Check("The channel is deactivated; what Facebook still sends waits until it is activated.", OPEN)
+    return Check(gettext("The channel is deactivated; what Facebook still sends waits until it is activated."), OPEN)
 
 
 def _events(channel: Channel) -> list[Check]:
@@ -127,9 +139,14 @@ def _events(channel: Channel) -> list[Check]:
     wanted = len(pages.SUBSCRIBED_FIELDS)
     missing = sorted(set(pages.SUBSCRIBED_FIELDS) - set(page.subscribed_fields))
     if not missing:
-        return [Check(f"Facebook sends all {wanted} kinds of events that Desk needs.", OK, (), _checked(page))]
-    sentence = f"Facebook does not send {len(missing)} of the {wanted} kinds of events that Desk needs."
-    details = (f"Missing: {', '.join(missing)}.", *_error(page))
+        sends = gettext("Facebook sends all %(count)s kinds of events that Desk needs.") % {"count": wanted}
+        return [Check(sends, OK, (), _checked(page))]
+    sentence = ngettext(
+        "Facebook does not send %(missing)s of the %(count)s kinds of events that Desk needs.",
+        "Facebook does not send %(missing)s of the %(count)s kinds of events that Desk needs.",
+        len(missing),
+    ) % {"missing": len(missing), "count": wanted}
+    details = (gettext("Missing: %(names)s.") % {"names": ", ".join(missing)}, *_error(page))
     return [Check(sentence, WRONG, details, _checked(page), SUBSCRIBE)]
 
 
@@ -139,9 +156,9 @@ def _troubles(page: Page) -> list[Check]:
     checks = []
     for kind, note in page.trouble.items():
         since = parse_datetime(note.get("since", ""))
-        when = f"Noticed on {letters.moment(since)}." if since else ""
+        when = _noticed(since) if since else ""
         state = WARNING if kind == token_check.DATA_ACCESS else WRONG
-        checks.append(Check(note.get("sentence", ""), state, (), when, remedies.get(kind, "")))
+        checks.append(Check(translated(note.get("sentence", "")), state, (), when, remedies.get(kind, "")))
     return checks
 
 
@@ -150,35 +167,48 @@ def _login(page: Page, now: datetime) -> list[Check]:
     left = presenters.days_left(account, now)
     if not page.is_connected or left is None or left > presenters.WARN_BEFORE.days:
         return []
-    sentence = f"The Facebook login of {account} {presenters.login_end(account, now)}."
-    return [Check(sentence, WARNING, remedy=REAUTHENTICATE)]
+    return [Check(presenters.login_of(account, now), WARNING, remedy=REAUTHENTICATE)]
 
 
 def _limits(page: Page, now: datetime) -> list[Check]:
     for until, consequence in (
-        (page.rate_limited_until, "Replies are sent then."),
-        (page.background_limited_until, "Replies are sent; names, pictures and missed messages are read then."),
+        (page.rate_limited_until, gettext("Replies are sent then.")),
+        (
+            page.background_limited_until,
+            gettext("Replies are sent; names, pictures and missed messages are read then."),
+        ),
     ):
         if until and until > now:
-            sentence = f"Facebook's rate limit for this Page is reached until {timezone.localtime(until):%H:%M}."
-            return [Check(sentence, WARNING, (consequence,))]
+            sentence = gettext("Facebook's rate limit for this Page is reached until %(time)s.")
+            time = f"{timezone.localtime(until):%H:%M}"
+            return [Check(sentence % {"time": time}, WARNING, (consequence,))]
     return []
 
 
 def _error(page: Page) -> tuple[str, ...]:
     if not page.subscription_error:
         return ()
-    again = ("Desk tries again automatically.",) if page.subscription_due_at else ()
-    return page.subscription_error, *again
+    again = (gettext("Desk tries again automatically."),) if page.subscription_due_at else ()
+    return translated(page.subscription_error), *again
 
 
 def _checked(page: Page) -> str:
-    return f"Checked on {letters.moment(page.checked_at)}." if page.checked_at else ""
+    if not page.checked_at:
+        return ""
+    return gettext("Checked on %(moment)s.") % {"moment": presenters.moment(page.checked_at)}
+
+
+def _noticed(at: datetime) -> str:
+    return gettext("Noticed on %(moment)s.") % {"moment": presenters.moment(at)}
 
 
 def _ends(page: Page) -> str:
     expires, left = page.token_expires_at, presenters.days_left(page.facebook_account)
-    access = "Page access does not expire." if expires is None else f"Page access expires on {letters.day(expires)}."
+    if expires is None:
+        access = gettext("Page access does not expire.")
+    else:
+        access = gettext("Page access expires on %(day)s.") % {"day": presenters.day(expires)}
     if not left:
-        return f"{access} The Facebook login {presenters.login_end(page.facebook_account)}."
-    return f"{access} Facebook login: {left} day{'' if left == 1 else 's'} left."
+        return f"{access} {presenters.login_sentence(page.facebook_account)}"
+    login = ngettext("Facebook login: %(days)s day left.", "Facebook login: %(days)s days left.", left)
+    return f"{access} {login % {'days': left}}"

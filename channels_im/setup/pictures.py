@@ -3,6 +3,7 @@
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
 
 from channels_im.models import Channel, ChannelDraft, Page
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_PREFERENCES, setup_view
@@ -33,12 +34,12 @@ def draft_icon(request: UserRequest, pk: int) -> HttpResponse:
 def _serve(request: UserRequest, file: FieldFile) -> HttpResponse:
     extension = (file.name or "").rpartition(".")[2].lower()
     if extension not in CONTENT_TYPES:
-        raise Http404("There is no picture.")
+        raise Http404(gettext("There is no picture."))
     try:
         with file.open("rb") as picture:  # small: our own copies, a few hundred pixels wide
             response = HttpResponse(picture.read(), content_type=CONTENT_TYPES[extension])
     except FileNotFoundError:
-        raise Http404("The picture is gone.") from None
+        raise Http404(gettext("The picture is gone.")) from None
     except OSError as error:
         return no_storage(request, error)
     response["Cache-Control"] = "private, max-age=60"

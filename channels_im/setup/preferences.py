@@ -8,6 +8,7 @@ from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 
 from channels_im.models import Channel
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES, MAX_INTERMISSION_MINUTES
@@ -21,6 +22,7 @@ from channels_im.setup.access import (
     wants_fragment,
 )
 from channels_im.setup.forms import PreferencesForm
+from desk.languages import translated
 from desk.models import Agent, Department
 from desk.requests import UserRequest
 
@@ -32,12 +34,12 @@ def show(request: UserRequest) -> HttpResponse:
     """Show the preferences of a department, and save its intermission (POST)."""
     departments = list(Department.objects.all())
     if not departments:
-        return page(request, "preferences.html", "Preferences", departments=[])
+        return page(request, "preferences.html", gettext("Preferences"), departments=[])
     department_pk = request.POST.get("department") or request.GET.get("department", "")
     department = next((d for d in departments if str(d.pk) == department_pk), None)
     if department is None:
         if request.method == "POST":
-            messages.error(request, "This department no longer exists. Nothing was saved.")
+            messages.error(request, gettext("This department no longer exists. Nothing was saved."))
         return (
             redirect(_url(departments[0]))
             if request.method == "POST" or department_pk
@@ -46,16 +48,17 @@ def show(request: UserRequest) -> HttpResponse:
     if request.method != "POST":
         return _page(request, department)
     if not may(request.user, CHANGE_PREFERENCES):
-        messages.error(request, "You can view the preferences but not change them.")
+        messages.error(request, gettext("You can view the preferences but not change them."))
         return redirect(_url(department))
     form = PreferencesForm(request.POST)
     if not form.is_valid():
         return _page(request, department, form)
     minutes = form.cleaned_data["threading_intermission"]
     if service.set_intermission(request.user, department, minutes):
-        messages.success(request, f"Saved. In {department}, replies after {minutes} minutes open a new ticket.")
+        saved = gettext("Saved. In %(department)s, replies after %(minutes)s minutes open a new ticket.")
+        messages.success(request, saved % {"department": department, "minutes": minutes})
     else:
-        messages.info(request, "Nothing was changed.")
+        messages.info(request, gettext("Nothing was changed."))
     return redirect(_url(department))
 
 
@@ -72,10 +75,14 @@ def associate(request: UserRequest, department: int, agent: int) -> HttpResponse
                 raise ValidationError(service.CHANNEL_GONE)
             service.associate(request.user, person, place, chosen)
         except ValidationError as error:
-            messages.error(request, " ".join(error.messages))
+            messages.error(request, " ".join(translated(text) for text in error.messages))
         else:
-            count = f"{len(chosen)} channel{'' if len(chosen) == 1 else 's'}"
-            messages.success(request, f"{person} now has {count} in {place}.")
+            saved = ngettext(
+                "%(person)s now has %(count)s channel in %(department)s.",
+                "%(person)s now has %(count)s channels in %(department)s.",
+                len(chosen),
+            )
+            messages.success(request, saved % {"person": person, "count": len(chosen), "department": place})
         return redirect(_url(place))
     context: dict[str, Any] = {
         "department": place,
@@ -85,7 +92,9 @@ def associate(request: UserRequest, department: int, agent: int) -> HttpResponse
     }
     if wants_fragment(request):
         return render(request, "channels_im/_associate.html", context)
-    return page(request, "associate.html", f"Associate channels with {person}", **context)
+    return page(
+        request, "associate.html", gettext("Associate channels with %(person)s") % {"person": person}, **context
+    )
 
 
 def _page(request: UserRequest, department: Department, form: PreferencesForm | None = None) -> HttpResponse:
@@ -101,7 +110,7 @@ def _page(request: UserRequest, department: Department, form: PreferencesForm | 
     return page(
         request,
         "preferences.html",
-        "Preferences",
+        gettext("Preferences"),
         departments=Department.objects.all(),
         department=department,
         form=form or PreferencesForm(initial={"threading_intermission": minutes}),

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, Prefetch, QuerySet
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext, ngettext, pgettext
 
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.channels import page_obstacle
 from channels_im.services.facebook.connection import HEALED_BY
-from desk import letters
+from desk.languages import translated
 from desk.models import User
 
 WARN_BEFORE = timedelta(days=14)
@@ -53,23 +55,34 @@ def chip(channel: Channel, now: datetime | None = None) -> Chip:
     """Return the connection chip: connected, login ends in n days, or re-authenticate with the reason."""
     page, now = channel.page, now or timezone.now()
     if not page.is_connected:
-        return Chip(f"Re-authenticate: {lower_first(page.get_reauth_reason_display())}", "danger")
+        return Chip(gettext("Re-authenticate: %(reason)s") % {"reason": reauth_reason(page)}, "danger")
     if not channel.is_active:
-        return Chip("Deactivated", "")
+        return Chip(pgettext("a channel", "Deactivated"), "")
     if page.trouble:
-        return Chip("Connected, with a problem", "warning")
+        return Chip(gettext("Connected, with a problem"), "warning")
     if is_first_check_open(page) and page.subscription != Page.Subscription.SUBSCRIBED:
-        return Chip("Connected · checking …", "")  # just activated: nothing is known to be wrong
+        return Chip(gettext("Connected · checking …"), "")  # just activated: nothing is known to be wrong
     if is_receiving_too_little(page):
-        return Chip("Not receiving all events", "warning")
+        return Chip(gettext("Not receiving all events"), "warning")
     if page.subscription_error:
-        return Chip("Connected · the last check failed", "warning")
+        return Chip(gettext("Connected · the last check failed"), "warning")
     if page.subscription == Page.Subscription.UNKNOWN:
-        return Chip("Not checked yet", "")
+        return Chip(gettext("Not checked yet"), "")
     left = days_left(page.facebook_account, now)
     if left is not None and left <= WARN_BEFORE.days:
-        return Chip(f"Connected · login {login_end(page.facebook_account, now)}", "warning")
-    return Chip("Connected", "success")
+        return Chip(_connected_for(page.facebook_account, left, now), "warning")
+    return Chip(gettext("Connected"), "success")
+
+
+def _connected_for(account: FacebookAccount | None, left: int, now: datetime) -> str:
+    if account is not None and account.expires_at is not None and account.expires_at <= now:
+        return gettext("Connected · login ended on %(day)s") % {"day": day(account.expires_at)}
+    if left == 0:
+        return gettext("Connected · login ends today")
+    if left == 1:
+        return gettext("Connected · login ends tomorrow")
+    text = ngettext("Connected · login ends in %(days)s day", "Connected · login ends in %(days)s days", left)
+    return text % {"days": left}
 
 
 def is_first_check_open(page: Page) -> bool:
@@ -99,19 +112,30 @@ def is_check_near(page: Page, now: datetime | None = None) -> bool:
 
 def troubles(page: Page) -> list[str]:
     """Return what is wrong with the Page besides its connection, in sentences."""
-    return [note.get("sentence", "") for note in page.trouble.values()]
+    return [translated(note.get("sentence", "")) for note in page.trouble.values()]
 
 
 def healing(page: Page) -> str:
     """Return why the Page must be re-authenticated and what to do, or ""."""
-    return "" if page.is_connected else f"{Page.Reason(page.reauth_reason).label}. {healed_by(page)}"
+    if page.is_connected:
+        return ""
+    return f"{translated(Page.Reason(page.reauth_reason).label)}. {healed_by(page)}"
+
+
+def reauth_reason(page: Page) -> str:
+    """Return why the Page must be re-authenticated, for the end of a sentence."""
+    return lower_first(translated(page.get_reauth_reason_display()))
 
 
 def healed_by(page: Page) -> str:
     """Return what restores the connection of a Page that must be re-authenticated, as a sentence."""
     reason = Page.Reason(page.reauth_reason)
     is_owned = reason == Page.Reason.APP_REMOVED and page.facebook_account
-    return f"{HEALED_BY[reason]}{f' It is the account of {page.facebook_account}.' if is_owned else ''}"
+    healed = translated(HEALED_BY[reason])
+    if not is_owned:
+        return healed
+    owner = gettext("It is the account of %(account)s.") % {"account": page.facebook_account}
+    return f"{healed} {owner}"
 
 
 def days_left(account: FacebookAccount | None, now: datetime | None = None) -> int | None:
@@ -121,20 +145,56 @@ def days_left(account: FacebookAccount | None, now: datetime | None = None) -> i
     return max(0, (account.expires_at - (now or timezone.now())).days)
 
 
-def in_days(days: int) -> str:
-    """Return "today", "tomorrow" or "in 3 days"."""
-    return {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+def login_of(account: FacebookAccount | None, now: datetime | None = None) -> str:
+    """Return when the Facebook login of this person ends, as a sentence."""
+    now = now or timezone.now()
+    left = days_left(account, now)
+    values: dict[str, object] = {"account": account, "days": left}
+    if account is None or account.expires_at is None or left is None:
+        return gettext("The Facebook login of %(account)s does not expire.") % values
+    if account.expires_at <= now:
+        ended = gettext("The Facebook login of %(account)s ended on %(day)s.")
+        return ended % {**values, "day": day(account.expires_at)}
+    if left == 0:
+        return gettext("The Facebook login of %(account)s ends today.") % values
+    if left == 1:
+        return gettext("The Facebook login of %(account)s ends tomorrow.") % values
+    text = ngettext(
+        "The Facebook login of %(account)s ends in %(days)s day.",
+        "The Facebook login of %(account)s ends in %(days)s days.",
+        left,
+    )
+    return text % values
 
 
-def login_end(account: FacebookAccount | None, now: datetime | None = None) -> str:
-    """Return "does not expire", "ends in 3 days" or "ended on 4 May 2026"."""
+def login_sentence(account: FacebookAccount | None, now: datetime | None = None) -> str:
+    """Return when the Facebook login ends, as a sentence without a name."""
     now = now or timezone.now()
     left = days_left(account, now)
     if account is None or account.expires_at is None or left is None:
-        return "does not expire"
-    return f"ended on {letters.day(account.expires_at)}" if account.expires_at <= now else f"ends {in_days(left)}"
+        return gettext("The Facebook login does not expire.")
+    if account.expires_at <= now:
+        return gettext("The Facebook login ended on %(day)s.") % {"day": day(account.expires_at)}
+    if left == 0:
+        return gettext("The Facebook login ends today.")
+    if left == 1:
+        return gettext("The Facebook login ends tomorrow.")
+    text = ngettext("The Facebook login ends in %(days)s day.", "The Facebook login ends in %(days)s days.", left)
+    return text % {"days": left}
+
+
+def day(at: datetime) -> str:
+    """Return a date for a sentence of a page."""
+    return date_format(timezone.localtime(at), "DAY_AND_YEAR_FORMAT")
+
+
+def moment(at: datetime) -> str:
+    """Return a date and time for a sentence of a page."""
+    local = timezone.localtime(at)
+    values = {"day": day(at), "time": date_format(local, "TIME_FORMAT"), "zone": local.tzname() or ""}
+    return (gettext("%(day)s at %(time)s %(zone)s") % values).strip()
 
 
 def lower_first(text: str) -> str:
     """Return the text with a lower-case first letter, unless it begins with Facebook."""
-    return text if text.startswith("Facebook") else text[:1].lower() + text[1:]
+    return text if text.startswith("Facebook") else text[:1].lower() + text[1:]  # English only: a name

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from channels_im.models import Channel, Page, PageRecovery, RecoveryRun
 from channels_im.services.facebook import recovery_requests
+from desk.languages import translated
 
 State = RecoveryRun.State
 
@@ -59,28 +61,29 @@ def is_open(view: RecoveryView) -> bool:
 def obstacle(channel: Channel) -> str:
     """Return why nothing can be recovered now, as a sentence, or ""."""
     if not channel.is_active:
-        return "Activate the channel first."
-    return "" if channel.page.is_connected else "Re-authenticate the Page first."
+        return gettext("Activate the channel first.")
+    return "" if channel.page.is_connected else gettext("Re-authenticate the Page first.")
 
 
 def _state(channel: Channel, run: RecoveryRun) -> str:
     now = timezone.now()
     if run.state == State.DONE:
-        return "Done"
+        return gettext("Done")
     if run.state == State.FAILED:
-        return f"Stopped: {run.error}"
+        return gettext("Stopped: %(reason)s") % {"reason": translated(run.error)}
     limit = max(
         (at for at in (channel.page.background_limited_until, run.retry_after) if at and at > now), default=None
     )
     if blocked := obstacle(channel):
-        return f"Waiting. {blocked}"
+        return " ".join((gettext("Waiting."), blocked))
     if limit is not None:
-        return f"Waiting until {timezone.localtime(limit):%H:%M}. {run.error}".strip()
-    return "Reading from Facebook …" if run.until else "Starting …"
+        waiting = gettext("Waiting until %(time)s.") % {"time": f"{timezone.localtime(limit):%H:%M}"}
+        return f"{waiting} {translated(run.error)}".strip()
+    return gettext("Reading from Facebook …") if run.until else gettext("Starting …")
 
 
 def _counts(run: RecoveryRun) -> str:
-    parts = [f"{run.read_count} read", f"{run.inserted_count} recovered"]
+    values = {"read": run.read_count, "recovered": run.inserted_count, "beyond": run.beyond_reach_count}
     if run.beyond_reach_count:
-        parts.append(f"{run.beyond_reach_count} out of reach")
-    return ", ".join(parts)
+        return gettext("%(read)s read, %(recovered)s recovered, %(beyond)s out of reach") % values
+    return gettext("%(read)s read, %(recovered)s recovered") % values

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostE
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
@@ -48,23 +48,24 @@ def delete_data(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def status(request: HttpRequest, code: str) -> HttpResponse:
-    """Show the state of a request to anyone who has its code, without names."""
+    """Show the state of a request to anyone who has its code, without names, in the language of their browser."""
     data_request = DataRequest.objects.filter(confirmation_code=code).first()
-    page = render(
-        request, "channels_im/data_request.html", {"found": data_request}, status=200 if data_request else 404
-    )
+    with translation.override(translation.get_language_from_request(request)):
+        page = render(
+            request, "channels_im/data_request.html", {"found": data_request}, status=200 if data_request else 404
+        )
     page["X-Robots-Tag"] = "noindex, nofollow"
     return page
 
 
 def _handle(request: HttpRequest, kind: str) -> HttpResponse:
     if _content_length(request) > CALLBACK_BYTES:
-        return _plain("The request is too large.", 413)
+        return _plain("The request is too large.", 413)  # English only: Meta reads it
     try:
         text = _signed_request(request)
         signed = parse_signed_request(text, app_secrets(), now=timezone.now())
         if len(signed.user_id) > MAX_USER_ID_CHARS or not signed.user_id.isascii() or not signed.user_id.isprintable():
-            raise SignedRequestError("The user id in the signed request is invalid.")
+            raise SignedRequestError("The user id in the signed request is invalid.")  # English only: Meta reads it
     except SignedRequestError as error:
         logger.warning("A %s callback was refused: %s", kind, error.reason)
         return _plain(error.reason, 400)
@@ -72,7 +73,7 @@ def _handle(request: HttpRequest, kind: str) -> HttpResponse:
         data_request = data_requests.handle(kind, signed)
     except DatabaseError as error:
         logger.error("A %s callback was answered 503, and Meta sends it again: %s", kind, logs.summary(error))
-        return _plain("Try again.", 503)
+        return _plain("Try again.", 503)  # English only: Meta reads it
     url = settings.PUBLIC_URL + reverse("data_request_status", args=[data_request.confirmation_code])
     return JsonResponse({"url": url, "confirmation_code": data_request.confirmation_code})
 
@@ -89,7 +90,7 @@ def _signed_request(request: HttpRequest) -> str:
     try:
         return request.POST.get("signed_request", "")
     except (SuspiciousOperation, MultiPartParserError, UnreadablePostError) as error:
-        raise SignedRequestError("The request is not a form.") from error
+        raise SignedRequestError("The request is not a form.") from error  # English only: Meta reads it
 
 
 def _plain(text: str, status: int) -> HttpResponse:

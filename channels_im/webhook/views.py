@@ -32,7 +32,7 @@ def messenger(request: HttpRequest) -> HttpResponse:
         challenge = verify_challenge(request.GET, settings.META_VERIFY_TOKEN)
         if challenge is None:
             logger.info("A webhook GET was answered 403: the verify token is wrong")
-            return _plain("The verify token is wrong.", 403)
+            return _plain("The verify token is wrong.", 403)  # English only: Meta reads it
         return _plain(challenge, 200)
     began = time.monotonic()
     response = _answer_post(request)
@@ -56,7 +56,7 @@ def _answer_post(request: HttpRequest) -> HttpResponse:
         store.record([body])
     except DatabaseError as error:
         logger.error("A delivery was answered 503, and Meta sends it again: %s", logs.summary(error))
-        return _plain("try again", 503)
+        return _plain("try again", 503)  # English only: Meta reads it
     return _plain("ok", 200)
 
 

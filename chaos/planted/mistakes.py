@@ -81,9 +81,10 @@ def send_in_any_order() -> None:
     from tickets.models import Message
     from tickets.services.outgoing import outbox
 
-    def waiting() -> Any:
-        due = Message.objects.filter(Q(retry_after=None) | Q(retry_after__lte=timezone.now()), state="queued")
-        return due.exclude(page__rate_limited_until__gt=timezone.now())
+    def waiting(now: Any = None) -> Any:
+        now = now or timezone.now()
+        due = Message.objects.filter(Q(retry_after=None) | Q(retry_after__lte=now), state="queued")
+        return due.exclude(page__rate_limited_until__gt=now)
 
     if not hasattr(outbox, "waiting"):
         raise AttributeError("tickets.services.outgoing.outbox.waiting is gone: plant this mistake elsewhere")

@@ -9,16 +9,18 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from desk import proxies
 from desk.accounts import addresses, known_devices, mails
 from desk.models import User
+from desk.sentences import sentence
 
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - no address to listen at: the place of the unknown one, as of a Unix socket
 WAYS = {
-    "reauthenticate": "Use your password",
-    "mfa_reauthenticate": "Use a code",
-    "mfa_reauthenticate:webauthn": "Use a passkey",
+    "reauthenticate": sentence("Use your password"),
+    "mfa_reauthenticate": sentence("Use a code"),
+    "mfa_reauthenticate:webauthn": sentence("Use a passkey"),
 }
 
 
@@ -65,6 +67,12 @@ class AccountAdapter(DefaultAccountAdapter):
         return [{**method, "description": WAYS.get(method["id"], method["description"])} for method in methods]
 
     # --- E-mail
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """Tell a user what changed; the letter is in their language."""
+        super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Queue a message. Its links come from DESK_PUBLIC_URL, not from the request."""
         mails.queue(mails.compose(template_prefix, email, context), email)
@@ -74,7 +82,7 @@ class AccountAdapter(DefaultAccountAdapter):
         user = email_address.user
         if addresses.is_taken(email_address.email, but=user):
             addresses.drop_waiting(user)
-            messages.error(request, "Somebody with this address exists already. Your address has not changed.")
+            messages.error(request, gettext("Somebody with this address exists already. Your address has not changed."))
             return False
         return super().confirm_email(request, email_address)
 

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from desk.errors import Refused
 from desk.models import User
 from desk.requests import UserRequest
+from desk.sentences import sentence
 
 
 def is_taken(email: str, but: User | None = None) -> bool:
@@ -46,7 +47,9 @@ def ask_to_confirm(request: UserRequest, email: str) -> None:
         if is_new:
             signals.email_added.send(sender=EmailAddress, request=request, user=user, email_address=address)
         if not send_verification_email_to_address(request, address):
-            raise Refused("A link was sent to this address moments ago. Try again in three minutes.", field="email")
+            raise Refused(
+                sentence("A link was sent to this address moments ago. Try again in three minutes."), field="email"
+            )
 
 
 def _waiting(user: User) -> QuerySet[EmailAddress, EmailAddress]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account import forms
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from desk.accounts import mails
 
@@ -13,7 +14,7 @@ class ResetPasswordForm(forms.ResetPasswordForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["email"].label = "E-mail address"
+        self.fields["email"].label = gettext("E-mail address")
         self.fields["email"].widget.attrs.pop("placeholder", None)
 
     def clean_email(self) -> str:

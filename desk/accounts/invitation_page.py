@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.forms import SetPasswordForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from desk.accounts import invitations
@@ -18,13 +19,15 @@ def show(request: HttpRequest, token: str) -> HttpResponse:
     if invitation is None:
         return render(request, "account/invitation_gone.html", status=GONE)
     form = SetPasswordForm(invitation.user, request.POST if request.method == "POST" else None)
-    form.fields["new_password1"].label = "Password"
-    form.fields["new_password2"].label = "Password again"
+    form.fields["new_password1"].label = gettext("Password")
+    form.fields["new_password2"].label = gettext("Password again")
     if form.is_valid():
         user = invitations.accept(token, form.cleaned_data["new_password1"])
         if user is None:
             return render(request, "account/invitation_gone.html", status=GONE)
-        messages.success(request, f"Your password is set. Log in as {user.username}.")
+        messages.success(
+            request, gettext("Your password is set. Log in as %(username)s.") % {"username": user.username}
+        )
         return redirect("account_login")
     context = {"form": form, "invited": invitation.user}
     return render(request, "account/invitation.html", context, status=422 if form.errors else 200)

@@ -16,10 +16,11 @@ from desk import audit_log, letters, mail
 from desk.accounts import letters as account_letters
 from desk.accounts import mails
 from desk.errors import Refused
+from desk.languages import spoken_by
 from desk.models import Invitation, User
+from desk.sentences import sentence
 
 VALID_FOR = timedelta(days=7)
-ACCEPTED = "{user} has accepted the invitation. Deactivate them instead."
 
 
 def send(by: User, user: User) -> str:
@@ -30,15 +31,16 @@ def send(by: User, user: User) -> str:
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
         if User.objects.select_for_update().get(pk=user.pk).is_active:
-            raise Refused(ACCEPTED.format(user=user))
+            raise Refused(_accepted(user))
         values = {"digest": _digest(token), "sent_at": timezone.now()}
         _invitation, is_first = Invitation.objects.update_or_create(user=user, defaults=values)
-        sentence = "Invited." if is_first else "Invited again: the earlier link no longer works."
-        audit_log.record(by, user, audit_log.CHANGE, sentence)
+        what = sentence("Invited.") if is_first else sentence("Invited again: the earlier link no longer works.")
+        audit_log.record(by, user, audit_log.CHANGE, what)
         link = settings.PUBLIC_URL + reverse("invitation", args=[token])
         if user.email and not mail.problem():
             letter = account_letters.invitation(user, by, link, VALID_FOR.days)
-            mails.queue(letters.render(letter), user.email)
+            with spoken_by(user):
+                mails.queue(letters.render(letter), user.email)
     return link
 
 
@@ -72,7 +74,7 @@ def accept(token: str, password: str) -> User | None:
         user.is_active = True
         user.save(update_fields=["password", "is_active"])
         found.delete()
-        audit_log.record(user, user, audit_log.Action.PASSWORD, "Invitation accepted: password set.")
+        audit_log.record(user, user, audit_log.Action.PASSWORD, sentence("Invitation accepted: password set."))
     return user
 
 
@@ -90,9 +92,13 @@ def revoke(by: User, invitation: Invitation) -> None:
         if user is None or found is None:
             return
         if user.is_active or user.last_login is not None:
-            raise Refused(ACCEPTED.format(user=user))
-        audit_log.record(by, found.user, audit_log.DELETION, "Invitation revoked.")
+            raise Refused(_accepted(user))
+        audit_log.record(by, found.user, audit_log.DELETION, sentence("Invitation revoked."))
         found.user.delete()
+
+
+def _accepted(user: User) -> str:
+    return sentence("%(user)s has accepted the invitation. Deactivate them instead.", user=user)
 
 
 def _digest(token: str) -> str:

@@ -24,10 +24,13 @@ from django.http.multipartparser import MultiPartParserError
 from django.middleware.csrf import CSRF_ALLOWED_CHARS, CSRF_SECRET_LENGTH
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
+from desk.languages import translated
 from desk.models import User
 from desk.requests import UserRequest
+from desk.sentences import sentence
 
 SALT = "desk.form-owner"
 KEPT = "desk_kept_form"
@@ -41,8 +44,8 @@ CONTROLS = re.compile(
 )
 NEVER = re.compile(r"/accounts/(?!email/|kept/|canned-replies/)|/admin/log(in|out)/|.*/(delete|erase|revoke)/$")
 TYPED = re.compile(r"\w")
-NO_LONGER = "What you typed is no longer kept."
-IS_KEPT = "What you typed is kept for 30 minutes. Log in as the same user to save it."
+NO_LONGER = sentence("What you typed is no longer kept.")
+IS_KEPT = sentence("What you typed is kept for 30 minutes. Log in as the same user to save it.")
 
 
 def owner_of(request: HttpRequest) -> int | None:
@@ -105,8 +108,10 @@ def show(request: HttpRequest, status: int = 200) -> HttpResponse:
         for name, value in kept["fields"]
         if not CONTROLS.match(name) and re.search(r"[^\W\d]", value) and value not in ("on", "yes")
     ]
-    button = "Send" if kept["path"].endswith("/reply/") else "Save"
-    return render(request, "account/kept_form.html", {"kept": kept, "typed": typed, "button": button}, status=status)
+    button = gettext("Send") if kept["path"].endswith("/reply/") else gettext("Save")
+    left_out = ", ".join(translated(what) for what in kept["left_out"])
+    context = {"kept": kept, "typed": typed, "left_out": left_out, "button": button}
+    return render(request, "account/kept_form.html", context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -145,7 +150,8 @@ class KeptForms:
         if is_taken and request.session.get(KEPT) == before:
             del request.session[KEPT]  # the view has it now
         logins = (reverse("account_login"), reverse("admin:login"))
-        is_to_login = response.status_code == 302 and response.headers["Location"].startswith(logins)
+        location = response.headers.get("Location", "")  # English only: a header
+        is_to_login = response.status_code == 302 and location.startswith(logins)
         if not is_to_login or request.user.is_authenticated or settings.FORM_COOKIE_NAME not in request.COOKIES:
             return response
         owner = owner_of(request)
@@ -168,7 +174,7 @@ class KeptForms:
             max_age=settings.SESSION_COOKIE_AGE,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
-            samesite="Lax",
+            samesite="Lax",  # English only: a value of cookies
         )
 
 
@@ -178,7 +184,8 @@ def _fields(request: HttpRequest) -> tuple[list[tuple[str, str]], list[str]]:
     allowed = [(name, value) for name, value in fields if name != "csrfmiddlewaretoken" and not SECRET.search(name)]
     secrets = [name for name, value in fields if SECRET.search(name) and name != "csrfmiddlewaretoken" and value]
     files = [file.name for _name, values in request.FILES.lists() for file in values]
-    return allowed, ["passwords and codes"] * bool(secrets) + [f"the file “{name}”" for name in files]
+    left_out = [sentence("passwords and codes")] if secrets else []
+    return allowed, left_out + [sentence("the file “%(name)s”", name=name) for name in files]
 
 
 def _posted_secret(request: HttpRequest) -> str:

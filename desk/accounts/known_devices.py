@@ -36,7 +36,7 @@ def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
         max_age=MAX_AGE_S,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
-        samesite="Lax",
+        samesite="Lax",  # English only: a value of cookies
     )
 
 

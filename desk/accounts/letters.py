@@ -6,15 +6,16 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from desk.letters import Letter, installation_name, moment
+from desk.letters import Letter, installation_name, shown_moment
 from desk.models import User
+from desk.sentences import sentence
 
 MAX_BROWSER = 200
-NOT_YOU = "If this was not you, choose a new password at once, and tell an administrator."
-ADDRESSES = ("Review your e-mail addresses", "account_email")
-SECOND_STEP = ("Review two-step login", "mfa_index")
-NEW_PASSWORD = ("Choose a new password", "account_reset_password")
-FACEBOOK = ("Open the channels", "setup:messenger")
+NOT_YOU = sentence("If this was not you, choose a new password at once, and tell an administrator.")
+ADDRESSES = (sentence("Review your e-mail addresses"), "account_email")
+SECOND_STEP = (sentence("Review two-step login"), "mfa_index")
+NEW_PASSWORD = (sentence("Choose a new password"), "account_reset_password")
+FACEBOOK = (sentence("Open the channels"), "setup:messenger")
 
 
 @dataclass(frozen=True)
@@ -28,56 +29,67 @@ class _Change:
 
 _CHANGES = {
     "account/email/password_changed": _Change(
-        "Your password was changed", "The password of your account in {name} was changed.", NEW_PASSWORD
+        sentence("Your password was changed"),
+        sentence("The password of your account in %(name)s was changed."),
+        NEW_PASSWORD,
     ),
     "account/email/password_reset": _Change(
-        "Your password was changed",
-        "The password of your account in {name} was changed by a link from an e-mail.",
+        sentence("Your password was changed"),
+        sentence("The password of your account in %(name)s was changed by a link from an e-mail."),
         NEW_PASSWORD,
     ),
     "account/email/password_set": _Change(
-        "Your password was set", "A password was set for your account in {name}.", NEW_PASSWORD
+        sentence("Your password was set"), sentence("A password was set for your account in %(name)s."), NEW_PASSWORD
     ),
     "account/email/email_changed": _Change(
-        "Your e-mail address was changed",
-        "The e-mail address of your account in {name} was changed from {from_email} to {to_email}.",
+        sentence("Your e-mail address was changed"),
+        sentence("The e-mail address of your account in %(name)s was changed from %(from_email)s to %(to_email)s."),
         ADDRESSES,
     ),
     "account/email/email_confirm": _Change(
-        "Your e-mail address was confirmed", "An e-mail address of your account in {name} was confirmed.", ADDRESSES
+        sentence("Your e-mail address was confirmed"),
+        sentence("An e-mail address of your account in %(name)s was confirmed."),
+        ADDRESSES,
     ),
     "account/email/email_deleted": _Change(
-        "An e-mail address was removed",
-        "The e-mail address {deleted_email} was removed from your account in {name}.",
+        sentence("An e-mail address was removed"),
+        sentence("The e-mail address %(deleted_email)s was removed from your account in %(name)s."),
         ADDRESSES,
     ),
     "mfa/email/totp_activated": _Change(
-        "Authenticator app turned on",
-        "An authenticator app was added to your account in {name}. From now on, its codes are asked for at login.",
+        sentence("Authenticator app turned on"),
+        sentence(
+            "An authenticator app was added to your account in %(name)s. From now on, its codes are asked for at login."
+        ),
         SECOND_STEP,
     ),
     "mfa/email/totp_deactivated": _Change(
-        "Authenticator app turned off",
-        "The authenticator app was removed from your account in {name}. Its codes are no longer asked for at login.",
+        sentence("Authenticator app turned off"),
+        sentence(
+            "The authenticator app was removed from your account in %(name)s. "
+            "Its codes are no longer asked for at login."
+        ),
         SECOND_STEP,
     ),
     "mfa/email/recovery_codes_generated": _Change(
-        "New recovery codes",
-        "New recovery codes were made for your account in {name}. Older ones no longer work.",
+        sentence("New recovery codes"),
+        sentence("New recovery codes were made for your account in %(name)s. Older ones no longer work."),
         SECOND_STEP,
     ),
     "mfa/email/webauthn_added": _Change(
-        "A passkey was added", "A passkey was added to your account in {name}.", SECOND_STEP
+        sentence("A passkey was added"), sentence("A passkey was added to your account in %(name)s."), SECOND_STEP
     ),
     "mfa/email/webauthn_removed": _Change(
-        "A passkey was removed", "A passkey was removed from your account in {name}.", SECOND_STEP
+        sentence("A passkey was removed"), sentence("A passkey was removed from your account in %(name)s."), SECOND_STEP
     ),
     "socialaccount/email/account_connected": _Change(
-        "A {provider} account was linked", "A {provider} account was linked with your account in {name}.", FACEBOOK
+        sentence("A %(provider)s account was linked"),
+        sentence("A %(provider)s account was linked with your account in %(name)s."),
+        FACEBOOK,
     ),
     "socialaccount/email/account_disconnected": _Change(
-        "A {provider} account was unlinked",
-        "A {provider} account is no longer linked with your account in {name}.",
+        sentence("A %(provider)s account was unlinked"),
+        sentence("A %(provider)s account is no longer linked with your account in %(name)s."),
         FACEBOOK,
     ),
 }
@@ -100,31 +112,49 @@ def invitation(user: User, by: User, link: str, days: int) -> Letter:
     """Return the letter with which `by` invites `user` to choose a password with `link`."""
     name = installation_name()
     return Letter(
-        subject=f"{by} invited you to {name}",
+        subject=sentence("%(person)s invited you to %(name)s", person=by, name=name),
         paragraphs=(
-            f"{by} made an account for you in {name}, the help desk of your team. Choose a password to begin.",
-            f"The link works once, and for {days} days. After that, ask {by} for a new one.",
+            sentence(
+                "%(person)s made an account for you in %(name)s, the help desk of your team. "
+                "Choose a password to begin.",
+                person=by,
+                name=name,
+            ),
+            sentence(
+                "The link works once, and for %(days)s days. After that, ask %(person)s for a new one.",
+                days=days,
+                person=by,
+            ),
         ),
-        facts=(("Your username", user.username),),
-        action="Choose a password",
+        facts=((sentence("Your username"), user.username),),
+        action=sentence("Choose a password"),
         path=link,
-        why=f"You get this message because {by} invited {user.email} to {name}.",
+        why=sentence(
+            "You get this message because %(person)s invited %(email)s to %(name)s.",
+            person=by,
+            email=user.email,
+            name=name,
+        ),
     )
 
 
 def _belongs(to: str) -> str:
-    return f"You get this message because {to} is the e-mail address of an account in {installation_name()}."
+    return sentence(
+        "You get this message because %(email)s is the e-mail address of an account in %(name)s.",
+        email=to,
+        name=installation_name(),
+    )
 
 
 def _notice(change: _Change, to: str, context: dict[str, Any]) -> Letter:
     action, url_name = change.button
     values = {key: str(value) for key, value in context.items()} | {"name": installation_name()}
-    facts = [("When", moment(context["timestamp"]))] if context.get("timestamp") else []
-    facts += [("From the address", str(context["ip"]))] if context.get("ip") else []
-    facts += [("Browser", str(context["user_agent"])[:MAX_BROWSER])] if context.get("user_agent") else []
+    facts = [(sentence("When"), shown_moment(context["timestamp"]))] if context.get("timestamp") else []
+    facts += [(sentence("From the address"), str(context["ip"]))] if context.get("ip") else []
+    facts += [(sentence("Browser"), str(context["user_agent"])[:MAX_BROWSER])] if context.get("user_agent") else []
     return Letter(
-        subject=change.subject.format_map(values),
-        paragraphs=(change.sentence.format_map(values),),
+        subject=change.subject % values,
+        paragraphs=(change.sentence % values,),
         facts=tuple(facts),
         closing=(NOT_YOU,),
         action=action,
@@ -136,13 +166,15 @@ def _notice(change: _Change, to: str, context: dict[str, Any]) -> Letter:
 def _password_reset(to: str, context: dict[str, Any]) -> Letter:
     name = installation_name()
     return Letter(
-        subject=f"Choose a new password for {name}",
+        subject=sentence("Choose a new password for %(name)s", name=name),
         paragraphs=(
-            f"Somebody asked for a new password for the user {context['username']}.",
-            "The link works once, and for three days. If you did not ask for it, ignore this message: nothing has "
-            "changed.",
+            sentence("Somebody asked for a new password for the user %(user)s.", user=context["username"]),
+            sentence(
+                "The link works once, and for three days. If you did not ask for it, ignore this message: nothing has "
+                "changed."
+            ),
         ),
-        action="Choose a new password",
+        action=sentence("Choose a new password"),
         path=context["password_reset_url"],
         why=_belongs(to),
     )
@@ -151,28 +183,37 @@ def _password_reset(to: str, context: dict[str, Any]) -> Letter:
 def _confirmation(to: str, context: dict[str, Any]) -> Letter:
     name = installation_name()
     return Letter(
-        subject=f"Confirm your e-mail address for {name}",
+        subject=sentence("Confirm your e-mail address for %(name)s", name=name),
         paragraphs=(
-            f"The user {context['user']} of {name} entered {to} as their e-mail address.",
-            "If this is you, confirm it. If not, ignore this message.",
+            sentence(
+                "The user %(user)s of %(name)s entered %(email)s as their e-mail address.",
+                user=context["user"],
+                name=name,
+                email=to,
+            ),
+            sentence("If this is you, confirm it. If not, ignore this message."),
         ),
-        action="Confirm this address",
+        action=sentence("Confirm this address"),
         path=context["activate_url"],
-        why=f"You get this message because somebody entered {to} in {name}.",
+        why=sentence("You get this message because somebody entered %(email)s in %(name)s.", email=to, name=name),
     )
 
 
 def _unknown_account(to: str) -> Letter:
     name = installation_name()
     return Letter(
-        subject=f"No account in {name}",
+        subject=sentence("No account in %(name)s", name=name),
         paragraphs=(
-            f"Somebody tried to log in to {name} with {to}, but no account has this address.",
-            "If it was you, ask an administrator for an account. If not, ignore this message.",
+            sentence(
+                "Somebody tried to log in to %(name)s with %(email)s, but no account has this address.",
+                name=name,
+                email=to,
+            ),
+            sentence("If it was you, ask an administrator for an account. If not, ignore this message."),
         ),
-        action="Open the login page",
+        action=sentence("Open the login page"),
         path=reverse("account_login"),
-        why=f"You get this message because somebody entered {to} in {name}.",
+        why=sentence("You get this message because somebody entered %(email)s in %(name)s.", email=to, name=name),
     )
 
 
@@ -185,7 +226,7 @@ def _other(template_prefix: str, to: str, context: dict[str, Any]) -> Letter:
     return Letter(
         subject=subject,
         paragraphs=paragraphs,
-        action="Open the login page",
+        action=sentence("Open the login page"),
         path=reverse("account_login"),
         why=_belongs(to),
     )

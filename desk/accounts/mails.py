@@ -9,14 +9,20 @@ from django.urls import reverse
 
 from desk import letters, mail
 from desk.accounts.letters import letter_for
+from desk.languages import spoken_by
 from desk.letters import Rendered
 from desk.models import User
 from desk.queue import enqueue
 
 
 def compose(template_prefix: str, to: str, context: dict[str, Any]) -> Rendered:
-    """Return what Desk sends in place of the templates of allauth that begin with the prefix."""
-    return letters.render(letter_for(template_prefix, to, context))
+    """Return what Desk sends in place of the templates of allauth that begin with the prefix.
+
+    It is in the language of the user in `context`, or of the installation when the address belongs to nobody.
+    """
+    user = context.get("user")
+    with spoken_by(user if isinstance(user, User) else None):
+        return letters.render(letter_for(template_prefix, to, context))
 
 
 def queue(rendered: Rendered, to: str) -> None:

@@ -6,6 +6,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.utils.translation import gettext, gettext_lazy
 
 from desk import encryption, public_url
 from desk.models import User
@@ -19,7 +20,9 @@ class MfaAdapter(DefaultMFAAdapter):
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "This code is not correct, or was used already. Wait for the next one and try again.",
+        "incorrect_code": gettext_lazy(
+            "This code is not correct, or was used already. Wait for the next one and try again."
+        ),
     }
 
     def encrypt(self, text: str) -> str:
@@ -30,11 +33,11 @@ class MfaAdapter(DefaultMFAAdapter):
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """Return the site a passkey belongs to. It works on no other, so a false site cannot use it."""
-        return {"id": public_url.host_of(settings.PUBLIC_URL), "name": "Desk"}
+        return {"id": public_url.host_of(settings.PUBLIC_URL), "name": "Desk"}  # English only: a name
 
     def generate_authenticator_name(self, user: User, type: Any) -> str:
         number = Authenticator.objects.filter(user=user, type=type).count() + 1
-        return f"Passkey {number}"
+        return gettext("Passkey %(number)s") % {"number": number}
 
 
 def must_set_up(user: User | AnonymousUser) -> bool:

@@ -11,9 +11,11 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from desk.accounts import gate, mfa, sessions
+from desk.languages import translated
+from desk.sentences import sentence
 
-ENDED = "Your session has ended. Log in again."
-SET_UP_MFA = "Your account must be protected by a second step. Set it up to continue."
+ENDED = sentence("Your session has ended. Log in again.")
+SET_UP_MFA = sentence("Your account must be protected by a second step. Set it up to continue.")
 
 
 class Gate:
@@ -45,5 +47,5 @@ class Gate:
         if request.headers.get("HX-Request") == "true":
             return HttpResponse(status=401, headers={"HX-Redirect": target})
         if request.method not in ("GET", "HEAD"):
-            return HttpResponse(SET_UP_MFA, status=403, content_type="text/plain; charset=utf-8")
+            return HttpResponse(translated(SET_UP_MFA), status=403, content_type="text/plain; charset=utf-8")
         return redirect(target)

@@ -15,10 +15,11 @@ from django.urls import reverse
 
 from desk.accounts import kept_forms, sessions
 from desk.models import User
+from desk.sentences import sentence
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpRequest)
-NO_PASSWORD = "This needs your password again, and your account has none. Ask an administrator for one."  # noqa: S105
+NO_PASSWORD = sentence("This needs your password again, and your account has none. Ask an administrator for one.")
 LEFT_OUT = ("HTTP_COOKIE", "HTTP_X_REQUESTED_WITH", "HTTP_AUTHORIZATION")
 
 

@@ -8,13 +8,16 @@ from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods
 
 from desk.accounts import sessions as service
 from desk.requests import UserRequest
 
-BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
-SYSTEMS = (
+BROWSERS = (  # English only: names
+    ("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"),
+)  # fmt: skip
+SYSTEMS = (  # English only: names
     ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"), ("CrOS", "ChromeOS"),
     ("Mac OS X", "macOS"), ("Linux", "Linux"),
 )  # fmt: skip
@@ -49,7 +52,8 @@ def _end(request: UserRequest) -> HttpResponse:
         pk = request.POST.get("session", "")
         ended = ended.filter(pk=int(pk)) if re.fullmatch(r"[0-9]{1,18}", pk) else ended.none()
     count = len([row.end() for row in ended])
-    messages.success(request, f"{count} {'session was' if count == 1 else 'sessions were'} logged out.")
+    words = ngettext("%(count)s session was logged out.", "%(count)s sessions were logged out.", count)
+    messages.success(request, words % {"count": count})
     return redirect("sessions")
 
 
@@ -57,4 +61,6 @@ def device_of(user_agent: str) -> str:
     """Return browser and system in words, such as "Firefox on Windows"."""
     browser = next((name for mark, name in BROWSERS if f"{mark}/" in user_agent), "")
     system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
-    return " on ".join(part for part in (browser, system) if part) or "Unknown device"
+    if browser and system:
+        return gettext("%(browser)s on %(system)s") % {"browser": browser, "system": system}
+    return browser or system or gettext("Unknown device")

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from desk.sentences import sentence
+
 KEY = "desk_way_back"
 MAX_CHARACTERS = 500
 
@@ -41,15 +43,15 @@ def find(request: HttpRequest) -> WayBack:
     """Return the way back of this session: the last page outside the account, or the start page."""
     path = request.session.get(KEY, "")
     if path.startswith("/admin/"):
-        return WayBack(path, "Back to Setup")
+        return WayBack(path, sentence("Back to Setup"))
     if path.startswith("/inbox/"):
-        return WayBack(path, "Back to the inbox")
-    return WayBack(reverse("home"), "Back to Desk")
+        return WayBack(path, sentence("Back to the inbox"))
+    return WayBack(reverse("home"), sentence("Back to Desk"))
 
 
 def _remember(request: HttpRequest) -> None:
     try:
-        came_from = urlsplit(request.headers.get("Referer", ""))
+        came_from = urlsplit(request.headers.get("Referer", ""))  # English only: a header
     except ValueError:
         return  # no address
     if came_from.netloc != request.get_host() or not came_from.path.startswith(("/admin/", "/inbox/")):

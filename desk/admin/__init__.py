@@ -3,4 +3,4 @@
 from desk.admin import history, people
 from desk.admin.base import GuardedAdmin, ReadOnlyAdmin, SetupModelAdmin
 
-__all__ = ["GuardedAdmin", "ReadOnlyAdmin", "SetupModelAdmin", "history", "people"]
+__all__ = ["GuardedAdmin", "ReadOnlyAdmin", "SetupModelAdmin", "history", "people"]  # English only: names in Python

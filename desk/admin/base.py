@@ -12,13 +12,18 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import get_language, gettext
 
 from desk import audit_log, deletion_checks
 from desk.accounts import reauthentication
+from desk.languages import ENGLISH, translated
 from desk.models import User
+from desk.sentences import sentence
 from desk.setup_lists import Asked, SetupList
 
 M = TypeVar("M", bound=Model)
@@ -36,6 +41,9 @@ else:
 
 FLAGS: dict[str, int] = {audit_log.ADDITION: ADDITION, audit_log.CHANGE: CHANGE, audit_log.DELETION: DELETION}
 HISTORY_PER_PAGE = 100
+#: The names that Django makes for models, and what its admin writes into the history, for the catalogues.
+MODEL_NAMES = (sentence("department"), sentence("departments"), sentence("agent"), sentence("agents"))
+CHANGES = (sentence("Added."), sentence("Changed %(fields_text)s."), sentence("No fields changed."))
 
 
 class SetupModelAdmin(_ModelAdmin[M]):
@@ -44,8 +52,11 @@ class SetupModelAdmin(_ModelAdmin[M]):
     The list is titled with `list_title`, or with the plural name of its model.
     """
 
-    list_title = ""
+    list_title: str | Promise = ""
     list_template = ""
+
+    def _title(self) -> str:
+        return translated(self.list_title) or capfirst(translated(self.opts.verbose_name_plural))
 
     def list_of(self, request: HttpRequest) -> SetupList:
         """Return what the request asks the list for."""
@@ -61,7 +72,7 @@ class SetupModelAdmin(_ModelAdmin[M]):
             raise PermissionDenied
         context = {
             **self.admin_site.each_context(request),
-            "title": self.list_title or capfirst(self.opts.verbose_name_plural),
+            "title": self._title(),
             "list": self.list_of(request),
             "may_add": self.has_add_permission(request),
             **(extra_context or {}),
@@ -86,15 +97,16 @@ class SetupModelAdmin(_ModelAdmin[M]):
             if model._meta.auto_created
         }
         counts = {name: count for name, count in counts.items() if name not in links}
-        return to_delete, counts, missing, [_still_needed(line) for line in protected]
+        lacking = {str(translated(name)) for name in missing}
+        return to_delete, counts, lacking, [_still_needed(line) for line in protected]
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        original = context.get("original")
+        original, kind = context.get("original"), translated(self.opts.verbose_name)
         facts = {
-            "list_title": self.list_title or capfirst(self.opts.verbose_name_plural),
-            "title": str(original) if original else f"Add {self.opts.verbose_name}",
+            "list_title": self._title(),
+            "title": str(original) if original else gettext("Add %(kind)s") % {"kind": kind},
             "subtitle": "",
             "history": audit_log.entries_of(original) if original else [],
         }
@@ -102,9 +114,10 @@ class SetupModelAdmin(_ModelAdmin[M]):
 
     @staticmethod
     def sentence_of(message: Any, action: str) -> str:
-        """Return the sentence of a message of Django's admin, which is a text or a list of changes."""
+        """Return the sentence, in English, of a message of Django's admin, which is a text or a list of changes."""
         text = json.dumps(message) if isinstance(message, list) else message
-        return LogEntry(action_flag=FLAGS[action], change_message=text).get_change_message()
+        with translation.override(ENGLISH):
+            return LogEntry(action_flag=FLAGS[action], change_message=text).get_change_message()
 
     def log_addition(self, request: HttpRequest, obj: M, message: Any) -> Any:
         return self._record(request, obj, audit_log.ADDITION, message)
@@ -113,7 +126,7 @@ class SetupModelAdmin(_ModelAdmin[M]):
         return self._record(request, obj, audit_log.CHANGE, message)
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[M]) -> Any:
-        return [self._record(request, obj, audit_log.DELETION, "Deleted.") for obj in queryset]
+        return [self._record(request, obj, audit_log.DELETION, sentence("Deleted.")) for obj in queryset]
 
     def _record(self, request: HttpRequest, obj: M, action: str, message: Any) -> Any:
         if not isinstance(request.user, User):
@@ -126,14 +139,14 @@ class SetupModelAdmin(_ModelAdmin[M]):
         """Show the history of one object, newest first, to those who may see the object."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            raise Http404("This does not exist any more.")
+            raise Http404(sentence("This does not exist any more."))
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
         entries, pager = Asked(request).newest_of(audit_log.of_object(obj), HISTORY_PER_PAGE)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"History of {obj}",
-            "module_name": self.list_title or capfirst(self.opts.verbose_name_plural),
+            "title": gettext("History of %(name)s") % {"name": obj},
+            "module_name": self._title(),
             "object": obj,
             "opts": self.opts,
             "listed": entries,
@@ -146,8 +159,9 @@ class SetupModelAdmin(_ModelAdmin[M]):
 def _still_needed(line: str) -> str:
     """Return the sentence for a line of Django's list of objects that need another, such as "Channel: Sales"."""
     kind, _, name = line.partition(": ")
+    kind = kind if get_language() == "de" else kind.lower()  # only German has capitals here
     shown = SafeString(name) if isinstance(line, SafeString) else name
-    return format_html("The {} “{}” still needs it.", kind.lower(), shown)
+    return format_html(gettext("The {kind} “{name}” still needs it."), kind=kind, name=shown)
 
 
 class ReadOnlyAdmin(SetupModelAdmin[M]):

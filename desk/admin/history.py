@@ -15,20 +15,25 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, pgettext_lazy
 
 from desk import audit_log, csv_table, searching
 from desk.admin.base import ReadOnlyAdmin
 from desk.file_response import download
+from desk.languages import in_english, translated
 from desk.models import AuditEntry, User
+from desk.sentences import sentence
 from desk.setup_lists import MAX_SEARCH, Asked, Chip, Pager
 
 PER_PAGE = 50
 SEARCH_ROWS = 10_000  # entries that a search reads for one page; the next page goes on from there
 EXPORT_BATCH = 2000  # rows
 CHOSEN = ("person", "action")  # filters that are chips
-EVERYBODY, EVERY_ACTION = "Everybody", "All actions"
+EVERYBODY, EVERY_ACTION = sentence("Everybody"), sentence("All actions")
 RECENT_ENTRIES = 500  # whoever acted in the newest of them has a chip; the search finds all others by their name
-COLUMNS = ("time", "last time", "count", "kind", "person", "action", "what", "object", "object id", "address", "via")
+COLUMNS = (  # English only: a file for programs
+    "time", "last time", "count", "kind", "person", "action", "what", "object", "object id", "address", "via",
+)  # fmt: skip
 FIELD = {"class": "field"}
 Matches = Callable[[AuditEntry], bool]
 
@@ -37,16 +42,24 @@ class Filters(forms.Form):
     """What to show. Every field may be empty."""
 
     q = forms.CharField(
-        label="Search",
+        label=gettext_lazy("Search"),
         required=False,
         max_length=MAX_SEARCH,
         strip=True,
-        widget=forms.TextInput({**FIELD, "type": "search", "placeholder": "Sentence, object, person or address"}),
+        widget=forms.TextInput(
+            {**FIELD, "type": "search", "placeholder": gettext_lazy("Sentence, object, person or address")}
+        ),
     )
-    person = forms.ChoiceField(label="Person", required=False)
-    action = forms.ChoiceField(label="Action", required=False, choices=[("", EVERY_ACTION), *AuditEntry.Action.choices])
-    since = forms.DateField(label="From", required=False, widget=forms.DateInput({**FIELD, "type": "date"}))
-    until = forms.DateField(label="To", required=False, widget=forms.DateInput({**FIELD, "type": "date"}))
+    person = forms.ChoiceField(label=gettext_lazy("Person"), required=False)
+    action = forms.ChoiceField(
+        label=gettext_lazy("Action"), required=False, choices=[("", EVERY_ACTION), *AuditEntry.Action.choices]
+    )
+    since = forms.DateField(
+        label=pgettext_lazy("first day", "From"), required=False, widget=forms.DateInput({**FIELD, "type": "date"})
+    )
+    until = forms.DateField(
+        label=pgettext_lazy("last day", "To"), required=False, widget=forms.DateInput({**FIELD, "type": "date"})
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,7 +75,7 @@ class Filters(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and until < since:
-            self.add_error("until", "This is before the first day. Choose the same day or a later one.")
+            self.add_error("until", gettext("This is before the first day. Choose the same day or a later one."))
         return cleaned
 
     @property
@@ -123,9 +136,14 @@ class Filters(forms.Form):
         """Return the filters as text for the history, "" without any."""
         # Without the words of the search: they may name a person, whom nobody would find here to erase.
         given = {name: value for name, value in self.cleaned_data.items() if value}
-        return ", ".join(
-            "a search" if name == "q" else f"{self.fields[name].label} {value}" for name, value in given.items()
-        )
+        words = {
+            "q": sentence("a search"),
+            "person": sentence("Person %(value)s", value=given.get("person")),
+            "action": sentence("Action %(value)s", value=given.get("action")),
+            "since": sentence("From %(value)s", value=given.get("since")),
+            "until": sentence("To %(value)s", value=given.get("until")),
+        }
+        return ", ".join(words[name] for name in given)
 
 
 def _begin_of(day: date) -> datetime:
@@ -190,7 +208,7 @@ def _take(
 class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
     """History: who did what, and when."""
 
-    list_title = "History"
+    list_title = sentence("History")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.export)
@@ -207,11 +225,11 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
         pager = Pager(
             asked.query(after=page.newer) if page.newer else "",
             asked.query(before=page.older) if page.older else "",
-            words=("Newer", "Older"),
+            words=(sentence("Newer"), sentence("Older")),
         )
         context = {
             **self.admin_site.each_context(request),
-            "title": self.list_title,
+            "title": translated(self.list_title),
             "filters": filters,
             "asked": asked,
             "chips": filters.chips(asked),
@@ -244,8 +262,17 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
                 file.write(line)
                 count += 1
             words = filters.in_words()
-            sentence = f"Exported {count:,} entries of the history as CSV{f' ({words})' if words else ''}."
-            audit_log.record(request.user, None, audit_log.Action.EXPORTED, sentence)
+            number = f"{count:,}"
+            what = (
+                sentence(
+                    "Exported %(count)s entries of the history as CSV (%(filters_text)s).",
+                    count=number,
+                    filters_text=words,
+                )
+                if words
+                else sentence("Exported %(count)s entries of the history as CSV.", count=number)
+            )
+            audit_log.record(request.user, None, audit_log.Action.EXPORTED, what)
         except BaseException:
             file.close()
             raise
@@ -261,14 +288,14 @@ def csv_lines(entries: QuerySet[AuditEntry, AuditEntry], matches: Matches | None
                 timezone.localtime(entry.at).isoformat(timespec="seconds"),
                 timezone.localtime(entry.last_at).isoformat(timespec="seconds") if entry.last_at else "",
                 entry.count,
-                entry.get_actor_kind_display(),
+                in_english(entry.get_actor_kind_display()),
                 entry.actor_name,
-                entry.get_action_display(),
+                in_english(entry.get_action_display()),
                 entry.sentence,
                 entry.object_name,
                 entry.object_id,
                 entry.address or "",
-                entry.token_name or entry.get_via_display(),
+                entry.token_name or in_english(entry.get_via_display()),
             )
         )
 

@@ -21,6 +21,7 @@ from desk import audit_log, rights, searching, site
 from desk.accounts import addresses, reauthentication
 from desk.admin.base import GuardedAdmin, SetupModelAdmin
 from desk.models import Agent, Department, User
+from desk.sentences import sentence
 from desk.setup_lists import Asked, Empty, SetupList
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class DepartmentAdmin(GuardedAdmin[Department]):
         departments = Department.objects.annotate(agent_total=Count("agents"))
         found = [one for one in departments if not asked.search or searching.matches(asked.search, one.name)]
         rows, pager = asked.page_of(found)
-        empty = Empty("No department yet", "Add one: tickets belong to departments.")
-        return SetupList(asked, ("Department", "Agents"), rows, pager, empty, search_words="Name")
+        empty = Empty(sentence("No department yet"), sentence("Add one: tickets belong to departments."))
+        columns = (sentence("Department"), sentence("Agents"))
+        return SetupList(asked, columns, rows, pager, empty, search_words=sentence("Name"))
 
 
 def _requester(request: HttpRequest | None) -> User:
@@ -76,7 +78,7 @@ class MovedAdmin(SetupModelAdmin[M]):
             return redirect(self.add_url)
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            raise Http404("This does not exist any more.")
+            raise Http404(sentence("This does not exist any more."))
         return redirect(self.change_url, self.target_of(obj))
 
     def target_of(self, obj: M) -> int:
@@ -88,7 +90,7 @@ class MovedAdmin(SetupModelAdmin[M]):
 class AgentAdmin(MovedAdmin[Agent]):
     """Agents, whom People shows with their users."""
 
-    list_title = "People"
+    list_title = sentence("People")
 
     def target_of(self, obj: Agent) -> int:
         return obj.user_id
@@ -106,7 +108,7 @@ class PasswordForm(_PasswordForm):
 class UserAdmin(MovedAdmin[User], _UserAdmin):
     """Users: setting a password, and the history of one. They are deactivated in People, not deleted."""
 
-    list_title = "People"
+    list_title = sentence("People")
     change_password_form = PasswordForm
 
     def target_of(self, obj: User) -> int:
@@ -121,7 +123,7 @@ class UserAdmin(MovedAdmin[User], _UserAdmin):
         addresses.drop_waiting(obj)
         for note in site.password_notes(obj):
             self.message_user(request, note, messages.WARNING)
-        return audit_log.record(_requester(request), obj, audit_log.Action.PASSWORD, "Password set in Setup.")
+        return audit_log.record(_requester(request), obj, audit_log.Action.PASSWORD, sentence("Password set in Setup."))
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """Set a password, in one transaction with its line in the history."""

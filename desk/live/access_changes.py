@@ -19,7 +19,9 @@ from desk.models import Agent, Department, User
 
 KIND = "access"
 MAX_USERS = 300  # in one announcement, which PostgreSQL limits to 7,900 bytes; more become "everyone"
-RIGHTS = frozenset({"is_active", "is_superuser", "is_staff", "password"})  # the fields of User that streams depend on
+RIGHTS = frozenset(
+    {"is_active", "is_superuser", "is_staff", "password", "language"}
+)  # the fields of User that streams depend on
 
 
 def announce_users(user_ids: Iterable[int]) -> None:

@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import connection
+from django.utils import timezone
 
+from desk.bulk_rows import insert_each
 from desk.models import LiveEvent
 
 T = TypeVar("T")
@@ -99,7 +101,8 @@ def _write(payloads: list[Payload]) -> None:
                 [CHANNEL, list(map(_dump, payloads))],
             )
     else:
-        LiveEvent.objects.bulk_create([LiveEvent(payload=payload) for payload in payloads])
+        now = timezone.now()
+        insert_each([LiveEvent(payload=payload, created_at=now) for payload in payloads])
 
 
 def _dump(payload: Payload) -> str:

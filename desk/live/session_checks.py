@@ -15,10 +15,11 @@ Facts = TypeVar("Facts")
 
 @dataclass(frozen=True)
 class Login(Generic[Facts]):
-    """Who is logged in with a session, and the facts that decide what they may see."""
+    """Who is logged in with a session, the facts that decide what they may see, and the language they chose, if any."""
 
     user_id: int
     facts: Facts
+    language: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from typing import Generic
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
-from django.http import parse_cookie
+from django.http import HttpRequest, parse_cookie
+from django.utils import translation
 
-from desk import metrics
+from desk import languages, metrics
 from desk.accounts import gate
 from desk.live import access_changes, arrivals
 from desk.live.broadcaster import READER_KINDS, Broadcaster, Subscriber
@@ -36,10 +37,13 @@ REPLACED: Payload = {"kind": "closed", "reason": "replaced"}  # the page connect
 
 
 class _Stream(Generic[Facts, Reader]):
-    """One open stream: its subscriber, its cookies, and when its session was last checked."""
+    """One open stream: its subscriber, its cookies, its browser's language, and when its session was last checked."""
 
-    def __init__(self, cookies: Mapping[str, str], subscriber: Subscriber[Reader], checked_at: float) -> None:
+    def __init__(
+        self, cookies: Mapping[str, str], language: str, subscriber: Subscriber[Reader], checked_at: float
+    ) -> None:
         self.cookies = cookies
+        self.language = language
         self.session_key = _session_key(cookies)
         self.subscriber = subscriber
         self.checked_at = checked_at
@@ -53,15 +57,15 @@ class _Stream(Generic[Facts, Reader]):
 class LiveStream(Generic[Facts, Reader]):
     """The ASGI application behind `/live/`.
 
-    `facts_of(user)` reads from the database what a user may see, `reader_of(facts, cookies)` makes of it who reads this
-    stream, `visible(reader, payload)` decides on each event without the database, `read` and
+    `facts_of(user)` reads from the database what a user may see, `reader_of(facts, cookies, language)` makes of it who
+    reads this stream, `visible(reader, payload)` decides on each event without the database, `read` and
     `read_at_once` return what changed (see Broadcaster). They come from tickets.views; desk.asgi passes them in.
     """
 
     def __init__(
         self,
         facts_of: Callable[[User], Facts],
-        reader_of: Callable[[Facts, Mapping[str, str]], Reader],
+        reader_of: Callable[[Facts, Mapping[str, str], str], Reader],
         visible: Callable[[Reader, Payload], bool],
         read: Read[Reader],
         read_at_once: Read[Reader] | None = None,
@@ -89,12 +93,12 @@ class LiveStream(Generic[Facts, Reader]):
                 return await answer(send, 503, b"The database does not answer.")
             if login is None:
                 return await answer(send, 403, b"Log in first.")
-            subscriber = Subscriber(
-                self._reader_of(login.facts, cookies), login.user_id, access_changes.fingerprint(session_key)
-            )
+            language = _browsers_language(scope, cookies)
+            reader = self._reader_of(login.facts, cookies, login.language or language)
+            subscriber = Subscriber(reader, login.user_id, access_changes.fingerprint(session_key))
             if broadcaster.access_changes != changes:
                 subscriber.require_check()
-            stream = _Stream[Facts, Reader](cookies, subscriber, checked_at)
+            stream = _Stream[Facts, Reader](cookies, language, subscriber, checked_at)
             streaming = asyncio.create_task(self._run(stream, broadcaster, send))
             disconnect = asyncio.create_task(_disconnected(receive))
             try:
@@ -145,7 +149,7 @@ class LiveStream(Generic[Facts, Reader]):
         stream.checked_at, login = await self._checks.check(stream.session_key, not_before)
         if login is None:
             return False
-        reader = self._reader_of(login.facts, stream.cookies)
+        reader = self._reader_of(login.facts, stream.cookies, login.language or stream.language)
         if reader != stream.subscriber.reader:
             stream.subscriber.become(reader)
         return True
@@ -177,7 +181,7 @@ class LiveStream(Generic[Facts, Reader]):
         close_old_connections()
         try:
             user = gate.user_of(session_key)
-            return Login(user.pk, self._facts_of(user)) if user else None
+            return Login(user.pk, self._facts_of(user), languages.chosen_by(user)) if user else None
         finally:
             close_old_connections()
 
@@ -189,6 +193,15 @@ def _session_key(cookies: Mapping[str, str]) -> str:
 def _cookies(scope: Scope) -> dict[str, str]:
     header = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
     return parse_cookie(header.decode("latin-1"))
+
+
+def _browsers_language(scope: Scope, cookies: Mapping[str, str]) -> str:
+    """Return the language in which Desk answers this browser (desk.languages.BrowsersLanguage)."""
+    request = HttpRequest()
+    request.COOKIES = dict(cookies)
+    accepted = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"]
+    request.META["HTTP_ACCEPT_LANGUAGE"] = ",".join(accepted)
+    return translation.get_language_from_request(request)
 
 
 def _format(payload: Payload) -> str:

@@ -1,6 +1,14 @@
 /* Scripts of Setup. Every page works without them. */
 document.documentElement.classList.add("scripted");
 
+// --- The texts in the language of the page: where it is not English, Django's catalogue is loaded before.
+function gettext(text) {
+  return (globalThis.django?.gettext ?? String)(text);
+}
+function interpolate(text, values) {
+  return text.replace(/%\((\w+)\)s/g, (_whole, name) => String(values[name]));
+}
+
 // Facebook adds #_=_ to the address it returns to.
 if (window.location.hash === "#_=_")
   window.history.replaceState(null, "", window.location.pathname + window.location.search);
@@ -46,7 +54,7 @@ function confirmFirst(form, submitter) {
   const confirm = document.createElement("button");
   const isDanger = submitter?.classList.contains("button--danger");
   confirm.className = `button ${isDanger ? "button--destroy" : "button--primary"}`;
-  confirm.textContent = submitter?.firstChild?.textContent.trim() || "Continue";
+  confirm.textContent = submitter?.firstChild?.textContent.trim() || gettext("Continue");
   confirm.addEventListener("click", () => {
     form.dataset.confirmed = "yes";
     dialog.close();
@@ -55,7 +63,7 @@ function confirmFirst(form, submitter) {
   });
   const cancel = document.createElement("button");
   cancel.className = "button";
-  cancel.textContent = "Cancel";
+  cancel.textContent = gettext("Cancel");
   cancel.autofocus = true;
   cancel.addEventListener("click", () => dialog.close());
   foot.append(confirm, cancel);
@@ -81,9 +89,9 @@ document.addEventListener("click", async (event) => {
   button.dataset.label ??= button.textContent;
   try {
     await navigator.clipboard.writeText(field.value);
-    button.textContent = "Copied";
+    button.textContent = gettext("Copied");
   } catch {
-    button.textContent = "Press Ctrl+C";
+    button.textContent = gettext("Press Ctrl+C");
   }
   spoken.textContent = button.textContent;
   clearTimeout(Number(button.dataset.timer));
@@ -143,15 +151,23 @@ document.addEventListener("keydown", (event) => {
 
 // --- The icon: preview it, and refuse at once what the server would refuse.
 async function problemOf(file) {
-  if (!/\.(jpe?g|png)$/i.test(file.name)) return `“${file.name}” is not a .jpg, .jpeg or .png file.`;
-  if (file.size === 0) return "This file is empty.";
+  if (!/\.(jpe?g|png)$/i.test(file.name))
+    return interpolate(gettext("“%(name)s” is not a .jpg, .jpeg or .png file."), { name: file.name });
+  if (file.size === 0) return gettext("This file is empty.");
   if (file.size > MEGABYTE) {
-    return `This picture has ${(file.size / MEGABYTE).toFixed(2)} MB (${file.size.toLocaleString("en")} bytes); the limit is 1 MB (1,048,576 bytes).`;
+    const sentence = gettext("This picture has %(size)s MB (%(bytes)s bytes); the limit is 1 MB (%(limit)s bytes).");
+    const language = document.documentElement.lang || "en";
+    const digits = { minimumFractionDigits: 2, maximumFractionDigits: 2, useGrouping: false };
+    return interpolate(sentence, {
+      size: (file.size / MEGABYTE).toLocaleString(language, digits),
+      bytes: file.size.toLocaleString(language),
+      limit: MEGABYTE.toLocaleString(language),
+    });
   }
   const bytes = new Uint8Array(await file.slice(0, 8).arrayBuffer());
   const isPng = bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47;
   const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
-  if (!isPng && !isJpeg) return "This file is not a JPEG or PNG picture.";
+  if (!isPng && !isJpeg) return gettext("This file is not a JPEG or PNG picture.");
   return "";
 }
 
@@ -159,7 +175,10 @@ async function problemOf(file) {
 async function noteOf(file) {
   const isPng = new Uint8Array(await file.slice(0, 1).arrayBuffer())[0] === 0x89;
   if (isPng === /\.png$/i.test(file.name)) return "";
-  return `“${file.name}” is a ${isPng ? "PNG" : "JPEG"} picture and is stored as one.`;
+  const sentence = isPng
+    ? gettext("“%(name)s” is a PNG picture and is stored as one.")
+    : gettext("“%(name)s” is a JPEG picture and is stored as one.");
+  return interpolate(sentence, { name: file.name });
 }
 
 for (const field of document.querySelectorAll("[data-icon-field]")) {
@@ -228,7 +247,11 @@ if (reloading) setTimeout(() => window.location.reload(), Number(reloading.datas
 function inHours(minutes) {
   const hours = Math.floor(minutes / 60);
   const rest = minutes % 60;
-  return [hours && `${hours} h`, rest && `${rest} min`].filter(Boolean).join(" ");
+  const words = [
+    hours && interpolate(gettext("%(hours)s h"), { hours }),
+    rest && interpolate(gettext("%(minutes)s min"), { minutes: rest }),
+  ];
+  return words.filter(Boolean).join(" ");
 }
 for (const number of document.querySelectorAll("input[data-slider]")) {
   const slider = document.getElementById(number.dataset.slider);

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from channels_im.models import FacebookAccount, Page, PendingLink
 from desk import key_rotation
 from tests.factories import make_admin, make_page
-from tickets.models import EventSubscription
+from tickets.models import EventSubscription, PushKey, PushSubscription
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "an-old-secret-key-" + "x" * 40, "a-new-secret-key-" + "y" * 40
@@ -55,6 +55,8 @@ def stored(use_keys: Callable[..., None]) -> None:
     EventSubscription.objects.create(
         name="CRM", url="https://crm.example/", events=[], secret="now", previous_secret="before"
     )
+    PushKey.objects.create(private_key="push-key")
+    PushSubscription.objects.create(user=admin, endpoint="https://push.example/1", auth="push-auth")
 
 
 def values() -> list[str | None]:
@@ -97,10 +99,12 @@ def test_every_encrypted_column_is_known(stored: None) -> None:
         "channels_im.PendingLink.user_token",
         "tickets.EventSubscription.secret",
         "tickets.EventSubscription.previous_secret",
+        "tickets.PushKey.private_key",
+        "tickets.PushSubscription.auth",
         "mfa.Authenticator.data.secret",
         "mfa.Authenticator.data.seed",
     }
-    assert [column.current for column in key_rotation.inspect()] == [1] * 7
+    assert [column.current for column in key_rotation.inspect()] == [1] * 9
 
 
 def test_after_reencrypting_the_old_key_can_be_removed(stored: None, use_keys: Callable[..., None]) -> None:

@@ -21,7 +21,8 @@ PUBLIC = "https://desk.shop.test"
 NAMED = [
     name
     for name in MAILS
-    if name.startswith(("lost", "end", "disabled", "failures", "confirmation")) or name in {"password-reset", "app-on"}
+    if name.startswith(("lost", "end", "disabled", "failures", "confirmation", "waiting"))
+    or name in {"password-reset", "app-on"}
 ]
 
 

@@ -324,7 +324,7 @@ def begin_anew() -> None:
 
 def test_a_backup_is_restored_into_an_empty_bucket(installation: Path, s3: Any) -> None:
     rows_before, keys_before = installed.digests(), keys(s3)
-    assert len(keys_before) == 3
+    assert len(keys_before) == 4
     begin_anew()
     assert not keys(s3)
     call_command("restore", str(installation), stdout=StringIO(), moved=True)
@@ -337,7 +337,7 @@ def test_a_used_bucket_is_refused(installation: Path, s3: Any) -> None:
     installed.forget_everything()
     with pytest.raises(CommandError, match="bucket for files is not empty"):
         call_command("restore", str(installation), stdout=StringIO())
-    assert len(keys(s3)) == 3
+    assert len(keys(s3)) == 4
 
 
 def test_a_restore_that_fails_empties_the_bucket(installation: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +365,7 @@ def test_an_interrupted_restore_is_reported_and_begins_again(
     monkeypatch.setattr(storage_files, "ABANDONED_AFTER_S", 0)
     call_command("restore", str(installation), stdout=StringIO(), moved=True)
     assert not check_interrupted()
-    assert len(keys(s3)) == 3
+    assert len(keys(s3)) == 4
 
 
 def test_a_restore_that_runs_renews_its_mark(

@@ -20,6 +20,8 @@ def test_after_migrate_what_runs_by_the_clock_is_scheduled() -> None:
         ("channels_im.tasks.recover_nightly", Schedule.HOURLY, -1),
         ("tickets.tasks.delete_unsaved_canned_files", Schedule.DAILY, -1),
         ("tickets.tasks.refresh_statistics", Schedule.DAILY, -1),
+        ("tickets.tasks.clean_notifications", Schedule.DAILY, -1),
+        ("tickets.tasks.delete_old_macro_runs", Schedule.DAILY, -1),
         ("desk.tasks.apply_retention", Schedule.DAILY, -1),
     }
 
@@ -38,7 +40,7 @@ def test_what_is_missing_doubled_or_changed_is_put_right() -> None:
     call_command("migrate", verbosity=0)
 
     test_after_migrate_what_runs_by_the_clock_is_scheduled()
-    assert Schedule.objects.count() == 6
+    assert Schedule.objects.count() == 8
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,8 @@ def test_what_is_missing_doubled_or_changed_is_put_right() -> None:
         "channels_im.tasks.recover_nightly",
         "tickets.tasks.delete_unsaved_canned_files",
         "tickets.tasks.refresh_statistics",
+        "tickets.tasks.clean_notifications",
+        "tickets.tasks.delete_old_macro_runs",
         "desk.tasks.apply_retention",
     ],
 )

@@ -22,7 +22,7 @@ from tests.factories import (
     make_user,
 )
 from tests.pages import html_of
-from tickets.models import CannedReply, Erasure, EventSubscription
+from tickets.models import CannedReply, CustomField, Erasure, EventSubscription, Label, Macro
 
 pytestmark = pytest.mark.django_db
 STOCK = re.compile(r"Staff status|Object repr|Select .* to (view|change)|\b0 (data requests|erasure log|customers)\b")
@@ -50,6 +50,15 @@ LISTS: dict[str, Callable[[int], object]] = {
     "/admin/desk/department/": lambda number: make_agent(departments=(make_department(f"Department no. {number}"),)),
     "/admin/canned-replies/": lambda number: CannedReply.objects.create(
         shortcut=f"s{number}", title="Title", text="Text", department=make_department(), created_by=make_user()
+    ),
+    "/admin/labels/": lambda number: Label.objects.create(
+        name=f"l{number}", key=f"l{number}", department=make_department()
+    ),
+    "/admin/macros/": lambda number: Macro.objects.create(
+        name=f"m{number}", key=f"m{number}", department=make_department(), actions=[{"do": "close"}]
+    ),
+    "/admin/fields/": lambda number: CustomField.objects.create(
+        of="ticket", kind="text", name=f"f{number}", key=f"f{number}", department=make_department()
     ),
     "/admin/tickets/contact/": lambda _number: make_conversation(make_channel()),
     "/admin/tickets/erasure/": make_receipt,

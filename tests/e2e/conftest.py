@@ -152,19 +152,21 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 def agent(browser: Browser, demo: RunningDesk) -> Iterator[Page]:
     """Open alice's inbox on a new page; errors on it fail the test, as with `new_page`.
 
-    The browser keeps its cache of scripts and style sheets between tests; its local storage is cleared.
+    The browser keeps its cache of scripts and style sheets between tests; its storage is cleared.
     """
     context = demo.once("alice's browser", lambda: browser.new_context(viewport=DESKTOP))
     page = context.new_page()
     errors: list[str] = []
     report_errors(page, errors)
     page.goto(f"{demo.url}/healthz")
-    page.evaluate("localStorage.clear()")
+    page.evaluate("() => { localStorage.clear(); indexedDB.deleteDatabase('desk'); }")
     log_in(page, demo, "alice")
     Inbox(page, demo).open()
     yield page
     context.unroute_all()
-    page.close()
+    context.set_offline(False)
+    for tab in context.pages:
+        tab.close()
     assert not errors, errors
 
 

@@ -18,9 +18,20 @@ from desk.accounts import sessions
 from desk.models import Agent, Department, User
 from tests import factories as make
 from tests.sandbox.process import BERG_BIKES
-from tickets.models import ApiToken, CannedReply, Contact, Conversation, EventSubscription, EventType, Message
+from tickets.models import (
+    ApiToken,
+    CannedReply,
+    Contact,
+    Conversation,
+    CustomField,
+    EventSubscription,
+    EventType,
+    Label,
+    Macro,
+    Message,
+)
 from tickets.services.conversation import contacts, messages
-from tickets.services.inbox import actions, canned_files, canned_replies, indexing
+from tickets.services.inbox import actions, canned_files, canned_replies, field_setup, field_values, indexing, labels
 from tickets.services.webhooks import api_tokens, subscriptions
 
 FROM_CUSTOMER: dict[str, Any] = {"direction": "in", "source": "customer", "state": "received"}
@@ -33,6 +44,11 @@ def make_agent(username: str, department: str, *, answers_demo_channel: bool = T
     """Make an agent of a department who logs in with the demo's password."""
     channels = (demo_channel(),) if answers_demo_channel else ()
     make.make_agent(username, departments=(Department.objects.get(name=department),), channels=channels)
+
+
+def make_macro(name: str, stored: list[dict[str, Any]]) -> None:
+    """Make a shared macro with these actions."""
+    Macro.objects.create(name=name, key=name.casefold(), actions=stored)
 
 
 def api_token(username: str) -> str:
@@ -183,6 +199,17 @@ def make_conversation(psid: str, name: str, channel_id: int | None = None) -> in
     return conversation.pk
 
 
+def make_twin(conversation: int) -> dict[str, int]:
+    """Make the same person on another Page; return the ids of both contacts and of the conversation's ticket."""
+    found = Conversation.objects.get(pk=conversation)
+    channel = make.make_channel(name="Outlet", is_active=False, deleted_at=timezone.now())
+    twin = make_conversation(f"7{found.contact.psid}", found.contact.name, channel.pk)
+    add_message(twin, "It is me again", FROM_CUSTOMER)
+    ticket, other = found.current_ticket_id, Conversation.objects.get(pk=twin).contact_id
+    assert ticket
+    return {"ticket": ticket, "contact": found.contact_id, "twin": other}
+
+
 def count_contacts() -> int:
     """Return how many contacts there are."""
     return Contact.objects.count()
@@ -258,6 +285,24 @@ def set_blocked(conversation: int, blocked: bool) -> None:
     Contact.objects.filter(conversations=conversation).update(blocked_at=timezone.now() if blocked else None)
 
 
+def add_field(key: str, name: str) -> None:
+    """Add a custom field of tickets, a text."""
+    by = User.objects.get(username="admin")
+    field_setup.save(by, None, {"of": "ticket", "kind": "text", "key": key, "name": name})
+
+
+def delete_field(key: str) -> None:
+    """Delete a custom field with its values."""
+    field_setup.delete(User.objects.get(username="admin"), CustomField.objects.get(key=key))
+
+
+def fill_field(conversation: int, key: str, value: str) -> None:
+    """Write into a custom field of the current ticket."""
+    field_values.change_ticket(
+        User.objects.get(username="admin"), Conversation.objects.get(pk=conversation), {key: value}
+    )
+
+
 def delete_department(name: str) -> None:
     """Delete a department that a test added in Setup."""
     Department.objects.filter(name=name).delete()
@@ -266,3 +311,13 @@ def delete_department(name: str) -> None:
 def delete_canned_reply(shortcut: str) -> None:
     """Delete a canned reply that a test added."""
     CannedReply.objects.filter(shortcut=shortcut).delete()
+
+
+def add_label(name: str) -> None:
+    """Add a label for every department."""
+    labels.save(User.objects.get(username="admin"), None, {"name": name, "color": "teal"})
+
+
+def delete_label(name: str) -> None:
+    """Delete a label that a test added."""
+    Label.objects.filter(name=name).delete()

@@ -43,7 +43,7 @@ class RunningDesk:
         given["DESK_DATA_DIR"] = str(directory)
         given.pop("REDIS_URL", None)
         self.environment = environments.demo({**given, **settings}, port=self.port, sandbox_port=self.sandbox_port)
-        self.sessions: dict[str, Any] = {}  # cookies of a browser in which the user is logged in, by username
+        self.sessions: dict[str, Any] = {}  # by username: since when somebody is logged in, and the cookies
         self.customers = 0  # how many the tests have made (tests.e2e.customers)
         self.log = io.StringIO()
         self.processes = Processes(self.environment, out=self.log)
@@ -123,13 +123,13 @@ class RunningDesk:
 
     def wait_until_drained(self) -> dict[str, Any]:
         """Wait until the journal and the outbox are empty; return the answer of /readyz at that time."""
+        return self.wait_for(self.drained, "the journal and the outbox are empty", every=READINESS_EVERY)
 
-        def drained() -> dict[str, Any] | None:
-            state = self.readiness()
-            waiting = state and state["journal"]["pending"] + state["outbox"]["queued"]
-            return state if state and not waiting else None
-
-        return self.wait_for(drained, "the journal and the outbox are empty", every=READINESS_EVERY)
+    def drained(self) -> dict[str, Any] | None:
+        """Return the answer of /readyz if the journal and the outbox are empty."""
+        state = self.readiness()
+        waiting = state and state["journal"]["pending"] + state["outbox"]["queued"]
+        return state if state and not waiting else None
 
     def wait_for(
         self, ready: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS, *, every: float = 0.05

@@ -57,7 +57,7 @@ def test_rows_are_selected_with_keys_and_mouse_and_closed_together(
 ) -> None:
     for _ in range(4):
         new_customer()
-    agent.reload()
+    agent.goto(f"{agent.url.partition('/inbox/')[0]}/inbox/?view=all")
     items, bar = agent.locator(".row-item"), agent.get_by_role("toolbar", name="Selected conversations")
     expect(items.nth(3)).to_be_visible(timeout=SOON_MS)
     items.first.locator("a.row").focus()
@@ -83,6 +83,29 @@ def test_rows_are_selected_with_keys_and_mouse_and_closed_together(
     expect(agent.locator("#thread[data-conversation]")).to_have_count(0)
     bar.get_by_role("button", name="Reopen").click()
     expect(agent.locator("#toasts")).to_contain_text("1 reopened.", timeout=SOON_MS)
+
+
+def test_a_macro_on_a_selection_is_undone_with_one_button(
+    agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer]
+) -> None:
+    demo.call(data.make_macro, "Rush order", [{"do": "priority", "value": "urgent"}, {"do": "close"}])
+    chosen = [new_customer().conversation for _ in range(2)]
+    agent.goto(f"{agent.url.partition('/inbox/')[0]}/inbox/?view=all")
+    for pk in chosen:
+        agent.locator(f"#row-{pk} .row__pick").click(timeout=SOON_MS)
+    bar = agent.get_by_role("toolbar", name="Selected conversations")
+    bar.get_by_label("More").click()
+    bar.get_by_role("button", name="Rush order", exact=True).click(timeout=SOON_MS)
+    agent.get_by_role("dialog").get_by_role("button", name="Run macro").click()
+    said = agent.locator("#toasts")
+    expect(said).to_contain_text("2 changed by the macro “Rush order”.", timeout=SOON_MS)
+    for pk in chosen:
+        expect(agent.locator(f"#row-{pk}")).to_contain_text("Closed")
+    said.get_by_role("button", name="Undo").click()
+    expect(said).to_contain_text("Macro “Rush order” undone in 2 conversations.", timeout=SOON_MS)
+    expect(said.get_by_role("button", name="Undo")).to_have_count(0)
+    for pk in chosen:
+        expect(agent.locator(f"#row-{pk}")).not_to_contain_text("Closed")
 
 
 def test_a_search_result_is_marked_and_opens_its_message(agent: Page, new_customer: Callable[..., Customer]) -> None:

@@ -49,10 +49,11 @@ def python(code: str) -> list[str]:
 
 
 def alive(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    if status.exists():
-        return status.read_text().rpartition(")")[2].split()[0] != "Z"
-    return guard.alive(pid)  # a program named kill is not on every machine
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it ended, perhaps just now; or the machine has no /proc
+        return guard.alive(pid)  # a program named kill is not on every machine
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_every_line_starts_with_the_name_of_its_process(processes: Processes, out: io.StringIO) -> None:

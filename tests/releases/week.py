@@ -30,20 +30,44 @@ from desk.models import Agent, CacheRow, LiveEvent, RetentionRule, RetentionRun,
 from tests import factories as make
 from tests.e2e import data, sample_messages
 from tickets.models import (
+    AssignmentSettings,
+    Availability,
     CannedReply,
     CannedReplyFile,
     Contact,
+    ContactNote,
     Conversation,
+    CustomField,
     EventDelivery,
+    FieldValue,
+    Label,
+    Macro,
+    MacroRun,
+    MailReminder,
     Message,
     MessageChange,
     Moderation,
+    Notice,
+    NotificationChoice,
+    NotificationSettings,
     PageReaction,
+    Person,
+    PushDelivery,
+    PushKey,
+    PushSubscription,
+    SavedView,
+    ScheduledReply,
+    ScheduledReplyFile,
     SenderAction,
     ThreadControlRequest,
+    Ticket,
+    TicketChange,
+    TicketLink,
     Viewer,
 )
-from tickets.services.inbox import actions, drafts
+from tickets.rules.mentions import AGENT, Target
+from tickets.services.conversation.mentions import Wanted
+from tickets.services.inbox import actions, drafts, notes
 from tickets.services.privacy import erasure
 from tickets.services.webhooks import subscriptions
 
@@ -59,6 +83,7 @@ def fill() -> str:
     _journal(conversation)
     _page_actions(alice, conversation)
     _webhooks(admin)
+    _notifications(alice, conversation)
     _operation()
     empty = [model._meta.label for app in OURS for model in apps.get_app_config(app).get_models() if not _rows(model)]
     if empty:
@@ -101,6 +126,26 @@ def _people(alice: User) -> None:
         size=len(picture),
         added_by=alice,
     )
+    late = Label.objects.create(name="Verspätet", key="verspätet", color="orange", description="The parcel is late")
+    for ticket in Ticket.objects.order_by("pk")[:2]:
+        ticket.labels.add(late)
+    macro = Macro.objects.create(name="Sorry", key="sorry", actions=[{"do": "add_labels", "labels": [late.pk]}])
+    MacroRun.objects.create(macro=macro, name="Sorry", conversation=Conversation.objects.earliest("pk"), user=alice)
+    AssignmentSettings.objects.create(department=make.make_department("Overflow"), on_reply="always", capacity=4)
+    Availability.objects.create(agent=lead.agent, capacity=2, turn=3, away_since=timezone.now())
+    first, second = Ticket.objects.order_by("pk")[:2]
+    TicketLink.objects.create(first=first, second=second, by=alice)
+    TicketChange.objects.create(
+        conversation=first.conversation, kind="merge", earlier=first.pk, later=9999, before={"stays": []}, by=alice
+    )
+    SavedView.objects.create(name="Spät", owner=alice, base="open", filter={"label": [str(late.pk)]}, order="waiting")
+    field = CustomField.objects.create(of="ticket", kind="number", name="Gewicht", key="weight")
+    for ticket in (first, second):
+        FieldValue.objects.create(field=field, ticket=ticket, text="12.5", lookup="12.5")
+    person = Person.objects.create(created_by=alice)
+    for contact in Contact.objects.order_by("pk")[:2]:
+        Contact.objects.filter(pk=contact.pk).update(person=person, external_id=f"crm-{contact.pk}")
+        ContactNote.objects.create(contact=contact, author=alice, text="Prefers mornings")
 
 
 def _pages(admin: User) -> None:
@@ -152,8 +197,17 @@ def _conversations(admin: User, alice: User) -> Conversation:
     actions.reopen(alice, conversation)
     sample_messages.make(conversation.pk)
     actions.add_note(alice, conversation, "A note with “quotes” and 👩‍👩‍👧")
+    bob = User.objects.get(username="bob")
+    wanted = Wanted((Target(AGENT, bob.pk),), frozenset([bob.pk]))
+    notes.add_note(alice, conversation, f"@{bob} please look", wanted=wanted)
     actions.assign(admin, conversation, alice)
     drafts.save(alice, conversation, "half a sentence")
+    later = ScheduledReply.objects.create(
+        conversation=conversation, author=alice, text="Good morning", send_at=now, client_key="later", state="not_sent"
+    )
+    content = ContentFile(make.png(), name="offer.png")
+    ScheduledReplyFile.objects.create(reply=later, kind="image", name="offer.png", file=content, size=content.size)
+    Conversation.objects.filter(pk=conversation.pk).update(has_scheduled=True)
     Contact.objects.filter(pk=conversation.contact_id).update(email="week@example.com", phone="+49 1", about="VIP")
     person = Conversation.objects.get(pk=data.make_conversation("7000000002", "Erased Customer"))
     make.receive(person, "Forget me", mid="m_forget", at=now - timedelta(days=1))
@@ -188,6 +242,30 @@ def _page_actions(alice: User, conversation: Conversation) -> None:
         conversation=conversation, author=alice, action="take", state="refused", reason="Facebook refused it."
     )
     Viewer.objects.create(page_key="k" * 32, user=alice, conversation=conversation, seen_at=timezone.now())
+
+
+def _notifications(alice: User, conversation: Conversation) -> None:
+    later = timezone.now() + timedelta(days=3650)
+    NotificationSettings.objects.create(user=alice, has_quiet_hours=True, quiet_days="56", time_zone="Europe/Berlin")
+    for kind, by in (("mine", "push"), ("mine", "mail"), ("failed", "push")):
+        NotificationChoice.objects.create(user=alice, kind=kind, by=by)
+    PushKey.objects.create(pk=1, private_key="a-private-key", public_key="a-public-key")
+    browser = PushSubscription.objects.create(
+        user=alice,
+        session_key="a-session",
+        endpoint="https://push.example.com/a",
+        endpoint_digest="a" * 64,
+        p256dh="a-key",
+        auth="a-secret",
+        public_key="a-public-key",
+    )
+    PushDelivery.objects.create(
+        subscription=browser, kind="mine", conversation_id=conversation.pk, retry_after=later, attempts=1
+    )
+    MailReminder.objects.create(
+        user=alice, kind="mine", conversation_id=conversation.pk, since=timezone.now(), due_at=later
+    )
+    Notice.objects.create(kind="of a later version", conversation_id=conversation.pk)
 
 
 def _webhooks(admin: User) -> None:

@@ -3,13 +3,10 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from django.http import Http404
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from desk.errors import Refused
 from desk.models import Department, User
@@ -17,13 +14,15 @@ from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
 from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT
 from tickets.api.errors import ActionError
-from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
+from tickets.api.fields import NamedRowField
+from tickets.api.idempotency import LimitedJSONParser
+from tickets.api.message_serializers import MessageSerializer
 from tickets.api.paging import MAX_ID
-from tickets.api.serializers import ConversationSerializer, MessageSerializer
+from tickets.api.serializers import ConversationSerializer
 from tickets.models import Conversation, Message, Scope, ThreadControlRequest
 from tickets.rules.sending import Refusal
-from tickets.services.conversation import access
-from tickets.services.inbox import actions, listing
+from tickets.services.conversation import access, mentions
+from tickets.services.inbox import actions, listing, snoozes
 from tickets.services.outgoing import undelivered
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
 from tickets.services.outgoing.replies import ReplyError
@@ -49,7 +48,7 @@ class EmptySerializer(serializers.Serializer[None]):
     """No fields: an empty body, or `{}`."""
 
 
-class UserField(serializers.SlugRelatedField[User]):
+class UserField(NamedRowField[User]):
     """An active user by the user name."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -66,7 +65,7 @@ class AssignSerializer(serializers.Serializer[None]):
 class TransferSerializer(serializers.Serializer[None]):
     """A department, or an agent of this channel or department, with an optional internal note for them."""
 
-    department = serializers.SlugRelatedField(
+    department = NamedRowField(
         slug_field="name", queryset=Department.objects.all(), required=False, help_text="Name of the department."
     )
     assignee = UserField(required=False, help_text="User name of an agent, instead of a department.")
@@ -77,6 +76,18 @@ class TransferSerializer(serializers.Serializer[None]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("department" in attrs) == ("assignee" in attrs):
             raise serializers.ValidationError("Give either a department or an assignee to transfer it to.")
+        return attrs
+
+
+class SnoozeSerializer(serializers.Serializer[None]):
+    """A time, or until the customer writes. Their message ends the snooze in any case."""
+
+    until = serializers.DateTimeField(required=False, help_text="When it wakes: within a year.")
+    until_reply = serializers.BooleanField(required=False, default=False, help_text="Until the customer writes.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("until" in attrs) == attrs["until_reply"]:
+            raise serializers.ValidationError("Give either a time (until) or until_reply.")
         return attrs
 
 
@@ -114,7 +125,12 @@ def row_action(
 
     def decorate(method: Handler) -> Handler:
         # In this order, because `action` loses an earlier description.
-        action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)(method)
+        options: dict[str, Any] = {
+            "filterset_class": None,
+            "pagination_class": None,
+            "parser_classes": [LimitedJSONParser],
+        }
+        action(detail=True, methods=["post"], **options)(method)
         return describe(needs(scope)(method))
 
     return decorate
@@ -157,6 +173,16 @@ class ConversationActions(ApiViewSet[Conversation]):
     def reopen(self, request: ApiRequest, pk: str) -> Response:
         return self._run(request, lambda row, form: actions.reopen(request.user, row))
 
+    @conversation_action("Snooze a conversation", SnoozeSerializer)
+    def snooze(self, request: ApiRequest, pk: str) -> Response:
+        return self._run(
+            request, lambda row, form: snoozes.snooze(request.user, row, form.get("until")), SnoozeSerializer
+        )
+
+    @conversation_action("End the snooze of a conversation")
+    def wake(self, request: ApiRequest, pk: str) -> Response:
+        return self._run(request, lambda row, form: snoozes.wake(request.user, row))
+
     @conversation_action("Block the contact")
     def block(self, request: ApiRequest, pk: str) -> Response:
         return self._run(request, lambda row, form: actions.block(request.user, row))
@@ -198,7 +224,9 @@ class ConversationActions(ApiViewSet[Conversation]):
             if seen is None:
                 raise serializers.ValidationError({"upto": ["There is no such message in this conversation."]})
             cursor = listing.write_cursor(*seen)
-        listing.mark_read(row, cursor)
+        mentions.mark_seen(self.request.user, row)
+        if access.may_work_in(self.facts, row):
+            listing.mark_read(row, cursor)
 
     def _run(
         self,
@@ -207,6 +235,8 @@ class ConversationActions(ApiViewSet[Conversation]):
         form_class: type[serializers.Serializer[None]] = EmptySerializer,
     ) -> Response:
         row = self.get_object()
+        if self.action != "read":
+            self.require_work(row)
         form = form_class(data=request.data)
         form.is_valid(raise_exception=True)
         try:
@@ -296,6 +326,7 @@ class MessageActions(ApiViewSet[Message]):
 
     def _act(self, request: ApiRequest, act: Callable[[User, Message], object]) -> Message:
         row = self.get_object()
+        self.require_work(row.conversation)
         try:
             act(request.user, row)
         except ReplyError as error:
@@ -311,40 +342,3 @@ def _answered_meanwhile(reply: Message) -> ActionError:
         f"It was not sent. Read that reply, then send this one with seen={reply.pk} if it still fits."
     )
     return ActionError(status.HTTP_409_CONFLICT, sentence, Refusal.ANSWERED_MEANWHILE, message=reply.pk)
-
-
-class NoteSerializer(serializers.Serializer[None]):
-    """An internal note."""
-
-    conversation = serializers.IntegerField(min_value=0, max_value=MAX_ID, help_text="Id of the conversation.")
-    text = serializers.CharField(allow_blank=True, trim_whitespace=False, help_text="At most 20,000 characters.")
-    client_key = ClientKeyField()
-
-
-class NotesView(APIView):
-    """Write internal notes; they are read among the messages (`kind=note`)."""
-
-    parser_classes = [LimitedJSONParser]
-
-    @extend_schema(
-        summary="Write an internal note",
-        description="Only colleagues see it, never the customer.",
-        parameters=[KEY_PARAMETER],
-        request=NoteSerializer,
-        responses={201: MessageSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 422: UNFIT},
-    )
-    @needs(Scope.REPLY)
-    def post(self, request: ApiRequest) -> Response:
-        form = NoteSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        note = form.validated_data
-        key = client_key(request, note["client_key"])
-        try:
-            conversation = access.get_conversation(request.user, note["conversation"])
-            # With a prefix, because a reply may have been sent with the same key.
-            message = actions.add_note(request.user, conversation, note["text"], key and f"note {key}")
-        except Http404 as error:
-            raise NotFound(str(error)) from None
-        except Refused as error:
-            raise action_error(error) from None
-        return Response(MessageSerializer(message, context={"request": request}).data, status=status.HTTP_201_CREATED)

@@ -4,16 +4,18 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404
-from rest_framework import mixins, viewsets
+from rest_framework import mixins, status, viewsets
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from desk.models import User
-from tickets.models import Scope
+from tickets.models import Conversation, Scope
 from tickets.services.conversation import access
 
+from . import conditional
 from .authentication import needs
+from .errors import ActionError
 from .paging import KeysetPaging, OrderedView, Row
 
 
@@ -28,6 +30,7 @@ class ApiViewSet(OrderedView, viewsets.GenericViewSet[Row]):
 
     request: ApiRequest
     pagination_class = KeysetPaging
+    facts: access.UserFacts = access.NOBODY  # of the last `get_queryset`
     lookup_value_regex = "[0-9]+"  # int() reads digits of other scripts too
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Row, Row]:
@@ -35,7 +38,13 @@ class ApiViewSet(OrderedView, viewsets.GenericViewSet[Row]):
         raise NotImplementedError
 
     def get_queryset(self) -> QuerySet[Row, Row]:
-        return self.rows(access.facts_for(self.request.user))
+        self.facts = access.facts_for(self.request.user)
+        return self.rows(self.facts)
+
+    def require_work(self, conversation: Conversation) -> None:
+        """Refuse, with 409, what changes a conversation that the user may only read; call it after `get_object`."""
+        if not access.may_work_in(self.facts, conversation):
+            raise ActionError(status.HTTP_409_CONFLICT, access.READ_ONLY, access.NOT_ASSOCIATED)
 
     def get_object(self) -> Row:
         try:
@@ -45,7 +54,11 @@ class ApiViewSet(OrderedView, viewsets.GenericViewSet[Row]):
 
 
 class ReadOnlyViewSet(mixins.RetrieveModelMixin, mixins.ListModelMixin, ApiViewSet[Row]):
-    """The list of an ApiViewSet and its single rows."""
+    """The list of an ApiViewSet and its single rows, with an ETag."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        finished: Any = super().finalize_response(request, response, *args, **kwargs)
+        return conditional.answer(request, finished) if isinstance(finished, Response) else finished
 
     @needs(Scope.READ)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -11,6 +11,8 @@ from tickets.api.authentication import CHALLENGE
 
 MISSING = "Send an API token with the request, in the header “Authorization: Token …”."
 
+WAIT = (status.HTTP_429_TOO_MANY_REQUESTS, status.HTTP_503_SERVICE_UNAVAILABLE)
+
 
 class ActionError(exceptions.APIException):
     """An action that a rule forbids: `{"detail": sentence, "code": reason code}`, and `facts` for some codes."""
@@ -45,6 +47,8 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
         exc = exceptions.NotAuthenticated(MISSING)
         exc.auth_header = CHALLENGE  # type: ignore[attr-defined]  # DRF sets and reads it
     response = exception_handler(exc, context)
+    if response is not None and response.status_code in WAIT and "Retry-After" not in response.headers:
+        response.headers["Retry-After"] = "1"  # DRF does not know how long when a whole window is used up
     if response is not None and isinstance(exc, ActionError):
         response.data |= exc.facts  # added here, because APIException turns every value into text
     return response

@@ -95,6 +95,7 @@ class ConversationExport(ApiViewSet[Conversation]):
     @needs(Scope.READ)
     def export(self, request: ApiRequest, pk: str) -> HttpResponseBase:
         conversation = self.get_object()
+        self.require_work(conversation)
         form = ExportSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         file = export_service.export(request.user, conversation, with_notes=form.validated_data["notes"])

@@ -1,13 +1,25 @@
 """Serializer fields of the API: times, users, and values that may be null."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db.models import Model
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from desk.models import Department, User
+
+Row = TypeVar("Row", bound=Model)
+
+
+class NamedRowField(serializers.SlugRelatedField[Row]):
+    """A row by a name that is unique (`slug_field`). A name that PostgreSQL cannot hold is that of no row."""
+
+    def to_internal_value(self, data: Any) -> Row:
+        if isinstance(data, str) and "\0" in data:
+            self.fail("does_not_exist", slug_name=self.slug_field, value=data)
+        return super().to_internal_value(data)
 
 
 def iso_milliseconds(moment: datetime) -> str:

@@ -6,22 +6,42 @@ from typing import Any
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import EMPTY_VALUES
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django_filters.fields import IsoDateTimeField, MultipleChoiceField
 from drf_spectacular.utils import extend_schema_field
 
 from channels_im.models import Channel, MessageTemplate, Page
-from desk.models import Agent
-from tickets.models import CannedReply, Contact, Conversation, Erasure, Message, Ticket
+from desk.models import Agent, User
+from tickets.models import (
+    CannedReply,
+    Contact,
+    ContactNote,
+    Conversation,
+    Erasure,
+    Label,
+    Macro,
+    Message,
+    ScheduledReply,
+    Ticket,
+)
+from tickets.rules import filters as rules
 from tickets.services.conversation import access
-from tickets.services.inbox import listing, search
+from tickets.services.inbox import filtering, labels, listing, macros, saved_views, search, ticket_list
 from tickets.services.inbox.listing import SEARCH_LIMIT, VIEWS, ListQuery
 from tickets.services.privacy import erasure
 
 from .base import ApiRequest
+from .errors import BadParameterError
+from .field_values import FieldFilters
 from .paging import MAX_ID
 
+NO_VIEW = f"Choose one of {', '.join(VIEWS)}, or the id of a saved view that you see."
+FLAGS = {"true": rules.YES, "false": rules.NO, "1": rules.YES, "0": rules.NO}
+
 ConversationQuery = QuerySet[Conversation, Conversation]
+TicketQuerySet = QuerySet[Ticket, Ticket]
 ContactQuery = QuerySet[Contact, Contact]
 
 
@@ -78,6 +98,20 @@ class IdFilter(django_filters.NumberFilter):
         """Return None: the form field has its own limit."""
 
 
+@extend_schema_field({"type": "string"})
+class UserFilter(django_filters.CharFilter):
+    """A filter by the name of a user, which is looked up first: with a join the database does not know how many rows
+    are theirs, and may read all. A name that nobody has matches nothing.
+    """
+
+    def filter(self, qs: QuerySet[Any, Any], value: str) -> QuerySet[Any, Any]:
+        """Return the rows of this user; all of them for an empty value."""
+        if value in EMPTY_VALUES:
+            return qs
+        found = User.objects.filter(username=value).values_list("pk", flat=True).first()
+        return qs.none() if found is None else qs.filter(**{str(self.field_name): found})
+
+
 class ChoicesField(MultipleChoiceField):
     """Several choices; an empty value is no filter, as everywhere."""
 
@@ -94,6 +128,13 @@ class AnyOfFilter(django_filters.MultipleChoiceFilter):
         super().__init__(*args, **{"distinct": False, **kwargs})
 
 
+class RuleFilter(django_filters.CharFilter):
+    """A filter of the inbox (tickets.rules.filters). Several values are separated by commas."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(method="filter_rule", **kwargs)
+
+
 class ChannelFilters(django_filters.FilterSet):
     department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
     page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
@@ -106,14 +147,14 @@ class ChannelFilters(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class ConversationFilters(django_filters.FilterSet):
+class ConversationFilters(FieldFilters, django_filters.FilterSet):
     request: ApiRequest
 
     channel = IdFilter(field_name="channel_id")
     page_id = django_filters.CharFilter(field_name="contact__page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(field_name="contact__psid", help_text="The contact's page-scoped user id.")
     department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
-    assignee = django_filters.CharFilter(field_name="assignee__username", help_text="User name of the assignee.")
+    assignee = UserFilter(field_name="assignee_id", help_text="User name of the assignee.")
     unassigned = FlagFilter(field_name="assignee", lookup_expr="isnull")
     unread = FlagFilter(method="filter_unread", help_text="With or without unread messages.")
     blocked = FlagFilter(field_name="contact__blocked_at", lookup_expr="isnull", exclude=True)
@@ -123,10 +164,16 @@ class ConversationFilters(django_filters.FilterSet):
     waiting = FlagFilter(
         field_name="waiting_since", lookup_expr="isnull", exclude=True, help_text="The customer waits for a reply."
     )
-    view = django_filters.ChoiceFilter(
-        choices=[(view.name, view.label) for view in VIEWS.values()],
+    waiting_for = django_filters.CharFilter(
+        method="filter_rule", help_text="The customer waits longer than this: 30m, 4h or 2d."
+    )
+    label = RuleFilter(help_text="Id of a label of the current ticket; any of several.")
+    priority = RuleFilter(help_text="Priority of the current ticket: low, normal, high, urgent; any of several.")
+    window = RuleFilter(help_text="The messaging window: open, soon (closes within two hours) or closed.")
+    snoozed = RuleFilter(help_text="true or false.")
+    view = django_filters.CharFilter(
         method="filter_view",
-        help_text="A view of the inbox, as this user sees it.",
+        help_text=f"A view of the inbox, as this user sees it: {', '.join(VIEWS)}, or the id of a saved view.",
     )
     search = django_filters.CharFilter(
         method="filter_search",
@@ -137,6 +184,8 @@ class ConversationFilters(django_filters.FilterSet):
         field_name="last_message_at", lookup_expr="gte", help_text="Last message at this time or later."
     )
     until = MomentFilter(field_name="last_message_at", lookup_expr="lt", help_text="Last message before this time.")
+    opened_since = RuleFilter(help_text="Current ticket opened at this time or later: a day, a time, or an age (7d).")
+    opened_until = RuleFilter(help_text="Current ticket opened before the end of this day, this time, or this age.")
 
     class Meta:
         model = Conversation
@@ -151,10 +200,26 @@ class ConversationFilters(django_filters.FilterSet):
         return queryset.filter(wanted)
 
     def filter_unread(self, queryset: ConversationQuery, name: str, value: bool) -> ConversationQuery:
-        return queryset.filter(listing.IS_UNREAD) if value else queryset.filter(unread_count=0)
+        return queryset.filter(filtering.IS_UNREAD) if value else queryset.filter(unread_count=0)
+
+    def filter_rule(self, queryset: ConversationQuery, name: str, value: str) -> ConversationQuery:
+        field = "waiting" if name == "waiting_for" else name
+        try:
+            narrowed = rules.parse({field: FLAGS.get(value.lower(), value) if field == "snoozed" else value})
+        except rules.FilterError as error:
+            raise BadParameterError(name, str(error)) from None
+        user_id, zone = self.request.user.pk, timezone.get_current_timezone()
+        return filtering.matching(queryset, narrowed, filtering.Reader(user_id, timezone.now(), zone))
 
     def filter_view(self, queryset: ConversationQuery, name: str, value: str) -> ConversationQuery:
-        return self._matching(queryset, ListQuery(view=VIEWS[value]))
+        if value in VIEWS:
+            return self._matching(queryset, ListQuery(view=VIEWS[value]))
+        user = self.request.user
+        pk = int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else 0
+        saved = saved_views.seen_by(user, access.facts_for(user)).filter(pk=pk).first()
+        if saved is None:
+            raise BadParameterError(name, NO_VIEW)
+        return self._matching(queryset, ListQuery.of_saved(saved))
 
     def filter_search(self, queryset: ConversationQuery, name: str, value: str) -> ConversationQuery:
         return self._matching(queryset, ListQuery.parse({"view": "all", "q": value}))
@@ -164,20 +229,35 @@ class ConversationFilters(django_filters.FilterSet):
         return queryset.filter(pk__in=listing.matching(access.facts_for(user), user, query).values("pk"))
 
 
-class TicketFilters(django_filters.FilterSet):
+class TicketFilters(FieldFilters, django_filters.FilterSet):
+    request: ApiRequest
+
     conversation = IdFilter(field_name="conversation_id")
     channel = IdFilter(field_name="conversation__channel_id")
     status = AnyOfFilter(choices=Ticket.Status.choices)
+    priority = AnyOfFilter(choices=Ticket.Priority.choices)
+    label = IdFilter(field_name="labels", help_text="Id of a label.")
     department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
-    assignee = django_filters.CharFilter(field_name="assignee__username", help_text="User name of the assignee.")
+    assignee = UserFilter(field_name="assignee_id", help_text="User name of the assignee.")
     unassigned = FlagFilter(field_name="assignee", lookup_expr="isnull")
     since = MomentFilter(field_name="opened_at", lookup_expr="gte", help_text="Opened at this time or later.")
     until = MomentFilter(field_name="opened_at", lookup_expr="lt", help_text="Opened before this time.")
     closed_since = MomentFilter(field_name="closed_at", lookup_expr="gte", help_text="Closed at this time or later.")
+    search = django_filters.CharFilter(
+        method="filter_search",
+        max_length=SEARCH_LIMIT,
+        help_text="A number, words of the customer's name, or a part of the subject, as in the list of tickets.",
+    )
 
     class Meta:
         model = Ticket
         fields: list[str] = []
+
+    def filter_search(self, queryset: TicketQuerySet, name: str, value: str) -> TicketQuerySet:
+        if not value.strip():
+            return queryset
+        user = self.request.user
+        return ticket_list.searched(queryset, user, access.facts_for(user), value.strip())
 
 
 class MessageFilters(django_filters.FilterSet):
@@ -192,7 +272,7 @@ class MessageFilters(django_filters.FilterSet):
     direction = AnyOfFilter(choices=Message.Direction.choices)
     kind = AnyOfFilter(choices=Message.Kind.choices)
     state = AnyOfFilter(choices=Message.State.choices)
-    author = django_filters.CharFilter(field_name="author__username", help_text="User name of who wrote it in Desk.")
+    author = UserFilter(field_name="author_id", help_text="User name of who wrote it in Desk.")
     since = MomentFilter(field_name="sent_at", lookup_expr="gte", help_text="Sent at this time or later.")
     until = MomentFilter(field_name="sent_at", lookup_expr="lt", help_text="Sent before this time.")
 
@@ -201,7 +281,7 @@ class MessageFilters(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class ContactFilters(django_filters.FilterSet):
+class ContactFilters(FieldFilters, django_filters.FilterSet):
     page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(help_text="The page-scoped user id.")
     name = django_filters.CharFilter(
@@ -210,6 +290,7 @@ class ContactFilters(django_filters.FilterSet):
         help_text="Words of the name, compared as in the search of the inbox; each may be unfinished.",
     )
     blocked = FlagFilter(field_name="blocked_at", lookup_expr="isnull", exclude=True)
+    external_id = django_filters.CharFilter(help_text="Id of the record in another system, as it was set.")
 
     class Meta:
         model = Contact
@@ -217,6 +298,15 @@ class ContactFilters(django_filters.FilterSet):
 
     def filter_name(self, queryset: ContactQuery, name: str, value: str) -> ContactQuery:
         return search.named(queryset, value)
+
+
+class ContactNoteFilters(django_filters.FilterSet):
+    contact = IdFilter(field_name="contact_id", help_text="Id of the contact.")
+    author = UserFilter(field_name="author_id", help_text="User name of the author.")
+
+    class Meta:
+        model = ContactNote
+        fields: list[str] = []
 
 
 class ErasureFilters(django_filters.FilterSet):
@@ -252,6 +342,39 @@ class TemplateFilters(django_filters.FilterSet):
 
     class Meta:
         model = MessageTemplate
+        fields: list[str] = []
+
+
+class LabelFilters(django_filters.FilterSet):
+    department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
+    name = django_filters.CharFilter(method="filter_name", help_text="The name, without regard to case.")
+
+    class Meta:
+        model = Label
+        fields: list[str] = []
+
+    def filter_name(self, queryset: QuerySet[Label, Label], name: str, value: str) -> QuerySet[Label, Label]:
+        return queryset.filter(key=labels.key_of(value))
+
+
+class MacroFilters(django_filters.FilterSet):
+    department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
+    name = django_filters.CharFilter(method="filter_name", help_text="The name, without regard to case.")
+
+    class Meta:
+        model = Macro
+        fields: list[str] = []
+
+    def filter_name(self, queryset: QuerySet[Macro, Macro], name: str, value: str) -> QuerySet[Macro, Macro]:
+        return queryset.filter(key=macros.key_of(value))
+
+
+class ScheduledReplyFilters(django_filters.FilterSet):
+    conversation = IdFilter(field_name="conversation_id")
+    state = AnyOfFilter(choices=ScheduledReply.State.choices)
+
+    class Meta:
+        model = ScheduledReply
         fields: list[str] = []
 
 

@@ -1,5 +1,6 @@
 """Shared by every POST with a body: a limited JSON parser, and keys that make a repeated request harmless."""
 
+import json
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -23,7 +24,10 @@ KEY_PARAMETER = OpenApiParameter(
 
 
 class LimitedJSONParser(JSONParser):
-    """Refuse a JSON body over DATA_UPLOAD_MAX_MEMORY_SIZE bytes; Django itself limits only forms."""
+    """Refuse a JSON body over DATA_UPLOAD_MAX_MEMORY_SIZE bytes, and text that is not Unicode.
+
+    Django itself limits only forms.
+    """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -31,9 +35,14 @@ class LimitedJSONParser(JSONParser):
         if len(body) > limit:
             raise BodyTooBigError(f"A JSON body may have at most {limit} bytes. Send files as multipart/form-data.")
         try:
-            return super().parse(BytesIO(body), media_type, parser_context)
+            parsed = super().parse(BytesIO(body), media_type, parser_context)
+            if b"\\ud" in body or b"\\uD" in body:  # what could be half a character, which no answer can repeat
+                json.dumps(parsed, ensure_ascii=False).encode()
         except RecursionError:
             raise ParseError("The JSON is nested too deeply.") from None
+        except UnicodeEncodeError:
+            raise ParseError("The JSON has half a character, such as \\ud83d without what follows it.") from None
+        return parsed
 
 
 class ClientKeyField(serializers.CharField):

@@ -4,14 +4,27 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.db.models import prefetch_related_objects
+
 from tickets.models import Conversation, EventDelivery, EventType, Message, Ticket
 from tickets.models.events import TEST_EVENT
+from tickets.services.conversation import custom_fields
 
+from .contacts import ContactRowSerializer
 from .fields import iso_milliseconds
-from .serializers import ContactSerializer, ConversationSerializer, MessageSerializer, TicketSerializer
+from .message_serializers import MessageSerializer
+from .serializers import ContactSerializer, ConversationSerializer, TicketSerializer
 
 MESSAGE_EVENTS = {EventType.MESSAGE_CREATED, EventType.MESSAGE_UPDATED}
-TICKET_EVENTS = {EventType.TICKET_OPENED, EventType.TICKET_CLOSED, EventType.TICKET_REOPENED}
+TICKET_EVENTS = {
+    EventType.TICKET_OPENED,
+    EventType.TICKET_CLOSED,
+    EventType.TICKET_REOPENED,
+    EventType.TICKET_UPDATED,
+    EventType.TICKET_SPLIT,
+    EventType.TICKET_MERGED,
+}
+PERSON_EVENTS = {EventType.CONTACT_UPDATED, EventType.CONTACT_MERGED, EventType.CONTACT_SEPARATED}
 CONTACT_EVENTS = {EventType.CONTACT_BLOCKED, EventType.CONTACT_UNBLOCKED}
 
 
@@ -25,12 +38,24 @@ class _EventRows:
     """The rows that these events are about, by primary key."""
 
     def __init__(self, deliveries: Sequence[EventDelivery]) -> None:
-        conversations = Conversation.objects.select_related("contact__page", "department", "assignee")
+        conversations = Conversation.objects.select_related(
+            "contact__page", "contact__person", "department", "assignee", "current_ticket"
+        ).prefetch_related("current_ticket__labels")
+        if any(delivery.type in PERSON_EVENTS for delivery in deliveries):
+            conversations = conversations.prefetch_related("contact__person__contacts")
         messages = Message.objects.select_related("page", "conversation__contact", "author")
-        tickets = Ticket.objects.select_related("department", "assignee")
+        tickets = Ticket.objects.select_related("department", "assignee").prefetch_related(
+            "labels", custom_fields.values_with_fields()
+        )
         self.conversations = conversations.defer("contact__page__page_token").in_bulk(
             _distinct(delivery.conversation_id for delivery in deliveries)
         )
+        with_fields = [
+            self.conversations[delivery.conversation_id].contact
+            for delivery in deliveries
+            if delivery.type in PERSON_EVENTS and delivery.conversation_id in self.conversations
+        ]
+        prefetch_related_objects(with_fields, custom_fields.values_with_fields())
         self.messages = (
             messages.defer("page__page_token")
             .prefetch_related("attachments")
@@ -71,6 +96,8 @@ def _data(delivery: EventDelivery, rows: _EventRows) -> dict[str, Any] | None:
     if delivery.type in TICKET_EVENTS:
         ticket = rows.tickets.get(delivery.ticket_id or 0)
         return None if ticket is None else {"ticket": TicketSerializer(ticket).data, **data}
+    if delivery.type in PERSON_EVENTS:
+        return {"contact": ContactRowSerializer(conversation.contact).data, **data}
     if delivery.type in CONTACT_EVENTS:
         return {"contact": ContactSerializer(conversation.contact).data, **data}
     return data

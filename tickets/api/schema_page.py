@@ -14,7 +14,7 @@ from rest_framework.request import Request
 
 
 class SchemaView(SpectacularAPIView):
-    """Answer everybody with the description, as YAML or JSON: it is the same in every installation of this version.
+    """Answer everybody with the description, as YAML or JSON: it depends on version and settings only.
 
     It takes most of a second to generate, so each process does it once for each format.
     """

@@ -1,5 +1,6 @@
 """Send a reply: `POST /api/v1/messages/`, under the same rules as the composer."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.http import Http404
@@ -22,17 +23,12 @@ from tickets.services.outgoing import stickers, template_replies
 from tickets.services.outgoing.replies import ReplyError, SpecialPart, queue_reply, require
 
 from .documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, UNFIT, ProblemSerializer, RefusalSerializer
+from .message_serializers import MessageSerializer, TemplateUseSerializer
 from .paging import MAX_ID
-from .serializers import MessageSerializer, TemplateUseSerializer
 
 # Refusals of the reply itself, whatever the state of the conversation.
-REPLY_REFUSALS = {
-    Refusal.TEXT_BLANK,
-    Refusal.TEXT_TOO_LONG,
-    Refusal.FILE_REFUSED,
-    Refusal.TEMPLATE_REFUSED,
-    Refusal.NOT_POSSIBLE,
-}
+TEXT_AND_FILES = frozenset({Refusal.TEXT_BLANK, Refusal.TEXT_TOO_LONG, Refusal.FILE_REFUSED})
+REPLY_REFUSALS = TEXT_AND_FILES | {Refusal.TEMPLATE_REFUSED, Refusal.NOT_POSSIBLE}
 
 
 class ReplySerializer(serializers.Serializer[None]):
@@ -107,7 +103,15 @@ class QueuedSerializer(serializers.Serializer[None]):
     results = MessageSerializer(many=True)
 
 
-def _special_part(user: User, conversation: Conversation, reply: dict[str, Any]) -> SpecialPart | None:
+def reply_error(refusal: ReplyError, unfit: Collection[str] = TEXT_AND_FILES) -> ActionError:
+    """Return the API's error: 422 for the codes of what can never be sent, else 409."""
+    verdict = refusal.verdict
+    is_unfit = verdict.code in unfit
+    code = status.HTTP_422_UNPROCESSABLE_ENTITY if is_unfit else status.HTTP_409_CONFLICT
+    return ActionError(code, verdict.sentence, verdict.code)
+
+
+def special_part(user: User, conversation: Conversation, reply: dict[str, Any]) -> SpecialPart | None:
     """Return the sticker or template that the reply consists of; None for text and files."""
     sticker_id, template = reply["sticker_id"], reply["template"]
     if not sticker_id and not template:
@@ -179,13 +183,10 @@ class ReplyActions(ApiViewSet[Message]):
                 reply_to_mid=reply["reply_to"] or "",
                 client_key=client_key(request, reply["client_key"]),
                 hold=reply["hold"],
-                special=_special_part(request.user, conversation, reply),
+                special=special_part(request.user, conversation, reply),
             )
         except ReplyError as refusal:
-            verdict = refusal.verdict
-            is_unfit = verdict.code in REPLY_REFUSALS
-            code = status.HTTP_422_UNPROCESSABLE_ENTITY if is_unfit else status.HTTP_409_CONFLICT
-            raise ActionError(code, verdict.sentence, verdict.code) from None
+            raise reply_error(refusal, REPLY_REFUSALS) from None
         rows = self.get_queryset().in_bulk([message.pk for message in queued])
         ordered = [rows[message.pk] for message in queued]
         body = {"results": MessageSerializer(ordered, many=True, context=self.get_serializer_context()).data}

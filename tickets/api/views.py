@@ -14,15 +14,20 @@ from channels_im.models import Channel, HistoryImport
 from channels_im.setup.access import SEE_CHANNELS, may
 from tickets.api.actions import ConversationActions, MessageActions
 from tickets.api.export import ConversationExport
+from tickets.api.labels import TicketActions
+from tickets.api.macros import ConversationMacros
 from tickets.api.sending import ReplyActions
+from tickets.api.ticket_changes import TicketChangeActions
 from tickets.models import Conversation, Message, Scope, Ticket
-from tickets.services.conversation import access
+from tickets.services.conversation import access, custom_fields
 
 from .authentication import needs
 from .base import ReadOnlyViewSet
+from .channel_serializers import ChannelSerializer
 from .documentation import read_only
 from .filters import ChannelFilters, ConversationFilters, MessageFilters, TicketFilters
-from .serializers import ChannelSerializer, ConversationSerializer, MessageSerializer, TicketSerializer
+from .message_serializers import MessageSerializer
+from .serializers import ConversationSerializer, TicketSerializer
 
 
 @read_only(ChannelSerializer, "channels")
@@ -48,7 +53,7 @@ class ChannelViewSet(ReadOnlyViewSet[Channel]):
 
 
 @read_only(ConversationSerializer, "conversations")
-class ConversationViewSet(ConversationActions, ConversationExport, ReadOnlyViewSet[Conversation]):
+class ConversationViewSet(ConversationActions, ConversationMacros, ConversationExport, ReadOnlyViewSet[Conversation]):
     """Conversations of the user's channels, assigned to the user, or transferred to a department of the user."""
 
     queryset = Conversation.objects.none()
@@ -59,25 +64,28 @@ class ConversationViewSet(ConversationActions, ConversationExport, ReadOnlyViewS
     def rows(self, facts: access.UserFacts) -> QuerySet[Conversation, Conversation]:
         return (
             access.conversations_for(self.request.user, facts)
-            .select_related("contact__page", "department", "assignee")
+            .select_related("contact__page", "department", "assignee", "current_ticket")
+            .prefetch_related("current_ticket__labels")
             .defer("contact__page__page_token")
         )
 
 
 @read_only(TicketSerializer, "tickets")
-class TicketViewSet(ReadOnlyViewSet[Ticket]):
+class TicketViewSet(TicketActions, TicketChangeActions, ReadOnlyViewSet[Ticket]):
     """Tickets of the conversations that the user may see."""
 
     queryset = Ticket.objects.none()
     serializer_class = TicketSerializer
     filterset_class = TicketFilters
-    orderings = ("-id", "id", "-opened_at", "opened_at")
+    orderings = ("-id", "id", "-opened_at", "opened_at", "-last_message_at", "last_message_at")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Ticket, Ticket]:
-        tickets = Ticket.objects.select_related("department", "assignee")
+        tickets = Ticket.objects.select_related("department", "assignee").prefetch_related(
+            "labels", custom_fields.values_with_fields()
+        )
         if facts.sees_all:
             return tickets
-        return tickets.filter(conversation__in=access.conversations_for(self.request.user, facts))
+        return tickets.filter(access.is_in_visible_conversation(self.request.user, facts))
 
 
 @read_only(MessageSerializer, "messages")
@@ -97,7 +105,7 @@ class MessageViewSet(ReplyActions, MessageActions, ReadOnlyViewSet[Message]):
         )
         if facts.sees_all:
             return messages
-        return messages.filter(conversation__in=access.conversations_for(self.request.user, facts))
+        return messages.filter(access.is_in_visible_conversation(self.request.user, facts))
 
 
 class RootView(APIRootView):

@@ -90,10 +90,18 @@ def _link(sandbox: Sandbox, admin: User) -> None:
         raise SkippedError(f"Anna Berg's Pages could not be linked. {error}") from error
 
 
-def draw_icon() -> bytes:
-    """Return a PNG of 256 x 256 pixels: a mountain and two wheels."""
+def link_person(sandbox: Sandbox, person: str, admin: User) -> None:
+    """Link the Pages of another person of the sandbox. Raises SkippedError."""
+    try:
+        link_with_long_token(admin, sandbox.user_token(person))
+    except (LinkError, SandboxError) as error:
+        raise SkippedError(f"The Pages of {person} could not be linked. {error}") from error
+
+
+def draw_icon(color: str = "#0f766e") -> bytes:
+    """Return a PNG of 256 x 256 pixels: a mountain and two wheels, before `color`."""
     scale = 4
-    image = Image.new("RGB", (256 * scale, 256 * scale), "#0f766e")
+    image = Image.new("RGB", (256 * scale, 256 * scale), color)
     pen = ImageDraw.Draw(image)
 
     def at(*coordinates: int) -> list[int]:

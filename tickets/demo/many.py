@@ -18,7 +18,7 @@ from django.utils import timezone
 from channels_im.models import Channel
 from desk.models import User
 from tickets.models import Contact, Conversation, Message, Ticket
-from tickets.services.inbox.listing import refresh_statistics
+from tickets.services.inbox.statistics import refresh_statistics
 
 BATCH = 20_000  # conversations in one transaction
 SPREAD = timedelta(days=365)

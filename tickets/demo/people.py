@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from channels_im.models import Page
 from desk.demo_guard import DOMAIN, PASSWORD
 from desk.models import Agent, Department, User
-from tickets.models import CannedReply
+from tickets.models import CannedReply, Macro
 
 PAGE_ID = "101000000000001"  # Berg Bikes
 CARE, SALES, WORKSHOP = "Customer Care", "Sales", "Workshop"
@@ -17,6 +17,24 @@ CANNED_REPLIES = [
     ("hours", "Opening hours", "We are open Monday to Friday from 10 to 7 and on Saturday from 10 to 2."),
     ("order", "Ask for the order number", "Could you tell me your order number, please? It is on the invoice."),
 ]
+MACROS = (
+    (
+        "Say thanks and close",
+        [
+            {"do": "reply", "text": "Thank you, {{first_name}}! Write to us whenever you need something."},
+            {"do": "close"},
+        ],
+    ),
+    (
+        "Refund",
+        [
+            {"do": "note", "text": "Refund for {{name}}: check the order first."},
+            {"do": "assign", "to": "me"},
+            {"do": "priority", "value": "high"},
+            {"do": "subject", "text": "Refund for {{first_name}}"},
+        ],
+    ),
+)
 
 
 class NotADemoError(Exception):
@@ -55,6 +73,8 @@ def create_people() -> list[str]:
         agent.departments.set(departments[name] for name in names)
     for shortcut, title, text in CANNED_REPLIES:
         CannedReply.objects.get_or_create(shortcut=shortcut, owner=None, defaults={"title": title, "text": text})
+    for name, actions in MACROS:
+        Macro.objects.get_or_create(key=name.casefold(), owner=None, defaults={"name": name, "actions": actions})
     return []
 
 

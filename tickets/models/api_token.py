@@ -4,15 +4,17 @@ from django.db import models
 from django.utils import timezone
 
 from desk.models import User
+from desk.sentences import sentence
 
 
 class Scope(models.TextChoices):
     """What a token may be used for. Each endpoint of the API needs one of them."""
 
-    READ = "read", "Read"
-    REPLY = "reply", "Reply"
-    MANAGE = "manage", "Manage"
-    ERASE = "erase", "Erase"
+    READ = "read", "Read"  # English only: not shown
+    REPLY = "reply", "Reply"  # English only: not shown
+    MANAGE = "manage", "Manage"  # English only: not shown
+    ERASE = "erase", "Erase"  # English only: not shown
+    WEBHOOKS = "webhooks", "Webhooks"  # English only: not shown
 
 
 class ApiToken(models.Model):
@@ -31,7 +33,7 @@ class ApiToken(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "API token"
+        verbose_name = sentence("API token")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

@@ -4,11 +4,14 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import pgettext_lazy
 
 from channels_im.models import Channel
 from desk.models import Department
+from desk.sentences import sentence
 
 from .contact import Contact
+from .label import Label
 
 
 class Conversation(models.Model):
@@ -24,8 +27,18 @@ class Conversation(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations"
     )
     transferred_at = models.DateTimeField(null=True, blank=True, help_text="When it was transferred to its department")
-    current_ticket = models.ForeignKey("Ticket", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    current_ticket = models.ForeignKey(
+        "Ticket",  # English only: a model
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
     is_open = models.BooleanField(default=False, help_text="Whether its current ticket is open")
+    is_snoozed = models.BooleanField(default=False, help_text="Out of the lists of open conversations until it wakes")
+    snoozed_until = models.DateTimeField(
+        null=True, blank=True, help_text="When it wakes; empty while it is snoozed: when the customer writes"
+    )
 
     unread_count = models.PositiveIntegerField(default=0)
     message_count = models.PositiveIntegerField(default=0)
@@ -50,6 +63,9 @@ class Conversation(models.Model):
         null=True, blank=True, help_text="Messages sent at or before this (Meta's time) were read"
     )
     holds_reply = models.BooleanField(default=False, help_text="A reply is held until the customer writes")
+    has_scheduled = models.BooleanField(
+        default=False, help_text="A reply is scheduled, or was and still waits for an agent"
+    )
     thread_owner_app_id = models.CharField(max_length=64, blank=True, help_text="Another app that holds the thread")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -71,8 +87,22 @@ class Conversation(models.Model):
             ),
             # One for each view of the inbox whose rows are few among all, in the order of the list.
             models.Index(
-                fields=["assignee", "-last_message_at", "-id"], name="conversation_open", condition=Q(is_open=True)
+                fields=["assignee", "-last_message_at", "-id"],
+                name="conversation_open",
+                condition=Q(is_open=True, is_snoozed=False),
             ),
+            models.Index(
+                fields=["-last_message_at", "-id"],
+                name="conversation_open_newest",
+                condition=Q(is_open=True, is_snoozed=False),
+            ),
+            models.Index(fields=["-last_message_at", "-id"], name="conversation_snoozed", condition=Q(is_snoozed=True)),
+            models.Index(
+                fields=["waiting_since", "id"],
+                name="conversation_to_assign",
+                condition=Q(assignee__isnull=True, is_open=True, is_snoozed=False, waiting_since__isnull=False),
+            ),
+            models.Index(fields=["snoozed_until"], name="conversation_wakes", condition=Q(snoozed_until__isnull=False)),
             models.Index(
                 fields=["-last_message_at", "-id"],
                 name="conversation_closed",
@@ -95,18 +125,27 @@ class Conversation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"conversation {self.pk}"
+        return sentence("conversation %(number)s", number=self.pk)
 
 
 class Ticket(models.Model):
     """A part of a conversation, divided by the department's threading intermission. Its number is its id."""
 
     class Status(models.TextChoices):
-        OPEN = "open", "Open"
-        CLOSED = "closed", "Closed"
+        OPEN = "open", pgettext_lazy("a ticket is", "Open")
+        CLOSED = "closed", pgettext_lazy("a ticket is", "Closed")
+
+    class Priority(models.TextChoices):
+        LOW = "low", pgettext_lazy("priority", "Low")
+        NORMAL = "normal", pgettext_lazy("priority", "Normal")
+        HIGH = "high", pgettext_lazy("priority", "High")
+        URGENT = "urgent", pgettext_lazy("priority", "Urgent")
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="tickets")
     subject = models.CharField(max_length=200, blank=True)
+    subject_is_own = models.BooleanField(default=False, help_text="An agent wrote it; else it is the first message")
+    priority = models.CharField(max_length=6, choices=Priority, default=Priority.NORMAL)
+    labels = models.ManyToManyField(Label, blank=True, related_name="tickets")
     status = models.CharField(max_length=6, choices=Status, default=Status.OPEN)
     department = models.ForeignKey(Department, on_delete=models.PROTECT, related_name="tickets")
     assignee = models.ForeignKey(
@@ -126,7 +165,10 @@ class Ticket(models.Model):
         indexes = [
             models.Index(fields=["conversation", "opened_at"], name="ticket_of_conversation"),
             models.Index(fields=["status", "-id"], name="ticket_by_status"),
+            # One for each order of the list of tickets.
             models.Index(fields=["-opened_at", "-id"], name="ticket_newest"),
+            models.Index(fields=["-last_message_at", "-id"], name="ticket_last"),
+            models.Index(fields=["-closed_at", "-id"], name="ticket_closed", condition=Q(closed_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

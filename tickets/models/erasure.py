@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from channels_im.models import Page
+from desk.sentences import sentence
 
 from .contact import Contact
 
@@ -21,7 +22,10 @@ class Erasure(models.Model):
     confirmation_code = models.CharField(max_length=40, unique=True)
     page = models.ForeignKey(Page, on_delete=models.PROTECT, related_name="erasures")
     person = models.CharField(
-        "fingerprint of the person", max_length=64, db_index=True, help_text="HMAC-SHA-256 of Page and page-scoped id"
+        "fingerprint of the person",  # English only: not shown
+        max_length=64,
+        db_index=True,
+        help_text="HMAC-SHA-256 of Page and page-scoped id",
     )
     contact = models.OneToOneField(Contact, null=True, on_delete=models.SET_NULL, related_name="erasure")
     erased_by = models.ForeignKey(
@@ -39,8 +43,8 @@ class Erasure(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True, help_text="When the last file was deleted")
 
     class Meta:
-        verbose_name = "erasure"
-        verbose_name_plural = "erasure log"
+        verbose_name = sentence("erasure")
+        verbose_name_plural = sentence("erasure log")
         ordering = ["-erased_at"]
         indexes = [models.Index(fields=["completed_at"], name="erasure_files_left")]
 

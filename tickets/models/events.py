@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from desk.encryption import EncryptedTokenField
 
@@ -12,16 +13,39 @@ from desk.encryption import EncryptedTokenField
 class EventType(models.TextChoices):
     """The events that a webhook can receive, by their names in the API (docs/api.md)."""
 
-    MESSAGE_CREATED = "message.created", "A message or note was written or received"
-    MESSAGE_UPDATED = "message.updated", "A message changed: state, text, reactions, files, unsent"
-    MESSAGE_DELETED = "message.deleted", "A reply was discarded before it was sent"
-    TICKET_OPENED = "ticket.opened", "A ticket was opened"
-    TICKET_CLOSED = "ticket.closed", "A ticket was closed"
-    TICKET_REOPENED = "ticket.reopened", "A ticket was reopened"
-    CONVERSATION_ASSIGNED = "conversation.assigned", "A conversation was assigned to somebody, or to nobody"
-    CONVERSATION_TRANSFERRED = "conversation.transferred", "A conversation was transferred to a department"
-    CONTACT_BLOCKED = "contact.blocked", "A customer was blocked"
-    CONTACT_UNBLOCKED = "contact.unblocked", "A customer was unblocked"
+    MESSAGE_CREATED = "message.created", gettext_lazy("A message or note was written or received")
+    MESSAGE_UPDATED = "message.updated", gettext_lazy("A message changed: state, text, reactions, files, unsent")
+    MESSAGE_DELETED = "message.deleted", gettext_lazy("A reply was discarded before it was sent")
+    TICKET_OPENED = "ticket.opened", gettext_lazy("A ticket was opened")
+    TICKET_CLOSED = "ticket.closed", gettext_lazy("A ticket was closed")
+    TICKET_REOPENED = "ticket.reopened", gettext_lazy("A ticket was reopened")
+    TICKET_SPLIT = "ticket.split", gettext_lazy("A ticket was split, or a merge was undone")
+    TICKET_MERGED = "ticket.merged", gettext_lazy("Two tickets were merged, or a split was undone")
+    TICKET_UPDATED = "ticket.updated", gettext_lazy("The labels, priority, subject or fields of a ticket changed")
+    CONVERSATION_ASSIGNED = (
+        "conversation.assigned",
+        gettext_lazy("A conversation was assigned to somebody, or to nobody"),
+    )
+    CONVERSATION_TRANSFERRED = (
+        "conversation.transferred",
+        gettext_lazy("A conversation was transferred to a department"),
+    )
+    CONVERSATION_SNOOZED = "conversation.snoozed", gettext_lazy("A conversation was snoozed")
+    CONVERSATION_WOKEN = (
+        "conversation.woken",
+        gettext_lazy("A snooze ended: at its time, by a message of the customer or by an agent"),
+    )
+    SCHEDULED_REPLY_CREATED = "scheduled_reply.created", gettext_lazy("A reply was scheduled")
+    SCHEDULED_REPLY_UPDATED = (
+        "scheduled_reply.updated",
+        gettext_lazy("A scheduled reply changed: text, time, taken back, sent, or it could not be sent"),
+    )
+    SCHEDULED_REPLY_DELETED = "scheduled_reply.deleted", gettext_lazy("A scheduled reply was cancelled by an agent")
+    CONTACT_BLOCKED = "contact.blocked", gettext_lazy("A customer was blocked")
+    CONTACT_UNBLOCKED = "contact.unblocked", gettext_lazy("A customer was unblocked")
+    CONTACT_UPDATED = "contact.updated", gettext_lazy("The details of a customer or the notes about them changed")
+    CONTACT_MERGED = "contact.merged", gettext_lazy("Customers were marked as the same person")
+    CONTACT_SEPARATED = "contact.separated", gettext_lazy("A customer was separated from the same person again")
 
 
 #: Sent manually from Setup; no webhook subscribes to it.
@@ -65,11 +89,11 @@ class EventDelivery(models.Model):
     """
 
     class State(models.TextChoices):
-        PENDING = "pending", "Waiting"
-        SENDING = "sending", "Being sent"
-        DELIVERED = "delivered", "Delivered"
-        FAILED = "failed", "Given up"
-        DROPPED = "dropped", "Dropped"
+        PENDING = "pending", gettext_lazy("Waiting")
+        SENDING = "sending", gettext_lazy("Being sent")
+        DELIVERED = "delivered", gettext_lazy("Delivered")
+        FAILED = "failed", gettext_lazy("Given up")
+        DROPPED = "dropped", gettext_lazy("Dropped")
 
     subscription = models.ForeignKey(EventSubscription, on_delete=models.CASCADE, related_name="deliveries")
     event_id = models.UUIDField(default=uuid.uuid4)
@@ -90,7 +114,7 @@ class EventDelivery(models.Model):
     settled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        verbose_name_plural = "event deliveries"
+        verbose_name_plural = "event deliveries"  # English only: not shown
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["subscription", "event_id"], name="event_once_per_subscription")]
         indexes = [

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from channels_im.models import Page
 from tickets.rules.sent_as import sticker_in
@@ -15,34 +16,34 @@ class Message(models.Model):
     """One message in the sense of Messenger (a text or a file), an internal note, or an event shown between them."""
 
     class Direction(models.TextChoices):
-        IN = "in", "In"
-        OUT = "out", "Out"
+        IN = "in", "In"  # English only: not shown
+        OUT = "out", "Out"  # English only: not shown
 
     class Kind(models.TextChoices):
-        MESSAGE = "message", "Message"
-        NOTE = "note", "Internal note"
-        EVENT = "event", "Event"
+        MESSAGE = "message", "Message"  # English only: not shown
+        NOTE = "note", "Internal note"  # English only: not shown
+        EVENT = "event", "Event"  # English only: not shown
 
     class Source(models.TextChoices):
         """Who wrote it."""
 
-        CUSTOMER = "customer", "Customer"
-        AGENT = "agent", "Agent"
-        PAGE_INBOX = "page_inbox", "Answered in Page inbox"
-        THIS_APP = "this_app", "Sent by this app, outside Desk"
-        OTHER_APP = "other_app", "Another app"
-        SYSTEM = "system", "Desk"
+        CUSTOMER = "customer", gettext_lazy("Customer")
+        AGENT = "agent", gettext_lazy("Agent")
+        PAGE_INBOX = "page_inbox", gettext_lazy("Answered in Page inbox")
+        THIS_APP = "this_app", gettext_lazy("Sent by this app, outside Desk")
+        OTHER_APP = "other_app", gettext_lazy("Another app")
+        SYSTEM = "system", "Desk"  # English only: a name
 
     class State(models.TextChoices):
-        RECEIVED = "received", "Received"
-        QUEUED = "queued", "Queued"
-        SENDING = "sending", "Sending"
-        SENT = "sent", "Sent"
-        DELIVERED = "delivered", "Delivered"
-        READ = "read", "Read"
-        FAILED = "failed", "Not sent"
-        UNSURE = "unsure", "Unsure whether it was sent"
-        HELD = "held", "Held"
+        RECEIVED = "received", pgettext_lazy("a message is", "Received")
+        QUEUED = "queued", pgettext_lazy("a message is", "Queued")
+        SENDING = "sending", pgettext_lazy("a message is", "Sending")
+        SENT = "sent", pgettext_lazy("a message is", "Sent")
+        DELIVERED = "delivered", pgettext_lazy("a message is", "Delivered")
+        READ = "read", pgettext_lazy("a message is", "Read")
+        FAILED = "failed", gettext_lazy("Not sent")
+        UNSURE = "unsure", gettext_lazy("Unsure whether it was sent")
+        HELD = "held", pgettext_lazy("a message is", "Held")
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
     ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="messages")
@@ -63,6 +64,9 @@ class Message(models.Model):
     card = models.JSONField(null=True, blank=True, help_text="null or the first card; see tickets.rules.cards")
     sent_as = models.JSONField(
         null=True, blank=True, help_text="null, or what is sent in place of text and file; see tickets.rules.sent_as"
+    )
+    mentions = models.JSONField(
+        null=True, blank=True, help_text="null, or who is mentioned where in a note; see tickets.rules.mentions"
     )
     reply_to_mid = models.CharField(max_length=255, blank=True)
     reactions = models.JSONField(default=list, blank=True, help_text="[{by: customer or page, emoji, at}]")
@@ -140,17 +144,17 @@ class Attachment(models.Model):
     """A file of a message: stored, or a card that names the file and says why it is not stored."""
 
     class Kind(models.TextChoices):
-        IMAGE = "image", "Image"
-        DOCUMENT = "document", "Document"
-        VIDEO = "video", "Video"
-        AUDIO = "audio", "Audio"
-        STICKER = "sticker", "Sticker"
+        IMAGE = "image", gettext_lazy("Image")
+        DOCUMENT = "document", gettext_lazy("Document")
+        VIDEO = "video", gettext_lazy("Video")
+        AUDIO = "audio", gettext_lazy("Audio")
+        STICKER = "sticker", gettext_lazy("Sticker")
 
     class State(models.TextChoices):
-        PENDING = "pending", "Being fetched"
-        STORED = "stored", "Stored"
-        REFUSED = "refused", "Refused"
-        FAILED = "failed", "Could not be fetched"
+        PENDING = "pending", gettext_lazy("Being fetched")
+        STORED = "stored", gettext_lazy("Stored")
+        REFUSED = "refused", gettext_lazy("Refused")
+        FAILED = "failed", gettext_lazy("Could not be fetched")
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attachments")
     position = models.PositiveSmallIntegerField(default=0)

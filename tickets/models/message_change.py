@@ -14,11 +14,11 @@ class MessageChange(models.Model):
     """
 
     class Kind(models.TextChoices):
-        EDIT = "edit", "Edit"
-        REACTION = "reaction", "Reaction"
-        WITHDRAWAL = "withdrawal", "Withdrawal"
-        DELIVERY = "delivery", "Delivery"
-        READ = "read", "Read"
+        EDIT = "edit", "Edit"  # English only: not shown
+        REACTION = "reaction", "Reaction"  # English only: not shown
+        WITHDRAWAL = "withdrawal", "Withdrawal"  # English only: not shown
+        DELIVERY = "delivery", "Delivery"  # English only: not shown
+        READ = "read", "Read"  # English only: not shown
 
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="message_changes")
     mid = models.CharField(max_length=255, help_text="Meta's message id, or psid:<id> for a watermark")

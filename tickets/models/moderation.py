@@ -13,9 +13,9 @@ class Moderation(models.Model):
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting to be sent to Meta"
-        TOLD = "told", "Accepted by Meta"
-        REFUSED = "refused", "Refused by Meta"
+        WAITING = "waiting", "Waiting to be sent to Meta"  # English only: not shown
+        TOLD = "told", "Accepted by Meta"  # English only: not shown
+        REFUSED = "refused", "Refused by Meta"  # English only: not shown
 
     contact = models.OneToOneField(Contact, on_delete=models.CASCADE, related_name="moderation")
     is_blocked = models.BooleanField(help_text="Whether Desk blocks the contact")

@@ -5,6 +5,7 @@ from django.db import models
 from django.utils import timezone
 
 from desk.models import Department
+from desk.sentences import sentence
 
 
 class CannedReply(models.Model):
@@ -41,7 +42,7 @@ class CannedReply(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        verbose_name_plural = "canned replies"
+        verbose_name_plural = sentence("canned replies")
         ordering = ["shortcut", "pk"]
         constraints = [
             models.UniqueConstraint(

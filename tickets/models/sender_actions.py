@@ -15,9 +15,9 @@ class PageReaction(models.Model):
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting to be sent to Meta"
-        TOLD = "told", "Accepted by Meta"
-        REFUSED = "refused", "Refused by Meta or Desk"
+        WAITING = "waiting", "Waiting to be sent to Meta"  # English only: not shown
+        TOLD = "told", "Accepted by Meta"  # English only: not shown
+        REFUSED = "refused", "Refused by Meta or Desk"  # English only: not shown
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="page_reaction")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -37,8 +37,8 @@ class SenderAction(models.Model):
     """That an agent is typing or has read: sent to the customer in time or never. One row per conversation and kind."""
 
     class Kind(models.TextChoices):
-        TYPING = "typing", "Typing"
-        SEEN = "seen", "Seen"
+        TYPING = "typing", "Typing"  # English only: not shown
+        SEEN = "seen", "Seen"  # English only: not shown
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="sender_actions")
     kind = models.CharField(max_length=6, choices=Kind)
@@ -59,13 +59,13 @@ class ThreadControlRequest(models.Model):
     """The last time that an agent took control of a conversation from another app, or requested it."""
 
     class Action(models.TextChoices):
-        TAKE = "take", "Take control"
-        REQUEST = "request", "Request control"
+        TAKE = "take", "Take control"  # English only: not shown
+        REQUEST = "request", "Request control"  # English only: not shown
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting to be sent to Meta"
-        TOLD = "told", "Accepted by Meta"
-        REFUSED = "refused", "Refused by Meta or Desk"
+        WAITING = "waiting", "Waiting to be sent to Meta"  # English only: not shown
+        TOLD = "told", "Accepted by Meta"  # English only: not shown
+        REFUSED = "refused", "Refused by Meta or Desk"  # English only: not shown
 
     conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="control_request")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

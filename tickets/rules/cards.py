@@ -64,7 +64,8 @@ def _row(card: Card, pictures: dict[str, int]) -> StoredCard:
     if card.picture_url:
         position = pictures.get(card.picture_url)
         if position is None:  # Desk does not fetch it: its address is all there is
-            row["text"] = "\n".join(text for text in (card.text, f"Picture: {card.picture_url}") if text)
+            picture = f"Picture: {card.picture_url}"  # English only: stored within the text that the sender wrote
+            row["text"] = "\n".join(text for text in (card.text, picture) if text)
         else:
             row["picture"] = position
     if card.choices:

@@ -22,6 +22,7 @@ class LineKind(Enum):
     ORIGIN = auto()  # an event of the customer, such as a referral: the list shows it while nobody has written
     CLOSED = auto()  # an agent closed the ticket, which ends the waiting
     REOPENED = auto()  # an agent took the closing back
+    WOKEN = auto()  # a snooze ended at its time: the conversation comes to the top of the list
     OTHER = auto()  # notes, and what agents did
 
 
@@ -59,10 +60,21 @@ class Line:
 
 @dataclass(frozen=True)
 class ListRow:
-    """What the list shows: the newest line, None without any, and since when the customer waits for a reply."""
+    """What the list shows: the newest line, None without any, and since when the customer waits for a reply.
+
+    `woken_at` is when a snooze ended after the newest line.
+    """
 
     newest: Line | None = None
     waiting_since: datetime | None = None
+    woken_at: datetime | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """Return the time by which the list sorts the conversation."""
+        if self.newest is None:
+            return None
+        return self.woken_at or self.newest.at
 
 
 @dataclass(frozen=True)
@@ -127,6 +139,7 @@ def list_row(newest_first: Iterable[Line]) -> ListRow:
     waiting_since: datetime | None = None
     answered: tuple[datetime, int] | None = None
     settled: datetime | None = None  # tickets that opened until then wait for nothing said before
+    woken_at: datetime | None = None
     taken_back = 0
     for line in newest_first:
         is_answered = answered is not None and line.place <= answered
@@ -143,6 +156,8 @@ def list_row(newest_first: Iterable[Line]) -> ListRow:
                 answered = max(answered, line.answered) if answered else line.answered
             case LineKind.ORIGIN:
                 origin = origin or line
+            case LineKind.WOKEN if newest is None:
+                woken_at = woken_at or line.at
             case LineKind.REOPENED:
                 taken_back += 1
             case LineKind.CLOSED if taken_back:
@@ -152,4 +167,4 @@ def list_row(newest_first: Iterable[Line]) -> ListRow:
                 settled = max(settled, opened_at) if settled else opened_at
         if line.kind in MESSAGES:
             newest = newest or line
-    return ListRow(newest or origin, waiting_since)
+    return ListRow(newest or origin, waiting_since, woken_at)

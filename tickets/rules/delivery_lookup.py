@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from channels_im.messenger.graph_messages import NEWEST, GraphMessage
+from desk.sentences import sentence
 
 # The largest difference we allow between Meta's clock and ours.
 CLOCK_SKEW = timedelta(minutes=2)
@@ -60,9 +61,11 @@ def look_up(
         oldest = min(matches, key=lambda message: message.created_at)
         return Arrived(oldest.mid, oldest.created_at)
     if unknown:
-        return CannotTell(False, "The Page has sent a message in this conversation that Desk does not know yet.")
+        return CannotTell(
+            False, sentence("The Page has sent a message in this conversation that Desk does not know yet.")
+        )
     if len(messages) >= NEWEST and messages[-1].created_at >= since:
-        return CannotTell(True, "There are too many newer messages: Facebook no longer shows it.")
+        return CannotTell(True, sentence("There are too many newer messages: Facebook no longer shows it."))
     return NotSent()
 
 

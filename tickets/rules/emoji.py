@@ -25,5 +25,6 @@ def _is_one_symbol(part: str) -> bool:
     if not part:
         return False
     rest = set(part[1:])
-    is_symbol = unicodedata.category(part[0]) == "So" or (part[0] in "‼⁉↔▶◀〰" and VARIATION in rest)
+    is_other_symbol = unicodedata.category(part[0]) == "So"  # English only: a name of Unicode
+    is_symbol = is_other_symbol or (part[0] in "‼⁉↔▶◀〰" and VARIATION in rest)
     return is_symbol and rest <= _JOINERS | _SKIN_TONES | _TAGS

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from channels_im.messenger import values
 from channels_im.messenger.send_policy import RESPONSE, UTILITY, SendPolicy
+from desk.sentences import sentence
 from desk.text import is_blank
 from tickets.rules.window import Window, policy
 
@@ -79,8 +80,9 @@ class SendFacts:
     """The facts on which `may_send` decides.
 
     `reauth_reason` is "" while the Page is connected, else the reason in words, without a full stop. `is_associated`
-    says whether the author may answer in this conversation. `text` is None when only the conversation is checked, else
-    the cleaned text; `file_count` counts the files and `file_refusals` has a sentence for each refused one.
+    says whether the author may answer in this conversation, `is_mentioned` that they may read it because a note
+    mentions them. `text` is None when only the conversation is checked, else the cleaned text; `file_count` counts the
+    files and `file_refusals` has a sentence for each refused one.
     """
 
     window: Window
@@ -90,6 +92,7 @@ class SendFacts:
     contact_blocked: bool = False
     contact_erased: bool = False
     is_associated: bool = True
+    is_mentioned: bool = False
     author_is_human: bool = True
     text: str | None = None
     file_count: int = 0
@@ -130,34 +133,48 @@ def _conversation_refusal(facts: SendFacts) -> Verdict | None:
 
 def _access_refusal(facts: SendFacts) -> Verdict | None:
     if facts.channel_deleted:
-        return _refuse(Refusal.CHANNEL_DELETED, "This channel was deleted. Its conversations can be read only.")
+        return _refuse(
+            Refusal.CHANNEL_DELETED, sentence("This channel was deleted. Its conversations can be read only.")
+        )
     if not facts.channel_active:
         return _refuse(
             Refusal.CHANNEL_INACTIVE,
-            "This channel is deactivated. You can reply when an administrator activates it again.",
+            sentence("This channel is deactivated. You can reply when an administrator activates it again."),
             Action.ACTIVATE_CHANNEL,
         )
     if facts.reauth_reason:
         return _refuse(
             Refusal.REAUTH_REQUIRED,
-            f"The Page must be re-authenticated. {facts.reauth_reason}. "
-            "You can reply when an administrator has done so.",
+            sentence(
+                "The Page must be re-authenticated. %(reason_text)s. You can reply when an administrator has done so.",
+                reason_text=facts.reauth_reason,
+            ),
             Action.REAUTHENTICATE,
+        )
+    if not facts.is_associated and facts.is_mentioned:
+        return _refuse(
+            Refusal.NOT_ASSOCIATED,
+            sentence(
+                "A note mentions you: you can read this conversation and write notes until the ticket closes, but not "
+                "reply."
+            ),
         )
     if not facts.is_associated:
         return _refuse(
             Refusal.NOT_ASSOCIATED,
-            "You are not an agent of this channel. Ask an administrator to associate you with it.",
+            sentence("You are not an agent of this channel. Ask an administrator to associate you with it."),
             Action.ASSOCIATE,
         )
     if facts.contact_erased:
         return _refuse(
             Refusal.CONTACT_ERASED,
-            "The data of this customer was erased. If they write again, a new conversation begins.",
+            sentence("The data of this customer was erased. If they write again, a new conversation begins."),
         )
     if facts.contact_blocked:
         return _refuse(
-            Refusal.CONTACT_BLOCKED, "This customer is blocked. Unblock them before you reply.", Action.UNBLOCK
+            Refusal.CONTACT_BLOCKED,
+            sentence("This customer is blocked. Unblock them before you reply."),
+            Action.UNBLOCK,
         )
     return None
 
@@ -168,17 +185,20 @@ def _window_refusal(window: Window, author_is_human: bool) -> Verdict | None:
     if window.is_open:
         return _refuse(
             Refusal.PERSON_ONLY,
-            "More than 24 hours after the customer's last message only a person may reply, not an automatic message.",
+            sentence(
+                "More than 24 hours after the customer's last message only a person may reply, not an automatic "
+                "message."
+            ),
             Action.WAIT_FOR_CUSTOMER,
         )
     if window.closes_at is None:
-        sentence = "The customer has not written yet. You can reply when they write."
+        reason = sentence("The customer has not written yet. You can reply when they write.")
     else:
-        sentence = (
-            f"The messaging window closed on {window.closes_at:%-d %B %Y at %H:%M} UTC. "
-            "You can reply again when the customer writes."
+        reason = sentence(
+            "The messaging window closed on %(time)s UTC. You can reply again when the customer writes.",
+            time=f"{window.closes_at:%-d %B %Y at %H:%M}",
         )
-    return _refuse(Refusal.WINDOW_CLOSED, sentence, Action.WAIT_FOR_CUSTOMER)
+    return _refuse(Refusal.WINDOW_CLOSED, reason, Action.WAIT_FOR_CUSTOMER)
 
 
 def _sticker_refusal(facts: SendFacts) -> Verdict | None:
@@ -186,7 +206,10 @@ def _sticker_refusal(facts: SendFacts) -> Verdict | None:
         return None
     return _refuse(
         Refusal.STICKER_REFUSED,
-        "Facebook accepts stickers only in the first 24 hours after the customer's last message. Write a text instead.",
+        sentence(
+            "Facebook accepts stickers only in the first 24 hours after the customer's last message. Write a text "
+            "instead."
+        ),
     )
 
 
@@ -195,12 +218,16 @@ def _message_refusal(facts: SendFacts) -> Verdict | None:
         return None
     text = facts.text or ""
     if is_blank(text) and not facts.file_count:
-        return _refuse(Refusal.TEXT_BLANK, "There is nothing to send. Write something or attach a file.")
+        return _refuse(Refusal.TEXT_BLANK, sentence("There is nothing to send. Write something or attach a file."))
     if len(text) > MAX_TEXT_CHARACTERS:
         return _refuse(
             Refusal.TEXT_TOO_LONG,
-            f"The text has {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,} go into one message. "
-            "Shorten it or send it as several messages.",
+            sentence(
+                "The text has %(count)s characters; at most %(most)s go into one message. Shorten it or send it as "
+                "several messages.",
+                count=f"{len(text):,}",
+                most=f"{MAX_TEXT_CHARACTERS:,}",
+            ),
             Action.SHORTEN,
         )
     if facts.file_refusals:
@@ -208,8 +235,8 @@ def _message_refusal(facts: SendFacts) -> Verdict | None:
     return None
 
 
-def _refuse(code: Refusal, sentence: str, action: Action = Action.NONE) -> Verdict:
-    return Verdict(False, code, sentence, action)
+def _refuse(code: Refusal, reason: str, action: Action = Action.NONE) -> Verdict:
+    return Verdict(False, code, reason, action)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

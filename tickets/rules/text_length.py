@@ -6,6 +6,7 @@ emoji or of a script beyond Latin has more UTF-16 units and many more bytes.
 
 import re
 
+from desk.sentences import sentence
 from desk.text import head
 
 META_LIMIT = 2000
@@ -23,10 +24,21 @@ def length_refusal(text: str, code: int | None, subcode: int | None) -> str | No
     if not is_refused_for_length(text, code, subcode):
         return None
     units = len(text.encode("utf-16-le")) // 2
-    counted = f"{units:,} as UTF-16" if units >= META_LIMIT else f"{len(text.encode()):,} bytes"
-    return (
-        f"Facebook refused this, probably for its length. It has {len(text):,} characters, within Desk's limit; but "
-        f"Facebook may count {counted}, and takes fewer than {META_LIMIT:,}. Send it as two messages."
+    count, most = f"{len(text):,}", f"{META_LIMIT:,}"
+    if units >= META_LIMIT:
+        return sentence(
+            "Facebook refused this, probably for its length. It has %(count)s characters, within Desk's limit; but "
+            "Facebook may count %(counted)s as UTF-16, and takes fewer than %(most)s. Send it as two messages.",
+            count=count,
+            counted=f"{units:,}",
+            most=most,
+        )
+    return sentence(
+        "Facebook refused this, probably for its length. It has %(count)s characters, within Desk's limit; but "
+        "Facebook may count %(counted)s bytes, and takes fewer than %(most)s. Send it as two messages.",
+        count=count,
+        counted=f"{len(text.encode()):,}",
+        most=most,
     )
 
 

@@ -1,21 +1,28 @@
 """Tags and filters that format times, names, sizes, links and icons."""
 
+import json
 import re
 import zlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
+from desk.languages import translated
 from desk.text import cut, first_character
-from tickets.models import Attachment, Conversation, Message, Ticket
+from tickets.models import Attachment, Conversation, Message, ScheduledReply, Ticket
 from tickets.rules.cards import cards_in, choices_in, pictures_in
+from tickets.rules.mentions import AGENT, from_stored, pieces
+from tickets.services.conversation import previews
 from tickets.services.inbox.listing import write_cursor
 from tickets.services.incoming import attachments
 from tickets.services.outgoing import undelivered
@@ -26,6 +33,8 @@ register = template.Library()
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HUES = 8
 AFTER_EVERY_ID = 10**18 - 1
+#: A ticket number in a note; 18 digits fit into the database.
+_TICKET = re.compile(r"(?<![\w&/#])#([0-9]{1,18})(?![\w])")
 _URL = re.compile(r"https?://[^\s<>\"'“”]+", re.IGNORECASE)
 _TRAILING = ".,;:!?)]}»’"
 
@@ -35,7 +44,7 @@ _TRAILING = ".,;:!?)]}»’"
 def icon(name: str, small: bool = False) -> SafeString:
     """Return an icon of the sprite, hidden from screen readers: the button or text around it has the words."""
     size = " icon--small" if small else ""
-    return format_html(
+    return format_html(  # English only: markup
         '<svg class="icon{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         size,
         static("desk/icons.svg"),
@@ -50,11 +59,11 @@ def ago(moment: datetime | None) -> str:
         return ""
     gone = timezone.now() - moment
     if gone < MINUTE:
-        return "now"
+        return gettext("now")
     if gone < HOUR:
-        return f"{gone // MINUTE} min"
+        return gettext("%(count)s min") % {"count": gone // MINUTE}
     if gone < DAY:
-        return f"{gone // HOUR} h"
+        return gettext("%(count)s h") % {"count": gone // HOUR}
     return day_name(moment, short=True)
 
 
@@ -67,34 +76,53 @@ def day(moment: datetime) -> str:
 @register.filter
 def day_within(moment: datetime) -> str:
     """Return the day for the middle of a sentence: today, yesterday, Tuesday, 4 March."""
-    name = day_name(moment, short=False)
-    return name.lower() if name in ("Today", "Yesterday") else name
+    days = _days_since(moment)
+    if days == 0:
+        return gettext("today")
+    return gettext("yesterday") if days == 1 else day_name(moment, short=False)
 
 
 def day_name(moment: datetime, *, short: bool) -> str:
     """Return the day in words; `short` cuts the names of days and months."""
-    local, today = timezone.localtime(moment), timezone.localtime()
-    days = (today.date() - local.date()).days
+    days = _days_since(moment)
     if days == 0:
-        return "Today"
+        return gettext("Today")
     if days == 1:
-        return "Yesterday"
+        return gettext("Yesterday")
+    local = timezone.localtime(moment)
     if 1 < days < 7:
         return date_format(local, "D" if short else "l")
-    month = "M" if short else "F"
-    return date_format(local, f"j {month}" if local.year == today.year else f"j {month} Y")
+    is_this_year = local.year == timezone.localtime().year
+    if short:
+        return date_format(local, "SHORT_DAY_FORMAT" if is_this_year else "SHORT_DAY_AND_YEAR_FORMAT")
+    return date_format(local, "DAY_FORMAT" if is_this_year else "DAY_AND_YEAR_FORMAT")
+
+
+def _days_since(moment: datetime) -> int:
+    return (timezone.localdate() - timezone.localdate(moment)).days
 
 
 @register.filter
 def clock(moment: datetime) -> str:
     """Return the time of day: 09:41."""
-    return date_format(timezone.localtime(moment), "H:i")
+    return date_format(timezone.localtime(moment), "TIME_FORMAT")
 
 
 @register.filter
 def full_time(moment: datetime | None) -> str:
     """Return day and time in full: Wednesday 4 March 2026, 09:41."""
-    return date_format(timezone.localtime(moment), "l j F Y, H:i") if moment else ""
+    return date_format(timezone.localtime(moment), "FULL_DATETIME_FORMAT") if moment else ""
+
+
+@register.filter
+def planned_time(moment: datetime) -> str:
+    """Return a time of the next days as people name it: today, 18:00; Tuesday, 09:00; others in full."""
+    days = -_days_since(moment)
+    if not 0 <= days < 7:
+        return full_time(moment)
+    local = timezone.localtime(moment)
+    name = gettext("today") if days == 0 else gettext("tomorrow") if days == 1 else date_format(local, "l")
+    return gettext("%(day)s, %(time)s") % {"day": name, "time": clock(moment)}
 
 
 @register.filter
@@ -107,7 +135,7 @@ def exact_time(moment: datetime | None) -> str:
 @register.filter
 def long_day(moment: datetime) -> str:
     """Return the day in full, for pages that are read later: Wednesday 4 March 2026."""
-    return date_format(timezone.localtime(moment), "l j F Y")
+    return date_format(timezone.localtime(moment), "FULL_DATE_FORMAT")
 
 
 @register.filter
@@ -123,15 +151,17 @@ def duration(length: timedelta | None) -> str:
         return ""
     seconds = max(0, int(length.total_seconds()))
     if seconds < 60:
-        return f"{seconds} s"
+        return gettext("%(count)s s") % {"count": seconds}
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
     if minutes < 60:
-        return f"{minutes} m"
+        return gettext("%(count)s m") % {"count": minutes}
     if hours < 24:
-        rest = minutes % 60
-        return f"{hours} h {rest} m" if rest else f"{hours} h"
-    rest = hours % 24
-    return f"{days} d {rest} h" if rest else f"{days} d"
+        if rest := minutes % 60:
+            return gettext("%(hours)s h %(minutes)s m") % {"hours": hours, "minutes": rest}
+        return gettext("%(count)s h") % {"count": hours}
+    if rest := hours % 24:
+        return gettext("%(days)s d %(hours)s h") % {"days": days, "hours": rest}
+    return gettext("%(count)s d") % {"count": days}
 
 
 @register.filter
@@ -190,17 +220,57 @@ def badge(number: int | None) -> str:
 
 
 @register.filter
-def linkify(text: str) -> SafeString:
-    """Escape the text and make its http(s) addresses links, which send no referrer."""
+def linkify(text: str, plain: Callable[[str], SafeString] = escape) -> SafeString:
+    """Escape the text and make its http(s) addresses links, which send no referrer. `plain` escapes what is between."""
     parts, end = [], 0
     for match in _URL.finditer(text):
         address = match.group().rstrip(_TRAILING)
-        parts.append(escape(text[end : match.start()]))
-        parts.append(
+        parts.append(plain(text[end : match.start()]))
+        parts.append(  # English only: markup
             format_html('<a href="{}" target="_blank" rel="noopener noreferrer nofollow">{}</a>', address, address)
         )
         end = match.start() + len(address)
+    parts.append(plain(text[end:]))
+    return mark_safe("".join(parts))  # noqa: S308 - every part was escaped above
+
+
+@register.filter
+def linkify_note(text: str) -> SafeString:
+    """Do what `linkify` does, and make ticket numbers such as #12 links to the pages of the tickets."""
+    return linkify(text, _with_tickets)
+
+
+def _with_tickets(text: str) -> SafeString:
+    """Escape the text and make its ticket numbers links."""
+    parts, end = [], 0
+    for match in _TICKET.finditer(text):
+        parts.append(escape(text[end : match.start()]))
+        parts.append(  # English only: markup
+            format_html('<a href="{}">{}</a>', reverse("ticket", args=[int(match[1])]), match.group())
+        )
+        end = match.end()
     parts.append(escape(text[end:]))
+    return mark_safe("".join(parts))  # noqa: S308 - every part was escaped above
+
+
+@register.simple_tag
+def note_text(item: Any, request: Any) -> SafeString:
+    """Return the text of a note with links and mentions, each by the present name of whom it mentions.
+
+    Those of the reader, by name or with their department, are marked.
+    """
+    facts = getattr(request, "facts", None)
+    departments: frozenset[int] = facts.department_ids if facts else frozenset()
+    parts = []
+    for piece, span in pieces(item.message.text, from_stored(item.message.mentions)):
+        if span is None:
+            parts.append(linkify_note(piece))
+            continue
+        target = span.target
+        is_own = target.pk == request.user.pk if target.kind == AGENT else target.pk in departments
+        name = item.mentioned.get(target, span.name)
+        style = "mention mention--own" if is_own else "mention"  # English only: names of styles
+        parts.append(format_html('<bdi class="{}">@{}</bdi>', style, name))  # English only: markup
     return mark_safe("".join(parts))  # noqa: S308 - every part was escaped above
 
 
@@ -208,7 +278,13 @@ def linkify(text: str) -> SafeString:
 def answered_by(message: Message, reader: Any) -> str:
     """Return who wrote this reply, or "" when it was the reader."""
     own = message.author_id is not None and message.author_id == getattr(reader, "pk", None)
-    return "" if own else author_in_words(message)
+    return "" if own else who_answered(message)
+
+
+def who_answered(message: Message) -> str:
+    """Return who answered the customer with this message, as `author_in_words`, in the language of the reader."""
+    words = author_in_words(message)
+    return words if message.author_id else translated(words)
 
 
 @register.filter
@@ -236,6 +312,48 @@ def cards_of(message: Message, tapped: frozenset[str] = frozenset()) -> list[dic
         ]
     return rows
 
+
+@register.filter
+def card_title(card: dict[str, Any]) -> str:
+    """Return the title of a card in the language of the reader, if it is Desk's own words.
+
+    Of a snooze in the time zone of the reader too.
+    """
+    if card.get("kind") == "snoozed" and (until := card.get("until")):
+        values = {"user": card.get("by", ""), "when": full_time(datetime.fromisoformat(until))}
+        if card.get("is_shut"):
+            text = gettext(
+                "%(user)s snoozed this conversation until %(when)s, when the messaging window will be closed"
+            )
+        else:
+            text = gettext("%(user)s snoozed this conversation until %(when)s")
+        return text % values
+    return _card_words(card, str(card.get("title") or ""))
+
+
+@register.filter
+def card_text(card: dict[str, Any]) -> str:
+    """Return the text of a card, its lines that are Desk's own words in the language of the reader."""
+    return "\n".join(_card_words(card, line) for line in str(card.get("text") or "").split("\n"))
+
+
+def _card_words(card: dict[str, Any], words: str) -> str:
+    """Translate a line. In a card that people wrote, only what is exactly a text of Desk, not what looks like one."""
+    if card.get("kind") in WRITTEN_BY_PEOPLE:
+        return gettext(words) if words else ""
+    return translated(words)
+
+
+@register.filter
+def preview_text(text: str) -> str:
+    """Return the preview of a message in the language of the reader: what was typed stays as it is."""
+    return previews.in_language(text)
+
+
+#: Kinds of cards whose title or text a customer, a Page or Facebook wrote, with no sentence of Desk that has values.
+WRITTEN_BY_PEOPLE = frozenset(
+    {"template", "link", "post", "reel", "story", "gif", "location", "contact", "product", "order", "feedback"}
+)
 
 #: Icons of cards by kind; all others are a link.
 CARD_ICONS = (
@@ -266,3 +384,22 @@ def files_of(message: Message) -> list[Attachment]:
 def original_link(attachment: Attachment) -> str:
     """Return the address of a file that Desk did not fetch because it is not on a host of Facebook's, else ""."""
     return web_url(attachment.source_url) if attachments.is_elsewhere(attachment) else ""
+
+
+@register.filter
+def scheduled_facts(row: ScheduledReply) -> str:
+    """Return what the composer needs to take a reply back, as JSON.
+
+    {id, mid (of the quoted message), files: [{id, name, size (bytes), type, url}]}
+    """
+    files: list[dict[str, Any]] = [
+        {
+            "id": file.pk,
+            "name": file.name,
+            "size": file.size,
+            "type": file.content_type,
+            "url": reverse("scheduled_file", args=[row.conversation_id, file.pk]),
+        }
+        for file in row.files.all()
+    ]
+    return json.dumps({"id": row.pk, "mid": row.reply_to_mid, "files": files})

@@ -7,14 +7,20 @@ from allauth.account.forms import ResetPasswordKeyForm as AllauthResetForm
 from allauth.account.forms import SetPasswordForm as AllauthSetForm
 from django import forms
 from django.db import transaction
+from django.utils.translation import gettext_lazy, ngettext
 
 from desk import audit_log
 from desk.accounts import addresses
 from desk.models import User
+from desk.sentences import sentence
 from tickets.services.webhooks import api_tokens
 
 REVOKE = "revoke_tokens"
-LABELS = {"oldpassword": "Present password", "password1": "New password", "password2": "New password again"}
+LABELS = {
+    "oldpassword": gettext_lazy("Present password"),
+    "password1": gettext_lazy("New password"),
+    "password2": gettext_lazy("New password again"),
+}
 
 if TYPE_CHECKING:
     _Form = forms.Form
@@ -37,9 +43,15 @@ class RecordsPassword(_Form):
         if count:
             self.fields[REVOKE] = forms.BooleanField(
                 required=False,
-                label="Revoke my API token too" if count == 1 else f"Revoke my {count} API tokens too",
-                help_text="Tick this if somebody may know your old password. Programs that use your "
-                f"{'token' if count == 1 else 'tokens'} stop working until they get a new one.",
+                label=ngettext("Revoke my API token too", "Revoke my %(count)s API tokens too", count)
+                % {"count": count},
+                help_text=ngettext(
+                    "Tick this if somebody may know your old password. Programs that use your token stop working until "
+                    "they get a new one.",
+                    "Tick this if somebody may know your old password. Programs that use your tokens stop working "
+                    "until they get a new one.",
+                    count,
+                ),
             )
 
     def save(self) -> None:
@@ -51,22 +63,22 @@ class RecordsPassword(_Form):
             audit_log.record(self.user, self.user, audit_log.Action.PASSWORD, self.sentence)
             addresses.drop_waiting(self.user)
             if self.cleaned_data.get(REVOKE):
-                api_tokens.revoke_all(self.user, self.user, "The password was changed.")
+                api_tokens.revoke_all(self.user, self.user, sentence("The password was changed."))
 
 
 class ChangePasswordForm(RecordsPassword, AllauthChangeForm):
     """Change one's password."""
 
-    sentence = "Password changed."
+    sentence = sentence("Password changed.")
 
 
 class SetPasswordForm(RecordsPassword, AllauthSetForm):
     """Set the first password."""
 
-    sentence = "Password set."
+    sentence = sentence("Password set.")
 
 
 class ResetPasswordForm(RecordsPassword, AllauthResetForm):
     """Set a new password with the link from an e-mail."""
 
-    sentence = "Password reset with a link from an e-mail."
+    sentence = sentence("Password reset with a link from an e-mail.")

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
 from desk.requests import UserRequest
+from tickets.models import SavedView
 from tickets.services.conversation.access import UserFacts, facts_for
 
 TIME_ZONE_COOKIE = "desk_zone"  # written by static/desk/js/clock.js
@@ -22,9 +23,13 @@ MAX_ID_DIGITS = 18  # any number this long fits into the database's 64 bits
 
 
 class AgentRequest(UserRequest):
-    """The request of an agent page; `facts` decide which conversations the user may see."""
+    """The request of an agent page; `facts` decide which conversations the user may see.
+
+    `saved_views` are read when they are first asked for (`pages.saved_of`).
+    """
 
     facts: UserFacts
+    saved_views: list[SavedView]
 
 
 def agent_page(
@@ -46,7 +51,7 @@ def agent_page(
         agent_request.facts = facts_for(agent_request.user)
         with timezone.override(time_zone_of(request.COOKIES)):
             response = view(agent_request, *args, **kwargs)
-        patch_vary_headers(response, ["HX-Request", "Cookie"])
+        patch_vary_headers(response, ["HX-Request", "Cookie"])  # English only: names of headers
         return response
 
     return wrapped

@@ -8,8 +8,10 @@ from django import forms
 from django.db.models import Q
 from django.http import Http404
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from channels_im.messenger.files import OUTGOING_EXTENSIONS
+from desk.languages import translated
 from desk.models import Department, User
 from desk.requests import UserRequest
 from tickets.models import CannedReply, CannedReplyFile, Conversation
@@ -20,7 +22,7 @@ from tickets.views.base import parse_ids
 
 FIELD = {"class": "field", "autocomplete": "off"}
 PREVIEWED = 20  # the newest conversations, with whose customers a reply can be previewed
-SAMPLE = {"name": "Nina Holm", "first_name": "Nina", "page": "Your Page"}
+SAMPLE = {"name": "Nina Holm", "first_name": "Nina"}  # English only: a name
 
 
 class SeveralFiles(forms.FileInput):
@@ -59,39 +61,50 @@ class CannedReplyForm(forms.Form):
     """
 
     shortcut = forms.SlugField(
+        label=gettext_lazy("Shortcut"),
         max_length=40,
         widget=forms.TextInput({**FIELD, "aria-describedby": "shortcut-error"}),
         error_messages={
-            "required": "Give it a shortcut, for example “hello”.",
-            "invalid": "Use letters from a to z, digits, - and _ only.",
+            "required": gettext_lazy("Give it a shortcut, for example “hello”."),
+            "invalid": gettext_lazy("Use letters from a to z, digits, - and _ only."),
         },
     )
     title = forms.CharField(
-        max_length=100, required=False, widget=forms.TextInput({**FIELD, "aria-describedby": "title-error"})
+        label=gettext_lazy("Title"),
+        max_length=100,
+        required=False,
+        widget=forms.TextInput({**FIELD, "aria-describedby": "title-error"}),
     )
     folder = forms.CharField(
+        label=gettext_lazy("Folder"),
         max_length=60,
         required=False,
         widget=forms.TextInput({**FIELD, "list": "folders", "aria-describedby": "folder-error"}),
     )
     department = forms.ModelChoiceField(
         Department.objects.all(),
+        label=gettext_lazy("Department"),
         required=False,
-        empty_label="Every department",
+        empty_label=gettext_lazy("Every department"),
         widget=forms.Select({"class": "field", "aria-describedby": "department-error"}),
     )
     text = forms.CharField(
+        label=gettext_lazy("Text"),
         max_length=canned_import.MAX_TEXT,
         strip=False,
         widget=forms.Textarea({**FIELD, "rows": 8, "dir": "auto", "aria-describedby": "text-error"}),
-        error_messages={"required": "Write the text."},
+        error_messages={"required": gettext_lazy("Write the text.")},
     )
 
     new_files = FilesField(
-        label="Files",
+        label=gettext_lazy("Files"),
         required=False,
         widget=SeveralFiles(
-            {**FIELD, "accept": ",".join(OUTGOING_EXTENSIONS), "aria-describedby": "files-help new_files-error"}
+            {
+                **FIELD,
+                "accept": ",".join(OUTGOING_EXTENSIONS),
+                "aria-describedby": "files-help new_files-error",  # English only: ids
+            }
         ),
     )
 
@@ -129,11 +142,11 @@ class CannedReplyForm(forms.Form):
         chosen: list[NamedFile] = self.cleaned_data["new_files"]
         present = sum(not file.is_removed for file in self.shown_files)
         if chosen and present + len(chosen) > canned_files.MAX_FILES:
-            raise forms.ValidationError(canned_files.TOO_MANY)
+            raise forms.ValidationError(translated(canned_files.TOO_MANY))
         stored, refusals = canned_files.upload(self._user, chosen)
         self._added += stored
         if refusals:
-            raise forms.ValidationError(refusals)
+            raise forms.ValidationError([translated(refusal) for refusal in refusals])
         return chosen
 
     @property
@@ -151,7 +164,7 @@ class CannedReplyForm(forms.Form):
     def clean_text(self) -> str:
         text = str(self.cleaned_data["text"]).replace("\r\n", "\n")
         if not text.strip():
-            raise forms.ValidationError("Write the text.")
+            raise forms.ValidationError(gettext("Write the text."))
         return text
 
     def clean(self) -> dict[str, Any]:
@@ -166,9 +179,8 @@ class CannedReplyForm(forms.Form):
 
     def preview(self, conversation: Conversation | None) -> str:
         """Return the text as the customer of the conversation would get it; that of an invented one without any."""
-        values = (
-            canned_replies.facts(self._user, conversation) if conversation else {**SAMPLE, "agent": str(self._user)}
-        )
+        sample = {**SAMPLE, "page": gettext("Your Page"), "agent": str(self._user)}
+        values = canned_replies.facts(self._user, conversation) if conversation else sample
         return canned_replies.fill(str(self["text"].value() or ""), values)
 
 
@@ -184,5 +196,5 @@ def file_for(user: User, pk: int, replies: Q) -> CannedReplyFile:
     of_user = Q(reply=None, added_by=user)
     file = CannedReplyFile.objects.filter(replies | of_user, pk=pk).first()
     if file is None:
-        raise Http404("There is no such file, or you may not see it.")
+        raise Http404("There is no such file, or you may not see it.")  # English only: no page shows it
     return file

@@ -16,6 +16,10 @@ from tickets.views.compose import show_fresh
 def export(request: AgentRequest, conversation_id: int) -> HttpResponseBase:
     """Send the conversation as a ZIP file; it includes the internal notes when `notes` is "yes"."""
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
+    try:
+        access.require_work(request.facts, conversation)
+    except Refused as refused:
+        return refuse(request, str(refused), conversation_url(conversation.pk))
     file = export_service.export(request.user, conversation, with_notes=request.POST.get("notes") == "yes")
     return download(request, file, export_service.file_name(conversation), "application/zip")
 
@@ -26,6 +30,7 @@ def save(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """Save the details agents write about the contact (contacts.EDITABLE); 422 with the reason when one is invalid."""
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     try:
+        access.require_work(request.facts, conversation)
         details = {name: request.POST.get(name, "") for name in contacts.EDITABLE}
         contacts.save_details(request.user, conversation.contact, details)
     except Refused as refused:

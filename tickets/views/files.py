@@ -9,6 +9,7 @@ from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.messenger.files import INCOMING_TYPES
@@ -39,7 +40,7 @@ def attachment(request: AgentRequest, conversation_id: int, attachment_id: int) 
         pk=attachment_id, message__conversation=conversation_id, state=Attachment.State.STORED
     ).first()
     if stored is None or not stored.file:
-        raise Http404("There is no such file in this conversation.")
+        raise Http404("There is no such file in this conversation.")  # English only: no page shows it
     inline = stored.content_type in SHOWN_INLINE and "download" not in request.GET
     return serve(request, stored.file, stored.content_type, name=stored.name, inline=inline)
 
@@ -51,10 +52,12 @@ def try_again(request: AgentRequest, conversation_id: int, attachment_id: int) -
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     failed = Attachment.objects.filter(pk=attachment_id, message__conversation=conversation_id).first()
     if failed is None:
-        raise Http404("There is no such file in this conversation.")
+        raise Http404("There is no such file in this conversation.")  # English only: no page shows it
+    if not access.may_work_in(request.facts, conversation):
+        return refuse(request, access.READ_ONLY, conversation_url(conversation.pk))
     if not attachments.retry(conversation, failed):
-        sentence = "This file cannot be fetched again, or it is being fetched already."
-        return refuse(request, sentence, conversation_url(conversation.pk))
+        reason = gettext("This file cannot be fetched again, or it is being fetched already.")
+        return refuse(request, reason, conversation_url(conversation.pk))
     return show_fresh(request, conversation)
 
 
@@ -73,7 +76,7 @@ def page_picture(request: AgentRequest, page_id: int) -> HttpResponseBase:
     channels = access.channels_for(request.user, request.facts).filter(page_id=page_id)
     page = Page.objects.filter(pk=page_id, channels__in=channels).first()
     if page is None:
-        raise Http404("There is no such Page, or you may not see it.")
+        raise Http404("There is no such Page, or you may not see it.")  # English only: no page shows it
     return _serve_picture(request, page.picture)
 
 
@@ -83,13 +86,13 @@ def channel_icon(request: AgentRequest, channel_id: int) -> HttpResponseBase:
     """Send the icon of a channel that the user sees."""
     channel = access.channels_for(request.user, request.facts).filter(pk=channel_id).first()
     if channel is None:
-        raise Http404("There is no such channel, or you may not see it.")
+        raise Http404("There is no such channel, or you may not see it.")  # English only: no page shows it
     return _serve_picture(request, channel.icon)
 
 
 def _serve_picture(request: AgentRequest, picture: FieldFile) -> HttpResponseBase:
     if not picture or not picture.name:
-        raise Http404("There is no picture.")
+        raise Http404("There is no picture.")  # English only: no page shows it
     content_type = mimetypes.guess_type(picture.name)[0] or ""
     return serve(request, picture, content_type, name=PurePosixPath(picture.name).name, inline=content_type in PICTURES)
 
@@ -102,7 +105,7 @@ def canned_file(request: AgentRequest, conversation_id: int, file_id: int) -> Ht
     usable = canned_replies.usable(request.user, conversation)
     file = CannedReplyFile.objects.filter(reply__in=usable, pk=file_id).first()
     if file is None:
-        raise Http404("There is no such file, or you may not see it.")
+        raise Http404("There is no such file, or you may not see it.")  # English only: no page shows it
     return serve_canned(request, file)
 
 
@@ -121,7 +124,7 @@ def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str
     try:
         opened = file.storage.open(file.name or "", "rb")
     except FileNotFoundError:
-        raise Http404("This file is not in the storage any more.") from None
+        raise Http404("This file is not in the storage any more.") from None  # English only: no page shows it
     except OSError as error:
         return no_storage(request, error)
     size = opened.size
@@ -146,7 +149,8 @@ def serve(request: HttpRequest, file: FieldFile, content_type: str, *, name: str
         return _with_headers(unchanged, headers)
     # A part of another version must not be joined to this one (RFC 9110, If-Range).
     asks_for_part = request.headers.get("If-Range", etag) == etag
-    requested = _parse_range(request.headers.get("Range", "") if asks_for_part else "", size)
+    header = request.headers.get("Range", "") if asks_for_part else ""  # English only: the name of a header
+    requested = _parse_range(header, size)
     if requested is None:
         opened.close()
         response: HttpResponseBase = HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})

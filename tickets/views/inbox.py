@@ -7,13 +7,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from desk.live import versions
-from tickets.services.conversation import access
+from tickets.services.conversation import access, mentions
 from tickets.services.inbox import listing
 from tickets.services.inbox.listing import ListQuery
 from tickets.services.outgoing import replies
 from tickets.services.page_actions import sender_actions
-from tickets.views import pages, thread_items
-from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, parse_ids, wants_part
+from tickets.views import assign_question, macros, pages, thread_items
+from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, parse_ids, refuse, wants_part
 
 
 @require_GET
@@ -22,7 +22,7 @@ def inbox(request: AgentRequest) -> HttpResponse:
     """Show the list, with no conversation open."""
     query = pages.list_query(request)
     cursor = request.GET.get("before", "")
-    return render(request, "tickets/inbox.html", pages.strip_context(request, query, cursor=cursor))
+    return render(request, "tickets/inbox.html", pages.strip_context(request, query, cursor=cursor, is_page=True))
 
 
 @require_GET
@@ -35,7 +35,12 @@ def conversation(request: AgentRequest, conversation_id: int) -> HttpResponse:
     query = pages.list_query(request)
     version = versions.version()
     opened = access.get_conversation(request.user, conversation_id, request.facts)
+    mentions.mark_seen(request.user, opened)
     context = pages.conversation_context(request, opened, query, version)
+    if "ran" in request.GET:
+        context["macro_bar"] = macros.bar_of_request(request, opened)
+    if assign_question.AFTER_REPLY in request.GET:
+        context["asks_to_assign"] = assign_question.asks(request, opened)
     if wants_part(request):
         return render(request, "tickets/_conversation.html", context)
     if "before" in request.GET:
@@ -47,7 +52,7 @@ def show_conversation(
     request: AgentRequest, query: ListQuery, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     """Render the whole inbox around the context of a conversation (pages.conversation_context)."""
-    strip = pages.strip_context(request, query, selected=context["conversation"].pk)
+    strip = pages.strip_context(request, query, selected=context["conversation"].pk, is_page=True)
     return render(request, "tickets/inbox.html", {**strip, **context}, status=status)
 
 
@@ -57,7 +62,14 @@ def strip(request: AgentRequest) -> HttpResponse:
     """Show the list below the search field: another view, order, filter or search. `open` is the open conversation."""
     query = pages.list_query(request)
     selected = parse_id(request.GET.get("open", ""))
-    return render(request, "tickets/_list.html", pages.strip_context(request, query, selected=selected))
+    return render(request, "tickets/_strip.html", pages.strip_context(request, query, selected=selected))
+
+
+@require_GET
+@agent_page
+def filters(request: AgentRequest) -> HttpResponse:
+    """Show the fields of the filter with all choices."""
+    return render(request, "tickets/_filters.html", pages.filters_context(request, pages.list_query(request)))
 
 
 @require_GET
@@ -104,11 +116,16 @@ def messages(request: AgentRequest, conversation_id: int) -> HttpResponse:
 def read(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """Mark the conversation as read up to the message with the cursor `upto`, or with `unread` as unread."""
     opened = access.get_conversation(request.user, conversation_id, request.facts)
+    is_theirs = access.may_work_in(request.facts, opened)
+    if "unread" in request.POST and not is_theirs:
+        return refuse(request, access.READ_ONLY, conversation_url(opened.pk))
     if "unread" in request.POST:
         listing.mark_unread(opened)
     else:
-        sender_actions.seen(request.user, opened)
-        listing.mark_read(opened, request.POST.get("upto", ""))
+        mentions.mark_seen(request.user, opened)
+        if is_theirs:
+            sender_actions.seen(request.user, opened)
+            listing.mark_read(opened, request.POST.get("upto", ""))
     if wants_part(request):
         return HttpResponse(status=204)
     return redirect("inbox" if "unread" in request.POST else conversation_url(opened.pk))

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from types import SimpleNamespace
 
 from django.template.loader import get_template
-from django.utils import timezone
 
 from desk.live import versions
 from desk.live.fanout import Payload
@@ -20,7 +19,7 @@ def read(payloads: Collection[Payload], readers: Collection[Reader]) -> dict[Rea
     events = live_rows.read(payloads, readers)
     version, template = versions.version(), get_template("tickets/_thread_state.html")
     for page in live_viewers.open_pages(payloads, readers):
-        with timezone.override(page.reader.zone):
+        with page.reader.seen():
             context = pages.state_context(page.user, page.reader.facts, page.conversation, version)
             html = template.render({**context, "request": SimpleNamespace(user=page.user)})
         state = {"kind": "state", "conversation": page.conversation.pk, "version": version, "html": html}

@@ -5,9 +5,11 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from desk.errors import Refused
+from desk.languages import translated
 from desk.requests import UserRequest
 from tickets.models import CannedReply
 from tickets.services.inbox import canned_replies
@@ -37,9 +39,9 @@ def edit(request: UserRequest, pk: int | None = None) -> HttpResponse:
                 request.user, reply, form.cleaned_data, owner=request.user, files=form.file_changes
             )
         except Refused as refused:
-            form.add_error(refused.field, str(refused))
+            form.add_error(refused.field, translated(str(refused)))
         else:
-            messages.success(request, f"{saved} is saved.")
+            messages.success(request, gettext("%(name)s is saved.") % {"name": saved})
             return redirect("own_canned_replies")
     context = {
         "form": form,
@@ -58,7 +60,7 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
     reply = get_object_or_404(CannedReply, pk=pk, owner=request.user)
     if request.method == "POST":
         canned_replies.delete(request.user, reply)
-        messages.success(request, f"{reply} is deleted.")
+        messages.success(request, gettext("%(name)s is deleted.") % {"name": reply})
         return redirect("own_canned_replies")
     return render(request, "tickets/canned/own_delete.html", {"reply": reply})
 

@@ -1,31 +1,36 @@
 """Contexts of the workspace's templates: the list strip, and one conversation with its thread and details."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import F
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
+from desk.languages import translated
 from desk.models import Agent, Department, User
-from tickets.models import Conversation, ThreadControlRequest
+from tickets.models import Conversation, SavedView, ThreadControlRequest, Ticket
+from tickets.rules.filters import NO_FILTER
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
 from tickets.services.conversation import access
-from tickets.services.inbox import canned_replies, drafts, listing
+from tickets.services.inbox import canned_replies, drafts, listing, saved_views, snoozes
 from tickets.services.inbox import counts as inbox_counts
-from tickets.services.inbox.listing import ORDERS, VIEWS, ListQuery
-from tickets.services.outgoing import replies
+from tickets.services.inbox.listing import DEFAULT_ORDER, ORDERS, VIEWS, ListQuery
+from tickets.services.outgoing import replies, scheduled_times
 from tickets.services.page_actions import thread_control
-from tickets.views import thread_items
-from tickets.views.base import AgentRequest
+from tickets.views import list_filters, thread_items
+from tickets.views.base import AgentRequest, parse_id
 from tickets.views.details import details_context
 from tickets.views.rows import clock_of, rows_of
 
 MAX_COLLEAGUES = 200
 MAX_CANNED_REPLIES = 300
 MAX_FRESH_ROWS = 100
+MAX_QUERY = 65_536  # characters of a query string in a form: of what an address can have, nothing is cut off
 MAIN_VIEWS = 3  # the others are behind *More* (_views.html)
 
 Context = dict[str, Any]
@@ -55,37 +60,99 @@ def fresh_rows_context(request: AgentRequest, query: ListQuery, ids: list[int]) 
         "query": query,
         "rows": rows_of(request, page, query, hits=hits),
         "list_query": urlencode(query.parameters()),
-        **counts_context(query, inbox_counts.counts(request.facts)),
+        **counts_context(request, query, inbox_counts.counts(request.facts)),
     }
 
 
-def strip_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> Context:
-    """Return the context of the whole list strip: rows, views with their counts, orders and filters."""
+def strip_context(
+    request: AgentRequest,
+    query: ListQuery,
+    *,
+    cursor: str = "",
+    selected: int | None = None,
+    is_page: bool = False,
+) -> Context:
+    """Return the context of the whole list strip: rows, views with their counts, orders and filters.
+
+    A whole page (`is_page`) asks for the colleagues and custom fields when somebody opens the filters
+    (`filters_context`).
+    """
     counts = inbox_counts.counts(request.facts)
-    channels = access.channels_for(request.user, request.facts).order_by("name")
+    filters = list_filters.ListFilters(request, query, is_short=is_page)
+    shown = "all" if query.searches_everything else query.view.name
     return {
         **list_context(request, query, cursor=cursor, selected=selected),
-        **counts_context(query, counts),
+        **counts_context(request, query, counts),
+        "list_name": query.saved.name if query.saved else VIEWS[shown].label,
         "orders": ORDERS,
-        "channels": list(channels.select_related("department").only("name", "deleted_at", "department__name")),
-        "list_departments": list(Department.objects.order_by("name").only("name")),
+        "channels": filters.channels,
+        "filter_fields": filters.fields(),
+        "field_form": filters.custom(),
+        "chips": filters.chips(),
+        "priorities": Ticket.Priority,
+        **saving_context(request, query),
     }
 
 
-def counts_context(query: ListQuery, counts: dict[str, int]) -> Context:
-    """Return the context of `_views.html`: each view with its count and its query string."""
+def filters_context(request: AgentRequest, query: ListQuery) -> Context:
+    """Return the context of `_filters.html`."""
+    filters = list_filters.ListFilters(request, query)
+    return {"query": query, "orders": ORDERS, "filter_fields": filters.fields(), "field_form": filters.custom()}
+
+
+def saving_context(request: AgentRequest, query: ListQuery) -> Context:
+    """Return what the list offers to save: a new view, and the changes to the saved one."""
+    is_changed = query.is_edited if query.saved else bool(query.filter) or query.order != DEFAULT_ORDER
+    if not is_changed:
+        return {"may_save_view": False}
+    departments, with_everybody = saved_views.shared_by(request.user)
+    return {
+        "may_save_view": True,
+        "share_departments": departments,
+        "may_share_with_everybody": with_everybody,
+        "may_change_view": query.saved is not None
+        and saved_views.may_change(request.user, saved_views.Audience.of(query.saved)),
+        "unedited": urlencode(ListQuery.of_saved(query.saved).parameters()) if query.saved else "",
+    }
+
+
+def counts_context(request: AgentRequest, query: ListQuery, counts: dict[str, int]) -> Context:
+    """Return the context of `_views.html`: each view with its count and its query string, and the saved views."""
+    narrowed = replace(query, saved=None, filter=NO_FILTER) if query.saved else query
     views: list[Context] = [
         {
             "view": view,
             "count": counts.get(view.name, 0),
-            "address": urlencode(query.parameters(view=view)),
-            "is_current": view is query.view,
+            "address": urlencode(narrowed.in_view(view).parameters()),
+            "is_current": query.saved is None and view is query.view,
         }
         for view in VIEWS.values()
     ]
     other = next((view for view in views[MAIN_VIEWS:] if view["is_current"]), None)
-    in_all = urlencode(query.parameters(view=VIEWS["all"]))
-    return {"views": views, "other_view": other, "all_address": in_all, "unread_total": counts.get("unread", 0)}
+    saved = [
+        {
+            "view": view,
+            "address": urlencode(replace(ListQuery.of_saved(view), search=query.search).parameters()),
+            "is_current": query.saved is not None and query.saved.pk == view.pk,
+        }
+        for view in saved_of(request)
+    ]
+    return {
+        "views": views,
+        "other_view": other,
+        "saved_views": saved,
+        "all_address": urlencode(narrowed.in_view(VIEWS["all"]).parameters()),
+        "clear_address": urlencode(replace(query, search="", filter=NO_FILTER, saved=None).parameters()),
+        "unread_total": counts.get("unread", 0),
+        "mention_count": counts.get("mentions", 0),
+    }
+
+
+def saved_of(request: AgentRequest) -> list[SavedView]:
+    """Return the saved views that the user sees, read once for a request."""
+    if not hasattr(request, "saved_views"):
+        request.saved_views = list(saved_views.seen_by(request.user, request.facts))
+    return request.saved_views
 
 
 def conversation_context(
@@ -120,7 +187,10 @@ def state_context(user: User, facts: access.UserFacts, conversation: Conversatio
         "contact": conversation.contact,
         "channel": conversation.channel,
         "verdict": replies.may_send_in(user, conversation, facts),
+        "may_work": access.may_work_in(facts, conversation),
         "clock": clock_of(conversation),
+        "later_options": scheduled_times.options(conversation, timezone.get_current_timezone()),
+        "snooze_options": snoozes.options(conversation, timezone.get_current_timezone()),
         "control": control_context(user, conversation),
         **details_context(user, conversation),
         "colleagues": colleagues_of(conversation),
@@ -134,8 +204,9 @@ def control_context(user: User, conversation: Conversation) -> Context | None:
     owner = thread_control.owner_name(conversation)
     if not owner:
         return None
+    name = translated(owner)
     return {
-        "owner": owner[0].upper() + owner[1:],
+        "owner": name[0].upper() + name[1:],
         "request": ThreadControlRequest.objects.filter(conversation=conversation).first(),
         "is_allowed": thread_control.may_control(user, conversation).allowed,
     }
@@ -184,7 +255,11 @@ def composer_rules() -> dict[str, Any]:
 
 
 def list_query(request: AgentRequest) -> ListQuery:
-    """Return the list query of a request, from its query string or, in a POST, from the field `list`."""
-    if request.method == "POST":
-        return ListQuery.parse(QueryDict(request.POST.get("list", "")[:2000]))
-    return ListQuery.parse(request.GET)
+    """Return the list query of a request, from its query string or, in a POST, from the field `list`.
+
+    A saved view that was deleted, or that the user does not see, is the default view.
+    """
+    raw = QueryDict(request.POST.get("list", "")[:MAX_QUERY]) if request.method == "POST" else request.GET
+    view_id = parse_id(raw.get("view", ""))
+    saved = next((view for view in saved_of(request) if view.pk == view_id), None) if view_id is not None else None
+    return ListQuery.parse(raw, saved)

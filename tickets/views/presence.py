@@ -4,6 +4,7 @@ import re
 
 from django.http import HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from desk.models import Agent, User
@@ -43,7 +44,8 @@ def conversation_viewers(request: AgentRequest, conversation_id: int) -> HttpRes
     if request.method == "POST":
         page_key = request.POST.get("page", "")
         if not PAGE_KEY.fullmatch(page_key):
-            return HttpResponseBadRequest("The page has no key.", content_type="text/plain")
+            reason = "The page has no key."  # English only: no page of Desk sends such a request
+            return HttpResponseBadRequest(reason, content_type="text/plain")
         if "gone" in request.POST:
             viewers.close_page(request.user, conversation, page_key)
             return HttpResponse(status=204)
@@ -55,8 +57,8 @@ def conversation_viewers(request: AgentRequest, conversation_id: int) -> HttpRes
         "viewers": others[:MAX_NAMES],
         "typing": _names(typing),
         "watching": _names(watching),
-        "several_type": len(typing) > 1,
-        "several_watch": len(watching) > 1,
+        "typing_count": len(typing),
+        "watching_count": len(watching),
     }
     return render(request, "tickets/_viewers.html", context)
 
@@ -65,8 +67,11 @@ def _names(users: list[User]) -> str:
     """Return the names in a phrase: "Ann", "Ann and Ben", "Ann, Ben and 2 others"."""
     names = [str(user) for user in users]
     if len(names) > MAX_NAMES:
-        names[MAX_NAMES - 1 :] = [f"{len(names) - MAX_NAMES + 1} others"]
-    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+        count = len(names) - MAX_NAMES + 1
+        names[MAX_NAMES - 1 :] = [ngettext("%(count)s other", "%(count)s others", count) % {"count": count}]
+    if len(names) < 2:
+        return "".join(names)
+    return gettext("%(names)s and %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}
 
 
 @require_GET

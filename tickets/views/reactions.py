@@ -3,8 +3,8 @@
 from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_POST
 
+from desk.errors import Refused
 from tickets.services.conversation import access
-from tickets.services.outgoing.replies import ReplyError
 from tickets.services.page_actions import reactions, sender_actions
 from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
 from tickets.views.compose import show_fresh
@@ -20,14 +20,15 @@ def react(request: AgentRequest, conversation_id: int, message_id: int) -> HttpR
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     message = conversation.messages.filter(pk=message_id).first()
     if message is None:
-        raise Http404("There is no such message in this conversation.")
+        raise Http404("There is no such message in this conversation.")  # English only: no page shows it
     message.conversation = conversation
     try:
+        access.require_work(request.facts, conversation)
         if "dismiss" in request.POST:
             reactions.dismiss(message)
         else:
             reactions.react(request.user, message, request.POST.get("emoji", ""))
-    except ReplyError as refused:
+    except Refused as refused:
         return refuse(request, str(refused), conversation_url(conversation.pk))
     return show_fresh(request, conversation)
 
@@ -37,5 +38,6 @@ def react(request: AgentRequest, conversation_id: int, message_id: int) -> HttpR
 def typing(request: AgentRequest, conversation_id: int) -> HttpResponse:
     """Show the customer that the agent is typing, or with `off` has stopped, where the channel shows this."""
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
-    sender_actions.typing(request.user, conversation, is_on="off" not in request.POST)
+    if access.may_work_in(request.facts, conversation):
+        sender_actions.typing(request.user, conversation, is_on="off" not in request.POST)
     return HttpResponse(status=204)

@@ -1,6 +1,6 @@
 """The thread as the template shows it: groups of messages, with days, tickets and the "unread" line between them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,9 +9,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from channels_im.services.facebook import outages
-from tickets.models import Conversation, Message, PageReaction, Ticket
+from desk.sentences import sentence
+from tickets.models import Conversation, Message, PageReaction, ScheduledReply, Ticket, TicketChange
 from tickets.rules.cards import NOT_RECOVERED, ORIGINS, TAPS, cards_in, choices_in
+from tickets.rules.mentions import Target, from_stored
+from tickets.services.conversation import mentions
+from tickets.services.conversation.ticketing import SENT_OR_SENDING as SENT_STATES
 from tickets.services.inbox.listing import after_cursor, read_cursor, write_cursor
+from tickets.services.outgoing.scheduled_replies import open_in
 from tickets.services.page_actions.reactions import may_be_reacted_to
 
 ITEMS_PER_PAGE = 40
@@ -33,8 +38,10 @@ Messages = QuerySet[Message, Message]
 class Item:
     """One element of the thread. `key` is stable: an open page replaces, adds and removes elements by it.
 
-    `type` is day, ticket, unread, message, note, event or turn (the Page's connection was lost or restored); only the
-    fields of that type are set. `tapped` are the payloads of the message's choices that the customer tapped.
+    `type` is day, ticket, unread, message, note, event, turn (the Page's connection was lost or restored) or
+    scheduled (a reply that is sent later, at the end of the thread); only the fields of that type are set. `mentioned`
+    are the present names of whom a note mentions, `tapped` the payloads of the message's choices that the customer
+    tapped.
     """
 
     type: str
@@ -53,6 +60,16 @@ class Item:
     failed_reaction: PageReaction | None = None
     may_be_reacted_to: bool = False
     tapped: frozenset[str] = frozenset()
+    may_split: bool = False  # a new ticket may begin with this message
+    may_merge: bool = False  # another ticket is above this divider
+    scheduled: ScheduledReply | None = None
+    mentioned: dict[Target, str] = field(default_factory=dict)
+
+    @property
+    def undoable(self) -> TicketChange | None:
+        """The split or merge that this event tells of, unless it was undone."""
+        change: TicketChange | None = getattr(self.message, "ticket_change", None)
+        return change if change is not None and change.undone_at is None else None
 
     @property
     def shows_meta(self) -> bool:
@@ -72,12 +89,36 @@ class Item:
 
 @dataclass(frozen=True)
 class Reaction:
-    """One reaction; `note` says that a change is not at Meta yet ("being sent", "being taken back")."""
+    """One reaction. `by` is customer, page or empty; `note` says that a change is not at Meta yet: sent, removed."""
 
     emoji: str
-    who: str
-    is_ours: bool = False
+    by: str
     note: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        return self.by == "page"
+
+    @property
+    def title(self) -> str:
+        return REACTION_WORDS[self.by, self.note][0]
+
+    @property
+    def words(self) -> str:
+        """The end of the title, after the emoji, for people who hear it."""
+        return REACTION_WORDS[self.by, self.note][1]
+
+
+REACTION_WORDS = {
+    ("customer", ""): (sentence("Reaction of the customer"), sentence("from the customer")),
+    ("page", ""): (sentence("Reaction of the Page"), sentence("from the Page")),
+    ("page", "sent"): (sentence("Reaction of the Page, being sent"), sentence("from the Page, being sent")),
+    ("page", "removed"): (
+        sentence("Reaction of the Page, being taken back"),
+        sentence("from the Page, being taken back"),
+    ),
+    ("", ""): (sentence("Reaction of someone"), sentence("from someone")),
+}
 
 
 @dataclass(frozen=True)
@@ -114,6 +155,20 @@ def older_page(conversation: Conversation, cursor: str, size: int = ITEMS_PER_PA
     if before:
         messages = messages.filter(after_cursor("sent_at", before, descending=True))
     return _page(conversation, messages, min(size, MAX_ITEMS), 0, until=before and before[0])
+
+
+def ticket_page(ticket: Ticket, cursor: str = "") -> ThreadPage:
+    """Return the page of one ticket that ends just before `cursor`, or its end when the cursor is invalid."""
+    conversation, before = ticket.conversation, read_cursor(cursor)
+    rows = _messages(conversation).filter(ticket=ticket)
+    if before:
+        rows = rows.filter(after_cursor("sent_at", before, descending=True))
+    newest_first = list(_with_related(rows).order_by("-sent_at", "-pk")[: ITEMS_PER_PAGE + 1])
+    shown = newest_first[:ITEMS_PER_PAGE][::-1]
+    earlier = newest_first[ITEMS_PER_PAGE] if len(newest_first) > ITEMS_PER_PAGE else None
+    items = _items(shown, earlier, _quotes(conversation, shown), None)
+    older = write_cursor(shown[0].sent_at, shown[0].pk) if earlier else ""
+    return ThreadPage(items, older, "")
 
 
 def items_between(conversation: Conversation, first: str, last: str) -> list[Item]:
@@ -156,7 +211,8 @@ def _messages(conversation: Conversation) -> Messages:
 
 
 def _with_related(messages: Messages) -> Messages:
-    return messages.select_related("author", "ticket", "page_reaction").prefetch_related("attachments")
+    related = ("author", "ticket", "page_reaction", "ticket_change")
+    return messages.select_related(*related).prefetch_related("attachments")
 
 
 def _page(
@@ -170,6 +226,8 @@ def _page(
     items = _items(shown, before, _quotes(conversation, shown), _first_unread(shown, unread), outage_events)
     older = write_cursor(shown[0].sent_at, shown[0].pk) if before else ""
     newest = write_cursor(shown[-1].sent_at, shown[-1].pk) if shown else ""
+    if until is None:
+        items += [Item("scheduled", f"scheduled-{row.pk}", row.send_at, scheduled=row) for row in open_in(conversation)]
     return ThreadPage(items, older, newest)
 
 
@@ -208,6 +266,7 @@ def _items(
 ) -> list[Item]:
     items: list[Item] = []
     tickets: set[int] = {before.ticket_id} if before and before.ticket_id else set()
+    began: set[int | None] = {before.ticket_id} if before else set()  # tickets with a message above
     last, day, events = before, "", list(outage_events)
     for message in shown:
         while events and events[0].moment < message.sent_at:
@@ -218,13 +277,18 @@ def _items(
             tickets.add(message.ticket.pk)
             gap = message.sent_at - last.sent_at if last and not _is_gap(last) else None
             items.append(Item("ticket", f"ticket-{message.ticket_id}", message.sent_at, ticket=message.ticket, gap=gap))
+            items[-1].may_merge = bool(began)
         if message.pk == first_unread:
             items.append(Item("unread", "unread", message.sent_at))
         items.append(_message_item(message, quotes))
+        items[-1].may_split = _may_split(message, began)
+        if message.kind == Message.Kind.MESSAGE:
+            began.add(message.ticket_id)
         last = message
     for event in events:
         day = _add_outage_event(items, event, day)
     _mark_taps(items)
+    _name_mentioned(items)
     _group(items)
     return items
 
@@ -261,9 +325,14 @@ def _message_item(message: Message, quotes: dict[str, Message]) -> Item:
     )
 
 
+def _may_split(message: Message, began: Collection[int | None]) -> bool:
+    """Return whether a new ticket may begin with this message, as far as the page knows."""
+    was_sent = message.direction == Message.Direction.IN or message.state in SENT_STATES
+    return message.kind == Message.Kind.MESSAGE and was_sent and message.ticket_id in began
+
+
 def _reactions(message: Message, page_reaction: PageReaction | None) -> list[Reaction]:
     """Return the reactions shown at a message, the Page's as it will be; leave out rows that are no reaction."""
-    names = {"customer": "the customer", "page": "the Page"}
     raw = message.reactions if isinstance(message.reactions, list) else []
     # The emoji that is not at Meta yet: "" removes the Page's reaction, None is no change.
     pending = page_reaction.emoji if page_reaction and page_reaction.state == PageReaction.State.WAITING else None
@@ -274,11 +343,10 @@ def _reactions(message: Message, page_reaction: PageReaction | None) -> list[Rea
         is_ours = row.get("by") == "page"
         if is_ours and pending:
             continue  # the pending one replaces it
-        who = names.get(str(row.get("by")), "someone")
-        note = "being taken back" if is_ours and pending is not None else ""
-        reactions.append(Reaction(str(row["emoji"]), who, is_ours, note))
+        by = str(row.get("by")) if row.get("by") in ("customer", "page") else ""
+        reactions.append(Reaction(str(row["emoji"]), by, "removed" if is_ours and pending is not None else ""))
     if pending:
-        reactions.append(Reaction(pending, "the Page", True, "being sent"))
+        reactions.append(Reaction(pending, "page", "sent"))
     return reactions
 
 
@@ -299,6 +367,15 @@ def _mark_taps(items: list[Item]) -> None:
             if found is not None and item.moment <= sent_at:
                 item.tapped |= {str(found.get("payload") or found.get("title"))}
                 break
+
+
+def _name_mentioned(items: list[Item]) -> None:
+    """Give each note the present names of those whom it mentions."""
+    notes = [(item, item.message) for item in items if item.message and item.message.mentions]
+    names = mentions.current_names(message for _item, message in notes)
+    for item, message in notes:
+        targets = {span.target for span in from_stored(message.mentions)}
+        item.mentioned = {target: names[target] for target in sorted(targets) if target in names}
 
 
 def _choices_of(message: Message | None) -> list[dict[str, Any]]:

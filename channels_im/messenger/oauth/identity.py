@@ -13,7 +13,7 @@ def me(user_token: str) -> tuple[str, str]:
     answer = GraphClient(user_token).get("me", fields="id,name")
     user_id = as_account_id(answer.get("id"))
     if user_id is None:
-        raise GraphOutcomeUnknown("/me answered without an id", http_status=200)
+        raise GraphOutcomeUnknown("/me answered without an id", http_status=200)  # English only: for the log
     return user_id, as_text(answer.get("name")) or ""
 
 

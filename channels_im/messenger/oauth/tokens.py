@@ -86,7 +86,9 @@ def exchange_long_lived(short_token: str) -> LongLivedToken:
     )
     token = as_text(answer.get("access_token"))
     if token is None:
-        raise GraphOutcomeUnknown("The token exchange answered without a token", http_status=200)
+        raise GraphOutcomeUnknown(  # English only: for the log
+            "The token exchange answered without a token", http_status=200
+        )
     return LongLivedToken(token, as_duration_s(answer.get("expires_in")))
 
 
@@ -98,7 +100,7 @@ def debug_token(token: str) -> TokenInfo:
     """
     data = as_dict(GraphClient.for_app().get("debug_token", input_token=token).get("data"))
     if not isinstance(data.get("is_valid"), bool):
-        raise GraphOutcomeUnknown("debug_token answered without is_valid", http_status=200)
+        raise GraphOutcomeUnknown("debug_token answered without is_valid", http_status=200)  # English only: for the log
     error = as_dict(data.get("error"))
     return TokenInfo(
         app_id=as_account_id(data.get("app_id")),

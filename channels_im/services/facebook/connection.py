@@ -12,10 +12,12 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from channels_im.models import Channel, Page, RecoveryRun
-from channels_im.services.facebook import check_requests, outages, recovery_requests
+from channels_im.services.facebook import check_requests, outages, reasons, recovery_requests
 from desk import letters, mail
+from desk.languages import in_english
 from desk.live import publish
 from desk.queue import enqueue
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ CONNECTION_FIELDS = [
     "reauth_mail_after",
 ]
 
-STILL_RECEIVING = (
+STILL_RECEIVING = sentence(
     "Desk still receives customers' messages, as long as Facebook sends them; what it does not send is read from "
     "Facebook after the re-authentication. Waiting replies are held; you can release them afterwards."
 )
@@ -44,13 +46,15 @@ _Reason = Page.Reason
 # Meta's general reasons for a dead token; every other reason is more specific.
 _GENERAL_REASONS = frozenset({_Reason.TOKEN_EXPIRED, _Reason.PERMISSION_REVOKED})
 HEALED_BY = {
-    _Reason.TOKEN_EXPIRED: "Re-authenticate the Page.",
-    _Reason.PERMISSION_REVOKED: "Log in to the Facebook account that owns the Page and re-authenticate it.",
-    _Reason.PAGE_DESELECTED: "Re-authenticate with the Page ticked.",
-    _Reason.APP_REMOVED: "Re-authenticate with the same Facebook account.",
-    _Reason.PASSWORD_CHANGED: "Re-authenticate the Page.",
-    _Reason.CHECKPOINT: "The person who linked the Page logs in on facebook.com first; then re-authenticate the Page.",
-    _Reason.ROLE_LOST: "Another administrator of the Page re-authenticates it.",
+    _Reason.TOKEN_EXPIRED: sentence("Re-authenticate the Page."),
+    _Reason.PERMISSION_REVOKED: sentence("Log in to the Facebook account that owns the Page and re-authenticate it."),
+    _Reason.PAGE_DESELECTED: sentence("Re-authenticate with the Page ticked."),
+    _Reason.APP_REMOVED: sentence("Re-authenticate with the same Facebook account."),
+    _Reason.PASSWORD_CHANGED: sentence("Re-authenticate the Page."),
+    _Reason.CHECKPOINT: sentence(
+        "The person who linked the Page logs in on facebook.com first; then re-authenticate the Page."
+    ),
+    _Reason.ROLE_LOST: sentence("Another administrator of the Page re-authenticates it."),
 }
 
 
@@ -233,35 +237,44 @@ def _letter(pages: list[Page]) -> letters.Letter:
     existing = Channel.objects.existing().filter(page__in=pages)
     channels = {channel.page_id: channel for channel in existing}
     first = pages[0]
-    reason = first.get_reauth_reason_display()
-    subject = f"Re-authenticate {first.name}: {reason[0].lower()}{reason[1:]}"
-    begin = f"The Page “{first.name}” has been unable to send replies{_since(first)}."
+    reason = reasons.INSIDE_A_SENTENCE[Page.Reason(first.reauth_reason)]
+    subject = sentence("Re-authenticate %(name)s: %(reason_text)s", name=first.name, reason_text=reason)
+    title = sentence("Re-authenticate %(page)s", page=first.name)
+    begin = _unable(first)
+    action = sentence("Re-authenticate")
     path = f"{SETUP_PATH}{channels[first.pk].pk}/" if first.pk in channels else SETUP_PATH
     if len(pages) > 1:
-        subject = f"Re-authenticate {len(pages)} Pages: {', '.join(page.name for page in pages)}"
-        begin = "These Pages have been unable to send replies:"
+        names = ", ".join(page.name for page in pages)
+        subject = sentence("Re-authenticate %(count)s Pages: %(names)s", count=len(pages), names=names)
+        title = sentence("Re-authenticate %(count)s Pages", count=len(pages))
+        begin = sentence("These Pages have been unable to send replies:")
+        action = sentence("Open the channels")
         path = SETUP_PATH
     return letters.Letter(
         subject=subject,
-        title=f"Re-authenticate {first.name}" if len(pages) == 1 else f"Re-authenticate {len(pages)} Pages",
+        title=title,
         paragraphs=(begin,),
         entries=tuple(_entry(page, channels.get(page.pk), is_one=len(pages) == 1) for page in pages),
         closing=(STILL_RECEIVING,),
-        action="Re-authenticate" if len(pages) == 1 else "Open the channels",
+        action=action,
         path=path,
         why=letters.to_administrators(),
     )
 
 
-def _since(page: Page) -> str:
-    return f" since {letters.moment(page.reauth_since)}" if page.reauth_since else ""
+def _unable(page: Page) -> str:
+    if not page.reauth_since:
+        return sentence("The Page “%(page)s” has been unable to send replies.", page=page.name)
+    since = letters.moment(page.reauth_since)
+    return sentence("The Page “%(page)s” has been unable to send replies since %(time)s.", page=page.name, time=since)
 
 
 def _entry(page: Page, channel: Channel | None, *, is_one: bool) -> letters.Entry:
+    reason, since = Page.Reason(page.reauth_reason), page.reauth_since
     lines = (
-        *([f"Channel “{channel.name}”"] if channel else []),
-        f"Why: {page.get_reauth_reason_display()}.",
-        *([] if is_one or not page.reauth_since else [f"Since: {letters.moment(page.reauth_since)}"]),
-        f"What to do: {HEALED_BY[Page.Reason(page.reauth_reason)]}",
+        *([sentence("Channel “%(name)s”", name=channel.name)] if channel else []),
+        sentence("Why: %(reason_text)s.", reason_text=in_english(reason.label)),
+        *([] if is_one or not since else [sentence("Since: %(time)s", time=letters.moment(since))]),
+        sentence("What to do: %(what_text)s", what_text=HEALED_BY[reason]),
     )
     return letters.Entry(page.name, lines)

@@ -17,6 +17,7 @@ from channels_im.models import Channel, DataRequest, FacebookAccount, Page, Pend
 from channels_im.services.facebook import connection, subscriptions
 from desk import audit_log
 from desk.models import AuditEntry
+from desk.sentences import sentence
 from desk.text import head
 
 logger = logging.getLogger(__name__)
@@ -24,10 +25,10 @@ logger = logging.getLogger(__name__)
 #: Meta sends whole seconds of its own clock: a login counts as later than a callback only when it is later by this.
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
-NOTHING_KEPT = "Desk keeps nothing about this Facebook account."
-LINKED_AGAIN = "This Facebook account was linked again after the request, so that link stays as it is."
-APP_REMOVED = "The access to Facebook that came from this account was deleted. Its Pages are disconnected."
-DELETED = (
+NOTHING_KEPT = sentence("Desk keeps nothing about this Facebook account.")
+LINKED_AGAIN = sentence("This Facebook account was linked again after the request, so that link stays as it is.")
+APP_REMOVED = sentence("The access to Facebook that came from this account was deleted. Its Pages are disconnected.")
+DELETED = sentence(
     "The name, the Facebook profile and every access token of this account were deleted. Its Pages are disconnected."
 )
 
@@ -108,9 +109,16 @@ def _erase(account: FacebookAccount) -> None:
 
 def _record(account: FacebookAccount, pages: list[Page], request: DataRequest) -> None:
     """Write to the history what Facebook reported: Facebook acted, not the administrator who linked the account."""
-    action = "asked for the deletion of their data" if request.kind == DataRequest.Kind.DELETION else "removed the app"
-    sentence = f"Facebook reported that the person {action}; confirmation code {request.confirmation_code}."
-    audit_log.record(audit_log.FACEBOOK, account, audit_log.Action.FACEBOOK, sentence)
+    code = request.confirmation_code
+    if request.kind == DataRequest.Kind.DELETION:
+        report = sentence(
+            "Facebook reported that the person asked for the deletion of their data; confirmation code %(code)s.",
+            code=code,
+        )
+    else:
+        report = sentence("Facebook reported that the person removed the app; confirmation code %(code)s.", code=code)
+    audit_log.record(audit_log.FACEBOOK, account, audit_log.Action.FACEBOOK, report)
+    must_be_reauthenticated = sentence("The Page must be re-authenticated.")
     for channel in Channel.objects.existing().filter(page__in=pages):
-        message = f"{sentence} The Page must be re-authenticated."
+        message = f"{report} {must_be_reauthenticated}"
         audit_log.record(audit_log.FACEBOOK, channel, audit_log.Action.FACEBOOK, message)

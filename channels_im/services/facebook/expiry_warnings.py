@@ -10,6 +10,7 @@ from django.utils import timezone
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.facebook.connection import SETUP_PATH
 from desk import letters, mail
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,8 @@ def _warn_of(account: FacebookAccount, step: int, channels: list[Channel], now: 
     try:
         sent = _send_mail(account, expires_at, channels, now)
     except mail.ERRORS as error:
-        sentence = mail.sentence_for(error)
-        logger.error("The e-mail about Facebook user %s could not be sent: %s", account.facebook_user_id, sentence)
+        why = mail.sentence_for(error)
+        logger.error("The e-mail about Facebook user %s could not be sent: %s", account.facebook_user_id, why)
         sent = 0
     claimed = mail.claimed(account, MAIL_FIELD).filter(expires_at=expires_at)
     claimed.update(warning_after=None, **({"last_warned_days": step} if sent else {}))
@@ -76,25 +77,43 @@ def _warn_of(account: FacebookAccount, step: int, channels: list[Channel], now: 
 
 def _send_mail(account: FacebookAccount, expires_at: datetime, channels: list[Channel], now: datetime) -> int:
     when = letters.moment(expires_at)
-    verb, day = "ends", f"ends on {timezone.localtime(expires_at):%-d %B}"
     if expires_at <= now:
-        verb, day = "ended", "has ended"
-    letter = letters.Letter(
-        subject=f"The Facebook login of {account} {day}",
-        title=f"A Facebook login {day}",
-        paragraphs=(
-            f"The Facebook login of {account} {verb} on {when}. Facebook gives access for about 60 days at a time; "
+        subject = sentence("The Facebook login of %(account)s has ended", account=account)
+        title = sentence("A Facebook login has ended")
+        fact = sentence(
+            "The Facebook login of %(account)s ended on %(time)s. Facebook gives access for about 60 days at a time; "
             "then somebody has to log in again.",
-            f"{'This channel uses' if len(channels) == 1 else 'These channels use'} it:",
+            account=account,
+            time=when,
+        )
+    else:
+        day = f"{timezone.localtime(expires_at):%-d %B}"
+        subject = sentence("The Facebook login of %(account)s ends on %(day)s", account=account, day=day)
+        title = sentence("A Facebook login ends on %(day)s", day=day)
+        fact = sentence(
+            "The Facebook login of %(account)s ends on %(time)s. Facebook gives access for about 60 days at a time; "
+            "then somebody has to log in again.",
+            account=account,
+            time=when,
+        )
+    users = sentence("This channel uses it:") if len(channels) == 1 else sentence("These channels use it:")
+    what_to_do = sentence(
+        "What to do: press Re-authenticate in Setup, log in to Facebook as %(account)s and leave every Page ticked. "
+        "One login renews all channels.",
+        account=account,
+    )
+    letter = letters.Letter(
+        subject=subject,
+        title=title,
+        paragraphs=(fact, users),
+        entries=tuple(
+            letters.Entry(channel.name, (sentence("Page “%(name)s”", name=channel.page.name),)) for channel in channels
         ),
-        entries=tuple(letters.Entry(channel.name, (f"Page “{channel.page.name}”",)) for channel in channels),
-        closing=(
-            f"What to do: press Re-authenticate in Setup, log in to Facebook as {account} and leave every Page ticked. "
-            "One login renews all channels.",
-        ),
-        action="Re-authenticate",
+        closing=(what_to_do,),
+        action=sentence("Re-authenticate"),
         path=f"{SETUP_PATH}{channels[0].pk}/",
         why=letters.to_administrators(),
     )
-    key = f"Facebook login {account.facebook_user_id} {expires_at} {reached_step(expires_at, now)}"
+    step = reached_step(expires_at, now)
+    key = f"Facebook login {account.facebook_user_id} {expires_at} {step}"  # English only: it is a key
     return mail.send_to_administrators(letter, key=key)

@@ -12,6 +12,7 @@ from desk.errors import Refused
 from desk.live import publish
 from desk.models import User
 from desk.queue import enqueue
+from desk.sentences import sentence
 
 TASK = "channels_im.tasks.drain_history_imports"
 #: How many days before its creation a channel can import.
@@ -44,13 +45,16 @@ def possible_days(channel: Channel) -> tuple[int, ...]:
 def start(actor: User | Actor, channel: Channel, days: int) -> HistoryImport:
     """Request the import of what was written in the `days` before the channel was created. Raises Refused."""
     if days not in DAYS:
-        raise Refused(f"Select one of {', '.join(map(str, DAYS))} days.", field="history_days")
+        refusal = sentence("Select one of %(days)s days.", days=", ".join(map(str, DAYS)))
+        raise Refused(refusal, field="history_days")
     with transaction.atomic():
         Page.objects.select_for_update().get(pk=channel.page_id)
         channel = Channel.objects.get(pk=channel.pk)
         until = channel.created_at.replace(microsecond=0)  # Meta gives seconds: what is in doubt counts as live
         if days not in possible_days(channel):
-            raise Refused("This history is imported already, or its import is not over.", code="history_import")
+            raise Refused(
+                sentence("This history is imported already, or its import is not over."), code="history_import"
+            )
         row = HistoryImport.objects.create(
             channel=channel,
             page_id=channel.page_id,
@@ -58,8 +62,10 @@ def start(actor: User | Actor, channel: Channel, days: int) -> HistoryImport:
             since=until - timedelta(days=days),
             until=until,
         )
-        sentence = f"Started the import of the history: the last {days} days before the channel was created."
-        audit_log.record(actor, channel, audit_log.CHANGE, sentence)
+        started = sentence(
+            "Started the import of the history: the last %(days)s days before the channel was created.", days=days
+        )
+        audit_log.record(actor, channel, audit_log.CHANGE, started)
         _announce(channel)
         enqueue(TASK)
     return row
@@ -67,19 +73,21 @@ def start(actor: User | Actor, channel: Channel, days: int) -> HistoryImport:
 
 def pause(actor: User | Actor, channel: Channel) -> bool:
     """Pause the channel's import; return False when none is in progress."""
-    return _change(actor, channel, IN_PROGRESS, "Paused the import of the history.", state=State.PAUSED)
+    return _change(actor, channel, IN_PROGRESS, sentence("Paused the import of the history."), state=State.PAUSED)
 
 
 def resume(actor: User | Actor, channel: Channel) -> bool:
     """Let a paused import go on; return False when none is paused."""
     fields = {"state": State.WAITING, "retry_after": None, "attempts": 0, "error": ""}
-    return _change(actor, channel, (State.PAUSED,), "Resumed the import of the history.", **fields)
+    return _change(actor, channel, (State.PAUSED,), sentence("Resumed the import of the history."), **fields)
 
 
 def cancel(actor: User | Actor, channel: Channel) -> bool:
     """End the channel's import; what was imported stays. Returns False when none is open."""
     fields = {"state": State.CANCELLED, "finished_at": timezone.now(), "cursor": "", "handled": []}
-    return _change(actor, channel, OPEN, "Cancelled the import of the history. What was imported stays.", **fields)
+    return _change(
+        actor, channel, OPEN, sentence("Cancelled the import of the history. What was imported stays."), **fields
+    )
 
 
 def hold(channel: Channel) -> None:
@@ -88,13 +96,13 @@ def hold(channel: Channel) -> None:
     running.update(state=State.WAITING, claimed_by="", claimed_at=None)
 
 
-def _change(actor: User | Actor, channel: Channel, states: tuple[str, ...], sentence: str, **fields: object) -> bool:
+def _change(actor: User | Actor, channel: Channel, states: tuple[str, ...], entry: str, **fields: object) -> bool:
     """Change the channel's import if it is in one of `states`. A worker that is at it loses its claim."""
     with transaction.atomic():
         rows = HistoryImport.objects.filter(channel=channel, state__in=states)
         if not rows.update(claimed_by="", claimed_at=None, **fields):
             return False
-        audit_log.record(actor, channel, audit_log.CHANGE, sentence)
+        audit_log.record(actor, channel, audit_log.CHANGE, entry)
         _announce(channel)
         if fields["state"] == State.WAITING:
             enqueue(TASK)

@@ -20,15 +20,24 @@ from channels_im.models import Channel, FacebookAccount, Page, PendingLink
 from channels_im.services.facebook import connection, page_pictures, subscriptions
 from desk import audit_log
 from desk.errors import Refused
+from desk.languages import in_english
 from desk.models import User
+from desk.sentences import sentence
 
 #: What each permission is for, as the message about a declined one says it.
 PERMISSION_USES = {
-    "pages_show_list": "list your Pages",
-    "pages_messaging": "receive and send messages",
-    "pages_manage_metadata": "be notified of new messages",
-    "pages_read_engagement": "check whether a reply has arrived",
-    "business_management": "find Pages that belong to a business account",
+    "pages_show_list": sentence("list your Pages"),
+    "pages_messaging": sentence("receive and send messages"),
+    "pages_manage_metadata": sentence("be notified of new messages"),
+    "pages_read_engagement": sentence("check whether a reply has arrived"),
+    "business_management": sentence("find Pages that belong to a business account"),
+}
+#: The same with the name of the permission, as the message about missing ones says it.
+_NAMED_USES = {
+    "pages_show_list": sentence("pages_show_list, to list your Pages"),
+    "pages_messaging": sentence("pages_messaging, to receive and send messages"),
+    "pages_manage_metadata": sentence("pages_manage_metadata, to be notified of new messages"),
+    "pages_read_engagement": sentence("pages_read_engagement, to check whether a reply has arrived"),
 }
 #: The tasks on a Page that Desk needs (Meta, "Subscribed apps": MESSAGING to send, MODERATE to subscribe).
 NEEDED_TASKS = ("MESSAGING", "MODERATE")
@@ -111,7 +120,9 @@ def link_with_long_token(user: User, long_lived_user_token: str) -> LinkResult:
     _require_permissions_and_pages(grant)
     if examine(user, grant).need_decision:
         raise LinkError(
-            "This login would stop a channel or take over a colleague's link. Link the account in Setup instead."
+            sentence(
+                "This login would stop a channel or take over a colleague's link. Link the account in Setup instead."
+            )
         )
     return save_grant(user, grant)
 
@@ -127,10 +138,12 @@ def finish_login(
     try:
         long_lived = oauth.exchange_long_lived(short_token)
     except GraphError as error:
-        raise LinkError(f"Facebook did not give long-term access. {error.verdict.sentence}") from error
+        raise LinkError(
+            sentence("Facebook did not give long-term access. %(why_text)s", why_text=error.verdict.sentence)
+        ) from error
     grant = read_grant(long_lived.token)
     if grant.facebook_user_id != facebook_user_id:
-        raise LinkError("Facebook reported two different people during this login. Log in again.")
+        raise LinkError(sentence("Facebook reported two different people during this login. Log in again."))
     _require_right_account(grant, page)
     findings = examine(user, grant)
     if not findings.stops:
@@ -144,7 +157,7 @@ def continue_anyway(user: User, pending: PendingLink) -> LinkResult:
     """Save a login that waited for a decision, as Meta describes it now. Raises LinkError."""
     if not pending.user_token or timezone.now() - pending.created_at > DECISION_TIMEOUT:
         pending.delete()
-        raise LinkError("This login waited too long for a decision. Nothing has been changed. Log in again.")
+        raise LinkError(sentence("This login waited too long for a decision. Nothing has been changed. Log in again."))
     grant = read_grant(pending.user_token)
     page = Page.objects.filter(pk=pending.findings.get("page")).first()
     _require_right_account(grant, page)
@@ -176,12 +189,14 @@ def read_grant(user_token: str) -> Grant:
     try:
         token = oauth.debug_token(user_token)
         if not token.is_valid or not token.is_ours:
-            raise LinkError("Facebook says that this login is not valid for Desk's Meta app. Log in again.")
+            raise LinkError(sentence("Facebook says that this login is not valid for Desk's Meta app. Log in again."))
         facebook_user_id, name = oauth.me(user_token)
         permissions = oauth.permissions(user_token)
         granted_pages = tuple(pages.list_pages(user_token))
     except GraphError as error:
-        raise LinkError(f"Facebook did not answer as expected. {error.verdict.sentence} Try again.") from error
+        raise LinkError(
+            sentence("Facebook did not answer as expected. %(why_text)s Try again.", why_text=error.verdict.sentence)
+        ) from error
     return Grant(
         facebook_user_id=facebook_user_id,
         name=name,
@@ -311,13 +326,23 @@ def _require_right_account(grant: Grant, page: Page | None) -> None:
         return
     if page.reauth_reason == Page.Reason.APP_REMOVED:
         raise LinkError(
-            f"“{page}” was linked by {owner}, who removed the app in the Facebook settings. It must be linked again "
-            f"with the same Facebook account, and you logged in as {grant.name}. Nothing has been changed."
+            sentence(
+                "“%(page)s” was linked by %(owner)s, who removed the app in the Facebook settings. It must be linked "
+                "again with the same Facebook account, and you logged in as %(name)s. Nothing has been changed.",
+                page=page,
+                owner=owner,
+                name=grant.name,
+            )
         )
     if grant.page(page.page_id) is None:
         raise LinkError(
-            f"“{page}” is not among the Pages that {grant.name} gave. Log in with the Facebook account that owns "
-            f"the Page (last time: {owner}) and leave the Page ticked. Nothing has been changed."
+            sentence(
+                "“%(page)s” is not among the Pages that %(name)s gave. Log in with the Facebook account that owns the "
+                "Page (last time: %(owner)s) and leave the Page ticked. Nothing has been changed.",
+                page=page,
+                owner=owner,
+                name=grant.name,
+            )
         )
 
 
@@ -325,17 +350,29 @@ def _require_permissions_and_pages(grant: Grant) -> None:
     # Facebook asks a person who ticks no Page for no Page permission either: then the missing ticks are the reason.
     has_page_permission = any(grant.permissions.get(scope) == "granted" for scope in oauth.REQUIRED_SCOPES)
     if (missing := grant.missing_permissions) and (grant.pages or has_page_permission):
-        uses = "; ".join(f"{scope}, to {PERMISSION_USES[scope]}" for scope in missing)
+        uses = "; ".join(_NAMED_USES[scope] for scope in missing)
         raise LinkError(
-            f"Facebook did not grant {'this permission' if len(missing) == 1 else 'these permissions'}: {uses}. Link "
-            "again, select your Pages and leave every switch on Yes. Nothing has been changed."
+            sentence(
+                "Facebook did not grant this permission: %(uses_text)s. Link again, select your Pages and leave every "
+                "switch on Yes. Nothing has been changed.",
+                uses_text=uses,
+            )
+            if len(missing) == 1
+            else sentence(
+                "Facebook did not grant these permissions: %(uses_text)s. Link again, select your Pages and leave "
+                "every switch on Yes. Nothing has been changed.",
+                uses_text=uses,
+            )
         )
     if not grant.pages:
         raise LinkError(
-            f"Facebook gave no Page of {grant.name}. Either no Page was ticked, or every permission was declined, or "
-            f"{grant.name} is not an admin of a Page, or the Pages belong to a business account and the permission "
-            "business_management was declined. Link again, select your Pages and leave every switch on Yes. Nothing "
-            "has been changed."
+            sentence(
+                "Facebook gave no Page of %(name)s. Either no Page was ticked, or every permission was declined, or "
+                "%(name)s is not an admin of a Page, or the Pages belong to a business account and the permission "
+                "business_management was declined. Link again, select your Pages and leave every switch on Yes. "
+                "Nothing has been changed.",
+                name=grant.name,
+            )
         )
 
 
@@ -364,21 +401,41 @@ def _record(user: User, result: LinkResult) -> None:
     """Record the login in the history of the account, its new Pages, and each channel that it renewed or stopped."""
     audit_log.record(user, result.account, audit_log.Action.LINKED, _summary(result))
     for page in result.taken_in:
-        message = f"Taken in with the Facebook account of {result.account}."
+        message = sentence("Taken in with the Facebook account of %(account)s.", account=result.account)
         audit_log.record(user, page, audit_log.Action.LINKED, message)
     stopped = {page.pk for page in result.stopped}
     for channel in Channel.objects.existing().filter(page__in=[*result.pages, *result.stopped]).select_related("page"):
         if channel.page_id in stopped:
-            message = f"Stopped by a Facebook login of {result.account}: {channel.page.get_reauth_reason_display()}."
+            message = sentence(
+                "Stopped by a Facebook login of %(account)s: %(reason_text)s.",
+                account=result.account,
+                reason_text=in_english(Page.Reason(channel.page.reauth_reason).label),
+            )
         else:
-            message = f"Re-authenticated with the Facebook account of {result.account}."
+            message = sentence("Re-authenticated with the Facebook account of %(account)s.", account=result.account)
         audit_log.record(user, channel, audit_log.CHANGE, message)
 
 
 def _summary(result: LinkResult) -> str:
-    parts = [f"Linked with {len(result.pages)} {'Page' if len(result.pages) == 1 else 'Pages'}"]
-    if result.healed:
-        parts.append(f"connected again: {', '.join(map(str, result.healed))}")
-    if result.stopped:
-        parts.append(f"stopped: {', '.join(map(str, result.stopped))}")
-    return "; ".join(parts) + "."
+    count = len(result.pages)
+    healed, stopped = (", ".join(map(str, pages)) for pages in (result.healed, result.stopped))
+    one, many = _SUMMARIES[bool(healed), bool(stopped)]
+    return sentence(one if count == 1 else many, count=count, healed=healed, stopped=stopped)
+
+
+# The summaries of one Page and of several, by whether Pages were connected again, and whether any were stopped.
+_SUMMARIES = {
+    (False, False): (sentence("Linked with 1 Page."), sentence("Linked with %(count)s Pages.")),
+    (True, False): (
+        sentence("Linked with 1 Page; connected again: %(healed)s."),
+        sentence("Linked with %(count)s Pages; connected again: %(healed)s."),
+    ),
+    (False, True): (
+        sentence("Linked with 1 Page; stopped: %(stopped)s."),
+        sentence("Linked with %(count)s Pages; stopped: %(stopped)s."),
+    ),
+    (True, True): (
+        sentence("Linked with 1 Page; connected again: %(healed)s; stopped: %(stopped)s."),
+        sentence("Linked with %(count)s Pages; connected again: %(healed)s; stopped: %(stopped)s."),
+    ),
+}

@@ -20,13 +20,15 @@ from channels_im.services.facebook.page_errors import Call
 from desk import audit_log
 from desk.errors import Refused
 from desk.models import User
+from desk.sentences import sentence
 
 State = MessageTemplate.State
 
 #: How to get the permission, for administrators and agents.
-PERMISSION_MISSING = (
-    f"Facebook has not given Desk the permission {UTILITY_SCOPES[0]} for this Page. It must be approved in the review "
-    "of the Facebook app; then set META_UTILITY_MESSAGES=true and re-authenticate the Page."
+PERMISSION_MISSING = sentence(
+    "Facebook has not given Desk the permission %(permission)s for this Page. It must be approved in the review of "
+    "the Facebook app; then set META_UTILITY_MESSAGES=true and re-authenticate the Page.",
+    permission=UTILITY_SCOPES[0],
 )
 _STATES = {
     "APPROVED": State.APPROVED,
@@ -69,20 +71,21 @@ def create(user: User, page: Page, new: NewTemplate) -> MessageTemplate:
     """Create a template at Meta and store it. Raises TemplateError, with the form field at fault."""
     check(new)
     if MessageTemplate.objects.filter(page=page, name=new.name, language=new.language).exists():
-        raise TemplateError("The Page has a template of this name in this language already.", field="name")
+        raise TemplateError(sentence("The Page has a template of this name in this language already."), field="name")
     token = _token_of(page)
     try:
         template_id, status = utility_templates.create_template(page.page_id, token, new)
     except GraphError as error:
         if error.verdict.outcome_unknown:
             raise TemplateError(
-                "Facebook did not confirm. Refresh the list to see whether the template was created."
+                sentence("Facebook did not confirm. Refresh the list to see whether the template was created.")
             ) from error
         raise _told(page, token, error) from error
     info = TemplateInfo(template_id, new.name, new.language, new.category, status.upper(), new.body, new.buttons)
     with transaction.atomic():
         row = _store(page, info)
-        audit_log.record(user, page, audit_log.CHANGE, f"Message template {new.name} ({new.language}) created.")
+        created = sentence("Message template %(template)s created.", template=f"{new.name} ({new.language})")
+        audit_log.record(user, page, audit_log.CHANGE, created)
     return row
 
 
@@ -96,10 +99,13 @@ def delete(user: User, template: MessageTemplate) -> None:
         if is_permission_error(error) or error.verdict.is_temporary or error.code in TOKEN_CODES:
             raise _told(page, token, error) from error
         if any(info.template_id == template.template_id for info in _listed(page, token)):
-            raise TemplateError(f"Facebook did not delete the template. {error.verdict.sentence}") from error
+            raise TemplateError(
+                sentence("Facebook did not delete the template. %(why_text)s", why_text=error.verdict.sentence)
+            ) from error
     with transaction.atomic():
         MessageTemplate.objects.filter(pk=template.pk).delete()
-        audit_log.record(user, page, audit_log.CHANGE, f"Message template {template} deleted.")
+        deleted = sentence("Message template %(template)s deleted.", template=template)
+        audit_log.record(user, page, audit_log.CHANGE, deleted)
 
 
 def library(page: Page, *, language: str, search: str) -> list[TemplateInfo]:
@@ -129,25 +135,37 @@ def apply_status(page: Page, event: TemplateStatus, at: datetime) -> None:
 def check(new: NewTemplate) -> None:
     """Raise TemplateError for what Meta would refuse, with the form field at fault."""
     if not template_texts.NAME.fullmatch(new.name) or len(new.name) > template_texts.MAX_NAME_CHARS:
-        raise TemplateError("A name has small letters, digits and underscores only: order_shipped.", field="name")
+        raise TemplateError(
+            sentence("A name has small letters, digits and underscores only: order_shipped."), field="name"
+        )
     if not template_texts.LANGUAGE.fullmatch(new.language):
-        raise TemplateError("Name the language as Facebook does: en, en_US, de.", field="language")
+        raise TemplateError(sentence("Name the language as Facebook does: en, en_US, de."), field="language")
     if not new.body.strip():
-        raise TemplateError("Write the text of the template.", field="body")
+        raise TemplateError(sentence("Write the text of the template."), field="body")
     if len(new.body) > template_texts.MAX_BODY_CHARS:
-        sentence = f"The text has {len(new.body):,} characters; at most {template_texts.MAX_BODY_CHARS:,} fit."
-        raise TemplateError(sentence, field="body")
+        refusal = sentence(
+            "The text has %(count)s characters; at most %(limit)s fit.",
+            count=f"{len(new.body):,}",
+            limit=f"{template_texts.MAX_BODY_CHARS:,}",
+        )
+        raise TemplateError(refusal, field="body")
     if not template_texts.is_numbered(new.body):
-        raise TemplateError("Number the placeholders {{1}}, {{2}} and so on, without a gap.", field="body")
+        raise TemplateError(sentence("Number the placeholders {{1}}, {{2}} and so on, without a gap."), field="body")
     if len(new.examples) != len(template_texts.placeholders(new.body)) or not all(map(str.strip, new.examples)):
         count = len(template_texts.placeholders(new.body))
-        lines = "an example" if count == 1 else f"{count} examples, each on a line"
-        sentence = f"Give {lines}: Facebook checks the template with them." if count else "There is no placeholder."
-        raise TemplateError(sentence, field="examples")
+        if not count:
+            refusal = sentence("There is no placeholder.")
+        elif count == 1:
+            refusal = sentence("Give an example: Facebook checks the template with them.")
+        else:
+            refusal = sentence(
+                "Give %(count)s examples, each on a line: Facebook checks the template with them.", count=count
+            )
+        raise TemplateError(refusal, field="examples")
     if len(new.buttons) > template_texts.MAX_BUTTONS or any(
         len(title) > template_texts.MAX_BUTTON_CHARS for title in new.buttons
     ):
-        raise TemplateError("At most three buttons, each of at most 20 characters.", field="buttons")
+        raise TemplateError(sentence("At most three buttons, each of at most 20 characters."), field="buttons")
 
 
 def _store(page: Page, info: TemplateInfo) -> MessageTemplate:
@@ -175,7 +193,7 @@ def _listed(page: Page, token: str) -> list[TemplateInfo]:
 
 def _token_of(page: Page) -> str:
     if not page.is_connected or not page.page_token:
-        raise TemplateError("The Page must be re-authenticated first.")
+        raise TemplateError(sentence("The Page must be re-authenticated first."))
     return page.page_token
 
 

@@ -7,6 +7,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from channels_im.models import Page, PageOutage
+from channels_im.services.facebook import reasons
+from desk.sentences import sentence
 
 MAX_OUTAGES = 20  # the newest ones of a Page in one stretch of a conversation
 
@@ -41,10 +43,12 @@ def events_between(page_id: int, since: datetime, until: datetime | None = None)
         overlaps &= Q(began_at__lt=until)
     events = []
     for outage in PageOutage.objects.filter(overlaps, page_id=page_id).order_by("-began_at")[:MAX_OUTAGES]:
-        reason = outage.get_reason_display()
-        began = f"The Page must be re-authenticated: {reason[0].lower()}{reason[1:]}. Replies are held"
+        reason = reasons.INSIDE_A_SENTENCE[Page.Reason(outage.reason)]
+        began = sentence("The Page must be re-authenticated: %(reason_text)s. Replies are held", reason_text=reason)
         events.append(OutageEvent(f"outage-{outage.pk}", outage.began_at, began))
         if outage.ended_at:
-            events.append(OutageEvent(f"outage-{outage.pk}-ended", outage.ended_at, "The Page was re-authenticated"))
+            events.append(
+                OutageEvent(f"outage-{outage.pk}-ended", outage.ended_at, sentence("The Page was re-authenticated"))
+            )
     within = [event for event in events if event.moment >= since and (until is None or event.moment < until)]
     return sorted(within, key=lambda event: event.moment)

@@ -22,6 +22,7 @@ from channels_im.services.facebook.check_requests import request_check as reques
 from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
 from desk.live import publish
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def drain_subscriptions() -> int:
             _check(page)
         except Exception:
             logger.exception("The subscription of Page %s could not be checked", page.page_id)
-            _finish(page, error="Something went wrong in Desk itself; the log has the details.", retry=True)
+            _finish(page, error=sentence("Something went wrong in Desk itself; the log has the details."), retry=True)
     return tried
 
 
@@ -79,7 +80,7 @@ def _check(page: Page) -> None:
 
 def _subscribe(page: Page, token: TokenInfo | None) -> None:
     if token is None or page.page_token is None:
-        _finish(page, error="Desk has no token for this Page. Re-authenticate it.")
+        _finish(page, error=sentence("Desk has no token for this Page. Re-authenticate it."))
         return
     was_missing = _is_missing(page, page.page_token)
     complete_until = recovery_requests.last_complete(page)
@@ -95,7 +96,7 @@ def _subscribe(page: Page, token: TokenInfo | None) -> None:
     is_complete = state == Page.Subscription.SUBSCRIBED
     _finish(
         page,
-        error="" if is_complete else "Facebook accepted the subscription but does not show it.",
+        error="" if is_complete else sentence("Facebook accepted the subscription but does not show it."),
         retry=not is_complete,
         subscription=state,
         subscribed_fields=sorted(fields or []),

@@ -11,11 +11,12 @@ from channels_im.models import Page
 from channels_im.services.facebook import connection
 from desk import letters
 from desk.errors import Refused
+from desk.sentences import sentence
 
 #: Kinds of `Page.trouble` that only this module notes and clears.
 APP_REFUSED, DATA_ACCESS = "app_refused", "data_access"
 
-APP_REFUSED_SENTENCE = (
+APP_REFUSED_SENTENCE = sentence(
     "Facebook does not accept Desk's Meta app for this Page: META_APP_ID and META_APP_SECRET do not belong together, "
     "or the Page was linked with another app. Correct the settings and restart Desk; with a new app, re-authenticate."
 )
@@ -58,16 +59,22 @@ def _loss(page: Page, info: TokenInfo) -> Loss | None:
     if verdict is not None and verdict.reason is not None:  # `examine` leaves no verdict without a reason
         is_over = info.expires_at is not None and info.expires_at <= timezone.now()
         if is_over and not info.error_subcode:
-            return Loss(Page.Reason.TOKEN_EXPIRED, "Access to the Page has expired. Re-authenticate the Page.")
+            return Loss(
+                Page.Reason.TOKEN_EXPIRED, sentence("Access to the Page has expired. Re-authenticate the Page.")
+            )
         return Loss(verdict.reason, verdict.sentence)
     if info.profile_id not in (None, page.page_id):
-        return Loss(Page.Reason.PERMISSION_REVOKED, "The stored token belongs to another Page.")
+        return Loss(Page.Reason.PERMISSION_REVOKED, sentence("The stored token belongs to another Page."))
     # An answer that lists no permission at all does not prove that they are gone.
     missing = info.missing_scopes(page.page_id) if info.scopes else ()
     if missing:
         names = ", ".join(missing)
-        subject = "This permission is" if len(missing) == 1 else "These permissions are"
-        return Loss(Page.Reason.PERMISSION_REVOKED, f"{subject} missing for this Page: {names}.")
+        text = (
+            sentence("This permission is missing for this Page: %(names)s.", names=names)
+            if len(missing) == 1
+            else sentence("These permissions are missing for this Page: %(names)s.", names=names)
+        )
+        return Loss(Page.Reason.PERMISSION_REVOKED, text)
     return None
 
 
@@ -75,11 +82,12 @@ def _note_data_access(page: Page, info: TokenInfo) -> None:
     """Note expired data access as a warning: Meta says that it does not end for the permissions of Pages."""
     ended = info.data_access_expires_at
     if info.is_valid and ended is not None and ended <= timezone.now():
-        sentence = (
-            f"Facebook's data access of whoever linked this Page ended on {letters.day(ended)}. The Page works; "
-            "re-authenticate it to renew the access."
+        note = sentence(
+            "Facebook's data access of whoever linked this Page ended on %(day)s. The Page works; re-authenticate it "
+            "to renew the access.",
+            day=letters.day(ended),
         )
-        connection.note_trouble(page, DATA_ACCESS, sentence)
+        connection.note_trouble(page, DATA_ACCESS, note)
     else:
         connection.clear_trouble(page, DATA_ACCESS)
 

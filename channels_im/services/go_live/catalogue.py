@@ -8,12 +8,13 @@ from django.conf import settings
 from channels_im.messenger import pages
 from channels_im.messenger.scopes import HUMAN_AGENT_FEATURE, PROFILE_FEATURE, SCOPES, UTILITY_SCOPES
 from channels_im.services.go_live import addresses
+from desk.sentences import sentence
 
 ACCESS_PREFIX = "access:"
-BASIC = "App Dashboard → App settings → Basic"
-LOGIN = "App Dashboard → Facebook Login (or Facebook Login for Business) → Settings"
-WEBHOOKS = "App Dashboard → Messenger → Settings → Webhooks"
-REVIEW = "App Dashboard → App Review → Permissions and features"
+BASIC = sentence("App Dashboard → App settings → Basic")
+LOGIN = sentence("App Dashboard → Facebook Login (or Facebook Login for Business) → Settings")
+WEBHOOKS = sentence("App Dashboard → Messenger → Settings → Webhooks")
+REVIEW = sentence("App Dashboard → App Review → Permissions and features")
 
 
 @dataclass(frozen=True)
@@ -41,161 +42,185 @@ class Step:
 
 
 ADDRESS, APP, LOGGING_IN, WEBHOOK, PAGES, APPROVAL, LIVE = (
-    "The address",
-    "The app",
-    "Login",
-    "Webhook",
-    "Pages",
-    "App Review",
-    "Live",
+    sentence("The address"),
+    sentence("The app"),
+    sentence("Login"),
+    sentence("Webhook"),
+    sentence("Pages"),
+    sentence("App Review"),
+    sentence("Live"),
 )
 
 _BEFORE_REVIEW = (
     Step(
         "address",
         ADDRESS,
-        "A public https address",
-        "Facebook reaches Desk only over https, with a certificate that is valid and not self-signed.",
-        "Set DESK_PUBLIC_URL to the address, and give the proxy in front of Desk a certificate of a public authority.",
+        sentence("A public https address"),
+        sentence("Facebook reaches Desk only over https, with a certificate that is valid and not self-signed."),
+        sentence(
+            "Set DESK_PUBLIC_URL to the address, and give the proxy in front of Desk a certificate of a public "
+            "authority."
+        ),
         is_checked=True,
     ),
     Step(
         "answers",
         ADDRESS,
-        "The webhook answers there",
-        "Desk calls its own webhook as Facebook does when it verifies the address.",
-        "Lead the address to Desk, without a redirect or a login in front of it.",
+        sentence("The webhook answers there"),
+        sentence("Desk calls its own webhook as Facebook does when it verifies the address."),
+        sentence("Lead the address to Desk, without a redirect or a login in front of it."),
         is_checked=True,
-        values=lambda: (Value("Address", addresses.webhook()),),
+        values=lambda: (Value(sentence("Address"), addresses.webhook()),),
     ),
     Step(
         "app",
         APP,
-        "App id and app secret",
-        "Facebook accepts META_APP_ID together with META_APP_SECRET.",
-        f"Copy both from {BASIC}, and restart Desk.",
+        sentence("App id and app secret"),
+        sentence("Facebook accepts META_APP_ID together with META_APP_SECRET."),
+        sentence("Copy both from %(place_text)s, and restart Desk.", place_text=BASIC),
         is_checked=True,
     ),
     Step(
         "basic",
         APP,
-        "Icon, category and contact",
-        "App Review opens only when the app has an icon (1024 × 1024 pixels), a category and a contact e-mail address.",
-        f"Fill in {BASIC}.",
+        sentence("Icon, category and contact"),
+        sentence(
+            "App Review opens only when the app has an icon (1024 × 1024 pixels), a category and a contact e-mail "
+            "address."
+        ),
+        sentence("Fill in %(place_text)s.", place_text=BASIC),
     ),
     Step(
         "domains",
         APP,
-        "App domains",
-        "The app names the host of Desk, to which Facebook returns after a login.",
-        f"Add the host in {BASIC} → App domains.",
+        sentence("App domains"),
+        sentence("The app names the host of Desk, to which Facebook returns after a login."),
+        sentence("Add the host in %(place_text)s → App domains.", place_text=BASIC),
         is_checked=True,
-        values=lambda: (Value("App domains", addresses.host()),),
+        values=lambda: (Value(sentence("App domains"), addresses.host()),),
     ),
     Step(
         "policy",
         APP,
-        "Privacy policy",
-        "The app names a public page with your privacy policy, which says how people can have their data deleted.",
-        f"Publish yours with “Privacy policy” on this page, and enter its address in {BASIC} → Privacy policy URL.",
+        sentence("Privacy policy"),
+        sentence(
+            "The app names a public page with your privacy policy, which says how people can have their data deleted."
+        ),
+        sentence(
+            "Publish yours with “Privacy policy” on this page, and enter its address in %(place_text)s → Privacy "
+            "policy URL.",
+            place_text=BASIC,
+        ),
         is_checked=True,
-        values=lambda: (Value("Privacy policy URL", addresses.privacy_policy()),),
+        values=lambda: (Value(sentence("Privacy policy URL"), addresses.privacy_policy()),),
     ),
     Step(
         "deletion",
         APP,
-        "Data deletion",
-        "The app names the address that Facebook calls when a person asks for the deletion of their data.",
-        f"In {BASIC} → User data deletion choose “Data deletion callback URL” and enter the first address. Where only "
-        "instructions are asked for, enter the second.",
+        sentence("Data deletion"),
+        sentence("The app names the address that Facebook calls when a person asks for the deletion of their data."),
+        sentence(
+            "In %(place_text)s → User data deletion choose “Data deletion callback URL” and enter the first address. "
+            "Where only instructions are asked for, enter the second.",
+            place_text=BASIC,
+        ),
         values=lambda: (
-            Value("Data deletion callback URL", addresses.data_deletion()),
-            Value("Data deletion instructions URL", addresses.data_deletion_help()),
+            Value(sentence("Data deletion callback URL"), addresses.data_deletion()),
+            Value(sentence("Data deletion instructions URL"), addresses.data_deletion_help()),
         ),
     ),
     Step(
         "secret_required",
         APP,
-        "Require app secret",
-        "With this switch, a stolen access token is of no use: Desk signs every call with the app secret.",
-        "Turn it on in App Dashboard → App settings → Advanced → Require app secret.",
+        sentence("Require app secret"),
+        sentence("With this switch, a stolen access token is of no use: Desk signs every call with the app secret."),
+        sentence("Turn it on in App Dashboard → App settings → Advanced → Require app secret."),
     ),
     Step(
         "redirect",
         LOGGING_IN,
-        "Redirect URI",
-        "Facebook returns only to addresses that the app lists, and compares them character by character.",
-        f"Enter it in {LOGIN} → Valid OAuth redirect URIs, with Client OAuth login, Web OAuth login, Enforce HTTPS and "
-        "Strict mode on. A login with “Link Facebook” that comes back to Desk proves it.",
+        sentence("Redirect URI"),
+        sentence("Facebook returns only to addresses that the app lists, and compares them character by character."),
+        sentence(
+            "Enter it in %(place_text)s → Valid OAuth redirect URIs, with Client OAuth login, Web OAuth login, Enforce "
+            "HTTPS and Strict mode on. A login with “Link Facebook” that comes back to Desk proves it.",
+            place_text=LOGIN,
+        ),
         is_checked=True,
-        values=lambda: (Value("Valid OAuth redirect URI", addresses.redirect()),),
+        values=lambda: (Value(sentence("Valid OAuth redirect URI"), addresses.redirect()),),
     ),
     Step(
         "deauthorize",
         LOGGING_IN,
-        "Deauthorize callback",
-        "Facebook tells Desk when a person who linked Pages removes the app.",
-        f"Enter the address in {LOGIN} → Deauthorize callback URL.",
+        sentence("Deauthorize callback"),
+        sentence("Facebook tells Desk when a person who linked Pages removes the app."),
+        sentence("Enter the address in %(place_text)s → Deauthorize callback URL.", place_text=LOGIN),
         is_checked=True,
-        values=lambda: (Value("Deauthorize callback URL", addresses.deauthorize()),),
+        values=lambda: (Value(sentence("Deauthorize callback URL"), addresses.deauthorize()),),
     ),
     Step(
         "webhook",
         WEBHOOK,
-        "Webhook of the Page object",
-        "Facebook sends the events of Pages to this Desk, with all fields that Desk needs.",
-        f"In {WEBHOOKS} enter the callback URL and the text of META_VERIFY_TOKEN, then subscribe to the fields.",
+        sentence("Webhook of the Page object"),
+        sentence("Facebook sends the events of Pages to this Desk, with all fields that Desk needs."),
+        sentence(
+            "In %(place_text)s enter the callback URL and the text of META_VERIFY_TOKEN, then subscribe to the fields.",
+            place_text=WEBHOOKS,
+        ),
         is_checked=True,
         values=lambda: (
-            Value("Callback URL", addresses.webhook()),
-            Value("Fields", ", ".join(pages.SUBSCRIBED_FIELDS)),
+            Value(sentence("Callback URL"), addresses.webhook()),
+            Value(sentence("Fields"), ", ".join(pages.SUBSCRIBED_FIELDS)),
         ),
     ),
     Step(
         "granted",
         PAGES,
-        "Permissions of a login",
-        "The person who linked Facebook granted every permission that Desk asks for.",
-        "Link Facebook in Setup → Messenger → Create Channel, and leave all permissions on.",
+        sentence("Permissions of a login"),
+        sentence("The person who linked Facebook granted every permission that Desk asks for."),
+        sentence("Link Facebook in Setup → Messenger → Create Channel, and leave all permissions on."),
         is_checked=True,
     ),
     Step(
         "page",
         PAGES,
-        "A Page that is connected",
-        "At least one channel is active, and Facebook sends the events of its Page to Desk.",
-        "Create a channel in Setup → Messenger. Its own page shows what is missing.",
+        sentence("A Page that is connected"),
+        sentence("At least one channel is active, and Facebook sends the events of its Page to Desk."),
+        sentence("Create a channel in Setup → Messenger. Its own page shows what is missing."),
         is_checked=True,
     ),
     Step(
         "test",
         PAGES,
-        "A test message",
-        "A message from Desk arrived in Messenger.",
-        "Write to your Page from your own Facebook account, then choose “Send yourself a test” on this page.",
+        sentence("A test message"),
+        sentence("A message from Desk arrived in Messenger."),
+        sentence("Write to your Page from your own Facebook account, then choose “Send yourself a test” on this page."),
         is_checked=True,
     ),
     Step(
         "business",
         APPROVAL,
-        "Business verification",
-        "Advanced access, which works for the public, is given only to apps of a verified business.",
-        "Start it in Meta Business Suite → Settings → Security centre, for the portfolio that owns the app.",
+        sentence("Business verification"),
+        sentence("Advanced access, which works for the public, is given only to apps of a verified business."),
+        sentence("Start it in Meta Business Suite → Settings → Security centre, for the portfolio that owns the app."),
     ),
     Step(
         "recording",
         APPROVAL,
-        "Screen recording",
-        "The reviewers watch a recording of each permission and feature in use.",
-        "Record the script below, in English or with English captions.",
+        sentence("Screen recording"),
+        sentence("The reviewers watch a recording of each permission and feature in use."),
+        sentence("Record the script below, in English or with English captions."),
     ),
     Step(
         "submitted",
         APPROVAL,
-        "Submission",
-        "The permissions and features are requested, with their texts, the recording and a login to Desk.",
-        f"Choose “Request advanced access” for each in {REVIEW}, copy the texts from below, answer the questions on "
-        "data handling, and submit.",
+        sentence("Submission"),
+        sentence("The permissions and features are requested, with their texts, the recording and a login to Desk."),
+        sentence(
+            "Choose “Request advanced access” for each in %(place_text)s, copy the texts from below, answer the "
+            "questions on data handling, and submit.",
+            place_text=REVIEW,
+        ),
     ),
 )
 
@@ -213,13 +238,17 @@ def is_permission(name: str) -> bool:
 
 
 def _access(name: str) -> Step:
-    kind = "permission" if is_permission(name) else "feature"
+    approved = (
+        sentence("Meta approved the permission for people who have no role in the app.")
+        if is_permission(name)
+        else sentence("Meta approved the feature for people who have no role in the app.")
+    )
     return Step(
         f"{ACCESS_PREFIX}{name}",
         APPROVAL,
-        f"Advanced access: {name}",
-        f"Meta approved the {kind} for people who have no role in the app.",
-        f"{REVIEW} shows “Advanced access” for it.",
+        sentence("Advanced access: %(name)s", name=name),
+        approved,
+        sentence("%(place_text)s shows “Advanced access” for it.", place_text=REVIEW),
         is_checked=is_permission(name),
     )
 
@@ -228,17 +257,20 @@ _LIVE = (
     Step(
         "mode",
         LIVE,
-        "Live mode",
-        "In development mode, only people with a role in the app can use it.",
-        "Turn the switch at the top of the App Dashboard from Development to Live (or choose Publish).",
+        sentence("Live mode"),
+        sentence("In development mode, only people with a role in the app can use it."),
+        sentence("Turn the switch at the top of the App Dashboard from Development to Live (or choose Publish)."),
         is_checked=True,
     ),
     Step(
         "public",
         LIVE,
-        "A message from the public",
-        "Somebody without a role in the app wrote to the Page, and got a reply.",
-        "Ask somebody outside your company to write to the Page, and reply in the inbox. Tick this when they have it.",
+        sentence("A message from the public"),
+        sentence("Somebody without a role in the app wrote to the Page, and got a reply."),
+        sentence(
+            "Ask somebody outside your company to write to the Page, and reply in the inbox. Tick this when they have "
+            "it."
+        ),
     ),
 )
 

@@ -14,14 +14,17 @@ from channels_im.models import Channel, FacebookAccount, Page, PrivacyPolicy
 from channels_im.services.go_live import addresses, catalogue, reachability
 from channels_im.services.go_live.reachability import Finding, State
 from desk import letters
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
 MAX_S = 60.0  # for all checks; with the longest time of one call below the time-out of a task
 MAX_LOGINS = 10  # the newest ones are checked
-NOT_NAMED = "Facebook does not tell this to Desk, or the field is empty."
-APP_FIRST = "Checked when Facebook accepts the app id and secret."
-OUT_OF_TIME = "Facebook answered so slowly that this was not checked. Check again later."
+NOT_NAMED = sentence("Facebook does not tell this to Desk, or the field is empty.")
+APP_FIRST = sentence("Checked when Facebook accepts the app id and secret.")
+OUT_OF_TIME = " ".join(
+    [sentence("Facebook answered so slowly that this was not checked."), sentence("Check again later.")]
+)
 
 Findings = dict[str, Finding]
 
@@ -63,22 +66,28 @@ def _guarded(keys: tuple[str, ...], ask: Callable[[], Findings]) -> Findings:
         logger.warning("Going live: %s could not be checked: %s", ", ".join(keys), error)
         if error.verdict.is_temporary:
             return dict.fromkeys(keys, Finding(State.TO_DO, _no_answer(error)))
-        return dict.fromkeys(keys, Finding(State.UNKNOWN, f"Facebook refused to tell this ({_number(error)})."))
+        return dict.fromkeys(keys, Finding(State.UNKNOWN, _refused(error)))
 
 
 def _no_answer(error: GraphError) -> str:
-    return f"Facebook gave no usable answer ({_number(error)}). Check again later."
+    if error.code is None:
+        return sentence("Facebook gave no usable answer (no error number). Check again later.")
+    return sentence("Facebook gave no usable answer (error %(number)s). Check again later.", number=error.code)
 
 
-def _number(error: GraphError) -> str:
-    return f"error {error.code}" if error.code is not None else "no error number"
+def _refused(error: GraphError) -> str:
+    if error.code is None:
+        return sentence("Facebook refused to tell this (no error number).")
+    return sentence("Facebook refused to tell this (error %(number)s).", number=error.code)
 
 
 # --- The app ----------------------------------------------------------------------------------------------------------
 def _app() -> Finding:
     missing = [name for name in ("META_APP_ID", "META_APP_SECRET") if not getattr(settings, name)]
     if missing:
-        return Finding(State.TO_DO, f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.")
+        if len(missing) == 1:
+            return Finding(State.TO_DO, sentence("%(name)s is not set.", name=missing[0]))
+        return Finding(State.TO_DO, sentence("META_APP_ID and META_APP_SECRET are not set."))
     try:
         app_info.check_secret()
     except GraphError as error:
@@ -86,10 +95,11 @@ def _app() -> Finding:
         is_refused = error.code is not None and 400 <= (error.http_status or 0) < 500
         if is_refused and error.verdict.kind is not ErrorKind.RATE_LIMITED:
             return Finding(
-                State.TO_DO, "Facebook refused them: META_APP_ID and META_APP_SECRET do not belong together."
+                State.TO_DO, sentence("Facebook refused them: META_APP_ID and META_APP_SECRET do not belong together.")
             )
         return Finding(State.TO_DO, _no_answer(error))
-    return Finding(State.DONE, f"Facebook accepted the secret of the app {settings.META_APP_ID}.")
+    accepted = sentence("Facebook accepted the secret of the app %(app)s.", app=settings.META_APP_ID)
+    return Finding(State.DONE, accepted)
 
 
 def _settings_of_app() -> Findings:
@@ -106,8 +116,9 @@ def _domains(domains: tuple[str, ...] | None) -> Finding:
         return Finding(State.UNKNOWN, NOT_NAMED)
     host, listed = addresses.host(), ", ".join(domains)
     if any(host == domain.lower() or host.endswith(f".{domain.lower()}") for domain in domains):
-        return Finding(State.DONE, f"The app has the domains {listed}.")
-    return Finding(State.TO_DO, f"The app has the domains {listed}. {host} is missing.")
+        return Finding(State.DONE, sentence("The app has the domains %(domains)s.", domains=listed))
+    missing = sentence("The app has the domains %(domains)s. %(host)s is missing.", domains=listed, host=host)
+    return Finding(State.TO_DO, missing)
 
 
 def _policy(url: str | None) -> Finding:
@@ -115,19 +126,21 @@ def _policy(url: str | None) -> Finding:
         return Finding(State.UNKNOWN, NOT_NAMED)
     if _same(url, addresses.privacy_policy()) and not PrivacyPolicy.objects.exists():
         return Finding(
-            State.TO_DO, "The app names Desk's own page, but you have not published a privacy policy there yet."
+            State.TO_DO,
+            sentence("The app names Desk's own page, but you have not published a privacy policy there yet."),
         )
     if not url.startswith("https://"):
-        return Finding(State.TO_DO, f"The app names {url}. Facebook wants an address that begins with https://.")
-    return Finding(State.DONE, f"The app names {url}.")
+        insecure = sentence("The app names %(url)s. Facebook wants an address that begins with https://.", url=url)
+        return Finding(State.TO_DO, insecure)
+    return Finding(State.DONE, sentence("The app names %(url)s.", url=url))
 
 
 def _same_address(found: str | None, wanted: str) -> Finding:
     if found is None:
         return Finding(State.UNKNOWN, NOT_NAMED)
     if _same(found, wanted):
-        return Finding(State.DONE, "The app names this Desk.")
-    return Finding(State.TO_DO, f"The app names {found}.")
+        return Finding(State.DONE, sentence("The app names this Desk."))
+    return Finding(State.TO_DO, sentence("The app names %(url)s.", url=found))
 
 
 def _same(one: str, other: str) -> bool:
@@ -141,22 +154,24 @@ def _webhook() -> Findings:
 
 def _subscription(found: app_info.AppSubscription | None) -> Finding:
     if found is None:
-        return Finding(State.TO_DO, "The app has no webhook for the Page object.")
+        return Finding(State.TO_DO, sentence("The app has no webhook for the Page object."))
     if found.callback_url != addresses.webhook():
-        return Finding(State.TO_DO, f"Facebook calls {found.callback_url}, not this Desk.")
+        return Finding(State.TO_DO, sentence("Facebook calls %(url)s, not this Desk.", url=found.callback_url))
     if not found.is_active:
-        return Finding(State.TO_DO, "Facebook has switched the webhook off. Enter the callback URL again.")
+        return Finding(State.TO_DO, sentence("Facebook has switched the webhook off. Enter the callback URL again."))
     missing = [name for name in pages.SUBSCRIBED_FIELDS if name not in found.fields]
     if missing:
-        return Finding(State.TO_DO, f"These fields are missing: {', '.join(missing)}.")
-    return Finding(State.DONE, f"Facebook calls this Desk, with all {len(pages.SUBSCRIBED_FIELDS)} fields.")
+        return Finding(State.TO_DO, sentence("These fields are missing: %(fields)s.", fields=", ".join(missing)))
+    complete = sentence("Facebook calls this Desk, with all %(count)s fields.", count=len(pages.SUBSCRIBED_FIELDS))
+    return Finding(State.DONE, complete)
 
 
 def _redirect() -> Finding:
     account = FacebookAccount.objects.order_by("-linked_at").first()
     if account is None:
-        return Finding(State.UNKNOWN, "No login has come back to Desk yet. Link Facebook, then check again.")
-    return Finding(State.DONE, f"A login came back to Desk on {letters.day(account.linked_at)}.")
+        return Finding(State.UNKNOWN, sentence("No login has come back to Desk yet. Link Facebook, then check again."))
+    came_back = sentence("A login came back to Desk on %(day)s.", day=letters.day(account.linked_at))
+    return Finding(State.DONE, came_back)
 
 
 def _granted(ends_at: float) -> Findings:
@@ -167,25 +182,37 @@ def _granted(ends_at: float) -> Findings:
     accounts = list(FacebookAccount.objects.exclude(user_token=None).order_by("-linked_at")[:MAX_LOGINS])
     problems, notes = [], []
     for account in accounts:
-        login = f"The login of {account.linked_at:%-d %B %Y, %H:%M} UTC"
+        at = f"{account.linked_at:%-d %B %Y, %H:%M} UTC"
         if time.monotonic() > ends_at:
             problems.append(OUT_OF_TIME)
             break
         info = oauth.debug_token(account.user_token or "")
         missing = [scope for scope in REQUIRED_SCOPES if scope not in info.scopes]
         if not info.is_valid or not info.is_ours:
-            problems.append(f"{login} is no longer valid.")
+            problems.append(sentence("The login of %(time)s is no longer valid.", time=at))
         elif missing:
-            problems.append(f"{login} lacks {', '.join(missing)}.")
+            problems.append(sentence("The login of %(time)s lacks %(names)s.", time=at, names=", ".join(missing)))
         elif without := [scope for scope in SCOPES if scope not in info.scopes]:
-            notes.append(f"{login} did not grant {', '.join(without)}: Pages of a business portfolio are missing.")
+            notes.append(
+                sentence(
+                    "The login of %(time)s did not grant %(names)s: Pages of a business portfolio are missing.",
+                    time=at,
+                    names=", ".join(without),
+                )
+            )
     if not accounts:
-        return {"granted": Finding(State.TO_DO, "Nobody has linked Facebook yet.")}
+        return {"granted": Finding(State.TO_DO, sentence("Nobody has linked Facebook yet."))}
     if problems:
         return {"granted": Finding(State.TO_DO, " ".join(problems))}
-    logins = "The login" if len(accounts) == 1 else f"Each of the {len(accounts)} newest logins"
-    sentence = f"{logins} granted all permissions that Desk cannot do without."
-    return {"granted": Finding(State.DONE, " ".join([sentence, *notes]))}
+    granted = (
+        sentence("The login granted all permissions that Desk cannot do without.")
+        if len(accounts) == 1
+        else sentence(
+            "Each of the %(count)s newest logins granted all permissions that Desk cannot do without.",
+            count=len(accounts),
+        )
+    )
+    return {"granted": Finding(State.DONE, " ".join([granted, *notes]))}
 
 
 def _page() -> Finding:
@@ -196,10 +223,12 @@ def _page() -> Finding:
         if channel.page.is_connected and channel.page.subscription == Page.Subscription.SUBSCRIBED
     ]
     if receiving:
-        return Finding(State.DONE, f"Desk receives the events of {', '.join(receiving)}.")
+        return Finding(State.DONE, sentence("Desk receives the events of %(pages)s.", pages=", ".join(receiving)))
     if not active:
-        return Finding(State.TO_DO, "There is no active channel yet.")
-    return Finding(State.TO_DO, "No Page of an active channel is connected and subscribed. Setup → Health says why.")
+        return Finding(State.TO_DO, sentence("There is no active channel yet."))
+    return Finding(
+        State.TO_DO, sentence("No Page of an active channel is connected and subscribed. Setup → Health says why.")
+    )
 
 
 # --- App Review -------------------------------------------------------------------------------------------------------
@@ -207,9 +236,11 @@ def _approved() -> Findings:
     """Believe Meta's list of approved permissions, but not that what is missing there is not approved."""
     approved = app_info.approved_permissions()
     return {
-        f"{catalogue.ACCESS_PREFIX}{name}": Finding(State.DONE, "Facebook lists it as approved.")
+        f"{catalogue.ACCESS_PREFIX}{name}": Finding(State.DONE, sentence("Facebook lists it as approved."))
         if name in approved
-        else Finding(State.UNKNOWN, "Facebook does not list it as approved. The App Dashboard knows for certain.")
+        else Finding(
+            State.UNKNOWN, sentence("Facebook does not list it as approved. The App Dashboard knows for certain.")
+        )
         for name in filter(catalogue.is_permission, catalogue.access_names())
     }
 
@@ -218,6 +249,10 @@ def _mode() -> Finding:
     """Return that the app is not live when Meta refused a reply for this reason. Meta has no field for the mode."""
     for channel in Channel.objects.existing().filter(is_active=True).select_related("page"):
         if ErrorKind.APP_MISCONFIGURED in channel.page.trouble:
-            sentence = channel.page.trouble[ErrorKind.APP_MISCONFIGURED].get("sentence", "")
-            return Finding(State.TO_DO, f"A call for {channel.page.name} was refused. {sentence}".strip())
-    return Finding(State.UNKNOWN, "Facebook does not tell Desk in which mode the app is.")
+            refused = sentence(
+                "A call for %(page)s was refused. %(why_text)s",
+                page=channel.page.name,
+                why_text=channel.page.trouble[ErrorKind.APP_MISCONFIGURED].get("sentence", ""),
+            )
+            return Finding(State.TO_DO, refused.strip())
+    return Finding(State.UNKNOWN, sentence("Facebook does not tell Desk in which mode the app is."))

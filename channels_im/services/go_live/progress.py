@@ -20,6 +20,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
+from desk.sentences import sentence
 from desk.text import head
 
 logger = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ logger = logging.getLogger(__name__)
 TASK = "channels_im.tasks.check_going_live"
 MAX_ATTEMPTS = 3
 MAX_DETAIL = 1000  # characters: Meta's answer may be long
-GAVE_UP = "The checks stopped with an error in Desk itself; the log has the details."
-NOT_CHECKED = "Not checked yet."
+GAVE_UP = sentence("The checks stopped with an error in Desk itself; the log has the details.")
+NOT_CHECKED = sentence("Not checked yet.")
 OVERDUE_AFTER = timedelta(minutes=1)
 ROW = 1  # the primary key of the one row
 
@@ -170,7 +171,7 @@ def _test_state(step: Step) -> StepState:
     reports = (report(message_id) for report in _test_reporters if message_id is not None)
     found = next((each for each in reports if each is not None), None)
     if found is None:
-        return StepState(step, State.TO_DO, "No test message was sent yet.")
+        return StepState(step, State.TO_DO, sentence("No test message was sent yet."))
     return StepState(step, found.state, found.detail)
 
 
@@ -184,26 +185,39 @@ def tick(user: User, key: str, *, done: bool) -> None:
     """Set or remove the tick of an administrator. Raises Refused for a step that Desk checks itself."""
     step = next((step for step in catalogue.steps() if step.key == key), None)
     if step is None:
-        raise Refused("There is no such step.")
+        raise Refused(sentence("There is no such step."))
     with transaction.atomic():
         GoLiveStep.objects.get_or_create(key=key)
         known = GoLiveStep.objects.select_for_update().get(key=key)
         current = _state(step, known)
         if done and not current.may_tick and not current.is_done:
-            raise Refused(f"“{step.title}” is checked by Desk: do what the check says, then check again.")
+            raise Refused(
+                sentence(
+                    "“%(title_text)s” is checked by Desk: do what the check says, then check again.",
+                    title_text=step.title,
+                )
+            )
         if current.is_done if done else known.ticked_at is None:
             return
         known.ticked_at = timezone.now() if done else None
         known.ticked_by = user if done else None
         known.ticked_by_name = head(str(user), audit_log.NAME_LENGTH) if done else ""
         known.save(update_fields=["ticked_at", "ticked_by", "ticked_by_name"])
-        word = "ticked as done" if done else "no longer ticked as done"
-        audit_log.record(user, known, audit_log.CHANGE, f"Going live: “{step.title}” {word}.")
+        changed = (
+            sentence("Going live: “%(title_text)s” ticked as done.", title_text=step.title)
+            if done
+            else sentence("Going live: “%(title_text)s” no longer ticked as done.", title_text=step.title)
+        )
+        audit_log.record(user, known, audit_log.CHANGE, changed)
 
 
 def hide(user: User, *, hidden: bool) -> None:
     """Show going live on the first page of Setup, or no longer."""
     with transaction.atomic():
         known, _created = GoLive.objects.update_or_create(pk=ROW, defaults={"is_hidden": hidden})
-        word = "hidden on" if hidden else "shown on"
-        audit_log.record(user, known, audit_log.CHANGE, f"Going live: {word} the first page of Setup.")
+        changed = (
+            sentence("Going live: hidden on the first page of Setup.")
+            if hidden
+            else sentence("Going live: shown on the first page of Setup.")
+        )
+        audit_log.record(user, known, audit_log.CHANGE, changed)

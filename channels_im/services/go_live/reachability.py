@@ -16,6 +16,7 @@ from channels_im.models import GoLiveStep
 from channels_im.services.go_live import addresses
 from desk import letters, public_url
 from desk.safe_http import AddressError, Exchange, Problem, parse_url
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,9 @@ State = GoLiveStep.State
 TIMEOUT_S = 10.0
 CERTIFICATE_LASTS = timedelta(days=14)
 MAX_ANSWER_BYTES = 200
-SEEN_FROM_OUTSIDE = "Open it from a phone that is not in your network: the browser must show Desk without a warning."
+SEEN_FROM_OUTSIDE = sentence(
+    "Open it from a phone that is not in your network: the browser must show Desk without a warning."
+)
 
 
 @dataclass(frozen=True)
@@ -38,32 +41,40 @@ def check(now: datetime) -> tuple[Finding, Finding]:
     """Return what was found about the address, and about the webhook's answer. Only DESK_PUBLIC_URL is called."""
     url = settings.PUBLIC_URL
     if public_url.is_local(url):
-        sentence = (
-            f"DESK_PUBLIC_URL is {url}, which leads to this machine only, so Facebook cannot reach it and Desk does "
-            "not call it."
+        local = sentence(
+            "DESK_PUBLIC_URL is %(url)s, which leads to this machine only, so Facebook cannot reach it and Desk does "
+            "not call it.",
+            url=url,
         )
-        return Finding(State.TO_DO, sentence), Finding(State.TO_DO, "Checked when Desk has a public address.")
+        return Finding(State.TO_DO, local), Finding(State.TO_DO, sentence("Checked when Desk has a public address."))
     if not settings.HTTPS:
-        sentence = f"DESK_PUBLIC_URL is {url}. Facebook calls only addresses that begin with https://."
-        return Finding(State.TO_DO, sentence), Finding(State.TO_DO, "Checked when the address is https.")
+        insecure = sentence(
+            "DESK_PUBLIC_URL is %(url)s. Facebook calls only addresses that begin with https://.", url=url
+        )
+        return Finding(State.TO_DO, insecure), Finding(State.TO_DO, sentence("Checked when the address is https."))
     try:
         return _call(now)
     except AddressError as error:
         return _not_called(error)
     except ssl.SSLCertVerificationError as error:
-        return _unusable(f"The certificate is not valid: {error.verify_message.rstrip('.')}. Facebook refuses it.")
+        why = error.verify_message.rstrip(".")
+        return _unusable(sentence("The certificate is not valid: %(why)s. Facebook refuses it.", why=why))
     except ssl.SSLError as error:
         logger.info("The public address answers no TLS: %s", error)
-        return _unusable("No secure connection can be made: what answers at this port does not speak TLS as expected.")
+        return _unusable(
+            sentence("No secure connection can be made: what answers at this port does not speak TLS as expected.")
+        )
     except socket.gaierror:
-        return _unusable(f"The name {addresses.host()} does not exist in the DNS.")
+        return _unusable(sentence("The name %(host)s does not exist in the DNS.", host=addresses.host()))
     except (OSError, http.client.HTTPException) as error:  # a time-out is an OSError
         logger.info("The public address could not be called: %s", type(error).__name__)
-        sentence = (
-            f"Desk cannot reach {url} from its own machine. Some networks do not let a machine call its own public "
-            f"address. {SEEN_FROM_OUTSIDE}"
+        unreachable = sentence(
+            "Desk cannot reach %(url)s from its own machine. Some networks do not let a machine call its own public "
+            "address. %(what_text)s",
+            url=url,
+            what_text=SEEN_FROM_OUTSIDE,
         )
-        return Finding(State.UNKNOWN, sentence), Finding(State.UNKNOWN, sentence)
+        return Finding(State.UNKNOWN, unreachable), Finding(State.UNKNOWN, unreachable)
 
 
 def _call(now: datetime) -> tuple[Finding, Finding]:
@@ -71,7 +82,7 @@ def _call(now: datetime) -> tuple[Finding, Finding]:
     query = {"hub.mode": "subscribe", "hub.verify_token": settings.META_VERIFY_TOKEN, "hub.challenge": challenge}
     target = parse_url(f"{addresses.webhook()}?{urlencode(query)}")
     with Exchange(target, time.monotonic() + TIMEOUT_S) as exchange:
-        answer = exchange.request("GET", {"Accept": "text/plain"})
+        answer = exchange.request("GET", {"Accept": "text/plain"})  # English only: a header
         body = answer.read(MAX_ANSWER_BYTES)
         certificate = _certificate(exchange.socket, now)
     return certificate, _answer(answer.status, body, challenge)
@@ -82,40 +93,45 @@ def _certificate(connected: socket.socket | None, now: datetime) -> Finding:
     peer = connected.getpeercert() if isinstance(connected, ssl.SSLSocket) else None
     ends = str((peer or {}).get("notAfter", ""))
     if not ends:
-        return Finding(State.TO_DO, "The certificate names no date on which it ends.")
+        return Finding(State.TO_DO, sentence("The certificate names no date on which it ends."))
     ends_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), tz=UTC)
     if ends_at - now <= CERTIFICATE_LASTS:
-        sentence = f"The certificate ends on {letters.day(ends_at)}. Renew it: it should renew itself."
-        return Finding(State.TO_DO, sentence)
-    return Finding(State.DONE, f"The certificate is valid until {letters.day(ends_at)}.")
+        ending = sentence(
+            "The certificate ends on %(day)s. Renew it: it should renew itself.", day=letters.day(ends_at)
+        )
+        return Finding(State.TO_DO, ending)
+    return Finding(State.DONE, sentence("The certificate is valid until %(day)s.", day=letters.day(ends_at)))
 
 
 def _answer(status: int, body: bytes, challenge: str) -> Finding:
     if not settings.META_VERIFY_TOKEN:
-        return Finding(State.TO_DO, "META_VERIFY_TOKEN is not set. Set it to any text.")
+        return Finding(State.TO_DO, sentence("META_VERIFY_TOKEN is not set. Set it to any text."))
     if status == 200 and body.decode("ascii", "replace").strip() == challenge:
-        return Finding(State.DONE, "The webhook answered as Facebook expects.")
+        return Finding(State.DONE, sentence("The webhook answered as Facebook expects."))
     if 300 <= status < 400:
-        return Finding(State.TO_DO, f"The address redirects (HTTP {status}). Facebook follows no redirect.")
+        redirects = sentence("The address redirects (HTTP %(status)s). Facebook follows no redirect.", status=status)
+        return Finding(State.TO_DO, redirects)
     if status == 403:
-        sentence = (
+        refused = sentence(
             "It refused the verify token (HTTP 403). Another Desk, or an older process of this one, answers there."
         )
-        return Finding(State.TO_DO, sentence)
+        return Finding(State.TO_DO, refused)
     if status == 200:
-        return Finding(State.TO_DO, "Something else than Desk's webhook answers there.")
-    return Finding(State.TO_DO, f"It answered HTTP {status} instead of the challenge.")
+        return Finding(State.TO_DO, sentence("Something else than Desk's webhook answers there."))
+    other = sentence("It answered HTTP %(status)s instead of the challenge.", status=status)
+    return Finding(State.TO_DO, other)
 
 
 def _not_called(error: AddressError) -> tuple[Finding, Finding]:
     if error.code == Problem.PRIVATE:
-        sentence = (
-            f"From here, {addresses.host()} leads to a private address, so Desk cannot see it as Facebook does. "
-            f"{SEEN_FROM_OUTSIDE}"
+        private = sentence(
+            "From here, %(host)s leads to a private address, so Desk cannot see it as Facebook does. %(what_text)s",
+            host=addresses.host(),
+            what_text=SEEN_FROM_OUTSIDE,
         )
-        return Finding(State.UNKNOWN, sentence), Finding(State.UNKNOWN, sentence)
+        return Finding(State.UNKNOWN, private), Finding(State.UNKNOWN, private)
     return _unusable(str(error))
 
 
-def _unusable(sentence: str) -> tuple[Finding, Finding]:
-    return Finding(State.TO_DO, sentence), Finding(State.TO_DO, "Checked when the address can be called.")
+def _unusable(why: str) -> tuple[Finding, Finding]:
+    return Finding(State.TO_DO, why), Finding(State.TO_DO, sentence("Checked when the address can be called."))

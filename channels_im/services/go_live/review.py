@@ -10,6 +10,7 @@ from django.conf import settings
 
 from channels_im.messenger.scopes import HUMAN_AGENT_FEATURE, PROFILE_FEATURE, UTILITY_SCOPES
 from channels_im.services.go_live import addresses, catalogue
+from desk.sentences import sentence
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ReviewText:
     @property
     def text(self) -> str:
         """Return the whole text to copy."""
-        return f"{self.use}\n\nHow to see it:\n{self.see}"
+        return f"{self.use}\n\nHow to see it:\n{self.see}"  # English only: pasted into Meta's form
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class Scene:
     rehearse: str
 
 
-_ABOUT = (
-    "Our customer service answers people who write to our Facebook Page in Messenger. The agents work in Desk, a help "
-    "desk that we run on our own server."
+_ABOUT = (  # English only: pasted into Meta's form
+    "Our customer service answers people who write to our Facebook Page in Messenger. The agents work in Desk, a "
+    "help desk that we run on our own server."
 )
 
-_TEXTS: dict[str, tuple[str, str]] = {
+_TEXTS: dict[str, tuple[str, str]] = {  # English only: pasted into Meta's form
     "pages_show_list": (
         f"{_ABOUT} An administrator logs in with Facebook and chooses the Page whose messages a department answers. "
         "Desk uses pages_show_list to list the Pages that this person manages, so that they can choose one. Desk "
@@ -119,7 +120,7 @@ def texts() -> list[ReviewText]:
 
 def login_text() -> str:
     """Return the text that tells reviewers how to log in, with gaps for the account."""
-    return (
+    return (  # English only: pasted into Meta's form
         "Desk is a web application for our own staff. How to log in:\n"
         f"1. Open {settings.PUBLIC_URL}/\n"
         "2. User name: [user name]   Password: [password]\n"
@@ -140,63 +141,71 @@ def scenes() -> list[Scene]:
 
 _SCENES_OF_ALL = (
     Scene(
-        "Open Desk in a browser and log in with the user name and the password that you give the reviewers.",
-        "The address, the login page, and the inbox behind it.",
-        "Log in as admin.",
+        sentence("Open Desk in a browser and log in with the user name and the password that you give the reviewers."),
+        sentence("The address, the login page, and the inbox behind it."),
+        sentence("Log in as admin."),
     ),
     Scene(
-        "Choose Setup → Messenger → Create Channel. Move the pointer to “Link Facebook” (“Re-authenticate” when a "
-        "Page is linked already) and wait two seconds.",
-        "Where Facebook Login is. A reviewer who does not find the button rejects the whole submission.",
-        "The same.",
+        sentence(
+            "Choose Setup → Messenger → Create Channel. Move the pointer to “Link Facebook” (“Re-authenticate” when a "
+            "Page is linked already) and wait two seconds."
+        ),
+        sentence("Where Facebook Login is. A reviewer who does not find the button rejects the whole submission."),
+        sentence("The same."),
     ),
     Scene(
-        "Choose it and go through the whole dialog: the account, the Pages, the permissions, Done.",
-        "The dialog of Facebook with every permission that you ask for, none switched off.",
-        "In the sandbox's dialog log in as Omar Haddad and select Haddad Optics.",
+        sentence("Choose it and go through the whole dialog: the account, the Pages, the permissions, Done."),
+        sentence("The dialog of Facebook with every permission that you ask for, none switched off."),
+        sentence("In the sandbox's dialog log in as Omar Haddad and select Haddad Optics."),
     ),
     Scene(
-        "Choose the Page in the list, give the channel a name, an icon and a department, and save.",
-        "The list of Pages, then the check of the channel with three ticks.",
-        "The same. Create a department first when there are as many channels as departments.",
+        sentence("Choose the Page in the list, give the channel a name, an icon and a department, and save."),
+        sentence("The list of Pages, then the check of the channel with three ticks."),
+        sentence("The same. Create a department first when there are as many channels as departments."),
     ),
     Scene(
-        "In a second window, as another person, write to the Page in Messenger: “Is the blue bike in stock?”",
-        "Messenger with the message, and who writes it.",
-        "Open the sandbox's Messenger window, choose a customer and the Page, and write.",
+        sentence("In a second window, as another person, write to the Page in Messenger: “Is the blue bike in stock?”"),
+        sentence("Messenger with the message, and who writes it."),
+        sentence("Open the sandbox's Messenger window, choose a customer and the Page, and write."),
     ),
     Scene(
-        "Go back to Desk → Inbox and open the conversation.",
-        "The message in the list and in the conversation, with the name and the picture of the person.",
-        "The same.",
+        sentence("Go back to Desk → Inbox and open the conversation."),
+        sentence("The message in the list and in the conversation, with the name and the picture of the person."),
+        sentence("The same."),
     ),
     Scene(
-        "Write an answer by hand and send it. Then show Messenger again.",
-        "The reply in both windows, and the ticks for delivered and read in Desk.",
-        "The same; open the conversation in the Messenger window so that the reply is read.",
+        sentence("Write an answer by hand and send it. Then show Messenger again."),
+        sentence("The reply in both windows, and the ticks for delivered and read in Desk."),
+        sentence("The same; open the conversation in the Messenger window so that the reply is read."),
     ),
     Scene(
-        "Open Setup → Messenger → the channel → Earlier messages, and start an import of some days.",
-        "The earlier conversations of the Page in the inbox.",
-        "The same, with the channel of Berg Bikes, which has ten days of conversations.",
+        sentence("Open Setup → Messenger → the channel → Earlier messages, and start an import of some days."),
+        sentence("The earlier conversations of the Page in the inbox."),
+        sentence("The same, with the channel of Berg Bikes, which has ten days of conversations."),
     ),
 )
 _LATE_REPLY = Scene(
-    "Open a conversation whose last message is from the day before yesterday. Show its time, then answer the "
-    "question by hand. Show Messenger.",
-    "The date of the question, the clock that says how long a person may still reply, and the answer in Messenger. "
-    "Prepare the conversation two days before you record.",
-    "The demo has conversations of the last ten days: choose one that is between one and seven days old.",
+    sentence(
+        "Open a conversation whose last message is from the day before yesterday. Show its time, then answer the "
+        "question by hand. Show Messenger."
+    ),
+    sentence(
+        "The date of the question, the clock that says how long a person may still reply, and the answer in Messenger. "
+        "Prepare the conversation two days before you record."
+    ),
+    sentence("The demo has conversations of the last ten days: choose one that is between one and seven days old."),
 )
 _TEMPLATE = Scene(
-    "Open a conversation whose messaging window has closed, choose “Send a template”, fill one in and send it.",
-    "The template, its placeholders, and the message in Messenger.",
-    "Create a template first: the sandbox approves it within a second.",
+    sentence(
+        "Open a conversation whose messaging window has closed, choose “Send a template”, fill one in and send it."
+    ),
+    sentence("The template, its placeholders, and the message in Messenger."),
+    sentence("Create a template first: the sandbox approves it within a second."),
 )
 _END = Scene(
-    "Open the privacy policy and the page on data deletion in a window without a login.",
-    "Both pages at the addresses that you entered in the App Dashboard.",
-    "The same.",
+    sentence("Open the privacy policy and the page on data deletion in a window without a login."),
+    sentence("Both pages at the addresses that you entered in the App Dashboard."),
+    sentence("The same."),
 )
 
 
@@ -210,38 +219,44 @@ class Advice:
 
 
 _MISTAKES = (
-    "Meta: common mistakes",
+    sentence("Meta: common mistakes"),
     "https://developers.facebook.com/docs/app-review/submission-guide/common-mistakes",
 )
 _TUTORIAL = (
-    "Meta: App Review tutorial",
+    sentence("Meta: App Review tutorial"),
     "https://developers.facebook.com/docs/resp-plat-initiatives/appreview/tutorial/",
 )
-_RECORDINGS = ("Meta: screen recordings", "https://developers.facebook.com/docs/apps/review/screencast")
-_FEATURE = ("Meta: Human Agent", "https://developers.facebook.com/docs/features-reference/human-agent")
-_OTHERS = ("a report by another operator", "https://github.com/orgs/chatwoot/discussions/16245")
+_RECORDINGS = (sentence("Meta: screen recordings"), "https://developers.facebook.com/docs/apps/review/screencast")
+_FEATURE = (sentence("Meta: Human Agent"), "https://developers.facebook.com/docs/features-reference/human-agent")
+_OTHERS = (sentence("a report by another operator"), "https://github.com/orgs/chatwoot/discussions/16245")
 
 
 def advice() -> list[Advice]:
     """Return what to know before submitting."""
     return [
         Advice(
-            "They try everything themselves. What they cannot open or log in to is rejected as a whole.", *_MISTAKES
+            sentence("They try everything themselves. What they cannot open or log in to is rejected as a whole."),
+            *_MISTAKES,
         ),
         Advice(
-            "Give them an account of their own: with a role that may manage channels, as an agent of the Page under "
-            "review only, and without two-step login, because they have no telephone of yours. Deactivate it after "
-            "the review."
+            sentence(
+                "Give them an account of their own: with a role that may manage channels, as an agent of the Page "
+                "under review only, and without two-step login, because they have no telephone of yours. Deactivate it "
+                "after the review."
+            )
         ),
-        Advice("Do not give them an invented Facebook account: it alone is a reason to reject.", *_MISTAKES),
-        Advice("Ask only for what Desk uses now. What no recording shows is not approved.", *_MISTAKES),
+        Advice(sentence("Do not give them an invented Facebook account: it alone is a reason to reject."), *_MISTAKES),
+        Advice(sentence("Ask only for what Desk uses now. What no recording shows is not approved."), *_MISTAKES),
         Advice(
-            "In the 30 days before, each permission must have been used in a successful call. Link a Page, send a "
-            "reply and import earlier messages: then all were.",
+            sentence(
+                "In the 30 days before, each permission must have been used in a successful call. Link a Page, send a "
+                "reply and import earlier messages: then all were."
+            ),
             *_TUTORIAL,
         ),
         Advice(
-            "Record in English, or with English captions, and show the login and the choice of Pages.", *_RECORDINGS
+            sentence("Record in English, or with English captions, and show the login and the choice of Pages."),
+            *_RECORDINGS,
         ),
     ]
 
@@ -250,28 +265,38 @@ def human_agent_advice() -> list[Advice]:
     """Return what the reviewers want to see for Human Agent, the feature that is rejected most."""
     return [
         Advice(
-            "A person writes the late answer, to a question that the customer asked at most seven days ago. Nothing "
-            "automatic, scheduled or promotional may be visible.",
+            sentence(
+                "A person writes the late answer, to a question that the customer asked at most seven days ago. "
+                "Nothing automatic, scheduled or promotional may be visible."
+            ),
             *_FEATURE,
         ),
         Advice(
-            "One recording must show all of it: Facebook Login and the choice of the Page, a message that arrives, a "
-            "person who answers, and an answer after more than 24 hours."
+            sentence(
+                "One recording must show all of it: Facebook Login and the choice of the Page, a message that arrives, "
+                "a person who answers, and an answer after more than 24 hours."
+            )
         ),
         Advice(
-            "Connect the Page in the recording, even if it was connected before. A submission with a Page that was "
-            "connected already was rejected with “Unable to Locate Facebook Login”.",
+            sentence(
+                "Connect the Page in the recording, even if it was connected before. A submission with a Page that was "
+                "connected already was rejected with “Unable to Locate Facebook Login”."
+            ),
             *_OTHERS,
         ),
         Advice(
-            "The Page must answer while they test. A submission with a complete recording was rejected with "
-            "“Messenger Bot Not Functional” after the reviewers had connected a Page and looked into the inbox "
-            "several times. Let an agent answer every message to the Page until the review is over, and say in the "
-            "text that people answer, and when.",
+            sentence(
+                "The Page must answer while they test. A submission with a complete recording was rejected with "
+                "“Messenger Bot Not Functional” after the reviewers had connected a Page and looked into the inbox "
+                "several times. Let an agent answer every message to the Page until the review is over, and say in the "
+                "text that people answer, and when."
+            ),
             *_OTHERS,
         ),
         Advice(
-            "Say where Facebook Login is: Desk's own login is no Facebook Login, and the reviewers look for one. The "
-            "text on how to log in, below, says it."
+            sentence(
+                "Say where Facebook Login is: Desk's own login is no Facebook Login, and the reviewers look for one. "
+                "The text on how to log in, below, says it."
+            )
         ),
     ]

@@ -8,8 +8,9 @@ from django.urls import reverse
 
 from channels_im.models import WebhookDelivery
 from desk.failure_digest import Cause
+from desk.sentences import sentence
 
-WORDS = "delivery from Facebook was not processed", "deliveries from Facebook were not processed"
+WORDS = sentence("delivery from Facebook was not processed"), sentence("deliveries from Facebook were not processed")
 MAX_REASON = 200
 
 
@@ -28,7 +29,7 @@ def delivery_causes(since: datetime, until: datetime) -> list[Cause]:
             *WORDS,
             count,
             why,
-            "See Setup → Instant Messaging → Journal",
+            sentence("See Setup → Instant Messaging → Journal"),
             minute=minute,
             path=f"{reverse('setup:journal')}?state={WebhookDelivery.State.FAILED}",
             permissions=("channels_im.view_webhookdelivery",),

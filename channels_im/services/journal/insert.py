@@ -5,10 +5,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from channels_im.models import WebhookDelivery
 from desk.wake import CHANNEL
+from desk.write_lock import write_transaction
 
 #: SQLite takes a limited number of values in one statement; each body is one.
 MAX_BODIES = 500
@@ -22,7 +23,7 @@ def insert(bodies: Sequence[bytes], received_at: datetime, *, wake: str = "") ->
     if connection.vendor == "postgresql":
         _insert_postgresql(bodies, received_at, wake)
         return
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
+    with write_transaction(durable=True), connection.cursor() as cursor:
         for start in range(0, len(bodies), MAX_BODIES):
             some = bodies[start : start + MAX_BODIES]
             names, values = _columns()

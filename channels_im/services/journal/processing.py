@@ -26,9 +26,10 @@ from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
 from channels_im.services.journal.store import IncomingEvent, UnusableEventError
 from desk import metrics, timings
 from desk.backoff import delay_after
+from desk.sentences import sentence
 
 State = WebhookDelivery.State
-WORKER_DIED = "The worker died while it processed this event."
+WORKER_DIED = sentence("The worker died while it processed this event.")
 
 
 class EventState(StrEnum):
@@ -277,7 +278,7 @@ def result_of(parsed: ParsedDelivery) -> tuple[str, str]:
         return State.FAILED, parsed.unreadable
     if parsed.parser_error:
         state = State.FAILED if delay_after(parsed.delivery.attempts) is None else State.PENDING
-        return state, f"The delivery could not be read.\n\n{parsed.parser_error}"
+        return state, "\n\n".join([sentence("The delivery could not be read."), parsed.parser_error])
     by_state: dict[EventState, list[DeliveryEvent]] = {}
     for event in parsed.events:
         by_state.setdefault(event.state, []).append(event)
@@ -292,11 +293,19 @@ def result_of(parsed: ParsedDelivery) -> tuple[str, str]:
 
 
 def _error_text(parsed: ParsedDelivery, unfinished: list[DeliveryEvent]) -> str:
-    summary = f"{len(unfinished)} of {len(parsed.events)} events could not be processed."
-    details = (f"Event {event.index + 1}, {event.kind}, {event.tries} tries:\n{event.error}" for event in unfinished)
+    summary = sentence(
+        "%(count)s of %(total)s events could not be processed.", count=len(unfinished), total=len(parsed.events)
+    )
+    details = (  # English only: before a traceback
+        f"Event {event.index + 1}, {event.kind}, {event.tries} tries:\n{event.error}" for event in unfinished
+    )
     return "\n\n".join([summary, *details])
 
 
 def _reason_to_ignore(events: list[DeliveryEvent]) -> str:
     names = ", ".join(sorted({event.page_id for event in events if event.page_id}))
-    return f"No channel belongs to the Page {names}." if names else "The delivery names no Page."
+    return (
+        sentence("No channel belongs to the Page %(names)s.", names=names)
+        if names
+        else sentence("The delivery names no Page.")
+    )

@@ -21,9 +21,10 @@ from channels_im.messenger.values import as_account_id, load_json, without_deep_
 from channels_im.models import WebhookDelivery
 from channels_im.services.journal import mentions
 from channels_im.services.journal.progress import pack, unpack
+from desk.sentences import sentence
 
 REDACTED = "desk_redacted_events"
-REDACTION_NOTE = "Part of this delivery was erased together with a customer."
+REDACTION_NOTE = sentence("Part of this delivery was erased together with a customer.")
 #: What stands where another person's event named the contact.
 REPLACEMENT = "erased"
 #: A delivery committed late may have a lower id than one seen before it.

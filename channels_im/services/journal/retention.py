@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from channels_im.models import DeliveryMention, WebhookDelivery
 from desk import retention
+from desk.sentences import sentence
 
 State = WebhookDelivery.State
 PROCESSED = (State.DONE, State.IGNORED)
@@ -54,13 +55,17 @@ def register() -> None:
     retention.register(
         retention.Kind(
             name="journal",
-            label="Content of webhook deliveries",
-            text="What Facebook sent, as it was received. Time and result stay in the journal. Deliveries that wait, "
-            "that failed or that belong to a deactivated channel are kept.",
+            label=sentence("Content of webhook deliveries"),
+            text=sentence(
+                "What Facebook sent, as it was received. Time and result stay in the journal. Deliveries that wait, "
+                "that failed or that belong to a deactivated channel are kept."
+            ),
             default_days=90,
             minimum_days=7,
-            minimum_reason="Facebook repeats a delivery for up to 36 hours, and links to files expire within days: "
-            "until then only the stored content shows what was sent, and only it can be replayed.",
+            minimum_reason=sentence(
+                "Facebook repeats a delivery for up to 36 hours, and links to files expire within days: "
+                "until then only the stored content shows what was sent, and only it can be replayed."
+            ),
             count=count,
             delete=delete,
             batch_size=200,  # whole rows are written anew, and on SQLite the webhook waits meanwhile

@@ -18,6 +18,7 @@ from channels_im.services.journal.insert import insert
 from desk.claims import Claims
 from desk.errors import Refused
 from desk.health import Report, seconds
+from desk.sentences import sentence
 from desk.wake import wake as wake_job
 
 JOB = "journal"
@@ -253,5 +254,9 @@ def report() -> Report:
         "failed": WebhookDelivery.objects.filter(state=State.FAILED).count(),
         "oldest_s": age,
     }
-    problems = [f"Deliveries from Meta have been waiting for {age:.0f} seconds."] if age > LATE_AFTER_S else []
+    problems = (
+        [sentence("Deliveries from Meta have been waiting for %(seconds)s seconds.", seconds=f"{age:.0f}")]
+        if age > LATE_AFTER_S
+        else []
+    )
     return Report(values, problems)

@@ -29,6 +29,7 @@ from desk.backoff import delay_after
 from desk.claims import Claims
 from desk.live import publish
 from desk.queue import enqueue
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,9 @@ MAX_COUNTED_PAGES = 20
 #: A conversation moves to the front of the list when it changes, past the place where the import reads.
 MAX_PASSES = 5
 JOURNAL_PAUSE = timedelta(seconds=1)
-WORKER_DIED = "The worker died several times at the same place. Start the import again; what was imported stays."
+WORKER_DIED = sentence(
+    "The worker died several times at the same place. Start the import again; what was imported stays."
+)
 SOURCE = WebhookDelivery.Source.IMPORTED
 
 State = HistoryImport.State
@@ -227,11 +230,29 @@ def _end(row: HistoryImport, fields: dict[str, object]) -> bool:
     with transaction.atomic():
         if not claims.finish(row, **(fields | {"cursor": "", "handled": [], "retry_after": None})):
             return False
-        found = f"{row.conversation_count} conversations read, {row.inserted_count} messages imported"
-        found += f", {row.beyond_reach_count} out of reach"
-        how = "was completed" if fields["state"] == State.DONE else f"has failed: {fields['error']}"
-        sentence = f"The import of the history {how.rstrip('.')}. {found}."
-        audit_log.record(audit_log.SYSTEM, row.channel, audit_log.CHANGE, sentence)
+        audit_log.record(audit_log.SYSTEM, row.channel, audit_log.CHANGE, _end_sentence(row, fields))
         publish.announce("channel", channel=row.channel_id)
-    logger.info("History import of Page %s ended: %s", row.page.page_id, found)
+    logger.info(
+        "History import of Page %s ended: %s conversations read, %s messages imported, %s out of reach",
+        row.page.page_id,
+        row.conversation_count,
+        row.inserted_count,
+        row.beyond_reach_count,
+    )
     return True
+
+
+def _end_sentence(row: HistoryImport, fields: dict[str, object]) -> str:
+    counts = {"read": row.conversation_count, "imported": row.inserted_count, "beyond": row.beyond_reach_count}
+    if fields["state"] == State.DONE:
+        return sentence(
+            "The import of the history was completed. %(read)s conversations read, %(imported)s messages imported, "
+            "%(beyond)s out of reach.",
+            **counts,
+        )
+    return sentence(
+        "The import of the history has failed: %(why_text)s %(read)s conversations read, %(imported)s messages "
+        "imported, %(beyond)s out of reach.",
+        why_text=f"{str(fields['error']).rstrip('.')}.",
+        **counts,
+    )

@@ -15,12 +15,13 @@ from channels_im.models.conversation_reading import ConversationReading
 from channels_im.services.facebook import pace, page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
+from desk.sentences import sentence
 
 MAX_LISTS = 10  # result pages with ids of one conversation: about 1000 messages
 LIMIT_PAUSE = timedelta(minutes=1)
 REAUTH_PAUSE = timedelta(minutes=10)
 TOO_MUCH_DATA = frozenset({1, -3})
-OUR_FAULT = "Something went wrong in Desk itself; the log has the details."
+OUR_FAULT = sentence("Something went wrong in Desk itself; the log has the details.")
 
 
 class ClaimLostError(Exception):

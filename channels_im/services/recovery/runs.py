@@ -26,6 +26,7 @@ from desk.backoff import delay_after
 from desk.claims import Claims
 from desk.live import publish
 from desk.queue import enqueue
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ JOURNAL_PAUSE = timedelta(seconds=2)
 #: After so long a run no longer waits until what came by webhook is processed.
 LONGEST_JOURNAL_WAIT = timedelta(minutes=10)
 KEEP_FOR = timedelta(days=90)
-KILLED = "The worker was ended again and again while it recovered messages. The log has the details."
+KILLED = sentence("The worker was ended again and again while it recovered messages. The log has the details.")
 
 State = RecoveryRun.State
 claims = Claims(RecoveryRun, waiting=State.WAITING, claimed=State.RUNNING)

@@ -8,6 +8,7 @@ from django.utils import timezone
 from channels_im.models import Channel, RecoveryRun
 from channels_im.services.facebook import recovery_requests
 from desk.backup.after_restore import Circumstances
+from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,9 @@ def after_restore(circumstances: Circumstances) -> list[str]:
     after_interruption(datetime.fromisoformat(circumstances.made_at))
     if not Channel.objects.existing().filter(is_active=True).exists():
         return []
-    return ["Messages that arrived after the backup was made are recovered from Facebook when the worker runs."]
+    return [
+        sentence("Messages that arrived after the backup was made are recovered from Facebook when the worker runs.")
+    ]
 
 
 def recover_nightly() -> int:

@@ -1,6 +1,7 @@
 // Canned replies, with their files: `/` at the beginning of a line, or the button; arrows and Enter choose one.
 
 import { icon } from "./icons.js";
+import { ngettext, pieces } from "./words.js";
 
 let box = null;
 let text = null;
@@ -91,11 +92,16 @@ function fileCount(count) {
   if (!count) return [];
   const mark = document.createElement("small");
   mark.className = "canned__files";
-  const words = document.createElement("span");
-  words.className = "visually-hidden";
-  words.textContent = count === 1 ? " file" : " files";
-  mark.append(icon("clip"), String(count), words);
+  const sentence = pieces(ngettext("%(count)s file", "%(count)s files", count), { count });
+  mark.append(icon("clip"), ...sentence.map((part) => (part === count ? String(count) : unseen(part))));
   return [mark];
+}
+
+function unseen(words) {
+  const span = document.createElement("span");
+  span.className = "visually-hidden";
+  span.textContent = words;
+  return span;
 }
 
 export function fill(words) {

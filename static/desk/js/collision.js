@@ -2,6 +2,7 @@
 // seen. Until the agent opens the other reply, that is the message before it, so that Send asks first.
 
 import * as thread from "./thread.js";
+import { gettext, pieces } from "./words.js";
 
 let known = 0; // the newest message the page shows
 let before = null; // the newest message that was seen when a reply came that the agent has not opened yet
@@ -63,12 +64,14 @@ function show() {
   const words = document.createElement("span");
   const who = document.createElement("bdi");
   who.textContent = answer.by;
-  const rest = answer.isAsked
-    ? ` replied at ${answer.at}. Your reply was not sent: read theirs, then send yours again if it still fits.`
-    : ` replied at ${answer.at} — read it before you send.`;
-  words.append(who, rest);
+  const sentence = answer.isAsked
+    ? gettext(
+        "%(who)s replied at %(time)s. Your reply was not sent: read theirs, then send yours again if it still fits.",
+      )
+    : gettext("%(who)s replied at %(time)s — read it before you send.");
+  words.append(...pieces(sentence, { who, time: answer.at }));
   const button = document.createElement("button");
-  Object.assign(button, { type: "button", className: "button button--small", textContent: "Read it" });
+  Object.assign(button, { type: "button", className: "button button--small", textContent: gettext("Read it") });
   button.dataset.readAnswer = "";
   slot.replaceChildren(words, button);
 }

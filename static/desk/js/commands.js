@@ -4,13 +4,17 @@ import * as canned from "./canned.js";
 import * as composer from "./composer.js";
 import { fetchPart, parse } from "./http.js";
 import { openDialog, toggleDetails, toggleFocus } from "./layout.js";
+import * as macros from "./macros.js";
 import * as nav from "./nav.js";
+import * as sendLater from "./send-later.js";
 import { cut } from "./text.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
+import { gettext, interpolate } from "./words.js";
 
 const ASK_AFTER = 150; // milliseconds without a key
 const MOST_CANNED = 6;
+const MOST_MACROS = 6;
 const dialog = document.getElementById("commands");
 const field = document.getElementById("command-text");
 const list = document.getElementById("command-list");
@@ -27,32 +31,37 @@ function actions() {
   if (!thread.current()) return [];
   const isGated = "gated" in (document.getElementById("composer")?.dataset ?? {});
   const found = [];
-  if (!isGated) found.push({ words: "Write a reply", hint: "R", run: () => composer.focus("reply") });
-  found.push({ words: "Write an internal note", hint: "N", run: () => composer.focus("note") });
+  if (!isGated) found.push({ words: gettext("Write a reply"), hint: "R", run: () => composer.focus("reply") });
+  if (!isGated) found.push({ words: gettext("Send later"), hint: "Ctrl+Shift+Enter", run: sendLater.open });
+  found.push({ words: gettext("Write an internal note"), hint: "N", run: () => composer.focus("note") });
   for (const button of document.querySelectorAll("[data-command]")) {
     if (!isShown(button)) continue;
     found.push({ words: button.dataset.command, hint: button.dataset.hint ?? "", run: () => button.click() });
   }
   if (document.querySelector(".transfer")) {
-    found.push({ words: "Transfer with a note", hint: "T", run: openTransfer });
+    found.push({ words: gettext("Transfer with a note"), hint: "T", run: openTransfer });
   }
-  found.push({ words: "Show or hide the details", hint: "D", run: toggleDetails });
-  found.push({ words: "Show only the conversation", hint: "Z", run: toggleFocus });
+  found.push({ words: gettext("Show or hide the details"), hint: "D", run: toggleDetails });
+  found.push({ words: gettext("Show only the conversation"), hint: "Z", run: toggleFocus });
   return found;
 }
 
 function places() {
   const views = [...document.querySelectorAll("#views [data-view]")].map((link) => ({
-    words: `View: ${link.firstChild.textContent.trim()}`,
+    words: interpolate(gettext("View: %(name)s"), { name: link.firstChild.textContent.trim() }),
     hint: link.querySelector(".view__count")?.textContent ?? "",
     run: () => link.click(),
   }));
   const links = [...document.querySelectorAll(".rail a[title]")].map((link) => ({
-    words: `Go to ${link.title}`,
+    words: interpolate(gettext("Go to %(place)s"), { place: link.title }),
     hint: "",
     run: () => link.click(),
   }));
-  const sheet = { words: "Keyboard shortcuts", hint: "?", run: () => openDialog(document.getElementById("keys")) };
+  const sheet = {
+    words: gettext("Keyboard shortcuts"),
+    hint: "?",
+    run: () => openDialog(document.getElementById("keys")),
+  };
   return [...views, ...links, sheet];
 }
 
@@ -65,6 +74,14 @@ function ready() {
       composer.focus("reply");
       canned.insert(one);
     },
+  }));
+}
+
+function macroCommands() {
+  return macros.names().map(({ id, name }) => ({
+    words: interpolate(gettext("Macro: %(name)s"), { name }),
+    hint: "",
+    run: () => macros.ask(id),
   }));
 }
 
@@ -105,10 +122,11 @@ function heading(words) {
 function draw(marked = 0) {
   const typed = field.value.trim();
   const groups = [
-    ["This conversation", matching(actions(), typed).map(option)],
-    ["Go to", matching(places(), typed).map(option)],
-    ["Customers and tickets", people],
-    ["Canned replies", matching(ready(), typed).slice(0, MOST_CANNED).map(option)],
+    [gettext("This conversation"), matching(actions(), typed).map(option)],
+    [gettext("Go to"), matching(places(), typed).map(option)],
+    [gettext("Customers and tickets"), people],
+    [gettext("Macros"), typed ? matching(macroCommands(), typed).slice(0, MOST_MACROS).map(option) : []],
+    [gettext("Canned replies"), matching(ready(), typed).slice(0, MOST_CANNED).map(option)],
   ].filter(([, found]) => found.length);
   list.replaceChildren(...groups.flatMap(([words, found]) => [heading(words), ...found]));
   for (const [index, item] of options().entries()) item.id = `command-${index}`;
@@ -179,6 +197,7 @@ export function toggle() {
   people = [];
   openDialog(dialog);
   ask();
+  macros.load().then(() => dialog.open && draw(active));
 }
 
 export function start() {

@@ -4,70 +4,104 @@ import * as canned from "./canned.js";
 import { left } from "./clock.js";
 import * as collision from "./collision.js";
 import * as draft from "./draft.js";
+import * as note from "./draft-note.js";
 import * as emoji from "./emoji.js";
 import * as filesFrom from "./file-sources.js";
 import * as files from "./files.js";
-import { fetchPart, parse, toast, upload } from "./http.js";
+import { fetchPart, parse, toast } from "./http.js";
+import { isTouched } from "./layout.js";
+import { MentionField } from "./mentions.js";
+import { newKey } from "./new-key.js";
+import * as outbox from "./outbox.js";
 import { showPendingBubble } from "./pending-bubble.js";
 import * as quote from "./quote.js";
 import * as sendGate from "./send-gate.js";
-import { newKey, refusal, sendDirectly } from "./sending.js";
+import * as sendLater from "./send-later.js";
+import { entryOf, refusal, sendDirectly } from "./sending.js";
 import * as stickers from "./stickers.js";
 import * as templates from "./templates.js";
 import { joined, split, typedSince, weigh } from "./text.js";
 import * as thread from "./thread.js";
 import * as typingIndicator from "./typing-indicator.js";
+import { gettext, interpolate, ngettext, number } from "./words.js";
 
-const SAVE_AFTER = 700; // milliseconds without a key
 const WARN_FROM = 0.8;
 let form = null;
 let text = null;
 let limit = 1600;
-let saved = "";
 let written = {}; // the text of each kind: a reply never becomes a note, nor a note a reply
+let mentions = null;
 let current = "reply";
-let saveTimer = null;
 let sending = false;
 
 // The keyboard of a phone has no Shift+Enter: there Enter starts a new line, and the button sends.
-const onTouch = matchMedia("(hover: none) and (pointer: coarse)");
-const enterSends = () => !onTouch.matches && !("ctrlEnter" in document.body.dataset);
+const enterSends = () => !isTouched() && !("ctrlEnter" in document.body.dataset);
 const element = (id) => document.getElementById(id);
 const kind = () => form.elements.kind.value;
-const replyText = () => (current === "reply" ? text.value : written.reply);
+const textOf = (which) => (current === which ? text.value : written[which]);
+const replyText = () => textOf("reply");
 const json = (id) => JSON.parse(element(id)?.textContent || "null");
 
 export function start() {
-  clearTimeout(saveTimer);
+  note.drop();
+  draft.drop();
   form = element("composer");
   if (!form) return;
   text = element("composer-text");
   limit = Number(form.dataset.limit);
-  saved = text.value;
-  text.value = draft.unconfirmed(form) ?? saved;
-  if (text.value === saved) draft.confirmed(form);
   written = { reply: text.value, note: "" };
   current = "reply";
   form.elements.kind.value = current;
   sending = false;
   form.elements.client_key.value = newKey();
-  files.reset(element("tiles"), json("composer-rules").files, check);
+  const { id } = thread.current();
+  files.reset(element("tiles"), json("composer-rules").files, check, id);
+  mentions = new MentionField(text, form.dataset.mentions, () => kind() === "note");
   canned.reset(element("canned"), text, json("canned-replies") ?? [], json("canned-facts") ?? {}, addCanned);
   form.addEventListener("submit", onSubmit);
   form.addEventListener("change", onChange);
   form.addEventListener("click", onClick);
   text.addEventListener("input", onInput);
   text.addEventListener("keydown", onKey);
-  text.addEventListener("paste", (event) => kind() !== "note" && filesFrom.paste(event, files.add));
+  text.addEventListener("paste", (event) => filesFrom.paste(event, files.add));
   element("composer-slot").querySelector("#gate").addEventListener("click", onClick);
-  filesFrom.listenForDrops(element("thread"), sendGate.isShut, (dropped) => {
-    focus("reply");
+  const isShut = () => kind() === "reply" && sendGate.isShut();
+  filesFrom.listenForDrops(element("thread"), isShut, (dropped) => {
+    focus(current);
     files.add(dropped);
   });
+  sendLater.reset(form);
   sendGate.reset(form);
+  draft.reset(form, id, { read: replyText, write: (words) => put("reply", words), isBusy: () => sending, told });
+  note.reset(id, { read: () => textOf("note"), write: putNote });
   hint();
   check();
-  saveNow();
+  draft.saveNow();
+}
+
+/** Set the text of a reply or a note, which may be the one that is not shown. */
+function put(which, words) {
+  if (current === which) text.value = words;
+  else written[which] = words;
+  sendGate.keepInSight();
+  grow();
+  hint();
+  check();
+}
+
+function putNote(words) {
+  put("note", words);
+  if (current === "reply" && words.trim()) element("draft-state").textContent = gettext("A note is not added yet");
+}
+
+/** Say what became of the draft. */
+function told(state, words) {
+  const sentences = {
+    saved: words.trim() ? gettext("Draft saved") : "",
+    failed: words.trim() ? gettext("Draft not saved: the server cannot be reached") : "",
+    other: gettext("Changed in another tab"),
+  };
+  element("draft-state").textContent = sentences[state];
 }
 
 function setKind(which) {
@@ -76,7 +110,10 @@ function setKind(which) {
     written[current] = text.value;
     current = which;
     text.value = written[which];
+    files.show(which);
     canned.close();
+    mentions.close();
+    mentions.drawUnseen();
     grow();
   }
   hint();
@@ -89,8 +126,8 @@ function onInput() {
   check();
   canned.update();
   if (kind() === "reply" && !("gated" in form.dataset)) typingIndicator.typed(form.dataset.typing, text.value);
-  clearTimeout(saveTimer);
-  saveTimer = setTimeout(saveNow, SAVE_AFTER);
+  if (kind() === "note") note.saveSoon();
+  draft.saveSoon();
 }
 
 function grow() {
@@ -107,30 +144,36 @@ function check() {
   const count = element("composer-count");
   count.hidden = !isReply || weight < limit * WARN_FROM;
   count.textContent = over
-    ? `${weight - limit} over ${limit.toLocaleString("en")}`
-    : `${weight} / ${limit.toLocaleString("en")}`;
+    ? interpolate(gettext("%(count)s over %(limit)s"), { count: weight - limit, limit: number(limit) })
+    : `${weight} / ${number(limit)}`;
   count.classList.toggle("composer__count--over", over);
   const button = element("composer-split");
   button.hidden = !over || sendGate.isShut();
-  if (over) button.textContent = `Send as ${split(text.value, limit).length} messages`;
-  const nothing = !text.value.trim() && !(isReply && files.count());
-  const unfit = isReply && (over || files.hasRefused() || sendGate.isShut());
+  if (over) {
+    const parts = split(text.value, limit).length;
+    const words = ngettext("Send as %(count)s message", "Send as %(count)s messages", parts);
+    button.textContent = interpolate(words, { count: parts });
+  }
+  const nothing = !text.value.trim() && !files.count();
+  const unfit = files.hasRefused() || (isReply && (over || sendGate.isShut()));
   element("composer-send").disabled = nothing || unfit || sending;
   element("composer-send").querySelector("span").textContent = !isReply
-    ? "Add note"
+    ? gettext("Add note")
     : sendGate.isHolding()
-      ? "Hold until the customer writes"
-      : "Send";
+      ? gettext("Hold until the customer writes")
+      : gettext("Send");
   element("composer-more").hidden = !isReply || sendGate.isHolding();
-  element("composer-more").querySelector("button").disabled = nothing || unfit || sending;
+  for (const button of element("composer-more").querySelectorAll("button[name]")) {
+    button.disabled = nothing || unfit || sending;
+  }
 }
 
 function hint() {
   element("composer-hint").textContent = enterSends()
-    ? "Enter sends, Shift+Enter starts a new line"
-    : onTouch.matches
+    ? gettext("Enter sends, Shift+Enter starts a new line")
+    : isTouched()
       ? ""
-      : "Ctrl+Enter sends";
+      : gettext("Ctrl+Enter sends");
   const closes = element("gate").dataset.closes;
   const rest = closes ? Date.parse(closes) - Date.now() : 0;
   const name =
@@ -139,7 +182,10 @@ function hint() {
       : sendGate.isHolding()
         ? text.dataset.holdWords
         : text.dataset.replyWords;
-  text.placeholder = kind() === "reply" && rest > 0 ? `${name} · ${left(rest)} left` : name;
+  text.placeholder =
+    kind() === "reply" && rest > 0
+      ? interpolate(gettext("%(words)s · %(left)s left"), { words: name, left: left(rest) })
+      : name;
 }
 
 function onChange(event) {
@@ -154,7 +200,12 @@ function onChange(event) {
 }
 
 function onKey(event) {
-  if (canned.key(event) || event.key !== "Enter" || event.shiftKey || event.altKey) return;
+  if (mentions.key(event) || canned.key(event) || event.key !== "Enter" || event.altKey) return;
+  if (event.shiftKey && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    sendLater.open();
+  }
+  if (event.shiftKey) return;
   if (event.ctrlKey || event.metaKey || enterSends()) {
     event.preventDefault();
     if (!element("composer-send").disabled) form.requestSubmit();
@@ -177,7 +228,7 @@ export function focus(which = null) {
     if (which === "note") form.classList.add("composer--note-open");
     else if (sendGate.hold()) which = "reply";
     else {
-      toast("You cannot reply now: the reason is shown below the conversation.");
+      toast(gettext("You cannot reply now: the reason is shown below the conversation."));
       return;
     }
   }
@@ -225,37 +276,47 @@ document.addEventListener("click", (event) => {
   focus("reply");
 });
 
-// --- Drafts
-/** Save the draft on the server now, also when the page is being left. */
+/** Save what is typed, also when the page is being left. */
 export function saveNow() {
-  clearTimeout(saveTimer);
-  if (!form?.isConnected || sending || replyText() === saved) return;
-  const words = replyText();
-  saved = words;
-  const state = element("draft-state");
-  const id = thread.current()?.id;
-  draft
-    .save(form, words)
-    .then(() => {
-      state.textContent = words.trim() ? "Draft saved" : "";
-      document.dispatchEvent(new CustomEvent("desk:draft", { detail: id }));
-    })
-    .catch(() => {
-      saved = null;
-      state.textContent = "Draft not saved: the server cannot be reached";
-    });
+  draft.saveNow();
+  note.saveNow();
 }
 
-addEventListener("pagehide", saveNow);
-document.addEventListener("desk:logged-in", saveNow);
-document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && saveNow());
+/** A reply that waits for the connection is no draft any more, even if the server does not know yet. */
+document.addEventListener("desk:unsent", () => {
+  const id = thread.current()?.id;
+  const isTyped = (entry) =>
+    entry.conversation === id && entry.kind === "reply" && entry.text.trim() === replyText().trim();
+  const isUntouched = form?.isConnected && draft.isClean() && replyText() === text.defaultValue;
+  if (!isUntouched || !replyText().trim() || !outbox.all().some(isTyped)) return;
+  put("reply", "");
+  draft.saveNow();
+});
+
+/** Put a reply or note that was not sent back into the field, with its files. */
+export function takeBack(entry) {
+  setKind(entry.kind);
+  if (entry.kind === "note") form.classList.add("composer--note-open");
+  // what the server may have keeps its key, and is one message whatever happens
+  if (entry.wasTried) form.elements.client_key.value = entry.id;
+  const typed = text.value.trimEnd();
+  text.value = typed ? `${typed}\n\n${entry.text}` : entry.text;
+  files.putBack(entry.files);
+  const mid = entry.fields.find(([name]) => name === "reply_to_mid")?.[1];
+  const quoted = mid && thread.current().column.querySelector(`[data-mid="${CSS.escape(mid)}"]`);
+  if (quoted) quote.take(form, quoted);
+  onInput();
+  saveNow();
+  sendGate.keepInSight();
+  focus(entry.kind);
+}
 
 // --- Sending
 function onSubmit(event) {
   event.preventDefault();
-  const closes = event.submitter?.name === "close";
+  const also = sendLater.fieldsOf(event.submitter);
   event.submitter?.closest("details")?.removeAttribute("open");
-  if (!sending && !element("composer-send").disabled) send(text.value, { withFiles: kind() === "reply", closes });
+  if (!sending && !element("composer-send").disabled) send(text.value, { withFiles: true, also });
 }
 
 async function sendParts() {
@@ -267,9 +328,9 @@ async function sendParts() {
   }
 }
 
-async function sendSticker(id) {
+async function sendSticker(id, when) {
   const own = form;
-  const answer = await sendAs({ sticker_id: id });
+  const answer = await sendAs({ sticker_id: id, ...when });
   if (answer.status !== 200 && form === own) refused(answer, text.value);
 }
 
@@ -290,35 +351,38 @@ async function sendAs(fields) {
   return answer;
 }
 
-/** Send; `rest` stays in the field. Returns whether the server accepted the message. */
-async function send(words, { withFiles, rest = "", closes = false }) {
-  const data = new FormData();
-  for (const name of ["list", "client_key", "reply_to_mid", "kind"]) data.set(name, form.elements[name].value);
-  data.set("text", words);
-  data.set("seen", collision.seen());
-  if (sendGate.isHolding() && kind() === "reply") data.set("hold", "yes");
-  if (closes) data.set("close", "yes");
-  if (kind() === "reply") for (const id of canned.takeUsed()) data.append("canned", id);
-  const own = { form, kind: kind(), files: withFiles ? files.all() : [], typed: text.value };
-  files.append(data, own.files);
+/** Send; `rest` stays in the field. Returns whether the message was accepted, by the server or to wait for it. */
+async function send(words, { withFiles, rest = "", also = {} }) {
+  const own = {
+    form,
+    kind: kind(),
+    files: withFiles ? files.all() : [],
+    typed: text.value,
+    withFiles,
+    isLater: "later" in also,
+  };
+  const fields = own.kind === "reply" ? canned.takeUsed().map((one) => ["canned", one]) : [];
+  if (sendGate.isHolding() && own.kind === "reply") fields.push(["hold", "yes"]);
+  if (own.kind === "note") fields.push(...mentions.fields(words));
+  if (withFiles && own.kind === "reply") fields.push(["scheduled", form.elements.scheduled.value]); // of several parts the last replaces it
+  fields.push(...Object.entries(also));
+  const entry = entryOf(form, words, { conversation: thread.current().id, files: own.files, fields });
   begin();
-  const pending = own.files.length ? null : showPendingBubble(words, own.kind, data.get("client_key"));
+  const pending = own.files.length || own.isLater ? null : showPendingBubble(words, own.kind, entry.id);
   if (pending) text.value = rest;
-  let answer;
-  try {
-    answer = await upload(form.action, data, (share) => own.files.length && files.progress(share));
-  } catch {
-    answer = { status: 0, body: "" };
-  }
+  const answer = await outbox.send(entry, (share) => own.files.length && files.progress(share));
+  const isAccepted = [200, outbox.QUEUED].includes(answer.status);
   pending?.remove();
   if (form !== own.form) {
     // the agent has opened another conversation; text that was not sent is their draft in this one
-    if (answer.status === 200) draft.confirmed(own.form);
-    else keepElsewhere(own, words);
-    return answer.status === 200;
+    if (isAccepted) {
+      draft.confirmed(own.form);
+      files.forget(entry.conversation, entry.fileIds);
+    } else keepElsewhere(own, words, entry.conversation);
+    return isAccepted;
   }
   finish();
-  if (answer.status === 200) {
+  if (isAccepted) {
     taken(answer, own);
     return true;
   }
@@ -328,7 +392,7 @@ async function send(words, { withFiles, rest = "", closes = false }) {
 }
 
 function begin() {
-  clearTimeout(saveTimer);
+  draft.pause();
   sending = true;
   element("composer-error").replaceChildren();
   // what is typed next must not act as single keys
@@ -346,22 +410,26 @@ function taken(answer, own) {
   collision.clear();
   typingIndicator.sent();
   quote.drop(form);
-  if (own.files.length) {
+  if (own.withFiles && own.kind === "reply") form.elements.scheduled.value = "";
+  if (own.files.length || own.isLater) {
     files.remove(own.files);
-    if (current === "reply") text.value = typedSince(own.typed, text.value);
-    else written.reply = typedSince(own.typed, written.reply);
+    if (current === own.kind) text.value = typedSince(own.typed, text.value);
+    else written[own.kind] = typedSince(own.typed, written[own.kind]);
   }
   if (own.kind === "note") {
-    if (current === "note" && !text.value.trim()) setKind("reply");
+    mentions.clear();
+    note.saveNow();
+    if (current === "note" && !text.value.trim() && !files.count()) setKind("reply");
     if (current === "reply") form.classList.remove("composer--note-open");
     sendGate.keepInSight();
   } else {
     element("draft-state").textContent = "";
-    saved = "";
-    draft.confirmed(form);
+    if (answer.status === 200) draft.sent();
+    else draft.doubt();
   }
   if (current === "reply" && !text.value) sendGate.reset(form);
-  thread.applyFresh(answer.body, { toNewest: true });
+  if (answer.status === 200) thread.applyFresh(answer.body, { toNewest: true });
+  else draft.saveNow();
   hint();
   grow();
   check();
@@ -370,10 +438,14 @@ function taken(answer, own) {
 
 function refused(answer, typed) {
   text.value = typed;
-  if (answer.status === 422) form.elements.client_key.value = newKey(); // the server stored nothing under the old one
+  mentions.drawUnseen();
+  if (answer.status === 422) {
+    form.elements.client_key.value = newKey(); // the server stored nothing under the old one
+    if (current === "note") mentions.recheck();
+  }
   if (answer.status === 409) collision.asked(parse(answer.body).querySelector("[data-id]"));
-  element("composer-error").replaceChildren(...(answer.status === 409 ? [] : [refusal(answer)]));
-  saved = null;
+  element("composer-error").replaceChildren(...(answer.status === 409 ? [] : refusal(answer)));
+  draft.doubt();
   grow();
   check();
   saveNow();
@@ -381,9 +453,9 @@ function refused(answer, typed) {
   if (answer.status === 409 || answer.status === 422) thread.refresh().catch(() => {});
 }
 
-function keepElsewhere(own, words) {
-  toast("Your last message was not sent. It is kept as a draft in that conversation.", true);
-  draft.save(own.form, words).catch(() => {});
+function keepElsewhere(own, words, conversation) {
+  toast(gettext("Your last message was not sent. It is kept as a draft in that conversation."), true);
+  (own.kind === "note" ? note.keep(conversation, words) : draft.save(own.form, words)).catch(() => {});
 }
 
 // --- May the agent reply?
@@ -395,18 +467,25 @@ document.addEventListener("desk:gate", (event) => {
 });
 
 /** Add the text of a cancelled reply to the field, as the server added it to the draft. */
-document.addEventListener("desk:reply-edited", async () => {
+document.addEventListener("desk:reply-edited", async ({ detail: scheduled }) => {
   if (!form) return;
+  const own = form;
   const response = await fetchPart(form.dataset.draft);
   if (!response.ok) return;
   const kept = await response.text();
-  const before = (saved ?? "").trimEnd();
+  if (form !== own) return;
+  const before = draft.saved().trimEnd();
   const added = kept.startsWith(before) ? kept.slice(before.length).trim() : kept;
   const typed = replyText().trimEnd();
   setKind("reply");
-  text.value = typed ? `${typed}\n\n${added}` : added;
-  saved = kept;
-  saveNow();
+  text.value = typed && added && !typed.includes(added) ? `${typed}\n\n${added}` : typed || added;
+  draft.isNow(kept);
+  if (scheduled?.files.length || scheduled?.mid) {
+    form.elements.scheduled.value = scheduled.id;
+    files.addScheduled(scheduled.files);
+    if (scheduled.mid) quote.restore(form, scheduled.mid);
+  }
+  draft.saveNow();
   sendGate.keepInSight();
   grow();
   hint();

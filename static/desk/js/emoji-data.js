@@ -1,4 +1,6 @@
-// The emoji of the picker, by group: each with its English names, by which it is found.
+// The emoji of the picker, by group: each with its English names, by which it is found in every language.
+
+import { gettext, pgettext } from "./words.js";
 
 export const QUICK = ["👍", "❤️", "😂", "😮", "😢", "🙏", "🎉"];
 
@@ -34,8 +36,18 @@ const raw = {
 🛒 shopping cart|🛍️ shopping bags|👕 shirt|👖 jeans|👟 shoe sneaker|👗 dress|👓 glasses|💍 ring|💊 pill medicine|🧹 broom clean|🛏️ bed|🛋️ sofa couch|🚿 shower|🗑️ bin trash|🔍 search magnifier|🔗 link|📍 place location`,
 };
 
+const NAMES = {
+  Smileys: gettext("Smileys"),
+  People: pgettext("a group of emoji", "People"),
+  "Hearts and signs": gettext("Hearts and signs"),
+  Nature: gettext("Nature"),
+  Food: gettext("Food"),
+  "Travel and fun": gettext("Travel and fun"),
+  Objects: gettext("Objects"),
+};
+
 export const GROUPS = Object.entries(raw).map(([name, lines]) => ({
-  name,
+  name: NAMES[name],
   emoji: lines.split(/[|\n]/).map((entry) => {
     const [sign, ...words] = entry.trim().split(" ");
     return { sign, words: words.join(" ") };

@@ -1,7 +1,9 @@
 // The emoji picker: groups, search by English names, the recent ones first. One panel for composer and reactions.
 
 import { GROUPS, QUICK } from "./emoji-data.js";
+import { isTouched } from "./layout.js";
 import { recall, remember } from "./storage.js";
+import { forward, gettext } from "./words.js";
 
 const RECENT_KEY = "desk.emoji";
 const MOST_RECENT = 16;
@@ -51,11 +53,11 @@ function draw(words = "") {
   const fits = (one) => wanted.every((word) => one.words.includes(word));
   const used = recent();
   const groups = wanted.length
-    ? [{ name: "Found", emoji: [...named.values()].filter(fits) }]
-    : [...(used.length ? [{ name: "Recent", emoji: used.map(nameOf) }] : []), ...GROUPS];
+    ? [{ name: gettext("Found"), emoji: [...named.values()].filter(fits) }]
+    : [...(used.length ? [{ name: gettext("Recent"), emoji: used.map(nameOf) }] : []), ...GROUPS];
   body.replaceChildren();
   for (const group of groups) {
-    if (!group.emoji.length) body.append(make("p", "emoji__none", "No emoji of that name."));
+    if (!group.emoji.length) body.append(make("p", "emoji__none", gettext("No emoji of that name.")));
     else body.append(make("h3", "emoji__group", group.name), grid(group.emoji));
   }
   body.scrollTop = 0;
@@ -75,15 +77,19 @@ function drawPanel() {
     row.className = "emoji__quick";
     const more = make("button", "icon-button icon-button--small emoji__more", "+");
     more.type = "button";
-    more.setAttribute("aria-label", "More emoji");
+    more.setAttribute("aria-label", gettext("More emoji"));
     row.append(more);
     panel.append(row);
     enter();
     return;
   }
   const search = make("input", "field emoji__search");
-  Object.assign(search, { type: "search", placeholder: "Search: thanks, parcel, smile …", autocomplete: "off" });
-  search.setAttribute("aria-label", "Search emoji by name");
+  Object.assign(search, {
+    type: "search",
+    placeholder: gettext("Search: thanks, parcel, smile …"),
+    autocomplete: "off",
+  });
+  search.setAttribute("aria-label", gettext("Search emoji by name"));
   panel.append(search, make("div", "emoji__body"));
   draw();
 }
@@ -112,7 +118,7 @@ function show() {
   panel.showPopover({ source: anchor });
   place();
   anchor.setAttribute("aria-expanded", "true");
-  panel.querySelector("input, .emoji__one").focus();
+  panel.querySelector(isTouched() ? ".emoji__one" : "input, .emoji__one").focus();
 }
 
 function close() {
@@ -122,7 +128,7 @@ function close() {
 function step(from, key) {
   const all = [...panel.querySelectorAll(".emoji__one")];
   const index = all.indexOf(from);
-  if (key === "ArrowLeft" || key === "ArrowRight") return all[index + (key === "ArrowRight" ? 1 : -1)];
+  if (key === "ArrowLeft" || key === "ArrowRight") return all[index + (key === "ArrowRight" ? forward : -forward)];
   if (key === "Home") return all[0];
   if (key === "End") return all.at(-1);
   const here = from.getBoundingClientRect();
@@ -187,5 +193,5 @@ panel.addEventListener("toggle", (event) => {
 panel.className = "emoji";
 panel.setAttribute("popover", "auto");
 panel.setAttribute("role", "dialog");
-panel.setAttribute("aria-label", "Emoji");
+panel.setAttribute("aria-label", gettext("Emoji"));
 addEventListener("resize", close);

@@ -1,46 +1,123 @@
 // The files of a reply: chosen, dropped or pasted. Each is a tile that shows at once whether it can be sent: checked by
 // name and size here, and by its first bytes on the server. The server checks the whole file again when it is sent.
 
+import * as kept from "./draft-files.js";
 import { fetchPart } from "./http.js";
 import { canShrink, shrink } from "./image-resize.js";
+import { newKey } from "./new-key.js";
 import { cut } from "./text.js";
+import { gettext, interpolate, ngettext, number } from "./words.js";
 
 const MB = 1_048_576;
 const HEAD = 65_536; // bytes from which the server knows the type of a file (tickets/views/compose.py)
-// `file` is a File, or for a file of a canned reply {name, size, type, cannedId}: the server has it already
-let files = []; // {file, refusal, preview, limit (bytes, when it is too big and can be made smaller), isShrinking, was}
+// `file` is a File, or for one that the server has already {name, size, type, and cannedId or scheduledId}: of a canned
+// reply, or of a scheduled reply that was taken back
+// {id, file, refusal, preview, limit (bytes, when it is too big and can be made smaller), isShrinking, was, isKept (by this
+// browser; null until that is known), kind ("reply" or "note")}
+let files = [];
+let shown = "reply"; // a reply and a note have files of their own
+let conversation = null;
 let rules = {};
 let list = null;
 let changed = () => {};
 
-export function reset(tiles, limits, onChange) {
+/** Show the files of the reply in conversation `id`: those that were kept. */
+export function reset(tiles, limits, onChange, id) {
   for (const one of files) if (one.preview) URL.revokeObjectURL(one.preview);
   files = [];
+  shown = "reply";
   list = tiles;
   rules = limits;
   changed = onChange;
+  conversation = id;
   draw();
+  readKept(id);
 }
+
+/** Show what this browser keeps, and no longer what another tab has removed or sent. */
+async function readKept(id) {
+  const rows = await kept.load(id).catch(() => null);
+  if (!rows || id !== conversation) return;
+  const before = files.length;
+  files = files.filter((one) => !one.isKept || rows.some((row) => row.id === one.id));
+  const fresh = rows.filter((row) => !files.some((one) => one.id === row.id)).map(restored);
+  if (!fresh.length && files.length === before) return;
+  files.push(...fresh);
+  for (const one of fresh) if (!isStored(one.file)) judge(one);
+  draw();
+  changed();
+}
+
+kept.whenChanged(readKept);
+
+function restored({ id, file, url, kind }) {
+  return { ...described(file), id, kind, preview: isStored(file) ? url : previewOf(file), isKept: true };
+}
+
+const previewOf = (file) => (/^image\/(png|jpeg)$/.test(file.type) ? URL.createObjectURL(file) : "");
+
+const idOf = (file) => file.cannedId ?? file.scheduledId;
+const isStored = (file) => idOf(file) !== undefined;
+
+/** Return the tile of a file of the agent, not checked by the server yet. */
+function described(file) {
+  const common = { id: newKey(), file, kind: shown, preview: "", isKept: null };
+  if (isStored(file)) return { ...common, refusal: "", limit: 0 };
+  const limit = limitOf(file);
+  const tooBig = limit && file.size > limit && canShrink(file) ? limit : 0;
+  return { ...common, refusal: refusalOf(file), limit: tooBig };
+}
+
+/** Keep a file until it is sent or removed. What can never be sent is not kept. */
+async function keep(one) {
+  if (one.refusal && !one.limit) return;
+  const id = conversation;
+  one.isKept = await kept.keep(id, one).then(
+    () => true,
+    () => false,
+  );
+  if (one.isKept && id === conversation && !files.includes(one)) forget(id, [one.id]); // removed meanwhile
+}
+
+export const forget = kept.forget;
+
+/** Return whether a file would be lost if the page were left now. */
+export const isAtRisk = () => files.some((one) => !one.isKept && (!one.refusal || one.limit));
+
+/** Return whether a file cannot be kept, and would be lost with this page or conversation. */
+export const isUnkept = () => files.some((one) => one.isKept === false);
+
+export const idsOf = (chosen) => files.filter((one) => chosen.includes(one.file)).map((one) => one.id);
 
 /** Remove these files. */
 export function remove(sent) {
-  for (const one of files) if (sent.includes(one.file) && one.preview) URL.revokeObjectURL(one.preview);
-  files = files.filter((one) => !sent.includes(one.file));
+  const gone = files.filter((one) => sent.includes(one.file));
+  for (const one of gone) if (one.preview) URL.revokeObjectURL(one.preview);
+  files = files.filter((one) => !gone.includes(one));
+  forget(
+    conversation,
+    gone.map((one) => one.id),
+  );
   draw();
 }
 
-export const all = () => files.map((one) => one.file);
-export const hasRefused = () => files.some((one) => one.refusal);
-export const count = () => files.length;
+/** Show the files of a "reply" or a "note"; what follows is about these. */
+export function show(kind) {
+  shown = kind;
+  draw();
+}
+
+const own = () => files.filter((one) => one.kind === shown);
+export const all = () => own().map((one) => one.file);
+export const hasRefused = () => own().some((one) => one.refusal);
+export const count = () => own().length;
 
 export function add(chosen) {
   for (const file of chosen) {
-    const preview = /^image\/(png|jpeg)$/.test(file.type) ? URL.createObjectURL(file) : "";
-    const limit = limitOf(file);
-    const tooBig = limit && file.size > limit && canShrink(file) ? limit : 0;
-    const one = { file, refusal: refusalOf(file), preview, limit: tooBig };
+    const one = { ...described(file), preview: previewOf(file) };
     files.push(one);
-    if (!one.refusal || tooBig) judge(one);
+    keep(one);
+    if (!one.refusal || one.limit) judge(one);
   }
   draw();
   changed();
@@ -48,28 +125,39 @@ export function add(chosen) {
 
 /** Put files of a canned reply before those of the agent, as they are sent; those that are there stay once. */
 export function addCanned(chosen) {
-  const known = files.map((one) => one.file.cannedId);
+  addStored(chosen, "cannedId");
+}
+
+/** Put the files of a scheduled reply that was taken back before all others. */
+export function addScheduled(chosen) {
+  addStored(chosen, "scheduledId");
+}
+
+function addStored(chosen, idName) {
+  const known = files.map((one) => one.file[idName]);
   const added = chosen
     .filter(({ id }) => !known.includes(id))
     .map(({ id, name, size, type, url }) => ({
-      file: { name, size, type, cannedId: id },
-      refusal: "",
+      ...described({ name, size, type, [idName]: id }),
       preview: /^image\/(png|jpeg)$/.test(type) ? url : "",
-      limit: 0,
     }));
   if (!added.length) return;
-  const own = files.findIndex((one) => !one.file.cannedId);
-  files.splice(own < 0 ? files.length : own, 0, ...added);
+  added.forEach(keep);
+  const isBefore = (file) => file.scheduledId || (file.cannedId && idName === "cannedId");
+  const first = files.findIndex((one) => !isBefore(one.file));
+  files.splice(first < 0 ? files.length : first, 0, ...added);
   draw();
   changed();
 }
 
-/** Add these files to the form that is sent: those of canned replies by their ids. */
-export function append(form, chosen) {
-  for (const file of chosen) {
-    if (file.cannedId) form.append("canned_file", file.cannedId);
-    else form.append("files", file, file.name);
-  }
+/** Attach the files of a reply that was not sent. */
+export function putBack(chosen) {
+  const known = files.map((one) => idOf(one.file));
+  const others = chosen.filter((file) => !isStored(file));
+  const stored = chosen.filter((file) => isStored(file) && !known.includes(idOf(file))).map(described);
+  stored.forEach(keep);
+  files.unshift(...stored);
+  add(others);
 }
 
 /** Ask the server to check the first bytes: a PDF may be called photo.jpg. */
@@ -81,7 +169,7 @@ async function judge(one) {
   try {
     const answer = await fetchPart(`${document.body.dataset.inbox}files/`, { method: "POST", body: form });
     if (answer.status === 200) one.note = await answer.text();
-    if (![200, 422].includes(answer.status) || !files.includes(one)) return;
+    if (![200, 422].includes(answer.status)) return;
     if (answer.status === 422) {
       one.refusal = await answer.text();
       one.limit = 0;
@@ -89,6 +177,7 @@ async function judge(one) {
   } catch {
     return; // the network is away: the file is checked when it is sent
   }
+  if (!files.includes(one)) return; // removed meanwhile, or shown again later
   draw();
   changed();
 }
@@ -106,39 +195,49 @@ async function makeSmaller(one) {
     one.was = before;
     one.refusal = refusalOf(one.file);
   } catch {
-    one.refusal = `${size(before)}; at most ${one.limit / MB} MB, and this browser cannot make it smaller.`;
+    const sentence = gettext("%(size)s; at most %(most)s, and this browser cannot make it smaller.");
+    one.refusal = interpolate(sentence, { size: size(before), most: size(one.limit) });
   }
   one.limit = 0;
   one.isShrinking = false;
   if (!files.includes(one)) return; // removed meanwhile
+  keep(one);
   draw();
   changed();
 }
 
 function refusalOf(file) {
   const limit = limitOf(file);
-  if (!file.size) return "This file is empty.";
-  if (!limit) return "Cannot be sent: only PDF, JPEG, PNG, MP4, MPEG, QuickTime, MP3, Ogg Vorbis and AMR can.";
-  if (file.size > limit) return `${size(file.size)}; at most ${limit / MB} MB. Make it smaller and attach it again.`;
-  return "";
+  if (!file.size) return gettext("This file is empty.");
+  if (!limit) return gettext("Cannot be sent: only PDF, JPEG, PNG, MP4, MPEG, QuickTime, MP3, Ogg Vorbis and AMR can.");
+  if (file.size <= limit) return "";
+  const sentence = gettext("%(size)s; at most %(most)s. Make it smaller and attach it again.");
+  return interpolate(sentence, { size: size(file.size), most: size(limit) });
 }
 
 function size(bytes) {
-  if (bytes < 1024) return `${bytes} bytes`;
-  return bytes < MB ? `${Math.ceil(bytes / 1024)} KB` : `${Math.ceil((bytes * 10) / MB) / 10} MB`;
+  if (bytes < 1024) return interpolate(ngettext("%(size)s bytes", "%(size)s bytes", bytes), { size: bytes });
+  if (bytes < MB) return interpolate(gettext("%(size)s KB"), { size: Math.ceil(bytes / 1024) });
+  const megabytes = number(Math.ceil((bytes * 10) / MB) / 10, { useGrouping: false });
+  return interpolate(gettext("%(size)s MB"), { size: megabytes });
 }
 
 function draw() {
-  list.hidden = !files.length;
-  list.replaceChildren(...files.map(tile));
+  list.hidden = !count();
+  list.replaceChildren(...own().map(tile));
 }
 
 function verdictOf(one) {
-  if (one.isShrinking) return "Shrinking…";
-  if (one.limit) return `${kindOf(one.file)} ${size(one.file.size)}; at most ${one.limit / MB} MB.`;
+  if (one.isShrinking) return gettext("Shrinking…");
+  if (one.limit) {
+    const values = { type: kindOf(one.file), size: size(one.file.size), most: size(one.limit) };
+    return interpolate(gettext("%(type)s %(size)s; at most %(most)s."), values);
+  }
   if (one.refusal) return one.refusal;
   if (one.note) return `${size(one.file.size)}. ${one.note}`;
-  return one.was ? `${size(one.file.size)}, made smaller from ${size(one.was)}` : size(one.file.size);
+  if (!one.was) return size(one.file.size);
+  const values = { size: size(one.file.size), before: size(one.was) };
+  return interpolate(gettext("%(size)s, made smaller from %(before)s"), values);
 }
 
 const kindOf = (file) => (file.type === "image/png" ? "PNG" : "JPEG");
@@ -164,7 +263,11 @@ function tile(one) {
   }
   if (one.limit && !one.isShrinking) {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "link-button tile__shrink", textContent: "Shrink to fit" });
+    Object.assign(button, {
+      type: "button",
+      className: "link-button tile__shrink",
+      textContent: gettext("Shrink to fit"),
+    });
     button.addEventListener("click", () => makeSmaller(one));
     main.append(button);
   }
@@ -172,7 +275,7 @@ function tile(one) {
   drop.type = "button";
   drop.className = "icon-button icon-button--small tile__drop";
   drop.textContent = "✕";
-  drop.setAttribute("aria-label", `Remove ${one.file.name}`);
+  drop.setAttribute("aria-label", interpolate(gettext("Remove %(name)s"), { name: one.file.name }));
   drop.addEventListener("click", () => {
     remove([one.file]);
     changed();
@@ -191,7 +294,7 @@ export function progress(share) {
   if (!bar) {
     bar = document.createElement("progress");
     bar.max = 1;
-    bar.setAttribute("aria-label", "Upload");
+    bar.setAttribute("aria-label", gettext("Upload"));
     list.append(bar);
   }
   bar.value = share;

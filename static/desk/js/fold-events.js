@@ -1,5 +1,7 @@
 // Folds many grey lines in a row into one: the last stays visible, with a button that shows those before it.
 
+import { interpolate, ngettext } from "./words.js";
+
 const FEWEST = 4; // lines
 
 const unfolded = new Set(); // keys of lines that the agent has asked for
@@ -33,7 +35,9 @@ function buttonFor(earlier) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "link-button event__earlier";
-  button.textContent = `Show ${earlier.length} earlier events`;
+  const count = earlier.length;
+  const words = ngettext("Show %(count)s earlier event", "Show %(count)s earlier events", count);
+  button.textContent = interpolate(words, { count });
   button.addEventListener("click", () => {
     for (const { dataset } of earlier) unfolded.add(dataset.key);
     const line = button.closest(".event");

@@ -1,7 +1,9 @@
 // Fetches parts of pages from the server.
 
 import { activityHeaders } from "./activity.js";
+import * as connection from "./connection.js";
 import * as session from "./session.js";
+import { gettext, interpolate } from "./words.js";
 
 export class Gone extends Error {}
 
@@ -17,7 +19,11 @@ export function csrfToken() {
 export async function fetchPart(url, options = {}, isRepeated = false) {
   const headers = { "HX-Request": "true", ...activityHeaders(), ...(options.headers || {}) };
   if (options.method === "POST") headers["X-CSRFToken"] = csrfToken();
-  const response = await fetch(url, { credentials: "same-origin", ...options, headers });
+  const response = await fetch(url, { credentials: "same-origin", ...options, headers }).catch((error) => {
+    connection.failed();
+    throw error;
+  });
+  connection.answered(response.status);
   if (response.status === 401) {
     const login = session.ask();
     if (!options.waits || isRepeated) throw new Gone("logged out");
@@ -40,21 +46,35 @@ export function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
 
-export function toast(sentence, isError = false) {
+export function toast(sentence, isError = false, shownFor = isError ? 8000 : 4000) {
   const note = document.createElement("p");
   note.className = isError ? "toast toast--error" : "toast";
   note.textContent = sentence;
   note.addEventListener("click", () => note.remove());
   document.getElementById("toasts").append(note);
-  setTimeout(() => note.remove(), isError ? 8000 : 4000);
+  setTimeout(() => note.remove(), shownFor);
+  return note;
+}
+
+const UNDO_SHOWN_FOR = 15_000; // milliseconds; the line in the thread has Undo after that
+
+/** Show the bar with Undo of a `_changed_thread.html`, if it has one, in place of the one before. */
+export function showUndo(html) {
+  const bars = document.getElementById("toasts");
+  for (const old of bars.querySelectorAll(".toast--undo")) old.remove();
+  const fresh = parse(html).querySelector('#fresh > [data-part="done"] > .toast');
+  if (!fresh) return;
+  const bar = document.importNode(fresh, true);
+  bars.append(bar);
+  setTimeout(() => bar.contains(document.activeElement) || bar.remove(), UNDO_SHOWN_FOR);
 }
 
 /** Return the sentence of a refusal (422), or one for any other failure. */
 export async function reasonOf(response) {
   if (response.status === 422) return parse(await response.text()).body.textContent.trim();
-  if (response.status === 404) return "You no longer have access to this conversation.";
-  if (response.status === 413) return "These files are too big to be sent together.";
-  return `That did not work (error ${response.status}). Try again.`;
+  if (response.status === 404) return gettext("You no longer have access to this conversation.");
+  if (response.status === 413) return gettext("These files are too big to be sent together.");
+  return interpolate(gettext("That did not work (error %(status)s). Try again."), { status: response.status });
 }
 
 // milliseconds without a byte in either direction: the network is away and the browser has not noticed
@@ -69,8 +89,13 @@ export async function upload(url, data, onProgress) {
   return uploadOnce(url, data, onProgress);
 }
 
-function uploadOnce(url, data, onProgress) {
+/** POST with upload progress. Resolves to {status, body}, rejects without an answer. */
+export function uploadOnce(url, data, onProgress) {
   return new Promise((resolve, reject) => {
+    const fail = (event) => {
+      connection.failed();
+      reject(event);
+    };
     const request = new XMLHttpRequest();
     request.open("POST", url);
     request.setRequestHeader("HX-Request", "true");
@@ -87,9 +112,12 @@ function uploadOnce(url, data, onProgress) {
     });
     request.addEventListener("progress", moved);
     request.addEventListener("loadend", () => clearTimeout(still));
-    request.addEventListener("load", () => resolve({ status: request.status, body: request.responseText }));
-    request.addEventListener("error", reject);
-    request.addEventListener("abort", reject);
+    request.addEventListener("load", () => {
+      connection.answered(request.status);
+      resolve({ status: request.status, body: request.responseText });
+    });
+    request.addEventListener("error", fail);
+    request.addEventListener("abort", fail);
     moved();
     request.send(data);
   });

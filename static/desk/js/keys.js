@@ -3,8 +3,9 @@
 import * as bulk from "./bulk.js";
 import * as commands from "./commands.js";
 import * as composer from "./composer.js";
-import { closeFloating, openDialog, toggleDetails, toggleFocus, toggleList } from "./layout.js";
+import { closeFloating, openDialog, showDetails, toggleDetails, toggleFocus, toggleList } from "./layout.js";
 import * as list from "./list.js";
+import * as macros from "./macros.js";
 import * as nav from "./nav.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
@@ -49,6 +50,28 @@ function assign() {
   menu.querySelector("button")?.focus();
 }
 
+function snooze() {
+  const menu = document.getElementById("snooze-menu");
+  if (!menu) return;
+  menu.open = true;
+  menu.querySelector("button")?.focus();
+}
+
+function label() {
+  const menu = document.querySelector("#details [data-label-menu]");
+  if (!menu) return;
+  showDetails();
+  menu.open = true;
+  menu.querySelector("[data-label-search]").focus();
+}
+
+function priority() {
+  const chosen = document.querySelector('#details .priorities [aria-pressed="true"]');
+  if (!chosen) return;
+  showDetails();
+  chosen.focus();
+}
+
 function search() {
   document.getElementById("search").focus();
   document.getElementById("search").select();
@@ -65,6 +88,10 @@ const actions = {
   t: openTransfer,
   e: () => press("e"),
   "shift+e": closeAndNext,
+  s: snooze,
+  l: label,
+  p: priority,
+  i: macros.open,
   u: () => press("u"),
   b: () => press("b"),
   x: bulk.toggleHere,
@@ -76,12 +103,14 @@ const actions = {
   g: () => (prefixUntil = performance.now() + PREFIX_LASTS),
 };
 const places = {
-  i: view("all"),
+  i: view("open"),
+  a: view("all"),
   m: view("mine"),
   u: view("unassigned"),
   r: view("waiting"),
   c: view("closing"),
   e: view("ended"),
+  z: view("snoozed"),
   s: () => document.querySelector(".rail [data-place=setup]")?.click(),
 };
 
@@ -98,6 +127,7 @@ function meaning(event) {
   const key = event.key.toLowerCase();
   if (performance.now() < prefixUntil) {
     prefixUntil = 0;
+    if (/^[1-9]$/.test(key)) return () => document.querySelectorAll("#views [data-saved]")[key - 1]?.click();
     return places[key] ?? null;
   }
   if (event.shiftKey && /^[a-z]$/.test(key)) return actions[`shift+${key}`] ?? null;

@@ -1,6 +1,7 @@
 // Menus that close, panes that hide, a list of adjustable width. The choices of the agent are remembered.
 
 import { recall, remember } from "./storage.js";
+import { forward, gettext } from "./words.js";
 
 const WIDTH_KEY = "desk.list-width";
 const DETAILS_KEY = "desk.details";
@@ -19,14 +20,15 @@ function startGrip() {
   if (saved) setWidth(saved);
   grip.addEventListener("pointerdown", (down) => {
     grip.setPointerCapture(down.pointerId);
-    const start = document.getElementById("strip").getBoundingClientRect().left;
-    const move = (event) => remember(WIDTH_KEY, setWidth(event.clientX - start));
+    const strip = document.getElementById("strip").getBoundingClientRect();
+    const start = forward === 1 ? strip.left : strip.right;
+    const move = (event) => remember(WIDTH_KEY, setWidth((event.clientX - start) * forward));
     grip.addEventListener("pointermove", move);
     grip.addEventListener("pointerup", () => grip.removeEventListener("pointermove", move), { once: true });
     down.preventDefault();
   });
   grip.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -20, ArrowRight: 20 }[event.key];
+    const step = { ArrowLeft: -20 * forward, ArrowRight: 20 * forward }[event.key];
     if (step) remember(WIDTH_KEY, setWidth(Number(grip.getAttribute("aria-valuenow")) + step));
   });
 }
@@ -34,6 +36,9 @@ function startGrip() {
 export function isNarrow() {
   return matchMedia("(max-width: 1100px)").matches;
 }
+
+/** Return whether the screen is touched, so that the focus in a field opens a keyboard over half of it. */
+export const isTouched = () => matchMedia("(hover: none) and (pointer: coarse)").matches;
 
 export function toggleDetails() {
   if (isNarrow()) {
@@ -95,7 +100,7 @@ export function confirmChoice(question, label, isDanger = false) {
   form.method = "dialog";
   form.className = "sheet__foot";
   for (const [value, words, style] of [
-    ["", "Cancel", "button"],
+    ["", gettext("Cancel"), "button"],
     ["yes", label, `button ${isDanger ? "button--destroy" : "button--primary"}`],
   ]) {
     const button = document.createElement("button");

@@ -2,6 +2,7 @@
 
 import { icon } from "./icons.js";
 import { openDialog } from "./layout.js";
+import { forward, gettext, interpolate } from "./words.js";
 
 const dialog = document.getElementById("lightbox");
 let images = [];
@@ -16,6 +17,11 @@ function button(name, label, style) {
   return element;
 }
 
+function placeOf(name) {
+  const values = { name, number: index + 1, count: images.length };
+  return interpolate(gettext("%(name)s · %(number)s of %(count)s"), values);
+}
+
 function show(step) {
   index = Math.min(images.length - 1, Math.max(0, index + step));
   const { href, name } = images[index];
@@ -25,17 +31,17 @@ function show(step) {
   bar.className = "lightbox__bar";
   const title = document.createElement("span");
   title.className = "lightbox__name";
-  title.textContent = images.length > 1 ? `${name} · ${index + 1} of ${images.length}` : name;
+  title.textContent = images.length > 1 ? placeOf(name) : name;
   const save = document.createElement("a");
   save.className = "icon-button";
   save.href = `${href}?download`;
-  save.setAttribute("aria-label", "Download");
+  save.setAttribute("aria-label", gettext("Download"));
   save.append(icon("download"));
-  const shut = button("x", "Close", "");
+  const shut = button("x", gettext("Close"), "");
   shut.addEventListener("click", () => dialog.close());
   bar.append(title, save, shut);
-  const back = button("down", "Previous image", "lightbox__turn");
-  const next = button("down", "Next image", "lightbox__turn lightbox__turn--next");
+  const back = button("down", gettext("Previous image"), "lightbox__turn");
+  const next = button("down", gettext("Next image"), "lightbox__turn lightbox__turn--next");
   back.disabled = index === 0;
   next.disabled = index === images.length - 1;
   back.addEventListener("click", () => show(-1));
@@ -56,13 +62,13 @@ export function start() {
     event.preventDefault();
     const inThread = [...document.querySelectorAll("#items a[data-lightbox]")];
     const all = inThread.some((one) => one.pathname === link.pathname) ? inThread : [link];
-    images = all.map((one) => ({ href: one.pathname, name: one.dataset.name || "Image" }));
+    images = all.map((one) => ({ href: one.pathname, name: one.dataset.name || gettext("Image") }));
     index = all.findIndex((one) => one.pathname === link.pathname);
     show(0);
     openDialog(dialog);
   });
   dialog.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const step = { ArrowLeft: -forward, ArrowRight: forward }[event.key];
     if (step) show(step);
   });
   dialog.addEventListener("close", () => dialog.replaceChildren());

@@ -2,6 +2,7 @@
 
 import { fetchPart, parse } from "./http.js";
 import * as session from "./session.js";
+import { gettext, interpolate, ngettext } from "./words.js";
 
 const pending = new Set(); // ids of rows to move once the pointer has left the list
 const strip = document.getElementById("strip");
@@ -69,15 +70,20 @@ export function applyRows(html, ids, options = {}) {
   showPending();
 }
 
-/** Only the server can search; without a search, the live stream sends the rows themselves. */
-export const isSearching = () => new URLSearchParams(query()).has("q");
+/** Only the server can search and filter by time; of other lists the live stream sends the rows themselves. */
+export const isSearching = () => "needsServer" in views().dataset;
 
 /** Show a row that came with the live stream (tickets/views/live_rows.py), if it belongs to this list. */
 export function showRow(change) {
   told.set(change.conversation, ++clock);
   const list = new URLSearchParams(query());
   const isWanted = (name) => !list.has(name) || Number(list.get(name)) === change[name];
-  if (!change.views.includes(list.get("view") ?? "all") || !isWanted("channel") || !isWanted("department")) {
+  const isInFilters =
+    isWanted("channel") &&
+    isWanted("department") &&
+    (!list.has("label") || change.labels?.includes(Number(list.get("label")))) &&
+    (!list.has("priority") || list.get("priority") === change.priority);
+  if (!change.views.includes(list.get("view") ?? "open") || !isInFilters) {
     update(change.conversation, null);
   } else {
     const row = parse(change.html).querySelector(".row-item");
@@ -216,7 +222,8 @@ function forcePlace(row, isNew) {
 
 function showPending() {
   button.hidden = pending.size === 0;
-  button.querySelector("span").textContent = `${pending.size} new`;
+  const count = pending.size;
+  button.querySelector("span").textContent = interpolate(ngettext("%(count)s new", "%(count)s new", count), { count });
   const any = Boolean(rows().querySelector(".row-item"));
   document.getElementById("rows-empty").hidden = any;
 }
@@ -230,6 +237,7 @@ function showViews(fresh) {
     nav.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
     window.htmx.process(nav);
     if (focused) nav.querySelector(`[data-view="${focused}"]`)?.focus();
+    document.dispatchEvent(new CustomEvent("desk:views"));
   }
   showTitle();
 }
@@ -238,7 +246,7 @@ export function showTitle() {
   const unread = Number(views().dataset.unread);
   const name = document.querySelector("#thread-head .thread-head__name")?.textContent.trim();
   const count = unread ? `(${unread > 99 ? "99+" : unread}) ` : "";
-  document.title = `${count}${name ? `${name} · ` : ""}Inbox`;
+  document.title = `${count}${name ? `${name} · ` : ""}${gettext("Inbox")}`;
   const { favicon, faviconUnread } = document.body.dataset;
   document.getElementById("favicon").href = unread ? faviconUnread : favicon;
 }
@@ -272,6 +280,19 @@ export function reveal(id) {
   document.getElementById(`row-${id}`)?.scrollIntoView({ block: "nearest" });
 }
 
+/** Another list is shown: another view, filter or order. */
+function replaced() {
+  pending.clear();
+  waiting.clear();
+  leaving.clear();
+  showPending();
+  select(selected);
+  showTitle();
+  const field = document.getElementById("search");
+  if (document.activeElement !== field) field.value = new URLSearchParams(query()).get("q") ?? "";
+  document.dispatchEvent(new CustomEvent("desk:list"));
+}
+
 export function start(openId) {
   selected = openId;
   strip.addEventListener("pointerenter", (event) => (hovering = event.pointerType === "mouse"));
@@ -287,26 +308,14 @@ export function start(openId) {
     flush();
     rows().scrollTo({ top: 0, behavior: "smooth" });
   });
-  document.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-clear-filters]")) return;
-    event.preventDefault();
-    document.getElementById("search").value = "";
-    for (const filter of document.querySelectorAll("#list-channel, #list-department")) filter.value = "";
-    window.htmx.trigger("#list-form", "submit");
-  });
   document.body.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id !== "list-body") {
       for (const row of rows().querySelectorAll(".row-item")) mark(row);
       return;
     }
-    pending.clear();
-    waiting.clear();
-    leaving.clear();
-    showPending();
-    select(selected);
-    showTitle();
-    document.dispatchEvent(new CustomEvent("desk:list"));
+    replaced();
   });
+  document.addEventListener("desk:list-replaced", replaced);
   document.body.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status === 401) session.ask();
   });

@@ -1,6 +1,8 @@
 // The live stream: it says what changed, and brings the rows of the list, the counts and the open conversation. The page
 // reads through its normal views what did not come, and everything when it may have missed a change.
 
+import * as connection from "./connection.js";
+import * as bar from "./connection-bar.js";
 import { fetchPart, Gone } from "./http.js";
 import * as list from "./list.js";
 import * as notify from "./notify.js";
@@ -9,8 +11,8 @@ import * as thread from "./thread.js";
 import { Throttle } from "./throttle.js";
 import * as viewers from "./viewers.js";
 
-const SHOW_AFTER = 1500; // milliseconds; shorter interruptions are not shown
-const SILENT = 40_000; // milliseconds; the server sends a line every 15 seconds
+const SILENT = 20_000; // milliseconds; the server sends a line every 15 seconds
+const MOST_PAUSE = 10_000; // milliseconds between two attempts to reconnect
 const MOST_ROWS = 50;
 const OVERDUE = 5000; // milliseconds; rows the stream has not sent by then are read
 const THREAD_OVERDUE = 1500; // milliseconds; the same for the messages of the open conversation
@@ -18,8 +20,6 @@ const changed = new Map(); // conversations whose row is not shown yet, and sinc
 let overdue = null;
 let source = null;
 let retryIn = 2000;
-let downSince = null;
-let heardAt = new Date();
 let silence = null;
 let replaced = false; // newer tabs of this user took the place of this one
 let pace = 0; // milliseconds the server asks for between two readings, when many pages are open
@@ -89,13 +89,11 @@ function showPresence({ user, presence }) {
 }
 
 function up() {
-  downSince = null;
   retryIn = 2000;
-  showConnection();
 }
 
 function heard() {
-  heardAt = new Date();
+  connection.heard();
   listen();
 }
 
@@ -106,17 +104,15 @@ function listen() {
 
 /** Reconnect after a long silence the browser has not noticed: the network was lost, or the machine slept. */
 function unheard() {
-  downSince ??= heardAt;
-  showConnection();
+  connection.lost();
   connect({ steal: true });
 }
 
 function down() {
-  downSince ??= new Date();
-  setTimeout(showConnection, SHOW_AFTER);
+  connection.lost();
   if (!source.isClosed) return; // the browser reconnects by itself
   setTimeout(reopen, retryIn);
-  retryIn = Math.min(retryIn * 2, 30_000);
+  retryIn = Math.min(retryIn * 2, MOST_PAUSE);
 }
 
 async function reopen() {
@@ -133,31 +129,16 @@ function closed({ reason }) {
   source.close();
   clearTimeout(silence);
   replaced = reason === "replaced";
-  if (replaced) showConnection();
-  else reopen();
+  bar.setPaused(replaced);
+  if (!replaced) reopen();
 }
 
 /** Somebody returned to a tab that gave up its stream: now it is the newest, and another one gives up its own. */
 function resume() {
   if (!replaced || document.visibilityState !== "visible") return;
   replaced = false;
+  bar.setPaused(false);
   connect();
-}
-
-function showConnection() {
-  const bar = document.getElementById("connection");
-  if (replaced) {
-    bar.hidden = false;
-    bar.textContent =
-      "Live updates are paused here: you have too many tabs of Desk open. Close some, then return to this one.";
-    return;
-  }
-  const isDown = downSince && Date.now() - downSince >= SHOW_AFTER - 50;
-  bar.hidden = !isDown;
-  if (isDown) {
-    const clock = downSince.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-    bar.textContent = `Reconnecting… showing ${clock}`;
-  }
 }
 
 const handlers = {
@@ -210,6 +191,7 @@ function connect({ steal = false } = {}) {
 }
 
 export function start() {
+  bar.start();
   connect();
   addEventListener("online", () => replaced || connect());
   addEventListener("focus", resume);

@@ -6,16 +6,25 @@ import * as commands from "./commands.js";
 import { post, toast } from "./http.js";
 import * as inputMethod from "./input-method.js";
 import * as keys from "./keys.js";
+import * as labelPicker from "./label-picker.js";
 import { confirmChoice, start as startLayout } from "./layout.js";
+import * as leaving from "./leaving.js";
 import * as lightbox from "./lightbox.js";
 import * as live from "./live.js";
+import * as macros from "./macros.js";
 import * as media from "./media.js";
 import * as nav from "./nav.js";
+import * as noteEdit from "./note-edit.js";
 import * as notify from "./notify.js";
 import * as reactions from "./reactions.js";
+import * as rowMenu from "./row-menu.js";
+import * as savedViews from "./saved-views.js";
 import * as setupAttention from "./setup-attention.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
+import * as unsent from "./unsent.js";
+import * as visibleHeight from "./visible-height.js";
+import { gettext } from "./words.js";
 
 async function submitted(event) {
   const pressed = event.submitter;
@@ -23,7 +32,10 @@ async function submitted(event) {
   const question = pressed.dataset.confirm;
   if (question && !(await confirmChoice(question, pressed.textContent.trim(), "danger" in pressed.dataset))) return;
   const fields = new FormData(event.target, pressed);
+  const scheduled = pressed.closest("[data-scheduled]")?.dataset.scheduled ?? null;
   pressed.closest("details.popover")?.removeAttribute("open");
+  // Splitting and merging change the dividers of all that is shown.
+  if (pressed.formAction.includes("/tickets/")) fields.set("since", thread.oldestCursor());
   const closeForm = () => foldAway(pressed.closest("details.inline-edit, details.transfer"));
   pressed.disabled = true;
   try {
@@ -32,12 +44,14 @@ async function submitted(event) {
       (asked = await thread.settle(pressed.formAction, fields, closeForm));
       fields.set("seen", asked.dataset.id)
     ) {
-      if (!(await confirmChoice(asked.textContent, "Send anyway"))) return;
+      if (!(await confirmChoice(asked.textContent, gettext("Send anyway")))) return;
     }
     if (pressed.name === "unread") nav.close();
-    if (pressed.formAction.endsWith("/edit/")) document.dispatchEvent(new CustomEvent("desk:reply-edited"));
+    if (pressed.formAction.endsWith("/edit/")) {
+      document.dispatchEvent(new CustomEvent("desk:reply-edited", { detail: scheduled && JSON.parse(scheduled) }));
+    }
   } catch {
-    toast("The server cannot be reached. Nothing was changed.", true);
+    toast(gettext("The server cannot be reached. Nothing was changed."), true);
   } finally {
     pressed.disabled = false;
   }
@@ -53,15 +67,15 @@ function foldAway(form) {
 function entered(event) {
   if (event.key !== "Enter" || !event.target.matches("#details input.field")) return;
   event.preventDefault();
-  event.target.closest("details").querySelector("button").click();
+  event.target.closest("details").querySelector("button:not([hidden])")?.click();
 }
 
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-    toast("Copied.");
+    toast(gettext("Copied."));
   } catch {
-    toast("The browser does not allow copying. Select the text and copy it.", true);
+    toast(gettext("The browser does not allow copying. Select the text and copy it."), true);
   }
 }
 
@@ -74,7 +88,7 @@ function clicked(event) {
   const unfold = target.closest("[data-unfold]");
   if (unfold) {
     const folded = message.querySelector(".text").classList.toggle("text--folded");
-    unfold.textContent = folded ? "Show all" : "Show less";
+    unfold.textContent = folded ? gettext("Show all") : gettext("Show less");
   }
   const transfer = target.closest("[data-open-transfer]");
   if (transfer) {
@@ -95,7 +109,7 @@ function preferences() {
     const fields = new URLSearchParams(new FormData(form));
     const response = await post(form.action, fields).catch(() => null);
     if (!response?.ok) {
-      toast("That could not be saved. Try again.", true);
+      toast(gettext("That could not be saved. Try again."), true);
       return;
     }
     document.getElementById("presence-dot").dataset.presence = fields.get("presence");
@@ -117,9 +131,17 @@ media.start();
 preferences();
 bulk.start();
 nav.start();
+unsent.start();
+visibleHeight.start();
+leaving.start();
 keys.start();
 commands.start();
+labelPicker.start();
+macros.start();
+rowMenu.start();
+savedViews.start();
 reactions.start();
+noteEdit.start();
 notify.start();
 live.start();
 setupAttention.start();

@@ -2,13 +2,19 @@
 
 import * as collision from "./collision.js";
 import * as composer from "./composer.js";
+import * as files from "./files.js";
 import { fetchPart, Gone, toast } from "./http.js";
+import { confirmChoice } from "./layout.js";
 import * as list from "./list.js";
 import * as thread from "./thread.js";
 import * as viewers from "./viewers.js";
+import { gettext } from "./words.js";
 
 const slot = document.getElementById("conversation");
 let wanted = 0;
+const FILES_LOST = gettext(
+  "This browser cannot keep the attached files: they are lost when you open another conversation.",
+);
 
 function addressOf(id) {
   const query = list.query();
@@ -24,6 +30,7 @@ export async function open(id, { push = true, focus = "thread", message = null }
     showMessage(message);
     return;
   }
+  if (files.isUnkept() && !(await confirmChoice(FILES_LOST, gettext("Open it")))) return;
   composer.saveNow();
   const turn = ++wanted;
   const askedAt = performance.now();
@@ -33,7 +40,7 @@ export async function open(id, { push = true, focus = "thread", message = null }
     const response = await fetchPart(addressOf(id));
     if (turn !== wanted) return;
     if (!response.ok) {
-      toast("You no longer have access to this conversation.", true);
+      toast(gettext("You no longer have access to this conversation."), true);
       return close({ push });
     }
     const html = await response.text();
@@ -49,7 +56,7 @@ export async function open(id, { push = true, focus = "thread", message = null }
     if (focus === "composer") composer.focus();
   } catch (error) {
     if (!(error instanceof Gone) && turn === wanted)
-      toast("The server cannot be reached. Try again in a moment.", true);
+      toast(gettext("The server cannot be reached. Try again in a moment."), true);
   } finally {
     clearTimeout(late);
     if (turn === wanted) slot.classList.remove("conversation--loading");
@@ -66,6 +73,7 @@ function started(askedAt) {
   collision.clear();
   viewers.opened();
   list.showTitle();
+  document.dispatchEvent(new CustomEvent("desk:opened"));
 }
 
 /** Go back to the list; on a wide screen, close the conversation. */
@@ -90,7 +98,7 @@ function gone() {
   }
   const sentence = document.createElement("p");
   sentence.className = "refusal";
-  sentence.textContent = "You no longer have access to this conversation. Copy what you need from your text.";
+  sentence.textContent = gettext("You no longer have access to this conversation. Copy what you need from your text.");
   document.getElementById("composer-error").replaceChildren(sentence);
 }
 
@@ -105,7 +113,9 @@ export function start() {
   viewers.start();
   viewers.opened();
   if (opened) list.reveal(opened);
-  if (opened) showMessage(new URLSearchParams(location.search).get("message"));
+  const wantedPart = new URLSearchParams(location.search);
+  if (opened) showMessage(wantedPart.get("message"));
+  if (opened && wantedPart.get("ticket")) thread.jumpTo(`ticket-${wantedPart.get("ticket")}`).catch(() => {});
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
     const row = event.target.closest("a[data-open]");

@@ -1,10 +1,12 @@
 // Browser notifications and a soft sound, for this browser alone and only when the agent turned them on.
 
-import { fetchPart } from "./http.js";
+import { fetchPart, post, toast } from "./http.js";
 import * as nav from "./nav.js";
+import * as push from "./push.js";
 import { recall, remember } from "./storage.js";
 import * as thread from "./thread.js";
 import { Throttle } from "./throttle.js";
+import { gettext } from "./words.js";
 
 const LEVEL_KEY = "desk.notify"; // off, mine, open (mine and unassigned)
 const SOUND_KEY = "desk.sound"; // on, or nothing
@@ -26,16 +28,30 @@ async function read() {
   if (!response.ok) return;
   const { newest, messages } = await response.json();
   for (const message of messages) announce(message);
-  since = newest;
+  since = isWanted() ? newest : null;
+}
+
+let mentioned = 0; // the newest note that a mention was shown for
+
+/** Show a mention in the page, whatever is turned on, and mark it as seen when its conversation is looked at. */
+function showMention(message) {
+  if (message.id <= mentioned) return;
+  mentioned = message.id;
+  const isOpen = thread.current()?.id === message.conversation;
+  if (isOpen) thread.markRead(true);
+  else toast(`${message.name}: ${message.text}`).addEventListener("click", () => nav.open(message.conversation));
 }
 
 /** Notify of a customer's message {id, conversation, is_mine, name, text}: once for each, if turned on. */
 export function announce(message) {
+  if (message.is_mention) showMention(message);
   if (since === null || message.id <= Math.max(since, notified.get(message.conversation) ?? 0)) return;
   notified.set(message.conversation, message.id);
   const isLookedAt = document.hasFocus() && document.visibilityState === "visible";
   if (isLookedAt && thread.current()?.id === message.conversation) return;
-  if (!isLookedAt && (level() === "open" || (level() === "mine" && message.is_mine))) notify(message);
+  const comesByPush = push.covers(document.body.dataset.user, message.is_mine ? "mine" : "unassigned");
+  const isChosen = level() === "open" || (level() === "mine" && message.is_mine);
+  if (!isLookedAt && !comesByPush && isChosen) notify(message);
   if (isSounding() && message.is_mine) sound(message.id);
 }
 
@@ -53,7 +69,7 @@ function notify(message) {
     });
   } catch {
     // some phones offer notifications to service workers only
-    say("This browser does not show notifications of web pages. The tab title still shows the number.");
+    say(gettext("This browser does not show notifications of web pages. The tab title still shows the number."));
   }
 }
 
@@ -91,9 +107,9 @@ function show() {
 async function choose(value) {
   say("");
   if (value !== "off" && !("Notification" in window)) {
-    say("This browser does not support notifications.");
+    say(gettext("This browser does not support notifications."));
   } else if (value !== "off" && (await Notification.requestPermission()) !== "granted") {
-    say("The browser blocks notifications of this site. Allow them in the address bar, then choose again.");
+    say(gettext("The browser blocks notifications of this site. Allow them in the address bar, then choose again."));
   } else {
     remember(LEVEL_KEY, value);
   }
@@ -112,16 +128,32 @@ function changed(event) {
 }
 
 function listen() {
-  if (isWanted() && since === null) newsThrottle.ask();
+  if (isWanted() && since === null) read().catch(() => newsThrottle.ask()); // at once: news from now on is announced
   if (!isWanted()) since = null;
 }
 
-/** Read what may have been missed while the stream was away. */
+/** Read what may have been missed: the stream was away, or a mention has just given access to a conversation. */
 export function ask() {
-  if (isWanted()) newsThrottle.ask();
+  newsThrottle.ask();
+}
+
+/** Show the conversation of a notification that was clicked: the service worker asks for it. */
+function asked({ data }) {
+  const id = data?.kind === "open" && Number(/\/inbox\/(\d+)\/$/.exec(data.url)?.[1]);
+  if (id) nav.open(id, { focus: data.writes ? "composer" : "thread" });
+  else if (data?.kind === "open" && data.url.startsWith("/")) location.assign(data.url);
+}
+
+/** Let Desk send to this browser also when no page is open, if that was turned on. */
+function renewPush() {
+  const { user, push: address } = document.body.dataset;
+  push.renew(user, address, post).catch(() => {}); // the next page tries again
 }
 
 export function start() {
+  navigator.serviceWorker?.addEventListener("message", asked);
+  document.addEventListener("desk:logged-in", renewPush);
+  renewPush();
   if (!box()) return;
   show();
   box().addEventListener("change", changed);

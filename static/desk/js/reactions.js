@@ -3,12 +3,13 @@
 import * as emoji from "./emoji.js";
 import { toast } from "./http.js";
 import * as thread from "./thread.js";
+import { gettext } from "./words.js";
 
 async function react(id, sign) {
   try {
     await thread.settle(thread.address(`messages/${id}/react/`), { emoji: sign });
   } catch {
-    toast("The server cannot be reached. Your reaction was not sent.", true);
+    toast(gettext("The server cannot be reached. Your reaction was not sent."), true);
   }
 }
 

@@ -24,6 +24,13 @@ function renewToken(token) {
 
 const isOurs = (session) => session !== null && String(session.user) === dialog.dataset.user;
 
+/** Return whether the session of this page's user lasts, and renew the page's token then. Throws without a server. */
+export async function renew() {
+  const session = await readSession();
+  if (isOurs(session)) renewToken(session.csrf);
+  return isOurs(session);
+}
+
 /**
  * Return whether the session of this page's user lasts, and renew the page's token. Otherwise ask for the login, and
  * return once it is there.

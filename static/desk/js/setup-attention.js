@@ -1,6 +1,7 @@
 // A red dot on the way to Setup, for administrators, while something there needs attention urgently.
 
 import { fetchPart } from "./http.js";
+import { gettext } from "./words.js";
 
 const EVERY_MS = 60_000;
 
@@ -12,8 +13,8 @@ async function look() {
   if (!response?.ok) return; // it says nothing then: the pages of Setup do
   const { urgent } = await response.json();
   link.querySelector("[data-dot]").hidden = urgent.length === 0;
-  link.querySelector("[data-urgent]").textContent = urgent.length ? "needs attention" : "";
-  link.title = ["Setup", ...urgent].join("\n");
+  link.querySelector("[data-urgent]").textContent = urgent.length ? gettext("needs attention") : "";
+  link.title = [gettext("Setup"), ...urgent].join("\n");
 }
 
 export function start() {

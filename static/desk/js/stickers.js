@@ -1,6 +1,8 @@
-// The sticker picker: the server lists what can be sent, arrow keys move, a choice is sent at once.
+// The sticker picker: the server lists what can be sent, arrow keys move, a choice is sent now or at the chosen time.
 
 import { fetchPart, parse, toast } from "./http.js";
+import { fieldsIn } from "./send-later.js";
+import { forward, gettext } from "./words.js";
 
 const panel = document.createElement("div");
 let anchor = null;
@@ -8,7 +10,7 @@ let choose = null;
 
 const all = () => [...panel.querySelectorAll("[data-sticker]")];
 
-/** Open beside `button` with the stickers at `url`; `onChoose` gets the id of the chosen one. */
+/** Open beside `button` with the stickers at `url`; `onChoose` gets the id of the chosen one, and the fields of when. */
 export async function open(button, url, onChoose) {
   const wasMine = anchor === button && panel.matches(":popover-open");
   close();
@@ -22,7 +24,7 @@ export async function open(button, url, onChoose) {
     answer = null;
   }
   if (!answer?.ok) {
-    toast("The stickers could not be loaded. Try again.", true);
+    toast(gettext("The stickers could not be loaded. Try again."), true);
     return;
   }
   if (!button.isConnected || anchor !== button) return;
@@ -45,7 +47,8 @@ function close() {
 
 panel.addEventListener("keydown", (event) => {
   event.stopPropagation(); // no shortcuts inside the panel
-  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (event.target.closest("[data-send-when]") && event.key !== "Escape") return;
+  const step = { ArrowRight: forward, ArrowDown: 1, ArrowLeft: -forward, ArrowUp: -1 }[event.key];
   if (event.key === "Escape") {
     event.preventDefault();
     close();
@@ -59,8 +62,9 @@ panel.addEventListener("keydown", (event) => {
 panel.addEventListener("click", (event) => {
   const id = event.target.closest("[data-sticker]")?.dataset.sticker;
   if (!id) return;
+  const when = fieldsIn(panel);
   close();
-  choose(id);
+  choose(id, when);
 });
 
 panel.addEventListener("toggle", (event) => {
@@ -72,5 +76,5 @@ panel.addEventListener("toggle", (event) => {
 panel.className = "sticker-panel";
 panel.setAttribute("popover", "auto");
 panel.setAttribute("role", "dialog");
-panel.setAttribute("aria-label", "Stickers");
+panel.setAttribute("aria-label", gettext("Stickers"));
 addEventListener("resize", close);

@@ -1,10 +1,12 @@
 // The dialog that sends a template of the Page: search, fields for the placeholders, a preview.
 
 import { fetchPart, parse, toast } from "./http.js";
+import { fieldsIn } from "./send-later.js";
+import { gettext } from "./words.js";
 
 const dialog = document.createElement("dialog");
 dialog.className = "template-dialog";
-dialog.setAttribute("aria-label", "Send a template");
+dialog.setAttribute("aria-label", gettext("Send a template"));
 let send = null;
 
 /** Open the dialog at `url`; `onSend` gets the fields and returns the server's answer {status, body}. */
@@ -16,7 +18,7 @@ export async function open(url, onSend) {
     answer = null;
   }
   if (!answer?.ok) {
-    toast("The templates could not be loaded. Try again.", true);
+    toast(gettext("The templates could not be loaded. Try again."), true);
     return;
   }
   send = onSend;
@@ -50,7 +52,7 @@ async function submit(form) {
   const values = [...form.querySelectorAll("[data-placeholder]")].map((field) => field.value);
   button.disabled = true;
   refusal.hidden = true;
-  const answer = await send({ template: form.dataset.template, template_value: values });
+  const answer = await send({ template: form.dataset.template, template_value: values, ...fieldsIn(form) });
   button.disabled = false;
   if (answer.status === 200) {
     dialog.close();
@@ -61,14 +63,14 @@ async function submit(form) {
     answer.status === 422
       ? parse(answer.body).body.textContent.trim()
       : answer.status === 409
-        ? "Somebody else has answered meanwhile. Read the answer, then send again if it still fits."
-        : "That did not work. Try again.";
+        ? gettext("Somebody else has answered meanwhile. Read the answer, then send again if it still fits.")
+        : gettext("That did not work. Try again.");
 }
 
 dialog.addEventListener("keydown", (event) => event.stopPropagation()); // no shortcuts inside the dialog
 dialog.addEventListener("input", (event) => {
   if (event.target.type === "search") search(event.target.value);
-  else preview(event.target.form);
+  else if (!event.target.closest("[data-send-when]")) preview(event.target.form);
 });
 dialog.addEventListener(
   "toggle",

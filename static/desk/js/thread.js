@@ -1,8 +1,9 @@
 // The open conversation: where it opens, live changes, older messages, and marking it as read.
 
 import { foldEvents } from "./fold-events.js";
-import { fetchPart, parse, post, reasonOf, toast } from "./http.js";
+import { fetchPart, parse, post, reasonOf, showUndo, toast } from "./http.js";
 import { adopt, fits, keyed, keyOf, merge, mergeStretch, note } from "./morph.js";
+import { gettext, interpolate, ngettext } from "./words.js";
 
 const NEAR = 80; // pixels from the bottom that still count as at the bottom
 const SETTLED = 200; // milliseconds without scrolling
@@ -92,7 +93,10 @@ function showMissed() {
   const button = document.getElementById("to-newest");
   button.hidden = pane.stuck;
   button.classList.toggle("to-newest--new", pane.missed > 0);
-  button.querySelector("span").textContent = pane.missed ? `${pane.missed} new` : "Newest";
+  const count = pane.missed;
+  button.querySelector("span").textContent = count
+    ? interpolate(ngettext("%(count)s new", "%(count)s new", count), { count })
+    : gettext("Newest");
   const slot = document.getElementById("composer-slot");
   button.style.bottom = `${slot.offsetHeight + 12}px`;
 }
@@ -173,7 +177,7 @@ export async function refresh(all = false) {
   const response = await fetchPart(`${address("messages/")}?${query}`);
   if (pane !== mine || turn !== asked) return; // a newer answer is on its way
   if (response.status === 404) {
-    toast("You no longer have access to this conversation.");
+    toast(gettext("You no longer have access to this conversation."));
     document.dispatchEvent(new CustomEvent("desk:gone"));
     return;
   }
@@ -191,6 +195,7 @@ export function applyFresh(html, { toNewest = false, asked: start = 0 } = {}) {
   const part = (name) => fresh.querySelector(`:scope > [data-part="${name}"]`);
   const version = Number(fresh.dataset.version);
   if (version >= pane.stateVersion) showState(part, version);
+  else showAssignQuestion(part("assign-question")); // the live stream, which was faster, never asks
   // Asked for after the last change: this is newer, even if the server's clock was put back.
   if (version < pane.version && !(start > pane.freshAt)) {
     if (toNewest) toBottom();
@@ -210,7 +215,19 @@ function showState(part, version) {
   replaceQuietly(document.getElementById("thread-head"), part("thread-head"));
   replaceQuietly(document.getElementById("thread-banner"), part("thread-banner"));
   replaceQuietly(document.getElementById("details"), part("details"));
+  showAssignQuestion(part("assign-question"));
   document.dispatchEvent(new CustomEvent("desk:gate", { detail: part("gate") }));
+}
+
+/** Ask the one who replied whether the conversation is theirs, or stop asking; without a fresh element neither. */
+function showAssignQuestion(fresh) {
+  if (!fresh) return;
+  const box = document.getElementById("assign-question");
+  // A button that was pressed is disabled, and has lost the focus to the body.
+  const hadFocus = !box.hidden && (box.contains(document.activeElement) || document.activeElement === document.body);
+  box.replaceChildren(...fresh.childNodes);
+  box.hidden = !box.firstElementChild;
+  if (hadFocus && box.hidden) document.getElementById("thread").focus({ preventScroll: true });
 }
 
 function showItems(next, { version, unread, toNewest = false, stretch = null }) {
@@ -289,13 +306,18 @@ function refreshStaleInView() {
 }
 
 const shown = new WeakMap();
+const heldBack = new Map(); // by element: what came while the agent was using it
 
-/** Replace the content when it differs, unless the agent is using it. */
+/** Replace the content when it differs, unless the agent is using it: then once its forms and menus are closed. */
 function replaceQuietly(target, source) {
+  heldBack.delete(target);
   const html = source.innerHTML.trim(); // the blanks around it depend on the template that includes it
   if (shown.get(target) === html || target.innerHTML.trim() === html) return;
   const focused = target.contains(document.activeElement) ? document.activeElement : null;
-  if (target.querySelector("details[open]:not([data-reopens])") || focused?.matches("input, textarea, select")) return;
+  if (target.querySelector("details[open]:not([data-reopens])") || focused?.matches("input, textarea, select")) {
+    heldBack.set(target, source);
+    return;
+  }
   shown.set(target, html);
   const open = [...target.querySelectorAll("details[open][data-reopens]")].map((one) => one.dataset.reopens);
   target.replaceChildren(...[...source.childNodes].map((node) => document.importNode(node, true)));
@@ -307,9 +329,20 @@ function replaceQuietly(target, source) {
   (same ?? pane.root).focus({ preventScroll: true });
 }
 
+function showHeldBack() {
+  for (const [target, source] of [...heldBack]) {
+    if (target.isConnected) replaceQuietly(target, source);
+    else heldBack.delete(target);
+  }
+}
+
+document.addEventListener("toggle", (event) => !event.target.open && showHeldBack(), true);
+
 function newestCursor() {
   return [...pane.column.querySelectorAll("[data-cursor]")].at(-1)?.dataset.cursor ?? "";
 }
+
+export const oldestCursor = () => pane?.column.querySelector("[data-cursor]")?.dataset.cursor ?? "";
 
 let toRead = false;
 
@@ -338,7 +371,9 @@ export async function settle(url, fields, onDone = () => {}) {
     refresh().catch(() => {}); // the page is older than the reason for the refusal
   } else if (response.status === 200 && pane === mine) {
     onDone();
-    applyFresh(await response.text());
+    const html = await response.text();
+    applyFresh(html);
+    showUndo(html);
   }
   return null;
 }
@@ -360,7 +395,7 @@ export async function jumpTo(id) {
   if (pane !== mine) return;
   const target = document.getElementById(id);
   if (!target) {
-    toast("That message is further up. Scroll up to load it.");
+    toast(gettext("That message is further up. Scroll up to load it."));
     return;
   }
   mine.stuck = false; // otherwise each load would scroll back to the newest message

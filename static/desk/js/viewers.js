@@ -1,12 +1,13 @@
 // Tells the server that this agent views a conversation and types a reply, and shows which colleagues do.
 
 import { csrfToken, fetchPart, parse, post } from "./http.js";
+import { newKey } from "./new-key.js";
 import * as thread from "./thread.js";
 import { Throttle } from "./throttle.js";
 
 const BEAT = 15_000;
 const QUIET = 12_000; // milliseconds without a key after which nobody counts as typing
-const key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const key = newKey();
 let reportedId = null; // the conversation the server has this page as a viewer of
 let confirmedId = null; // the one it has confirmed: the live stream brings its messages
 let typing = false;

@@ -197,7 +197,7 @@ def test_a_location_keeps_its_own_name_and_link() -> None:
 def test_a_booking_is_shown_in_the_customers_time_zone() -> None:
     payload = {"booking_id": 5, "status": "confirmed", "start_time": 1_790_000_000, "end_time": 1_790_003_600}
     berlin = attachment_card("appointment_booking", {**payload, "timezone": "Europe/Berlin"})
-    assert berlin.text == "confirmed, 2026-09-21 16:13 CEST to 2026-09-21 17:13 CEST, booking 5"
+    assert berlin.text == "confirmed, 2026-09-21 16:13 CEST – 2026-09-21 17:13 CEST, booking 5"
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Else", "../../etc/passwd", "Europe", "", "a\tb", "x" * 500, 5])

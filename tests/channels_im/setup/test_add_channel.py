@@ -155,7 +155,7 @@ def test_without_a_department_there_is_a_sentence(setup: Client) -> None:
         ({"tasks": TASKS, "page_token": None}, "Facebook gave no access"),
         (
             {"tasks": TASKS, "connection": "reauth_required", "reauth_reason": "password_changed"},
-            "Must be re-authenticated: the facebook password was changed.",
+            "Must be re-authenticated: the Facebook password was changed.",
         ),
     ],
     ids=["no-task", "no-token", "must-be-reauthenticated"],

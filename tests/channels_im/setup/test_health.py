@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from channels_im import tasks
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
@@ -299,6 +299,11 @@ def test_complete_up_to_is_shown_for_each_page(setup: Client, channel: Channel) 
 )
 def test_times_are_in_the_unit_that_people_would_use(seconds: float | None, words: str) -> None:
     assert figures.seconds_in_words(seconds) == words
+
+
+def test_times_have_the_decimal_sign_of_the_reader() -> None:
+    with translation.override("de"):
+        assert figures.seconds_in_words(2.4).startswith("2,4")
 
 
 # --- Reloading --------------------------------------------------------------------------------------------------------

@@ -71,6 +71,12 @@ def test_of_a_page_that_works_three_sentences_say_so(setup: Client, channel: Cha
     assert health(setup).count("Checked on 20 November 2026 at 11:30 UTC.") == 3
 
 
+def test_dates_in_its_sentences_are_written_as_the_reader_writes_them(setup: Client, channel: Channel) -> None:
+    page = html_of(setup.get(HEALTH, headers={"Accept-Language": "de"}))
+    assert page.count("20. November 2026") == 3
+    assert "20 November 2026" not in page
+
+
 @pytest.mark.parametrize("reason", [reason for reason in Page.Reason if reason != Page.Reason.APP_REMOVED])
 def test_lost_access_is_said_with_its_reason_and_mended_beside_it(
     setup: Client, channel: Channel, reason: Page.Reason

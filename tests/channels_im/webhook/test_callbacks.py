@@ -310,6 +310,13 @@ def test_the_status_page_names_nobody(account: FacebookAccount, channel: Channel
     assert "customers" in page
 
 
+@pytest.mark.parametrize("language", ["en", "de", "ar"])
+def test_the_status_page_is_in_the_language_of_the_browser(language: str) -> None:
+    page = Client().get(f"{DELETION}{'0' * 32}/", headers={"Accept-Language": language})
+
+    assert f'<html lang="{language}"' in page.content.decode()
+
+
 @BOTH
 def test_a_person_we_never_knew_gets_a_proper_answer(path: str) -> None:
     answer = post(path, signed(user_id="404404")).json()

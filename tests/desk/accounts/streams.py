@@ -9,7 +9,7 @@ from desk.live.sse import LiveStream
 def stream_user(client: Client) -> int | None:
     """Return the id of the user whom the live stream lets in with the browser's session; None when nobody."""
     stream: LiveStream[int, int] = LiveStream(
-        lambda user: user.pk, lambda facts, _cookies: facts, lambda *_: True, lambda *_: {}
+        lambda user: user.pk, lambda facts, *_: facts, lambda *_: True, lambda *_: {}
     )
     session = client.cookies.get(settings.SESSION_COOKIE_NAME)
     login = stream._load_login(session.value if session else "")

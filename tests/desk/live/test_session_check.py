@@ -25,7 +25,7 @@ async def silence() -> AsyncIterator[dict[str, Any]]:
 
 
 def make_stream() -> LiveStream[int, int]:
-    return LiveStream(lambda user: user.pk, lambda facts, _cookies: facts, lambda *_: True, lambda *_: {})
+    return LiveStream(lambda user: user.pk, lambda facts, *_: facts, lambda *_: True, lambda *_: {})
 
 
 def in_own_connection(act: Callable[[], object]) -> None:

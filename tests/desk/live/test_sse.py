@@ -4,16 +4,20 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Iterator
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
 from django.db import OperationalError, connection
 from django.db.backends.signals import connection_created
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from desk.live import listener, publish
 from desk.live.broadcaster import MAX_PENDING, Broadcaster, Subscriber
 from desk.live.publish import SYNC
 from desk.models import LiveEvent
+from tests.factories import NOON
 
 T = TypeVar("T")
 Event = dict[str, Any]
@@ -189,6 +193,22 @@ def test_the_same_announcement_gathered_twice_is_written_once() -> None:
         publish.announce("conversation", conversation=2)
         assert LiveEvent.objects.count() == 0
     assert [row.payload["conversation"] for row in LiveEvent.objects.order_by("pk")] == [1, 2]
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL notifies")
+def test_many_announcements_are_written_in_their_order_as_they_are() -> None:
+    with CaptureQueriesContext(connection) as queries, publish.batched():
+        for number in range(600):
+            publish.announce("conversation", NOON, conversation=number, assignee=None, transferred=number % 2 == 0)
+        publish.announce("presence", name='Zoë "%s" {}')
+    rows = list(LiveEvent.objects.order_by("pk"))
+    assert [row.payload.get("conversation") for row in rows] == [*range(600), None]
+    assert rows[1].payload.pop("arrived")[0] == NOON.timestamp()
+    assert rows[1].payload == {"kind": "conversation", "conversation": 1, "assignee": None, "transferred": False}
+    assert rows[-1].payload == {"kind": "presence", "name": 'Zoë "%s" {}'}
+    assert timezone.now() - rows[0].created_at < timedelta(minutes=1)
+    assert len(queries) == 1
 
 
 @pytest.mark.django_db

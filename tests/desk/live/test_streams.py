@@ -31,8 +31,9 @@ Event = dict[str, Any]
 class Stream:
     """An open stream at the level of ASGI: the events it was sent, and whether it has ended."""
 
-    def __init__(self, live: LiveStream[Any, Any], cookie: str) -> None:
-        scope = {"type": "http", "method": "GET", "path": "/live/", "headers": [(b"cookie", cookie.encode())]}
+    def __init__(self, live: LiveStream[Any, Any], cookie: str, accepted: str = "") -> None:
+        headers = [(b"cookie", cookie.encode()), (b"accept-language", accepted.encode())]
+        scope = {"type": "http", "method": "GET", "path": "/live/", "headers": headers}
         self.status = 0
         self.events: list[Event] = []
         self.has_ended = False
@@ -73,8 +74,8 @@ class Streams:
         self.live = LiveStream(live_rows.facts_of, live_rows.reader_of, live_rows.visible, live_rows.read)
         self.opened: list[Stream] = []
 
-    async def open(self, client: Client, *, synced: bool = True) -> Stream:
-        stream = Stream(self.live, f"sessionid={client.cookies['sessionid'].value}")
+    async def open(self, client: Client, *, synced: bool = True, accepted: str = "") -> Stream:
+        stream = Stream(self.live, f"sessionid={client.cookies['sessionid'].value}", accepted)
         self.opened.append(stream)
         if synced:
             await stream.until(lambda stream: "sync" in stream.kinds())
@@ -366,3 +367,25 @@ def test_a_session_check_takes_few_queries(alice: User) -> None:
     with CaptureQueriesContext(connection) as queries:
         live._load_login(client.cookies["sessionid"].value)
     assert len(queries) <= 6
+
+
+def test_a_stream_speaks_the_language_of_the_user_else_of_the_browser(alice: User) -> None:
+    client = logged_in(alice)
+
+    def choose() -> None:
+        alice.language = "de"
+        alice.save(update_fields=["language"])
+
+    async def run() -> None:
+        async with streams() as opened:
+            await opened.open(client, accepted="fr-CH, en;q=0.5")
+            other = await opened.open(client, accepted="xx")
+            [one] = opened.live._broadcasters.values()
+            languages = lambda: [subscriber.reader.language for subscriber in one._subscribers]  # noqa: E731
+            assert languages() == ["fr", "en"]
+            other.events.clear()
+            await in_database(choose)
+            await other.until(lambda stream: "sync" in stream.kinds(), SOON_S)  # the page reads everything again
+            assert languages() == ["de", "de"]
+
+    asyncio.run(run())

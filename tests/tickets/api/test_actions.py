@@ -20,7 +20,7 @@ from tickets.models import Conversation, Message, ThreadControlRequest, Ticket
 from .conftest import Shop, client_of
 
 ACTIONS = ["assign", "take", "transfer", "close", "reopen", "block", "unblock", "read", "unread", "export"]
-ACTIONS += ["take_control", "request_control"]
+ACTIONS += ["take_control", "request_control", "snooze", "wake", "preview_macro", "run_macro"]
 CHOICES = ["retry", "send_as_two", "release", "resend", "arrived", "cancel", "react"]
 
 
@@ -63,6 +63,24 @@ def test_a_conversation_is_assigned_and_given_back_to_nobody(shop: Shop, alice: 
     assert Ticket.objects.get().assignee == colleague
     assert act(alice, shop, "assign", assignee=None).json()["assignee"] is None
     assert marks(shop) == ["assigned", "assigned"]
+
+
+def test_a_conversation_is_snoozed_until_a_time_or_a_reply_and_woken(shop: Shop, alice: APIClient) -> None:
+    factories.receive(shop.conversation)
+    until = "2026-12-01T09:00:00+01:00"
+    body = act(alice, shop, "snooze", until=until).json()
+    assert (body["snoozed"], body["snoozed_until"]) == (True, "2026-12-01T08:00:00.000Z")
+    body = act(alice, shop, "snooze", until_reply=True).json()
+    assert (body["snoozed"], body["snoozed_until"]) == (True, None)
+    assert [row["id"] for row in alice.get("/api/v1/conversations/?view=snoozed").json()["results"]] == [
+        shop.conversation.pk
+    ]
+    assert act(alice, shop, "wake").json()["snoozed"] is False
+    assert marks(shop) == ["snoozed", "snoozed", "woken"]
+    assert [
+        act(alice, shop, "snooze", **body).status_code
+        for body in ({}, {"until": "soon"}, {"until": until, "until_reply": True}, {"until": "2025-01-01T00:00:00Z"})
+    ] == [400, 400, 400, 409]
 
 
 def test_taking_twice_is_taking_once(shop: Shop, alice: APIClient) -> None:

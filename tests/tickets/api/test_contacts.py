@@ -77,8 +77,12 @@ def test_a_contact_has_what_is_noted_of_them(shop: Shop, alice: APIClient) -> No
         "email": None,
         "phone": None,
         "about": None,
+        "external_id": None,
+        "external_url": None,
+        "same_person": [],
         "origins": [],
         "erased_at": None,
+        "fields": {},
     }
 
 
@@ -298,3 +302,68 @@ def test_the_number_of_queries_does_not_grow(
         assert admin.post(path, {"psid": contact.psid}, format="json").status_code == 200
     with django_assert_max_num_queries(7):
         assert len(admin.get("/api/v1/erasures/").json()["results"]) == 12
+
+
+# --- Records elsewhere, the same person, notes -----------------------------------------------------------------------
+def test_a_contact_is_found_by_the_id_of_its_record(alice: APIClient, bob: APIClient, shop: Shop) -> None:
+    link = {"external_id": "crm-17", "external_url": "https://crm.example/17"}
+    assert note(alice, shop, **link).json()["external_url"] == link["external_url"]
+    found = alice.get("/api/v1/contacts/?external_id=crm-17").json()["results"]
+    assert [row["id"] for row in found] == [shop.conversation.contact_id]
+    assert bob.get("/api/v1/contacts/?external_id=crm-17").json()["results"] == []
+    page = Client()
+    page.force_login(shop.alice)
+    shown = page.get(f"/inbox/{shop.conversation.pk}/").content.decode()
+    assert 'href="https://crm.example/17"' in shown
+    assert note(alice, shop, external_id=None, external_url="").json()["external_id"] is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://crm.example/",
+        "javascript:alert(1)",
+        "https://",
+        "https://a@crm.example/",
+        "https://crm.example/ x",
+        "//x",
+    ],
+)
+def test_the_address_of_a_record_is_https(alice: APIClient, shop: Shop, url: str) -> None:
+    answer = note(alice, shop, external_url=url)
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["external_url"]
+
+
+def test_an_external_id_is_of_one_contact(shop: Shop, admin: APIClient, alice: APIClient) -> None:
+    other = factories.make_conversation(shop.channel, "7002", name="Maria again").contact
+    assert note(alice, shop, external_id="crm-17").status_code == 200
+    answer = alice.patch(f"/api/v1/contacts/{other.pk}/", {"external_id": "crm-17"}, format="json")
+    assert (answer.status_code, list(answer.json())) == (400, ["external_id"])
+
+
+def test_contacts_are_merged_and_separated_by_who_sees_both(admin: APIClient, alice: APIClient, shop: Shop) -> None:
+    elsewhere = factories.make_conversation(factories.make_channel(name="Third"), "7009", name="Maria L.").contact
+    path = contact_path(shop)
+    assert alice.post(path + "merge/", {"contact": elsewhere.pk}, format="json").status_code == 400
+    assert admin.post(path + "merge/", {"contact": elsewhere.pk}, format="json").json()["same_person"] == [elsewhere.pk]
+    assert admin.post(path + "merge/", {"contact": elsewhere.pk}, format="json").status_code == 409
+    assert alice.get(path).json()["same_person"] == []
+    assert alice.post(path + "separate/").status_code == 409
+    erased = admin.post(path + "erase/", {"psid": "7001", "contacts": [shop.conversation.contact_id]}, format="json")
+    assert erased.status_code == 409
+    assert admin.post(path + "separate/").json()["same_person"] == []
+    assert admin.post(path + "separate/").status_code == 409
+
+
+def test_notes_are_changed_by_their_author(admin: APIClient, alice: APIClient, bob: APIClient, shop: Shop) -> None:
+    sent = {"contact": shop.conversation.contact_id, "text": "Prefers mornings"}
+    made = alice.post("/api/v1/contact-notes/", sent, format="json")
+    assert (made.status_code, made.json()["author"]) == (201, "alice")
+    path = f"/api/v1/contact-notes/{made.json()['id']}/"
+    assert bob.post("/api/v1/contact-notes/", sent, format="json").status_code == 400
+    assert bob.get(path).status_code == 404
+    assert admin.patch(path, {"text": "No"}, format="json").status_code == 409
+    assert admin.delete(path).status_code == 409
+    assert alice.patch(path, {"text": "Evenings"}, format="json").json()["text"] == "Evenings"
+    assert alice.delete(path).status_code == 204

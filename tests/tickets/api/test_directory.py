@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from desk.models import AuditEntry, User
 from tests import factories
-from tickets.models import CannedReply, Contact
+from tickets.models import AssignmentSettings, Availability, CannedReply, Contact
 
 from .conftest import Shop, client_of
 
@@ -27,7 +29,10 @@ def test_colleagues_are_listed_with_where_they_work(shop: Shop, alice: APIClient
         "presence": "online",
         "departments": ["Sales"],
         "channels": [shop.channel.pk],
+        "capacity": None,
     }
+    Availability.objects.create(agent=shop.alice.agent, capacity=4)
+    assert {row["username"]: row["capacity"] for row in listed(alice, "agents")}["alice"] == 4
     assert rows["charlie"]["departments"] == rows["charlie"]["channels"] == []
     assert [row["username"] for row in listed(alice, "agents", department="Sales")] == ["alice"]
     assert [row["username"] for row in listed(alice, "agents", channel=shop.channel.pk)] == ["alice"]
@@ -40,6 +45,11 @@ def test_departments_are_listed(shop: Shop, alice: APIClient) -> None:
     assert {row["name"] for row in listed(alice, "departments")} >= {"Sales"}
     [row] = [row for row in listed(alice, "departments") if row["name"] == "Sales"]
     assert alice.get(f"/api/v1/departments/{row['id']}/").json() == row
+    defaults = {"on_reply": "ask", "mode": "off", "capacity": 10, "last_agent_first": True, "hand_back_minutes": None}
+    assert row["assignment"] == defaults
+    AssignmentSettings.objects.create(department_id=row["id"], mode="round_robin", hand_back_minutes=20)
+    changed = alice.get(f"/api/v1/departments/{row['id']}/").json()["assignment"]
+    assert changed == {**defaults, "mode": "round_robin", "hand_back_minutes": 20}
 
 
 def test_canned_replies_of_every_and_of_the_own_department_are_listed(shop: Shop, alice: APIClient) -> None:
@@ -120,3 +130,70 @@ def test_a_view_of_the_inbox_narrows_the_list(shop: Shop, alice: APIClient) -> N
     assert len(listed(alice, "conversations", waiting="true", status="open")) == 2
     assert listed(alice, "conversations", status="closed") == []
     assert alice.get("/api/v1/conversations/", {"view": "none"}).status_code == 400
+
+
+@pytest.fixture
+def admin(shop: Shop) -> APIClient:
+    """A client of an administrator who may change preferences and is no agent."""
+    user = User.objects.create_user("prefs", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="change_impreferences"))
+    client = client_of(user)
+    AuditEntry.objects.all().delete()  # its token was made
+    return client
+
+
+def test_an_administrator_changes_the_assignment(shop: Shop, admin: APIClient) -> None:
+    address = f"/api/v1/departments/{shop.channel.department_id}/"
+    values = {"on_reply": "never", "mode": "least_loaded", "capacity": 4, "hand_back_minutes": 30}
+    answer = admin.patch(address, {"assignment": values}, format="json")
+    assert (answer.status_code, answer.json()["assignment"]) == (200, {**values, "last_agent_first": True})
+    off = admin.patch(address, {"assignment": {"hand_back_minutes": None}}, format="json")
+    assert off.json()["assignment"] == {**values, "last_agent_first": True, "hand_back_minutes": None}
+    said = list(AuditEntry.objects.order_by("pk").values_list("sentence", flat=True))
+    assert len(said) == 5
+    assert "Capacity of agents: 4 open conversations." in said
+    agent = f"/api/v1/agents/{shop.alice.agent.pk}/"
+    assert admin.patch(agent, {"capacity": 0}, format="json").json()["capacity"] == 0
+    assert admin.patch(agent, {"capacity": None}, format="json").json()["capacity"] is None
+    assert AuditEntry.objects.filter(sentence__startswith="Own capacity").count() == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"capacity": 0},
+        {"capacity": 100_000},
+        {"capacity": None},
+        {"capacity": True},
+        {"mode": "random"},
+        {"on_reply": ["ask"]},
+        {"hand_back_minutes": 0},
+        {"hand_back_minutes": 1441},
+        {"mode": "off", "last_agent_first": "perhaps"},
+        [],
+        None,
+    ],
+)
+def test_an_assignment_that_makes_no_sense_changes_nothing(shop: Shop, admin: APIClient, wrong: Any) -> None:
+    address = f"/api/v1/departments/{shop.channel.department_id}/"
+    assert admin.patch(address, {"assignment": wrong}, format="json").status_code == 400
+    assert not AssignmentSettings.objects.exists()
+    wrong_ones: tuple[Any, ...] = (-1, 100_000, "x", True, [])
+    for capacity in wrong_ones:
+        agent = f"/api/v1/agents/{shop.alice.agent.pk}/"
+        assert admin.patch(agent, {"capacity": capacity}, format="json").status_code == 400
+    assert not AuditEntry.objects.exists()
+
+
+def test_only_who_may_change_preferences_changes_the_assignment(shop: Shop, alice: APIClient) -> None:
+    lead = User.objects.create_user("viewer", is_staff=True)
+    lead.user_permissions.add(Permission.objects.get(codename="view_impreferences"))
+    for client in (alice, client_of(lead)):
+        for address, body in (
+            (f"/api/v1/departments/{shop.channel.department_id}/", {"assignment": {"mode": "off"}}),
+            (f"/api/v1/agents/{shop.alice.agent.pk}/", {"capacity": 100}),
+        ):
+            assert client.patch(address, body, format="json").status_code == 403
+    assert not AssignmentSettings.objects.exists()
+    assert not Availability.objects.exists()

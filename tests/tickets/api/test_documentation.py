@@ -13,7 +13,7 @@ from tickets.rules.sending import Refusal
 from tickets.services.webhooks.http_call import signature
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text()
-SHARED = {"cursor", "ordering", "page_size", "Idempotency-Key", "id"}
+SHARED = {"cursor", "ordering", "page_size", "Idempotency-Key", "If-Match", "If-None-Match", "id"}
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,20 @@
 """Serve the bytes of a file to those who may see the conversation, never as a page of ours."""
 
+import io
+import zipfile
+
 import pytest
 from django.core.files.base import ContentFile
 from rest_framework.test import APIClient
 
+from desk.models import AuditEntry
 from tests import factories
 from tests.matching import present
 from tickets.models import Attachment
+from tickets.services.conversation import persons
+from tickets.services.inbox import notes
 
-from .conftest import Shop, body_of
+from .conftest import Shop, body_of, client_of
 
 HTML = b"<script>alert(1)</script>"
 
@@ -74,3 +80,30 @@ def test_an_id_beyond_every_file_is_not_found(alice: APIClient, pk: str) -> None
 def test_a_part_of_a_file_may_be_asked_for(shop: Shop, alice: APIClient) -> None:
     answer = alice.get(attach(shop, b"0123456789"), headers={"Range": "bytes=2-4"})
     assert (answer.status_code, body_of(answer)) == (206, b"234")
+
+
+def test_a_whole_person_is_exported(shop: Shop, alice: APIClient, bob: APIClient) -> None:
+    second = factories.make_channel(name="Second")
+    there = factories.make_conversation(second, "7002", name="Maria L.")
+    factories.receive(there, "On the other Page", mid="m_there")
+    persons.merge(shop.alice, shop.conversation.contact, there.contact)
+    notes.add_note(shop.alice, shop.conversation, "A regular")
+    address = f"/api/v1/contacts/{shop.conversation.contact_id}/export/"
+    for user, numbers in (
+        (shop.alice, {shop.conversation.pk}),
+        (factories.make_admin(), {shop.conversation.pk, there.pk}),
+    ):
+        answer = client_of(user).post(address, {"notes": True}, format="json")
+        assert (answer.status_code, answer["Content-Type"]) == (200, "application/zip")
+        with zipfile.ZipFile(io.BytesIO(body_of(answer))) as archive:
+            pages = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".html")}
+        assert {int(name.split("-")[0]) for name in pages if "/" in name} == numbers
+        assert any("A regular" in page for page in pages.values())
+        assert any("On the other Page" in page for page in pages.values()) is (there.pk in numbers)
+    without = body_of(alice.post(address, {}, format="json"))
+    with zipfile.ZipFile(io.BytesIO(without)) as archive:
+        assert not any(b"A regular" in archive.read(name) for name in archive.namelist())
+    assert AuditEntry.objects.filter(sentence__startswith="Exported with").count() == 4
+    assert bob.post(address, {}, format="json").status_code == 404
+    assert alice.post(address, {"notes": "perhaps"}, format="json").status_code == 400
+    assert alice.post("/api/v1/contacts/99999999999999999999/export/").status_code == 404

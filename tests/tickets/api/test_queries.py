@@ -6,11 +6,12 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from tests import factories
-from tickets.models import Attachment
+from tests.matching import present
+from tickets.models import Attachment, Label
 
 from .conftest import Shop
 
-QUERIES = {"channels": 8, "conversations": 7, "tickets": 6, "messages": 7}
+QUERIES = {"channels": 8, "conversations": 8, "tickets": 7, "messages": 7}
 
 
 def add_rows(shop: Shop) -> None:
@@ -20,7 +21,9 @@ def add_rows(shop: Shop) -> None:
     conversation = factories.make_conversation(channel)
     conversation.assignee = shop.alice
     conversation.save(update_fields=["assignee"])
-    for message in (factories.receive(conversation), factories.answer(conversation, author=shop.alice)):
+    received = factories.receive(conversation)
+    present(received.ticket).labels.add(Label.objects.create(name=f"Label {received.pk}", key=f"label {received.pk}"))
+    for message in (received, factories.answer(conversation, author=shop.alice)):
         for position in range(3):
             Attachment.objects.create(
                 message=message, position=position, kind="image", state="stored", file=ContentFile(b"x", name="x.png")

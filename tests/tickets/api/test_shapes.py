@@ -57,6 +57,7 @@ def test_a_channel_tells_of_its_history_import(shop: Shop, alice: APIClient) -> 
 
 
 def test_a_conversation_has_exactly_the_fields_of_the_design(shop: Shop, alice: APIClient) -> None:
+    shop.conversation.refresh_from_db()
     with time_machine.travel(NOON + timedelta(hours=1), tick=False):
         answer = alice.get(f"/api/v1/conversations/{shop.conversation.pk}/").json()
     assert answer == {
@@ -66,7 +67,21 @@ def test_a_conversation_has_exactly_the_fields_of_the_design(shop: Shop, alice: 
         "contact": {"psid": "7001", "name": "Maria Lopez", "blocked": False},
         "department": "Sales",
         "assignee": None,
+        "status": "open",
+        "ticket": {
+            "id": shop.conversation.current_ticket_id,
+            "number": shop.conversation.current_ticket_id,
+            "subject": "Where is my order?",
+            "status": "open",
+            "priority": "normal",
+            "labels": [],
+        },
+        "waiting_since": "2026-11-20T12:00:00.000Z",
+        "preview": "Where is my order?",
+        "preview_is_ours": False,
         "unread": 1,
+        "snoozed": False,
+        "snoozed_until": None,
         "last_message_at": "2026-11-20T12:00:00.000Z",
         "thread_owner": None,
         "window": {"state": "response", "closes_at": "2026-11-27T12:00:00.000Z", "opened_by": "message"},
@@ -81,10 +96,14 @@ def test_a_ticket_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICli
         "conversation": shop.conversation.pk,
         "subject": ticket.subject,
         "status": "open",
+        "priority": "normal",
+        "labels": [],
         "department": "Sales",
         "assignee": None,
         "opened_at": "2026-11-20T12:00:00.000Z",
         "closed_at": None,
+        "last_message_at": "2026-11-20T12:00:00.000Z",
+        "fields": {},
     }
 
 
@@ -114,6 +133,7 @@ def test_a_message_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICl
         "attachments": [],
         "sticker_id": None,
         "template": None,
+        "mentions": [],
     }
 
 

@@ -131,7 +131,10 @@ def test_without_scripts_a_refusal_shows_the_page_with_everything_typed(
 
 def test_without_scripts_a_reply_leads_back_to_the_conversation(alice: Client, conversation: Conversation) -> None:
     response = alice.post(f"/inbox/{conversation.pk}/reply/", {"text": "Hi"})
-    assert (response.status_code, response["Location"]) == (302, f"/inbox/{conversation.pk}/")
+    assert (response.status_code, response["Location"]) == (
+        302,
+        f"/inbox/{conversation.pk}/?replied=1",
+    )  # which asks whose it is
 
 
 def stop_channel_deleted(conversation: Conversation) -> None:
@@ -369,3 +372,35 @@ def test_it_can_be_marked_unread_again(alice: Client, conversation: Conversation
     alice.post(f"/inbox/{conversation.pk}/read/", {"unread": "1"}, headers=HX)
     conversation.refresh_from_db()
     assert conversation.unread_count == 1
+
+
+def test_a_draft_that_another_page_has_changed_is_not_overwritten(alice: Client, conversation: Conversation) -> None:
+    url = f"/inbox/{conversation.pk}/draft/"
+    assert alice.post(url, {"text": "From the office", "known": ""}).status_code == 204
+    refused = alice.post(url, {"text": "From the train", "known": ["", "From the tr"]})
+    assert (refused.status_code, refused.content.decode()) == (409, "From the office")
+    assert alice.post(url, {"text": "", "known": ""}).status_code == 409
+    assert alice.get(url).content.decode() == "From the office"
+    assert alice.post(url, {"text": "From the train", "known": ["", "From the office"]}).status_code == 204
+    assert alice.get(url).content.decode() == "From the train"
+    alice.post(url, {"text": "", "known": "From the train"})
+    assert alice.post(url, {"text": "Later", "known": "From the train"}).status_code == 204
+
+
+def test_a_reply_that_has_waited_leaves_the_draft_of_the_next_one(alice: Client, conversation: Conversation) -> None:
+    url = f"/inbox/{conversation.pk}/draft/"
+    alice.post(url, {"text": "The next one"})
+    send(alice, conversation, text="It waited", client_key="k1", waited="yes")
+    assert alice.get(url).content.decode() == "The next one"
+    alice.post(url, {"text": "It waited too "})
+    send(alice, conversation, text="It waited too", client_key="k2", waited="yes")
+    assert alice.get(url).content.decode() == ""
+
+
+def test_a_reply_goes_out_only_under_the_name_of_its_writer(
+    alice: Client, conversation: Conversation, desk: world.Desk
+) -> None:
+    for kind in ("reply", "note"):
+        assert send(alice, conversation, text="Bob's", kind=kind, writer=desk.bob.pk).status_code == 403
+    assert out(conversation) == []
+    assert send(alice, conversation, text="Hers", writer=desk.alice.pk).status_code == 200

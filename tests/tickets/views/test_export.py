@@ -234,7 +234,7 @@ def test_a_long_thread_is_complete_and_in_order(
     page = page_of(download(alice, conversation))
     places = [page.index(f"message number {number}<") for number in range(100)]
     assert places == sorted(places)
-    assert page.count("opened</h3>") == 1
+    assert page.count("opened </h3>") == 1
 
 
 def test_queries_grow_only_by_the_piece(
@@ -259,3 +259,35 @@ def test_the_memory_does_not_grow_with_the_files(desk: world.Desk, alice: Client
     assert file.seek(0, 2) > 12 * 1_048_576
     file.close()
     assert peak < 8 * 1_048_576
+
+
+@pytest.mark.parametrize(
+    ("language", "html", "month"),
+    [("", '<html lang="en" dir="ltr">', "March"), ("de", '<html lang="de" dir="ltr">', "März"),
+     ("ar", '<html lang="ar" dir="rtl">', "مارس")],
+)  # fmt: skip
+def test_the_page_is_in_the_language_of_who_exports(
+    desk: world.Desk, alice: Client, conversation: Conversation, language: str, html: str, month: str
+) -> None:
+    User.objects.filter(pk=desk.alice.pk).update(language=language)
+    world.say(conversation, "Is it open?")
+    page = page_of(download(alice, conversation))
+    assert html in page
+    assert month in page.partition('class="day"')[2]
+    assert changes(desk.alice).latest("pk").sentence == "Exported without internal notes."
+
+
+@pytest.mark.parametrize("kind", ["template", "reel", "location", "order"])
+def test_a_card_that_people_wrote_stays_as_it_is_for_readers_of_other_languages(
+    desk: world.Desk, alice: Client, conversation: Conversation, kind: str
+) -> None:
+    """These are like sentences of Desk with values: "From %(value)s", "Added %(date)s."."""
+    User.objects.filter(pk=desk.alice.pk).update(language="de")
+    card = {"kind": kind, "title": "From Berlin with love", "text": "Added 5 mirrors.\nTo the sea", "url": None}
+    world.say(conversation, "", card=card)
+    world.say(conversation, "", card=card, kind="event", ticket=None, source="system")
+    exported = page_of(download(alice, conversation))
+    inbox = one_line(alice.get(f"/inbox/{conversation.pk}/").content.decode())
+    for words in ("From Berlin with love", "Added 5 mirrors.", "To the sea"):
+        assert exported.count(words) == 2
+        assert inbox.count(words) >= 2

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from desk.models import User
 from tests.matching import present
-from tickets.models import Conversation, Draft, Ticket
+from tickets.models import AccessGrant, Conversation, Draft, Mention, Ticket
 from tickets.services.conversation import access
 from tickets.services.inbox import counts as inbox_counts
 from tickets.services.inbox import listing
@@ -77,6 +77,13 @@ def test_rows_stand_in_the_views_of_the_list_and_badges_count_as_it_does(desk: w
     if pick(True, False):
         conversation.contact.blocked_at = now
         conversation.contact.save()
+    if pick(True, False):
+        note = world.say(conversation, "A note", author=desk.alice, kind="note")
+        for user in (desk.bob, desk.charlie):
+            Mention.objects.create(message=note, conversation=conversation, reader=user)
+        if pick(True, False):
+            ticket = present(conversation.current_ticket)
+            AccessGrant.objects.create(message=note, conversation=conversation, ticket=ticket, user=desk.charlie)
     if pick(True, False, False):
         Conversation.objects.filter(pk=conversation.pk).update(last_message_at=None)
     for user in users(desk):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from desk.models import User
 from tests.http import streamed
 from tickets import urls
-from tickets.models import Attachment, CannedReply, CannedReplyFile, Conversation, Message
+from tickets.models import Attachment, CannedReply, CannedReplyFile, Conversation, Macro, Message
 from tickets.views.actions import ACTIONS
 from tickets.views.compose import CHOICES
 
@@ -30,6 +30,7 @@ def scene(desk: world.Desk) -> tuple[Conversation, Attachment, Message]:
     incoming = world.say(conversation, "a private word")
     attachment = world.attach(incoming, "private.png")
     canned = CannedReply.objects.create(shortcut="map", title="Map", text="Our map")
+    Macro.objects.create(name="Close", key="close", actions=[{"do": "close"}])
     picture = ContentFile(world.png(), name="map.png")
     CannedReplyFile.objects.create(reply=canned, kind="image", name="map.png", file=picture, size=picture.size)
     failed = world.say(conversation, "answer", author=desk.alice, state="failed", mid=None)
@@ -41,6 +42,7 @@ def gets(scene: tuple[Conversation, Attachment, Message], desk: world.Desk) -> l
     base = f"/inbox/{conversation.pk}/"
     return [
         base,
+        f"{base}menu/",
         f"{base}messages/",
         f"{base}messages/?before=x",
         f"{base}draft/",
@@ -48,8 +50,13 @@ def gets(scene: tuple[Conversation, Attachment, Message], desk: world.Desk) -> l
         f"{base}picture/",
         f"{base}stickers/",
         f"{base}templates/",
+        f"{base}macros/",
+        f"{base}mentions/?q=a",
+        f"{base}macros/{Macro.objects.get().pk}/",
         f"{base}files/{attachment.pk}/",
         f"{base}canned-files/{CannedReplyFile.objects.get().pk}/",
+        f"/contacts/{conversation.contact_id}/",
+        f"/contacts/{conversation.contact_id}/same-person/",
         f"/inbox/pages/{desk.shop.page_id}/picture/",
         f"/inbox/channels/{desk.shop.pk}/icon/",
     ]
@@ -61,6 +68,10 @@ def posts(scene: tuple[Conversation, Attachment, Message]) -> list[str]:
     settle = [f"{base}messages/{failed.pk}/{choice}/" for choice in CHOICES]
     own = [f"{base}{name}/" for name in ("reply", "draft", "read", "onlookers", "export", "person", "typing")]
     own += [f"{base}files/{attachment.pk}/again/", f"{base}messages/{failed.pk}/react/"]
+    own += [f"{base}notes/1/change/", f"{base}notes/1/delete/", f"{base}scheduled/1/cancel/"]
+    own += [f"{base}macros/{Macro.objects.get().pk}/run/", f"{base}macros/runs/1/undo/"]
+    person = [f"/contacts/{conversation.contact_id}/{name}/" for name in ("details", "notes", "separate", "export")]
+    own += [*person, f"/contacts/{conversation.contact_id}/notes/1/"]
     return [*own, *settle, *(f"{base}{action}/" for action in ACTIONS)]
 
 
@@ -70,6 +81,14 @@ def test_the_tables_of_this_test_name_every_address(
     tried: set[str | None] = {"home", "inbox", "inbox_list", "inbox_rows", "inbox_me", "inbox_news", "inbox_find"}
     tried |= {"inbox_check_file"}  # keeps nothing and shows nothing; tests/tickets/views/test_compose.py
     tried |= {"inbox_bulk", "inbox_bulk_colleagues"}  # tests/tickets/views/test_bulk.py
+    tried |= {"inbox_filters", "saved_views", "saved_view_sizes"}  # tests/tickets/views/test_saved_views.py
+    tried |= {f"saved_view_{action}" for action in ("add", "change", "move", "delete")}
+    tried |= {"inbox_bulk_labels"}  # tests/tickets/views/test_ticket_facts.py
+    tried |= {"contacts"}  # tests/tickets/views/test_contacts.py
+    tried |= {"inbox_bulk_macros", "inbox_bulk_macro_undo"}  # tests/tickets/views/test_macros.py
+    tried |= {"scheduled_file"}  # tests/tickets/views/test_scheduled.py
+    tried |= {"push_reply"}  # tests/tickets/services/notifications/test_replying.py
+    tried |= {"tickets", "tickets_export", "ticket", "ticket_act", "conversation_tickets"}  # test_tickets.py
     tried |= {resolve(path.partition("?")[0]).url_name for path in gets(scene, desk) + posts(scene)}
     assert {pattern.name for pattern in urls.urlpatterns} == tried
 
@@ -118,7 +137,16 @@ def test_a_stranger_finds_nothing_of_it_in_the_lists(
 
 
 def test_a_visitor_is_sent_to_the_login(scene: tuple[Conversation, Attachment, Message], desk: world.Desk) -> None:
-    for path in [*gets(scene, desk), "/inbox/", "/inbox/list/", "/inbox/rows/", "/inbox/news/", "/inbox/find/", "/"]:
+    for path in [
+        *gets(scene, desk),
+        "/inbox/",
+        "/inbox/list/",
+        "/inbox/rows/",
+        "/inbox/news/",
+        "/inbox/find/",
+        "/",
+        "/inbox/views/",
+    ]:
         response = Client().get(path)
         assert response.status_code == 302, path
         assert response["Location"].startswith("/accounts/login/?next="), path

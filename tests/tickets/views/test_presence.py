@@ -265,7 +265,8 @@ def test_the_sheet_of_shortcuts_and_the_keys_are_the_same(desk: world.Desk, as_u
     html = html_of(as_user(desk.root).get("/inbox/"))
     sheet = html[html.index('id="keys"') : html.index('id="commands"')]
     shown = {tuple(re.findall(r"<kbd>(.+?)</kbd>", line)) for line in re.findall(r"<dt>(.+?)</dt>", sheet)}
-    by_browser = {("Ctrl", "K"), ("Ctrl", "Enter"), ("Enter",), ("Esc",)}
+    by_browser = {("Ctrl", "K"), ("Ctrl", "Enter"), ("Enter",), ("Esc",), ("Shift", "F10")}
+    by_browser |= {("Ctrl", "Shift", "Enter"), ("G", "1", "9")}  # the composer; the saved views
     script = Path(settings.BASE_DIR, "static/desk/js/keys.js").read_text()
     keys = re.compile(r'^  "?([^\s":]+)"?: ', re.MULTILINE)
     single = set(keys.findall(script[script.index("const actions") : script.index("const places")])) - {"g"}

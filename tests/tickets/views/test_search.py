@@ -246,7 +246,7 @@ def test_many_hits_of_others_do_not_crowd_out_ones_own(
     for _ in range(5):
         world.say(world.make_conversation(desk.service), "parcel")
     assert found(alice, "parcel") == [mine.pk]
-    assert "newest" not in page(alice, "parcel")
+    assert "Add a word" not in page(alice, "parcel")
 
 
 def test_more_hits_than_are_looked_at_are_owned_up_to(
@@ -323,7 +323,7 @@ def test_a_search_needs_as_many_queries_with_many_messages_as_with_few(alice: Cl
     few = count()
     add(30)
     assert count() == few
-    assert few <= 26
+    assert few <= 29  # with the saved views, and the names of contacts in bounded steps
 
 
 @pytest.mark.parametrize("model", [MessageTerms, ContactTerms, AttachmentTerms])

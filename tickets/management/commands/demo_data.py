@@ -2,6 +2,8 @@
 
 `--conversations 1000000` adds so many invented conversations to the demo's channels, to see how Desk behaves with them.
 
+`--busy` makes it the desk of twelve agents with 40,000 conversations, as on a busy day.
+
 Whatever people changed in Desk or in the sandbox, it ends well and says what it left out: `make run` must start.
 """
 
@@ -12,8 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from channels_im.models import Channel
 from desk.models import User
-from tickets.demo import many
-from tickets.demo.channel import SkippedError, create_demo_channel, link_again, notes_about
+from tickets.demo import busy, many, people
+from tickets.demo.channel import SkippedError, create_demo_channel, link_again, link_person, notes_about
 from tickets.demo.history import import_history
 from tickets.demo.people import PAGE_ID, NotADemoError, create_people, require_demo_database
 from tickets.demo.sandbox import NoSandboxError, Sandbox, SandboxError
@@ -30,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--conversations", type=int, default=0, metavar="N", help="add N invented conversations, in bulk"
         )
+        parser.add_argument("--busy", action="store_true", help="add a busy desk: 12 agents, 40,000 conversations")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -46,6 +49,8 @@ class Command(BaseCommand):
             notes.append(str(error))
         if options["conversations"] > 0:
             notes.append(self._add_many(options["conversations"]))
+        if options["busy"]:
+            notes.append(self._make_busy(sandbox))
         for note in notes:
             self.stdout.write(note)
 
@@ -57,6 +62,21 @@ class Command(BaseCommand):
         agents = list(User.objects.filter(is_active=True, agent__isnull=False).order_by("pk"))
         many.fill(channels, agents, number, lambda done: self.stdout.write(f"{done:,} conversations"))
         return f"{number:,} invented conversations added."
+
+    def _make_busy(self, sandbox: Sandbox) -> str:
+        """Add the busy desk; return a sentence."""
+        admin = people.administrator()
+        if busy.is_there():
+            return "The busy desk exists already."
+        if admin is None:
+            return "There is no active superuser, so that the busy desk could not be added."
+        try:
+            for person in busy.PEOPLE_OF_PAGES:
+                link_person(sandbox, person, admin)
+            busy.fill(admin, progress=lambda done: self.stdout.write(f"{done:,} conversations"))
+        except SkippedError as error:
+            return str(error)
+        return f"A busy desk was added: 12 agents, {busy.NUMBER:,} conversations. Their password is desk-demo."
 
     def _load(self, sandbox: Sandbox) -> list[str]:
         """Create the channel and import its conversations; return sentences. Raises SkippedError, SandboxError."""

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from django.contrib.auth.models import AnonymousUser, Group, Permission
@@ -12,9 +12,16 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import Http404
 
 from channels_im.models import Channel, ChannelAgent
+from desk.errors import Refused
 from desk.models import Agent, User
-from tickets.models import Conversation
+from desk.sentences import sentence
+from tickets.models import AccessGrant, Conversation, Ticket
+from tickets.rules.sending import Refusal
 
+READ_ONLY = sentence(
+    "You can read this conversation and write notes, because a note mentions you. Only its agents can change it."
+)
+NOT_ASSOCIATED = Refusal.NOT_ASSOCIATED
 SEES_ALL = "tickets.view_conversation"
 LEADS = "desk.see_department_conversations"
 
@@ -31,6 +38,12 @@ class UserFacts:
     channel_ids: frozenset[int] = frozenset()
     department_ids: frozenset[int] = frozenset()
     leads: bool = False  # sees all conversations of the departments, not only those transferred to them
+    granted: frozenset[int] = frozenset()  # conversations that they may read because a note mentions them
+
+    @property
+    def own(self) -> "UserFacts":
+        """Return the facts without what was granted: they decide what the user may change, and whom they may answer."""
+        return replace(self, granted=frozenset()) if self.granted else self
 
 
 NOBODY = UserFacts(user_id=None)
@@ -57,7 +70,7 @@ def facts_for_users(user_ids: Iterable[int]) -> dict[int, UserFacts]:
     if not wanted:
         return {}
     rights: dict[int, tuple[bool, bool]] = {}
-    ids: dict[str, dict[int, set[int]]] = {CHANNEL: defaultdict(set), DEPARTMENT: defaultdict(set)}
+    ids: dict[str, dict[int, set[int]]] = {kind: defaultdict(set) for kind in (CHANNEL, DEPARTMENT, GRANT)}
     for kind, user_id, first, second in _fact_rows(wanted):
         if kind == RIGHTS:
             rights[user_id] = (bool(first), bool(second))
@@ -66,12 +79,19 @@ def facts_for_users(user_ids: Iterable[int]) -> dict[int, UserFacts]:
     return {
         pk: UserFacts(pk, sees_all=True)
         if sees_all
-        else UserFacts(pk, False, frozenset(ids[CHANNEL][pk]), frozenset(ids[DEPARTMENT][pk]), leads=leads)
+        else UserFacts(
+            pk,
+            False,
+            frozenset(ids[CHANNEL][pk]),
+            frozenset(ids[DEPARTMENT][pk]),
+            leads=leads,
+            granted=frozenset(ids[GRANT][pk]),
+        )
         for pk, (sees_all, leads) in rights.items()
     }
 
 
-RIGHTS, CHANNEL, DEPARTMENT = "rights", "channel", "department"
+RIGHTS, CHANNEL, DEPARTMENT, GRANT = "rights", "channel", "department", "grant"
 
 
 def _fact_rows(user_ids: list[int]) -> list[tuple[str, int, int, int]]:
@@ -83,7 +103,7 @@ def _fact_rows(user_ids: list[int]) -> list[tuple[str, int, int, int]]:
     marks = ", ".join(["%s"] * len(user_ids))
     sees_all, leads = SEES_ALL.split("."), LEADS.split(".")
     with connection.cursor() as cursor:
-        cursor.execute(_facts_sql().format(users=marks), [*sees_all, *leads, *user_ids, *user_ids, *user_ids])
+        cursor.execute(_facts_sql().format(users=marks), [*sees_all, *leads, *user_ids * 4])
         return cursor.fetchall()
 
 
@@ -100,6 +120,9 @@ def _facts_sql() -> str:
         "group_permission": _table(Group.permissions.through),
         "channel_agent": _table(ChannelAgent),
         "agent_department": _table(Agent.departments.through),
+        "access_grant": _table(AccessGrant),
+        "conversation": _table(Conversation),
+        "ticket": _table(Ticket),
         "users": "{users}",
     }
     # As in ModelBackend: superusers hold every permission, others hold their own and those of their groups.
@@ -117,7 +140,11 @@ def _facts_sql() -> str:
         JOIN {{agent}} a ON a.id = ca.agent_id WHERE a.user_id IN ({{users}})
         UNION ALL
         SELECT '{DEPARTMENT}', a.user_id, ad.department_id, 0 FROM {{agent_department}} ad
-        JOIN {{agent}} a ON a.id = ad.agent_id WHERE a.user_id IN ({{users}})"""  # noqa: S608 - our own tables
+        JOIN {{agent}} a ON a.id = ad.agent_id WHERE a.user_id IN ({{users}})
+        UNION ALL
+        SELECT '{GRANT}', g.user_id, g.conversation_id, 0 FROM {{access_grant}} g
+        JOIN {{conversation}} c ON c.id = g.conversation_id JOIN {{ticket}} t ON t.id = g.ticket_id
+        WHERE c.is_open AND t.status = '{Ticket.Status.OPEN}' AND g.user_id IN ({{users}})"""  # noqa: S608 - our own tables
     return statement.format(**tables)
 
 
@@ -136,6 +163,29 @@ def visible(facts: UserFacts, payload: Mapping[str, object]) -> bool:
         return False
     if payload.get("kind") == "presence":
         return True
+    return _is_theirs(facts, payload) or payload.get("conversation") in facts.granted
+
+
+def may_work_in(facts: UserFacts, conversation: Conversation) -> bool:
+    """Return whether the user with these facts may answer and change the conversation. Makes no query.
+
+    Somebody who sees it because a note mentions them reads it and writes notes.
+    """
+    return facts.user_id is not None and _is_theirs(facts, ids_of(conversation))
+
+
+def require_work(facts: UserFacts, conversation: Conversation) -> None:
+    """Raise Refused unless the user may change the conversation, which they see."""
+    if not may_work_in(facts, conversation):
+        raise Refused(READ_ONLY, NOT_ASSOCIATED)
+
+
+def require_work_of(user: User, conversation: Conversation) -> None:
+    """Do what `require_work` does, with the facts of `user` from the database."""
+    require_work(facts_for(user), conversation)
+
+
+def _is_theirs(facts: UserFacts, payload: Mapping[str, object]) -> bool:
     if facts.sees_all or payload.get("channel") in facts.channel_ids:
         return True
     if payload.get("assignee") == facts.user_id:
@@ -159,6 +209,8 @@ def conversations_for(
     user: User | AnonymousUser, facts: UserFacts | None = None
 ) -> QuerySet[Conversation, Conversation]:
     """Return the conversations `user` may see: of associated channels, assigned, or transferred to their department.
+
+    Also those that they may read because a note mentions them; pass `facts.own` for those that they may change.
 
     Superusers and users with the permission `tickets.view_conversation` see all. Users with the permission
     `desk.see_department_conversations` also see those of their departments that were not transferred there. Pass
@@ -200,7 +252,18 @@ def _shared_condition(facts: UserFacts) -> Q:
     if facts.department_ids:
         of_departments = Q(department_id__in=facts.department_ids)
         allowed |= of_departments if facts.leads else of_departments & Q(transferred_at__isnull=False)
+    if facts.granted:
+        allowed |= Q(pk__in=facts.granted)
     return allowed
+
+
+def is_in_visible_conversation(user: User | AnonymousUser, facts: UserFacts | None = None) -> Exists:
+    """Return the condition that a row with `conversation_id` is in a conversation that `user` may see.
+
+    A list that is read in its own order asks this for each row until it has enough. With `conversation__in` SQLite
+    would look for all visible conversations first.
+    """
+    return Exists(conversations_for(user, facts).filter(pk=OuterRef("conversation_id")))
 
 
 def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: UserFacts | None = None) -> Conversation:
@@ -210,7 +273,7 @@ def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: Us
     """
     conversation = with_related(conversations_for(user, facts)).filter(pk=conversation_id).first()
     if conversation is None:
-        raise Http404("There is no such conversation, or you may not see it.")
+        raise Http404(sentence("There is no such conversation, or you may not see it."))
     return conversation
 
 
@@ -241,4 +304,6 @@ def channels_for(user: User | AnonymousUser, facts: UserFacts | None = None) -> 
         if not facts.leads:
             in_departments = in_departments.filter(transferred_at__isnull=False)
         allowed |= Q(Exists(in_departments))
+    if facts.granted:
+        allowed |= Q(Exists(in_channel.filter(pk__in=facts.granted)))
     return Channel.objects.filter(allowed)

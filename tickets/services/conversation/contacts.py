@@ -12,11 +12,17 @@ from desk import audit_log
 from desk.bulk_rows import insert_each
 from desk.errors import Refused
 from desk.models import User
-from tickets.models import Contact, Conversation
+from desk.sentences import sentence
+from tickets.models import Contact, Conversation, EventType
+from tickets.rules import customer_records
 from tickets.rules.sending import clean_text
 from tickets.services.conversation import message_changes, messages
+from tickets.services.webhooks import events
 
-EDITABLE = ("email", "phone", "about")
+#: The details that agents save, by the name of the field, in the words of the history.
+EDITABLE = {"email": sentence("email"), "phone": sentence("phone"), "about": sentence("about")}
+#: The link to a record in another system, which API clients save, in the words of the history.
+EXTERNAL = {"external_id": sentence("external id"), "external_url": sentence("external address")}
 ABOUT_LIMIT = 5000  # characters
 
 
@@ -130,30 +136,75 @@ def save_new(unsaved: Iterable[Conversation]) -> None:
 
 # --- Details ----------------------------------------------------------------------------------------------------------
 def save_details(user: User, contact: Contact, fields: dict[str, str]) -> None:
-    """Save the email, phone and notes about the contact: those of EDITABLE that are in `fields`.
+    """Save the email, phone and notes about the contact: those of EDITABLE and EXTERNAL that are in `fields`.
 
     Announces the change to open pages of their conversations, and records which details `user` changed, without their
     values. Raises Refused; nothing is saved then.
     """
-    changes = {name: clean_text(fields[name]).strip() for name in EDITABLE if name in fields}
+    changes = _checked_details(fields) | _checked_link(fields)
     if not changes:
         return
+    try:
+        with transaction.atomic():
+            _save(user, contact, changes)
+    except IntegrityError:  # external_id is unique
+        taken = sentence("Another customer has this external id. Mark them as the same person instead.")
+        raise Refused(taken, field="external_id") from None
+
+
+def _save(user: User, contact: Contact, changes: dict[str, str | None]) -> None:
+    before = Contact.objects.select_for_update().filter(pk=contact.pk, erased_at=None).first()
+    if before is None:
+        raise Refused(sentence("This customer was erased meanwhile. Nothing was saved."))
+    if changed := [name for name, value in changes.items() if getattr(before, name) != value]:
+        Contact.objects.filter(pk=contact.pk).update(**changes)
+        names = ", ".join((EDITABLE | EXTERNAL)[name] for name in changed)
+        audit_log.record(
+            user, before, audit_log.Action.CONTACT, sentence("Changed: %(fields_text)s.", fields_text=names)
+        )
+    announce_contact(contact, user, changed)
+
+
+def announce_contact(contact: Contact, user: User, changed: Sequence[str] = ()) -> None:
+    """Announce a change to open pages of the contact's conversations, and to webhooks when fields `changed`."""
+    conversations = list(Conversation.objects.filter(contact=contact.pk).order_by("-pk"))
+    if changed and conversations:
+        events.publish(EventType.CONTACT_UPDATED, conversations[0], by=user, changed=list(changed))
+    for conversation in conversations:
+        messages.announce(conversation)
+
+
+def _checked_details(fields: dict[str, str]) -> dict[str, str | None]:
+    changes = {name: clean_text(fields[name]).strip() for name in EDITABLE if name in fields}
     checked = Contact(**changes)
     try:
         checked.clean_fields(exclude={field.name for field in Contact._meta.fields} - set(changes))
     except ValidationError as error:
         name = next(iter(error.error_dict))
-        label = next(field.verbose_name for field in Contact._meta.fields if field.name == name)
-        raise Refused(f"The {label} was not saved: {' '.join(error.message_dict[name])}", field=name) from None
+        raise Refused(_not_saved(name, " ".join(error.message_dict[name])), field=name) from None
     length = len(checked.about)
     if length > ABOUT_LIMIT:
-        raise Refused(f"The note has {length:,} characters; at most {ABOUT_LIMIT:,} fit. Shorten it.", field="about")
-    with transaction.atomic():
-        before = Contact.objects.select_for_update().filter(pk=contact.pk, erased_at=None).first()
-        if before is None:
-            raise Refused("This customer was erased meanwhile. Nothing was saved.")
-        if changed := [name for name, value in changes.items() if getattr(before, name) != value]:
-            Contact.objects.filter(pk=contact.pk).update(**changes)
-            audit_log.record(user, before, audit_log.Action.CONTACT, f"Changed: {', '.join(changed)}.")
-        for conversation in Conversation.objects.filter(contact=contact.pk):
-            messages.announce(conversation)
+        too_long = sentence(
+            "The note has %(count)s characters; at most %(most)s fit. Shorten it.",
+            count=f"{length:,}",
+            most=f"{ABOUT_LIMIT:,}",
+        )
+        raise Refused(too_long, field="about")
+    return {**changes}
+
+
+def _checked_link(fields: dict[str, str]) -> dict[str, str | None]:
+    changes: dict[str, str | None] = {}
+    if "external_id" in fields:
+        changes["external_id"] = customer_records.clean_id(fields["external_id"]) or None
+    if "external_url" in fields:
+        changes["external_url"] = customer_records.clean_url(fields["external_url"]) or None
+    return changes
+
+
+def _not_saved(name: str, error: str) -> str:
+    if name == "email":
+        return sentence("The e-mail was not saved: %(error_text)s", error_text=error)
+    if name == "phone":
+        return sentence("The phone was not saved: %(error_text)s", error_text=error)
+    return sentence("The notes were not saved: %(error_text)s", error_text=error)

@@ -24,7 +24,7 @@ LINE_FIELDS = (
     *("ticket_id", "ticket__opened_at", "ticket__closed_at", "answers_until"),
 )
 FIRST_LINES, MORE_LINES = 50, 2000  # a reply of Desk or of the Page inbox is usually among the first
-ACTIONS = {"closed": LineKind.CLOSED, "reopened": LineKind.REOPENED}
+ACTIONS = {"closed": LineKind.CLOSED, "reopened": LineKind.REOPENED, "snooze_ended": LineKind.WOKEN}
 
 
 def line_of(values: tuple[Any, ...]) -> Line:
@@ -81,7 +81,7 @@ def refresh_row(conversation: Conversation) -> None:
         preview = preview_of(newest)
         if preview or not _is_erased(conversation):  # an erased message has nothing to show, the list says so
             conversation.preview = preview
-        conversation.last_message_at, conversation.preview_is_ours = newest.sent_at, newest.direction == Direction.OUT
+        conversation.last_message_at, conversation.preview_is_ours = row.at, newest.direction == Direction.OUT
     conversation.waiting_since = row.waiting_since
     conversation.save(update_fields=["last_message_at", "preview", "preview_is_ours", "waiting_since"])
 

@@ -213,7 +213,8 @@ _APPLY: dict[str, Callable[[Message, MessageChange], list[str]]] = {
 def _update_texts(message: Message) -> None:
     """Update preview and ticket's subject when they show this message, and announce the change to open pages."""
     conversation = message.conversation
-    if message.kind == Message.Kind.MESSAGE and message.sent_at == conversation.last_message_at:
+    is_newest = message.ticket is None or message.sent_at >= message.ticket.last_message_at  # of its ticket at least
+    if message.kind == Message.Kind.MESSAGE and (is_newest or message.sent_at == conversation.last_message_at):
         derived.refresh_row(conversation)
     if message.ticket is not None and message.sent_at == message.ticket.opened_at:
         ticketing.refresh_tickets(conversation, [message.ticket_id])

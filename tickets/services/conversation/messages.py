@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 
 from desk.live import publish
 from tickets.models import Attachment, Conversation, Message, Ticket
-from tickets.services.conversation import derived, ticketing
+from tickets.services.conversation import derived, notices, ticketing
 from tickets.services.conversation.new_message import NewMessage
 from tickets.services.conversation.previews import preview_of_new
 from tickets.services.conversation.ticketing import TicketRef
@@ -22,6 +22,10 @@ Direction, Kind = Message.Direction, Message.Kind
 #: What a message changes of its conversation: always, and when it is the newest.
 COUNTED = ("message_count", "unread_count", "waiting_since", "last_customer_message_at", "is_open")
 SHOWN = ("last_message_at", "preview", "preview_is_ours")
+#: The kind of the line that says that a snooze ended at its time.
+SNOOZE_ENDED = notices.SNOOZE_ENDED
+#: The kind of the line that says that a scheduled reply was not sent; `notifies` is the id of who is told, or null.
+SCHEDULED_NOT_SENT = notices.SCHEDULED_NOT_SENT
 
 
 def add_message(
@@ -37,8 +41,9 @@ def add_message(
     """Add a message, note or event to `conversation`; return it and whether it is new.
 
     Locks the conversation's row and brings `conversation` up to date. `fields` are those of NewMessage: `kind`, `text`,
-    `card`, `sent_as`, `mid`, `author`, `reply_to_mid`, `client_key`, `is_standby`, `received_at`, `recovered_at`,
-    `is_imported`, `answers_until`, `original_timestamp`, `delivered_at`, `read_at`, `reason`, `waits_for_customer`.
+    `card`, `sent_as`, `mentions`, `mid`, `author`, `reply_to_mid`, `client_key`, `is_standby`, `received_at`,
+    `recovered_at`, `is_imported`, `answers_until`, `original_timestamp`, `delivered_at`, `read_at`, `reason`,
+    `waits_for_customer`.
     `attachments` are unsaved. A `mid` the Page has already, or a `client_key` the conversation has already, is not
     added again: the existing message is returned, with False. Customer messages are divided into tickets
     (tickets.rules.threading), replies and notes join the ticket of the message before them, events open no ticket.
@@ -89,6 +94,7 @@ def add_to_locked(conversation: Conversation, new: NewMessage, *, savepoint: boo
     ticketing.settle_late(conversation, new, placed)
     _touch_conversation(conversation, new, ticket)
     events.message_added(conversation, message, opened=opened, reopened=reopened)
+    notices.message_added(conversation, message)
     announce(conversation, new.arrived_at)
     return message, True
 
@@ -143,6 +149,7 @@ def row_of(conversation: Conversation, page_id: int, ticket_id: int | None, new:
         text=new.text,
         card=new.card,
         sent_as=new.sent_as,
+        mentions=new.mentions,
         reply_to_mid=new.reply_to_mid,
         client_key=new.client_key or None,
         is_standby=new.is_standby,
@@ -174,6 +181,9 @@ def _touch_conversation(conversation: Conversation, new: NewMessage, placed: Tic
     if new.kind == Kind.EVENT and new.direction == Direction.IN and is_newest and not conversation.message_count:
         _show_as_newest(conversation, new)  # they came through a link and have not written yet
         conversation.save(update_fields=SHOWN)
+    if new.kind == Kind.EVENT and is_newest and (new.card or {}).get("kind") == SNOOZE_ENDED:
+        conversation.last_message_at = new.sent_at  # to the top of the list
+        conversation.save(update_fields=["last_message_at"])
     if new.kind != Kind.MESSAGE:
         return
     is_newest = is_newest or not conversation.message_count
@@ -189,7 +199,12 @@ def _touch_conversation(conversation: Conversation, new: NewMessage, placed: Tic
     if is_newest and not is_settled(new, placed):
         _set_waiting(conversation, new)
     elif new.state not in derived.UNSENT_STATES:
-        conversation.waiting_since = derived.read_row(conversation).waiting_since
+        row = derived.read_row(conversation)
+        conversation.waiting_since = row.waiting_since
+        if not is_newest and row.woken_at and row.newest and row.newest.at == new.sent_at:
+            _show_as_newest(conversation, new)  # of a time before the snooze ended, and after all other messages
+            conversation.last_message_at = row.at
+            changed += SHOWN
     conversation.save(update_fields=changed)
 
 

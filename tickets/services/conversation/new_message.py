@@ -25,6 +25,7 @@ class NewMessage:
     text: str = ""
     card: dict[str, Any] | None = None
     sent_as: dict[str, Any] | None = None
+    mentions: list[dict[str, Any]] | None = None
     mid: str | None = None
     author: User | None = None
     reply_to_mid: str = ""

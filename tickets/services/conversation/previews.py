@@ -2,20 +2,33 @@
 
 from collections.abc import Iterable
 
+from desk.languages import translated
+from desk.sentences import sentence
 from desk.text import one_line
 from tickets.models import Attachment, Message
 from tickets.services.conversation.new_message import NewMessage
 
 PREVIEW_CHARS = 200
 SUBJECT_CHARS = 80
-WITHDRAWN = "Message withdrawn"
+WITHDRAWN, ERASED = sentence("Message withdrawn"), sentence("Their data was erased")
 PREVIEW_OF_KIND: dict[str, str] = {
-    Attachment.Kind.IMAGE: "📷 Photo",
-    Attachment.Kind.DOCUMENT: "📄 Document",
-    Attachment.Kind.VIDEO: "🎬 Video",
-    Attachment.Kind.AUDIO: "🎵 Audio",
-    Attachment.Kind.STICKER: "🙂 Sticker",
+    Attachment.Kind.IMAGE: sentence("📷 Photo"),
+    Attachment.Kind.DOCUMENT: sentence("📄 Document"),
+    Attachment.Kind.VIDEO: sentence("🎬 Video"),
+    Attachment.Kind.AUDIO: sentence("🎵 Audio"),
+    Attachment.Kind.STICKER: sentence("🙂 Sticker"),
 }
+
+
+def in_language(shown: str) -> str:
+    """Return a stored preview or subject in the active language: Desk's own words, and not those of a customer.
+
+    Desk's own are a list of kinds of files, such as "📷 Photo, 📷 Photo", or say what became of the text.
+    """
+    if shown in (WITHDRAWN, ERASED):
+        return translated(shown)
+    parts = shown.split(", ")
+    return ", ".join(map(translated, parts)) if set(parts) <= set(PREVIEW_OF_KIND.values()) else shown
 
 
 def preview_of(message: Message, limit: int = PREVIEW_CHARS) -> str:

@@ -29,7 +29,7 @@ ACTION = Q(kind=Kind.EVENT, direction=Direction.OUT)
 SHORTEST_INTERMISSION = timedelta(minutes=DEFAULT_INTERMISSION_MINUTES)
 NEIGHBOUR_FIELDS = (
     *("sent_at", "direction", "ticket_id"),
-    *("ticket__opened_at", "ticket__last_message_at", "ticket__closed_at"),
+    *("ticket__opened_at", "ticket__last_message_at", "ticket__closed_at", "ticket__subject_is_own"),
 )
 
 
@@ -42,6 +42,7 @@ class TicketRef:
     opened_at: datetime | None = None
     last_message_at: datetime | None = None
     closed_at: datetime | None = None
+    subject_is_own: bool = False
 
 
 TicketNeighbour = threading.Neighbour[TicketRef]
@@ -101,7 +102,9 @@ def current_ticket_if_certain(conversation: Conversation, at: datetime) -> Ticke
 
 def ref_to(ticket: Ticket) -> TicketRef:
     """Return the existing ticket as `choose` names it."""
-    return TicketRef(ticket.pk, False, ticket.opened_at, ticket.last_message_at, ticket.closed_at)
+    return TicketRef(
+        ticket.pk, False, ticket.opened_at, ticket.last_message_at, ticket.closed_at, ticket.subject_is_own
+    )
 
 
 def ticket_of_reply(conversation: Conversation, at: datetime, moved: Collection[int] = ()) -> int | None:
@@ -156,7 +159,9 @@ def changes_by(placed: TicketRef, new: NewMessage) -> dict[str, Any]:
     if new.sent_at > placed.last_message_at:
         changed["last_message_at"] = new.sent_at
     if new.sent_at < placed.opened_at:
-        changed |= {"opened_at": new.sent_at, "subject": preview_of_new(new, SUBJECT_CHARS)}
+        changed["opened_at"] = new.sent_at
+        if not placed.subject_is_own:
+            changed["subject"] = preview_of_new(new, SUBJECT_CHARS)
     if new.is_imported:
         if placed.closed_at is not None and new.sent_at > placed.closed_at:
             changed["closed_at"] = new.sent_at
@@ -188,10 +193,11 @@ def refresh_tickets(conversation: Conversation, ticket_ids: Iterable[int | None]
                 changed_current = changed_current or conversation.current_ticket_id == ticket.pk
                 ticket.delete()
             continue
-        # Also when opened_at stays: another message of the same millisecond may be the first one now.
-        first = own.order_by("sent_at", "pk").prefetch_related("attachments").first()
-        subject = preview_of(first, SUBJECT_CHARS) if first else ""
-        values = {"opened_at": times["first"], "last_message_at": times["last"], "subject": subject}
+        values = {"opened_at": times["first"], "last_message_at": times["last"]}
+        if not ticket.subject_is_own:
+            # Also when opened_at stays: another message of the same millisecond may be the first one now.
+            first = own.order_by("sent_at", "pk").prefetch_related("attachments").first()
+            values["subject"] = preview_of(first, SUBJECT_CHARS) if first else ""
         changes = {name: value for name, value in values.items() if getattr(ticket, name) != value}
         if changes:
             Ticket.objects.filter(pk=ticket.pk).update(**changes)
@@ -248,8 +254,8 @@ def _first_neighbour(rows: QuerySet[Message, Message]) -> TicketNeighbour | None
 
 
 def _neighbour(*values: Any) -> TicketNeighbour:
-    at, direction, ticket_id, opened_at, last_message_at, closed_at = values
-    ticket = TicketRef(ticket_id, False, opened_at, last_message_at, closed_at)
+    at, direction, ticket_id, opened_at, last_message_at, closed_at, subject_is_own = values
+    ticket = TicketRef(ticket_id, False, opened_at, last_message_at, closed_at, bool(subject_is_own))
     return threading.Neighbour(at, ticket, by_customer=direction == Direction.IN)
 
 

@@ -3,14 +3,19 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext
+
 from desk.errors import Refused
+from desk.languages import translated
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import Conversation
 from tickets.services.conversation import access
+from tickets.services.inbox import actions
 
 MAX_CONVERSATIONS = 100
-NOT_VISIBLE = "you can no longer see it"
-NOTHING_CHANGED = " Nothing was changed."  # true of the refused conversation, not of the others
+NOT_VISIBLE = sentence("you can no longer see it")
+NOTHING_CHANGED = f" {actions.NOTHING_CHANGED}"  # true of the refused conversation, not of the others
 
 
 @dataclass
@@ -25,11 +30,18 @@ class BulkResult:
         self.reasons[reason] = self.reasons.get(reason, 0) + amount
 
     def sentence(self, word: str) -> str:
-        """Return the result as a sentence, such as "12 closed, 2 not: This channel was deleted …"."""
+        """Return the result in the active language, such as "12 closed, 2 not: This channel was deleted …".
+
+        `word` is a text of desk.sentences, such as "closed".
+        """
+        values: dict[str, object] = {"count": self.done, "done": translated(word)}
         if not self.reasons:
-            return f"{self.done} {word}."
-        reasons = "; ".join(self.reasons)
-        return f"{self.done or 'None'} {word}, {sum(self.reasons.values())} not: {reasons.rstrip('.')}."
+            return gettext("%(count)s %(done)s.") % values
+        values["refused"] = sum(self.reasons.values())
+        values["reasons"] = "; ".join(translated(reason) for reason in self.reasons).rstrip(".")
+        if not self.done:
+            return gettext("None %(done)s, %(refused)s not: %(reasons)s.") % values
+        return gettext("%(count)s %(done)s, %(refused)s not: %(reasons)s.") % values
 
 
 def run(user: User, ids: Iterable[int], act: Callable[[Conversation], object]) -> BulkResult:
@@ -40,19 +52,24 @@ def run(user: User, ids: Iterable[int], act: Callable[[Conversation], object]) -
     """
     unique_ids = set(ids)
     if not unique_ids:
-        raise Refused("No conversation is selected. Select one first.")
+        raise Refused(sentence("No conversation is selected. Select one first."))
     if len(unique_ids) > MAX_CONVERSATIONS:
         raise Refused(
-            f"{len(unique_ids)} conversations are selected; at most {MAX_CONVERSATIONS} can be changed at once. "
-            "Select fewer."
+            sentence(
+                "%(count)s conversations are selected; at most %(most)s can be changed at once. Select fewer.",
+                count=len(unique_ids),
+                most=MAX_CONVERSATIONS,
+            )
         )
-    visible = access.conversations_for(user).filter(pk__in=unique_ids)
+    facts = access.facts_for(user)
+    visible = access.conversations_for(user, facts).filter(pk__in=unique_ids)
     conversations = list(visible.select_related("contact", "channel", "department", "assignee").order_by("pk"))
     result = BulkResult()
     if len(conversations) < len(unique_ids):
         result.refuse(NOT_VISIBLE, len(unique_ids) - len(conversations))
     for conversation in conversations:
         try:
+            access.require_work(facts, conversation)
             act(conversation)
         except Refused as refused:
             result.refuse(str(refused).removesuffix(NOTHING_CHANGED))

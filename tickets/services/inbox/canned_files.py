@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from desk.errors import Refused
 from desk.models import User
+from desk.sentences import sentence
 from desk.storage import undone_on_failure
 from tickets.models import CannedReply, CannedReplyFile
 from tickets.services.outgoing import outgoing_files
@@ -28,9 +29,11 @@ MAX_FILES = 5  # of a canned reply
 MAX_SENT_AT_ONCE = 20  # files of canned replies in one reply
 UNSAVED_FOR = timedelta(days=1)
 CLEANING_TASK = "tickets.tasks.delete_unsaved_canned_files"
-TOO_MANY = f"A canned reply may have at most {MAX_FILES} files. Remove some, or choose fewer."
-NO_LONGER_KEPT = "A file that you had added is no longer kept, because the form was open for long. Choose it again."
-NOT_AVAILABLE = (
+TOO_MANY = sentence("A canned reply may have at most %(most)s files. Remove some, or choose fewer.", most=MAX_FILES)
+NO_LONGER_KEPT = sentence(
+    "A file that you had added is no longer kept, because the form was open for long. Choose it again."
+)
+NOT_AVAILABLE = sentence(
     "A file of a canned reply is no longer available to you. Remove it from your reply, or attach the file yourself."
 )
 
@@ -83,7 +86,11 @@ def opened(usable: QuerySet[CannedReply, CannedReply], ids: Iterable[int]) -> It
     """Open the files with these ids, in this order. Raises Refused unless all belong to canned replies in `usable`."""
     wanted = list(dict.fromkeys(ids))
     if len(wanted) > MAX_SENT_AT_ONCE:
-        raise Refused(f"At most {MAX_SENT_AT_ONCE} files of canned replies can be sent at once. Remove some.")
+        raise Refused(
+            sentence(
+                "At most %(most)s files of canned replies can be sent at once. Remove some.", most=MAX_SENT_AT_ONCE
+            )
+        )
     rows = CannedReplyFile.objects.filter(reply__in=usable).in_bulk(wanted) if wanted else {}
     if len(rows) < len(wanted):
         raise Refused(NOT_AVAILABLE)
@@ -93,10 +100,11 @@ def opened(usable: QuerySet[CannedReply, CannedReply], ids: Iterable[int]) -> It
             try:
                 content = stack.enter_context(default_storage.open(row.file.name or "", "rb"))
             except FileNotFoundError:
-                sentence = (
-                    f"“{row.name}” is missing from the storage. Remove it from your reply, or attach it yourself."
+                missing = sentence(
+                    "“%(file)s” is missing from the storage. Remove it from your reply, or attach it yourself.",
+                    file=row.name,
                 )
-                raise Refused(sentence) from None
+                raise Refused(missing) from None
             files.append(File(content, name=row.name))
         yield files
 

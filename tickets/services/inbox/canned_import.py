@@ -10,6 +10,7 @@ from django.db import transaction
 from desk import csv_table
 from desk.errors import Refused
 from desk.models import Department, User
+from desk.sentences import sentence
 from tickets.models import CannedReply
 from tickets.services.inbox import canned_replies
 
@@ -49,7 +50,12 @@ def read(text: str) -> list[Line]:
     """Return the lines of a CSV text, with what is wrong in each. Raises Refused when it cannot be read as a whole."""
     rows = csv_table.rows_of(text, COLUMNS, REQUIRED)
     if len(rows) > MAX_LINES:
-        raise Refused(f"The file has {len(rows):,} canned replies; at most {MAX_LINES:,} can be read at once.")
+        too_many = sentence(
+            "The file has %(count)s canned replies; at most %(most)s can be read at once.",
+            count=f"{len(rows):,}",
+            most=f"{MAX_LINES:,}",
+        )
+        raise Refused(too_many)
     departments = {department.name.casefold(): department for department in Department.objects.all()}
     existing = {reply.shortcut: reply for reply in CannedReply.objects.filter(owner=None)}
     seen: dict[str, int] = {}
@@ -63,7 +69,7 @@ def read(text: str) -> list[Line]:
         if name := values["department"]:
             line.department = departments.get(name.casefold())
             if line.department is None:
-                line.errors.append(f"There is no department “{name}”.")
+                line.errors.append(sentence("There is no department “%(name)s”.", name=name))
         lines.append(line)
     return lines
 
@@ -82,14 +88,20 @@ def _check(line: Line, seen: dict[str, int]) -> None:
     try:
         validate_slug(line.shortcut)
     except ValidationError:
-        line.errors.append("The shortcut must consist of letters from a to z, digits, - and _.")
+        line.errors.append(sentence("The shortcut must consist of letters from a to z, digits, - and _."))
     if not line.text:
-        line.errors.append("The text is missing.")
-    line.errors += [
-        f"The {name} is longer than {most:,} characters."
-        for name, most in LONGEST.items()
-        if len(getattr(line, name)) > most
-    ]
+        line.errors.append(sentence("The text is missing."))
+    line.errors += [_too_long(name, most) for name, most in LONGEST.items() if len(getattr(line, name)) > most]
     if line.shortcut in seen:
-        line.errors.append(f"Line {seen[line.shortcut]} has the same shortcut.")
+        line.errors.append(sentence("Line %(number)s has the same shortcut.", number=seen[line.shortcut]))
     seen.setdefault(line.shortcut, line.number)
+
+
+def _too_long(name: str, most: int) -> str:
+    if name == "shortcut":
+        return sentence("The shortcut is longer than %(most)s characters.", most=f"{most:,}")
+    if name == "title":
+        return sentence("The title is longer than %(most)s characters.", most=f"{most:,}")
+    if name == "folder":
+        return sentence("The folder is longer than %(most)s characters.", most=f"{most:,}")
+    return sentence("The text is longer than %(most)s characters.", most=f"{most:,}")

@@ -11,15 +11,25 @@ from django.utils import timezone
 from desk import audit_log
 from desk.errors import Refused
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import CannedReply, Conversation
 from tickets.services.inbox import canned_files
 
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 MOST_USED_AT_ONCE = 20  # canned replies that one reply counts for
 MOST_PERSONAL = 200
-PERSONAL = "a personal canned reply"  # in the history, which others read
+PERSONAL = sentence("a personal canned reply")  # in the history, which others read
 NO_CHANGES = canned_files.Changes()
 FIELDS = ("shortcut", "title", "folder", "department", "text")
+#: What was changed, in the words of the history.
+WORDS = {
+    "shortcut": sentence("shortcut"),
+    "title": sentence("title"),
+    "folder": sentence("folder"),
+    "department": sentence("department"),
+    "text": sentence("text"),
+    "files": sentence("files"),
+}
 
 
 def usable(user: User, conversation: Conversation) -> QuerySet[CannedReply, CannedReply]:
@@ -72,7 +82,9 @@ def save(
     """
     same = CannedReply.objects.filter(shortcut=values["shortcut"], owner=owner)
     same = same.exclude(pk=reply.pk) if reply else same
-    taken = Refused(f"There is a canned reply /{values['shortcut']} already.", field="shortcut")
+    taken = Refused(
+        sentence("There is a canned reply /%(shortcut)s already.", shortcut=values["shortcut"]), field="shortcut"
+    )
     if same.exists():
         raise taken
     try:
@@ -88,17 +100,18 @@ def _add(by: User, values: dict[str, Any], owner: User | None, files: canned_fil
     if owner is not None:
         User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # no second one is added at this moment
         if CannedReply.objects.filter(owner=owner).count() >= MOST_PERSONAL:
-            raise Refused(f"You have {MOST_PERSONAL} canned replies. Delete one first.", field="shortcut")
+            too_many = sentence("You have %(count)s canned replies. Delete one first.", count=MOST_PERSONAL)
+            raise Refused(too_many, field="shortcut")
     fields = {name: values[name] for name in FIELDS if name in values}
     reply = CannedReply.objects.create(created_by=by, owner=owner, **fields)
     canned_files.change(by, reply, files)
-    _record(by, reply, audit_log.ADDITION, "Added.")
+    _record(by, reply, audit_log.ADDITION, sentence("Added."))
     return reply
 
 
 def _change(by: User, reply: CannedReply, values: dict[str, Any], files: canned_files.Changes) -> CannedReply:
     if CannedReply.objects.select_for_update(no_key=True).filter(pk=reply.pk).first() is None:
-        raise Refused("Somebody has deleted this canned reply meanwhile.", field="shortcut")
+        raise Refused(sentence("Somebody has deleted this canned reply meanwhile."), field="shortcut")
     changed = [name for name in FIELDS if name in values and getattr(reply, name) != values[name]]
     for name in changed:
         setattr(reply, name, values[name])
@@ -107,16 +120,17 @@ def _change(by: User, reply: CannedReply, values: dict[str, Any], files: canned_
     if canned_files.change(by, reply, files):
         changed.append("files")
     if changed:
-        _record(by, reply, audit_log.CHANGE, f"Changed {', '.join(changed)}.")
+        names = ", ".join(WORDS[name] for name in changed)
+        _record(by, reply, audit_log.CHANGE, sentence("Changed %(fields_text)s.", fields_text=names))
     return reply
 
 
 def delete(by: User, reply: CannedReply) -> None:
     """Delete a canned reply and its files. Messages that were sent with it stay as they are."""
     with transaction.atomic():
-        _record(by, reply, audit_log.DELETION, "Deleted.")
+        _record(by, reply, audit_log.DELETION, sentence("Deleted."))
         reply.delete()
 
 
-def _record(by: User, reply: CannedReply, action: str, sentence: str) -> None:
-    audit_log.record(by, reply, action, sentence, name=PERSONAL if reply.owner_id else "")
+def _record(by: User, reply: CannedReply, action: str, entry: str) -> None:
+    audit_log.record(by, reply, action, entry, name=PERSONAL if reply.owner_id else "")

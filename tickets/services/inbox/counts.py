@@ -1,7 +1,7 @@
 """How many conversations each view contains, without counting all rows, and which views contain a conversation."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,17 +12,32 @@ from django.utils import timezone
 from desk.models import User
 from desk.prepared import Prepared
 from tickets.models import Conversation
-from tickets.services.conversation.access import UserFacts, UserRef, seen_by, seen_by_all, users_seeing_more
-from tickets.services.inbox.listing import IS_UNREAD, RELATED, VIEWS, Conversations, in_view
+from tickets.rules.filters import FIELDS, NO_FILTER
+from tickets.services.conversation.access import (
+    UserFacts,
+    UserRef,
+    conversations_for,
+    seen_by,
+    seen_by_all,
+    users_seeing_more,
+)
+from tickets.services.inbox import filtering
+from tickets.services.inbox.filtering import IS_UNREAD, Conversations
+from tickets.services.inbox.listing import LABELS, RELATED, VIEWS, ListQuery, counted_in_view, in_view, narrowed
 
 COUNT_LIMIT = 100  # from here on a badge shows 99+; the database stops counting there too
-MINE = "mine"
+MOST_READ = 5000  # rows of which a filter without an index is asked to count a saved view
+WITHOUT_INDEX = ("label", "priority", "window", "opened_since", "opened_until")  # nor have custom fields
+MINE, MENTIONS = "mine", "mentions"
+OF_ONE_USER = (MINE, MENTIONS)  # the views that differ between users who see the same conversations
 USER_OF_ROW = OuterRef("pk")  # the users are the rows of the outer query
 
 Counts = dict[str, int]
 
 
-class _CountUpToLimit(Subquery):
+class CountUpToLimit(Subquery):
+    """The number of rows of a query that is cut at a limit."""
+
     template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
     output_field = IntegerField()
 
@@ -59,7 +74,7 @@ def _count_for_each(common: UserFacts, user_ids: Collection[int], now: datetime)
 
 def _every_view(common: UserFacts, now: datetime) -> dict[str, Conversations]:
     allowed = seen_by(USER_OF_ROW, common)
-    sets = {name: in_view(allowed, view, USER_OF_ROW, now) for name, view in VIEWS.items()}
+    sets = {name: counted_in_view(allowed, view, USER_OF_ROW, now) for name, view in VIEWS.items()}
     sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=USER_OF_ROW), IS_UNREAD)
     return sets
 
@@ -72,19 +87,20 @@ def _count_for_group(common: UserFacts, user_ids: Collection[int], now: datetime
         shared = _answers(_SHARED_VIEWS, common, others[:1], now)[others[0]]
         for user_id, own in _answers(_OWN_VIEWS, common, others, now).items():
             unread = min(COUNT_LIMIT, shared["unread"] + own["unread"])
-            counts_by_user[user_id] = {**shared, MINE: own[MINE], "unread": unread}
+            counts_by_user[user_id] = {**shared, **{name: own[name] for name in OF_ONE_USER}, "unread": unread}
     return counts_by_user
 
 
 def _shared_views(common: UserFacts, now: datetime) -> dict[str, Conversations]:
     allowed = seen_by_all(common)
-    sets = {name: in_view(allowed, view, 0, now) for name, view in VIEWS.items() if name != MINE}
+    sets = {name: in_view(allowed, view, 0, now) for name, view in VIEWS.items() if name not in OF_ONE_USER}
     return {**sets, "unread": _unread(allowed, None)}
 
 
 def _own_views(common: UserFacts, now: datetime) -> dict[str, Conversations]:
     allowed = seen_by_all(common)
-    return {MINE: in_view(allowed, VIEWS[MINE], USER_OF_ROW, now), "unread": _unread(allowed, USER_OF_ROW)}
+    own = {name: counted_in_view(allowed, VIEWS[name], USER_OF_ROW, now) for name in OF_ONE_USER}
+    return {**own, "unread": _unread(allowed, USER_OF_ROW)}
 
 
 def _unread(allowed: Conversations, assignee_id: UserRef | None) -> Conversations:
@@ -106,18 +122,19 @@ class _Counting:
         *,
         channels: Sequence[int],
         departments: Sequence[int],
+        granted: Sequence[int],
         users: Sequence[int],
         now: datetime,
     ) -> QuerySet[User, Any]:
-        common = UserFacts(None, sees_all, frozenset(channels), frozenset(departments), leads)
+        common = UserFacts(None, sees_all, frozenset(channels), frozenset(departments), leads, frozenset(granted))
         sets = self._sets_of(common, now)
-        columns = {f"count_{name}": _CountUpToLimit(_in_index_order(name, sets[name])) for name in self.names}
+        columns = {f"count_{name}": CountUpToLimit(_in_index_order(name, sets[name])) for name in self.names}
         return User.objects.filter(pk__in=users).annotate(**columns).values_list("pk", *columns)
 
 
 _EVERY_VIEW = _Counting((*VIEWS, "unread"), _every_view)
-_SHARED_VIEWS = _Counting((*(name for name in VIEWS if name != MINE), "unread"), _shared_views)
-_OWN_VIEWS = _Counting((MINE, "unread"), _own_views)
+_SHARED_VIEWS = _Counting((*(name for name in VIEWS if name not in OF_ONE_USER), "unread"), _shared_views)
+_OWN_VIEWS = _Counting((*OF_ONE_USER, "unread"), _own_views)
 
 
 def _answers(counting: _Counting, common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
@@ -126,6 +143,7 @@ def _answers(counting: _Counting, common: UserFacts, user_ids: Collection[int], 
         (common.sees_all, common.leads, (settings.META_HUMAN_AGENT, settings.META_AD_WINDOW)),
         channels=tuple(common.channel_ids),
         departments=tuple(common.department_ids),
+        granted=tuple(common.granted),
         users=tuple(user_ids),
         now=now,
     )
@@ -138,18 +156,56 @@ def _in_index_order(name: str, rows: Conversations) -> QuerySet[Conversation, An
     Without an order PostgreSQL expects to meet so many rows soon, and may read all conversations in vain.
     """
     field = {"closing": "last_customer_message_at"}.get(name, "-last_message_at")
-    return (rows.order_by() if name == "blocked" else rows.order_by(field)).values("pk")[:COUNT_LIMIT]
+    return (rows.order_by() if name in ("blocked", MENTIONS) else rows.order_by(field)).values("pk")[:COUNT_LIMIT]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many conversations a list has, at most COUNT_LIMIT; `is_cut`: of the newest MOST_READ only."""
+
+    number: int
+    is_cut: bool = False
+
+
+def sizes(user: User, facts: UserFacts, queries: Mapping[int, ListQuery], now: datetime) -> dict[int, Size]:
+    """Return the size of lists without a search, by their keys. One query for all.
+
+    The database stops at COUNT_LIMIT. Where no index knows what a filter wants, it reads the newest MOST_READ rows.
+    """
+    reader = filtering.Reader.of(facts, now)
+    allowed = conversations_for(user, facts)
+    columns: dict[str, Any] = {}
+    for key, query in queries.items():
+        indexed, rest = query.filter, NO_FILTER
+        for name, values in query.filter.values:
+            if name in WITHOUT_INDEX or name not in FIELDS:
+                indexed, rest = indexed.having(name), rest.having(name, *values)
+        rows = narrowed(allowed, replace(query, filter=indexed), reader)
+        if rest:
+            newest = rows.order_by("-last_message_at", "-pk").values("pk")
+            columns[f"cut_{key}"] = Exists(newest[MOST_READ : MOST_READ + 1])
+            rows = filtering.matching(Conversation.objects.filter(pk__in=newest[:MOST_READ]), rest, reader)
+            counted = rows.order_by().values("pk")[:COUNT_LIMIT]
+        else:
+            counted = _in_index_order(query.view.name, rows)
+        columns[f"count_{key}"] = CountUpToLimit(counted)
+    if not columns:
+        return {}
+    row: Mapping[str, Any] = User.objects.filter(pk=user.pk).values(**columns).get()
+    return {key: Size(row[f"count_{key}"], row.get(f"cut_{key}", False)) for key in queries}
 
 
 def with_views(ids: Collection[int], now: datetime) -> list[tuple[Conversation, frozenset[str]]]:
-    """Return those of these conversations that exist, each with the names of the views it is in; one query.
+    """Return those of these conversations that exist, each with the names of the views it is in; two queries.
 
-    The view MINE is here that of the assignee.
+    The view MINE is here that of the assignee; MENTIONS, of which there may be many, is left out.
     """
     same = Conversation.objects.filter(pk=OuterRef("pk"))
-    membership = {f"in_{name}": Exists(_in_view_of_assignee(same, name, now)) for name in VIEWS}
-    rows = Conversation.objects.select_related(*RELATED).annotate(**membership).filter(pk__in=ids)
-    return [(row, frozenset(name for name in VIEWS if getattr(row, f"in_{name}"))) for row in rows]
+    names = [name for name in VIEWS if name != MENTIONS]
+    membership = {f"in_{name}": Exists(_in_view_of_assignee(same, name, now)) for name in names}
+    rows = Conversation.objects.select_related(*RELATED).prefetch_related(LABELS)
+    rows = rows.annotate(**membership).filter(pk__in=ids)
+    return [(row, frozenset(name for name in names if getattr(row, f"in_{name}"))) for row in rows]
 
 
 def _in_view_of_assignee(rows: Conversations, name: str, now: datetime) -> Conversations:

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from django.db import transaction
+
 from desk.models import User
 from desk.text import head
 from tickets.models import Contact, Conversation, Draft
@@ -15,21 +17,39 @@ def read(user: User, conversation: Conversation) -> str:
     return text or ""
 
 
-def save(user: User, conversation: Conversation, text: str) -> None:
-    """Save the draft, cut to DRAFT_LIMIT characters. A blank text deletes it.
+def save(user: User, conversation: Conversation, text: str, known: Collection[str] | None = None) -> str | None:
+    """Save the draft, cut to DRAFT_LIMIT characters. A blank text deletes it. Return None.
 
+    `known` are the texts that the page has seen or saved. When the draft is none of them, another page has changed it:
+    then nothing is saved, and that text returned. Without `known` the draft is replaced, whatever it is.
     Saves nothing for an erased contact: a page that is still open may send what it has.
     """
-    text = head(text.replace("\0", "").replace("\r\n", "\n"), DRAFT_LIMIT)
-    if text.strip() and not Contact.objects.filter(conversations=conversation, erased_at__isnull=False).exists():
-        Draft.objects.update_or_create(user=user, conversation=conversation, defaults={"text": text})
-    else:
-        discard(user, conversation)
+    text = _cleaned(text)
+    with transaction.atomic():
+        draft = Draft.objects.select_for_update().filter(user=user, conversation=conversation).first()
+        if draft and known is not None and draft.text not in {text, *map(_cleaned, known)}:
+            return draft.text
+        if text.strip() and not Contact.objects.filter(conversations=conversation, erased_at__isnull=False).exists():
+            Draft.objects.update_or_create(user=user, conversation=conversation, defaults={"text": text})
+        elif draft:
+            draft.delete()
+    return None
+
+
+def _cleaned(text: str) -> str:
+    return head(text.replace("\0", "").replace("\r\n", "\n"), DRAFT_LIMIT)
 
 
 def discard(user: User, conversation: Conversation) -> None:
     """Delete the user's draft, if there is one."""
     Draft.objects.filter(user=user, conversation=conversation).delete()
+
+
+def discard_sent(user: User, conversation: Conversation, text: str) -> None:
+    """Delete the user's draft if it is this text, which was sent long after it was written."""
+    draft = Draft.objects.filter(user=user, conversation=conversation).first()
+    if draft and draft.text.strip() == _cleaned(text).strip():
+        Draft.objects.filter(pk=draft.pk, text=draft.text).delete()
 
 
 def texts_of(user_ids: Collection[int], conversation_ids: Collection[int]) -> dict[tuple[int, int], str]:

@@ -68,6 +68,13 @@ def index_all() -> int:
     return done
 
 
+def index_everything(batch: int = 2000) -> None:
+    """Fill in the terms of all texts however long it takes, in large batches: for a database that only we use."""
+    for kind in KINDS:
+        while _index_batch(kind, batch):
+            pass
+
+
 def index_newest() -> None:
     """Fill in the terms of the newest texts, if the worker has not; a search goes on without when that fails."""
     for kind in _due_kinds():
@@ -104,6 +111,14 @@ def _index_batch(kind: Kind, limit: int) -> int:
 
 def _write(terms: type[models.Model], rows: Sequence[tuple[str, int]]) -> None:
     table, key = terms._meta.db_table, terms._meta.pk.column
-    value = "array_to_tsvector(string_to_array(%s, ' '))" if connection.vendor == "postgresql" else "%s"
+    if not rows:
+        return
     with connection.cursor() as cursor:
-        cursor.executemany(f"UPDATE {table} SET terms = {value} WHERE {key} = %s", rows)  # noqa: S608 - our own names
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"UPDATE {table} SET terms = array_to_tsvector(string_to_array(found.terms, ' ')) "  # noqa: S608 - our own names
+                f"FROM unnest(%s::text[], %s::bigint[]) AS found(terms, key) WHERE {table}.{key} = found.key",
+                [list(column) for column in zip(*rows, strict=True)],
+            )
+        else:
+            cursor.executemany(f"UPDATE {table} SET terms = %s WHERE {key} = %s", rows)  # noqa: S608 - our own names

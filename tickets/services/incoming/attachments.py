@@ -30,6 +30,7 @@ from channels_im.services.facebook.page_errors import Call
 from desk import wake
 from desk.backoff import delay_after
 from desk.call_pool import make_calls
+from desk.sentences import sentence
 from tickets.models import Attachment, Conversation
 from tickets.rules.cards import pictures_in
 from tickets.services.conversation import messages
@@ -42,12 +43,14 @@ POOL_SIZE = 4
 MAX_RUN_S = 120  # with one fetch less than the time-out of a task (Q_CLUSTER), which an older version may have queued
 FETCH_TIMEOUT_S = 40.0  # less than DESK_CLAIM_SECONDS
 
-NOT_RECEIVED = "Audio and video from Messenger are not received by this channel. An administrator can turn that on."
-BROKEN = "Desk could not read this file. Look at it in the Page inbox on Facebook."
-LINK_EXPIRED = (
+NOT_RECEIVED = sentence(
+    "Audio and video from Messenger are not received by this channel. An administrator can turn that on."
+)
+BROKEN = sentence("Desk could not read this file. Look at it in the Page inbox on Facebook.")
+LINK_EXPIRED = sentence(
     "Facebook's link to this file has expired, and Facebook gives no new one. Look in the Page inbox on Facebook."
 )
-NOT_CONNECTED = (
+NOT_CONNECTED = sentence(
     "Facebook's link to this file has expired, and Facebook gives a new one only when the Page is connected. Ask an "
     "administrator to re-authenticate it, then try again."
 )

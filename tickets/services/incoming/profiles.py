@@ -105,7 +105,7 @@ def _fetch_picture(url: str) -> "ContentFile[bytes]":
     try:
         checked = file_rules.check_incoming(fetched.file, fetched.filename, limit=MAX_PICTURE_BYTES)
         if checked.kind != "image":
-            raise file_rules.FileError("The profile picture is not an image.")
+            raise file_rules.FileError("The profile picture is not an image.")  # English only: nobody reads it
         file = file_rules.to_png_first_frame(fetched.file) if checked.convert else fetched.file
         file.seek(0)
         name = file_rules.stored_name(file_rules.PNG if checked.convert else checked.type)

@@ -4,7 +4,7 @@ Everything here runs inside the drain's transaction, one customer at a time, and
 changes nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -18,11 +18,12 @@ from channels_im.services.facebook import message_templates
 from channels_im.services.journal.store import IncomingEvent, Sender, UnusableEventError
 from desk import wake
 from desk.live import publish
+from desk.sentences import sentence
 from tickets.models import Contact, Conversation, Message, MessageChange
-from tickets.services.conversation import contacts, message_changes, messages, origins
+from tickets.services.conversation import assigning, contacts, message_changes, messages, origins, snoozing
 from tickets.services.incoming import attachments as attachment_service
 from tickets.services.incoming import new_messages, profiles, receipts, recovered
-from tickets.services.outgoing import held_replies
+from tickets.services.outgoing import held_replies, scheduled_sending
 
 Direction, Kind = Message.Direction, Message.Kind
 
@@ -51,7 +52,9 @@ def handle_page_event(page: Page, channel: Channel, incoming: IncomingEvent) -> 
     elif isinstance(event, events.TemplateStatus):
         message_templates.apply_status(page, event, incoming.at)
     elif not isinstance(event, events.Unknown | events.ThreadControl | events.Feedback):
-        raise UnusableEventError(f"The {type(event).__name__} names no sender, so it belongs to no conversation.")
+        raise UnusableEventError(
+            sentence("The %(event)s names no sender, so it belongs to no conversation.", event=type(event).__name__)
+        )
 
 
 def store_policy(page: Page, channel: Channel, event: events.PolicyEnforcement, at: datetime) -> None:
@@ -75,6 +78,12 @@ def request_fetches(contact: Contact, *, has_files: bool) -> None:
         wake.wake(attachment_service.JOB, at_most_every=WAKE_AT_MOST_EVERY_S)
     if contact.profile_state == Contact.ProfileState.PENDING and contact.profile_attempts == 0:
         wake.wake(profiles.JOB, at_most_every=WAKE_AT_MOST_EVERY_S)
+
+
+def request_assignment(conversations: Iterable[Conversation]) -> None:
+    """Let the worker assign those of these conversations that nobody has, where their department wants that."""
+    if any(conversation.assignee_id is None for conversation in conversations):
+        wake.wake(assigning.JOB, at_most_every=assigning.WAKE_AT_MOST_EVERY_S)
 
 
 class EventHandler:
@@ -161,12 +170,17 @@ class EventHandler:
             conversation.save(update_fields=["opened_by_ad_at"])
 
     def _after_message(self, incoming: IncomingEvent, message: Message) -> None:
-        """Note that the customer wrote: who holds the thread, and that a held reply may go."""
+        """Note that the customer wrote: who holds the thread, what a held or scheduled reply does."""
         conversation = self.conversation
         if conversation.thread_owner_app_id and not message.is_standby:
             self._set_owner(incoming, "")  # if another app held the thread, this event would be in standby
+        if conversation.is_snoozed:
+            snoozing.customer_wrote(conversation)
         if conversation.holds_reply:
             held_replies.release(conversation)
+        request_assignment([conversation])
+        if conversation.has_scheduled:
+            scheduled_sending.customer_wrote(conversation)
 
     # --- What happens to messages -------------------------------------------------------------------------------------
     def _change(self, incoming: IncomingEvent, mid: str, kind: str, **content: Any) -> None:

@@ -18,7 +18,7 @@ from channels_im.services.journal.store import IncomingEvent, Sender, SenderEven
 from desk.bulk_rows import insert_each, update_each
 from tickets.models import Conversation, Message, Ticket
 from tickets.rules import cards, threading
-from tickets.services.conversation import contacts, messages, ticketing
+from tickets.services.conversation import contacts, messages, notices, ticketing
 from tickets.services.conversation.new_message import NewMessage
 from tickets.services.incoming import new_messages, receiver, recovered
 from tickets.services.webhooks import events
@@ -132,7 +132,9 @@ def _without_stored(threads: list[Thread]) -> list[Thread]:
 
 def _is_simple(thread: Thread) -> bool:
     """Return whether a message of the customer changes nothing besides counters, times and tickets."""
-    return not (thread.conversation.holds_reply or thread.conversation.thread_owner_app_id)
+    conversation = thread.conversation
+    waits = conversation.holds_reply or conversation.is_snoozed or conversation.has_scheduled
+    return not (waits or conversation.thread_owner_app_id)
 
 
 # --- Their tickets ----------------------------------------------------------------------------------------------------
@@ -249,10 +251,12 @@ def _store(threads: list[Thread]) -> None:
     for row, (conversation, each) in zip(rows, placed, strict=True):
         opened, reopened = (each.ticket.pk if is_so else None for is_so in (each.opened, each.reopened))
         events.message_added(conversation, row, opened=opened, reopened=reopened)
+        notices.message_added(conversation, row)
     for thread in threads:
         has_files = any(each.new.attachments for each in thread.placed)
         receiver.request_fetches(thread.conversation.contact, has_files=has_files)
         messages.announce(thread.conversation, thread.news[0].arrived_at)
+    receiver.request_assignment(thread.conversation for thread in threads)
 
 
 def _store_tickets(placed: list[Placed]) -> None:

@@ -15,11 +15,11 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from desk.integrity import Finding, Wishes, key_ranges
-from tickets.models import Conversation, Message, Ticket
+from tickets.models import Conversation, Message, ScheduledReply, Ticket
 from tickets.rules.conversation_state import ConversationState, state_of
 from tickets.services.conversation import derived, messages, ticketing
 from tickets.services.conversation.previews import PREVIEW_OF_KIND, SUBJECT_CHARS, preview_of
-from tickets.services.outgoing import held_replies
+from tickets.services.outgoing import held_replies, scheduled_replies
 
 Direction = Message.Direction
 FILE_WORDS = frozenset(PREVIEW_OF_KIND.values())
@@ -95,6 +95,9 @@ def _read(conversations: QuerySet[Conversation, Conversation]) -> Iterator[tuple
             Ticket.objects.filter(conversation=OuterRef("pk")).order_by("-opened_at", "-pk").values("pk")[:1]
         ),
         has_open_ticket=Exists(Ticket.objects.filter(pk=OuterRef("current_ticket_id"), status=Ticket.Status.OPEN)),
+        has_later=Exists(
+            ScheduledReply.objects.filter(conversation=OuterRef("pk")).exclude(state=ScheduledReply.State.SENT)
+        ),
         has_held=Exists(held_replies.held().filter(conversation=OuterRef("pk"))),
     )
     rows = {row.pk: row for row in annotated.prefetch_related("tickets")}
@@ -125,6 +128,9 @@ def _problems(row: Conversation, facts: Facts) -> Iterator[Problem]:
     if row.holds_reply != row.has_held:  # type: ignore[attr-defined]
         sentence = f"holds_reply is {row.holds_reply} instead of {row.has_held}"  # type: ignore[attr-defined]
         yield Problem(row.pk, subject, sentence, held_replies.refresh)
+    if row.has_scheduled != row.has_later:  # type: ignore[attr-defined]
+        sentence = f"has_scheduled is {row.has_scheduled} instead of {row.has_later}"  # type: ignore[attr-defined]
+        yield Problem(row.pk, subject, sentence, scheduled_replies.refresh)
 
 
 def _wrong_counters(row: Conversation, state: ConversationState) -> Iterator[str]:
@@ -139,8 +145,8 @@ def _wrong_counters(row: Conversation, state: ConversationState) -> Iterator[str
 def _wrong_row(row: Conversation, facts: Facts) -> Iterator[str]:
     expected = facts.state.row
     newest = facts.texts.get(expected.newest.key) if expected.newest else None
-    if row.last_message_at != (expected.newest.at if expected.newest else None):
-        yield f"last_message_at is {row.last_message_at} instead of {expected.newest.at if expected.newest else None}"
+    if row.last_message_at != expected.at:
+        yield f"last_message_at is {row.last_message_at} instead of {expected.at}"
     if newest is not None and row.preview_is_ours != (newest.direction == Direction.OUT):
         yield f"preview_is_ours is {row.preview_is_ours}, and the newest message differs"
     if newest is not None and not _shows(row.preview, preview_of(newest)):
@@ -154,7 +160,11 @@ def _ticket_problems(row: Conversation, facts: Facts) -> Iterator[Problem]:
         times = facts.state.tickets.get(ticket.pk)
         if times is not None and (sentence := _wrong_ticket(ticket, times.opened_at, times.last_message_at)):
             yield Problem(row.pk, f"Ticket {ticket.pk}", sentence, _mend_ticket(ticket.pk))
-        elif times is not None and not _shows(ticket.subject, preview_of(facts.texts[times.first], SUBJECT_CHARS)):
+        elif (
+            times is not None
+            and not ticket.subject_is_own
+            and not _shows(ticket.subject, preview_of(facts.texts[times.first], SUBJECT_CHARS))
+        ):
             sentence = f"its subject is not that of its first message {times.first}"
             yield Problem(row.pk, f"Ticket {ticket.pk}", sentence, _mend_ticket(ticket.pk))
 

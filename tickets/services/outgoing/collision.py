@@ -1,15 +1,16 @@
 """Refuse a reply when somebody else answered meanwhile and the agent's page did not show that answer."""
 
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import Conversation, Message
 
 State = Message.State
 NOT_SENT = (State.FAILED, State.HELD)
 
 AUTHOR_OUTSIDE_DESK = {
-    Message.Source.PAGE_INBOX: "Somebody in the Page inbox",
-    Message.Source.THIS_APP: "Somebody outside Desk",
-    Message.Source.OTHER_APP: "Another app",
+    Message.Source.PAGE_INBOX: sentence("Somebody in the Page inbox"),
+    Message.Source.THIS_APP: sentence("Somebody outside Desk"),
+    Message.Source.OTHER_APP: sentence("Another app"),
 }
 
 
@@ -17,7 +18,7 @@ class AnsweredMeanwhileError(Exception):
     """There is an answer that the agent's page did not show. `message` is the newest one."""
 
     def __init__(self, message: Message) -> None:
-        super().__init__(f"message {message.pk} is newer than what the page showed")
+        super().__init__(f"message {message.pk} is newer than what the page showed")  # English only: for the log
         self.message = message
 
 
@@ -26,7 +27,9 @@ def author_in_words(message: Message) -> str:
     is_answer = message.direction == Message.Direction.OUT and message.kind == Message.Kind.MESSAGE
     if not is_answer or message.source == Message.Source.SYSTEM or message.state in NOT_SENT:
         return ""
-    return AUTHOR_OUTSIDE_DESK.get(Message.Source(message.source)) or str(message.author or "A former colleague")
+    return AUTHOR_OUTSIDE_DESK.get(Message.Source(message.source)) or str(
+        message.author or sentence("A former colleague")
+    )
 
 
 def require_seen(user: User, conversation: Conversation, seen: int) -> None:

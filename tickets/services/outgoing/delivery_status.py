@@ -22,10 +22,11 @@ from channels_im.models import Page
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk import wake
+from desk.sentences import sentence
 from tickets.models import Conversation, EventType, Message
 from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up, place_in_second
 from tickets.rules.sending import MAX_ATTEMPTS, MAX_RETRY_PAUSE, SENT_STATES, receipt_state
-from tickets.services.conversation import derived, message_changes, messages, ticketing
+from tickets.services.conversation import derived, message_changes, messages, notices, ticketing
 from tickets.services.webhooks import events
 
 logger = logging.getLogger(__name__)
@@ -39,9 +40,12 @@ LOOKUP_PAUSE = 0.25
 LOOKUP_LEASE = timedelta(seconds=60)
 MILLISECOND = timedelta(milliseconds=1)
 
-INTERRUPTED = "Sending was interrupted. Desk finds out whether the message arrived before it tries again."
-AFTER_UNSENT = "A message before this one was not sent. Look at that one first, then send this one."
-AFTER_UNSURE = "A message before this one may not have arrived. Look at that one first, then send this one."
+INTERRUPTED = sentence("Sending was interrupted. Desk finds out whether the message arrived before it tries again.")
+AFTER_UNSENT = sentence("A message before this one was not sent. Look at that one first, then send this one.")
+AFTER_UNSURE = sentence("A message before this one may not have arrived. Look at that one first, then send this one.")
+NOT_FOUND_OUT = sentence("Desk cannot find out whether this message arrived.")
+LOOK_OR_WRITE_AGAIN = sentence("Look in the Page inbox on Facebook, then choose “It arrived”, or write it again.")
+LOOK_OR_SEND_AGAIN = sentence("Look in the Page inbox on Facebook, then choose “It arrived” or “Send again”.")
 
 State = Message.State
 _CONFIRMED_FIELDS = [
@@ -300,6 +304,7 @@ def apply_lookup(message: Message, shown: list[GraphMessage] | Exception) -> Non
         message.refresh_from_db()
         if message.state == State.FAILED:
             hold_following(conversation, message, AFTER_UNSENT)
+            notices.reply_failed(conversation, message)
         elif message.state == State.UNSURE and message.retry_after is None:
             hold_following(conversation, message, AFTER_UNSURE)
         messages.announce(conversation)
@@ -363,16 +368,20 @@ def _changes_after(finding: NotSent | CannotTell, message: Message) -> dict[str,
     never_resent = is_never_resent(message)
     if isinstance(finding, NotSent) and not never_resent:
         if message.attempts >= MAX_ATTEMPTS:
-            reason = f"Facebook did not accept this message in {message.attempts} tries. Try again later."
+            reason = sentence(
+                "Facebook did not accept this message in %(count)s tries. Try again later.", count=message.attempts
+            )
             return {"state": State.FAILED, "reason": reason, "retry_after": None}
         return {"state": State.QUEUED, "reason": "", "retry_after": None, "claimed_by": "", "claimed_at": None}
     if isinstance(finding, NotSent):
-        finding = CannotTell(age > MAX_RETRY_PAUSE, "Facebook says such messages arrive, but does not show this one.")
+        finding = CannotTell(
+            age > MAX_RETRY_PAUSE, sentence("Facebook says such messages arrive, but does not show this one.")
+        )
     if not finding.is_final and age < LOOK_UP_FOR:
         return {"retry_after": now + min(max(age * LOOKUP_PAUSE, first_lookup_delay()), MAX_RETRY_PAUSE)}
-    choices = "choose “It arrived”, or write it again" if never_resent else "choose “It arrived” or “Send again”"
-    words = f"Desk cannot find out whether this message arrived. {finding.reason}".strip()
-    return {"retry_after": None, "reason": f"{words} Look in the Page inbox on Facebook, then {choices}."}
+    what_to_do = LOOK_OR_WRITE_AGAIN if never_resent else LOOK_OR_SEND_AGAIN
+    words = " ".join(text for text in (NOT_FOUND_OUT, finding.reason, what_to_do) if text)
+    return {"retry_after": None, "reason": words}
 
 
 def is_never_resent(message: Message) -> bool:

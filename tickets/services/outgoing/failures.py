@@ -6,13 +6,14 @@ from django.db.models import Count
 from django.urls import reverse
 
 from desk.failure_digest import Cause
+from desk.sentences import sentence
 from desk.utc_parts import UtcMinute, utc_part
 from tickets.models import Message
 
 WORDS = {
-    Message.State.FAILED: ("reply was not sent", "replies were not sent"),
-    Message.State.UNSURE: ("reply may not have been sent", "replies may not have been sent"),
-    Message.State.HELD: ("reply is held", "replies are held"),
+    Message.State.FAILED: (sentence("reply was not sent"), sentence("replies were not sent")),
+    Message.State.UNSURE: (sentence("reply may not have been sent"), sentence("replies may not have been sent")),
+    Message.State.HELD: (sentence("reply is held"), sentence("replies are held")),
 }
 
 
@@ -34,7 +35,7 @@ def reply_causes(since: datetime, until: datetime) -> list[Cause]:
             *WORDS[Message.State(row["state"])],
             row["count"],
             row["reason"],
-            f"Page “{row['page__name']}”",
+            sentence("Page “%(name)s”", name=row["page__name"]),
             minute=utc_part(row["minute"]),
             page=row["page_id"],
             path=reverse("inbox"),

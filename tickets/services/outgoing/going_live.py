@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext
 
 from channels_im.models import Channel
 from channels_im.services.go_live import progress
@@ -12,12 +13,15 @@ from channels_im.services.go_live.progress import ReportOnTest, State
 from desk import audit_log, letters
 from desk.errors import Refused
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import Conversation, Message
 from tickets.rules.window import RESPONSE_WINDOW
 from tickets.services.conversation import access
 from tickets.services.outgoing import replies
 
-TEXT = "This is a test message from Desk. If you can read it, our replies reach you in Messenger."
+TEXT = (  # English only: it is sent to Messenger
+    "This is a test message from Desk. If you can read it, our replies reach you in Messenger."
+)
 MAX_PEOPLE = 20
 FOLLOWED_FOR = timedelta(minutes=10)
 
@@ -60,32 +64,42 @@ def send(user: User, conversation_id: int, client_key: str) -> Message:
     conversation = access.get_conversation(user, conversation_id)
     last = conversation.last_customer_message_at
     if last is None or last <= timezone.now() - RESPONSE_WINDOW:
-        raise Refused("They did not write within the last 24 hours. Write to the Page again, then send the test.")
+        raise Refused(
+            sentence("They did not write within the last 24 hours. Write to the Page again, then send the test.")
+        )
     with transaction.atomic():
         message = replies.queue_reply(user, conversation, text=TEXT, client_key=client_key)[0]
         if progress.row().test_message_id == message.pk:  # the same form, sent twice
             return message
         progress.note_test(message.pk)
-        audit_log.record(user, conversation.channel, audit_log.CHANGE, "Going live: a test message was sent.")
+        audit_log.record(user, conversation.channel, audit_log.CHANGE, sentence("Going live: a test message was sent."))
     return message
 
 
 def stages(message: Message) -> list[Stage]:
-    """Return the stages of a sent message, in order."""
+    """Return the stages of a sent message, in order and in the active language."""
     accepted, arrived = message.state in _ACCEPTED, message.state in _ARRIVED
     is_read = message.state == Message.State.READ
     is_unsure = message.state == Message.State.UNSURE
     is_stuck = not accepted and not is_unsure and message.state not in _UNDER_WAY
     return [
-        Stage("Queued", "ok", message.received_at),
+        Stage(pgettext("a message is", "Queued"), "ok", message.received_at),
         Stage(
-            "Accepted by Facebook",
+            gettext("Accepted by Facebook"),
             "ok" if accepted else "wrong" if is_stuck else "waiting",
             message.sent_at if accepted else None,
             message.reason if is_stuck or is_unsure else "",
         ),
-        Stage("Delivered", "ok" if arrived else "waiting", message.delivered_at if arrived else None),
-        Stage("Read", "ok" if is_read else "waiting", message.read_at if is_read else None),
+        Stage(
+            pgettext("a message is", "Delivered"),
+            "ok" if arrived else "waiting",
+            message.delivered_at if arrived else None,
+        ),
+        Stage(
+            pgettext("a message is", "Read"),
+            "ok" if is_read else "waiting",
+            message.read_at if is_read else None,
+        ),
     ]
 
 
@@ -102,9 +116,12 @@ def report(message_id: int) -> ReportOnTest | None:
     if message is None:
         return None
     if message.state in _ARRIVED:
-        return ReportOnTest(State.DONE, f"The test of {letters.day(message.received_at)} was delivered.")
+        day = letters.day(message.received_at)
+        return ReportOnTest(State.DONE, sentence("The test of %(day)s was delivered.", day=day))
     if message.state in (*_UNDER_WAY, Message.State.SENT):
-        return ReportOnTest(State.TO_DO, "The last test is on its way.")
+        return ReportOnTest(State.TO_DO, sentence("The last test is on its way."))
     if message.state == Message.State.UNSURE:
-        return ReportOnTest(State.TO_DO, f"The last test may or may not have been sent. {message.reason}".strip())
-    return ReportOnTest(State.TO_DO, f"The last test was not sent. {message.reason}".strip())
+        told = sentence("The last test may or may not have been sent.")
+    else:
+        told = sentence("The last test was not sent.")
+    return ReportOnTest(State.TO_DO, f"{told} {message.reason}".strip())

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,10 +23,14 @@ from django.utils import timezone
 
 from channels_im.messenger import conversations
 from channels_im.messenger.graph_messages import GraphMessage
-from channels_im.models import Page
+from channels_im.models import Channel, Page
 from channels_im.services.facebook import pace
 from desk import loops
 from desk.health import Report, seconds
+from desk.models import User
+from desk.one_of import OneOf
+from desk.prepared import Prepared
+from desk.sentences import sentence
 from tickets.models import Conversation, Message
 from tickets.services.conversation import access
 from tickets.services.outgoing import delivery_status, send_call
@@ -46,15 +50,15 @@ LATE_AFTER_S = 300
 State = Message.State
 
 
-def waiting() -> QuerySet[Message, Message]:
-    """Return the rows to send now: each is due, and the first of its conversation that is not settled.
+def waiting(now: datetime | None = None) -> QuerySet[Message, Message]:
+    """Return the rows to send at `now`: each is due, and the first of its conversation that is not settled.
 
     A queued row, and an unsure one that Desk still looks up, stops the rows after it. A row that is being sent stops
     all others. Failed and held rows, and unsure ones that are no longer looked up, stop none: the rows they had to stop
     are held with them. The rows of a Page that needs re-authentication are not stopped: they are claimed to be held,
     with the reason.
     """
-    now = timezone.now()
+    now = now or timezone.now()
     before = Message.objects.filter(
         Q(state=State.SENDING)
         | Q(pk__lt=OuterRef("pk"), state=State.QUEUED)
@@ -89,7 +93,8 @@ def report() -> Report:
     )
     late_since = waiting().aggregate(since=since)["since"]
     late_s = _age_s(late_since, now)
-    problems = [f"A reply has waited for {late_s:.0f} seconds to be sent."] if late_s > LATE_AFTER_S else []
+    late = sentence("A reply has waited for %(seconds)s seconds to be sent.", seconds=f"{late_s:.0f}")
+    problems = [late] if late_s > LATE_AFTER_S else []
     values = {"queued": totals["queued"], "unsure": totals["unsure"], "oldest_s": _age_s(totals["since"], now)}
     return Report(values, problems)
 
@@ -223,7 +228,7 @@ class _Drain:
         Return them, and whether some could not be claimed because another process holds their conversation's lock.
         """
         due = waiting().order_by("pk").values_list("pk", "conversation_id")
-        candidates = list(due.exclude(conversation_id__in=self.served)[:limit])
+        candidates = list(due.exclude(OneOf("conversation_id", self.served))[:limit])
         if not candidates and self.served:
             self.served.clear()
             candidates = list(due[:limit])
@@ -236,13 +241,9 @@ class _Drain:
     def _claim_rows(self, pks: list[int], conversation_pks: list[int]) -> list[Message]:
         """Lock the conversations and claim the rows that are still due; the claim is committed on return."""
         with transaction.atomic():
-            locked = list(
-                Conversation.objects.select_for_update(skip_locked=True)
-                .filter(pk__in=conversation_pks)
-                .order_by("pk")
-                .values_list("pk", flat=True)
-            )
-            still_due = list(waiting().filter(pk__in=pks, conversation_id__in=locked).values_list("pk", flat=True))
+            locked = [pk for (pk,) in _LOCKED.rows(pks=conversation_pks)]
+            due = _STILL_DUE.rows(now=timezone.now(), pks=pks, conversations=locked)
+            still_due = [pk for (pk,) in due]
             Message.objects.filter(pk__in=still_due, state=State.QUEUED).update(
                 state=State.SENDING,
                 claimed_at=timezone.now(),
@@ -250,6 +251,30 @@ class _Drain:
                 attempts=F("attempts") + 1,
                 retry_after=delivery_status.lease_end(),
             )
-        related = ("conversation__channel__page", "conversation__contact", "author")
         claimed = Message.objects.filter(pk__in=still_due, state=State.SENDING, claimed_by=self.claim_name)
-        return list(claimed.select_related(*related).prefetch_related("attachments").order_by("pk"))
+        rows = claimed.select_related("conversation__contact").prefetch_related("attachments").order_by("pk")
+        return _with_channels_and_authors(list(rows))
+
+
+def _lock(*, pks: Sequence[int]) -> QuerySet[Conversation, Any]:
+    """Lock those of the conversations that no other process has locked."""
+    free = Conversation.objects.select_for_update(skip_locked=True)
+    return free.filter(pk__in=pks).order_by("pk").values_list("pk")
+
+
+def _still_due(*, now: datetime, pks: Sequence[int], conversations: Sequence[int]) -> QuerySet[Message, Any]:
+    return waiting(now).filter(pk__in=pks, conversation_id__in=conversations).values_list("pk")
+
+
+_LOCKED, _STILL_DUE = Prepared(_lock), Prepared(_still_due)
+
+
+def _with_channels_and_authors(rows: list[Message]) -> list[Message]:
+    """Give claimed rows their channels, with their Pages, and their authors: each is read once, after the claim."""
+    channels = Channel.objects.select_related("page").in_bulk({row.conversation.channel_id for row in rows})
+    authors = User.objects.in_bulk({row.author_id for row in rows if row.author_id is not None})
+    for row in rows:
+        row.conversation.channel = channels[row.conversation.channel_id]
+        if row.author_id is not None:
+            row.author = authors.get(row.author_id)
+    return rows

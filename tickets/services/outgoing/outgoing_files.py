@@ -1,4 +1,4 @@
-"""Check files that are to be sent, and put them into the storage: those of replies and of canned replies."""
+"""Check files that are to be sent, and put them into the storage: those of replies, scheduled and canned ones."""
 
 from collections.abc import Sequence
 from typing import TypeAlias, TypeVar
@@ -7,13 +7,13 @@ from django.core.files.base import File
 from PIL import Image
 
 from channels_im.messenger import files as file_rules
-from tickets.models import Attachment, CannedReplyFile
+from tickets.models import Attachment, CannedReplyFile, ScheduledReplyFile
 
 ORIENTATION_TAG = 0x0112  # of EXIF
 
 #: A seekable file with a name, as a form or the API gives it.
-NamedFile: TypeAlias = "File[bytes]"
-Row = TypeVar("Row", Attachment, CannedReplyFile)
+NamedFile: TypeAlias = "File[bytes]"  # English only: a type
+Row = TypeVar("Row", Attachment, CannedReplyFile, ScheduledReplyFile)
 
 
 def check(files: Sequence[NamedFile]) -> tuple[list[file_rules.OutgoingFile], list[str]]:

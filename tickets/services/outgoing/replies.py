@@ -20,7 +20,9 @@ from channels_im.messenger import files as file_rules
 from channels_im.models import Page
 from desk import wake
 from desk.errors import Refused
+from desk.languages import in_english
 from desk.models import User
+from desk.sentences import sentence
 from desk.storage import undone_on_failure
 from desk.text import is_blank
 from tickets.models import Attachment, Conversation, Message
@@ -28,7 +30,7 @@ from tickets.rules import sent_as
 from tickets.rules.sending import ALLOWED, Refusal, SendFacts, Verdict, clean_text, may_hold
 from tickets.rules.sending import may_send as decide
 from tickets.rules.window import Window, policy, window
-from tickets.services.conversation import access
+from tickets.services.conversation import access, assigning
 from tickets.services.conversation import messages as message_service
 from tickets.services.conversation.times import now_after
 from tickets.services.outgoing import collision, delivery_status, held_replies, outgoing_files
@@ -87,7 +89,7 @@ def may_send(
     Channel, Page and contact are read from the database again, not from `conversation`.
     """
     cleaned = None if text is None else clean_text(text)
-    verdict, _checked = _check_reply(user, conversation.pk, cleaned, files, form=form)
+    verdict, _checked = check_reply(user, conversation.pk, cleaned, files, form=form)
     return verdict
 
 
@@ -125,6 +127,7 @@ def send_facts(
     `access.facts_for(user)`, for callers that check many conversations. `form` is that of a sticker or a template.
     """
     channel, contact = conversation.channel, conversation.contact
+    reader = access.NOBODY if user is None else user_facts or access.facts_for(user)
     return SendFacts(
         window=window_of(conversation, now),
         channel_deleted=channel.is_deleted,
@@ -132,24 +135,21 @@ def send_facts(
         reauth_reason=_reauth_reason(channel.page),
         contact_blocked=contact.is_blocked,
         contact_erased=contact.erased_at is not None,
-        is_associated=user is None or _may_answer(user_facts or access.facts_for(user), conversation),
+        is_associated=user is None or access.may_work_in(reader, conversation),
+        is_mentioned=conversation.pk in reader.granted,
         author_is_human=author_is_human,
         is_sticker=bool(sent_as.sticker_in(form)),
         is_template=sent_as.template_in(form) is not None,
     )
 
 
-def _may_answer(user_facts: access.UserFacts, conversation: Conversation) -> bool:
-    return access.visible(user_facts, access.ids_of(conversation))
-
-
 def _reauth_reason(page: Page) -> str:
     if page.is_connected:
-        return "" if page.page_token else "Its access token is missing"
-    return page.get_reauth_reason_display()
+        return "" if page.page_token else sentence("Its access token is missing")
+    return in_english(page.get_reauth_reason_display())
 
 
-def _check_reply(
+def check_reply(
     user: User | None,
     conversation_id: int,
     text: str | None,
@@ -157,6 +157,7 @@ def _check_reply(
     hold: bool = False,
     form: sent_as.StoredForm | None = None,
 ) -> tuple[Verdict, list[file_rules.OutgoingFile]]:
+    """Return whether this may be sent now, or with `hold` be held, and what is known of its files."""
     conversation = Conversation.objects.select_related("channel__page", "contact").get(pk=conversation_id)
     facts = send_facts(user, conversation, author_is_human=user is not None, now=timezone.now(), form=form)
     checked, refusals = outgoing_files.check(files)
@@ -193,22 +194,22 @@ def queue_reply(
     if special is not None:
         text, files = special.text, ()
     part_count = (0 if is_blank(text) else 1) + len(files)
-    if key and (known := _known_parts(conversation, key)):
+    if key and (known := known_parts(conversation, key)):
         return known
     form = special.form if special else None
     checked_text = text if special is None else None
-    verdict, checked = _check_reply(user, conversation.pk, checked_text, files, hold, form)
+    verdict, checked = check_reply(user, conversation.pk, checked_text, files, hold, form)
     if not verdict.allowed and not (hold and verdict.waits_for_customer and part_count):
         raise ReplyError(verdict)
-    _check_reply_to(conversation, reply_to_mid)
+    check_reply_to(conversation, reply_to_mid)
     with undone_on_failure():
         attachments = [_store(file, result) for file, result in zip(files, checked, strict=True)]
         if special is not None and special.picture is not None:
             attachments = [_copy(special.picture)]
         with transaction.atomic():
             message_service.lock(conversation)
-            if key and (known := _known_parts(conversation, key)):
-                _delete_files(attachments)
+            if key and (known := known_parts(conversation, key)):
+                delete_files(attachments)
                 return known
             if conversation.last_customer_message_at is None:  # never wrote, or was erased since the check
                 again = may_send(user, conversation, form=form)
@@ -218,24 +219,34 @@ def queue_reply(
                 collision.require_seen(user, conversation, seen)
             if verdict.waits_for_customer and policy(window_of(conversation), author_is_human=user is not None):
                 verdict = ALLOWED  # the customer has written since the check
-            parts = [special.part(attachments)] if special else _parts(text, attachments)
-            return _add_parts(user, conversation, parts, reply_to_mid, key, verdict)
+            parts = [special.part(attachments)] if special else parts_of(text, attachments)
+            queued = add_parts(user, conversation, parts, reply_to_mid, key, verdict)
+            if user is not None:
+                assigning.after_reply(user, conversation)
+            return queued
 
 
-def _parts(text: str, attachments: list[Attachment]) -> list[Part]:
+def parts_of(text: str, attachments: list[Attachment]) -> list[Part]:
     """Return the parts of a reply: the text first, then each file."""
     parts = [] if is_blank(text) else [Part(text)]
     return parts + [Part("", (attachment,)) for attachment in attachments]
 
 
-def _add_parts(
+def add_parts(
     user: User | None,
     conversation: Conversation,
     parts: Sequence[Part],
     reply_to_mid: str,
     key: str | None,
     verdict: Verdict,
+    *,
+    written_at: datetime | None = None,
 ) -> list[Message]:
+    """Add the messages of a reply that was checked to a locked conversation; return them in order.
+
+    `written_at` is when the author wrote it, if that is not now: what the customer said since is not answered by it,
+    and stays unread.
+    """
     now = now_after(conversation.last_message_at)
     messages = []
     for position, part in enumerate(parts):
@@ -245,7 +256,7 @@ def _add_parts(
             source=Source.SYSTEM if user is None else Source.AGENT,
             author=user,
             sent_at=now,
-            answers_until=now,
+            answers_until=written_at or now,
             state=State.QUEUED if verdict.allowed else State.HELD,
             reason=verdict.sentence,
             waits_for_customer=not verdict.allowed,
@@ -257,7 +268,7 @@ def _add_parts(
             client_key=_part_key(key, position),
         )
         messages.append(message)
-    if user is not None and conversation.unread_count:
+    if user is not None and written_at is None and conversation.unread_count:
         conversation.unread_count = 0
         conversation.save(update_fields=["unread_count"])
     if verdict.allowed:
@@ -270,7 +281,7 @@ def _add_parts(
 def is_queued(conversation: Conversation, client_key: str | None) -> bool:
     """Return whether a reply with this client key is in the outbox of this conversation already."""
     key = stored_key(client_key)
-    return key is not None and bool(_known_parts(conversation, key))
+    return key is not None and bool(known_parts(conversation, key))
 
 
 def stored_key(client_key: str | None) -> str | None:
@@ -285,15 +296,20 @@ def _part_key(key: str | None, position: int) -> str | None:
     return f"{key}:{position}" if key and position else key
 
 
-def _known_parts(conversation: Conversation, key: str) -> list[Message]:
+def known_parts(conversation: Conversation, key: str) -> list[Message]:
+    """Return the messages of the reply with this stored client key, in order."""
     # A list of keys and not a prefix: LIKE ignores case on SQLite.
     keys = [_part_key(key, position) for position in range(1 + settings.DATA_UPLOAD_MAX_NUMBER_FILES)]
     return list(Message.objects.filter(conversation=conversation, client_key__in=keys).order_by("id"))
 
 
-def _check_reply_to(conversation: Conversation, mid: str) -> None:
+def check_reply_to(conversation: Conversation, mid: str) -> None:
+    """Raise ReplyError unless `mid` is empty or that of a message of the conversation."""
     known = not mid or Message.objects.filter(conversation=conversation, mid=mid).exists()
-    require(known, "The message this replies to is not in this conversation. Choose another one, or reply without it.")
+    require(
+        known,
+        sentence("The message this replies to is not in this conversation. Choose another one, or reply without it."),
+    )
 
 
 def _store(file: NamedFile, checked: file_rules.OutgoingFile) -> Attachment:
@@ -310,7 +326,7 @@ def _copy(stored: Attachment) -> Attachment:
     return attachment
 
 
-def _delete_files(attachments: Iterable[Attachment]) -> None:
+def delete_files(attachments: Iterable[Attachment]) -> None:
     for attachment in attachments:
         attachment.file.delete(save=False)
 

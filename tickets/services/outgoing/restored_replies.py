@@ -3,12 +3,15 @@
 from django.utils import timezone
 
 from desk.backup.after_restore import Circumstances
+from desk.sentences import sentence
 from tickets.models import Conversation, Message
 
 State = Message.State
 
-MAY_BE_SENT = "Desk was restored from a backup and may have sent this before. It finds out whether the message arrived."
-WAS_WAITING = (
+MAY_BE_SENT = sentence(
+    "Desk was restored from a backup and may have sent this before. It finds out whether the message arrived."
+)
+WAS_WAITING = sentence(
     "Held until the customer writes, when a backup was made from which Desk was restored since. Look in the Page inbox "
     "on Facebook whether it was sent, then send it again or cancel it."
 )
@@ -32,12 +35,18 @@ def make_sure(circumstances: Circumstances) -> list[str]:
     sentences = []
     if queued:
         sentences.append(
-            f"{queued} replies were on their way when the backup was made. Desk asks Facebook whether they arrived, "
-            "and sends only those that did not."
+            sentence(
+                "%(count)s replies were on their way when the backup was made. Desk asks Facebook whether they "
+                "arrived, and sends only those that did not.",
+                count=queued,
+            )
         )
     if waiting:
         sentences.append(
-            f"{waiting} replies were held until the customer writes. They now wait for an agent, since the old Desk "
-            "may have sent them."
+            sentence(
+                "%(count)s replies were held until the customer writes. They now wait for an agent, since the old "
+                "Desk may have sent them.",
+                count=waiting,
+            )
         )
     return sentences

@@ -21,10 +21,11 @@ from channels_im.models import Page
 from channels_im.services.facebook import connection, message_templates, page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk import logs, metrics
+from desk.sentences import sentence
 from tickets.models import Conversation, Message
 from tickets.rules import sending, sent_as, text_length
 from tickets.rules.window import policy, window
-from tickets.services.conversation import access, messages
+from tickets.services.conversation import access, messages, notices
 from tickets.services.conversation.times import now_ms
 from tickets.services.outgoing import confirmations, delivery_status, replies, template_replies
 from tickets.services.outgoing.confirmations import Answer
@@ -33,16 +34,19 @@ from tickets.services.webhooks import events
 logger = logging.getLogger(__name__)
 
 State = Message.State
-FILE_IS_GONE = "The file is no longer in Desk's storage. Attach it again."
-STORAGE_IS_AWAY = "The storage for files does not answer. Desk will try again."
-PREPARING_FAILED = "An error occurred in Desk before sending. Desk will try again."
-AD_WINDOW_CLOSED = "Facebook says that the longer messaging window after an ad has closed."
-TEMPLATE_REFUSED = (
+FILE_IS_GONE = sentence("The file is no longer in Desk's storage. Attach it again.")
+STORAGE_IS_AWAY = sentence("The storage for files does not answer. Desk will try again.")
+PREPARING_FAILED = sentence("An error occurred in Desk before sending. Desk will try again.")
+TRY_LATER = sentence("Try it again later.")
+AD_WINDOW_CLOSED = sentence("Facebook says that the longer messaging window after an ad has closed.")
+SENT_AS_A_PERSON = sentence("Desk sends the reply as one of a person.")
+WAIT_FOR_CUSTOMER = sentence("You can reply again when the customer writes.")
+TEMPLATE_REFUSED = sentence(
     "Facebook did not accept the template: it is not approved, was deleted, or its values do not fit. "
     "Choose another one."
 )
-STICKER_REFUSED = "Facebook did not accept this sticker. Send another one, or a text or picture instead."
-UNEXPECTED = "An error occurred in Desk while sending. Desk finds out whether the message arrived."
+STICKER_REFUSED = sentence("Facebook did not accept this sticker. Send another one, or a text or picture instead.")
+UNEXPECTED = sentence("An error occurred in Desk while sending. Desk finds out whether the message arrived.")
 # Errors that an administrator, another app or time resolves: the message itself is fine and is held to be released.
 HOLDING_ERRORS = frozenset(
     {
@@ -121,12 +125,13 @@ def prepare(message: Message, facts_by_author: dict[int, access.UserFacts]) -> S
     verdict = sending.may_send(facts)
     send_policy = sending.send_policy(facts)
     if not verdict.allowed or send_policy is None:
-        sentence = verdict.sentence
+        reason = verdict.sentence
         if verdict.code == sending.Refusal.NOT_ASSOCIATED:
-            sentence = (
-                f"{message.author} can no longer reply in this conversation. Another agent of it can send the reply."
+            reason = sentence(
+                "%(colleague)s can no longer reply in this conversation. Another agent of it can send the reply.",
+                colleague=message.author,
             )
-        _fail_or_hold(message, State.HELD, sentence)
+        _fail_or_hold(message, State.HELD, reason)
         return None
     page = conversation.channel.page
     metadata = sending.metadata_for(message.pk)
@@ -219,7 +224,8 @@ def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
     elif verdict.kind == ErrorKind.TRANSIENT:
         # When Meta cannot be reached, retries go on until the window closes: that is no refusal.
         if message.attempts >= sending.MAX_ATTEMPTS and not isinstance(error, GraphUnreachable):
-            _fail_or_hold(message, State.FAILED, f"{verdict.final_sentence} Try it again later.", **details)
+            reason = f"{verdict.final_sentence} {TRY_LATER}"
+            _fail_or_hold(message, State.FAILED, reason, **details)
         else:
             _retry_later(message, verdict.sentence, _pause(message), **details)
     elif verdict.kind == ErrorKind.REAUTHENTICATE and _has_another_token(page, call.token):
@@ -248,11 +254,9 @@ def _close_window_of_ad(message: Message, **details: Any) -> None:
     message.conversation.opened_by_ad_at = None
     ordinary = replies.window_of(message.conversation)
     if policy(ordinary, author_is_human=message.source == Message.Source.AGENT):
-        _retry_later(message, f"{AD_WINDOW_CLOSED} Desk sends the reply as one of a person.", timedelta(0), **details)
+        _retry_later(message, f"{AD_WINDOW_CLOSED} {SENT_AS_A_PERSON}", timedelta(0), **details)
     else:
-        _fail_or_hold(
-            message, State.HELD, f"{AD_WINDOW_CLOSED} You can reply again when the customer writes.", **details
-        )
+        _fail_or_hold(message, State.HELD, f"{AD_WINDOW_CLOSED} {WAIT_FOR_CUSTOMER}", **details)
 
 
 def _note_other_app(message: Message) -> None:
@@ -301,4 +305,5 @@ def _fail_or_hold(message: Message, state: str, sentence: str, **details: Any) -
             return
         events.messages_updated(conversation, [message.pk], "state", "reason")
         delivery_status.hold_following(conversation, message, delivery_status.AFTER_UNSENT)
+        notices.reply_failed(conversation, message)
         messages.announce(conversation)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from channels_im.messenger.attachment_cards import THUMBS_UP
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import Attachment
 from tickets.rules import sent_as
 from tickets.services.conversation import access
@@ -44,12 +45,16 @@ def seen(user: User) -> list[SeenSticker]:
 
 def part_of(user: User, sticker_id: str) -> SpecialPart:
     """Return the reply that is this sticker. Raises ReplyError for what is no id of a sticker."""
-    require(sent_as.is_sticker_id(sticker_id), "The id of a sticker has digits only.")
+    require(sent_as.is_sticker_id(sticker_id), sentence("The id of a sticker has digits only."))
     form = sent_as.of_sticker(sticker_id)
     if sticker_id in THUMBS_UP:
-        return SpecialPart(form, card=_card("👍 Thumbs up"))
+        return SpecialPart(form, card=_card(sentence("👍 Thumbs up")))
     picture = next((one.picture for one in seen(user) if one.sticker_id == sticker_id), None)
-    return SpecialPart(form, picture=picture, card=None if picture else _card("🙂 Sticker", f"Number {sticker_id}"))
+    return SpecialPart(
+        form,
+        picture=picture,
+        card=None if picture else _card(sentence("🙂 Sticker"), sentence("Number %(number)s", number=sticker_id)),
+    )
 
 
 def _card(title: str, text: str = "") -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from channels_im.messenger import template_texts
 from channels_im.models import MessageTemplate, Page
+from desk.sentences import sentence
 from desk.text import is_blank
 from tickets.models import Conversation
 from tickets.rules import sent_as
@@ -50,17 +51,20 @@ def choices(conversation: Conversation) -> list[Choice]:
 def _fields(body: str, customer_name: str) -> list[Field]:
     names = template_texts.placeholders(body)
     values = template_texts.guesses(body, customer_name)
-    return [
-        Field(name, f"Value {name}" if name.isdecimal() else name.replace("_", " ").capitalize(), value)
-        for name, value in zip(names, values, strict=True)
-    ]
+    return [Field(name, _label(name), value) for name, value in zip(names, values, strict=True)]
+
+
+def _label(name: str) -> str:
+    if name.isdecimal():
+        return sentence("Value %(number)s", number=name)
+    return name.replace("_", " ").capitalize()
 
 
 def part_by_id(conversation: Conversation, template_id: int | None, values: Sequence[str]) -> SpecialPart:
     """Return the reply that is the template with this id of ours. Raises ReplyError (TEMPLATE_REFUSED)."""
     template = MessageTemplate.objects.filter(page=conversation.channel.page_id, pk=template_id or 0).first()
     if template is None:
-        raise _refused("This template was deleted. Choose another one.")
+        raise _refused(sentence("This template was deleted. Choose another one."))
     return part_of(conversation, template.name, template.language, values)
 
 
@@ -69,15 +73,18 @@ def part_of(conversation: Conversation, name: str, language: str, values: Sequen
     use = sent_as.TemplateUse(name, language, tuple(" ".join(clean_text(value).split()) for value in values))
     template = template_of(conversation.channel.page, use)
     if template is None:
-        raise _refused("The Page has no approved template of this name in this language.")
+        raise _refused(sentence("The Page has no approved template of this name in this language."))
     names = template_texts.placeholders(template.body)
     if len(use.values) != len(names):
-        count = f"{len(names)} value" if len(names) == 1 else f"{len(names)} values"
-        raise _refused(f"This template needs {count}, one for each placeholder.")
+        raise _refused(
+            sentence("This template needs %(count)s value, one for each placeholder.", count=1)
+            if len(names) == 1
+            else sentence("This template needs %(count)s values, one for each placeholder.", count=len(names))
+        )
     if any(is_blank(value) for value in use.values):
-        raise _refused("Fill in every field of the template.")
+        raise _refused(sentence("Fill in every field of the template."))
     if any(len(value) > template_texts.MAX_VALUE_CHARS for value in use.values):
-        raise _refused(f"A value has at most {template_texts.MAX_VALUE_CHARS} characters.")
+        raise _refused(sentence("A value has at most %(most)s characters.", most=template_texts.MAX_VALUE_CHARS))
     choices = [{"title": title, "url": None, "payload": None} for title in template.buttons]
     card = {"kind": "template", "title": "", "text": "", "url": None, "choices": choices} if choices else None
     text = template_texts.filled(template.body, use.values)
@@ -85,5 +92,5 @@ def part_of(conversation: Conversation, name: str, language: str, values: Sequen
     return SpecialPart(sent_as.of_template(use), header + text, card)
 
 
-def _refused(sentence: str) -> ReplyError:
-    return ReplyError(Verdict(False, Refusal.TEMPLATE_REFUSED, sentence))
+def _refused(reason: str) -> ReplyError:
+    return ReplyError(Verdict(False, Refusal.TEMPLATE_REFUSED, reason))

@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from desk import wake
 from desk.models import User
 from desk.prepared import Prepared
+from desk.sentences import sentence
 from tickets.models import Conversation, EventType, Message
 from tickets.rules import text_length
 from tickets.rules.sending import Action, Refusal, Verdict
@@ -25,8 +26,8 @@ from tickets.services.webhooks import events
 
 State = Message.State
 
-NOT_HELD = "This message is no longer held."
-NOT_UNSURE = "This message is no longer unsure."
+NOT_HELD = sentence("This message is no longer held.")
+NOT_UNSURE = sentence("This message is no longer unsure.")
 
 
 class UndeliveredState(StrEnum):
@@ -80,7 +81,7 @@ def retry(user: User, message: Message, seen: int | None = None) -> Message:
     Raises AnsweredMeanwhileError when somebody else answered after it was written, unless `seen` is the id of that
     answer or a later one. The same holds for `release` and `resend`.
     """
-    return _queue_again(user, message, State.FAILED, "This message is no longer waiting for a retry.", seen)
+    return _queue_again(user, message, State.FAILED, sentence("This message is no longer waiting for a retry."), seen)
 
 
 def release(user: User, message: Message, seen: int | None = None) -> Message:
@@ -97,7 +98,7 @@ def hold_until_customer_writes(user: User, message: Message) -> Message:
     with transaction.atomic():
         conversation = _lock_conversation_of(message)
         is_closed = policy(window_of(conversation), author_is_human=True) is None
-        require(is_closed, "The customer has written meanwhile: you can send it now.")
+        require(is_closed, sentence("The customer has written meanwhile: you can send it now."))
         held = Message.objects.filter(pk=message.pk, direction=Message.Direction.OUT, state=State.HELD)
         require(held.update(waits_for_customer=True, reason=verdict.sentence), NOT_HELD)
         held_replies.refresh(conversation)
@@ -115,11 +116,13 @@ def resend(user: User, message: Message, seen: int | None = None) -> Message:
     """
     require(
         not delivery_status.is_never_resent(message),
-        "Facebook says that such messages were delivered, so it is not sent again. Write a new message instead.",
+        sentence(
+            "Facebook says that such messages were delivered, so it is not sent again. Write a new message instead."
+        ),
     )
     require(
         message.state != State.UNSURE or message.retry_after is None,
-        "Desk is still asking Facebook whether this message arrived. Try again in a minute.",
+        sentence("Desk is still asking Facebook whether this message arrived. Try again in a minute."),
     )
     return _queue_again(user, message, State.UNSURE, NOT_UNSURE, seen)
 
@@ -129,7 +132,9 @@ def send_as_two(user: User, message: Message, seen: int | None = None) -> Messag
 
     Raises ReplyError and AnsweredMeanwhileError as `retry` does; then nothing changes.
     """
-    require(message.state == State.FAILED and may_be_two(message), "This message is not too long for Facebook.")
+    require(
+        message.state == State.FAILED and may_be_two(message), sentence("This message is not too long for Facebook.")
+    )
     first, second = text_length.halves(message.text)
     with transaction.atomic():
         Message.objects.filter(pk=message.pk, state=State.FAILED).update(text=first)
@@ -153,7 +158,8 @@ def mark_arrived(user: User, message: Message) -> Message:
         row = Message.objects.filter(pk=message.pk, state=State.UNSURE).first()
         if row is None:
             raise not_possible(NOT_UNSURE)
-        row.state, row.reason, row.retry_after = State.SENT, f"Marked as arrived by {user}.", None
+        row.state, row.retry_after = State.SENT, None
+        row.reason = sentence("Marked as arrived by %(user)s.", user=user)
         row.sent_at, row.claimed_by = row.claimed_at or row.sent_at, delivery_status.Evidence.ANSWER
         delivery_status.apply_watermarks(conversation, row)
         row.save(update_fields=["state", "reason", "retry_after", "sent_at", "claimed_by", "delivered_at", "read_at"])
@@ -181,7 +187,7 @@ def cancel(user: User, message: Message) -> str:
         )
         row = waiting.first()
         if row is None:
-            raise not_possible("This message is being sent or was sent already; it cannot be cancelled.")
+            raise not_possible(sentence("This message is being sent or was sent already; it cannot be cancelled."))
         files = [attachment.file for attachment in row.attachments.all() if attachment.file]
         row.delete()
         derived.forget_message(conversation, row)
@@ -213,9 +219,12 @@ def _queue_again(user: User, message: Message, state: str, refusal: str, seen: i
 
 
 def _require_access(user: User, message: Message) -> None:
-    if not access.conversations_for(user).filter(pk=message.conversation_id).exists():
+    own = access.facts_for(user).own
+    if not access.conversations_for(user, own).filter(pk=message.conversation_id).exists():
         raise ReplyError(
-            Verdict(False, Refusal.NOT_ASSOCIATED, "You are not an agent of this conversation.", Action.ASSOCIATE)
+            Verdict(
+                False, Refusal.NOT_ASSOCIATED, sentence("You are not an agent of this conversation."), Action.ASSOCIATE
+            )
         )
 
 

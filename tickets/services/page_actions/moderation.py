@@ -20,6 +20,7 @@ from channels_im.services.facebook.page_errors import Call
 from desk import wake
 from desk.backoff import delay_after
 from desk.claims import LatestRequests
+from desk.sentences import sentence
 from tickets.models import Contact, Conversation, Moderation
 from tickets.services.conversation import messages
 
@@ -27,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 JOB = "blocks"
 MAX_RUN_S = 20
-NOT_PERMITTED = (
+NOT_PERMITTED = sentence(
     "The Facebook app lacks the permission to block people for this Page. Ask an administrator, or block the person in "
     "the Page's inbox on Facebook."
 )
-GAVE_UP = "Facebook did not answer for a day."
-INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
+GAVE_UP = sentence("Facebook did not answer for a day.")
+INTERNAL_ERROR = sentence("An error occurred in Desk. The log has the details.")
 
 State = Moderation.State
 requests = LatestRequests(Moderation, wanted=("is_blocked",))
@@ -146,4 +147,6 @@ def _next_step(row: Moderation, error: Exception) -> tuple[str, str, datetime | 
     if verdict.kind in (ErrorKind.REAUTHENTICATE, ErrorKind.APP_MISCONFIGURED):
         return State.REFUSED, NOT_PERMITTED, None
     number = error.code if error.subcode is None else f"{error.code}/{error.subcode}"
-    return State.REFUSED, f"Facebook refused it (error {number or 'without a number'}).", None
+    if not number:
+        return State.REFUSED, sentence("Facebook refused it (error without a number)."), None
+    return State.REFUSED, sentence("Facebook refused it (error %(number)s).", number=number), None

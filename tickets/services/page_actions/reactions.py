@@ -20,6 +20,7 @@ from channels_im.services.facebook.page_errors import Call
 from desk import wake
 from desk.claims import LatestRequests
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import Message, MessageChange, PageReaction
 from tickets.rules import sending
 from tickets.rules.emoji import is_emoji
@@ -34,8 +35,8 @@ JOB = "reactions"
 MAX_RUN_S = 20
 MAX_ATTEMPTS = 5  # a reaction that arrives much later is misleading
 OWN_KEYS = ("message:", "postback:")  # prefixes of keys in place of a mid that Meta did not send (messenger/events.py)
-INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
-NO_ANSWER = "Facebook did not accept it. Try again later."
+INTERNAL_ERROR = sentence("An error occurred in Desk. The log has the details.")
+NO_ANSWER = sentence("Facebook did not accept it. Try again later.")
 
 State = PageReaction.State
 requests = LatestRequests(PageReaction, wanted=("emoji",))
@@ -59,9 +60,9 @@ def react(user: User, message: Message, emoji: str) -> None:
     The rules for a reply apply: whoever may not reply may not react.
     """
     if emoji and not is_emoji(emoji):
-        raise replies.not_possible("A reaction is one emoji. Choose one from the list.")
+        raise replies.not_possible(sentence("A reaction is one emoji. Choose one from the list."))
     if not may_be_reacted_to(message):
-        raise replies.not_possible("You cannot react to this message.")
+        raise replies.not_possible(sentence("You cannot react to this message."))
     verdict = replies.may_send(user, message.conversation)
     if not verdict.allowed:
         raise ReplyError(verdict)
@@ -125,7 +126,9 @@ def _check(row: PageReaction) -> Verdict:
     facts = replies.send_facts(row.author, row.message.conversation, author_is_human=True, now=timezone.now())
     verdict = sending.may_send(facts)
     if verdict.code == Refusal.NOT_ASSOCIATED:
-        return replies.not_possible(f"{row.author} can no longer reply in this conversation.").verdict
+        return replies.not_possible(
+            sentence("%(colleague)s can no longer reply in this conversation.", colleague=row.author)
+        ).verdict
     return verdict
 
 

@@ -25,7 +25,7 @@ from tickets.services.outgoing import replies
 
 logger = logging.getLogger(__name__)
 
-JOB = "sender actions"
+JOB = "sender actions"  # English only: for logs and metrics
 TYPING_INTERVAL = timedelta(seconds=10)  # Messenger shows the dots for 20 s
 TYPING_SHOWN_FOR = timedelta(seconds=20)
 MAX_AGE = {SenderAction.Kind.TYPING: timedelta(seconds=5), SenderAction.Kind.SEEN: timedelta(seconds=60)}

@@ -20,6 +20,7 @@ from channels_im.services.facebook.page_errors import Call
 from desk import wake
 from desk.claims import LatestRequests
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import Conversation, Message, ThreadControlRequest
 from tickets.rules import sending
 from tickets.rules.sending import Verdict
@@ -30,12 +31,12 @@ from tickets.services.outgoing.replies import ReplyError
 
 logger = logging.getLogger(__name__)
 
-JOB = "thread control"
+JOB = "thread control"  # English only: for logs and metrics
 MAX_RUN_S = 20
 MAX_ATTEMPTS = 5  # the agent waits for it: later they would not know any more what it was for
-INTERNAL_ERROR = "An error occurred in Desk. The log has the details."
-NO_ANSWER = "Facebook did not answer. Try again later."
-NOTHING_TO_TAKE = "No other app controls this conversation. You can reply."
+INTERNAL_ERROR = sentence("An error occurred in Desk. The log has the details.")
+NO_ANSWER = sentence("Facebook did not answer. Try again later.")
+NOTHING_TO_TAKE = sentence("No other app controls this conversation. You can reply.")
 
 Action, State = ThreadControlRequest.Action, ThreadControlRequest.State
 requests = LatestRequests(ThreadControlRequest, wanted=("action", "due_at"))
@@ -165,20 +166,28 @@ def _write(
 
 def _add_event(row: ThreadControlRequest, conversation: Conversation) -> None:
     """Add the line that says who took or requested control; after a take the conversation is ours."""
-    owner, author = owner_name(conversation) or "another app", row.author or "A former colleague"
+    owner, author = owner_name(conversation) or sentence("another app"), row.author or sentence("A former colleague")
     if row.action == Action.TAKE:
-        kind, sentence = "handover", f"{author} took control of the conversation from {owner}"
+        kind = "handover"
+        line = sentence(
+            "%(author_text)s took control of the conversation from %(owner_text)s", author_text=author, owner_text=owner
+        )
         conversation.thread_owner_app_id = ""
         conversation.save(update_fields=["thread_owner_app_id"])
     else:
-        kind, sentence = "control_requested", f"{author} requested control of the conversation from {owner}"
+        kind = "control_requested"
+        line = sentence(
+            "%(author_text)s requested control of the conversation from %(owner_text)s",
+            author_text=author,
+            owner_text=owner,
+        )
     messages.add_message(
         conversation,
         direction=Message.Direction.OUT,
         kind=Message.Kind.EVENT,
         source=Message.Source.SYSTEM,
         author=row.author,
-        card={"kind": kind, "title": sentence, "text": "", "url": None},
+        card={"kind": kind, "title": line, "text": "", "url": None},
         sent_at=now_ms(),
         state=Message.State.SENT,
     )

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
 
 from channels_im.models import Channel
@@ -13,10 +14,34 @@ from desk import audit_log, rights
 from desk.accounts import addresses, invitations
 from desk.errors import Refused
 from desk.models import Agent, Department, User
+from desk.sentences import sentence
 from tickets.services.people import roles
 from tickets.services.people.roles import Role
 
 MAX_USERNAME = 150
+#: What the history says of a name that was added, removed, or replaced.
+CHANGES = {
+    "first_name": (
+        sentence("First name changed from none to %(after)s."),
+        sentence("First name changed from %(before)s to none."),
+        sentence("First name changed from %(before)s to %(after)s."),
+    ),
+    "last_name": (
+        sentence("Last name changed from none to %(after)s."),
+        sentence("Last name changed from %(before)s to none."),
+        sentence("Last name changed from %(before)s to %(after)s."),
+    ),
+    "username": (
+        sentence("Username changed from none to %(after)s."),
+        sentence("Username changed from %(before)s to none."),
+        sentence("Username changed from %(before)s to %(after)s."),
+    ),
+    "email": (
+        sentence("E-mail address changed from none to %(after)s."),
+        sentence("E-mail address changed from %(before)s to none."),
+        sentence("E-mail address changed from %(before)s to %(after)s."),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -29,25 +54,33 @@ class Place:
 
 @dataclass(frozen=True)
 class Details:
-    """Name, e-mail address and username of a person."""
+    """Name, e-mail address, username and language of a person; the language is "" for that of their browser."""
 
     first_name: str
     last_name: str
     email: str
     username: str
+    language: str
 
 
-def invite(by: User, *, first_name: str, last_name: str, email: str, role: Role, place: Place) -> tuple[User, str]:
+def invite(
+    by: User, *, first_name: str, last_name: str, email: str, role: Role, place: Place, language: str = ""
+) -> tuple[User, str]:
     """Make a user who becomes active when they choose a password; return them and the link. Raises Refused."""
     with transaction.atomic():
         if addresses.is_taken(email):
-            raise Refused(f"Somebody with the address {email} exists already.")
+            raise Refused(_taken(email))
         user = User(
-            username=free_username(email), first_name=first_name, last_name=last_name, email=email, is_active=False
+            username=free_username(email),
+            first_name=first_name,
+            last_name=last_name,
+            email=email,
+            language=language,
+            is_active=False,
         )
         user.set_unusable_password()
         user.save()
-        audit_log.record(by, user, audit_log.ADDITION, f"Added as {role.name}.")
+        audit_log.record(by, user, audit_log.ADDITION, sentence("Added as %(role_text)s.", role_text=role.name))
         roles.give(user, role)
         set_place(by, user, place, is_agent=role.key in (roles.AGENT, roles.LEAD))
         return user, invitations.send(by, user)
@@ -77,7 +110,10 @@ def change(by: User, user: User, details: Details, role: Role | None, place: Pla
                 raise Refused(reason)
             roles.give(user, role)
             invitations.expire(user)  # whoever has the link got it for other rights
-            audit_log.record(by, user, audit_log.CHANGE, f"Role changed from {before.name} to {role.name}.")
+            entry = sentence(
+                "Role changed from %(before_text)s to %(after_text)s.", before_text=before.name, after_text=role.name
+            )
+            audit_log.record(by, user, audit_log.CHANGE, entry)
             is_changed = True
         is_agent = role is not None and role.key in (roles.AGENT, roles.LEAD)
         return set_place(by, user, place, is_agent=is_agent) or is_changed
@@ -91,20 +127,42 @@ def _change_details(by: User, user: User, details: Details) -> bool:
         for field in changed:
             setattr(user, field, names[field])
         user.save(update_fields=changed)
-        words = {"first_name": "First name", "last_name": "Last name", "username": "Username"}
         for field in changed:
-            before, after = getattr(current, field) or "none", names[field] or "none"
-            audit_log.record(by, user, audit_log.CHANGE, f"{words[field]} changed from {before} to {after}.")
+            entry = _changed(field, getattr(current, field), names[field])
+            audit_log.record(by, user, audit_log.CHANGE, entry)
     if current.email != details.email:
         if details.email and addresses.is_taken(details.email, but=user):
-            raise Refused(f"Somebody with the address {details.email} exists already.")
+            raise Refused(_taken(details.email))
         user.email = details.email
         user.save(update_fields=["email"])
-        sentence = f"E-mail address changed from {current.email or 'none'} to {details.email or 'none'}."
-        audit_log.record(by, user, audit_log.Action.EMAIL, sentence)
+        entry = _changed("email", current.email, details.email)
+        audit_log.record(by, user, audit_log.Action.EMAIL, entry)
         invitations.expire(user)  # somebody else may have got the link
         addresses.drop_waiting(user)
-    return bool(changed) or current.email != details.email
+    if current.language != details.language:
+        user.language = details.language
+        user.save(update_fields=["language"])
+        before, after = (
+            name_of_language(code) or sentence("as the browser asks") for code in (current.language, details.language)
+        )
+        entry = sentence("Language changed: %(before_text)s → %(after_text)s.", before_text=before, after_text=after)
+        audit_log.record(by, user, audit_log.CHANGE, entry)
+    return bool(changed) or (current.email, current.language) != (details.email, details.language)
+
+
+def _changed(field: str, before: str, after: str) -> str:
+    added, removed, replaced = CHANGES[field]
+    message = replaced if before and after else added if after else removed
+    return message % {"before": before, "after": after}
+
+
+def _taken(email: str) -> str:
+    return sentence("Somebody with the address %(email)s exists already.", email=email)
+
+
+def name_of_language(code: str) -> str:
+    """Return the name of a language in that language; "" without one."""
+    return dict(settings.LANGUAGES).get(code, code)
 
 
 def set_place(by: User, user: User, place: Place, *, is_agent: bool) -> bool:
@@ -129,7 +187,8 @@ def _set_departments(by: User, user: User, agent: Agent, departments: Collection
         return False
     agent.departments.set(departments)
     names = _names(departments)
-    audit_log.record(by, user, audit_log.CHANGE, f"Departments: {names}.")
+    entry = sentence("Departments: %(names)s.", names=names) if names else sentence("Departments: none.")
+    audit_log.record(by, user, audit_log.CHANGE, entry)
     return True
 
 
@@ -142,4 +201,4 @@ def _set_channels(by: User, agent: Agent, channels: Collection[Channel]) -> bool
 
 
 def _names(departments: Iterable[Department]) -> str:
-    return ", ".join(sorted(department.name for department in departments)) or "none"
+    return ", ".join(sorted(department.name for department in departments))

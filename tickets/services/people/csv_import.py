@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass, field
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
 from desk import csv_table
 from desk.errors import Refused
+from desk.languages import translated
 from desk.models import Department, User
+from desk.sentences import sentence
 from tickets.services.people import changes, roles
 from tickets.services.people.changes import Place
 from tickets.services.people.roles import Role
 
-COLUMNS = ("name", "email", "role", "departments")
+COLUMNS = ("name", "email", "role", "departments", "language")
 REQUIRED = ("name", "email")
 MAX_LINES = 200
 MAX_PART = 150  # characters of a first or last name
@@ -30,12 +33,18 @@ class Line:
     email: str
     role: Role | None = None
     departments: list[Department] = field(default_factory=list)
+    language: str = ""
     errors: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """Return the whole name."""
         return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def language_name(self) -> str:
+        """Return the name of the language."""
+        return changes.name_of_language(self.language)
 
 
 def read(by: User, text: str, *, may_place: bool) -> list[Line]:
@@ -46,9 +55,15 @@ def read(by: User, text: str, *, may_place: bool) -> list[Line]:
     """
     rows = csv_table.rows_of(text, COLUMNS, REQUIRED)
     if len(rows) > MAX_LINES:
-        raise Refused(f"The file has {len(rows):,} people; at most {MAX_LINES} can be invited at once.")
-    given = {role.name.casefold(): role for role in roles.roles_within(by)}
-    known = {role.name.casefold() for role in roles.all_roles()}
+        raise Refused(
+            sentence(
+                "The file has %(count)s people; at most %(most)s can be invited at once.",
+                count=f"{len(rows):,}",
+                most=MAX_LINES,
+            )
+        )
+    given = {name: role for role in roles.roles_within(by) for name in _names_of(role)}
+    known = {name for role in roles.all_roles() for name in _names_of(role)}
     departments = {department.name.casefold(): department for department in Department.objects.all()}
     taken = {email.lower() for email in User.objects.exclude(email="").values_list("email", flat=True)}
     seen: dict[str, int] = {}
@@ -60,17 +75,19 @@ def read(by: User, text: str, *, may_place: bool) -> list[Line]:
         name = (row["role"] or roles.BUILT_IN[roles.AGENT].name).casefold()
         line.role = given.get(name)
         if line.role is None:
-            may_not = f"You may not give the role “{row['role']}”."
-            line.errors.append(may_not if name in known else f"There is no role “{row['role']}”.")
+            may_not = sentence("You may not give the role “%(role)s”.", role=row["role"])
+            unknown = sentence("There is no role “%(role)s”.", role=row["role"])
+            line.errors.append(may_not if name in known else unknown)
         names = [part.strip() for part in row["departments"].split("|") if part.strip()]
         if names and not may_place:
-            line.errors.append("You may not choose departments.")
+            line.errors.append(sentence("You may not choose departments."))
         for each in names:
             department = departments.get(each.casefold())
             if department is None:
-                line.errors.append(f"There is no department “{each}”.")
+                line.errors.append(sentence("There is no department “%(department)s”.", department=each))
             elif department not in line.departments:
                 line.departments.append(department)
+        _take_language(line, row["language"])
         lines.append(line)
     return lines
 
@@ -86,30 +103,44 @@ def invite(by: User, lines: list[Line], *, may_place: bool) -> list[tuple[User, 
                 email=line.email,
                 role=line.role,
                 place=Place(line.departments if may_place else None),
+                language=line.language,
             )
             for line in lines
             if line.role is not None and not line.errors
         ]
 
 
+def _names_of(role: Role) -> set[str]:
+    """Return the names by which a file can call a role: in English, and as the page shows it."""
+    return {name.casefold() for name in (role.name, role.name if role.group_id is not None else translated(role.name))}
+
+
+def _take_language(line: Line, code: str) -> None:
+    codes = [known for known, _name in settings.LANGUAGES]
+    line.language = code.lower()
+    if line.language and line.language not in codes:
+        line.errors.append(
+            sentence("There is no language “%(code)s”. Use %(codes)s.", code=code, codes=", ".join(codes))
+        )
+
+
 def _check_name_and_address(line: Line, taken: set[str], seen: dict[str, int]) -> None:
     if not line.first_name:
-        line.errors.append("The name is missing.")
+        line.errors.append(sentence("The name is missing."))
     if max(len(line.first_name), len(line.last_name)) > MAX_PART:
-        line.errors.append(f"The name is longer than {MAX_PART} characters.")
+        line.errors.append(sentence("The name is longer than %(most)s characters.", most=MAX_PART))
     address = line.email.lower()
     if len(address) > MAX_ADDRESS:
-        line.errors.append(f"The e-mail address is longer than {MAX_ADDRESS} characters.")
+        line.errors.append(sentence("The e-mail address is longer than %(most)s characters.", most=MAX_ADDRESS))
         return
     try:
         validate_email(line.email)
     except ValidationError:
-        line.errors.append(
-            f"“{line.email}” is not an e-mail address." if line.email else "The e-mail address is missing."
-        )
+        wrong = sentence("“%(email)s” is not an e-mail address.", email=line.email)
+        line.errors.append(wrong if line.email else sentence("The e-mail address is missing."))
         return
     if address in taken:
-        line.errors.append("Somebody with this address exists already.")
+        line.errors.append(sentence("Somebody with this address exists already."))
     elif address in seen:
-        line.errors.append(f"Line {seen[address]} has the same address.")
+        line.errors.append(sentence("Line %(number)s has the same address.", number=seen[address]))
     seen.setdefault(address, line.number)

@@ -9,11 +9,13 @@ from desk import audit_log, rights
 from desk.accounts import addresses, sessions
 from desk.errors import Refused
 from desk.models import Invitation, User
+from desk.sentences import sentence
 from tickets.models import Conversation
-from tickets.services.conversation import access
+from tickets.services.conversation import access, mentions
 from tickets.services.inbox import actions
 
-YOURSELF = "You cannot deactivate yourself. Ask another administrator."
+DEACTIVATED = sentence("Deactivated.")
+YOURSELF = sentence("You cannot deactivate yourself. Ask another administrator.")
 
 
 @dataclass
@@ -25,9 +27,22 @@ class HandedOver:
 
     def sentence(self, successor: User | None) -> str:
         """Return the result as a sentence."""
-        parts = [f"{self.assigned} assigned to {successor}"] if self.assigned else []
-        parts += [f"{self.unassigned} unassigned"] if self.unassigned else []
-        return f"Open conversations: {', '.join(parts) or 'none'}."
+        if self.assigned and self.unassigned:
+            return sentence(
+                "Open conversations: %(assigned)s assigned to %(colleague)s, %(unassigned)s unassigned.",
+                assigned=self.assigned,
+                colleague=successor,
+                unassigned=self.unassigned,
+            )
+        if self.assigned:
+            return sentence(
+                "Open conversations: %(assigned)s assigned to %(colleague)s.",
+                assigned=self.assigned,
+                colleague=successor,
+            )
+        if self.unassigned:
+            return sentence("Open conversations: %(unassigned)s unassigned.", unassigned=self.unassigned)
+        return sentence("Open conversations: none.")
 
 
 def open_conversations(*users: User) -> QuerySet[Conversation, Conversation]:
@@ -63,7 +78,8 @@ def deactivate(by: User, user: User, successor: User | None) -> HandedOver:
         Invitation.objects.filter(user=user).delete()
         addresses.drop_waiting(user)
         sessions.end_all(user)
-        audit_log.record(by, user, audit_log.CHANGE, f"Deactivated. {result.sentence(successor)}")
+        mentions.end_access_of(user)
+        audit_log.record(by, user, audit_log.CHANGE, f"{DEACTIVATED} {result.sentence(successor)}")
     _hand_over(by, user, successor, result)
     return result
 
@@ -76,7 +92,7 @@ def reactivate(by: User, user: User) -> bool:
             return False
         user.is_active = True
         user.save(update_fields=["is_active"])
-        audit_log.record(by, user, audit_log.CHANGE, "Activated again.")
+        audit_log.record(by, user, audit_log.CHANGE, sentence("Activated again."))
     return True
 
 

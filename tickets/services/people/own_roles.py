@@ -9,6 +9,7 @@ from desk import audit_log, permission_words, rights
 from desk.accounts import invitations
 from desk.errors import Refused
 from desk.models import User
+from desk.sentences import sentence
 from tickets.services.people import roles
 from tickets.services.people.roles import Words
 
@@ -38,9 +39,9 @@ def save(by: User, group: Group | None, name: str, chosen: Collection[Words], *,
     """
     with transaction.atomic():
         if Group.objects.filter(name__iexact=name).exclude(pk=group.pk if group else 0).exists():
-            raise Refused("There is a role with this name already.")
+            raise Refused(sentence("There is a role with this name already."))
         if name.casefold() in {role.name.casefold() for role in (*roles.BUILT_IN.values(), roles.OTHER_ROLE)}:
-            raise Refused("This is the name of a built-in role. Choose another.")
+            raise Refused(sentence("This is the name of a built-in role. Choose another."))
         action = audit_log.CHANGE if group else audit_log.ADDITION
         names = {permission for words in chosen for permission in words.permissions}
         if group is not None and keep_others:
@@ -48,7 +49,7 @@ def save(by: User, group: Group | None, name: str, chosen: Collection[Words], *,
         if group is None:
             group = Group.objects.create(name=name)
         elif group.name != name:
-            audit_log.record(by, group, audit_log.CHANGE, f"Role renamed to {name}.")
+            audit_log.record(by, group, audit_log.CHANGE, sentence("Role renamed to %(name)s.", name=name))
             group.name = name
             group.save(update_fields=["name"])
         before = _names(group)
@@ -58,7 +59,12 @@ def save(by: User, group: Group | None, name: str, chosen: Collection[Words], *,
                 invitations.expire(user)  # whoever has the link got it for fewer rights
         if before != names or action == audit_log.ADDITION:
             held = [words.text for words in words_of(group)] + others_of(group)
-            audit_log.record(by, group, action, f"Role: {'; '.join(held) or 'no permission'}.")
+            entry = (
+                sentence("Role: %(permissions_text)s.", permissions_text="; ".join(held))
+                if held
+                else sentence("Role: no permission.")
+            )
+            audit_log.record(by, group, action, entry)
         _let_members_in(group)
     return group
 
@@ -69,7 +75,7 @@ def delete(by: User, group: Group) -> None:
         Group.objects.select_for_update().get(pk=group.pk)
         if reason := reason_to_keep(group):
             raise Refused(reason)
-        audit_log.record(by, group, audit_log.DELETION, "Role deleted.")
+        audit_log.record(by, group, audit_log.DELETION, sentence("Role deleted."))
         group.delete()
 
 
@@ -78,7 +84,9 @@ def reason_to_keep(group: Group) -> str:
     count = User.objects.filter(groups=group).count()
     if not count:
         return ""
-    return f"{count} {'person has' if count == 1 else 'people have'} this role. Give them another one first."
+    if count == 1:
+        return sentence("%(count)s person has this role. Give them another one first.", count=count)
+    return sentence("%(count)s people have this role. Give them another one first.", count=count)
 
 
 def may_change(by: User, group: Group) -> bool:

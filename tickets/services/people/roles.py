@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 
 from desk import rights
 from desk.models import User
+from desk.sentences import sentence
 from tickets.services.conversation.access import LEADS, SEES_ALL
 
 ADMINISTRATOR, LEAD, AGENT, OTHER = "administrator", "lead", "agent", "other"
@@ -30,11 +31,21 @@ class Role:
 
 
 BUILT_IN = {
-    ADMINISTRATOR: Role(ADMINISTRATOR, "Administrator", "May do everything, also in Setup."),
-    LEAD: Role(LEAD, "Lead", "Sees all conversations of their departments, and assigns them. Cannot enter Setup."),
-    AGENT: Role(AGENT, "Agent", "Sees the conversations of their channels, and those assigned or transferred to them."),
+    ADMINISTRATOR: Role(ADMINISTRATOR, sentence("Administrator"), sentence("May do everything, also in Setup.")),
+    LEAD: Role(
+        LEAD,
+        sentence("Lead"),
+        sentence("Sees all conversations of their departments, and assigns them. Cannot enter Setup."),
+    ),
+    AGENT: Role(
+        AGENT,
+        sentence("Agent"),
+        sentence("Sees the conversations of their channels, and those assigned or transferred to them."),
+    ),
 }
-OTHER_ROLE = Role(OTHER, "Other", "Permissions that were set one by one. Choose a role to replace them.")
+OTHER_ROLE = Role(
+    OTHER, sentence("Other"), sentence("Permissions that were set one by one. Choose a role to replace them.")
+)
 
 
 @dataclass(frozen=True)
@@ -52,27 +63,38 @@ def _all(app: str, *models: str) -> tuple[str, ...]:
 
 
 PERMISSIONS = (
-    Words("see_all", "See all conversations", (SEES_ALL,), in_setup=False),
-    Words("see_departments", "See all conversations of their departments", (LEADS,), in_setup=False),
-    Words("erase", "Erase customers for ever", ("tickets.erase_contact",), in_setup=False),
-    Words("customers", "View customers and the erasure log", ("tickets.view_contact", "tickets.view_erasure")),
-    Words("requests", "View data requests from Facebook", ("channels_im.view_datarequest",)),
-    Words("canned", "Write canned replies", _all("tickets", "cannedreply")),
-    Words("channels", "Connect Pages and manage channels", _all("channels_im", "channel")),
+    Words("see_all", sentence("See all conversations"), (SEES_ALL,), in_setup=False),
+    Words("see_departments", sentence("See all conversations of their departments"), (LEADS,), in_setup=False),
+    Words(
+        "share_views",
+        sentence("Share views of the inbox with any department and everybody"),
+        ("tickets.share_savedview",),
+        in_setup=False,
+    ),
+    Words("erase", sentence("Erase customers for ever"), ("tickets.erase_contact",), in_setup=False),
+    Words(
+        "customers", sentence("View customers and the erasure log"), ("tickets.view_contact", "tickets.view_erasure")
+    ),
+    Words("requests", sentence("View data requests from Facebook"), ("channels_im.view_datarequest",)),
+    Words("canned", sentence("Write canned replies"), _all("tickets", "cannedreply")),
+    Words("macros", sentence("Manage shared macros"), _all("tickets", "macro")),
+    Words("labels", sentence("Manage labels"), _all("tickets", "label")),
+    Words("fields", sentence("Manage fields of customers and tickets"), _all("tickets", "customfield")),
+    Words("channels", sentence("Connect Pages and manage channels"), _all("channels_im", "channel")),
     Words(
         "preferences",
-        "Associate agents with channels, and set when a new ticket opens",
+        sentence("Associate agents with channels, and set when a new ticket opens"),
         ("channels_im.view_impreferences", "channels_im.change_impreferences"),
     ),
     Words(
         "journal",
-        "View and replay deliveries from Facebook",
+        sentence("View and replay deliveries from Facebook"),
         ("channels_im.view_webhookdelivery", "channels_im.change_webhookdelivery"),
     ),
-    Words("departments", "Manage departments", _all("desk", "department")),
+    Words("departments", sentence("Manage departments"), _all("desk", "department")),
     Words(
         "people",
-        "Invite, change and deactivate people, and give them any department and channel",
+        sentence("Invite, change and deactivate people, and give them any department and channel"),
         (
             "desk.view_user",
             "desk.add_user",
@@ -84,11 +106,11 @@ PERMISSIONS = (
     ),
     Words(
         "programs",
-        "Manage API tokens and webhooks, with which programs read all conversations",
+        sentence("Manage API tokens and webhooks, with which programs read all conversations"),
         _all("tickets", "apitoken", "eventsubscription"),
     ),
-    Words("retention", "Set how long data is kept", ("desk.view_retentionrule", "desk.change_retentionrule")),
-    Words("history", "View the history", ("desk.view_auditentry",)),
+    Words("retention", sentence("Set how long data is kept"), ("desk.view_retentionrule", "desk.change_retentionrule")),
+    Words("history", sentence("View the history"), ("desk.view_auditentry",)),
 )
 
 

@@ -10,6 +10,7 @@ would need to unblock them, so the receipt says that the block exists.
 import logging
 import secrets
 from collections import Counter
+from collections.abc import Collection
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.files.storage import default_storage
@@ -24,21 +25,29 @@ from desk.backup.after_restore import Circumstances
 from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
+from desk.sentences import sentence
 from tickets.models import (
     Attachment,
     Contact,
+    ContactNote,
     Conversation,
     Draft,
     Erasure,
+    MacroRun,
+    Mention,
     Message,
     MessageChange,
     Moderation,
     PageReaction,
+    ScheduledReply,
+    ScheduledReplyFile,
     SenderAction,
     ThreadControlRequest,
     Ticket,
+    TicketChange,
     Viewer,
 )
+from tickets.services.conversation import custom_fields, mentions, notices, persons, previews
 from tickets.services.conversation import messages as message_service
 from tickets.services.page_actions import moderation
 from tickets.services.webhooks import events
@@ -48,15 +57,22 @@ logger = logging.getLogger(__name__)
 TASK = "tickets.tasks.delete_erased_files"
 PERMISSION = "tickets.erase_contact"
 SEES_RECEIPTS = "tickets.view_erasure"
-PREVIEW = "Their data was erased"
+PREVIEW = previews.ERASED
 KEY_BATCH_SIZE = 500
 State = Message.State
 NEVER_SENT = (State.QUEUED, State.HELD, State.FAILED)
 
-RECEIVING = "Messages from this customer are arriving at this moment. Nothing was erased. Try again in a few seconds."
-SENDING = "A reply to this customer is being sent at this moment. Nothing was erased. Try again in a few seconds."
-NOT_ALLOWED = "Only an administrator with the permission “Can erase a person” can do this."
-BLOCKING = (
+RECEIVING = sentence(
+    "Messages from this customer are arriving at this moment. Nothing was erased. Try again in a few seconds."
+)
+SENDING = sentence(
+    "A reply to this customer is being sent at this moment. Nothing was erased. Try again in a few seconds."
+)
+PERSON_CHANGED = sentence(
+    "Who belongs to this person has changed meanwhile. Nothing was erased. Look at the list again."
+)
+NOT_ALLOWED = sentence("Only somebody with the permission “Erase customers for ever” can do this.")
+BLOCKING = sentence(
     "A block of this customer is being sent to Facebook at this moment. Nothing was erased. Try again in a minute."
 )
 
@@ -80,7 +96,7 @@ def counts_of(contact: Contact) -> dict[str, int]:
         "conversations": Conversation.objects.filter(contact=contact).count(),
         "tickets": Ticket.objects.filter(conversation__contact=contact).count(),
         "messages": kinds.get(Message.Kind.MESSAGE, 0),
-        "notes": kinds.get(Message.Kind.NOTE, 0),
+        "notes": kinds.get(Message.Kind.NOTE, 0) + ContactNote.objects.filter(contact=contact).count(),
         "files": files["count"] + bool(contact.picture),
         "bytes": files["bytes"] or 0,
         "drafts": Draft.objects.filter(conversation__contact=contact).count(),
@@ -105,6 +121,31 @@ def erase(user: User, contact: Contact) -> Erasure:
         raise Refused(RECEIVING) from None
 
 
+def erase_person(user: User, contact: Contact, expected: Collection[int]) -> list[Erasure]:
+    """Erase all contacts of the contact's person in one transaction and return their receipts. Raises Refused.
+
+    `expected` are the ids of the contacts that `user` was told of. When others are of the person now, or one of these
+    cannot be erased, nothing is erased.
+    """
+    if not may_erase(user):
+        raise Refused(NOT_ALLOWED)
+    contacts = list(persons.members(contact).select_related("page").order_by("pk"))
+    searches = {each.pk: redaction.search(each.page.page_id, each.psid) for each in contacts}
+    try:
+        with transaction.atomic():
+            # All conversations before all contacts, as everywhere; then what `erase` locks is locked already.
+            list(Conversation.objects.select_for_update().filter(contact__in=contacts).order_by("pk"))
+            list(Contact.objects.select_for_update().filter(pk__in=searches).order_by("pk"))
+            now = Contact.objects.get(pk=contact.pk)
+            if now.erased_at or set(persons.members(now).values_list("pk", flat=True)) != set(expected):
+                raise Refused(PERSON_CHANGED)
+            if set(expected) != searches.keys():
+                raise Refused(PERSON_CHANGED)
+            return [_erase(user, _lock(each), searches[each.pk]) for each in contacts]
+    except redaction.DeliveryBusyError:
+        raise Refused(RECEIVING) from None
+
+
 def erase_by_rule(contact: Contact, days: int, quiet: QuerySet[Contact, Contact]) -> Erasure | None:
     """Erase a contact with whom nobody exchanged anything for `days` and return the receipt.
 
@@ -125,7 +166,7 @@ def erase_by_rule(contact: Contact, days: int, quiet: QuerySet[Contact, Contact]
 def _receipt_of(person: Contact) -> Erasure:
     receipt = Erasure.objects.filter(contact=person).first()
     if receipt is None:
-        raise Refused("This customer was erased already.")
+        raise Refused(sentence("This customer was erased already."))
     return receipt
 
 
@@ -155,6 +196,8 @@ def _erase(
     redacted = redaction.redact(journal_search, spare_waiting=retention_days is not None)
     counts["deliveries"], counts["events"] = redacted.deliveries, redacted.events
     files = [name for name in _attachments(person).values_list("file", flat=True) if name]
+    scheduled = ScheduledReplyFile.objects.filter(reply__conversation__contact=person)
+    files += [name for name in scheduled.values_list("file", flat=True) if name]
     files += [person.picture.name] if person.picture else []
     receipt = Erasure.objects.create(
         confirmation_code=secrets.token_hex(10),
@@ -170,10 +213,12 @@ def _erase(
     events.delete_for(list(Conversation.objects.filter(contact=person).values_list("pk", flat=True)))
     _erase_messages(person, messages, redacted.keys)
     _erase_contact(person)
+    custom_fields.erase(person)
     audit_log.forget_object(person)
     _empty_conversations(user, person, receipt)
     actor = user or audit_log.SYSTEM
-    audit_log.record(actor, person, audit_log.Action.ERASED, f"Erased. Receipt {receipt.confirmation_code}.")
+    entry = sentence("Erased. Receipt %(code)s.", code=receipt.confirmation_code)
+    audit_log.record(actor, person, audit_log.Action.ERASED, entry)
     enqueue(TASK)
     return receipt
 
@@ -197,6 +242,7 @@ def _erase_messages(person: Contact, messages: QuerySet[Message, Message], keys:
         text="",
         card=None,
         sent_as=None,
+        mentions=None,
         reactions=[],
         reply_to_mid="",
         reason="",
@@ -206,6 +252,9 @@ def _erase_messages(person: Contact, messages: QuerySet[Message, Message], keys:
         retry_after=None,
     )
     Draft.objects.filter(conversation__contact=person).delete()
+    MacroRun.objects.filter(conversation__contact=person).delete()
+    ScheduledReply.objects.filter(conversation__contact=person).delete()
+    Mention.objects.filter(conversation__contact=person).delete()
 
 
 def _erase_contact(person: Contact) -> None:
@@ -213,6 +262,8 @@ def _erase_contact(person: Contact) -> None:
     person.psid = f"erased-{person.pk}"
     person.name = person.email = person.phone = person.about = ""
     person.picture, person.origins = "", None
+    person.person = person.external_id = person.external_url = None
+    ContactNote.objects.filter(contact=person).delete()
     person.profile_state, person.profile_retry_after = Contact.ProfileState.REFUSED, None
     person.blocked_at = person.blocked_by = None
     person.erased_at = timezone.now()
@@ -221,21 +272,29 @@ def _erase_contact(person: Contact) -> None:
 
 def _empty_conversations(user: User | None, person: Contact, receipt: Erasure) -> None:
     """Empty and close the contact's tickets and conversations, and add an event with the receipt."""
-    title = f"{user} erased this customer" if user else f"Erased after {receipt.retention_days} days without a message"
+    if user:
+        title = sentence("%(user)s erased this customer", user=user)
+    else:
+        title = sentence("Erased after %(days)s days without a message", days=receipt.retention_days)
     now = receipt.erased_at.replace(microsecond=receipt.erased_at.microsecond // 1000 * 1000)
     tickets = Ticket.objects.filter(conversation__contact=person)
-    tickets.update(subject="")
+    tickets.update(subject="", subject_is_own=False, priority=Ticket.Priority.NORMAL)
+    Ticket.labels.through.objects.filter(ticket__in=tickets).delete()
     tickets.filter(status=Ticket.Status.OPEN).update(status=Ticket.Status.CLOSED, closed_at=now)
+    TicketChange.objects.filter(conversation__contact=person).update(before={})  # it has subjects
     Viewer.objects.filter(conversation__contact=person).delete()
     SenderAction.objects.filter(conversation__contact=person).delete()
+    notices.delete_for(list(Conversation.objects.filter(contact=person).values_list("pk", flat=True)))
     for conversation in Conversation.objects.filter(contact=person).select_related("contact", "channel"):
         conversation.message_count = conversation.messages.filter(kind=Message.Kind.MESSAGE).count()
         conversation.unread_count = 0
         conversation.waiting_since = conversation.last_customer_message_at = conversation.opened_by_ad_at = None
-        conversation.holds_reply = conversation.is_open = False
+        conversation.holds_reply = conversation.is_open = conversation.is_snoozed = False
+        conversation.snoozed_until, conversation.has_scheduled = None, False
         conversation.preview, conversation.preview_is_ours = PREVIEW, False
         conversation.thread_owner_app_id = ""
         conversation.save()
+        mentions.end_access(conversation)
         message_service.add_message(
             conversation,
             direction=Message.Direction.OUT,
@@ -245,7 +304,7 @@ def _empty_conversations(user: User | None, person: Contact, receipt: Erasure) -
             card={
                 "kind": "erased",
                 "title": title,
-                "text": f"Receipt {receipt.confirmation_code}",
+                "text": sentence("Receipt %(code)s", code=receipt.confirmation_code),
                 "url": "",
             },
             sent_at=now,
@@ -279,13 +338,16 @@ def remind_after_restore(circumstances: Circumstances) -> list[str]:
         return []
     newest = Erasure.objects.order_by("-erased_at").values_list("erased_at", "confirmation_code").first()
     known = (
-        f"The newest receipt in it is {newest[1]} of {newest[0]:%Y-%m-%d %H:%M} UTC."
+        sentence(
+            "The newest receipt in it is %(code)s of %(time)s UTC.", code=newest[1], time=f"{newest[0]:%Y-%m-%d %H:%M}"
+        )
         if newest
-        else "It has no receipts."
+        else sentence("It has no receipts.")
     )
-    return [
-        f"People who were erased after {circumstances.made_at} are back with this backup: erase them again. {known}"
-    ]
+    back = sentence(
+        "People who were erased after %(time)s are back with this backup: erase them again.", time=circumstances.made_at
+    )
+    return [f"{back} {known}"]
 
 
 # --- The receipts -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ thread, and the number of queries by three for each chunk.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO
@@ -21,11 +21,14 @@ from django.utils import timezone
 from channels_im.messenger.files import safe_name
 from desk import audit_log
 from desk.models import User
-from tickets.models import Attachment, Conversation, Message, Ticket
+from desk.sentences import sentence
+from tickets.models import Attachment, Contact, ContactNote, Conversation, Message, ScheduledReply, Ticket
+from tickets.services.conversation import custom_fields
 
 CHUNK_SIZE = 500  # messages
 COPY_BUFFER_BYTES = 262_144
 PAGE_NAME = "conversation.html"
+PERSON_PAGE = "customer.html"
 SHOWN_AS = {"image/png": "image", "image/jpeg": "image"}
 
 
@@ -65,13 +68,62 @@ def export(user: User, conversation: Conversation, *, with_notes: bool) -> IO[by
             _write_page(archive, user, conversation, with_notes)
             for attachment in _stored_files(conversation, with_notes).iterator(chunk_size=CHUNK_SIZE):
                 _copy(archive, attachment)
-        preposition = "with" if with_notes else "without"
-        audit_log.record(user, conversation, audit_log.Action.EXPORTED, f"Exported {preposition} internal notes.")
+        entry = (
+            sentence("Exported with internal notes.") if with_notes else sentence("Exported without internal notes.")
+        )
+        audit_log.record(user, conversation, audit_log.Action.EXPORTED, entry)
     except BaseException:
         out.close()
         raise
     out.seek(0)
     return out
+
+
+def export_person(
+    user: User, contact: Contact, conversations: Sequence[Conversation], *, with_notes: bool
+) -> IO[bytes]:
+    """Return a ZIP as `export` does, with a page about the customer and a folder for each of these conversations.
+
+    They are those of one person that `user` may see, with their contacts, channels, Pages and departments.
+    """
+    out = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115 - handed to the caller
+    try:
+        with ZipFile(out, "w", ZIP_DEFLATED) as archive:
+            folders = {each.pk: f"{each.pk}-{safe_name(each.channel.page.name)}/" for each in conversations}
+            context = {
+                "contacts": _contacts_of(conversations, with_notes),
+                "contact": contact,
+                "with_notes": with_notes,
+                "parts": [(each, f"{folders[each.pk]}{PAGE_NAME}") for each in conversations],
+                "exported_at": timezone.now(),
+                "exported_by": user,
+            }
+            page = render_to_string("tickets/export/person.html", context)
+            archive.writestr(_info(PERSON_PAGE, timezone.localtime()), page)
+            for conversation in conversations:
+                _write_page(archive, user, conversation, with_notes, folders[conversation.pk])
+                for attachment in _stored_files(conversation, with_notes).iterator(chunk_size=CHUNK_SIZE):
+                    _copy(archive, attachment, folders[conversation.pk])
+        entry = (
+            sentence("Exported with internal notes.") if with_notes else sentence("Exported without internal notes.")
+        )
+        for conversation in conversations:
+            audit_log.record(user, conversation, audit_log.Action.EXPORTED, entry)
+    except BaseException:
+        out.close()
+        raise
+    out.seek(0)
+    return out
+
+
+def _contacts_of(conversations: Sequence[Conversation], with_notes: bool) -> list[tuple[Contact, list[ContactNote]]]:
+    contacts = {each.contact_id: each.contact for each in conversations}
+    notes: dict[int, list[ContactNote]] = {pk: [] for pk in contacts}
+    if with_notes:
+        rows = ContactNote.objects.filter(contact__in=contacts).select_related("author").order_by("created_at", "pk")
+        for note in rows:
+            notes[note.contact_id].append(note)
+    return [(contact, notes[pk]) for pk, contact in contacts.items()]
 
 
 def file_name(conversation: Conversation) -> str:
@@ -96,25 +148,35 @@ def _stored_files(conversation: Conversation, with_notes: bool) -> QuerySet[Atta
 
 
 # --- The page ---------------------------------------------------------------------------------------------------------
-def _write_page(archive: ZipFile, user: User, conversation: Conversation, with_notes: bool) -> None:
+def _write_page(archive: ZipFile, user: User, conversation: Conversation, with_notes: bool, folder: str = "") -> None:
     messages = _messages(conversation, with_notes)
     context = {
         "conversation": conversation,
         "contact": conversation.contact,
         "channel": conversation.channel,
         "with_notes": with_notes,
+        "contact_fields": custom_fields.values_of(conversation.contact, archived=True),
         "exported_at": timezone.now(),
         "exported_by": user,
         "zone": timezone.get_current_timezone_name(),
         "message_count": messages.exclude(kind=Message.Kind.EVENT).count(),
         "file_count": _stored_files(conversation, with_notes).count(),
-        "tickets": conversation.tickets.select_related("department", "assignee").order_by("opened_at", "pk"),
+        "tickets": conversation.tickets.select_related("department", "assignee")
+        .prefetch_related("labels", custom_fields.values_with_fields(archived=True))
+        .order_by("opened_at", "pk"),
+        "scheduled": _scheduled(conversation) if with_notes else [],
     }
-    with archive.open(_info(PAGE_NAME, timezone.localtime()), "w", force_zip64=True) as page:
+    with archive.open(_info(folder + PAGE_NAME, timezone.localtime()), "w", force_zip64=True) as page:
         page.write(render_to_string("tickets/export/_head.html", context).encode())
         for lines in _lines(conversation, messages):
             page.write(render_to_string("tickets/export/_lines.html", {**context, "lines": lines}).encode())
         page.write(render_to_string("tickets/export/_foot.html", context).encode())
+
+
+def _scheduled(conversation: Conversation) -> QuerySet[ScheduledReply, ScheduledReply]:
+    """Return the replies that are scheduled or were not sent: colleagues see them, the customer does not."""
+    rows = conversation.scheduled_replies.exclude(state=ScheduledReply.State.SENT)
+    return rows.select_related("author").prefetch_related("files")
 
 
 def _lines(conversation: Conversation, messages: QuerySet[Message, Message]) -> Iterator[list[Line]]:
@@ -161,13 +223,13 @@ def _exported(attachment: Attachment) -> ExportedFile:
 
 
 # --- The files --------------------------------------------------------------------------------------------------------
-def _copy(archive: ZipFile, attachment: Attachment) -> None:
+def _copy(archive: ZipFile, attachment: Attachment, folder: str = "") -> None:
     """Copy a file uncompressed: images and videos do not shrink. A missing one is left out; the page says so."""
     try:
         source = default_storage.open(attachment.file.name or "", "rb")
     except FileNotFoundError:
         return
-    info = _info(path_of(attachment), timezone.localtime(), ZIP_STORED)
+    info = _info(folder + path_of(attachment), timezone.localtime(), ZIP_STORED)
     with source, archive.open(info, "w", force_zip64=True) as target:
         shutil.copyfileobj(source, target, COPY_BUFFER_BYTES)
 

@@ -6,7 +6,18 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from desk import retention
-from tickets.models import Contact, Conversation, Draft, EventDelivery, Message, Moderation, PageReaction, Ticket
+from desk.sentences import sentence
+from tickets.models import (
+    Contact,
+    ContactNote,
+    Conversation,
+    Draft,
+    EventDelivery,
+    Message,
+    Moderation,
+    PageReaction,
+    Ticket,
+)
 from tickets.services.privacy import erasure
 
 State = Message.State
@@ -31,6 +42,8 @@ def quiet_contacts(before: datetime) -> QuerySet[Contact, Contact]:
         ~Exists(messages.filter(sent_at__gte=before).exclude(kind=Message.Kind.EVENT)),
         ~Exists(messages.filter(state__in=WAITING)),
         ~Exists(Draft.objects.filter(conversation__contact=OuterRef("pk"), updated_at__gte=before).exclude(text="")),
+        ~Exists(ContactNote.objects.filter(contact=OuterRef("pk"), created_at__gte=before)),
+        ~Exists(ContactNote.objects.filter(contact=OuterRef("pk"), edited_at__gte=before)),
         ~Exists(Moderation.objects.filter(contact=OuterRef("pk"), state=Moderation.State.WAITING)),
         ~Exists(
             PageReaction.objects.filter(message__conversation__contact=OuterRef("pk"), state=PageReaction.State.WAITING)
@@ -73,14 +86,18 @@ def register() -> None:
     retention.register(
         retention.Kind(
             name="conversations",
-            label="Closed conversations",
-            text="When all tickets of a customer are closed and nobody wrote a message or a note for so long, the "
-            "customer is erased like a person who asks for it, with all messages and files. A receipt is kept. A "
-            "conversation with a reply that was not sent is kept. It cannot be undone.",
+            label=sentence("Closed conversations"),
+            text=sentence(
+                "When all tickets of a customer are closed and nobody wrote a message or a note for so long, the "
+                "customer is erased like a person who asks for it, with all messages and files. A receipt is kept. A "
+                "conversation with a reply that was not sent is kept. It cannot be undone."
+            ),
             default_days=None,
             minimum_days=30,
-            minimum_reason="Facebook lets a Page answer for up to seven days, and its links and repetitions outlive "
-            "the conversation by weeks.",
+            minimum_reason=sentence(
+                "Facebook lets a Page answer for up to seven days, and its links and repetitions outlive "
+                "the conversation by weeks."
+            ),
             count=lambda before: quiet_contacts(before).count(),
             delete=erase_quiet,
             batch_size=200,  # each in a transaction of its own; searching for them is the slow part
@@ -92,8 +109,8 @@ def register() -> None:
             delivered_events,
             "settled_at",
             name="webhook_events",
-            label="Delivered webhook events",
-            text="Events that your systems accepted.",
+            label=sentence("Delivered webhook events"),
+            text=sentence("Events that your systems accepted."),
             default_days=7,
             order=20,
         )
@@ -103,11 +120,13 @@ def register() -> None:
             other_events,
             "settled_at",
             name="failed_webhook_events",
-            label="Other webhook events",
-            text="Events that Desk gave up or dropped. Events that wait to be sent are kept.",
+            label=sentence("Other webhook events"),
+            text=sentence("Events that Desk gave up or dropped. Events that wait to be sent are kept."),
             default_days=30,
             minimum_days=4,
-            minimum_reason="A webhook is turned off after three days of failures; its events can be sent again then.",
+            minimum_reason=sentence(
+                "A webhook is turned off after three days of failures; its events can be sent again then."
+            ),
             order=21,
         )
     )

@@ -20,6 +20,7 @@ from desk.audit_log import Action, Actor
 from desk.backup.after_restore import Circumstances
 from desk.errors import Refused
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import ApiToken, Scope
 
 KEY_START = "desk_"
@@ -72,11 +73,14 @@ def issue(
     name = name.strip()
     chosen = [scope for scope in ALL_SCOPES if scope in set(scopes)]
     if not name or len(name) > NAME_LENGTH or "\x00" in name:
-        raise Refused(f"Give the token a name of at most {NAME_LENGTH} characters, for example “CRM”.", field="name")
+        bad_name = sentence(
+            "Give the token a name of at most %(most)s characters, for example “CRM”.", most=NAME_LENGTH
+        )
+        raise Refused(bad_name, field="name")
     if not chosen:
-        raise Refused("Choose at least one thing that the token may do.", field="scopes")
+        raise Refused(sentence("Choose at least one thing that the token may do."), field="scopes")
     if expires_at is not None and expires_at <= timezone.now():
-        raise Refused("This day is over. Choose a later one, or none.", field="expires")
+        raise Refused(sentence("This day is over. Choose a later one, or none."), field="expires")
     shown = KEY_START + _random(ID_LENGTH)
     key = shown + _random(SECRET_LENGTH)
     with transaction.atomic():
@@ -89,8 +93,13 @@ def issue(
             expires_at=expires_at,
             created_by=actor if isinstance(actor, User) else None,
         )
-        until = f"until {timezone.localtime(expires_at):%Y-%m-%d}" if expires_at else "without an end"
-        audit_log.record(actor, user, Action.TOKEN, f"API token {token} created: {', '.join(chosen)}, {until}.")
+        values = {"token": token, "scopes": ", ".join(chosen)}
+        if expires_at:
+            day = f"{timezone.localtime(expires_at):%Y-%m-%d}"
+            entry = sentence("API token %(token)s created: %(scopes)s, until %(day)s.", day=day, **values)
+        else:
+            entry = sentence("API token %(token)s created: %(scopes)s, without an end.", **values)
+        audit_log.record(actor, user, Action.TOKEN, entry)
     return token, key
 
 
@@ -134,7 +143,8 @@ def _revoke(actor: User | Actor, tokens: QuerySet[ApiToken, ApiToken], reason: s
     rows = list(tokens.filter(revoked_at=None).select_for_update(of=("self",)).select_related("user"))
     ApiToken.objects.filter(pk__in=[row.pk for row in rows]).update(revoked_at=timezone.now())
     for row in rows:
-        audit_log.record(actor, row.user, Action.TOKEN, f"API token {row} revoked. {reason}".strip())
+        entry = sentence("API token %(token)s revoked.", token=row)
+        audit_log.record(actor, row.user, Action.TOKEN, f"{entry} {reason}".strip())
     return len(rows)
 
 
@@ -151,8 +161,12 @@ def remind_after_restore(circumstances: Circumstances) -> list[str]:
     if circumstances.moved or not count:
         return []
     return [
-        f"{count} API tokens work, as they did when the backup was made. In Setup → API tokens, revoke again those "
-        "that were revoked since. Deactivated users, passwords and two-step logins are those of that day too."
+        sentence(
+            "%(count)s API tokens work, as they did when the backup was made. In Setup → API tokens, revoke again "
+            "those that were revoked since. Deactivated users, passwords and two-step logins are those of that day "
+            "too.",
+            count=count,
+        )
     ]
 
 
@@ -160,4 +174,4 @@ def _lock(maker: User, user: User) -> None:
     """Lock the user's row. Raises Refused when `maker` may not create or revoke their tokens."""
     allowed = users_for(maker).filter(pk=user.pk).exists()
     if not allowed or not User.objects.select_for_update().filter(pk=user.pk, is_active=True).exists():
-        raise Refused(f"You cannot create or revoke a token of {user}. Ask a superuser.")
+        raise Refused(sentence("You cannot create or revoke a token of %(user)s. Ask a superuser.", user=user))

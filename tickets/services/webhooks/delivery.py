@@ -22,6 +22,7 @@ from desk import audit_log, logs
 from desk.call_pool import make_calls
 from desk.health import Report, seconds
 from desk.queue import enqueue
+from desk.sentences import sentence
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
 from tickets.services.webhooks import mails
@@ -38,9 +39,9 @@ MAX_WEBHOOK_PAUSE = timedelta(minutes=5)  # how often a failing webhook is tried
 GIVE_UP_AFTER = timedelta(hours=24)
 DISABLE_AFTER = timedelta(days=3)
 LATE_AFTER = timedelta(minutes=5)
-RENDERING_FAILED = "An error occurred in Desk before sending. Desk will try again."
-UNREADABLE_SECRET = "The secret cannot be decrypted with Desk's present keys. Rotate it."  # noqa: S105 - a sentence
-SUBJECT_DELETED = "The subject of the event was deleted before it was sent."
+RENDERING_FAILED = sentence("An error occurred in Desk before sending. Desk will try again.")
+UNREADABLE_SECRET = sentence("The secret cannot be decrypted with Desk's present keys. Rotate it.")
+SUBJECT_DELETED = sentence("The subject of the event was deleted before it was sent.")
 
 State = EventDelivery.State
 #: Renders the bodies of rows, by row id; None when the subject was deleted (tickets.api.payloads).
@@ -97,7 +98,8 @@ def report() -> Report:
     oldest = max(now - since, timedelta(0)) if since else timedelta(0)
     problems = []
     if oldest > LATE_AFTER and not _any_claimed(after=now - LATE_AFTER):
-        problems = [f"A webhook event has waited for {seconds(oldest):.0f} seconds to be sent."]
+        waited = f"{seconds(oldest):.0f}"
+        problems = [sentence("A webhook event has waited for %(seconds)s seconds to be sent.", seconds=waited)]
     return Report({"waiting": counted.count(), "oldest_s": seconds(oldest)}, problems)
 
 
@@ -261,9 +263,10 @@ def _record_failure(subscription: EventSubscription, result: CallResult) -> None
     row.failing_since = row.failing_since or now
     row.retry_after = now + pause_after(row.failures, MAX_WEBHOOK_PAUSE)
     if result.is_gone:
-        row.disabled_reason = "Disabled: the address answered 410 (gone)."
+        row.disabled_reason = sentence("Disabled: the address answered 410 (gone).")
     elif now - row.failing_since >= DISABLE_AFTER:
-        row.disabled_reason = f"Disabled: every delivery failed for {DISABLE_AFTER.days} days. {result.reason}"
+        told = sentence("Disabled: every delivery failed for %(days)s days.", days=DISABLE_AFTER.days)
+        row.disabled_reason = f"{told} {result.reason}"
     row.is_active = not row.disabled_reason
     if row.disabled_reason:
         row.mail_after = now

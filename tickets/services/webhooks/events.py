@@ -105,7 +105,8 @@ def _insert(rows: list[EventDelivery]) -> None:
 
 def _subscribed_to(event: EventType) -> list[int]:
     """Return the ids of the active webhooks that have chosen this event; one query for a whole batch."""
-    return [pk for pk, events in cached_in_batch("event subscriptions", _active) if event in events]
+    subscriptions = cached_in_batch("event subscriptions", _active)  # English only: a key
+    return [pk for pk, events in subscriptions if event in events]
 
 
 def _active() -> list[tuple[int, list[str]]]:

@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from desk.safe_http import AddressError, Exchange, Problem, Target, parse_url
+from desk.sentences import sentence
 
 TIMEOUT_S = 10.0
 SENTENCES = {
-    Problem.MALFORMED: "The address is malformed. Write it as https://example.com/path.",
-    Problem.USER_NAME: "The address contains a user name. Leave it out: the signature proves that Desk sent the event.",
-    Problem.NOT_HTTPS: "Only https addresses are allowed. DESK_EVENT_HOSTS can allow this host by http.",
-    Problem.PRIVATE: "The address leads to a private network. Only DESK_EVENT_HOSTS can allow this host.",
+    Problem.MALFORMED: sentence("The address is malformed. Write it as https://example.com/path."),
+    Problem.USER_NAME: sentence(
+        "The address contains a user name. Leave it out: the signature proves that Desk sent the event."
+    ),
+    Problem.NOT_HTTPS: sentence("Only https addresses are allowed. DESK_EVENT_HOSTS can allow this host by http."),
+    Problem.PRIVATE: sentence("The address leads to a private network. Only DESK_EVENT_HOSTS can allow this host."),
 }
 
 
@@ -81,14 +84,14 @@ class WebhookCall:
         except AddressError as refused:
             return CallResult(None, sentence_for(refused))
         except ssl.SSLCertVerificationError:
-            return CallResult(None, "The certificate of the host is not valid.")
+            return CallResult(None, sentence("The certificate of the host is not valid."))
         except TimeoutError:
-            return CallResult(None, f"No answer within {TIMEOUT_S:.0f} seconds.")
+            return CallResult(None, sentence("No answer within %(seconds)s seconds.", seconds=f"{TIMEOUT_S:.0f}"))
         except (OSError, http.client.HTTPException, ValueError):
-            return CallResult(None, "The address could not be reached, or the connection was closed.")
+            return CallResult(None, sentence("The address could not be reached, or the connection was closed."))
 
     def _send(self, deadline: float) -> CallResult:
-        headers = {
+        headers = {  # English only: HTTP
             "Content-Type": "application/json",
             "Content-Length": str(len(self.body)),
             "Accept": "*/*",
@@ -100,6 +103,11 @@ class WebhookCall:
         with Exchange(webhook_target(self.url), deadline) as exchange:
             answer = exchange.request("POST", headers, self.body)
             if not 200 <= answer.status < 300:
-                moved = "; Desk follows no redirects" if 300 <= answer.status < 400 else ""
-                return CallResult(answer.status, f"The address answered {answer.status}{moved}.")
+                return CallResult(answer.status, _reason_for(answer.status))
             return CallResult(answer.status, "")
+
+
+def _reason_for(status: int) -> str:
+    if 300 <= status < 400:
+        return sentence("The address answered %(status)s; Desk follows no redirects.", status=status)
+    return sentence("The address answered %(status)s.", status=status)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from desk import letters, mail
 from desk.failure_digest import Cause
+from desk.sentences import sentence
 from desk.utc_parts import UtcMinute, utc_part
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
@@ -37,13 +38,13 @@ def send_due() -> int:
 
 def _send(row: EventSubscription) -> int:
     letter = letters.Letter(
-        subject=f"Webhook {row.name} was disabled",
+        subject=sentence("Webhook %(name)s was disabled", name=row.name),
         paragraphs=(
             row.disabled_reason,
-            "Events since then are not sent. Correct the receiver, then turn it on again.",
+            sentence("Events since then are not sent. Correct the receiver, then turn it on again."),
         ),
         entries=(letters.Entry(row.name, (row.url,)),),
-        action="Open the webhook",
+        action=sentence("Open the webhook"),
         path=reverse("programs:event_edit", args=[row.pk]),
         why=letters.to_administrators(),
     )
@@ -70,11 +71,11 @@ def event_causes(since: datetime, until: datetime) -> list[Cause]:
     )
     return [
         Cause(
-            "webhook event was given up",
-            "webhook events were given up",
+            sentence("webhook event was given up"),
+            sentence("webhook events were given up"),
             row["count"],
             row["reason"],
-            f"Webhook “{row['subscription__name']}”",
+            sentence("Webhook “%(name)s”", name=row["subscription__name"]),
             minute=utc_part(row["minute"]),
             path=reverse("programs:event_edit", args=[row["subscription"]]),
             permissions=("tickets.view_eventsubscription", "tickets.change_eventsubscription"),

@@ -12,6 +12,7 @@ from desk.encryption import Secret
 from desk.errors import Refused
 from desk.models import User
 from desk.safe_http import AddressError
+from desk.sentences import sentence
 from tickets.models import EventDelivery, EventSubscription, EventType
 from tickets.models.events import TEST_EVENT
 from tickets.services.webhooks.events import JOB
@@ -36,7 +37,9 @@ def create(user: User, *, name: str, url: str, events: Collection[str]) -> Event
         subscription = EventSubscription.objects.create(
             name=name, url=url, events=_in_order(events), secret=_new_secret(), created_by=user
         )
-        audit_log.record(user, subscription, audit_log.ADDITION, f"Added for {_origin(url)}.")
+        audit_log.record(
+            user, subscription, audit_log.ADDITION, sentence("Added for %(address)s.", address=_origin(url))
+        )
     return subscription
 
 
@@ -61,10 +64,17 @@ def change(
             row.retry_after = timezone.now()  # the waiting events are due from now on, so that none counts as late
         row.save()
         if "is_active" in changed:
-            audit_log.record(user, row, audit_log.CHANGE, "Turned on." if is_active else "Turned off.")
+            audit_log.record(
+                user, row, audit_log.CHANGE, sentence("Turned on.") if is_active else sentence("Turned off.")
+            )
         if others := [field for field in changed if field != "is_active"]:
-            words = {"name": "name", "url": f"address ({_origin(url)})", "events": "events"}
-            audit_log.record(user, row, audit_log.CHANGE, f"Changed: {', '.join(words[field] for field in others)}.")
+            words = {
+                "name": sentence("name"),
+                "url": sentence("address (%(address)s)", address=_origin(url)),
+                "events": sentence("events"),
+            }
+            names = ", ".join(words[field] for field in others)
+            audit_log.record(user, row, audit_log.CHANGE, sentence("Changed: %(fields_text)s.", fields_text=names))
         if is_active:
             wake.wake(JOB)
     return True
@@ -77,14 +87,14 @@ def rotate(user: User, subscription: EventSubscription) -> Secret:
         row = EventSubscription.objects.select_for_update().get(pk=subscription.pk)
         row.previous_secret, row.secret, row.rotated_at = row.secret, new_secret, timezone.now()
         row.save(update_fields=["secret", "previous_secret", "rotated_at"])
-        audit_log.record(user, row, audit_log.CHANGE, "Secret rotated.")
+        audit_log.record(user, row, audit_log.CHANGE, sentence("Secret rotated."))
     return new_secret
 
 
 def delete(user: User, subscription: EventSubscription) -> None:
     """Delete a webhook with all its sent and waiting events."""
     with transaction.atomic():
-        audit_log.record(user, subscription, audit_log.DELETION, "Deleted.")
+        audit_log.record(user, subscription, audit_log.DELETION, sentence("Deleted."))
         subscription.delete()
 
 
@@ -102,14 +112,15 @@ def resend(user: User, delivery: EventDelivery) -> None:
     with transaction.atomic():
         row = EventDelivery.objects.select_for_update().select_related("subscription").get(pk=delivery.pk)
         if row.type != TEST_EVENT and not row.subscription.is_active:
-            raise Refused("This webhook is turned off. Turn it on first, then send the event again.")
+            raise Refused(sentence("This webhook is turned off. Turn it on first, then send the event again."))
         if row.state not in SETTLED and row.retry_after is None:
-            raise Refused("This event is being sent already.")
+            raise Refused(sentence("This event is being sent already."))
         row.state, row.reason, row.status = State.PENDING, "", None
         row.attempts, row.retry_after, row.settled_at = 0, None, None
         row.save(update_fields=["state", "reason", "status", "attempts", "retry_after", "settled_at"])
         EventSubscription.objects.filter(pk=row.subscription_id).update(retry_after=timezone.now())
-        audit_log.record(user, row.subscription, audit_log.CHANGE, f"Sent again: {row.type} {row.event_id}.")
+        entry = sentence("Sent again: %(type)s %(event)s.", type=row.type, event=row.event_id)
+        audit_log.record(user, row.subscription, audit_log.CHANGE, entry)
         wake.wake(JOB)
 
 

@@ -5,6 +5,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_safe
 
 from channels_im.setup.access import may, setup_view
@@ -13,6 +14,7 @@ from desk.accounts.reauthentication import recent_password_required
 from desk.errors import Refused
 from desk.models import Department
 from desk.requests import UserRequest
+from desk.sentences import sentence
 from desk.setup_lists import Asked, Empty, SetupList
 from tickets.models import CannedReply
 from tickets.services.inbox import canned_import, canned_replies
@@ -52,17 +54,27 @@ def show(request: UserRequest) -> HttpResponse:
     rows, pager = asked.page_of(listed)
     listing = SetupList(
         asked,
-        ("Shortcut", "Folder", "Department", "Files", "Used", "Last used"),
+        (
+            gettext("Shortcut"),
+            gettext("Folder"),
+            gettext("Department"),
+            gettext("Files"),
+            gettext("Used"),
+            gettext("Last used"),
+        ),
         rows,
         pager,
-        Empty("No canned reply yet", "Write what agents send often. They insert it with / and the shortcut."),
-        search_words="Shortcut, title or text",
+        Empty(
+            gettext("No canned reply yet"),
+            gettext("Write what agents send often. They insert it with / and the shortcut."),
+        ),
+        search_words=gettext("Shortcut, title or text"),
         chips=(
-            asked.chips("folder", [(name, name) for name in folders] if folders else (), every="All folders"),
-            asked.chips("department", departments, every="All departments"),
+            asked.chips("folder", [(name, name) for name in folders] if folders else (), every=gettext("All folders")),
+            asked.chips("department", departments, every=gettext("All departments")),
         ),
     )
-    return page(request, "list.html", "Canned replies", list=listing, may_add=may(request.user, ADD))
+    return page(request, "list.html", gettext("Canned replies"), list=listing, may_add=may(request.user, ADD))
 
 
 @setup_view(ADD)
@@ -91,12 +103,12 @@ def _edit(request: UserRequest, reply: CannedReply | None) -> HttpResponse:
         except Refused as refused:
             form.add_error(refused.field, str(refused))
         else:
-            messages.success(request, f"{saved} is saved.")
+            messages.success(request, gettext("%(name)s is saved.") % {"name": saved})
             return redirect("canned:list")
     return page(
         request,
         "form.html",
-        str(reply) if reply else "Add canned reply",
+        str(reply) if reply else gettext("Add canned reply"),
         422 if not is_preview and form.errors else 200,
         form=form,
         reply=reply,
@@ -115,9 +127,9 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
     reply = _shared(pk)
     if request.method == "POST":
         canned_replies.delete(request.user, reply)
-        messages.success(request, f"{reply} is deleted.")
+        messages.success(request, gettext("%(name)s is deleted.") % {"name": reply})
         return redirect("canned:list")
-    return page(request, "delete.html", f"Delete {reply}", reply=reply)
+    return page(request, "delete.html", gettext("Delete %(name)s") % {"name": reply}, reply=reply)
 
 
 @setup_view(*SEE)
@@ -132,7 +144,7 @@ def file(request: UserRequest, pk: int) -> HttpResponseBase:
 def export(request: UserRequest) -> HttpResponse:
     """Send the shared canned replies as a CSV file, which can be imported again."""
     content = "\ufeff".encode() + b"".join(canned_import.export())  # a spreadsheet then reads UTF-8
-    name = f"canned replies {timezone.localdate():%Y-%m-%d}.csv"
+    name = f"canned replies {timezone.localdate():%Y-%m-%d}.csv"  # English only: the name of a file
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
 
@@ -148,11 +160,12 @@ def import_file(request: UserRequest) -> HttpResponse:
         if not may(request.user, CHANGE):
             for line in lines:
                 if line.existing:
-                    line.errors.append("It exists, and you may not change it.")
+                    line.errors.append(sentence("It exists, and you may not change it."))
         good_count = sum(not line.errors for line in lines)
         if "confirm" in request.POST and good_count:
             count = canned_import.save(request.user, lines)
-            messages.success(request, f"{count} canned {'reply is' if count == 1 else 'replies are'} saved.")
+            words = ngettext("%(count)s canned reply is saved.", "%(count)s canned replies are saved.", count)
+            messages.success(request, words % {"count": count})
             return redirect("canned:list")
     except Refused as refused:
         return _import_page(request, 422, error=str(refused))
@@ -161,4 +174,4 @@ def import_file(request: UserRequest) -> HttpResponse:
 
 def _import_page(request: UserRequest, status: int = 200, **context: object) -> HttpResponse:
     shared = {"columns": canned_import.COLUMNS, "most": canned_import.MAX_LINES}
-    return page(request, "import.html", "Import canned replies", status, **shared, **context)
+    return page(request, "import.html", gettext("Import canned replies"), status, **shared, **context)

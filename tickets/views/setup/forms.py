@@ -5,9 +5,11 @@ from datetime import date, datetime, time, timedelta
 from django import forms
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from desk import audit_log
 from desk.models import User
+from desk.sentences import sentence
 from tickets.models import EventSubscription, EventType, Scope
 from tickets.services.webhooks import api_tokens, subscriptions
 
@@ -18,17 +20,17 @@ class SubscriptionForm(forms.Form):
     name = forms.CharField(
         max_length=EventSubscription._meta.get_field("name").max_length,
         widget=forms.TextInput({**FIELD, "aria-describedby": "name-error"}),
-        error_messages={"required": "Give the program a name, for example “CRM”."},
+        error_messages={"required": gettext_lazy("Give the program a name, for example “CRM”.")},
     )
     url = forms.CharField(
         max_length=EventSubscription._meta.get_field("url").max_length,
         widget=forms.URLInput({**FIELD, "aria-describedby": "url-error", "placeholder": "https://"}),
-        error_messages={"required": "Enter the address that receives the events."},
+        error_messages={"required": gettext_lazy("Enter the address that receives the events.")},
     )
     events = forms.MultipleChoiceField(
         choices=EventType.choices,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one event."},
+        error_messages={"required": gettext_lazy("Choose at least one event.")},
     )
     is_active = forms.BooleanField(required=False, initial=True)
 
@@ -44,10 +46,11 @@ class SubscriptionForm(forms.Form):
 
 
 SCOPE_LABELS = {
-    Scope.READ: "Read conversations, files and contacts, and export",
-    Scope.REPLY: "Send replies and reactions, and write notes",
-    Scope.MANAGE: "Assign, transfer, close and block, and edit contacts",
-    Scope.ERASE: "Erase contacts for ever",
+    Scope.READ: sentence("Read conversations, files and contacts, and export"),
+    Scope.REPLY: sentence("Send replies and reactions, and write notes"),
+    Scope.MANAGE: sentence("Assign, transfer, close and block, and edit contacts"),
+    Scope.ERASE: sentence("Erase contacts for ever"),
+    Scope.WEBHOOKS: sentence("See, add, change and delete webhooks"),
 }
 
 
@@ -60,29 +63,31 @@ class TokenForm(forms.Form):
 
     user = forms.ModelChoiceField(
         User.objects.none(),
-        empty_label="Choose a user",
+        empty_label=gettext_lazy("Choose a user"),
         widget=forms.Select(FIELD),
         error_messages={
-            "required": "Choose a user for the token.",
-            "invalid_choice": "You cannot create a token for this user. Choose one from the list, or ask a superuser.",
+            "required": gettext_lazy("Choose a user for the token."),
+            "invalid_choice": gettext_lazy(
+                "You cannot create a token for this user. Choose one from the list, or ask a superuser."
+            ),
         },
     )
     name = forms.CharField(
         max_length=api_tokens.NAME_LENGTH,
         widget=forms.TextInput(FIELD),
-        error_messages={"required": "Give the token a name, for example “CRM”."},
+        error_messages={"required": gettext_lazy("Give the token a name, for example “CRM”.")},
     )
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, label) for scope, label in SCOPE_LABELS.items()],
         initial=[Scope.READ],
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one thing that the token may do."},
+        error_messages={"required": gettext_lazy("Choose at least one thing that the token may do.")},
     )
     expires = forms.DateField(
         required=False,
         initial=_in_a_year,
         widget=forms.DateInput({**FIELD, "type": "date"}, format="%Y-%m-%d"),
-        error_messages={"invalid": "Enter a day as YYYY-MM-DD, or leave it empty."},
+        error_messages={"invalid": gettext_lazy("Enter a day as YYYY-MM-DD, or leave it empty.")},
     )
 
     def __init__(self, maker: User, data: QueryDict | None = None) -> None:
@@ -98,8 +103,8 @@ class TokenForm(forms.Form):
         if day is None:
             return None
         if day < timezone.localdate():
-            raise forms.ValidationError("This day is over. Choose a later one, or leave it empty.")
+            raise forms.ValidationError(gettext("This day is over. Choose a later one, or leave it empty."))
         try:
             return timezone.make_aware(datetime.combine(day, time.max))
         except OverflowError:
-            raise forms.ValidationError("This day is too far away. Leave it empty instead.") from None
+            raise forms.ValidationError(gettext("This day is too far away. Leave it empty instead.")) from None

@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from channels_im.models import Channel
 from channels_im.setup.access import CHANGE_CHANNEL, setup_view, wants_fragment
@@ -34,7 +35,7 @@ def choose(request: UserRequest) -> HttpResponse:
         "refresh_url": request.get_full_path() if channel and not people else "",
         "text": service.TEXT,
     }
-    return _answer(request, "choose", "Send yourself a test", context)
+    return _answer(request, "choose", gettext("Send yourself a test"), context)
 
 
 @setup_view(CHANGE_CHANNEL)
@@ -44,19 +45,19 @@ def show(request: UserRequest, pk: int) -> HttpResponse:
     message = Message.objects.filter(pk=pk, direction=Message.Direction.OUT, conversation__in=visible)
     found = message.select_related("conversation__contact", "conversation__channel").first()
     if found is None:
-        raise Http404("There is no such message, or you may not see it.")
+        raise Http404(gettext("There is no such message, or you may not see it."))
     context: dict[str, object] = {
         "message": found,
         "stages": service.stages(found),
         "refresh_url": request.path if service.may_change(found) else "",
     }
-    return _answer(request, "stages", "Your test message", context)
+    return _answer(request, "stages", gettext("Your test message"), context)
 
 
 def _send(request: UserRequest) -> HttpResponse:
     conversation = request.POST.get("conversation", "")
     if not (conversation.isascii() and conversation.isdecimal() and len(conversation) <= 18):
-        raise Http404("There is no such conversation, or you may not see it.")
+        raise Http404(gettext("There is no such conversation, or you may not see it."))
     key = request.POST.get("client_key", "")[:MAX_KEY_CHARACTERS]
     try:
         message = service.send(request.user, int(conversation), key)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from channels_im.setup.access import may
 from desk import site
 from desk.models import Agent, User
+from desk.sentences import sentence
 from tickets.models import EventSubscription
 from tickets.services.webhooks import api_tokens
 
@@ -26,20 +27,25 @@ WARN_AFTER = timedelta(minutes=30)
 
 def register() -> None:
     """Add the menu items and the warnings to Setup. Called from `AppConfig.ready()`."""
-    site.register_menu(site.MenuItem("People", "people:list", SEE_PEOPLE, section="People", order=40))
-    site.register_menu(site.MenuItem("Roles", "people:roles", SEE_ROLES, section="People", order=41))
+    site.register_menu(
+        site.MenuItem(sentence("People"), "people:list", SEE_PEOPLE, section=sentence("People"), order=40)
+    )
+    site.register_menu(
+        site.MenuItem(sentence("Roles"), "people:roles", SEE_ROLES, section=sentence("People"), order=41)
+    )
     site.register_step(
         site.Step(
-            "Invite your colleagues",
-            "They get a link to choose a password. You choose their departments and channels.",
+            sentence("Invite your colleagues"),
+            sentence("They get a link to choose a password. You choose their departments and channels."),
             "people:invite",
-            "Invite",
+            sentence("Invite"),
             done=Agent.objects.exists,
             order=35,
         )
     )
-    site.register_menu(site.MenuItem("API tokens", "programs:tokens", VIEW_TOKENS, section="Integrations", order=70))
-    site.register_menu(site.MenuItem("Webhooks", "programs:events", VIEW_EVENTS, "Integrations", order=71))
+    section = sentence("Integrations")
+    site.register_menu(site.MenuItem(sentence("API tokens"), "programs:tokens", VIEW_TOKENS, section, order=70))
+    site.register_menu(site.MenuItem(sentence("Webhooks"), "programs:events", VIEW_EVENTS, section, order=71))
     site.register_attention(attention)
     site.register_password_note(password_note)
 
@@ -58,15 +64,24 @@ def password_note(user: User) -> str:
     count = api_tokens.working(user).count()
     if not count:
         return ""
-    words = "1 API token that still works" if count == 1 else f"{count} API tokens that still work"
-    return f"{user} has {words}. Revoke them in API tokens if somebody else may know them."
+    if count == 1:
+        return sentence(
+            "%(user)s has 1 API token that still works. Revoke it in API tokens if somebody else may know it.",
+            user=user,
+        )
+    return sentence(
+        "%(user)s has %(count)s API tokens that still work. Revoke them in API tokens if somebody else may know them.",
+        user=user,
+        count=count,
+    )
 
 
 def _warning(subscription: EventSubscription) -> site.Attention:
     if subscription.is_active:
-        sentence, level = f"Deliveries to the webhook “{subscription.name}” fail.", "warning"
+        text, level = sentence("Deliveries to the webhook “%(name)s” fail.", name=subscription.name), "warning"
     else:
         reason = subscription.disabled_reason
-        sentence, level = f"Webhook “{subscription.name}” — {reason}", "danger"
+        text = sentence("Webhook “%(name)s” — %(reason_text)s", name=subscription.name, reason_text=reason)
+        level = "danger"
     url = reverse("programs:event_edit", args=[subscription.pk])
-    return site.Attention(sentence, url, "See why", level)
+    return site.Attention(text, url, sentence("See why"), level)

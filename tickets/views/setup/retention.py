@@ -7,13 +7,16 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, ngettext
 
 from channels_im.setup.access import may, setup_view
 from desk import retention
 from desk.accounts import reauthentication
 from desk.errors import Refused
+from desk.languages import translated
 from desk.models import RetentionRun
 from desk.requests import UserRequest
+from desk.sentences import sentence
 from tickets.services.privacy import erasure
 
 
@@ -24,15 +27,17 @@ class RetentionForm(forms.Form):
         super().__init__(*args, **kwargs)
         for kind in retention.kinds():
             self.fields[kind.name] = forms.IntegerField(
-                label=kind.label,
+                label=translated(kind.label),
                 required=False,
-                error_messages={"invalid": "Enter a whole number of days, or leave it empty to keep them for ever."},
+                error_messages={
+                    "invalid": gettext("Enter a whole number of days, or leave it empty to keep them for ever.")
+                },
                 widget=forms.NumberInput(
                     attrs={
                         "class": "field",
                         "min": kind.minimum_days,
                         "max": retention.MAX_DAYS,
-                        "placeholder": "for ever",
+                        "placeholder": gettext("for ever"),
                         "aria-describedby": f"about-{kind.name}",
                     }
                 ),
@@ -71,13 +76,13 @@ def show(request: UserRequest) -> HttpResponse:
     if request.method != "POST":
         return _page(request, RetentionForm(initial=current), current)
     if not may(request.user, retention.CHANGE):
-        messages.error(request, "You can view the retention rules but not change them.")
+        messages.error(request, gettext("You can view the retention rules but not change them."))
         return redirect("retention")
     form = RetentionForm(request.POST)
     if not form.is_valid():
         return _page(request, form, current, status=422)
     if form.cleaned_data["conversations"] != current["conversations"] and not erasure.may_erase(request.user):
-        form.add_error("conversations", "Only users who may erase people can change this.")
+        form.add_error("conversations", gettext("Only users who may erase people can change this."))
         return _page(request, form, current, status=422)
     if "edit" in request.POST:
         return _page(request, form, current)
@@ -86,9 +91,10 @@ def show(request: UserRequest) -> HttpResponse:
     if reauthentication.is_needed(request):
         return reauthentication.ask(request)
     if changes := retention.save(request.user, form.cleaned_data):
-        messages.success(request, f"Saved. {' '.join(changes)} The next daily run deletes what is older.")
+        last = sentence("The next daily run deletes what is older.")
+        messages.success(request, " ".join([sentence("Saved."), *changes, last]))
     else:
-        messages.info(request, "Nothing was changed.")
+        messages.info(request, gettext("Nothing was changed."))
     return redirect("retention")
 
 
@@ -107,18 +113,24 @@ def _page(
             kind,
             form[kind.name],
             runs.get(kind.name),
-            retention.in_words(current[kind.name]),
-            retention.in_words(shown[kind.name]),
+            _in_words(current[kind.name]),
+            _in_words(shown[kind.name]),
             counts.get(kind.name),
         )
         for kind in retention.kinds()
     ]
     context = {
         **admin.site.each_context(request),
-        "title": "Data retention",
+        "title": gettext("Data retention"),
         "rows": rows,
         "is_preview": chosen is not None,
         "is_changed": any(row.is_changed for row in rows),
         "may_change": may(request.user, retention.CHANGE),
     }
     return render(request, "tickets/setup/retention.html", context, status=status)
+
+
+def _in_words(days: int | None) -> str:
+    if days is None:
+        return gettext("for ever")
+    return ngettext("%(days)s day", "%(days)s days", days) % {"days": days}

@@ -11,13 +11,16 @@ from django.db.models import Case, Count, Value, When
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
 from desk import audit_log, searching
 from desk.accounts.reauthentication import recent_password_required
 from desk.errors import Refused
+from desk.languages import translated
 from desk.requests import UserRequest
+from desk.sentences import sentence
 from desk.setup_lists import Asked, Empty, SetupList
 from tickets.models import EventDelivery, EventSubscription
 from tickets.services.conversation import access
@@ -73,21 +76,23 @@ def list_subscriptions(request: UserRequest) -> HttpResponse:
     shown, pager = asked.page_of([row for row in found if asked["state"] in ("", chip(row).text)])
     listing = SetupList(
         asked,
-        ("Name", "Address", "State", "Waiting", "Last delivered"),
+        (gettext("Name"), gettext("Address"), gettext("State"), gettext("Waiting"), gettext("Last delivered")),
         [
             SubscriptionRow(row.pk, row.name, row.url, chip(row), counts.get(row.pk, 0), row.last_success_at)
             for row in shown
         ],
         pager,
         Empty(
-            "No webhook yet",
-            "Enter the address of your system. Desk calls it when a message arrives, a ticket is closed, and more.",
+            gettext("No webhook yet"),
+            gettext(
+                "Enter the address of your system. Desk calls it when a message arrives, a ticket is closed, and more."
+            ),
             "link",
         ),
-        search_words="Name or address",
-        chips=(asked.chips("state", [(text, text) for text in sorted(states)], _in_digits(states)),),
+        search_words=gettext("Name or address"),
+        chips=(asked.chips("state", [(text, translated(text)) for text in sorted(states)], _in_digits(states)),),
     )
-    return page(request, "webhooks.html", "Webhooks", list=listing, may_add=may(request.user, ADD_EVENTS))
+    return page(request, "webhooks.html", gettext("Webhooks"), list=listing, may_add=may(request.user, ADD_EVENTS))
 
 
 def _in_digits(counts: Counter[str]) -> dict[str, str]:
@@ -97,10 +102,10 @@ def _in_digits(counts: Counter[str]) -> dict[str, str]:
 def chip(subscription: EventSubscription) -> Chip:
     """Return the state of a webhook, for a chip beside its name."""
     if not subscription.is_active:
-        return Chip("Turned off", "danger" if subscription.disabled_reason else "")
+        return Chip(sentence("Turned off"), "danger" if subscription.disabled_reason else "")
     if subscription.failing_since:
-        return Chip("Failing", "warning")
-    return Chip("Active", "success")
+        return Chip(sentence("Failing"), "warning")
+    return Chip(sentence("Active"), "success")
 
 
 @setup_view(ADD_EVENTS)
@@ -109,10 +114,11 @@ def add(request: UserRequest) -> HttpResponse:
     """Add a webhook, and show its secret."""
     form = SubscriptionForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return page(request, "webhook_form.html", "Add webhook", form=form)
+        return page(request, "webhook_form.html", gettext("Add webhook"), form=form)
     values = form.cleaned_data
     made = service.create(request.user, name=values["name"], url=values["url"], events=values["events"])
-    return _show_secret(request, made, made.secret, "Added. Your system verifies with this secret what Desk sends.")
+    explanation = gettext("Added. Your system verifies with this secret what Desk sends.")
+    return _show_secret(request, made, made.secret, explanation)
 
 
 @setup_view(*VIEW_EVENTS)
@@ -126,12 +132,12 @@ def edit(request: UserRequest, pk: int) -> HttpResponse:
         form = SubscriptionForm.of(subscription, request.POST)
         if form.is_valid():
             if service.change(request.user, subscription, **form.cleaned_data):
-                messages.success(request, f"“{form.cleaned_data['name']}” is saved.")
+                messages.success(request, gettext("“%(name)s” is saved.") % {"name": form.cleaned_data["name"]})
             else:
-                messages.info(request, "Nothing was changed.")
+                messages.info(request, gettext("Nothing was changed."))
             return redirect("programs:event_edit", pk=pk)
     elif request.method == "POST":
-        messages.error(request, "You can view webhooks, but not change them.")
+        messages.error(request, gettext("You can view webhooks, but not change them."))
         return redirect("programs:event_edit", pk=pk)
     return page(
         request,
@@ -156,7 +162,7 @@ def _deliveries(request: UserRequest, subscription: EventSubscription) -> dict[s
         rows = rows.filter(state=asked["state"])
     level = Case(*(When(state=name, then=Value(level)) for name, level in LEVELS.items()), default=Value(""))
     listed, pager = asked.newest_of(rows.annotate(level=level), PER_PAGE)
-    states = [(s.value, s.label) for s in State if s in counts]
+    states = [(s.value, translated(str(s.label))) for s in State if s in counts]
     chips = asked.chips("state", states, _in_digits(Counter(counts)))
     return {"listed": listed, "pager": pager, "chips": chips, "is_narrowed": asked.is_narrowed}
 
@@ -168,18 +174,19 @@ def rotate(request: UserRequest, pk: int) -> HttpResponse:
     """Give the webhook a new secret, and show it."""
     subscription = get_object_or_404(EventSubscription, pk=pk)
     secret = service.rotate(request.user, subscription)
-    return _show_secret(request, subscription, secret, "For one day, Desk also signs with the previous secret.")
+    explanation = gettext("For one day, Desk also signs with the previous secret.")
+    return _show_secret(request, subscription, secret, explanation)
 
 
 def _show_secret(
-    request: UserRequest, subscription: EventSubscription, secret: str | None, sentence: str
+    request: UserRequest, subscription: EventSubscription, secret: str | None, explanation: str
 ) -> HttpResponse:
     return show_once(
         request,
-        f"The secret of {subscription.name}",
+        gettext("The secret of %(name)s") % {"name": subscription.name},
         secret=secret,
-        label="Secret",
-        explanation=sentence,
+        label=gettext("Secret"),
+        explanation=explanation,
         back=reverse("programs:event_edit", args=[subscription.pk]),
         back_label=subscription.name,
     )
@@ -200,12 +207,12 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
     subscription = get_object_or_404(EventSubscription, pk=pk)
     if request.method == "POST":
         service.delete(request.user, subscription)
-        messages.success(request, f"“{subscription.name}” is deleted. Desk sends it no more events.")
+        words = gettext("“%(name)s” is deleted. Desk sends it no more events.") % {"name": subscription.name}
+        messages.success(request, words)
         return redirect("programs:events")
     waiting = subscription.deliveries.filter(state__in=UNFINISHED).count()
-    return page(
-        request, "webhook_delete.html", f"Delete {subscription.name}?", subscription=subscription, waiting=waiting
-    )
+    title = gettext("Delete %(name)s?") % {"name": subscription.name}
+    return page(request, "webhook_delete.html", title, subscription=subscription, waiting=waiting)
 
 
 @setup_view(*VIEW_EVENTS)
@@ -215,7 +222,8 @@ def delivery(request: UserRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(EventDelivery.objects.select_related("subscription"), pk=pk)
     may_read = access.sees_all(request.user)
     if may_read and row.body:
-        audit_log.record(request.user, row.subscription, audit_log.Action.VIEWED, f"Body of {row} viewed.")
+        viewed = sentence("Body of %(event)s viewed.", event=row)
+        audit_log.record(request.user, row.subscription, audit_log.Action.VIEWED, viewed)
     return page(
         request,
         "webhook_event.html",
@@ -242,5 +250,5 @@ def resend(request: UserRequest, pk: int) -> HttpResponse:
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        messages.success(request, "The event is being sent again.")
+        messages.success(request, gettext("The event is being sent again."))
     return redirect("programs:event_delivery", pk=pk)

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
@@ -26,7 +27,6 @@ from .pages import page, show_once
 ADD_TOKEN, DELETE_TOKEN = "tickets.add_apitoken", "tickets.delete_apitoken"
 REVOKED_SHOWN = timedelta(days=30)
 WORKING, ENDED = "working", "ended"
-STATES = {WORKING: "Working", ENDED: "Revoked or expired"}
 
 
 @setup_view(*VIEW_TOKENS)
@@ -53,24 +53,40 @@ def _page(request: UserRequest, form: TokenForm, status: int = 200) -> HttpRespo
     may_revoke = may(request.user, DELETE_TOKEN)
     listing = SetupList(
         asked,
-        ("Token", "User", "Scopes", "Created", "Last used", "Expires", ""),
+        (
+            gettext("Token"),
+            gettext("User"),
+            gettext("Scopes"),
+            gettext("Created"),
+            gettext("Last used"),
+            gettext("Expires"),
+            "",
+        ),
         [
             {"token": token, "may_revoke": may_revoke and token.revoked_at is None and token.user_id in allowed}
             for token in shown
         ],
         pager,
-        Empty("No token yet", "Other systems need a token to use the API.", "lock"),
-        search_words="Name, beginning or user",
+        Empty(gettext("No token yet"), gettext("Other systems need a token to use the API."), "lock"),
+        search_words=gettext("Name, beginning or user"),
         chips=(
             asked.chips(
                 "state",
-                STATES.items() if 0 < working < len(found) else (),
+                ((WORKING, pgettext("API tokens that work", "Working")), (ENDED, gettext("Revoked or expired")))
+                if 0 < working < len(found)
+                else (),
                 {"": str(len(found)), WORKING: str(working), ENDED: str(len(found) - working)},
             ),
         ),
     )
     return page(
-        request, "tokens.html", "API tokens", status, list=listing, form=form, may_make=may(request.user, ADD_TOKEN)
+        request,
+        "tokens.html",
+        gettext("API tokens"),
+        status,
+        list=listing,
+        form=form,
+        may_make=may(request.user, ADD_TOKEN),
     )
 
 
@@ -100,13 +116,16 @@ def make(request: UserRequest) -> HttpResponse:
         return _page(request, form, 422)
     return show_once(
         request,
-        f"The API token {token.name}",
+        gettext("The API token %(name)s") % {"name": token.name},
         secret=key,
-        label="Token",
-        explanation=f"A program with this token acts as {token.user}, as far as the token’s scopes go. Keep it as safe "
-        "as a password.",
+        label=gettext("Token"),
+        explanation=gettext(
+            "A program with this token acts as %(user)s, as far as the token’s scopes go. "
+            "Keep it as safe as a password."
+        )
+        % {"user": token.user},
         back=reverse("programs:tokens"),
-        back_label="API tokens",
+        back_label=gettext("API tokens"),
     )
 
 
@@ -116,11 +135,12 @@ def make(request: UserRequest) -> HttpResponse:
 def revoke(request: UserRequest, pk: int) -> HttpResponse:
     """Revoke a token."""
     token = get_object_or_404(ApiToken.objects.select_related("user"), pk=pk)
+    names = {"name": token.name, "user": token.user}
     try:
         if api_tokens.revoke(request.user, token):
-            messages.success(request, f"“{token.name}” of {token.user} is revoked and no longer works.")
+            messages.success(request, gettext("“%(name)s” of %(user)s is revoked and no longer works.") % names)
         else:
-            messages.info(request, f"“{token.name}” of {token.user} was revoked already.")
+            messages.info(request, gettext("“%(name)s” of %(user)s was revoked already.") % names)
     except Refused as refused:
         messages.error(request, str(refused))
     return redirect("programs:tokens")

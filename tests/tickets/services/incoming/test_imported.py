@@ -45,7 +45,7 @@ def journal(channel: Channel, source: str | None, who: str, minutes: float) -> N
         row = {"id": mid, "created_time": at.strftime("%Y-%m-%dT%H:%M:%S+0000"), "message": mid}
         message = present(parse_message(row | {"from": {"id": page.page_id if who == "page" else PSID}}, page.page_id))
         body = recovered_events.delivery_body(
-            page.page_id, [recovered_events.message_item(message, page.page_id, PSID, at)], NOON
+            page.page_id, [recovered_events.message_item(message, page.page_id, PSID, message.created_at)], NOON
         )
     make.journal(body, source=source)
     tasks.drain_journal()
@@ -108,3 +108,18 @@ def test_an_imported_message_releases_no_held_reply_and_is_not_published(channel
     assert "· Imported" in page
     assert "· Recovered" not in page
     assert Message.objects.get(mid="m_-30").is_imported
+
+
+def test_webhooks_that_come_after_the_import_correct_the_times_and_keep_the_order(channel: Channel) -> None:
+    """The Conversations API tells the second alone."""
+    said = ("customer", 0.002), ("page", 0.005), ("customer", 0.0075)  # in one second
+    for who, minutes in said:
+        journal(channel, IMPORTED, who, minutes)
+    order = [f"m_{minutes}" for _who, minutes in said]
+    for who, minutes in reversed(said):
+        journal(channel, LIVE, who, minutes)
+        assert Message.objects.get(mid=f"m_{minutes}").sent_at == NOON + timedelta(minutes=minutes)
+        assert list(Message.objects.order_by("sent_at", "pk").values_list("mid", flat=True)) == order
+        assert [problem.sentence for problem in integrity.problems(Conversation.objects.all())] == []
+        assert list(integrity.check_tickets(Wishes())) == []
+    assert Message.objects.filter(is_imported=True).count() == 3

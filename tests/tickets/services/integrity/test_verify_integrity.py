@@ -95,6 +95,7 @@ DAMAGE: dict[str, tuple[Callable[[], object], str]] = {
     "does not wait": (spoil(waiting_since=None), "waiting_since is None instead of 2026-11-20 12:02:00"),
     "no current ticket": (spoil(current_ticket=None), "its current ticket is None instead of"),
     "is not open": (spoil(is_open=False), "is_open is False, and its current ticket differs"),
+    "scheduled nothing": (spoil(has_scheduled=True), "has_scheduled is True instead of False"),
     "holds nothing": (spoil(holds_reply=True), "holds_reply is True instead of False"),
     "ticket's beginning": (lambda: Ticket.objects.update(opened_at=NOON + MINUTE), "opened_at is 2026-11-20 12:01:00"),
     "ticket's subject": (lambda: Ticket.objects.update(subject="Last words"), "its subject is not that of its first"),

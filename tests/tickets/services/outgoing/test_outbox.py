@@ -8,12 +8,14 @@ import pytest
 import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from channels_im.models import Channel, Page
 from desk.models import User
 from desk.storage import FileStorage
-from tests.factories import make_conversation, png, receive
+from tests import database_faults
+from tests.factories import make_channel, make_conversation, png, receive
 from tests.matching import present
 from tests.tickets.services.graph import FakeGraph, error_answer
 from tests.tickets.services.steps import drained
@@ -126,6 +128,43 @@ def test_a_conversation_with_much_to_say_does_not_keep_others_waiting(
     outbox.drain_outbox()
 
     assert graph.texts().index("short") <= 1
+
+
+def test_a_claim_needs_as_many_statements_for_many_replies_as_for_few(
+    queue: Callable[..., Message], channel: Channel
+) -> None:
+    counts = []
+    for number in (3, 24):
+        channels = [channel, make_channel()]
+        for each in range(number):
+            other = make_conversation(channels[each % 3 > 1])
+            receive(other)
+            if each % 3:
+                replies.queue_reply(None, other, text="Yes")
+            else:
+                queue("Yes", other)
+        with CaptureQueriesContext(connection) as queries:
+            rows, _contended = outbox._Drain()._claim(64)
+        with CaptureQueriesContext(connection) as later:
+            related = [(row.conversation.channel.page.page_token, row.conversation.contact, row.author) for row in rows]
+        assert (len(related), len(later)) == (number, 0)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_a_token_that_is_replaced_at_the_moment_of_the_claim_is_used(
+    graph: FakeGraph, queue: Callable[..., Message], channel: Channel
+) -> None:
+    message = queue("Yes")
+
+    def link_again() -> None:
+        page = Page.objects.get(pk=channel.page_id)
+        page.page_token = "EAAnew"
+        page.save()
+
+    with database_faults.before_first('UPDATE "tickets_message"', link_again):
+        rows, _contended = outbox._Drain()._claim(64)
+    assert [(row.pk, row.conversation.channel.page.page_token) for row in rows] == [(message.pk, "EAAnew")]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,6 +3,7 @@
 import pytest
 from django.core.files.base import ContentFile
 from django.test import Client
+from django.utils import timezone
 
 from channels_im.models import Channel
 from desk import audit_log
@@ -14,6 +15,8 @@ from tickets.models import (
     Attachment,
     Conversation,
     EventSubscription,
+    ScheduledReply,
+    ScheduledReplyFile,
 )
 from tickets.services.inbox import actions, drafts
 
@@ -66,5 +69,11 @@ def conversation(client: Client, channel: Channel) -> Conversation:
     actions.add_note(alice, conversation, f"{SECRET} is difficult")
     actions.block(alice, conversation)
     drafts.save(alice, conversation, f"Dear {SECRET}, no.")
+    file = ContentFile(make.png(), name="offer.png")  # stored under a name that Desk makes
+    at = timezone.now()
+    later = ScheduledReply.objects.create(
+        conversation=conversation, author=alice, text=f"Dear {SECRET}", send_at=at, due_at=at, client_key="k"
+    )
+    ScheduledReplyFile.objects.create(reply=later, kind="image", name=f"{SECRET}.png", file=file, size=70)
     audit_log.record(alice, contact, audit_log.CHANGE, f"Changed {NAME}.")
     return conversation

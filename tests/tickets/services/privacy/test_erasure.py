@@ -25,12 +25,18 @@ from tickets import tasks
 from tickets.models import (
     Attachment,
     Contact,
+    ContactNote,
     Conversation,
     Draft,
     Erasure,
     EventDelivery,
+    MailReminder,
     Message,
     MessageChange,
+    Notice,
+    PushDelivery,
+    PushSubscription,
+    ScheduledReplyFile,
     Ticket,
 )
 from tickets.services.conversation import message_changes
@@ -43,6 +49,11 @@ pytestmark = pytest.mark.django_db
 def test_nothing_of_the_person_is_left_in_any_table(
     setup: Client, conversation: Conversation, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
+    contact = conversation.contact
+    ContactNote.objects.create(contact=contact, text=f"A note about {SECRET}")
+    Contact.objects.filter(pk=contact.pk).update(
+        external_id=f"{SECRET}-1", external_url=f"https://crm.example/{SECRET}"
+    )
     before = everything()
     for word in (PSID, NAME, SECRET):
         assert word in before
@@ -63,7 +74,8 @@ def test_a_search_does_not_find_the_person_any_more(setup: Client, conversation:
 
 
 def test_the_files_go_from_the_disk_and_the_receipt_says_when(setup: Client, conversation: Conversation) -> None:
-    names = [present(Attachment.objects.get().file.name), present(Contact.objects.get(psid=PSID).picture.name)]
+    names = [present(ScheduledReplyFile.objects.get().file.name)]
+    names += [present(Attachment.objects.get().file.name), present(Contact.objects.get(psid=PSID).picture.name)]
     erase(setup, conversation)
     receipt = Erasure.objects.get()
     assert sorted(receipt.files_left) == sorted(names)
@@ -92,8 +104,8 @@ def test_a_file_that_cannot_be_deleted_stays_listed_and_goes_the_next_time(
     with monkeypatch.context() as broken:  # the edge: Django's storage of files
         broken.setattr(storages["default"].__class__, "delete", lambda *_: (_ for _ in ()).throw(OSError("busy")))
         assert tasks.delete_erased_files() == 0
-    assert len(Erasure.objects.get().files_left) == 2
-    assert tasks.delete_erased_files() == 2
+    assert len(Erasure.objects.get().files_left) == 3
+    assert tasks.delete_erased_files() == 3
     assert Erasure.objects.get().completed_at
 
 
@@ -238,6 +250,18 @@ def test_waiting_webhook_events_are_deleted(setup: Client, conversation: Convers
     assert not [row for row in told if SECRET in repr(row.__dict__)]
 
 
+def test_what_waits_to_be_notified_is_deleted(setup: Client, conversation: Conversation) -> None:
+    agent = make.make_agent()
+    browser = PushSubscription.objects.create(user=agent, session_key="s", endpoint="e", endpoint_digest="d", auth="a")
+    PushDelivery.objects.create(subscription=browser, kind="mine", conversation_id=conversation.pk)
+    Notice.objects.create(kind="mine", conversation_id=conversation.pk)
+    MailReminder.objects.create(user=agent, kind="mine", conversation_id=conversation.pk, since=NOON)
+    erase(setup, conversation)
+    for model in (PushDelivery, Notice, MailReminder):
+        assert not model._default_manager.exists()
+    assert PushSubscription.objects.exists()
+
+
 def test_changes_of_an_erased_message_are_dropped(setup: Client, conversation: Conversation, channel: Channel) -> None:
     erase(setup, conversation)
     message_changes.receive(channel.page, "m_1", key="e:1", kind="edit", at=NOON + MINUTE, text=SECRET, number=9)
@@ -247,20 +271,28 @@ def test_changes_of_an_erased_message_are_dropped(setup: Client, conversation: C
 def test_no_model_was_forgotten() -> None:
     """Whoever adds a model that hangs on a person decides what erasing does with it, then names it here."""
     known = {
+        "tickets.AccessGrant",
         "tickets.Attachment",
+        "tickets.ContactNote",
         "tickets.ContactTerms",
         "tickets.Conversation",
         "tickets.Draft",
+        "tickets.MacroRun",
         "tickets.Erasure",
         "tickets.EventDelivery",
+        "tickets.FieldValue",
         "tickets.Viewer",
+        "tickets.Mention",
         "tickets.Message",
         "tickets.MessageTerms",
         "tickets.Moderation",
         "tickets.PageReaction",
+        "tickets.ScheduledReply",
         "tickets.SenderAction",
         "tickets.ThreadControlRequest",
         "tickets.Ticket",
+        "tickets.TicketChange",
+        "tickets.TicketLink",  # numbers alone
     }
     roots = {Contact, Conversation, Message, Ticket}
     hanging = {

@@ -90,7 +90,7 @@ def test_the_number_of_queries_to_put_events_together_does_not_grow(
     for number in range(15):
         factories.receive(conversation, str(number), at=NOON + timedelta(minutes=number))
     rows = list(EventDelivery.objects.all())
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(7):
         assert len(payloads.bodies(rows)) == 16
 
 

@@ -45,7 +45,8 @@ def invitation_form(**changes: Any) -> dict[str, Any]:
 def person_form(user: User, **changes: Any) -> dict[str, Any]:
     """Return the form of a person as it is, with changes."""
     agent = getattr(user, "agent", None)
-    fields: dict[str, Any] = {field: getattr(user, field) for field in ("first_name", "last_name", "email", "username")}
+    shown = ("first_name", "last_name", "email", "username", "language")
+    fields: dict[str, Any] = {field: getattr(user, field) for field in shown}
     fields["role"] = roles.role_of(user).key
     fields["departments"] = list(agent.departments.values_list("pk", flat=True)) if agent else []
     fields["channels"] = list(agent.channels.values_list("pk", flat=True)) if agent else []

@@ -67,7 +67,7 @@ def test_an_invitation_left_on_an_active_person_deletes_and_activates_nobody(
 def test_somebody_who_was_promoted_meanwhile_is_not_changed(manager: User) -> None:
     alice = make_agent("alice")
     User.objects.filter(pk=alice.pk).update(is_superuser=True, is_staff=True)  # after the page was opened
-    details = changes.Details("Alice", "", "manager@evil.example", "alice")
+    details = changes.Details("Alice", "", "manager@evil.example", "alice", "")
     with pytest.raises(Refused, match="more rights"):
         changes.change(manager, alice, details, None, changes.Place())
     with pytest.raises(Refused, match="more rights"):

@@ -133,3 +133,17 @@ def test_importing_is_for_who_may_invite(db: None) -> None:
         assert client_of(user).get(IMPORT).status_code == 403
         assert preview(client_of(user), GOOD).status_code == 403
     assert preview(Client(), GOOD).status_code == 302
+
+
+def test_a_file_can_have_languages(setup: Client) -> None:
+    lines = "name,email,language\nMia,mia@shop.example,DE\nTom,tom@shop.example,\nEve,eve@shop.example,tlh\n"
+    previewed = preview(setup, lines)
+    page = html_of(previewed)
+    for part in ("<b>2 of 3</b>", ">Deutsch</td>", ">As their browser</td>", "There is no language “tlh”. Use en, de,"):
+        assert part in page
+    confirm(setup, previewed)
+    assert dict(User.objects.exclude(email="admin@shop.example").values_list("username", "language")) == {
+        "admin": "",
+        "mia": "de",
+        "tom": "",
+    }

@@ -190,3 +190,11 @@ def test_invitations_are_for_who_may_make_them(setup: Client, manager: User, lin
     for role in ("administrator", "lead"):
         refused = invite(client_of(manager), email="newer@shop.example", role=role)
         assert "You can give only what you have yourself." in html_of(refused)
+
+
+def test_an_invitation_can_have_a_language(setup: Client) -> None:
+    assert '<option value="ar">العربية</option>' in html_of(setup.get(INVITE))
+    invite(setup, language="ar")
+    assert User.objects.get(email="mia@shop.example").language == "ar"
+    assert invite(setup, email="tom@shop.example", language="tlh").status_code == 422
+    assert not User.objects.filter(email="tom@shop.example").exists()

@@ -201,3 +201,49 @@ def test_the_last_seen_is_shown(setup: Client) -> None:
     alice = make_agent("alice")
     User.objects.filter(pk=alice.pk).update(last_login=timezone.now())
     assert "now</time>" in html_of(setup.get(f"{LIST}?q=alice"))
+
+
+# --- The language
+def test_a_language_is_chosen_for_somebody_and_recorded(setup: Client) -> None:
+    alice = make_agent("alice")
+    page = html_of(setup.get(f"{LIST}{alice.pk}/"))
+    assert '<option value="" selected>As their browser</option>' in page
+    assert "Alice is saved." in html_of(save(setup, alice, language="de"))
+    alice.refresh_from_db()
+    assert alice.language == "de"
+    assert '<option value="de" selected>Deutsch</option>' in html_of(setup.get(f"{LIST}{alice.pk}/"))
+    assert "Nothing was changed." in html_of(save(setup, alice))
+    save(setup, alice, language="")
+    assert sentences(alice)[-2:] == [
+        "Language changed: as the browser asks → Deutsch.",
+        "Language changed: Deutsch → as the browser asks.",
+    ]
+
+
+def test_a_language_that_desk_does_not_speak_is_refused(setup: Client) -> None:
+    alice = make_agent("alice")
+    answer = save(setup, alice, language="tlh")
+    assert answer.status_code == 422
+    assert "Choose a language from the list." in html_of(answer)
+    alice.refresh_from_db()
+    assert alice.language == ""
+
+
+def test_who_may_only_look_sees_the_language(db: None) -> None:
+    viewer = make_user("viewer", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_user"))
+    alice = make_user("alice", language="fr")
+    assert "<dd>Français</dd>" in html_of(client_of(viewer).get(f"{LIST}{alice.pk}/"))
+    User.objects.filter(pk=alice.pk).update(language="")
+    assert "<dd>As their browser</dd>" in html_of(client_of(viewer).get(f"{LIST}{alice.pk}/"))
+
+
+def test_a_page_is_in_the_language_of_who_reads_it(setup: Client, administrator: User) -> None:
+    own = Group.objects.create(name="Roles")  # what somebody typed is never translated
+    make_user("planner").groups.add(own)
+    roles.give(make_agent("lead"), roles.BUILT_IN[roles.LEAD])
+    User.objects.filter(pk=administrator.pk).update(language="de")
+    page = html_of(setup.get(LIST)).replace("> ", ">").replace(" <", "<")
+    assert '<td data-label="Rolle">Teamleitung</td>' in page
+    assert '<td data-label="Rolle">Roles</td>' in page
+    assert f'href="?role=role-{own.pk}">Roles <b>1</b>' in page.replace("Roles<b>", "Roles <b>")

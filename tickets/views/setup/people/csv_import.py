@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext, ngettext
 
 from channels_im.setup.access import may, setup_view
 from desk import csv_table, mail
@@ -12,8 +13,6 @@ from desk.requests import UserRequest
 from tickets.services.people import csv_import as service
 
 from .pages import ADD, CHANGE_AGENT, page
-
-TITLE = "Import people"
 
 
 @setup_view(ADD)
@@ -34,13 +33,14 @@ def show(request: UserRequest) -> HttpResponse:
     except Refused as refused:
         return _page(request, 422, error=str(refused))
     if not mail.problem():
-        messages.success(request, f"{len(made)} {'invitation is' if len(made) == 1 else 'invitations are'} on the way.")
+        words = ngettext("%(count)s invitation is on the way.", "%(count)s invitations are on the way.", len(made))
+        messages.success(request, words % {"count": len(made)})
         return redirect("people:list")
-    response = page(request, "import_links.html", TITLE, made=made, days=invitations.VALID_FOR.days)
+    response = page(request, "import_links.html", gettext("Import people"), made=made, days=invitations.VALID_FOR.days)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _page(request: UserRequest, status: int = 200, **context: object) -> HttpResponse:
     shared = {"columns": service.COLUMNS, "most": service.MAX_LINES, "mail_problem": mail.problem()}
-    return page(request, "import.html", TITLE, status, **shared, **context)
+    return page(request, "import.html", gettext("Import people"), status, **shared, **context)

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db.models import QuerySet
+from django.utils.translation import gettext, gettext_lazy
 
 from channels_im.models import Channel
 from channels_im.setup.access import CHANGE_PREFERENCES, may
@@ -17,8 +19,11 @@ from tickets.services.people.roles import Role
 from .pages import CHANGE_AGENT
 
 FIELD = {"class": "field", "autocomplete": "off"}
-BEYOND = "You can give only what you have yourself. Choose from the list, or ask an administrator with more rights."
-TAKEN = "Somebody with this address exists already."
+BEYOND = gettext_lazy(
+    "You can give only what you have yourself. Choose from the list, or ask an administrator with more rights."
+)
+LANGUAGES = [("", gettext_lazy("As their browser")), *settings.LANGUAGES]
+TAKEN = gettext_lazy("Somebody with this address exists already.")
 
 
 class PlaceForm(forms.Form):
@@ -26,7 +31,7 @@ class PlaceForm(forms.Form):
 
     role = forms.ChoiceField(
         widget=forms.RadioSelect,
-        error_messages={"required": "Choose a role.", "invalid_choice": BEYOND},
+        error_messages={"required": gettext_lazy("Choose a role."), "invalid_choice": BEYOND},
     )
     departments = forms.ModelMultipleChoiceField(
         Department.objects.all(), required=False, widget=forms.CheckboxSelectMultiple
@@ -59,8 +64,8 @@ class PlaceForm(forms.Form):
         chosen = cleaned.get("departments")
         for channel in cleaned.get("channels") or ():
             if chosen is not None and channel.department not in chosen:
-                sentence = f"“{channel.name}” belongs to {channel.department}. Choose this department too."
-                self.add_error("channels", sentence)
+                words = gettext("“%(channel)s” belongs to %(department)s. Choose this department too.")
+                self.add_error("channels", words % {"channel": channel.name, "department": channel.department})
         return cleaned
 
     @property
@@ -90,18 +95,33 @@ class NameField(forms.CharField):
         return super().clean(" ".join(value.split()) if isinstance(value, str) else value)
 
 
+class LanguageField(forms.ChoiceField):
+    """The language in which somebody reads Desk; "" is that of their browser."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            choices=LANGUAGES,
+            required=False,
+            widget=forms.Select(FIELD),
+            error_messages={"invalid_choice": gettext_lazy("Choose a language from the list.")},
+        )
+
+
 class InviteForm(PlaceForm):
     """Somebody who is invited."""
 
     first_name = NameField(
-        max_length=150, widget=forms.TextInput(FIELD), error_messages={"required": "Enter the first name."}
+        max_length=150,
+        widget=forms.TextInput(FIELD),
+        error_messages={"required": gettext_lazy("Enter the first name.")},
     )
     last_name = NameField(max_length=150, required=False, widget=forms.TextInput(FIELD))
     email = forms.EmailField(
         max_length=254,
         widget=forms.EmailInput(FIELD),
-        error_messages={"required": "Enter the e-mail address to which the invitation is sent."},
+        error_messages={"required": gettext_lazy("Enter the e-mail address to which the invitation is sent.")},
     )
+    language = LanguageField()
 
     def clean_email(self) -> str:
         if addresses.is_taken(self.cleaned_data["email"]):
@@ -119,14 +139,15 @@ class PersonForm(PlaceForm):
         max_length=150,
         validators=[UnicodeUsernameValidator()],
         widget=forms.TextInput({**FIELD, "autocapitalize": "none", "spellcheck": "false"}),
-        error_messages={"required": "Enter the username with which they log in."},
+        error_messages={"required": gettext_lazy("Enter the username with which they log in.")},
     )
+    language = LanguageField()
 
     def __init__(self, by: User, person: User, data: Any = None) -> None:
         role = roles.role_of(person)
         agent = getattr(person, "agent", None)
         initial: dict[str, Any] = {
-            field: getattr(person, field) for field in ("first_name", "last_name", "email", "username")
+            field: getattr(person, field) for field in ("first_name", "last_name", "email", "username", "language")
         }
         initial["role"] = role.key
         if agent is not None:
@@ -144,10 +165,10 @@ class PersonForm(PlaceForm):
     def clean_username(self) -> str:
         name = User.normalize_username(self.cleaned_data["username"])
         if User.objects.filter(username__iexact=name).exclude(pk=self._person.pk).exists():
-            raise forms.ValidationError("Somebody has this username already.")
+            raise forms.ValidationError(gettext("Somebody has this username already."))
         return name
 
     @property
     def details(self) -> Details:
-        """Return the names and addresses."""
+        """Return the names and addresses, and the language."""
         return Details(**{field: self.cleaned_data[field] for field in Details.__dataclass_fields__})

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST
 
 from channels_im.setup.access import setup_view
@@ -35,13 +36,14 @@ def invite(request: UserRequest) -> HttpResponse:
                 email=values["email"],
                 role=form.role_given,
                 place=form.place,
+                language=values["language"],
             )
         except Refused as refused:
             form.add_error("email", str(refused))
         else:
             return _sent(request, user, link)
     status = 422 if form.errors else 200
-    return page(request, "invite.html", "Invite", status, form=form, mail_problem=mail.problem())
+    return page(request, "invite.html", gettext("Invite"), status, form=form, mail_problem=mail.problem())
 
 
 @setup_view(ADD)
@@ -69,9 +71,10 @@ def revoke(request: UserRequest, pk: int) -> HttpResponse:
         except Refused as refused:
             messages.error(request, str(refused))
         else:
-            messages.success(request, f"The invitation of {invitation.user} is revoked. Its link no longer works.")
+            words = gettext("The invitation of %(user)s is revoked. Its link no longer works.")
+            messages.success(request, words % {"user": invitation.user})
         return redirect("people:list")
-    return confirm(request, "Revoke invitation", "tickets/people/_revoke.html", person=invitation.user)
+    return confirm(request, gettext("Revoke invitation"), "tickets/people/_revoke.html", person=invitation.user)
 
 
 def _invited(request: UserRequest, pk: int) -> Invitation:
@@ -80,15 +83,22 @@ def _invited(request: UserRequest, pk: int) -> Invitation:
 
 def _sent(request: UserRequest, user: User, link: str) -> HttpResponse:
     if user.email and not mail.problem():
-        messages.success(request, f"An invitation is on its way to {user.email}.")
+        messages.success(request, gettext("An invitation is on its way to %(email)s.") % {"email": user.email})
         return redirect("people:person", user.pk)
+    days = invitations.VALID_FOR.days
+    explanation = ngettext(
+        "No e-mail was sent. Give this link to %(user)s: it works once, and for %(days)s day. "
+        "Their username is %(username)s.",
+        "No e-mail was sent. Give this link to %(user)s: it works once, and for %(days)s days. "
+        "Their username is %(username)s.",
+        days,
+    )
     return show_once(
         request,
-        f"Invitation of {user}",
+        gettext("Invitation of %(user)s") % {"user": user},
         secret=link,
-        label="Link",
-        explanation=f"No e-mail was sent. Give this link to {user}: it works once, and for "
-        f"{invitations.VALID_FOR.days} days. Their username is {user.username}.",
+        label=gettext("Link"),
+        explanation=explanation % {"user": user, "days": days, "username": user.username},
         back=reverse("people:list"),
-        back_label="People",
+        back_label=gettext("People"),
     )

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from channels_im.setup.access import setup_view
@@ -12,13 +13,15 @@ from desk.accounts.reauthentication import recent_password_required
 from desk.errors import Refused
 from desk.models import Invitation, User
 from desk.requests import UserRequest
+from desk.sentences import sentence
+from tickets.models import ScheduledReply
 from tickets.services.people import deactivation
 
 from .pages import CHANGE, confirm, person_to_change
 
 NOBODY = "nobody"
-CHOOSE = "Choose who takes the open conversations."
-INVITED = "This person has not accepted the invitation yet. Revoke it instead."
+CHOOSE = sentence("Choose who takes the open conversations.")
+INVITED = sentence("This person has not accepted the invitation yet. Revoke it instead.")
 
 
 @setup_view(CHANGE)
@@ -27,7 +30,7 @@ def deactivate(request: UserRequest, pk: int) -> HttpResponse:
     """Ask who takes the open conversations, then deactivate (POST)."""
     person = person_to_change(request, pk)
     if not person.is_active:
-        messages.info(request, f"{person} is not active.")
+        messages.info(request, gettext("%(person)s is not active.") % {"person": person})
         return redirect("people:person", pk)
     colleagues = deactivation.successors(person)
     if request.method != "POST":
@@ -41,7 +44,8 @@ def deactivate(request: UserRequest, pk: int) -> HttpResponse:
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        messages.success(request, f"{person} is deactivated. {result.sentence(successor)}")
+        done = sentence("%(person)s is deactivated.", person=person)
+        messages.success(request, f"{done} {result.sentence(successor)}")
     return redirect("people:person", pk)
 
 
@@ -50,10 +54,11 @@ def _ask(
 ) -> HttpResponse:
     return confirm(
         request,
-        f"Deactivate {person}",
+        gettext("Deactivate %(person)s") % {"person": person},
         "tickets/people/_deactivate.html",
         status,
         person=person,
+        has_scheduled=ScheduledReply.objects.filter(author=person, due_at__isnull=False).exists(),
         colleagues=colleagues,
         open_count=deactivation.open_conversations(person).count(),
         obstacle=obstacle(request.user, person),
@@ -66,7 +71,7 @@ def obstacle(by: User, person: User) -> str:
     if by.pk == person.pk:
         return deactivation.YOURSELF
     is_last = set(rights.administrators().values_list("pk", flat=True)) == {person.pk}
-    return rights.LAST_ADMINISTRATOR.format(user=person) if is_last else ""
+    return rights.last_administrator(person) if is_last else ""
 
 
 @setup_view(CHANGE)
@@ -79,7 +84,7 @@ def activate(request: UserRequest, pk: int) -> HttpResponse:
         raise PermissionDenied(INVITED)
     try:
         if deactivation.reactivate(request.user, person):
-            messages.success(request, f"{person} is active again, and can log in.")
+            messages.success(request, gettext("%(name)s is active again, and can log in.") % {"name": person})
     except Refused as refused:
         messages.error(request, str(refused))
     return redirect("people:person", pk)

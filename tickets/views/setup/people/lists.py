@@ -8,21 +8,24 @@ from datetime import datetime
 from allauth.usersessions.models import UserSession
 from django.db.models import Count, Max, Prefetch
 from django.http import HttpResponse
+from django.utils.translation import gettext, pgettext
 from django.views.decorators.http import require_safe
 
 from channels_im.models import Channel
 from channels_im.setup.access import may, setup_view
 from desk import searching
+from desk.languages import translated
 from desk.models import Agent, User
 from desk.requests import UserRequest
+from desk.sentences import sentence
 from desk.setup_lists import Asked, Empty, SetupList
 from tickets.services.people import deactivation, roles
 from tickets.services.people.roles import Role
 
-from .pages import ADD, SEE_PEOPLE, page
+from .pages import ADD, SEE_PEOPLE, name_of_role, page
 
 ACTIVE, INVITED, DEACTIVATED = "active", "invited", "deactivated"
-STATES = {ACTIVE: "Active", INVITED: "Invited", DEACTIVATED: "Deactivated"}
+STATES = {ACTIVE: sentence("Active"), INVITED: sentence("Invited"), DEACTIVATED: sentence("Deactivated")}
 
 
 @dataclass(frozen=True)
@@ -53,25 +56,38 @@ def show(request: UserRequest) -> HttpResponse:
     ]
     states = Counter(state_of(user) for user in found)
     held = Counter(role_of[user.pk] for user in found)
-    roles_held = [(one.key, one.name) for one in sorted(held, key=lambda one: one.name)]
+    names = {one.key: name_of_role(one) for one in held}
     users_shown, pager = asked.page_of(shown)
     listing = SetupList(
         asked,
-        ("Name", "Role", "Departments", "Channels", "Open", "Last seen", "State"),
+        (
+            gettext("Name"),
+            gettext("Role"),
+            gettext("Departments"),
+            gettext("Channels"),
+            pgettext("number of open conversations", "Open"),
+            gettext("Last seen"),
+            gettext("State"),
+        ),
         _rows(users_shown, role_of),
         pager,
-        Empty("Nobody here yet", icon="user"),
-        search_words="Name, username or e-mail",
+        Empty(gettext("Nobody here yet"), icon="user"),
+        search_words=gettext("Name, username or e-mail"),
         chips=(
             asked.chips(
                 "state",
-                [(key, text) for key, text in STATES.items() if states[key]],
+                [(key, translated(text)) for key, text in STATES.items() if states[key]],
                 {"": str(len(found)), **{key: str(count) for key, count in states.items()}},
             ),
-            asked.chips("role", roles_held, {one.key: str(held[one]) for one in held}, every="All roles"),
+            asked.chips(
+                "role",
+                sorted(names.items(), key=lambda item: item[1]),
+                {one.key: str(held[one]) for one in held},
+                every=gettext("All roles"),
+            ),
         ),
     )
-    return page(request, "list.html", "People", list=listing, may_invite=may(request.user, ADD))
+    return page(request, "list.html", gettext("People"), list=listing, may_invite=may(request.user, ADD))
 
 
 def state_of(user: User) -> str:

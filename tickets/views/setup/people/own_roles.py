@@ -8,13 +8,16 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
 from channels_im.setup.access import may, setup_view
 from desk.accounts.reauthentication import recent_password_required
 from desk.errors import Refused
+from desk.languages import translated
 from desk.models import User
 from desk.requests import UserRequest
+from desk.sentences import sentence
 from tickets.services.people import own_roles as service
 from tickets.services.people import roles
 from tickets.services.people.roles import Words
@@ -23,8 +26,10 @@ from .pages import SEE_PEOPLE, confirm, page
 
 VIEW, ADD, CHANGE, DELETE = "auth.view_group", "auth.add_group", "auth.change_group", "auth.delete_group"
 SEE_ROLES = (*SEE_PEOPLE, VIEW, ADD, CHANGE)
-MORE_RIGHTS = "This role allows more than your account does. Only somebody who may do all of it can change it."
-BEYOND = "You can give only what you have yourself."
+MORE_RIGHTS = sentence(
+    "This role allows more than your account does. Only somebody who may do all of it can change it."
+)
+BEYOND = gettext_lazy("You can give only what you have yourself.")
 
 
 class RoleForm(forms.Form):
@@ -33,7 +38,7 @@ class RoleForm(forms.Form):
     name = forms.CharField(
         max_length=150,
         widget=forms.TextInput({"class": "field", "autocomplete": "off"}),
-        error_messages={"required": "Give the role a name, for example “Shift planner”."},
+        error_messages={"required": gettext_lazy("Give the role a name, for example “Shift planner”.")},
     )
     permissions = forms.MultipleChoiceField(
         required=False, widget=forms.CheckboxSelectMultiple, error_messages={"invalid_choice": BEYOND}
@@ -69,7 +74,7 @@ def show(request: UserRequest) -> HttpResponse:
         {
             "group": group,
             "key": f"{roles.OWN}{group.pk}",
-            "words": [words.text for words in service.words_of(group)] + service.others_of(group),
+            "words": [translated(words) for words in _words_of(group)],
             "count": held.get(f"{roles.OWN}{group.pk}", 0),
         }
         for group in Group.objects.order_by("name")
@@ -77,7 +82,7 @@ def show(request: UserRequest) -> HttpResponse:
     return page(
         request,
         "roles.html",
-        "Roles",
+        gettext("Roles"),
         built_in=built_in,
         own=own,
         may_add=may(request.user, ADD),
@@ -110,11 +115,15 @@ def delete(request: UserRequest, pk: int) -> HttpResponse:
         except Refused as refused:
             messages.error(request, str(refused))
             return redirect("people:role", pk)
-        messages.success(request, f"The role “{group.name}” is deleted.")
+        messages.success(request, gettext("The role “%(name)s” is deleted.") % {"name": group.name})
         return redirect("people:roles")
-    title, part = f"Delete role “{group.name}”", "tickets/people/_delete_role.html"
+    title, part = gettext("Delete role “%(name)s”") % {"name": group.name}, "tickets/people/_delete_role.html"
     reason = service.reason_to_keep(group)
     return confirm(request, title, part, template="role_confirm.html", group=group, obstacle=reason)
+
+
+def _words_of(group: Group) -> list[str]:
+    return [words.text for words in service.words_of(group)] + service.others_of(group)
 
 
 def _group(request: UserRequest, pk: int) -> Group:
@@ -133,15 +142,15 @@ def _edit(request: UserRequest, group: Group | None) -> HttpResponse:
         except Refused as refused:
             form.add_error("name", str(refused))
         else:
-            messages.success(request, f"The role “{saved.name}” is saved.")
+            messages.success(request, gettext("The role “%(name)s” is saved.") % {"name": saved.name})
             return redirect("people:roles")
     return page(
         request,
         "role_form.html",
-        group.name if group else "New role",
+        group.name if group else gettext("New role"),
         422 if form.errors else 200,
         form=form,
         group=group,
-        others=service.others_of(group) if group else [],
+        others=[translated(words) for words in service.others_of(group)] if group else [],
         may_delete=group is not None and may(request.user, DELETE),
     )

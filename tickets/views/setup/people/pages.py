@@ -9,7 +9,9 @@ from django.shortcuts import get_object_or_404, render
 
 from channels_im.setup.access import may, wants_fragment
 from desk import rights
+from desk.languages import translated
 from desk.models import User
+from tickets.services.people.roles import Role
 
 VIEW, ADD, CHANGE = "desk.view_user", "desk.add_user", "desk.change_user"
 SEE_PEOPLE = (VIEW, ADD, CHANGE)
@@ -29,6 +31,11 @@ def confirm(
     if wants_fragment(request):
         return render(request, part, {"title": title, **context}, status=status)
     return page(request, template, title, status, part=part, **context)
+
+
+def name_of_role(role: Role) -> str:
+    """Return the name of a role for a page: those that are built in are translated."""
+    return role.name if role.group_id is not None else translated(role.name)
 
 
 def may_change(by: User, user: User) -> bool:

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext
 
 from channels_im.setup.access import setup_view
 from desk import audit_log
@@ -40,9 +41,9 @@ def _save(request: UserRequest, person: User) -> HttpResponse:
         form.add_error(None, str(refused))
         return _page(request, User.objects.get(pk=person.pk), form, 422)
     if is_changed:
-        messages.success(request, f"{person} is saved.")
+        messages.success(request, gettext("%(name)s is saved.") % {"name": person})
     else:
-        messages.info(request, "Nothing was changed.")
+        messages.info(request, gettext("Nothing was changed."))
     return redirect("people:person", person.pk)
 
 
@@ -58,6 +59,7 @@ def _page(request: UserRequest, person: User, form: PersonForm, status: int = 20
         form=form,
         role=roles.role_of(person),
         agent=agent,
+        language=changes.name_of_language(person.language),
         channels=agent.channels.filter(deleted_at=None) if agent is not None else (),
         state=state_of(person),
         state_text=STATES[state_of(person)],

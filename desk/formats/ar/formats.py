@@ -1,0 +1,10 @@
+"""Dates, times and numbers in Arabic, with the digits 0 to 9: 4 مارس 2026, 09:41."""
+
+DATE_FORMAT = SHORT_DATE_FORMAT = "j F Y"
+TIME_FORMAT = "H:i"
+DATETIME_FORMAT = SHORT_DATETIME_FORMAT = "j F Y، H:i"
+FULL_DATE_FORMAT = "l j F Y"
+FULL_DATETIME_FORMAT = "l j F Y، H:i"
+DAY_FORMAT, DAY_AND_YEAR_FORMAT = "j F", "j F Y"
+SHORT_DAY_FORMAT, SHORT_DAY_AND_YEAR_FORMAT = "j F", "j F Y"
+FIRST_DAY_OF_WEEK = 1

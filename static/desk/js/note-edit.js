@@ -1,0 +1,40 @@
+// Changing one's own notes in the thread, with the same mentions as in the composer.
+
+import { MentionField } from "./mentions.js";
+import * as thread from "./thread.js";
+
+const fields = new WeakMap(); // textarea -> its MentionField
+
+function fieldOf(text) {
+  if (!fields.has(text)) fields.set(text, new MentionField(text, text.dataset.mentionField));
+  return fields.get(text);
+}
+
+async function save(button) {
+  const text = document.getElementById(button.dataset.noteSave);
+  const form = button.closest("details");
+  const data = [["text", text.value], ...fieldOf(text).fields()];
+  button.disabled = true;
+  try {
+    await thread.settle(button.dataset.url, data, () => {
+      if (form.contains(document.activeElement)) form.querySelector("summary").focus();
+      form.removeAttribute("open");
+    });
+    await fieldOf(text).recheck();
+  } finally {
+    button.disabled = false;
+  }
+}
+
+export function start() {
+  document.addEventListener("focusin", ({ target }) => target.matches("[data-mention-field]") && fieldOf(target));
+  document.addEventListener(
+    "keydown",
+    (event) => event.target.matches?.("[data-mention-field]") && fieldOf(event.target).key(event),
+    true,
+  );
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-note-save]");
+    if (button) save(button);
+  });
+}

@@ -1,0 +1,69 @@
+"""Notes that mention somebody at the moment in which they are deactivated, or the ticket closes."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from desk.errors import Refused
+from desk.models import User
+from tests import factories
+from tickets.models import AccessGrant, Conversation, Mention, Message
+from tickets.rules.mentions import AGENT, Target
+from tickets.services.conversation.mentions import Wanted
+from tickets.services.inbox import actions, notes
+from tickets.services.people import deactivation
+
+from .test_canned_at_once import someone_waits_for_us
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def conversation() -> Conversation:
+    made = factories.make_conversation(factories.make_channel(name="Shop"))
+    factories.receive(made, at=timezone.now())
+    return made
+
+
+def written_during(act: Callable[[], object], conversation: Conversation, writer: User, colleague: User) -> list[str]:
+    """Return the refusals of a note with access for the colleague that is written while `act` is not committed yet."""
+    refusals: list[str] = []
+
+    def write() -> None:
+        wanted = Wanted((Target(AGENT, colleague.pk),), frozenset([colleague.pk]))
+        own = Conversation.objects.select_related("contact", "channel").get(pk=conversation.pk)
+        try:
+            notes.add_note(writer, own, f"@{colleague} look", wanted=wanted)
+        except Refused as refused:
+            refusals.append(str(refused))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=write)
+    with transaction.atomic():
+        act()
+        thread.start()
+        while not someone_waits_for_us():
+            assert thread.is_alive()
+            time.sleep(0.01)
+    thread.join()
+    return refusals
+
+
+@pytest.mark.parametrize("name", ["deactivated", "closed"])
+def test_a_mention_waits_for_what_would_end_it(conversation: Conversation, name: str) -> None:
+    alice = factories.make_agent("alice", channels=(conversation.channel,))
+    bob, admin = factories.make_agent("bob"), factories.make_admin()
+    ends: dict[str, Callable[[], object]] = {
+        "deactivated": lambda: deactivation.deactivate(admin, bob, None),
+        "closed": lambda: actions.close(alice, conversation),
+    }
+    refusals = written_during(ends[name], conversation, alice, bob)
+    assert len(refusals) == 1
+    assert not Message.objects.filter(kind="note").exists()
+    assert not AccessGrant.objects.exists()
+    assert not Mention.objects.exists()

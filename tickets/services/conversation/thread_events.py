@@ -1,0 +1,25 @@
+"""The lines in a thread that say what agents and Desk did with the conversation."""
+
+from desk.models import User
+from tickets.models import Conversation, Message
+from tickets.services.conversation import by_macro, messages
+from tickets.services.conversation.new_message import NewMessage
+from tickets.services.conversation.times import now_after
+
+
+def add_event(conversation: Conversation, user: User | None, kind: str, line: str) -> Message:
+    """Add the event to the thread of a conversation that the caller has locked, and return it.
+
+    `user` None: Desk did it.
+    """
+    event = NewMessage(
+        direction=Message.Direction.OUT,
+        kind=Message.Kind.EVENT,
+        source=Message.Source.SYSTEM,
+        author=user,
+        card={"kind": kind, "title": line, "text": by_macro.with_origin(), "url": ""},
+        sent_at=now_after(conversation.last_message_at),
+        state=Message.State.SENT,
+    )
+    # An event has no key that could exist already.
+    return messages.add_to_locked(conversation, event, savepoint=False)[0]

@@ -1,0 +1,1 @@
+"""Tell people what happened, in the browsers where they want it and by e-mail."""
