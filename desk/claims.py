@@ -1,9 +1,18 @@
-"""Claim rows for one worker. A claim is committed before the work begins, so that no other worker does it too."""
+"""Claim rows for one worker. A claim is committed before the work begins, so that no other worker does it too.
+
+What waits is of one of three kinds; docs/architecture.md ("Claims") says which rows are of which:
+
+* `Claims`: rows with a state. A claim is a state of its own, with the name of who claimed the row and when.
+* `LatestRequests`: rows that hold only the latest request for a call.
+* `DueTimes`: rows of other things that have a time at which something is due.
+"""
 
 import logging
+import os
+import socket
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -23,6 +32,11 @@ M = TypeVar("M", bound=Model)
 CANDIDATES = 20  # rows that are read to find one that no other worker claims at the same time
 
 
+def new_token() -> str:
+    """Return a name for a claim that no other claim has: it says which process of which machine made it."""
+    return f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:16]}"
+
+
 @dataclass(frozen=True)
 class Claims(Generic[M]):
     """The claims on the rows of `model`: a row in the state `waiting` can be claimed, and is in `claimed` then.
@@ -34,18 +48,18 @@ class Claims(Generic[M]):
     waiting: str
     claimed: str
 
-    def claim(self, pks: list[int]) -> list[M]:
-        """Claim those of `pks` that are still free and return them, in the order of their primary keys.
+    def claim(self, pks: Collection[int], **fields: object) -> QuerySet[M, M]:
+        """Claim those of `pks` that are still free, and write `fields` to them; return the rows of this claim.
 
-        The condition is checked again under each row's lock. Each claim counts as an attempt.
+        The condition is checked again under each row's lock. Each claim counts as an attempt. The rows are read when
+        the query is evaluated, in the order of their primary keys.
         """
-        if not pks:
-            return []
-        token = uuid.uuid4().hex
+        token = new_token()
         free = self._rows(pk__in=pks, state=self.waiting)
-        if not free.update(state=self.claimed, claimed_at=timezone.now(), claimed_by=token, attempts=F("attempts") + 1):
-            return []
-        return list(self._rows(pk__in=pks, claimed_by=token).order_by("pk"))
+        values = {"state": self.claimed, "claimed_at": timezone.now(), "claimed_by": token, **fields}
+        if not pks or not free.update(attempts=F("attempts") + 1, **values):
+            return self.model._default_manager.none()
+        return self._rows(pk__in=pks, claimed_by=token, state=self.claimed).order_by("pk")
 
     def held(self, rows: Iterable[M]) -> QuerySet[M, M]:
         """Return those of the claimed `rows` that nobody has reclaimed meanwhile."""
@@ -75,16 +89,19 @@ class Claims(Generic[M]):
         """Give claimed rows back as if they had not been tried, and write `fields` to them."""
         self.held(rows).update(state=self.waiting, claimed_by="", claimed_at=None, attempts=F("attempts") - 1, **fields)
 
+    def stale(self) -> QuerySet[M, M]:
+        """Return the rows that were claimed more than DESK_CLAIM_SECONDS ago: their worker died."""
+        before = timezone.now() - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
+        return self._rows(state=self.claimed, claimed_at__lt=before)
+
     def reclaim_stale(self) -> int:
         """Free what a worker claimed more than DESK_CLAIM_SECONDS ago and never finished; return how many rows.
 
         Each waits the delay of its attempts before it is claimed again, because it may be what killed the worker.
         """
-        before = timezone.now() - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-        stale = self._rows(state=self.claimed, claimed_at__lt=before)
         freed = 0
         with transaction.atomic():
-            for pk, attempts, token in list(stale.values_list("pk", "attempts", "claimed_by")):
+            for pk, attempts, token in list(self.stale().values_list("pk", "attempts", "claimed_by")):
                 retry_after = timezone.now() + (delay_after(attempts) or timedelta(0))
                 freed += self._rows(pk=pk, claimed_by=token, state=self.claimed).update(
                     state=self.waiting, claimed_by="", claimed_at=None, retry_after=retry_after
@@ -120,7 +137,7 @@ class LatestRequests(Generic[M]):
     def claim_first(self, rows: QuerySet[M, M], **fields: object) -> M | None:
         """Claim the first of the due `rows` that is still free, write `fields` to it and return it, or None."""
         for row in rows[:CANDIDATES]:
-            token = uuid.uuid4().hex
+            token = new_token()
             until = timezone.now() + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
             unchanged = self._same(row, "due_at", *self.wanted)
             if unchanged.update(claimed_by=token, claimed_until=until, attempts=F("attempts") + 1, **fields):
@@ -154,3 +171,54 @@ class LatestRequests(Generic[M]):
         """Return the row if it has the claim and the values of these fields still."""
         same = {name: getattr(row, name) for name in ("claimed_by", *names)}
         return self.model._default_manager.filter(pk=row.pk, **same)
+
+
+@dataclass(frozen=True)
+class DueTimes(Generic[M]):
+    """Rows of `model` for which something is due at the time in `field`, such as an e-mail about a Page.
+
+    A claim moves the time to its own end, so what a dead worker had claimed is due again without being freed. It lasts
+    `lasts`, or DESK_CLAIM_SECONDS. `attempts` names the field that counts the claims, if there is one.
+    """
+
+    model: type[M]
+    field: str
+    attempts: str = ""
+    lasts: timedelta | None = None
+
+    def longest_ahead(self, tries: int) -> timedelta | None:
+        """Return how far ahead the time of a row is at most, whose retries `desk.backoff` plans: for planned_times."""
+        pause = delay_after(tries)
+        return None if pause is None else max(pause, self.lease())
+
+    def is_due(self) -> Q:
+        """Return the condition that a row is due: its time has come, or it has none."""
+        return Q(**{self.field: None}) | Q(**{f"{self.field}__lte": timezone.now()})
+
+    def lease(self) -> timedelta:
+        """Return for how long a claim is valid."""
+        return timedelta(seconds=settings.DESK_CLAIM_SECONDS) if self.lasts is None else self.lasts
+
+    def claim(self, rows: QuerySet[M, M], limit: int | None = None) -> list[M]:
+        """Claim the first `limit` of the due `rows`; return those that no other worker has claimed meanwhile."""
+        return [row for row in rows[:limit] if self.claim_one(row, rows)]
+
+    def claim_one(self, row: M, rows: QuerySet[M, M]) -> bool:
+        """Claim a row that was read from `rows` if it is one of them still; return whether it was.
+
+        The object gets the time at which the claim ends, which `held` compares.
+        """
+        until = timezone.now() + self.lease()
+        changes: dict[str, Any] = {self.field: until}
+        if self.attempts:
+            changes[self.attempts] = F(self.attempts) + 1
+        if not rows.filter(pk=row.pk, **{self.field: getattr(row, self.field)}).update(**changes):
+            return False
+        setattr(row, self.field, until)
+        if self.attempts:
+            setattr(row, self.attempts, getattr(row, self.attempts) + 1)
+        return True
+
+    def held(self, row: M) -> QuerySet[M, M]:
+        """Return the claimed row, as long as nobody has claimed it again or changed its time."""
+        return self.model._default_manager.filter(pk=row.pk, **{self.field: getattr(row, self.field)})

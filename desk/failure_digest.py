@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from desk import letters, mail, planned_times
+from desk.claims import DueTimes
 from desk.languages import translated
 from desk.models import Heartbeat
 from desk.sentences import sentence
@@ -25,6 +26,7 @@ from desk.sentences import sentence
 logger = logging.getLogger(__name__)
 
 TASK = "desk.failure_digest.send_due"
+DIGESTS = DueTimes(Heartbeat, "beat_at", lasts=mail.LEASE)
 TOLD, DUE = "failures told until", "next digest of failures"  # English only: names of rows
 INTERVALS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
 ONCE_IN = {
@@ -112,7 +114,7 @@ def send_due() -> int:
     now = timezone.now()
     Heartbeat.objects.get_or_create(name=DUE, defaults={"beat_at": now})
     Heartbeat.objects.get_or_create(name=TOLD, defaults={"beat_at": now - FIRST_LOOKS_BACK})
-    row = next(iter(mail.claim(Heartbeat.objects.filter(name=DUE, beat_at__lte=now), "beat_at")), None)
+    row = next(iter(DIGESTS.claim(Heartbeat.objects.filter(name=DUE, beat_at__lte=now))), None)
     if row is None:
         return 0
     # An attempt that may still run is told the next time.
@@ -129,7 +131,7 @@ def send_due() -> int:
         except mail.ERRORS as error:
             logger.error("The digest of failures could not be sent: %s", mail.sentence_for(error))
         again_at = now + (INTERVALS[settings.DESK_FAILURE_DIGEST] if sent else mail.RETRY_DELAY)
-    if mail.claimed(row, "beat_at").update(beat_at=again_at) and (sent or not causes) and until > since:
+    if DIGESTS.held(row).update(beat_at=again_at) and (sent or not causes) and until > since:
         Heartbeat.objects.filter(name=TOLD).update(beat_at=until)
     return sent
 

@@ -12,15 +12,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
 from django.core.mail import EmailMessage
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import translation
 
 from desk import letters, metrics
 from desk.languages import of_person, spoken_by
@@ -28,8 +27,6 @@ from desk.models import User
 from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
-
-M = TypeVar("M", bound=Model)
 
 #: How long a claimed row is left alone: longer than a task of the worker may run (Q_CLUSTER).
 LEASE = timedelta(minutes=5)
@@ -147,32 +144,6 @@ def send_to_person(user: User, letter: Callable[[], letters.Letter], *, key: str
 
 
 # --- Rows whose e-mail is due -----------------------------------------------------------------------------------------
-def is_due(field: str) -> Q:
-    """Return the condition that a row's e-mail is due: its `field` is empty or past.
-
-    Register the field in desk.planned_times, for times that a wrong clock has planned.
-    """
-    return Q(**{field: None}) | Q(**{f"{field}__lte": timezone.now()})
-
-
-def claim(rows: QuerySet[M, M], field: str) -> list[M]:
-    """Claim `rows`, which are due, and return those that no other worker has claimed meanwhile.
-
-    A claimed row has in `field` the time at which its claim ends, also in the object that is returned. Close the claim
-    with `claimed(row, field)`.
-    """
-    until = timezone.now() + LEASE
-    won = [row for row in rows if rows.filter(pk=row.pk).update(**{field: until})]
-    for row in won:
-        setattr(row, field, until)
-    return won
-
-
-def claimed(row: M, field: str) -> QuerySet[M, M]:
-    """Return the row as long as it is still claimed as in this object."""
-    return type(row)._default_manager.filter(pk=row.pk, **{field: getattr(row, field)})
-
-
 # --- A person waits ---------------------------------------------------------------------------------------------------
 def send_to_user(message: EmailMessage) -> int:
     """Send a message that a person asked for, such as a link that resets a password; return whether it was sent.

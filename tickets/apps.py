@@ -89,7 +89,7 @@ class TicketsConfig(AppConfig):
         sweeper.register("e-mails about webhooks", mails.is_due, mails.TASK)  # English only: for the log
         sweeper.register(scheduled_sending.JOB, reclaim=scheduled_sending.delete_old)
         sweeper.register("snoozes", snoozing.is_due, snoozing.TASK)
-        sweeper.register("events", reclaim=delivery.reclaim_stale)
+        sweeper.register("events", reclaim=delivery.CLAIMS.reclaim_stale)
         sweeper.register("notifications", reclaim=push.CLAIMS.reclaim_stale)
         sweeper.register("e-mails to agents", reminders.is_due, reminders.TASK)  # English only: for the log
         system_states.register(push_state.state)
@@ -112,9 +112,9 @@ class TicketsConfig(AppConfig):
         planned_times.register(models.Conversation, "snoozed_until", snooze_rules.LONGEST)
         planned_times.register(models.Availability, "away_since", planned_times.NOW)
         planned_times.register(models.ScheduledReply, "due_at", window.HUMAN_AGENT_WINDOW)
-        planned_times.register(models.Attachment, "retry_after", **by_backoff, attempts="attempts")
-        planned_times.register(models.Attachment, "claimed_at", planned_times.NOW)
-        planned_times.register(models.Contact, "profile_retry_after", **by_backoff, attempts="profile_attempts")
+        for work in (attachments.FETCHES, profiles.FETCHES):
+            fetched: dict[str, Any] = by_backoff | {"longest_after": work.longest_ahead}
+            planned_times.register(work.model, work.field, **fetched, attempts=work.attempts)
         planned_times.register(models.EventDelivery, "retry_after", delivery.MAX_EVENT_PAUSE)
         planned_times.register(models.EventDelivery, "claimed_at", planned_times.NOW)
         planned_times.register(models.EventSubscription, "retry_after", delivery.MAX_WEBHOOK_PAUSE)

@@ -171,8 +171,6 @@ class Attachment(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     refreshes = models.PositiveSmallIntegerField(default=0, help_text="How often a new link was requested from Meta")
     retry_after = models.DateTimeField(null=True, blank=True)
-    claimed_at = models.DateTimeField(null=True, blank=True)
-    claimed_by = models.CharField(max_length=64, blank=True)
 
     class Meta:
         ordering = ["position", "id"]

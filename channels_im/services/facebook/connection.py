@@ -14,6 +14,7 @@ from django.utils import timezone
 from channels_im.models import Channel, Page, RecoveryRun
 from channels_im.services.facebook import check_requests, outages, reasons, recovery_requests
 from desk import letters, mail
+from desk.claims import DueTimes
 from desk.languages import in_english
 from desk.live import publish
 from desk.queue import enqueue
@@ -25,7 +26,7 @@ MAIL_TASK = "channels_im.tasks.mail_administrators"
 SETUP_PATH = "/admin/instant-messaging/messenger/"
 # A longer one is of a wrong clock, or cut: a call after it is answered with a new one.
 LONGEST_RATE_LIMIT = timedelta(hours=1)
-MAIL_FIELD = "reauth_mail_after"
+MAILS = DueTimes(Page, "reauth_mail_after", lasts=mail.LEASE)
 JUST_CHECKED = timedelta(minutes=1)
 
 CONNECTION_FIELDS = [
@@ -191,7 +192,7 @@ def _announce(page: Page) -> None:
 # --- The e-mail -------------------------------------------------------------------------------------------------------
 def mail_is_due() -> bool:
     """Return whether an e-mail about a Page is due. Without anybody to send it to, it waits."""
-    return _unmailed_pages().filter(mail.is_due(MAIL_FIELD)).exists() and mail.reaches_administrators()
+    return _unmailed_pages().filter(MAILS.is_due()).exists() and mail.reaches_administrators()
 
 
 def mail_administrators() -> int:
@@ -204,7 +205,7 @@ def mail_administrators() -> int:
     if not mail_is_due():
         return 0
     gathering = Q(reauth_mail_after__lte=F("reauth_since") + timedelta(seconds=settings.MAIL_GATHER_SECONDS))
-    pages = mail.claim(_unmailed_pages().filter(mail.is_due(MAIL_FIELD) | gathering).order_by("name", "pk"), MAIL_FIELD)
+    pages = MAILS.claim(_unmailed_pages().filter(MAILS.is_due() | gathering).order_by("name", "pk"))
     if not pages:
         return 0
     try:
@@ -215,7 +216,7 @@ def mail_administrators() -> int:
         sent = 0
     now = timezone.now()
     for page in pages:
-        claimed = mail.claimed(page, MAIL_FIELD)
+        claimed = MAILS.held(page)
         if sent:
             claimed.update(reauth_mailed_at=now, reauth_mail_after=None)
         else:

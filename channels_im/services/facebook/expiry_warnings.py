@@ -10,12 +10,13 @@ from django.utils import timezone
 from channels_im.models import Channel, FacebookAccount, Page
 from channels_im.services.facebook.connection import SETUP_PATH
 from desk import letters, mail
+from desk.claims import DueTimes
 from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
 TASK = "channels_im.tasks.warn_of_ending_logins"
-MAIL_FIELD = "warning_after"
+MAILS = DueTimes(FacebookAccount, "warning_after", lasts=mail.LEASE)
 STEPS = (14, 7, 1)  # days before the end
 
 
@@ -51,14 +52,14 @@ def warn() -> int:
 
 def _ending(now: datetime) -> QuerySet[FacebookAccount, FacebookAccount]:
     ending = FacebookAccount.objects.filter(expires_at__lte=now + timedelta(days=max(STEPS)), app_removed_at=None)
-    return ending.exclude(last_warned_days=min(STEPS)).filter(mail.is_due(MAIL_FIELD))
+    return ending.exclude(last_warned_days=min(STEPS)).filter(MAILS.is_due())
 
 
 def _claim(account: FacebookAccount, step: int) -> FacebookAccount | None:
     """Claim the account; return None when another worker has, or somebody logged in again meanwhile."""
-    unchanged = FacebookAccount.objects.filter(mail.is_due(MAIL_FIELD), pk=account.pk, expires_at=account.expires_at)
+    unchanged = FacebookAccount.objects.filter(MAILS.is_due(), pk=account.pk, expires_at=account.expires_at)
     unwarned = unchanged.filter(Q(last_warned_days=None) | Q(last_warned_days__gt=step))
-    return next(iter(mail.claim(unwarned, MAIL_FIELD)), None)
+    return next(iter(MAILS.claim(unwarned)), None)
 
 
 def _warn_of(account: FacebookAccount, step: int, channels: list[Channel], now: datetime) -> int:
@@ -70,7 +71,7 @@ def _warn_of(account: FacebookAccount, step: int, channels: list[Channel], now: 
         why = mail.sentence_for(error)
         logger.error("The e-mail about Facebook user %s could not be sent: %s", account.facebook_user_id, why)
         sent = 0
-    claimed = mail.claimed(account, MAIL_FIELD).filter(expires_at=expires_at)
+    claimed = MAILS.held(account).filter(expires_at=expires_at)
     claimed.update(warning_after=None, **({"last_warned_days": step} if sent else {}))
     return sent
 

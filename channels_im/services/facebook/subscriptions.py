@@ -7,9 +7,7 @@ back, so that Setup shows what Meta has confirmed.
 import logging
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from channels_im.messenger import pages
@@ -21,12 +19,15 @@ from channels_im.services.facebook.check_requests import TASK as TASK
 from channels_im.services.facebook.check_requests import request_check as request_check
 from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
+from desk.claims import DueTimes
 from desk.live import publish
 from desk.sentences import sentence
 
 logger = logging.getLogger(__name__)
 
 MAX_DELAY = timedelta(hours=1)
+
+CHECKS = DueTimes(Page, "subscription_due_at", "subscription_attempts")
 
 
 def is_due() -> bool:
@@ -48,17 +49,8 @@ def drain_subscriptions() -> int:
 
 
 def _claim() -> Page | None:
-    now = timezone.now()
-    until = now + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-    for page in Page.objects.filter(subscription_due_at__lte=now).order_by("subscription_due_at"):
-        is_claimed = Page.objects.filter(pk=page.pk, subscription_due_at=page.subscription_due_at).update(
-            subscription_due_at=until, subscription_attempts=F("subscription_attempts") + 1
-        )
-        if is_claimed:
-            page.subscription_due_at = until
-            page.subscription_attempts += 1
-            return page
-    return None
+    due = Page.objects.filter(subscription_due_at__lte=timezone.now()).order_by("subscription_due_at")
+    return next((page for page in due if CHECKS.claim_one(page, due)), None)
 
 
 def _check(page: Page) -> None:

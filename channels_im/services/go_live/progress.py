@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from channels_im.models import GoLive, GoLiveStep
 from channels_im.services.go_live import catalogue, checks
 from channels_im.services.go_live.catalogue import Step
 from desk import audit_log
+from desk.claims import DueTimes
 from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
@@ -77,16 +77,11 @@ def run_checks() -> int:
 
 
 def _claim() -> GoLive | None:
-    now = timezone.now()
-    row = GoLive.objects.filter(due_at__lte=now).first()
-    if row is None:
-        return None
-    until = now + lease()
-    free = GoLive.objects.filter(pk=row.pk, due_at=row.due_at)
-    if not free.update(due_at=until, attempts=F("attempts") + 1):
-        return None
-    row.due_at, row.attempts = until, row.attempts + 1
-    return row
+    return next(iter(_claims().claim(GoLive.objects.filter(due_at__lte=timezone.now()))), None)
+
+
+def _claims() -> DueTimes[GoLive]:
+    return DueTimes(GoLive, "due_at", "attempts", lasts=lease())
 
 
 def lease() -> timedelta:
@@ -96,7 +91,7 @@ def lease() -> timedelta:
 
 def _finish(row: GoLive, **facts: object) -> None:
     """Write the outcome, unless the checks were requested again meanwhile: then they are still due."""
-    GoLive.objects.filter(pk=row.pk, due_at=row.due_at).update(due_at=None, **facts)
+    _claims().held(row).update(due_at=None, **facts)
 
 
 # --- The state of the steps -------------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ def claim_new(limit: int) -> list[WebhookDelivery]:
     untried = due().filter(attempts=0, pieces__gt=0).order_by("pieces", "id").values_list("pk", flat=True)
     continued = list(untried[: min(CONTINUED, limit)])
     new = due().filter(Q(attempts=0, pieces=0) | INTERRUPTED).order_by("id").values_list("pk", flat=True)
-    return claims.claim([*new[: limit - len(continued)], *continued])
+    return list(claims.claim([*new[: limit - len(continued)], *continued]))
 
 
 def claim_retry() -> WebhookDelivery | None:

@@ -8,16 +8,14 @@ or days: when one has expired before the file was fetched, Desk requests a new l
 import logging
 import re
 import time
-import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import IO, TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.files import File
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from PIL import Image
 
@@ -30,6 +28,7 @@ from channels_im.services.facebook.page_errors import Call
 from desk import wake
 from desk.backoff import delay_after
 from desk.call_pool import make_calls
+from desk.claims import DueTimes
 from desk.sentences import sentence
 from tickets.models import Attachment, Conversation
 from tickets.rules.cards import pictures_in
@@ -62,6 +61,7 @@ RETRYABLE = (ErrorKind.TRANSIENT, ErrorKind.RATE_LIMITED)
 # A key that Desk made because the event had no mid: Meta does not know it.
 OWN_KEY = re.compile(r"[a-z-]+:")
 State = Attachment.State
+FETCHES = DueTimes(Attachment, "retry_after", "attempts")
 TO_FETCH = Q(state=State.PENDING)
 SIZE_UNKNOWN = Q(state=State.REFUSED, size=None, attempts=0, reason=NOT_RECEIVED)  # the size was not requested yet
 AUDIO_OR_VIDEO = (Attachment.Kind.AUDIO, Attachment.Kind.VIDEO)
@@ -113,13 +113,7 @@ def due(what: Q = TO_FETCH) -> QuerySet[Attachment, Attachment]:
     `what` is TO_FETCH or SIZE_UNKNOWN. Each has an index of its own: for both in one query SQLite would read the whole
     table.
     """
-    now = timezone.now()
-    stale = now - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-    return Attachment.objects.filter(
-        Q(retry_after=None) | Q(retry_after__lte=now),
-        Q(claimed_at=None) | Q(claimed_at__lt=stale),
-        what,
-    ).exclude(source_url="")
+    return Attachment.objects.filter(FETCHES.is_due(), what).exclude(source_url="")
 
 
 def is_due() -> bool:
@@ -133,17 +127,12 @@ def fetch_files() -> int:
 
 
 def _claim(limit: int) -> "list[ClaimedAttachment]":
-    token = uuid.uuid4().hex
-    claimed: list[int] = []
+    claimed: dict[int, Attachment] = {}
     for what in (TO_FETCH, SIZE_UNKNOWN):
-        for pk in list(due(what).order_by("pk").values_list("pk", flat=True)[: limit - len(claimed)]):
-            still_due = due(what).filter(pk=pk).values("pk")
-            if Attachment.objects.filter(pk__in=still_due).update(
-                claimed_at=timezone.now(), claimed_by=token, attempts=F("attempts") + 1
-            ):
-                claimed.append(pk)
-    rows = Attachment.objects.filter(pk__in=claimed, claimed_by=token).annotate(siblings=Count("message__attachments"))
-    return list(rows.select_related("message__conversation__channel", "message__page").order_by("pk"))
+        claimed |= {row.pk: row for row in FETCHES.claim(due(what).order_by("pk"), limit - len(claimed))}
+    rows = Attachment.objects.filter(pk__in=claimed).annotate(siblings=Count("message__attachments"))
+    related = rows.select_related("message__conversation__channel", "message__page")
+    return [row for row in related.order_by("pk") if row.retry_after == claimed[row.pk].retry_after]
 
 
 def _fetch(attachment: "ClaimedAttachment") -> FetchResult:
@@ -273,9 +262,9 @@ def _dimensions(file: IO[bytes]) -> tuple[int | None, int | None]:
 
 def _store_result(attachment: Attachment, result: FetchResult) -> None:
     """Write the result to the row, if our claim is still valid; otherwise delete the file again."""
-    claimed = Attachment.objects.filter(pk=attachment.pk, claimed_by=attachment.claimed_by, state=attachment.state)
+    claimed = FETCHES.held(attachment).filter(state=attachment.state)
     fields = dict(result.fields)
-    fields |= {"claimed_at": None, "claimed_by": "", "retry_after": None, "reason": result.reason}
+    fields |= {"retry_after": None, "reason": result.reason}
     stored_name = None
     if result.error is not None:
         page = attachment.message.page

@@ -2,12 +2,11 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from channels_im.messenger import files as file_rules
@@ -19,6 +18,7 @@ from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk.backoff import delay_after
 from desk.call_pool import make_calls
+from desk.claims import DueTimes
 from desk.storage import undone_on_failure
 from tickets.models import Contact, Conversation
 from tickets.services.conversation import messages
@@ -32,6 +32,7 @@ MAX_PICTURE_BYTES = 5 * file_rules.MB
 PICTURE_TIMEOUT_S = 10.0
 
 ProfileState = Contact.ProfileState
+FETCHES = DueTimes(Contact, "profile_retry_after", "profile_attempts")
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,8 @@ class ProfileResult:
 
 def due() -> QuerySet[Contact, Contact]:
     """Return the contacts whose profile can be requested now: their Page is connected and not rate limited."""
-    now = timezone.now()
     return Contact.objects.filter(
-        Q(profile_retry_after=None) | Q(profile_retry_after__lte=now),
+        FETCHES.is_due(),
         page_errors.background_allowed("page__"),
         profile_state=ProfileState.PENDING,
         erased_at=None,
@@ -68,17 +68,7 @@ def fetch_profiles() -> int:
 
 
 def _claim(limit: int) -> list[Contact]:
-    """Claim contacts by moving their due time past the longest fetch: a dead worker leaves nothing to clean up."""
-    until = timezone.now() + timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-    claimed = []
-    for contact in due().select_related("page").order_by("profile_retry_after", "pk")[:limit]:
-        updated = Contact.objects.filter(
-            pk=contact.pk, profile_state=ProfileState.PENDING, profile_attempts=contact.profile_attempts
-        ).update(profile_attempts=F("profile_attempts") + 1, profile_retry_after=until)
-        if updated:
-            contact.profile_attempts += 1
-            claimed.append(contact)
-    return claimed
+    return FETCHES.claim(due().select_related("page").order_by("profile_retry_after", "pk"), limit)
 
 
 def _fetch(contact: Contact) -> ProfileResult:
@@ -120,8 +110,8 @@ def _store_result(contact: Contact, result: ProfileResult) -> None:
         page_errors.record(contact.page, result.error, Call.BACKGROUND, token=contact.page.page_token)
     old_picture = None
     with undone_on_failure(), transaction.atomic():
-        row = Contact.objects.select_for_update().get(pk=contact.pk)
-        if row.erased_at or row.profile_attempts != contact.profile_attempts:
+        row = FETCHES.held(contact).select_for_update().filter(erased_at=None).first()
+        if row is None:
             return
         if result.profile is not None and result.profile.name:
             row.name = result.profile.name

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 
 from desk import letters, mail, metrics
 from desk.accounts import mfa
+from desk.claims import DueTimes
 from desk.languages import spoken_by
 from desk.models import User
 from desk.sentences import sentence
@@ -28,7 +29,7 @@ from tickets.services.notifications.kinds import Kind, Subject
 logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.send_reminders"
-FIELD = "due_at"
+MAILS = DueTimes(MailReminder, "due_at", lasts=mail.LEASE)
 PEOPLE_AT_A_TIME = 50
 ROWS_IN_ONE = 100
 MOST_ENTRIES = 20
@@ -78,7 +79,7 @@ def _send_to(user_id: int) -> int:
         _due().filter(user=user_id).update(due_at=mailed_at + PAUSE)
         return 0
     first = list(_due().filter(user=user_id).order_by("due_at", "pk").values_list("pk", flat=True)[:ROWS_IN_ONE])
-    claimed = mail.claim(_due().filter(pk__in=first).select_related("user").order_by("due_at", "pk"), FIELD)
+    claimed = MAILS.claim(_due().filter(pk__in=first).select_related("user").order_by("due_at", "pk"))
     if not claimed:
         return 0
     user = claimed[0].user
@@ -93,10 +94,10 @@ def _send_to(user_id: int) -> int:
             )
         except mail.ERRORS:
             for entry in entries:
-                mail.claimed(entry.row, FIELD).update(due_at=now + mail.RETRY_DELAY)
+                MAILS.held(entry.row).update(due_at=now + mail.RETRY_DELAY)
             raise
     for entry in entries:
-        mail.claimed(entry.row, FIELD).update(due_at=None, sent_at=now)
+        MAILS.held(entry.row).update(due_at=None, sent_at=now)
     NotificationSettings.objects.filter(user=user).update(mailed_at=now)
     metrics.REMINDERS.add("sent")
     return sent
@@ -130,7 +131,7 @@ def _entry(row: MailReminder, user: User, chosen: Choices, now: datetime) -> _En
 
 
 def _plan(row: MailReminder, due_at: datetime | None) -> None:
-    mail.claimed(row, FIELD).update(due_at=due_at)
+    MAILS.held(row).update(due_at=due_at)
 
 
 # --- What it says -----------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from channels_im.models import Page
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk import wake
+from desk.claims import Claims, DueTimes
 from desk.sentences import sentence
 from tickets.models import Conversation, EventType, Message
 from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up, place_in_second
@@ -37,7 +38,7 @@ FIRST_LOOKUP_FACTOR = 15
 LOOK_UP_FOR = timedelta(hours=24)
 #: The next look-up comes after this part of the row's age, so that a trouble that has ended delays it by little.
 LOOKUP_PAUSE = 0.25
-LOOKUP_LEASE = timedelta(seconds=60)
+LOOKUPS = DueTimes(Message, "retry_after", lasts=timedelta(seconds=60))
 MILLISECOND = timedelta(milliseconds=1)
 
 INTERRUPTED = sentence("Sending was interrupted. Desk finds out whether the message arrived before it tries again.")
@@ -48,6 +49,7 @@ LOOK_OR_WRITE_AGAIN = sentence("Look in the Page inbox on Facebook, then choose 
 LOOK_OR_SEND_AGAIN = sentence("Look in the Page inbox on Facebook, then choose “It arrived” or “Send again”.")
 
 State = Message.State
+CLAIMS = Claims(Message, waiting=State.QUEUED, claimed=State.SENDING)
 _CONFIRMED_FIELDS = [
     *("state", "mid", "sent_at", "delivered_at", "read_at", "reactions"),
     *("reason", "error_code", "error_subcode", "fbtrace_id", "retry_after", "claimed_by"),
@@ -255,15 +257,12 @@ def due_lookups() -> QuerySet[Message, Message]:
 def claim_lookups(limit: int, without_pages: set[int]) -> list[Message]:
     """Claim up to `limit` unsure rows to look up, one per Page (Meta: 2 calls/s), none of `without_pages`."""
     related = ("conversation__contact", "page")
-    candidates = due_lookups().exclude(page_id__in=without_pages).select_related(*related).order_by("retry_after", "id")
+    due = due_lookups().exclude(page_id__in=without_pages).select_related(*related).order_by("retry_after", "id")
     claimed: dict[int, Message] = {}
-    for message in candidates[: limit * 10] if limit > 0 else ():
+    for message in due[: limit * 10] if limit > 0 else ():
         if message.page_id in claimed or len(claimed) == limit:
             continue
-        until = timezone.now() + LOOKUP_LEASE
-        unchanged = Message.objects.filter(pk=message.pk, state=State.UNSURE, retry_after=message.retry_after)
-        if unchanged.update(retry_after=until):
-            message.retry_after = until
+        if LOOKUPS.claim_one(message, due):
             claimed[message.page_id] = message
     return list(claimed.values())
 
@@ -293,9 +292,7 @@ def apply_lookup(message: Message, shown: list[GraphMessage] | Exception) -> Non
         return
     with transaction.atomic():
         conversation = lock_conversation_of(message.pk)
-        unchanged = Message.objects.filter(
-            pk=message.pk, state=State.UNSURE, retry_after=message.retry_after, claimed_at=message.claimed_at
-        )
+        unchanged = LOOKUPS.held(message).filter(state=State.UNSURE, claimed_at=message.claimed_at)
         changes = _changes_after(finding, message)
         if conversation is None or not unchanged.update(**changes):
             return

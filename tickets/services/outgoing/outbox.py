@@ -5,10 +5,7 @@ the main thread writes the outcome to the row (`send_call.record`). A wake only 
 """
 
 import logging
-import os
-import socket
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -132,7 +129,6 @@ class _Drain:
     """One run of the outbox: the calls under way and the conversations served."""
 
     def __init__(self) -> None:
-        self.claim_name = f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
         self.running: dict[Future[Any], _Job] = {}
         # Conversations of which a row was claimed in this round; the others come first.
         self.served: set[int] = set()
@@ -216,10 +212,8 @@ class _Drain:
         if time.monotonic() < self.renews_at:
             return
         self.renews_at = time.monotonic() + every_s
-        under_way = [job.message.pk for job in self.running.values() if job.send]
-        if under_way:
-            claimed = Message.objects.filter(pk__in=under_way, state=State.SENDING, claimed_by=self.claim_name)
-            claimed.update(retry_after=delivery_status.lease_end())
+        if under_way := [job.message for job in self.running.values() if job.send]:
+            delivery_status.CLAIMS.held(under_way).update(retry_after=delivery_status.lease_end())
 
     # --- Claims -------------------------------------------------------------------------------------------------------
     def _claim(self, limit: int) -> tuple[list[Message], bool]:
@@ -244,15 +238,8 @@ class _Drain:
             locked = [pk for (pk,) in _LOCKED.rows(pks=conversation_pks)]
             due = _STILL_DUE.rows(now=timezone.now(), pks=pks, conversations=locked)
             still_due = [pk for (pk,) in due]
-            Message.objects.filter(pk__in=still_due, state=State.QUEUED).update(
-                state=State.SENDING,
-                claimed_at=timezone.now(),
-                claimed_by=self.claim_name,
-                attempts=F("attempts") + 1,
-                retry_after=delivery_status.lease_end(),
-            )
-        claimed = Message.objects.filter(pk__in=still_due, state=State.SENDING, claimed_by=self.claim_name)
-        rows = claimed.select_related("conversation__contact").prefetch_related("attachments").order_by("pk")
+            claimed = delivery_status.CLAIMS.claim(still_due, retry_after=delivery_status.lease_end())
+        rows = claimed.select_related("conversation__contact").prefetch_related("attachments")
         return _with_channels_and_authors(list(rows))
 
 

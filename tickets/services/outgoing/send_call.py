@@ -9,7 +9,6 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from channels_im.messenger import files as file_rules
@@ -275,11 +274,6 @@ def _pause(message: Message) -> timedelta:
     return sending.retry_pause(message.attempts, settings.DESK_RETRY_BASE_SECONDS)
 
 
-def _claimed_row(message: Message) -> QuerySet[Message, Message]:
-    """Return the row if our claim is still valid: a claim is the state and the name of who claimed it."""
-    return Message.objects.filter(pk=message.pk, state=State.SENDING, claimed_by=message.claimed_by)
-
-
 def _mark_unsure(message: Message, sentence: str, **details: Any) -> None:
     metrics.SENDS.add("unsure")
     first_lookup = timezone.now() + delivery_status.first_lookup_delay()
@@ -290,7 +284,9 @@ def _retry_later(message: Message, sentence: str, pause: timedelta, **details: A
     metrics.SENDS.add("retry")
     with transaction.atomic():
         retry_after = timezone.now() + pause if pause else None
-        if _claimed_row(message).update(state=State.QUEUED, reason=sentence, retry_after=retry_after, **details):
+        if delivery_status.CLAIMS.held([message]).update(
+            state=State.QUEUED, reason=sentence, retry_after=retry_after, **details
+        ):
             events.messages_updated(message.conversation, [message.pk], "state", "reason")
             messages.announce(message.conversation)
 
@@ -300,7 +296,9 @@ def _fail_or_hold(message: Message, state: str, sentence: str, **details: Any) -
     metrics.SENDS.add(str(state))
     with transaction.atomic():
         conversation = delivery_status.lock_conversation_of(message.pk)
-        changed = _claimed_row(message).update(state=state, reason=sentence, retry_after=None, **details)
+        changed = delivery_status.CLAIMS.held([message]).update(
+            state=state, reason=sentence, retry_after=None, **details
+        )
         if conversation is None or not changed:
             return
         events.messages_updated(conversation, [message.pk], "state", "reason")

@@ -6,20 +6,19 @@ are delivered at least once. A webhook that fails gets one event at a time, with
 """
 
 import logging
-import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from desk import audit_log, logs
 from desk.call_pool import make_calls
+from desk.claims import Claims
 from desk.health import Report, seconds
 from desk.queue import enqueue
 from desk.sentences import sentence
@@ -44,6 +43,7 @@ UNREADABLE_SECRET = sentence("The secret cannot be decrypted with Desk's present
 SUBJECT_DELETED = sentence("The subject of the event was deleted before it was sent.")
 
 State = EventDelivery.State
+CLAIMS = Claims(EventDelivery, waiting=State.PENDING, claimed=State.SENDING)
 #: Renders the bodies of rows, by row id; None when the subject was deleted (tickets.api.payloads).
 Render = Callable[[Sequence[EventDelivery]], dict[int, bytes | None]]
 
@@ -71,15 +71,9 @@ def waiting() -> QuerySet[EventDelivery, EventDelivery]:
     )
 
 
-def stale() -> QuerySet[EventDelivery, EventDelivery]:
-    """Return the rows whose claim has expired: their worker died."""
-    before = timezone.now() - timedelta(seconds=settings.DESK_CLAIM_SECONDS)
-    return EventDelivery.objects.filter(state=State.SENDING, claimed_at__lt=before)
-
-
 def is_due() -> bool:
     """Return whether there is an event to send, or an expired claim."""
-    return waiting().exists() or stale().exists()
+    return waiting().exists() or CLAIMS.stale().exists()
 
 
 def report() -> Report:
@@ -108,14 +102,9 @@ def _any_claimed(*, after: datetime) -> bool:
     return EventDelivery.objects.filter(state__in=State.values, claimed_at__gt=after).exists()
 
 
-def reclaim_stale() -> int:
-    """Queue again the rows of expired claims; return how many."""
-    return stale().update(state=State.PENDING, claimed_by="", claimed_at=None)
-
-
 def drain_events(render: Render) -> int:
     """Send due events until none is left or the time is up; return how many calls were made."""
-    reclaim_stale()
+    CLAIMS.reclaim_stale()
     drain = _Drain(render)
     return make_calls(drain.claim, _call, drain.finish, size=POOL_SIZE, max_run_s=MAX_RUN_S)
 
@@ -137,7 +126,6 @@ class _Drain:
 
     def __init__(self, render: Render) -> None:
         self.render = render
-        self.claim_name = uuid.uuid4().hex
         self.under_way: Counter[int] = Counter()
 
     def claim(self, limit: int) -> list[_Job]:
@@ -172,13 +160,7 @@ class _Drain:
             if free > 0:
                 order = ("attempts", "pk") if failures else ("pk",)
                 candidates += due.filter(subscription=pk).order_by(*order).values_list("pk", flat=True)[:free]
-        if not candidates:
-            return []
-        EventDelivery.objects.filter(pk__in=candidates, state=State.PENDING).update(
-            state=State.SENDING, claimed_by=self.claim_name, claimed_at=timezone.now(), attempts=F("attempts") + 1
-        )
-        claimed = EventDelivery.objects.filter(pk__in=candidates, state=State.SENDING, claimed_by=self.claim_name)
-        return list(claimed.select_related("subscription").order_by("pk"))
+        return list(CLAIMS.claim(candidates).select_related("subscription"))
 
     def _ready(self, rows: list[EventDelivery]) -> list[EventDelivery]:
         """Render and store the body of each row, which every later try sends too; drop rows whose subject is deleted.
@@ -230,18 +212,16 @@ def record(row: EventDelivery, result: CallResult) -> None:
         _record_failure(row.subscription, result)
 
 
-def _claimed_row(row: EventDelivery) -> QuerySet[EventDelivery, EventDelivery]:
-    return EventDelivery.objects.filter(pk=row.pk, state=State.SENDING, claimed_by=row.claimed_by)
-
-
 def _settle(row: EventDelivery, state: str, reason: str, status: int | None = None) -> None:
     now = timezone.now()
-    _claimed_row(row).update(state=state, reason=reason, status=status, settled_at=now, retry_after=None, claimed_by="")
+    settled = {"state": state, "reason": reason, "status": status, "settled_at": now}
+    CLAIMS.held([row]).update(**settled, retry_after=None, claimed_by="")
 
 
 def _retry_later(row: EventDelivery, reason: str, status: int | None) -> None:
     again_at = timezone.now() + pause_after(row.attempts, MAX_EVENT_PAUSE)
-    _claimed_row(row).update(state=State.PENDING, reason=reason, status=status, retry_after=again_at, claimed_by="")
+    later = {"state": State.PENDING, "reason": reason, "status": status, "retry_after": again_at}
+    CLAIMS.held([row]).update(**later, claimed_by="")
 
 
 def _record_success(subscription: EventSubscription) -> None:

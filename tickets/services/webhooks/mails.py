@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from desk import letters, mail
+from desk.claims import DueTimes
 from desk.failure_digest import Cause
 from desk.sentences import sentence
 from desk.utc_parts import UtcMinute, utc_part
@@ -17,11 +18,11 @@ from tickets.models.events import TEST_EVENT
 logger = logging.getLogger(__name__)
 
 TASK = "tickets.tasks.mail_about_webhooks"
-FIELD = "mail_after"
+MAILS = DueTimes(EventSubscription, "mail_after", lasts=mail.LEASE)
 
 
 def _due() -> QuerySet[EventSubscription, EventSubscription]:
-    return EventSubscription.objects.filter(mail.is_due(FIELD), mail_after__isnull=False)
+    return EventSubscription.objects.filter(MAILS.is_due(), mail_after__isnull=False)
 
 
 def is_due() -> bool:
@@ -33,7 +34,7 @@ def send_due() -> int:
     """Send the e-mails that are due; return how many. One that fails is tried again until the webhook is changed."""
     if not is_due():
         return 0
-    return sum(_send(row) for row in mail.claim(_due().order_by("pk"), FIELD))
+    return sum(_send(row) for row in MAILS.claim(_due().order_by("pk")))
 
 
 def _send(row: EventSubscription) -> int:
@@ -56,7 +57,7 @@ def _send(row: EventSubscription) -> int:
     now = timezone.now()
     is_new = row.failing_since is None or now - row.failing_since < timedelta(days=4)
     again_at = now + (mail.RETRY_DELAY if is_new else mail.SLOW_RETRY_DELAY)
-    mail.claimed(row, FIELD).update(mail_after=None if sent else again_at)
+    MAILS.held(row).update(mail_after=None if sent else again_at)
     return sent
 
 

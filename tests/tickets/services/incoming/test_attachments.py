@@ -76,7 +76,7 @@ def test_a_file_is_stored_under_a_name_of_our_own_and_shown_under_its_own(client
     assert present(kept.file.name).endswith(".pdf")
     with kept.file as file:
         assert file.read() == PDF
-    assert (kept.claimed_by, kept.claimed_at, kept.reason) == ("", None, "")
+    assert (kept.retry_after, kept.reason) == (None, "")
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL tells by NOTIFY, which leaves no row")
@@ -168,7 +168,7 @@ def test_a_host_in_trouble_is_asked_again_and_in_the_end_given_up(
 ) -> None:
     time_machine.move_to(NOON)
     kept = receive(client, host(b"", status="503 Unavailable") + "/bill.pdf")
-    assert (kept.state, kept.attempts, kept.claimed_at) == ("pending", 1, None)
+    assert (kept.state, kept.attempts) == ("pending", 1)
     assert not attachments.is_due()
     while kept.state == "pending":
         time_machine.move_to(present(kept.retry_after) + timedelta(milliseconds=1))
