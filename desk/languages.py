@@ -1,7 +1,7 @@
 """The languages of Desk: which one a person reads, and the translation of texts that were made in English."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -24,6 +24,7 @@ BETWEEN = {
     ", ": translation.pgettext_lazy("between the items of a list", ", "),
     "; ": translation.pgettext_lazy("between the items of a list", "; "),
 }
+_QUOTED, _BETWEEN_QUOTED = re.compile(r"“[^“”]*”(?:, “[^“”]*”)*"), "”, “"
 # Customers and Facebook write parts of such texts, and a long one could take long: sentences with values are looked for
 # in this many characters and in this many sentences at once; a line of more sentences, more lines, and values deeper in
 # values stay English.
@@ -89,6 +90,16 @@ def in_english(text: object) -> str:
         return str(text)
 
 
+def joined(items: Iterable[str], between: str = ", ") -> str:
+    """Return texts as a list in the active language; `between` is ", " or "; "."""
+    return str(BETWEEN[between]).join(items)
+
+
+def quoted(name: object) -> str:
+    """Return a name in the quotation marks of the active language."""
+    return translation.pgettext("a name", "“%(name)s”") % {"name": name}
+
+
 # --- English texts for readers of other languages ---------------------------------------------------------------------
 def translated(text: Any) -> Any:
     """Return a text of desk.sentences in the active language; safe HTML, and what is no text, stays as it is.
@@ -148,7 +159,7 @@ def _with_values(text: str, language: str, depth: int) -> str | None:
         return None
     for pattern in _patterns(language):
         match = _has_in_order(pattern.pieces, text) and pattern.expression.fullmatch(text)
-        if match and not _takes_a_sentence_for_a_value(match, pattern):
+        if match and not (_takes_a_sentence_for_a_value(match, pattern) or _takes_a_list_for_a_name(match)):
             values = {name: _value(name, value, language, depth) for name, value in match.groupdict().items()}
             return _WHOLE_NUMBER.sub(r"\1s", translation.gettext(pattern.message)) % values
     return None
@@ -176,6 +187,11 @@ def _takes_a_sentence_for_a_value(match: re.Match[str], pattern: _Pattern) -> bo
     return not pattern.pieces[-1].endswith(last) and _exactly(last) is not None
 
 
+def _takes_a_list_for_a_name(match: re.Match[str]) -> bool:
+    """Return whether a quoted name of this pattern would be several: “A”, “B”."""
+    return any(_BETWEEN_QUOTED in value and not value.startswith("“") for value in match.groupdict().values())
+
+
 def _value(name: str, value: str, language: str, depth: int) -> str:
     if name.endswith("_text"):
         if depth == MAX_DEPTH:
@@ -185,7 +201,9 @@ def _value(name: str, value: str, language: str, depth: int) -> str:
             return whole
         between = "; " if "; " in value else ", "
         parts = [_translated(part, language, depth + 1) for part in value.split(between)]
-        return str(BETWEEN[between]).join(parts)
+        return joined(parts, between)
+    if _QUOTED.fullmatch(value):
+        return joined(quoted(name) for name in value[1:-1].split(_BETWEEN_QUOTED))
     if _NUMBER.fullmatch(value):
         return formats.number_format(value.replace(",", ""), use_l10n=True, force_grouping="," in value)
     if written := _DATE.fullmatch(value):

@@ -168,6 +168,16 @@ def test_a_list_in_a_stored_sentence_is_joined_as_the_language_does() -> None:
     assert languages.translated("x" * 100_000 + " closed ticket #5") == "x" * 100_000 + " closed ticket #5"
 
 
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [("de", "„VIP“, „A, B“"), ("fr", "«\u202fVIP\u202f», «\u202fA, B\u202f»"), ("ar", "«VIP»، «A, B»")],
+)
+def test_names_in_a_stored_sentence_have_the_quotation_marks_of_the_language(code: str, shown: str) -> None:
+    stored = sentence("labeled %(labels)s", labels="“VIP”, “A, B”")
+    with translation.override(code):
+        assert shown in languages.translated(stored)
+
+
 @pytest.mark.parametrize("code", OTHERS)
 def test_every_sentence_with_values_takes_any_words_for_them(code: str) -> None:
     """A customer may write what is one of them, also one of Django: "Successfully deleted a %(items)s."."""

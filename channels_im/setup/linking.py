@@ -16,7 +16,7 @@ from channels_im.models import Channel, Page, PendingLink
 from channels_im.services.facebook import linking as service
 from channels_im.setup import drafts
 from channels_im.setup.access import ADD_CHANNEL, CHANGE_CHANNEL, LINK_FACEBOOK, may, page, setup_view
-from desk.languages import translated
+from desk.languages import joined, quoted, translated
 from desk.requests import UserRequest
 
 
@@ -145,7 +145,7 @@ def show_result(request: HttpRequest, result: service.LinkResult) -> None:
 
 
 def _names(pages: list[Page]) -> str:
-    return ", ".join(f"“{page}”" for page in pages)
+    return joined(map(quoted, pages))
 
 
 def failed(

@@ -9,6 +9,7 @@ from channels_im.models import Channel, ChannelAgent, FacebookAccount, Page, Web
 from channels_im.setup import go_live, presenters
 from channels_im.setup.access import CHANGE_PREFERENCES, SEE_CHANNELS, VIEW_JOURNAL, VIEW_PREFERENCES, may
 from desk import deletion_checks, site, system_states
+from desk.languages import quoted
 from desk.models import Department, User
 from desk.sentences import sentence
 
@@ -161,7 +162,7 @@ def _troubled_channels() -> QuerySet[Channel, Channel]:
 
 
 def _troubled(channel: Channel) -> site.Attention:
-    text = f"“{channel.name}”: {' '.join(presenters.troubles(channel.page))}"
+    text = f"{quoted(channel.name)}: {' '.join(presenters.troubles(channel.page))}"
     return site.Attention(text, reverse("setup:messenger_edit", args=[channel.pk]), gettext("View the channel"))
 
 

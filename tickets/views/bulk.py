@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from desk.errors import Refused
-from desk.languages import translated
+from desk.languages import joined, translated
 from desk.sentences import sentence
 from tickets.models import Conversation, Label
 from tickets.services.inbox import (
@@ -197,7 +197,7 @@ def undone_in_words(undone: bulk_macro_undo.UndoneTogether) -> str:
             gettext("%(reason)s (%(count)s)") % {"reason": translated(reason).rstrip("."), "count": count}
             for reason, count in undone.kept.items()
         ]
-        words.append(gettext("Not undone: %(reasons)s.") % {"reasons": "; ".join(reasons)})
+        words.append(gettext("Not undone: %(reasons)s.") % {"reasons": joined(reasons, "; ")})
     return " ".join(words)
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from django.utils.formats import date_format
 from django.utils.translation import gettext, pgettext
 
-from desk.languages import translated
+from desk.languages import quoted, translated
 from tickets.models import CustomField
 from tickets.rules.custom_fields import YES, Kind, for_people
 from tickets.rules.field_filters import EQUALS, FROM, HAS, SET, TO, joined, name_of
@@ -150,7 +150,7 @@ def _words(term: Term, value: Value) -> str:
     if term.field.kind == Kind.DATE:
         return date_format(date.fromisoformat(value.stored), "DATE_FORMAT")
     if term.field.kind == Kind.TEXT:
-        return f"“{value.stored}”"
+        return quoted(value.stored)
     if term.field.kind == Kind.YES_NO:
         return gettext("Yes") if value.stored == YES else gettext("No")
     return translated(for_people(term.field.definition, value.stored))

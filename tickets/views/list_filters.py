@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext, npgettext, pgettext, pgettext_lazy
 
 from channels_im.models import Channel
+from desk.languages import joined
 from desk.models import Department, User
 from tickets.models import Label, Ticket
 from tickets.rules.filters import CLOSED, FIELDS, ME, NO, NOBODY, OPEN, SOON, YES, age
@@ -117,7 +118,7 @@ class ListFilters:
         choices = self._choices(name)
         is_day = name in OF_TIMES and value != "" and age(value) is None
         if value and not is_day and value not in dict(choices):
-            words = ", ".join(self._words(name, one)[0] for one in value.split(","))
+            words = joined(self._words(name, one)[0] for one in value.split(","))
             choices = [*choices, (value, words)]
         every = gettext("Everybody") if name == "assignee" else pgettext("filter", "Any")
         day = _day_of(value) if is_day else ""

@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from desk.errors import Refused
-from desk.languages import translated
+from desk.languages import joined, translated
 from desk.live import versions
 from tickets.models import Conversation, Macro, MacroRun
 from tickets.rules import macros as rules
@@ -125,7 +125,7 @@ def bar_of(run: MacroRun) -> dict[str, object]:
 
     It is when the conversation was marked as unread: an open page would mark it as read again.
     """
-    done = ", ".join(translated(words) for words in run.done)
+    done = joined(translated(words) for words in run.done)
     words = gettext("Macro “%(name)s” applied: %(done)s") % {"name": run.name, "done": done}
     leaves = run.macro is not None and any(one.do is Do.UNREAD for one in rules.parse(run.macro.actions))
     return {"words": words, "run": run, "leaves": leaves}
@@ -157,8 +157,8 @@ def undone_in_words(undone: macro_undo.Undone) -> str:
     """Return what an undo did and what it left, in the active language."""
     values = {
         "name": undone.name,
-        "done": ", ".join(translated(words) for words in undone.done),
-        "kept": "; ".join(translated(words) for words in undone.kept),
+        "done": joined(translated(words) for words in undone.done),
+        "kept": joined((translated(words) for words in undone.kept), "; "),
     }
     if not undone.kept:
         if not undone.done:

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from desk.languages import joined
 from desk.models import Agent, User
 from tickets.services.conversation import access
 from tickets.services.inbox import listing, notifications, presence, viewers
@@ -71,7 +72,7 @@ def _names(users: list[User]) -> str:
         names[MAX_NAMES - 1 :] = [ngettext("%(count)s other", "%(count)s others", count) % {"count": count}]
     if len(names) < 2:
         return "".join(names)
-    return gettext("%(names)s and %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}
+    return gettext("%(names)s and %(last)s") % {"names": joined(names[:-1]), "last": names[-1]}
 
 
 @require_GET

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django.utils.translation import gettext
 
 from channels_im.models import Channel
+from desk.languages import quoted
 from desk.models import Department, User
 from tickets.models import Label, Ticket
 from tickets.services.conversation import access
@@ -55,7 +56,7 @@ def _chips(query: TicketQuery, choices: dict[str, Any]) -> list[dict[str, str]]:
     chips = [
         (name, label)
         for name, label in (
-            ("search", f"“{query.search}”" if query.search else ""),
+            ("search", quoted(query.search) if query.search else ""),
             ("status", Ticket.Status(query.status).label if query.status else ""),
             ("priority", Ticket.Priority(query.priority).label if query.priority else ""),
             ("channel", _name_of(choices["channels"], query.channel)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from desk.languages import translated
+from desk.languages import joined, translated
 from desk.sentences import sentence
 from desk.text import one_line
 from tickets.models import Attachment, Message
@@ -28,7 +28,7 @@ def in_language(shown: str) -> str:
     if shown in (WITHDRAWN, ERASED):
         return translated(shown)
     parts = shown.split(", ")
-    return ", ".join(map(translated, parts)) if set(parts) <= set(PREVIEW_OF_KIND.values()) else shown
+    return joined(map(translated, parts)) if set(parts) <= set(PREVIEW_OF_KIND.values()) else shown
 
 
 def preview_of(message: Message, limit: int = PREVIEW_CHARS) -> str:

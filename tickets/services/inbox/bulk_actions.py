@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from django.utils.translation import gettext
 
 from desk.errors import Refused
-from desk.languages import translated
+from desk.languages import joined, translated
 from desk.models import User
 from desk.sentences import sentence
 from tickets.models import Conversation
@@ -38,7 +38,7 @@ class BulkResult:
         if not self.reasons:
             return gettext("%(count)s %(done)s.") % values
         values["refused"] = sum(self.reasons.values())
-        values["reasons"] = "; ".join(translated(reason) for reason in self.reasons).rstrip(".")
+        values["reasons"] = joined((translated(reason).rstrip(".") for reason in self.reasons), "; ")
         if not self.done:
             return gettext("None %(done)s, %(refused)s not: %(reasons)s.") % values
         return gettext("%(count)s %(done)s, %(refused)s not: %(reasons)s.") % values
