@@ -32,7 +32,7 @@ function actions() {
   const isGated = "gated" in (document.getElementById("composer")?.dataset ?? {});
   const found = [];
   if (!isGated) found.push({ words: gettext("Write a reply"), hint: "R", run: () => composer.focus("reply") });
-  if (!isGated) found.push({ words: gettext("Send later"), hint: "Ctrl+Shift+Enter", run: sendLater.open });
+  if (!isGated) found.push({ words: gettext("Send later"), hint: gettext("Ctrl+Shift+Enter"), run: sendLater.open });
   found.push({ words: gettext("Write an internal note"), hint: "N", run: () => composer.focus("note") });
   for (const button of document.querySelectorAll("[data-command]")) {
     if (!isShown(button)) continue;

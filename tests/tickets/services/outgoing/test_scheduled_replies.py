@@ -1,15 +1,11 @@
 """A scheduled reply is sent once, at its time, by the outbox; or it waits for an agent with the reason."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import IntegrityError, connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
@@ -18,12 +14,12 @@ from desk.models import User
 from tests import factories
 from tests.factories import NOON, deliver, delivery, text_item
 from tests.tickets.services.graph import FakeGraph
+from tests.tickets.services.outgoing.scheduled import HOUR, PDF, has_scheduled, lines, pdf, sent, state_of
 from tickets.models import Conversation, EventDelivery, EventType, Message, ScheduledReply, ScheduledReplyFile
 from tickets.services.conversation import access
 from tickets.services.inbox import actions, notifications
 from tickets.services.outgoing import (
     outbox,
-    replies,
     scheduled_files,
     scheduled_replies,
     scheduled_sending,
@@ -36,49 +32,10 @@ from tickets.services.webhooks.subscriptions import create
 
 pytestmark = pytest.mark.django_db
 
-HOUR = timedelta(hours=1)
-PDF = b"%PDF-1.4\n"
-
 
 @pytest.fixture(autouse=True)
 def _stopped(clock: time_machine.Traveller) -> None:
     """The time stands still, five minutes after the customer wrote."""
-
-
-@pytest.fixture
-def later(alice: User, conversation: Conversation) -> Callable[..., ScheduledReply]:
-    """Let Alice schedule a reply, by default in an hour."""
-
-    def later(text: str = "Good morning", after: timedelta = HOUR, **fields: Any) -> ScheduledReply:
-        at = timezone.now() + after
-        return scheduled_replies.schedule(alice, conversation, at, text=text, **fields)
-
-    return later
-
-
-def pdf(name: str = "offer.pdf") -> "ContentFile[bytes]":
-    return ContentFile(PDF, name=name)
-
-
-def sent(conversation: Conversation) -> list[str]:
-    """Return the texts or file names of the replies, in their order."""
-    rows = Message.objects.filter(conversation=conversation, direction="out", kind="message").order_by("pk")
-    return [row.text or row.attachments.get().name for row in rows]
-
-
-def lines(conversation: Conversation) -> list[str]:
-    rows = Message.objects.filter(conversation=conversation, kind="event").order_by("pk")
-    return [str((row.card or {})["title"]) for row in rows]
-
-
-def state_of(row: ScheduledReply) -> tuple[str, str]:
-    row.refresh_from_db()
-    return row.state, row.reason
-
-
-def has_scheduled(conversation: Conversation) -> bool:
-    conversation.refresh_from_db()
-    return conversation.has_scheduled
 
 
 def test_at_its_time_it_is_an_ordinary_reply_with_its_files_and_quote_behind_those_before_it(
@@ -325,74 +282,6 @@ def test_too_late_after_desk_was_down_it_is_not_sent_unasked(
     assert (sent(conversation), state_of(row)[0], state_of(other)[0]) == (["Good morning"], "sent", "not_sent")
 
 
-def test_a_worker_that_dies_while_it_sends_leaves_it_scheduled(
-    conversation: Conversation,
-    later: Callable[..., ScheduledReply],
-    clock: time_machine.Traveller,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    row = later(files=[pdf()])
-    clock.shift(HOUR)
-
-    def die(*_args: Any, **_fields: Any) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(scheduled_replies, "settle", die)
-        with pytest.raises(SystemExit):
-            scheduled_sending.send_due()
-    assert (state_of(row)[0], sent(conversation)) == ("scheduled", [])
-    scheduled_sending.send_due()
-    assert sent(conversation) == ["Good morning", "offer.pdf"]
-
-
-def test_one_that_fails_does_not_stop_the_others(
-    conversation: Conversation,
-    later: Callable[..., ScheduledReply],
-    clock: time_machine.Traveller,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    bad, good = later("bad"), later("good")
-    clock.shift(HOUR)
-    original = replies.add_parts
-
-    def fail(author: User, in_conversation: Conversation, parts: Any, *args: Any, **fields: Any) -> list[Message]:
-        if parts[0].text == "bad":
-            raise ValueError("broken")
-        return original(author, in_conversation, parts, *args, **fields)
-
-    monkeypatch.setattr(replies, "add_parts", fail)
-    assert scheduled_sending.send_due() == 2
-    assert (state_of(bad)[0], state_of(good)[0], sent(conversation)) == ("not_sent", "sent", ["good"])
-
-
-def test_one_whose_row_the_database_refuses_does_not_stop_the_others(
-    conversation: Conversation,
-    later: Callable[..., ScheduledReply],
-    clock: time_machine.Traveller,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    bad, worse, good = later("bad"), later("worse"), later("good")
-    clock.shift(HOUR)
-    add, keep = replies.add_parts, scheduled_sending._keep
-
-    def refuse(author: User, in_conversation: Conversation, parts: Any, *args: Any, **fields: Any) -> list[Message]:
-        if parts[0].text != "good":
-            raise IntegrityError("this row")
-        return add(author, in_conversation, parts, *args, **fields)
-
-    def refuse_to_keep(in_conversation: Conversation, row: ScheduledReply, reason: str) -> None:
-        if row.text == "worse":
-            raise ValueError("broken")
-        keep(in_conversation, row, reason)
-
-    monkeypatch.setattr(replies, "add_parts", refuse)
-    monkeypatch.setattr(scheduled_sending, "_keep", refuse_to_keep)
-    assert scheduled_sending.send_due() == 2
-    assert [state_of(row)[0] for row in (bad, worse, good)] == ["not_sent", "scheduled", "sent"]
-    assert sent(conversation) == ["good"]
-
-
 def test_webhooks_hear_of_each_change_without_the_text(
     alice: User, later: Callable[..., ScheduledReply], clock: time_machine.Traveller
 ) -> None:
@@ -409,58 +298,3 @@ def test_webhooks_hear_of_each_change_without_the_text(
         ("scheduled_reply.deleted", "alice", "scheduled"),
     ]
     assert "Good morning" not in str([row.facts for row in found])
-
-
-def in_threads(*actions_: Callable[[], object]) -> list[bool]:
-    """Do these at once; return which succeeded."""
-
-    def act(action: Callable[[], object]) -> bool:
-        try:
-            return bool(action())
-        except ReplyError:
-            return False
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(actions_)) as workers:
-        return list(workers.map(act, actions_))
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_workers_and_agents_who_send_it_in_the_same_second_one_does(
-    alice: User, conversation: Conversation, later: Callable[..., ScheduledReply], clock: time_machine.Traveller
-) -> None:
-    bert = factories.make_agent("bert", channels=(conversation.channel,))
-    row = later(files=[pdf()])
-    clock.shift(HOUR)
-    did = in_threads(
-        lambda: scheduled_replies.send_now(alice, row),
-        lambda: scheduled_replies.send_now(bert, row),
-        scheduled_sending.send_due,
-        scheduled_sending.send_due,
-    )
-    assert (did.count(True), sent(conversation)) == (1, ["Good morning", "offer.pdf"])
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("choice", ["cancel", "edit"])
-def test_cancelled_or_edited_while_it_is_due_it_is_sent_or_not_never_both(
-    alice: User,
-    conversation: Conversation,
-    later: Callable[..., ScheduledReply],
-    clock: time_machine.Traveller,
-    choice: str,
-) -> None:
-    row = later()
-    clock.shift(HOUR)
-
-    def act() -> bool:
-        if choice == "edit":
-            scheduled_replies.take_back(alice, row)
-        else:
-            scheduled_replies.cancel(alice, row)
-        return True
-
-    acted, was_sent = in_threads(act, scheduled_sending.send_due)
-    assert acted != was_sent
-    assert sent(conversation) == (["Good morning"] if was_sent else [])
