@@ -75,7 +75,7 @@ def test_a_key_that_no_field_can_have_is_refused(admin: APIClient, shop: Shop) -
 
 @pytest.mark.parametrize("body", [b'{"name": "\xff\xfe"}', '{"name": "One"}'.encode("utf-16")])
 def test_another_encoding_is_refused_with_a_sentence(admin: APIClient, body: bytes) -> None:
-    answer = admin.generic("POST", "/api/v1/views/", body, content_type="application/json")
+    answer = admin.post("/api/v1/views/", body, content_type="application/json")
     assert (answer.status_code, answer.json()) == (400, {"detail": "The JSON is not text in UTF-8."})
 
 
