@@ -62,7 +62,8 @@ def test_no_value_of_a_field_is_an_error_of_the_server(shop: Shop, caplog: pytes
         "departments": shop.channel.department_id,
         "tickets": shop.message.ticket_id,
     }
-    wrong, count = set(), 0
+    wrong: set[tuple[str, ...]] = set()
+    count = 0
     for method, path, required, fields in writes(SchemaGenerator().get_schema(request=None, public=True)):
         address = re.sub(r"\{\w+\}", str(ids.get(path.split("/")[3], 1)), path)
         for field in fields:
