@@ -18,6 +18,7 @@ django.setup(set_prefix=False)
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import asgi  # noqa: E402
 from desk import body_limits, error_pages, timings  # noqa: E402
+from desk.answer_headers import with_answer_headers  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
 from desk.health_deadline import WithDeadline  # noqa: E402
 from desk.live.sse import LiveStream  # noqa: E402
@@ -36,6 +37,7 @@ APPLICATIONS: dict[str, body_limits.Application] = {"/live/": live, "/readyz": r
 
 
 @with_request_id
+@with_answer_headers
 @answered
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Pass each request to the application that answers it; refuse WebSockets."""

@@ -1,51 +1,19 @@
-"""Add headers to every page, answer probes and addresses that make no sense, and note for the history who asks."""
+"""Answer probes and addresses that make no sense, and note for the history who asks."""
 
+import logging
 import re
 from collections.abc import Callable
 
+from django.core.exceptions import BadRequest
 from django.core.handlers.exception import response_for_exception
 from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 
 from desk import audit_log, health, metrics_page
 
+logger = logging.getLogger(__name__)
+
 UNUSABLE = re.compile(r"Field '\w+' expected a number|Exceeds the limit \(\d+ digits\)|.*NUL \(0x00\)")
-
-POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'; form-action 'self'{dialog}"
-)
-
-
-class ContentSecurityPolicy:
-    """Allow scripts and styles only from our own files: a customer's text cannot run, even if a template is wrong."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        from django.conf import settings
-
-        self.get_response = get_response
-        # Chromium applies form-action to redirects too, and the form *Link Facebook* redirects to Meta's dialog.
-        self.policy = POLICY.format(dialog=f" {settings.META_DIALOG_URL}")
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        response.headers.setdefault("Content-Security-Policy", self.policy)
-        return response
-
-
-class NoStore:
-    """Keep answers out of every cache, also the browser's, unless their view says otherwise.
-
-    After a logout, nobody at the same computer reads conversations by going back. Static files are answered earlier.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        response.headers.setdefault("Cache-Control", "private, no-store")
-        return response
 
 
 class Probes:
@@ -64,9 +32,10 @@ class Probes:
 
 
 class UnusableValues:
-    """Answer 404 when a value in an address is none that the database can look for, such as a number beyond its range.
+    """Refuse a value that the database cannot look for or store, such as a number beyond its range, or NUL.
 
-    Django's own lists and forms of Setup pass such values on. Only requests that read are answered like this.
+    Django's own lists and forms of Setup pass such values on. In an address nothing is found (404), in what is sent
+    it is refused (400); that is logged as an error, since a form of ours checks its values itself.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -76,13 +45,16 @@ class UnusableValues:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if request.method not in ("GET", "HEAD") or not _is_about_a_value(exception):
+        if not is_about_a_value(exception):
             return None
-        why = "This address contains a value that nothing can have."  # English only: for the log
-        return response_for_exception(request, Http404(why))
+        if request.method in ("GET", "HEAD"):
+            why = "This address contains a value that nothing can have."  # English only: for the log
+            return response_for_exception(request, Http404(why))
+        logger.error("A value was refused that no check had refused before: %s", request.path, exc_info=exception)
+        return response_for_exception(request, BadRequest(str(exception)))
 
 
-def _is_about_a_value(exception: Exception) -> bool:
+def is_about_a_value(exception: Exception) -> bool:
     """Return whether the database, or the field that prepares a value for it, refused a value."""
     if isinstance(exception, OverflowError | DataError):
         return True

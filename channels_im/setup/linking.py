@@ -28,8 +28,8 @@ def start(request: UserRequest) -> HttpResponse:
     Add Channel posts to it, and Edit Channel with the parameter `channel`.
     """
     channel = None
-    if request.POST.get("channel", "").isdecimal():
-        channel = get_object_or_404(Channel.objects.existing(), pk=request.POST["channel"])
+    if (asked := request.POST.get("channel", "")).isdecimal():
+        channel = get_object_or_404(Channel.objects.existing(), pk=int(asked) if len(asked) < 19 else 0)
     if "name" in request.POST and may(request.user, CHANGE_CHANNEL if channel else ADD_CHANNEL):
         _draft, refusal = drafts.keep(request, channel)
         if refusal:

@@ -1,5 +1,6 @@
 """What every page tells the browser: content security policy, framing, and under https HSTS and secure cookies."""
 
+import asyncio
 import functools
 import json
 import os
@@ -10,12 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from django.db import connections
 from django.test import Client
 
+from desk.asgi import application
 from tests.factories import make_admin, make_agent
+from tests.http import streamed
+from tests.test_url_values import GROUP, ROUTES
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).resolve().parents[2]
+SAME_EVERYWHERE = {
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 PAGES = ["/accounts/login/", "/inbox/", "/admin/", "/admin/instant-messaging/messenger/", "/nothing-here/"]
 ANSWERS = """
 import django, json, sys
@@ -72,6 +86,59 @@ def test_an_agent_gets_the_same_headers(client: Client) -> None:
     client.force_login(make_agent("alice"))
     page = client.get("/inbox/")
     assert {"Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options"} <= page.headers.keys()
+
+
+def test_every_answer_has_the_headers_that_protect_it(browser: Client) -> None:
+    """Whatever the address, the method and who asks: pages, errors, files, JSON, scripts."""
+    browser.raise_request_exception = False
+    stranger, missing = Client(raise_request_exception=False), set()
+    for route in ROUTES:
+        path = f"/{GROUP.sub('1', route)}"
+        for client, method in ((browser, "GET"), (stranger, "PUT")):
+            if "logout" in path and client is browser:
+                continue
+            answer = client.generic(method, path)
+            lacks = [name for name, value in SAME_EVERYWHERE.items() if answer.headers.get(name) != value]
+            policy = answer.headers.get("Content-Security-Policy", "")
+            if lacks or "frame-ancestors 'none'" not in policy or "default-src" not in policy:
+                missing.add((method, path, answer.status_code, *lacks))
+            if "private" not in answer.headers["Cache-Control"] and "no-store" not in answer.headers["Cache-Control"]:
+                missing.add((method, path, answer.status_code, "Cache-Control"))  # unless it is the same for everybody
+            if answer.streaming:
+                streamed(answer)
+    public = {"/api/schema/", "/manifest.webmanifest", "/service-worker.js"}
+    assert not {found for found in missing if found[1] not in public or found[3:] != ("Cache-Control",)}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "size", "status"),
+    [
+        ("POST", "/inbox/5/draft/", 2**30, 413),
+        ("POST", "/api/v1/labels/", 2**30, 401),
+        ("POST", "/inbox/5/reply/", 2**26, 401),
+        ("POST", "/webhooks/messenger/", 5, 403),
+        ("GET", "/live/", 0, 403),
+        ("PUT", "/live/", 0, 405),
+    ],
+)
+def test_so_have_answers_beside_django(method: str, path: str, size: int, status: int) -> None:
+    async def headers() -> dict[bytes, bytes]:
+        sent = [(b"host", b"localhost"), (b"content-length", str(size).encode()), (b"sec-fetch-mode", b"navigate")]
+        scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": sent, "scheme": "http", "http_version": "1.1"}  # fmt: skip
+        asked = ApplicationCommunicator(application, scope)
+        await asked.send_input({"type": "http.request", "body": b"x" * min(size, 5), "more_body": False})
+        start = await asked.receive_output(10)
+        await asked.wait(10)
+        await sync_to_async(connections.close_all)()
+        assert start["status"] == status
+        return dict(start["headers"])
+
+    answered = asyncio.run(headers())
+    for name, value in SAME_EVERYWHERE.items():
+        assert answered[name.lower().encode()] == value.encode()
+    assert b"frame-ancestors 'none'" in answered[b"content-security-policy"]
+    assert b"no-store" in answered[b"cache-control"]
 
 
 PRIVATE = ["/accounts/login/", "/accounts/sessions/", "/inbox/", "/inbox/rows/", "/admin/", "/nothing-here/"]

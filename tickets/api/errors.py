@@ -1,5 +1,6 @@
 """The API's error responses: always JSON, always with a sentence."""
 
+import logging
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
@@ -7,9 +8,16 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from desk.middleware import is_about_a_value
 from tickets.api.authentication import CHALLENGE
 
+logger = logging.getLogger(__name__)
+
 MISSING = "Send an API token with the request, in the header “Authorization: Token …”."
+
+UNUSABLE = (
+    "The request contains a value that cannot be stored, such as the character NUL, or a number that is too large."
+)
 
 WAIT = (status.HTTP_429_TOO_MANY_REQUESTS, status.HTTP_503_SERVICE_UNAVAILABLE)
 
@@ -43,6 +51,9 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
         exc = BodyTooBigError("The request is too big. Send files as multipart/form-data, and shorten long texts.")
     elif isinstance(exc, SuspiciousOperation):
         exc = exceptions.ParseError("The request could not be read: it has too many fields or files.")
+    elif is_about_a_value(exc):
+        logger.error("A value was refused that no check had refused before", exc_info=exc)
+        exc = exceptions.ParseError(UNUSABLE)
     elif isinstance(exc, exceptions.NotAuthenticated):
         exc = exceptions.NotAuthenticated(MISSING)
         exc.auth_header = CHALLENGE  # type: ignore[attr-defined]  # DRF sets and reads it

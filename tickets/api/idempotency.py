@@ -35,6 +35,10 @@ class LimitedJSONParser(JSONParser):
         if len(body) > limit:
             raise BodyTooBigError(f"A JSON body may have at most {limit} bytes. Send files as multipart/form-data.")
         try:
+            body.decode()
+        except UnicodeDecodeError:
+            raise ParseError("The JSON is not text in UTF-8.") from None
+        try:
             parsed = super().parse(BytesIO(body), media_type, parser_context)
             if b"\\ud" in body or b"\\uD" in body:  # what could be half a character, which no answer can repeat
                 json.dumps(parsed, ensure_ascii=False).encode()

@@ -31,6 +31,11 @@ def nothing_is_linked() -> bool:
     return not any(model.objects.exists() for model in models)
 
 
+@pytest.mark.parametrize("channel", ["0", str(2**63), "9" * 5000])
+def test_a_channel_that_cannot_exist_is_not_found(setup: Client, channel: str) -> None:
+    assert setup.post("/admin/instant-messaging/messenger/link/", {"channel": channel}).status_code == 404
+
+
 # --- What a login brings
 def test_linking_saves_the_account_and_its_pages(setup: Client, meta: FakeMeta, administrator: User) -> None:
     response = meta.log_in(setup, meta.anna)

@@ -4,6 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from tests import factories
+from tickets.services.inbox import saved_views
 
 from .conftest import Shop, client_of
 
@@ -63,3 +64,28 @@ def test_a_name_that_no_row_can_have_is_refused(
 ) -> None:
     answer = admin.post(f"/api/v1/{address.format(pk=shop.conversation.pk)}/", body, format="json")
     assert answer.status_code == 400
+
+
+def test_a_key_that_no_field_can_have_is_refused(admin: APIClient, shop: Shop) -> None:
+    address = f"/api/v1/contacts/{shop.conversation.contact_id}/"
+    answer = admin.patch(address, {"fields": {"a\0b": "One"}}, format="json")
+    assert answer.status_code in (400, 409)
+    assert "There is no field" in str(answer.json())
+
+
+@pytest.mark.parametrize("body", [b'{"name": "\xff\xfe"}', '{"name": "One"}'.encode("utf-16")])
+def test_another_encoding_is_refused_with_a_sentence(admin: APIClient, body: bytes) -> None:
+    answer = admin.post("/api/v1/views/", body, content_type="application/json")
+    assert (answer.status_code, answer.json()) == (400, {"detail": "The JSON is not text in UTF-8."})
+
+
+def test_a_value_that_no_check_has_refused_is_no_error_of_the_server(
+    admin: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overflow(*_given: object, **_named: object) -> None:
+        raise OverflowError("Python int too large to convert to SQLite INTEGER")
+
+    monkeypatch.setattr(saved_views, "save", overflow)
+    answer = admin.post("/api/v1/views/", {"name": "One"}, format="json")
+    assert answer.status_code == 400
+    assert "cannot be stored" in answer.json()["detail"]

@@ -112,7 +112,11 @@ def _write(
 def _locked(of: CustomField.Of, keys: Iterable[str]) -> dict[str, CustomField]:
     """Lock these fields by key: none is archived and no choice removed until the values are written."""
     wanted = list(keys)
-    rows = CustomField.objects.select_for_update(no_key=True).filter(key__in=wanted, of=of).order_by("pk")
+    rows = (
+        CustomField.objects.select_for_update(no_key=True)
+        .filter(key__in=filter(rules.is_key, wanted), of=of)
+        .order_by("pk")
+    )
     found = {field.key: field for field in rows}
     for key in wanted:
         if key not in found:

@@ -106,3 +106,11 @@ def test_a_lead_sees_the_channels_of_their_departments(db: None) -> None:
 def test_a_manager_cannot_open_the_form_of_an_administrator(manager: User, administrator: User) -> None:
     answer = client_of(manager).post(f"/admin/people/{administrator.pk}/", person_form(administrator))
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("field", ["departments", "channels"])
+@pytest.mark.parametrize("value", [str(2**63), "9" * 5000, "a\0b"])
+def test_an_id_that_no_row_can_have_is_refused_at_its_field(setup: Client, field: str, value: str) -> None:
+    alice = make_agent("alice")
+    answer = setup.post(f"/admin/people/{alice.pk}/", person_form(alice, **{field: [value]}))
+    assert answer.status_code == 422

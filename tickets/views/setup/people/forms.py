@@ -15,6 +15,7 @@ from desk.models import Department, User
 from tickets.services.people import roles
 from tickets.services.people.changes import Details, Place
 from tickets.services.people.roles import Role
+from tickets.views.base import parse_id
 
 from .pages import CHANGE_AGENT
 
@@ -26,6 +27,18 @@ LANGUAGES = [("", gettext_lazy("As their browser")), *settings.LANGUAGES]
 TAKEN = gettext_lazy("Somebody with this address exists already.")
 
 
+class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # at run time it takes none
+    """Several rows by their ids. Django itself passes a number beyond the column on to the database."""
+
+    def clean(self, value: Any) -> Any:
+        """Return the rows. Raises ValidationError, also for an id that no row can have."""
+        for pk in value or ():
+            if parse_id(str(pk)) is None:
+                shown = {"pk": str(pk)[:40]}
+                raise forms.ValidationError(self.error_messages["invalid_pk_value"], "invalid_pk_value", shown)
+        return super().clean(value)
+
+
 class PlaceForm(forms.Form):
     """Role, departments and channels. A field that the requester may not change is left out."""
 
@@ -33,12 +46,8 @@ class PlaceForm(forms.Form):
         widget=forms.RadioSelect,
         error_messages={"required": gettext_lazy("Choose a role."), "invalid_choice": BEYOND},
     )
-    departments = forms.ModelMultipleChoiceField(
-        Department.objects.all(), required=False, widget=forms.CheckboxSelectMultiple
-    )
-    channels = forms.ModelMultipleChoiceField(
-        Channel.objects.none(), required=False, widget=forms.CheckboxSelectMultiple
-    )
+    departments = RowsField(Department.objects.all(), required=False, widget=forms.CheckboxSelectMultiple)
+    channels = RowsField(Channel.objects.none(), required=False, widget=forms.CheckboxSelectMultiple)
 
     def __init__(self, by: User, *args: Any, current: Role | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
