@@ -81,7 +81,14 @@ def add_line(
         kind=Message.Kind.EVENT,
         source=Message.Source.SYSTEM,
         author=user,
-        card={"kind": kind, "title": title, "text": by_macro.with_origin(text), "url": "", **facts},
+        card={
+            "kind": kind,
+            "title": title,
+            "text": by_macro.with_origin(text),
+            "url": "",
+            **facts,
+            **by_macro.facts(),
+        },
         sent_at=now_after(conversation.last_message_at),
         state=Message.State.SENT,
     )

@@ -17,7 +17,7 @@ def add_event(conversation: Conversation, user: User | None, kind: str, line: st
         kind=Message.Kind.EVENT,
         source=Message.Source.SYSTEM,
         author=user,
-        card={"kind": kind, "title": line, "text": by_macro.with_origin(), "url": ""},
+        card={"kind": kind, "title": line, "text": by_macro.with_origin(), "url": "", **by_macro.facts()},
         sent_at=now_after(conversation.last_message_at),
         state=Message.State.SENT,
     )

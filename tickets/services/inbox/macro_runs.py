@@ -239,7 +239,7 @@ def _attempt(
     reply_key = f"macro {key}" if key else None
     doing = _Run(user, conversation, zone, macros.known([parsed]), facts, reply_text, reply_key, seen)
     listed = [doing.step(action) for action in parsed]
-    with by_macro.running(macro.name):
+    with by_macro.running(macro.pk, macro.name):
         if any(step.action.do in (Do.REPLY, Do.NOTE, Do.UNREAD) for step in listed):
             # These leave no line of their own that could name the macro.
             line = sentence("%(user)s ran the macro “%(name)s”", user=user, name=macro)
@@ -255,7 +255,7 @@ def _attempt(
 
 
 def _add_line(user: User, conversation: Conversation, line: str) -> None:
-    with by_macro.nothing():
+    with by_macro.no_words():
         actions.add_event(conversation, user, "macro", line)
 
 

@@ -53,10 +53,10 @@ def undo(user: User, run: MacroRun) -> Undone:
             raise Refused(TOO_LATE)
         undoing = _Undo(user, conversation, run)
         undoing.require_access()
-        with by_macro.nothing():
+        with by_macro.undoing(run.macro_id, run.name):
             line = sentence("%(user)s undid the macro “%(name)s”", user=user, name=run.name)
-            actions.add_event(conversation, user, "macro", line)
-        with by_macro.undoing(run.name):
+            with by_macro.no_words():
+                actions.add_event(conversation, user, "macro", line)
             undoing.all()
         messages.announce(conversation)
     return undoing.result
