@@ -12,7 +12,8 @@ from desk.models import User
 from desk.sentences import sentence
 from tickets.models import AssignmentSettings, Conversation, EventType, Ticket
 from tickets.rules.assigning import OnReply, Reason
-from tickets.services.conversation import by_macro, messages, notices
+from tickets.services import by_macro
+from tickets.services.conversation import messages, notices
 from tickets.services.conversation.thread_events import add_event
 from tickets.services.webhooks import events
 

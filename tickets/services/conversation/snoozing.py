@@ -13,7 +13,8 @@ from django.utils import timezone
 from desk.models import User
 from desk.sentences import sentence
 from tickets.models import Conversation, EventType, Message
-from tickets.services.conversation import by_macro, messages
+from tickets.services import by_macro
+from tickets.services.conversation import messages
 from tickets.services.conversation.messages import SNOOZE_ENDED
 from tickets.services.conversation.new_message import NewMessage
 from tickets.services.conversation.times import now_after

@@ -2,7 +2,8 @@
 
 from desk.models import User
 from tickets.models import Conversation, Message
-from tickets.services.conversation import by_macro, messages
+from tickets.services import by_macro
+from tickets.services.conversation import messages
 from tickets.services.conversation.new_message import NewMessage
 from tickets.services.conversation.times import now_after
 

@@ -21,7 +21,8 @@ from tickets.models import Conversation, Macro, MacroRun, Message, Ticket
 from tickets.rules import macros as rules
 from tickets.rules.macros import Action, Do, To
 from tickets.rules.sending import Refusal
-from tickets.services.conversation import access, by_macro, messages
+from tickets.services import by_macro
+from tickets.services.conversation import access, messages
 from tickets.services.inbox import actions, canned_replies, listing, macro_words, macros, snoozes, ticket_facts
 from tickets.services.outgoing import replies
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words

@@ -18,7 +18,8 @@ from desk.sentences import sentence
 from tickets.models import Conversation, EventType, Label, MacroRun, Message, Ticket
 from tickets.rules import macros as rules
 from tickets.rules.macros import Do
-from tickets.services.conversation import access, by_macro, messages
+from tickets.services import by_macro
+from tickets.services.conversation import access, messages
 from tickets.services.inbox import actions, labels, macro_runs, snoozes, ticket_facts
 from tickets.services.outgoing import undelivered
 from tickets.services.webhooks import events
