@@ -1,5 +1,7 @@
 """The lines in a thread that say what agents and Desk did with the conversation."""
 
+from typing import Any
+
 from desk.models import User
 from tickets.models import Conversation, Message
 from tickets.services import by_macro
@@ -16,7 +18,7 @@ def add_event(
     `user` None: Desk did it. `earlier_ticket` is the id of the ticket that was closed or reopened when it is not the
     current one.
     """
-    card = {"kind": kind, "title": line, "text": by_macro.with_origin(), "url": "", **by_macro.facts()}
+    card: dict[str, Any] = {"kind": kind, "title": line, "text": by_macro.with_origin(), "url": "", **by_macro.facts()}
     if earlier_ticket is not None:
         card["ticket"] = earlier_ticket
     event = NewMessage(

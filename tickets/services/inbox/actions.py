@@ -128,7 +128,7 @@ def close(user: User, conversation: Conversation, ticket: int | None = None) -> 
     """
     with transaction.atomic():
         messages.lock(conversation)
-        if ticket not in (None, conversation.current_ticket_id):
+        if ticket is not None and ticket != conversation.current_ticket_id:
             return _close_earlier(user, conversation, _earlier(conversation, ticket))
         open_ticket = _current_ticket(conversation, Ticket.Status.OPEN)
         if not open_ticket.update(status=Ticket.Status.CLOSED, closed_at=now_after(conversation.last_message_at)):
@@ -151,7 +151,7 @@ def reopen(user: User, conversation: Conversation, ticket: int | None = None) ->
     """
     with transaction.atomic():
         messages.lock(conversation)
-        if ticket not in (None, conversation.current_ticket_id):
+        if ticket is not None and ticket != conversation.current_ticket_id:
             return _reopen_earlier(user, conversation, _earlier(conversation, ticket))
         closed_ticket = _current_ticket(conversation, Ticket.Status.CLOSED)
         if not closed_ticket.update(status=Ticket.Status.OPEN, closed_at=None):
@@ -220,7 +220,7 @@ def may_take(facts: access.UserFacts, channel_id: int, department_id: int) -> bo
     return facts.sees_all or channel_id in facts.channel_ids or department_id in facts.department_ids
 
 
-def _earlier(conversation: Conversation, number: int | None) -> Ticket:
+def _earlier(conversation: Conversation, number: int) -> Ticket:
     ticket = Ticket.objects.filter(pk=number, conversation=conversation).first()
     if ticket is None:
         raise Refused(ticket_facts.MERGED, Refusal.NOT_POSSIBLE)
