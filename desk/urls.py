@@ -32,6 +32,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("manifest.webmanifest", web_app.manifest, name="manifest"),
     path("service-worker.js", web_app.service_worker, name="service_worker"),
+    path("offline/", web_app.offline, name="offline"),
     path("texts/<str:language>/<str:version>.js", script_texts.show, name="script_texts"),
     path(webhook.PATH.removeprefix("/"), webhook_views.messenger, name="webhook"),
     path("meta/deauthorize/", callbacks.deauthorize, name="deauthorize"),

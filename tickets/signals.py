@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_out
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_delete
 from django.http import HttpRequest
 
 from desk import audit_log
@@ -16,6 +16,7 @@ from tickets.services.webhooks import api_tokens
 def connect() -> None:
     """Connect the receivers. Call it from `AppConfig.ready()`."""
     post_save.connect(_user_saved, sender=User, dispatch_uid="revoke_tokens_of_deactivated")
+    pre_delete.connect(_user_deleted, sender=User, dispatch_uid="lock_deleted_user_first")
     user_logged_out.connect(_logged_out, dispatch_uid="forget_browser_of_session")
 
 
@@ -23,6 +24,15 @@ def _user_saved(instance: User, created: bool, raw: bool, **_kwargs: Any) -> Non
     """Revoke the API tokens of a user who is deactivated: they stay revoked when the user is activated again."""
     if not (instance.is_active or created or raw):
         api_tokens.revoke_all(audit_log.SYSTEM, instance, sentence("The user was deactivated."))
+
+
+def _user_deleted(instance: User, **_kwargs: Any) -> None:
+    """Lock a user who is deleted, in the transaction of the deletion, before it changes their conversations.
+
+    A note that mentions them locks in the same order (`mentions.lock_people`): they do not wait for each other, and the
+    mention is either deleted too or refused.
+    """
+    User.objects.select_for_update().filter(pk=instance.pk).first()
 
 
 def _logged_out(request: HttpRequest | None, **_kwargs: Any) -> None:

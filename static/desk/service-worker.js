@@ -1,13 +1,64 @@
-// Shows notifications that Desk sends to this browser, also when no page of Desk is open. It keeps no files and answers no
-// requests. All texts come with the notification, in the language of the person.
+// Shows notifications that Desk sends to this browser, also when no page of Desk is open; all their texts come with them,
+// in the language of the person. And shows a page of its own when Desk cannot be reached. That page, with the files it
+// names, is all that it keeps: no other page, no data.
 
 const TRIES = 3;
 const ICON = "/static/desk/app-icon-192.png";
 const PAUSE = 2000; // milliseconds between two tries to send a reply
 const isWebKit = /AppleWebKit/.test(navigator.userAgent) && !/Chrome|Chromium/.test(navigator.userAgent);
 
-self.addEventListener("install", () => self.skipWaiting());
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+const OFFLINE = "/offline/";
+const KEPT = "desk offline";
+const KEPT_FOR = 86_400_000; // milliseconds; then the page is read again
+
+self.addEventListener("install", (event) => {
+  self.skipWaiting();
+  event.waitUntil(keepOfflinePage().catch(() => {})); // the next page asks again
+});
+self.addEventListener("activate", (event) => {
+  event.waitUntil(self.clients.claim());
+  // The request starts while the worker does: nobody waits for it.
+  event.waitUntil(self.registration.navigationPreload?.enable());
+});
+self.addEventListener("message", (event) => {
+  if (event.data?.kind === "keep-offline-page") event.waitUntil(keepOfflinePage(event.data.language).catch(() => {}));
+});
+self.addEventListener("fetch", (event) => {
+  const { method, mode, url } = event.request;
+  if (method !== "GET") return; // the browser offers to repeat a form
+  if (mode === "navigate") event.respondWith(page(event));
+  else if (url.endsWith("?offline")) event.respondWith(part(event.request)); // a file of the offline page
+});
+
+async function page(event) {
+  try {
+    return (await event.preloadResponse) ?? (await fetch(event.request));
+  } catch {
+    return (await kept(OFFLINE)) ?? Response.error();
+  }
+}
+
+const part = async (request) => (await kept(request.url)) ?? fetch(request);
+
+const kept = async (url) => (await caches.open(KEPT)).match(url, { ignoreVary: true });
+
+/** Keep the offline page in this language, that of the page that asks, unless a fresh one is there. */
+async function keepOfflinePage(language = null) {
+  const before = await kept(OFFLINE);
+  const age = Date.now() - Date.parse(before?.headers.get("date") ?? 0);
+  if (before && before.headers.get("content-language") === language && age < KEPT_FOR) return;
+  const answer = await fetch(OFFLINE, { cache: "no-store" });
+  if (!answer.ok || answer.redirected) return;
+  const text = await answer.clone().text();
+  const urls = [...new Set([...text.matchAll(/(?:href|src)="([^"]+\?offline)"/g)].map(([, url]) => url))];
+  const files = await Promise.all(urls.map((url) => fetch(url)));
+  if (!files.every(({ ok }) => ok)) return;
+  const cache = await caches.open(KEPT);
+  await Promise.all(urls.map((url, index) => cache.put(url, files[index])));
+  await cache.put(OFFLINE, answer);
+  const needed = new Set([OFFLINE, ...urls].map((url) => new URL(url, self.location.origin).href));
+  for (const request of await cache.keys()) if (!needed.has(request.url)) await cache.delete(request);
+}
 
 self.addEventListener("push", (event) => {
   let content = null;

@@ -15,6 +15,7 @@ from tests.e2e.test_logged_out import use_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 PAPER: FilePayload = {"name": "paper.pdf", "mimeType": "application/pdf", "buffer": samples.PDF}
+KEEPS_PAGE = "caches.open('desk offline').then((cache) => cache.keys()).then((all) => all.map(({ url }) => url))"
 KEPT = """async () => {
   const opened = await new Promise((done) => {
     const request = indexedDB.open("desk", 1);
@@ -281,3 +282,50 @@ def test_a_logout_asks_and_deletes_what_the_browser_keeps(
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/accounts/login/**", timeout=SOON_MS)
     assert page.evaluate(KEPT) == [0, 0, 0]
+
+
+def keeps_page(page: Page, desk: RunningDesk) -> list[str]:
+    """Wait until the service worker is in charge and keeps its page; return the paths of all that it keeps."""
+    found: list[str] = []
+
+    def is_kept() -> bool:
+        found[:] = page.evaluate(KEEPS_PAGE)
+        return f"{desk.url}/offline/" in found and page.evaluate("Boolean(navigator.serviceWorker.controller)")
+
+    desk.wait_for(is_kept, "the service worker keeps its page")
+    return [url.removeprefix(desk.url) for url in found]
+
+
+def test_a_page_that_cannot_be_loaded_says_so_and_opens_when_the_network_is_back(
+    page: Page, demo: RunningDesk, customer: Customer
+) -> None:
+    kept = keeps_page(page, demo)
+    assert all(path == "/offline/" or re.fullmatch(r"/static/.+\?offline", path) for path in kept)
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
+    wanted = page.url
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
+    expect(page.get_by_text("stay in this browser")).to_be_visible()
+    expect(page.locator("body")).not_to_contain_text(customer.name)
+    button = page.get_by_role("link", name="Try again")
+    assert button.evaluate("each => getComputedStyle(each).backgroundColor") != "rgba(0, 0, 0, 0)"  # it has its style
+    button.click()
+    expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
+    assert page.url == wanted
+    elsewhere = page.context.new_page()
+    elsewhere.goto(f"{demo.url}/admin/")
+    expect(elsewhere.get_by_role("heading", name="You are offline")).to_be_visible()
+    page.context.set_offline(False)
+    expect(text_of(page)).to_be_visible(timeout=SOON_MS)
+    expect(elsewhere.get_by_role("heading", name="You are offline")).to_have_count(0, timeout=SOON_MS)
+    assert (page.url, elsewhere.url, refused) == (wanted, f"{demo.url}/admin/", [])
+
+
+def test_the_offline_page_is_in_the_language_of_the_last_page(new_page: Callable[..., Page], demo: RunningDesk) -> None:
+    page = new_page(locale="de-DE")
+    log_in(page, demo, "alice")
+    page.goto(f"{demo.url}/tickets/")
+    keeps_page(page, demo)
+    assert page.evaluate("caches.match('/offline/').then((each) => each.headers.get('content-language'))") == "de"

@@ -113,6 +113,14 @@ class MentionInTextSerializer(serializers.Serializer[dict[str, Any]]):
     notified = serializers.BooleanField(help_text="Whether anybody was notified.")
 
 
+class MacroOfLineSerializer(serializers.Serializer[dict[str, Any]]):
+    """The macro whose run, or whose undoing, made a change."""
+
+    id = serializers.IntegerField(allow_null=True, help_text="Null when it was deleted before the undoing.")
+    name = serializers.CharField(help_text="As it was then.")
+    undo = serializers.BooleanField(help_text="Whether its run was undone.")
+
+
 class MessageSerializer(ReadOnlySerializer[Message]):
     """A text, a file, an internal note or an event of a conversation."""
 
@@ -140,6 +148,7 @@ class MessageSerializer(ReadOnlySerializer[Message]):
     sticker_id = serializers.SerializerMethodField(help_text="Meta's id when the message is a sticker.")
     template = serializers.SerializerMethodField(help_text="The template from which the message was made.")
     mentions = serializers.SerializerMethodField(help_text="Of a note: whom its text mentions.")
+    macro = serializers.SerializerMethodField(help_text="Of an event of Desk: the macro that made the change.")
 
     class Meta:
         model = Message
@@ -169,6 +178,7 @@ class MessageSerializer(ReadOnlySerializer[Message]):
             "sticker_id",
             "template",
             "mentions",
+            "macro",
         ]
 
     @extend_schema_field(MentionInTextSerializer(many=True))
@@ -184,6 +194,11 @@ class MessageSerializer(ReadOnlySerializer[Message]):
             }
             for span in from_stored(message.mentions)
         ]
+
+    @extend_schema_field(MacroOfLineSerializer(allow_null=True))
+    def get_macro(self, message: Message) -> dict[str, Any] | None:
+        is_line = message.kind == Message.Kind.EVENT and message.direction == Message.Direction.OUT
+        return message.card.get("macro") if is_line and message.card else None
 
     @extend_schema_field({"type": "string", "nullable": True})
     def get_sticker_id(self, message: Message) -> str | None:

@@ -76,9 +76,14 @@ def _body(delivery: EventDelivery, rows: _EventRows) -> bytes | None:
         "id": str(delivery.event_id),
         "type": delivery.type,
         "created_at": iso_milliseconds(delivery.created_at),
-        "data": {**data, **delivery.facts},
+        "data": {**data, **_no_macro(delivery), **delivery.facts},
     }
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _no_macro(delivery: EventDelivery) -> dict[str, None]:
+    """Return what a change says that no macro made; the facts of the others name theirs."""
+    return {} if delivery.type == TEST_EVENT else {"macro": None}
 
 
 def _data(delivery: EventDelivery, rows: _EventRows) -> dict[str, Any] | None:

@@ -1,4 +1,6 @@
-"""Split, merge and relate tickets."""
+"""Close, reopen, split, merge and relate tickets."""
+
+from collections.abc import Callable
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers, status
@@ -6,6 +8,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from desk.errors import Refused
+from desk.models import User
 from tickets.api.actions import EmptySerializer, action_error, row_action
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
@@ -13,8 +16,8 @@ from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN
 from tickets.api.labels import refused
 from tickets.api.paging import MAX_ID
 from tickets.api.serializers import TicketSerializer
-from tickets.models import Scope, Ticket, TicketChange
-from tickets.services.inbox import ticket_changes, ticket_links
+from tickets.models import Conversation, Scope, Ticket, TicketChange
+from tickets.services.inbox import actions, ticket_changes, ticket_links
 
 NO_CHANGE = "This ticket was neither split nor merged, or that was undone."
 
@@ -36,7 +39,17 @@ class RelatedSerializer(serializers.Serializer[None]):
 
 
 class TicketChangeActions(ApiViewSet[Ticket]):
-    """Split a ticket, merge it with the one before, undo that, and relate it to others."""
+    """Close and reopen a ticket, split it, merge it with the one before, undo that, and relate it to others."""
+
+    @row_action(Scope.MANAGE, "Close a ticket, also one that is not the current one", EmptySerializer, TicketSerializer)
+    def close(self, request: ApiRequest, pk: str) -> Response:
+        return self._set_state(actions.close)
+
+    @row_action(
+        Scope.MANAGE, "Reopen a ticket, also one that is not the current one", EmptySerializer, TicketSerializer
+    )
+    def reopen(self, request: ApiRequest, pk: str) -> Response:
+        return self._set_state(actions.reopen)
 
     @row_action(
         Scope.MANAGE, "Split a ticket at a message; the response is the new one", SplitSerializer, TicketSerializer
@@ -136,6 +149,15 @@ class TicketChangeActions(ApiViewSet[Ticket]):
         except Refused as error:
             raise refused(error) from None
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _set_state(self, act: Callable[[User, Conversation, int], None]) -> Response:
+        ticket = self.get_object()
+        self.require_work(ticket.conversation)
+        try:
+            act(self.request.user, ticket.conversation, ticket.pk)
+        except Refused as error:
+            raise action_error(error) from None
+        return self._ticket(ticket.pk)
 
     def _related(self, ticket: Ticket) -> Response:
         rows = self.get_queryset().filter(pk__in=ticket_links.linked_to(ticket.pk).values("pk")).order_by("pk")

@@ -329,9 +329,8 @@ class Maker:
         for one in made:
             card_kind = (one.card or {}).get("kind")
             values = (one.sent_at, one.pk, one.kind, one.direction, one.state, card_kind, None, one.ticket_id)
-            lines.append(
-                derived.line_of((*values, opened.get(one.ticket_id or 0), closed.get(one.ticket_id or 0), None))
-            )
+            times = opened.get(one.ticket_id or 0), closed.get(one.ticket_id or 0)
+            lines.append(derived.line_of((*values, *times, None, None)))
         state = state_of(lines)
         newest = by_id[state.row.newest.key] if state.row.newest else made[-1]
         conversation.current_ticket_id = tickets[-1].pk

@@ -4,6 +4,7 @@ Everything follows from what was said and when, by Meta's clock, and never from 
 Of two messages of the same millisecond the one that was stored first comes first.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,8 +21,9 @@ class LineKind(Enum):
     REPLY = auto()  # an answer that was sent, is on its way, or may have been sent
     UNSENT = auto()  # a reply that failed or is held: it answers nothing
     ORIGIN = auto()  # an event of the customer, such as a referral: the list shows it while nobody has written
-    CLOSED = auto()  # an agent closed the ticket, which ends the waiting
-    REOPENED = auto()  # an agent took the closing back
+    CLOSED = auto()  # an agent closed the current ticket, which ends the waiting
+    CLOSED_EARLIER = auto()  # an agent closed another ticket: only its own messages wait no more
+    REOPENED = auto()  # an agent took the closing of this ticket back
     WOKEN = auto()  # a snooze ended at its time: the conversation comes to the top of the list
     OTHER = auto()  # notes, and what agents did
 
@@ -34,9 +36,9 @@ MESSAGES = WRITTEN | {LineKind.REPLY, LineKind.UNSENT}
 class Line:
     """One line of a thread. `key` is its id, `at` its time by Meta's clock.
 
-    `ticket` is its ticket's id, which opened at `ticket_opened_at` and, unless it is open, was closed at
-    `ticket_closed_at`. A reply of Desk answers only what the customer said until `answers_until`, when it was written,
-    although Meta may have taken it later.
+    `ticket` is its ticket's id, of a closing or reopening that of the ticket it was done to. It opened at
+    `ticket_opened_at` and, unless it is open, was closed at `ticket_closed_at`. A reply of Desk answers only what the
+    customer said until `answers_until`, when it was written, although Meta may have taken it later.
     """
 
     at: datetime
@@ -132,7 +134,8 @@ def list_row(newest_first: Iterable[Line]) -> ListRow:
 
     The newest message is shown; while there is none, the newest event of the customer. The customer waits since their
     first message that no reply answers. Closing a ticket ends the waiting in it and in the tickets that opened before
-    it, until the customer writes again or the agent takes it back.
+    it, until the customer writes again or the agent takes it back. Closing an earlier ticket ends
+    only the waiting in it: its messages are from before it was closed.
     """
     newest: Line | None = None
     origin: Line | None = None
@@ -140,7 +143,7 @@ def list_row(newest_first: Iterable[Line]) -> ListRow:
     answered: tuple[datetime, int] | None = None
     settled: datetime | None = None  # tickets that opened until then wait for nothing said before
     woken_at: datetime | None = None
-    taken_back = 0
+    taken_back: Counter[int | None] = Counter()  # by ticket
     for line in newest_first:
         is_answered = answered is not None and line.place <= answered
         if newest is not None and (is_answered or (settled is not None and line.at <= settled)):
@@ -159,9 +162,9 @@ def list_row(newest_first: Iterable[Line]) -> ListRow:
             case LineKind.WOKEN if newest is None:
                 woken_at = woken_at or line.at
             case LineKind.REOPENED:
-                taken_back += 1
-            case LineKind.CLOSED if taken_back:
-                taken_back -= 1
+                taken_back[line.ticket] += 1
+            case LineKind.CLOSED | LineKind.CLOSED_EARLIER if taken_back[line.ticket]:
+                taken_back[line.ticket] -= 1
             case LineKind.CLOSED:
                 opened_at = line.ticket_opened_at or EVER
                 settled = max(settled, opened_at) if settled else opened_at

@@ -103,7 +103,6 @@ def ticket(request: AgentRequest, number: int) -> HttpResponse:
         "page": thread_items.ticket_page(shown, request.GET.get("before", "")),
         "is_newest_page": "before" not in request.GET,
         "verdict": replies.may_send_in(request.user, conversation, request.facts),
-        "is_current": shown.pk == conversation.current_ticket_id,
         "is_read_only": True,
         **_facts_context(request, shown),
     }

@@ -1,17 +1,19 @@
-"""Desk as an app of the browser: its manifest, its service worker, and replies from notifications."""
+"""Desk as an app of the browser: its manifest, its service worker, its offline page, and replies from notifications."""
 
 from functools import cache
 from pathlib import Path
 
 from django.contrib.staticfiles import finders
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from desk.languages import translated
+from desk import error_pages
+from desk.languages import ENGLISH, translated
 from desk.letters import installation_name
 from desk.text import cut
 from tickets.services.notifications import replying
@@ -64,6 +66,14 @@ def _worker() -> bytes:
     if path is None:
         raise Http404
     return Path(str(path)).read_bytes()
+
+
+@require_safe
+def offline(request: HttpRequest) -> HttpResponse:
+    """Answer with the page that the service worker keeps and shows when Desk cannot be reached; it has no data."""
+    response = render(request, "tickets/offline.html", {"styles": error_pages.STYLES})
+    response["Content-Language"] = get_language() or ENGLISH
+    return response
 
 
 @csrf_exempt  # the service worker has no page with a CSRF token; the token of the notification is one, for this reply

@@ -56,7 +56,7 @@ export function start() {
   form.elements.client_key.value = newKey();
   const { id } = thread.current();
   files.reset(element("tiles"), json("composer-rules").files, check, id);
-  mentions = new MentionField(text, form.dataset.mentions, () => kind() === "note");
+  mentions = new MentionField(text, form.dataset.mentions, () => kind() === "note", note.saveSoon);
   canned.reset(element("canned"), text, json("canned-replies") ?? [], json("canned-facts") ?? {}, addCanned);
   form.addEventListener("submit", onSubmit);
   form.addEventListener("change", onChange);
@@ -73,7 +73,7 @@ export function start() {
   sendLater.reset(form);
   sendGate.reset(form);
   draft.reset(form, id, { read: replyText, write: (words) => put("reply", words), isBusy: () => sending, told });
-  note.reset(id, { read: () => textOf("note"), write: putNote });
+  note.reset(id, { read: () => textOf("note"), write: putNote, mentioned: () => mentions.kept(textOf("note")) });
   hint();
   check();
   draft.saveNow();
@@ -89,8 +89,9 @@ function put(which, words) {
   check();
 }
 
-function putNote(words) {
+function putNote(words, mentioned) {
   put("note", words);
+  mentions.restore(mentioned);
   if (current === "reply" && words.trim()) element("draft-state").textContent = gettext("A note is not added yet");
 }
 
@@ -302,6 +303,7 @@ export function takeBack(entry) {
   const typed = text.value.trimEnd();
   text.value = typed ? `${typed}\n\n${entry.text}` : entry.text;
   files.putBack(entry.files);
+  mentions.restore(entry.mentions);
   const mid = entry.fields.find(([name]) => name === "reply_to_mid")?.[1];
   const quoted = mid && thread.current().column.querySelector(`[data-mid="${CSS.escape(mid)}"]`);
   if (quoted) quote.take(form, quoted);
@@ -366,7 +368,9 @@ async function send(words, { withFiles, rest = "", also = {} }) {
   if (own.kind === "note") fields.push(...mentions.fields(words));
   if (withFiles && own.kind === "reply") fields.push(["scheduled", form.elements.scheduled.value]); // of several parts the last replaces it
   fields.push(...Object.entries(also));
-  const entry = entryOf(form, words, { conversation: thread.current().id, files: own.files, fields });
+  const mentioned = own.kind === "note" ? mentions.kept(words) : [];
+  const { id } = thread.current();
+  const entry = entryOf(form, words, { conversation: id, files: own.files, mentions: mentioned, fields });
   begin();
   const pending = own.files.length || own.isLater ? null : showPendingBubble(words, own.kind, entry.id);
   if (pending) text.value = rest;
@@ -378,7 +382,7 @@ async function send(words, { withFiles, rest = "", also = {} }) {
     if (isAccepted) {
       draft.confirmed(own.form);
       files.forget(entry.conversation, entry.fileIds);
-    } else keepElsewhere(own, words, entry.conversation);
+    } else keepElsewhere(own, entry);
     return isAccepted;
   }
   finish();
@@ -417,7 +421,7 @@ function taken(answer, own) {
     else written[own.kind] = typedSince(own.typed, written[own.kind]);
   }
   if (own.kind === "note") {
-    mentions.clear();
+    mentions.clear(textOf("note"));
     note.saveNow();
     if (current === "note" && !text.value.trim() && !files.count()) setKind("reply");
     if (current === "reply") form.classList.remove("composer--note-open");
@@ -453,9 +457,9 @@ function refused(answer, typed) {
   if (answer.status === 409 || answer.status === 422) thread.refresh().catch(() => {});
 }
 
-function keepElsewhere(own, words, conversation) {
+function keepElsewhere(own, { text: words, conversation, mentions: mentioned }) {
   toast(gettext("Your last message was not sent. It is kept as a draft in that conversation."), true);
-  (own.kind === "note" ? note.keep(conversation, words) : draft.save(own.form, words)).catch(() => {});
+  (own.kind === "note" ? note.keep(conversation, words, mentioned) : draft.save(own.form, words)).catch(() => {});
 }
 
 // --- May the agent reply?

@@ -1,24 +1,30 @@
-// The note that is being written: this browser keeps it for its author until it is added. Tabs follow each other.
+// The note that is being written, with those it mentions: this browser keeps it for its author until it is added. Tabs
+// follow each other.
 
 import * as choice from "./draft-choice.js";
 import * as kept from "./kept.js";
 
 const SAVE_AFTER = 300; // milliseconds without a key
+const NOBODY = "[]";
 const channel = globalThis.BroadcastChannel ? new BroadcastChannel(`desk notes ${kept.user}`) : null;
-let box = null; // {id (of the conversation), key, read, write, saved, hasFailed}
+// {id (of the conversation), key, read, write, mentioned, saved (the text), savedMentions (as JSON), hasFailed}
+let box = null;
 let timer = null;
 
-/** Keep the note of conversation `id`, and bring back what was kept; `read` and `write` get and set its text. */
-export async function reset(id, { read, write }) {
+/**
+ * Keep the note of conversation `id`, and bring back what was kept. `read` returns its text, `mentioned` those chosen in
+ * it, and `write(text, mentions)` sets both.
+ */
+export async function reset(id, { read, write, mentioned }) {
   saveNow(); // of the conversation before, whose text `read` still returns
-  const mine = { id, key: keyOf(id), read, write, saved: "", hasFailed: false };
+  const mine = { id, key: keyOf(id), read, write, mentioned, saved: "", savedMentions: NOBODY, hasFailed: false };
   box = mine;
   const notes = await kept.rows("notes").catch(() => []);
   const own = notes.find((row) => row.id === mine.key);
   if (!own || box !== mine) return;
+  if (["", own.text].includes(read())) return take(mine, own);
   mine.saved = own.text;
-  if (!read()) write(own.text);
-  else if (read() !== own.text) choose(own.text);
+  choose(own);
 }
 
 export function drop() {
@@ -27,10 +33,23 @@ export function drop() {
 }
 
 /** Keep a note of conversation `id`, which is not shown. Throws when the browser cannot. */
-export const keep = (id, text) => kept.put("notes", rowOf(id, text));
+export const keep = (id, text, mentions) => kept.put("notes", rowOf(id, text, mentions));
 
-const rowOf = (id, text) => ({ id: keyOf(id), user: kept.user, at: Date.now(), conversation: id, text });
+const rowOf = (id, text, mentions) => ({
+  id: keyOf(id),
+  user: kept.user,
+  at: Date.now(),
+  conversation: id,
+  text,
+  mentions,
+});
 const keyOf = (id) => `${kept.user} ${id}`;
+
+/** Show a note that was kept. */
+function take(mine, { text, mentions = [] }) {
+  Object.assign(mine, { saved: text, savedMentions: JSON.stringify(mentions) });
+  mine.write(text, mentions);
+}
 
 export const isAtRisk = () => Boolean(box?.read().trim()) && (box.hasFailed || box.read() !== box.saved);
 
@@ -43,12 +62,14 @@ export async function saveNow() {
   clearTimeout(timer);
   const mine = box;
   const text = mine?.read() ?? "";
-  if (!mine || text === mine.saved) return;
-  mine.saved = text;
+  const mentions = mine?.mentioned() ?? [];
+  const savedMentions = JSON.stringify(mentions);
+  if (!mine || (text === mine.saved && savedMentions === mine.savedMentions)) return;
+  Object.assign(mine, { saved: text, savedMentions });
   try {
-    await (text.trim() ? keep(mine.id, text) : kept.remove("notes", mine.key));
+    await (text.trim() ? keep(mine.id, text, mentions) : kept.remove("notes", mine.key));
     mine.hasFailed = false;
-    channel?.postMessage({ conversation: mine.id, text });
+    channel?.postMessage({ conversation: mine.id, text, mentions });
   } catch {
     mine.hasFailed = true;
   }
@@ -56,20 +77,13 @@ export async function saveNow() {
 
 function choose(theirs) {
   const mine = box;
-  choice.show(theirs, {
-    useTheirs: () => {
-      mine.saved = theirs;
-      mine.write(theirs);
-    },
-    keepMine: saveNow,
-  });
+  choice.show(theirs.text, { useTheirs: () => take(mine, theirs), keepMine: saveNow });
 }
 
-channel?.addEventListener("message", ({ data: { conversation, text } }) => {
-  if (!box || conversation !== box.id || box.read() === text) return;
-  if (box.read() !== box.saved) return choose(text);
-  box.saved = text;
-  box.write(text);
+channel?.addEventListener("message", ({ data: theirs }) => {
+  if (!box || theirs.conversation !== box.id) return;
+  if (![theirs.text, box.saved].includes(box.read())) return choose(theirs);
+  take(box, theirs);
 });
 
 addEventListener("pagehide", saveNow);

@@ -33,6 +33,7 @@ export class MentionField {
     this.unseen.addEventListener("change", ({ target }) => {
       if (target.checked) this.given.add(target.value);
       else this.given.delete(target.value);
+      this.changed();
     });
   }
 
@@ -48,12 +49,28 @@ export class MentionField {
     this.status.textContent = "";
   }
 
-  /** Forget what was chosen: the note is stored, or another one is written. */
-  clear() {
-    this.known.clear();
-    this.given.clear();
+  /** Forget what was chosen, except in `words`: the note is stored, or another one is written. */
+  clear(words = "") {
+    this.known = new Map(this.chosen(words).map((one) => [one.key, one]));
+    this.given = new Set([...this.given].filter((key) => this.known.has(key)));
     this.close();
     this.drawUnseen();
+  }
+
+  /** Return what `restore` takes: those chosen in `words`, and who of them gets access. */
+  kept(words) {
+    return this.chosen(words).map((one) => ({ ...one, isGiven: this.given.has(one.key) }));
+  }
+
+  /** Choose again those of a note that was kept, and ask whether they see the conversation now. */
+  restore(rows = []) {
+    for (const { isGiven, ...one } of rows) {
+      this.known.set(one.key, one);
+      this.given[isGiven ? "add" : "delete"](one.key);
+      if (isGiven) this.mayGive = true; // it was so
+    }
+    this.drawUnseen();
+    if (rows.length) this.recheck();
   }
 
   typed() {
@@ -167,9 +184,9 @@ export class MentionField {
     });
   }
 
-  /** Read again who of the mentioned sees the conversation: the server has refused the note. */
+  /** Read again who of the mentioned sees the conversation: the server has refused the note, or it was kept. */
   async recheck() {
-    const keys = this.chosen().map(({ key }) => `key=${key}`);
+    const keys = [...this.known.keys()].map((key) => `key=${key}`);
     const answer = keys.length ? await this.read(keys.join("&")) : null;
     if (!answer) return;
     for (const one of answer.choices) {
@@ -181,7 +198,7 @@ export class MentionField {
 
   drawUnseen() {
     const unseen = this.isOn() ? this.chosen().filter(({ sees }) => !sees) : [];
-    const state = JSON.stringify([unseen, this.mayGive]);
+    const state = JSON.stringify([unseen, this.mayGive, [...this.given]]);
     this.unseen.hidden = !unseen.length;
     if (state === this.drawn) return;
     this.drawn = state;

@@ -1,10 +1,10 @@
 // Notifications that come also when no page is open: whether they are on in this browser, turning them on and off.
 
 import { recall, remember } from "./storage.js";
+import { register } from "./worker.js";
 
 const ON_KEY = "desk.push"; // the id of the user for whom they are on in this browser
 const KINDS_KEY = "desk.push-kinds"; // what comes in this way
-const WORKER = "/service-worker.js";
 
 /** Return whether this browser can show them. On phones with iOS only once Desk is on the home screen. */
 export const isPossible = () => "serviceWorker" in navigator && "PushManager" in window && "Notification" in window;
@@ -32,7 +32,7 @@ export function fieldsOf(subscription) {
 
 /** Subscribe for Desk's public key. Call it after a click: the browser asks for the permission. Throws when refused. */
 export async function subscribe(user, key) {
-  await navigator.serviceWorker.register(WORKER, { scope: "/", updateViaCache: "none" });
+  await register();
   const worker = await navigator.serviceWorker.ready;
   const known = await worker.pushManager.getSubscription();
   if (known && !isFor(known, key)) await known.unsubscribe();
@@ -64,7 +64,7 @@ export async function leave() {
  */
 export async function renew(user, address, post) {
   if (!isOn(user)) return false;
-  await navigator.serviceWorker.register(WORKER, { scope: "/", updateViaCache: "none" });
+  await register();
   let subscription = await current();
   let response = await post(address, subscription ? fieldsOf(subscription) : {});
   if (!response.ok && response.status !== 422) return false;

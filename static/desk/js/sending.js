@@ -8,8 +8,11 @@ import { gettext, interpolate } from "./words.js";
 
 let unconfirmed = {}; // what had no answer keeps its key: sent again, it is one message
 
-/** Return what the outbox sends: `words` and `files` of the composer, with `fields` besides those of its form. */
-export function entryOf(form, words, { conversation, files, fields }) {
+/**
+ * Return what the outbox sends: `words` and `files` of the composer, with `fields` besides those of its form. `mentions`
+ * are those chosen in a note, for who edits it while it waits.
+ */
+export function entryOf(form, words, { conversation, files, mentions = [], fields }) {
   const { action, elements, dataset } = form;
   return {
     id: elements.client_key.value,
@@ -29,6 +32,7 @@ export function entryOf(form, words, { conversation, files, fields }) {
     ],
     files,
     fileIds: attached.idsOf(files),
+    mentions,
     state: "waiting",
     reason: "",
     asked: null,

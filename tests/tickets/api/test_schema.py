@@ -73,7 +73,10 @@ def test_every_route_is_described(schema: dict[str, Any]) -> None:
         "patch /api/v1/contacts/{id}/",
         "patch /api/v1/tickets/{id}/",
         "get /api/v1/tickets/{id}/related/",
-        *(f"post /api/v1/tickets/{{id}}/{action}/" for action in ("split", "merge", "undo", "related", "unrelate")),
+        *(
+            f"post /api/v1/tickets/{{id}}/{action}/"
+            for action in ("close", "reopen", "split", "merge", "undo", "related", "unrelate")
+        ),
         "get /api/v1/scheduled-reply-files/{id}/content/",
         "post /api/v1/scheduled-replies/",
         "patch /api/v1/scheduled-replies/{id}/",

@@ -134,6 +134,7 @@ def test_a_message_has_exactly_the_fields_of_the_design(shop: Shop, alice: APICl
         "sticker_id": None,
         "template": None,
         "mentions": [],
+        "macro": None,
     }
 
 

@@ -41,6 +41,31 @@ def test_a_ticket_is_split_merged_and_put_back(shop: Shop, alice: APIClient) -> 
     assert Ticket.objects.count() == 1
 
 
+def test_each_open_ticket_of_a_conversation_is_closed_and_reopened(
+    shop: Shop, alice: APIClient, bob: APIClient
+) -> None:
+    old = number_of(shop)
+    second = factories.receive(shop.conversation, "Another matter", NOON + MINUTE)
+    new = post(alice, old, "split", message=second.pk).json()["number"]
+
+    def states() -> tuple[str, str, str]:
+        conversation = alice.get(f"/api/v1/conversations/{shop.conversation.pk}/").json()
+        tickets = [alice.get(f"/api/v1/tickets/{number}/").json()["status"] for number in (old, new)]
+        return (tickets[0], tickets[1], conversation["status"])
+
+    closed = post(alice, old, "close")
+    assert (closed.status_code, closed.json()["number"], closed.json()["status"]) == (200, old, "closed")
+    assert states() == ("closed", "open", "open")
+    assert post(alice, old, "close").status_code == 200  # again
+    post(alice, old, "reopen")
+    assert states() == ("open", "open", "open")
+    post(alice, new, "close")
+    assert states() == ("open", "closed", "closed")
+    assert [post(bob, number, action).status_code for number in (old, new) for action in ("close", "reopen")] == [
+        404
+    ] * 4
+
+
 def test_what_is_not_possible_is_said(shop: Shop, alice: APIClient, bob: APIClient) -> None:
     number = number_of(shop)
     assert post(alice, number, "split", message=shop.message.pk).status_code == 409

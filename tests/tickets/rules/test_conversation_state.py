@@ -19,6 +19,7 @@ KINDS = {
     "u": LineKind.UNSENT,
     "o": LineKind.ORIGIN,
     "x": LineKind.CLOSED,
+    "e": LineKind.CLOSED_EARLIER,
     "y": LineKind.REOPENED,
     "n": LineKind.OTHER,
 }
@@ -30,7 +31,10 @@ def line(letter: str, minute: int, **fields: Any) -> Line:
 
 
 def lines(letters: str) -> list[Line]:
-    """Return one line a minute: c customer, i imported, r reply, u unsent, o origin, x closed, y reopened, n note."""
+    """Return one line a minute: c customer, i imported, r reply, u unsent, o origin, n note.
+
+    x: closed, e: closed while it was not the current one, y: reopened.
+    """
     return [line(letter, minute) for minute, letter in enumerate(letters)]
 
 
@@ -83,6 +87,22 @@ def test_a_closing_settles_its_ticket_and_those_before_it_but_none_that_opened_l
     later = line("c", 5, ticket=3, ticket_opened_at=NOON + 5 * MINUTE)
     assert state_of([older, own, closing]).row.waiting_since is None
     assert state_of([older, own, later, closing]).row.waiting_since == NOON + 5 * MINUTE
+
+
+def test_closing_an_earlier_ticket_and_taking_that_back_concern_this_ticket_only() -> None:
+    first: dict[str, Any] = {"ticket": 1, "ticket_opened_at": NOON}
+    second: dict[str, Any] = {"ticket": 2, "ticket_opened_at": NOON + 2 * MINUTE}
+    thread = [line("c", 0, **first), line("c", 2, **second)]
+    shut = {**first, "ticket_closed_at": NOON + 3 * MINUTE}
+    closed = [line("c", 0, **shut), thread[1], line("e", 3, **shut)]
+    assert state_of(closed).row.waiting_since == NOON + 2 * MINUTE
+    assert state_of([*thread, line("e", 3, **first), line("y", 4, **first)]).row.waiting_since == NOON
+    # Closed while it was the current one, and reopened when it was not any more.
+    early = [line("c", 0, **first), line("x", 1, **first), line("c", 2, **second)]
+    assert state_of(early).row.waiting_since == NOON + 2 * MINUTE
+    assert state_of([*early, line("y", 3, **first)]).row.waiting_since == NOON
+    # The closing of the other ticket stays.
+    assert state_of([*early, line("x", 3, **second), line("y", 4, **first)]).row.waiting_since is None
 
 
 def test_what_was_said_in_a_ticket_before_it_was_closed_waits_for_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Notes that mention somebody at the moment in which they are deactivated, or the ticket closes."""
+"""Notes that mention somebody at the moment in which they are deactivated or deleted, or the ticket closes."""
 
 import threading
 import time
@@ -13,6 +13,7 @@ from desk.models import User
 from tests import factories
 from tickets.models import AccessGrant, Conversation, Mention, Message
 from tickets.rules.mentions import AGENT, Target
+from tickets.services.conversation import mentions
 from tickets.services.conversation.mentions import Wanted
 from tickets.services.inbox import actions, notes
 from tickets.services.people import deactivation
@@ -54,12 +55,13 @@ def written_during(act: Callable[[], object], conversation: Conversation, writer
     return refusals
 
 
-@pytest.mark.parametrize("name", ["deactivated", "closed"])
+@pytest.mark.parametrize("name", ["deactivated", "deleted", "closed"])
 def test_a_mention_waits_for_what_would_end_it(conversation: Conversation, name: str) -> None:
     alice = factories.make_agent("alice", channels=(conversation.channel,))
     bob, admin = factories.make_agent("bob"), factories.make_admin()
     ends: dict[str, Callable[[], object]] = {
         "deactivated": lambda: deactivation.deactivate(admin, bob, None),
+        "deleted": lambda: User.objects.get(pk=bob.pk).delete(),
         "closed": lambda: actions.close(alice, conversation),
     }
     refusals = written_during(ends[name], conversation, alice, bob)
@@ -67,3 +69,44 @@ def test_a_mention_waits_for_what_would_end_it(conversation: Conversation, name:
     assert not Message.objects.filter(kind="note").exists()
     assert not AccessGrant.objects.exists()
     assert not Mention.objects.exists()
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_user_is_deleted_while_a_note_mentions_them(conversation: Conversation, is_written: bool) -> None:
+    alice, bob = (factories.make_agent(name, channels=(conversation.channel,)) for name in ("alice", "bob"))
+    actions.assign(alice, conversation, bob)  # so that deleting them changes the conversation
+    wanted = Wanted((Target(AGENT, bob.pk),), frozenset())
+    own = Conversation.objects.select_related("contact", "channel").get(pk=conversation.pk)
+    errors: list[BaseException] = []
+
+    def delete() -> None:
+        try:
+            User.objects.get(pk=bob.pk).delete()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    def write() -> Message:
+        return notes.add_note(alice, own, "@bob look", wanted=wanted)
+
+    thread = threading.Thread(target=delete)
+    with transaction.atomic():
+        if is_written:
+            note = write()
+        else:
+            mentions.lock_people(wanted)  # the first step of a note
+        thread.start()
+        while not someone_waits_for_us():
+            assert thread.is_alive()
+            time.sleep(0.01)
+        if not is_written:
+            note = write()
+        assert Mention.objects.get().reader_id == bob.pk
+    thread.join(30)
+    assert (errors, thread.is_alive()) == ([], False)
+    assert not User.objects.filter(pk=bob.pk).exists()
+    assert not Mention.objects.exists()
+    own.refresh_from_db()
+    note.refresh_from_db()
+    assert (own.assignee_id, note.text) == (None, "@bob look")

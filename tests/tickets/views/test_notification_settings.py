@@ -1,6 +1,7 @@
 """The page of one's notifications, and Desk as an app of the browser."""
 
 import json
+import re
 from datetime import time
 from typing import Any
 
@@ -118,6 +119,23 @@ def test_the_service_worker_is_for_the_whole_site_and_never_old(client: Client) 
     assert answer["Cache-Control"] == "no-cache"
     assert "default-src 'self'" in answer["Content-Security-Policy"]
     assert b'addEventListener("push"' in answer.content
+
+
+def test_the_offline_page_is_for_everybody_and_names_all_that_it_needs(client: Client, agent: Client) -> None:
+    for asks in (client, agent):
+        answer = asks.get("/offline/", headers={"Accept-Language": "fr"})
+        text = answer.content.decode()
+        assert (answer.status_code, answer["Content-Language"]) == (200, "fr")
+        assert "default-src 'self'" in answer["Content-Security-Policy"]
+        files = re.findall(r'(?:src|href)="(/static/[^"]+)"', text)
+        assert (len(files), [one for one in files if not one.endswith("?offline")]) == (6, [])
+        assert "csrfmiddlewaretoken" not in text
+
+
+@pytest.mark.parametrize("address", ["/tickets/", "/accounts/", "/contacts/"])
+def test_pages_of_people_who_are_logged_in_keep_the_offline_page(agent: Client, address: str) -> None:
+    assert "keep-offline-page" in agent.get(address).content.decode()
+    assert "keep-offline-page" not in Client().get(address, follow=True).content.decode()
 
 
 def test_tests_are_limited_and_the_answer_says_when_to_try_again(agent: Client) -> None:

@@ -150,7 +150,7 @@ def test_the_page_shows_the_messages_of_the_ticket_and_acts_on_it(
     assert ("And the invoice?</div>" in shown, "Days later</div>" in shown) == (True, False)
     assert f"/inbox/{rosa.pk}/?ticket={old.pk}" in shown
     assert f'href="/tickets/{new.pk}/"' in shown  # later of the same customer
-    assert "/close/" not in shown
+    assert f"/tickets/{old.pk}/close/" in shown
     label = Label.objects.create(name="Late", key="late")
     for action, fields in {
         "facts": {"priority": "high", "subject": "The parcel"},
@@ -159,8 +159,11 @@ def test_the_page_shows_the_messages_of_the_ticket_and_acts_on_it(
         assert alice.post(f"/tickets/{old.pk}/{action}/", fields).status_code == 302
     old.refresh_from_db()
     assert (old.priority, old.subject, list(old.labels.all())) == ("high", "The parcel", [label])
-    refused = alice.post(f"/tickets/{old.pk}/close/", follow=True)
-    assert f"Ticket #{old.pk} is not the newest of its conversation." in html_of(refused)
+    closed = html_of(alice.post(f"/tickets/{old.pk}/close/", follow=True))
+    assert (f"/tickets/{old.pk}/reopen/" in closed, f"/tickets/{old.pk}/close/" in closed) == (True, False)
+    assert (Ticket.objects.get(pk=old.pk).status, ticket_of(rosa).status) == ("closed", "open")
+    alice.post(f"/tickets/{old.pk}/reopen/")
+    assert Ticket.objects.get(pk=old.pk).status == "open"
     alice.post(f"/tickets/{new.pk}/close/")
     assert ticket_of(rosa).status == "closed"
     alice.post(f"/tickets/{new.pk}/reopen/")

@@ -12,6 +12,7 @@ from desk.models import User
 from desk.sentences import sentence
 from tickets.models import AssignmentSettings, Conversation, EventType, Ticket
 from tickets.rules.assigning import OnReply, Reason
+from tickets.services import by_macro
 from tickets.services.conversation import messages, notices
 from tickets.services.conversation.thread_events import add_event
 from tickets.services.webhooks import events
@@ -41,7 +42,7 @@ def change(conversation: Conversation, assignee: User | None, line: str, reason:
     events.publish(EventType.CONVERSATION_ASSIGNED, conversation, by=by, reason=reason.value)
     notices.assigned(conversation, by)
     if reason is not Reason.MANUAL:
-        audit_log.record(by or audit_log.SYSTEM, conversation, audit_log.CHANGE, line)
+        audit_log.record(by or audit_log.SYSTEM, conversation, audit_log.CHANGE, by_macro.with_origin(line))
     messages.announce(conversation)
     if assignee is not None:
         transaction.on_commit(partial(_take_from_deactivated, conversation.pk, assignee.pk), robust=True)

@@ -21,16 +21,21 @@ Direction, Kind, State = Message.Direction, Message.Kind, Message.State
 UNSENT_STATES = (State.FAILED, State.HELD)
 LINE_FIELDS = (
     *("sent_at", "pk", "kind", "direction", "state", "card__kind", "is_imported"),
-    *("ticket_id", "ticket__opened_at", "ticket__closed_at", "answers_until"),
+    *("ticket_id", "ticket__opened_at", "ticket__closed_at", "answers_until", "card__ticket"),
 )
 FIRST_LINES, MORE_LINES = 50, 2000  # a reply of Desk or of the Page inbox is usually among the first
+ABOUT_TICKETS = {LineKind.CLOSED, LineKind.REOPENED}
 ACTIONS = {"closed": LineKind.CLOSED, "reopened": LineKind.REOPENED, "snooze_ended": LineKind.WOKEN}
 
 
 def line_of(values: tuple[Any, ...]) -> Line:
     """Return the line of a thread from the values of LINE_FIELDS."""
-    at, pk, kind, direction, state, card_kind, is_imported, *ticket_and_time = values
-    return Line(at, pk, _line_kind(kind, direction, state, card_kind, is_imported is True), *ticket_and_time)
+    at, pk, kind, direction, state, card_kind, is_imported, *ticket_and_time, earlier = values
+    line_kind = _line_kind(kind, direction, state, card_kind, is_imported is True)
+    if line_kind in ABOUT_TICKETS and earlier is not None:
+        ticket_and_time[0] = earlier
+        line_kind = LineKind.CLOSED_EARLIER if line_kind is LineKind.CLOSED else line_kind
+    return Line(at, pk, line_kind, *ticket_and_time)
 
 
 def _line_kind(kind: str, direction: str, state: str, card_kind: str | None, is_imported: bool) -> LineKind:

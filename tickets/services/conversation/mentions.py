@@ -277,9 +277,14 @@ def withdraw(message: Message) -> None:
 
 
 # --- Access -----------------------------------------------------------------------------------------------------------
-def end_access(conversation: Conversation, user_id: int | None = None) -> int:
-    """End the access to a locked conversation that mentions gave, of one user or of all; return how many rows."""
+def end_access(conversation: Conversation, user_id: int | None = None, *, ticket: Ticket | None = None) -> int:
+    """End the access to a locked conversation that mentions gave, of one user or of all; return how many rows.
+
+    With `ticket` only the access that lasts as long as this ticket is open.
+    """
     grants = AccessGrant.objects.filter(conversation=conversation)
+    if ticket is not None:
+        grants = grants.filter(ticket=ticket)
     return _end(grants if user_id is None else grants.filter(user=user_id))
 
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 from desk.models import User
 from desk.sentences import sentence
 from tickets.models import Conversation, EventType, Message
-from tickets.services.conversation import by_macro, messages
+from tickets.services import by_macro
+from tickets.services.conversation import messages
 from tickets.services.conversation.messages import SNOOZE_ENDED
 from tickets.services.conversation.new_message import NewMessage
 from tickets.services.conversation.times import now_after
@@ -81,7 +82,14 @@ def add_line(
         kind=Message.Kind.EVENT,
         source=Message.Source.SYSTEM,
         author=user,
-        card={"kind": kind, "title": title, "text": by_macro.with_origin(text), "url": "", **facts},
+        card={
+            "kind": kind,
+            "title": title,
+            "text": by_macro.with_origin(text),
+            "url": "",
+            **facts,
+            **by_macro.facts(),
+        },
         sent_at=now_after(conversation.last_message_at),
         state=Message.State.SENT,
     )

@@ -17,9 +17,10 @@ from desk.text import is_blank
 from tickets.models import Contact, Conversation, EventType, Ticket
 from tickets.rules.assigning import Reason
 from tickets.rules.sending import Refusal, clean_text
-from tickets.services.conversation import access, assigning, derived, mentions, messages, snoozing
+from tickets.services.conversation import access, assigning, derived, mentions, messages, snoozing, ticketing
 from tickets.services.conversation.thread_events import add_event
 from tickets.services.conversation.times import now_after, now_ms
+from tickets.services.inbox import ticket_facts
 from tickets.services.inbox.notes import NOTE_LIMIT, add_note
 from tickets.services.page_actions import moderation
 from tickets.services.webhooks import events
@@ -122,12 +123,13 @@ def assign_with_note(user: User, conversation: Conversation, colleague: User, no
 def close(user: User, conversation: Conversation, ticket: int | None = None) -> None:
     """Close the current ticket and reset unread and waiting. Closing a closed one changes nothing.
 
-    It ends the access that mentions gave. Raises Refused when `ticket`, the id of the one that is meant, is not the
-    current one any more.
+    It ends the access that mentions gave. `ticket` is the id of the one that is meant. When that is an earlier one,
+    only its own messages are read and wait no more. Raises Refused when it was merged into another one.
     """
     with transaction.atomic():
         messages.lock(conversation)
-        _check_current(conversation, ticket)
+        if ticket is not None and ticket != conversation.current_ticket_id:
+            return _close_earlier(user, conversation, _earlier(conversation, ticket))
         open_ticket = _current_ticket(conversation, Ticket.Status.OPEN)
         if not open_ticket.update(status=Ticket.Status.CLOSED, closed_at=now_after(conversation.last_message_at)):
             return
@@ -143,10 +145,14 @@ def close(user: User, conversation: Conversation, ticket: int | None = None) -> 
 
 
 def reopen(user: User, conversation: Conversation, ticket: int | None = None) -> None:
-    """Reopen the current ticket. Reopening an open one changes nothing. `ticket` as in `close`."""
+    """Reopen the current ticket, or `ticket`, as in `close`. Reopening an open one changes nothing.
+
+    An earlier ticket is open then, but the conversation only if its current one is.
+    """
     with transaction.atomic():
         messages.lock(conversation)
-        _check_current(conversation, ticket)
+        if ticket is not None and ticket != conversation.current_ticket_id:
+            return _reopen_earlier(user, conversation, _earlier(conversation, ticket))
         closed_ticket = _current_ticket(conversation, Ticket.Status.CLOSED)
         if not closed_ticket.update(status=Ticket.Status.OPEN, closed_at=None):
             return
@@ -214,11 +220,45 @@ def may_take(facts: access.UserFacts, channel_id: int, department_id: int) -> bo
     return facts.sees_all or channel_id in facts.channel_ids or department_id in facts.department_ids
 
 
-def _check_current(conversation: Conversation, ticket: int | None) -> None:
-    if ticket is not None and ticket != conversation.current_ticket_id:
-        raise Refused(
-            sentence("Ticket #%(number)s is not the newest of its conversation. Nothing was changed.", number=ticket)
-        )
+def _earlier(conversation: Conversation, number: int) -> Ticket:
+    ticket = Ticket.objects.filter(pk=number, conversation=conversation).first()
+    if ticket is None:
+        raise Refused(ticket_facts.MERGED, Refusal.NOT_POSSIBLE)
+    return ticket
+
+
+def _close_earlier(user: User, conversation: Conversation, ticket: Ticket) -> None:
+    if ticket.status == Ticket.Status.CLOSED:
+        return
+    ticket.status, ticket.closed_at = Ticket.Status.CLOSED, now_after(conversation.last_message_at)
+    ticket.save(update_fields=["status", "closed_at"])
+    _mark_read_in(conversation, ticket)
+    mentions.end_access(conversation, ticket=ticket)
+    line = sentence("%(user)s closed ticket #%(number)s", user=user, number=ticket.pk)
+    add_event(conversation, user, "closed", line, earlier_ticket=ticket.pk)
+    derived.refresh_waiting(conversation)
+    events.publish(EventType.TICKET_CLOSED, conversation, ticket=ticket.pk, by=user)
+    messages.announce(conversation)
+
+
+def _reopen_earlier(user: User, conversation: Conversation, ticket: Ticket) -> None:
+    if ticket.status == Ticket.Status.OPEN:
+        return
+    ticket.status, ticket.closed_at = Ticket.Status.OPEN, None
+    ticket.save(update_fields=["status", "closed_at"])
+    line = sentence("%(user)s reopened ticket #%(number)s", user=user, number=ticket.pk)
+    add_event(conversation, user, "reopened", line, earlier_ticket=ticket.pk)
+    derived.refresh_waiting(conversation)
+    events.publish(EventType.TICKET_REOPENED, conversation, ticket=ticket.pk, by=user)
+    messages.announce(conversation)
+
+
+def _mark_read_in(conversation: Conversation, ticket: Ticket) -> None:
+    """Take the messages of this ticket from the unread ones, which are the newest of the customer."""
+    incoming = conversation.messages.filter(ticketing.CUSTOMER).order_by("-sent_at", "-pk")
+    unread = list(incoming.values_list("ticket", flat=True)[: conversation.unread_count])
+    conversation.unread_count -= unread.count(ticket.pk)
+    conversation.save(update_fields=["unread_count"])
 
 
 def _current_ticket(conversation: Conversation, status: Ticket.Status) -> QuerySet[Ticket, Ticket]:

@@ -21,7 +21,8 @@ from tickets.models import Conversation, Macro, MacroRun, Message, Ticket
 from tickets.rules import macros as rules
 from tickets.rules.macros import Action, Do, To
 from tickets.rules.sending import Refusal
-from tickets.services.conversation import access, by_macro, messages
+from tickets.services import by_macro
+from tickets.services.conversation import access, messages
 from tickets.services.inbox import actions, canned_replies, listing, macro_words, macros, snoozes, ticket_facts
 from tickets.services.outgoing import replies
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
@@ -239,7 +240,7 @@ def _attempt(
     reply_key = f"macro {key}" if key else None
     doing = _Run(user, conversation, zone, macros.known([parsed]), facts, reply_text, reply_key, seen)
     listed = [doing.step(action) for action in parsed]
-    with by_macro.running(macro.name):
+    with by_macro.running(macro.pk, macro.name):
         if any(step.action.do in (Do.REPLY, Do.NOTE, Do.UNREAD) for step in listed):
             # These leave no line of their own that could name the macro.
             line = sentence("%(user)s ran the macro “%(name)s”", user=user, name=macro)
@@ -255,7 +256,7 @@ def _attempt(
 
 
 def _add_line(user: User, conversation: Conversation, line: str) -> None:
-    with by_macro.nothing():
+    with by_macro.no_words():
         actions.add_event(conversation, user, "macro", line)
 
 

@@ -18,7 +18,8 @@ from desk.sentences import sentence
 from tickets.models import Conversation, EventType, Label, MacroRun, Message, Ticket
 from tickets.rules import macros as rules
 from tickets.rules.macros import Do
-from tickets.services.conversation import access, by_macro, messages
+from tickets.services import by_macro
+from tickets.services.conversation import access, messages
 from tickets.services.inbox import actions, labels, macro_runs, snoozes, ticket_facts
 from tickets.services.outgoing import undelivered
 from tickets.services.webhooks import events
@@ -53,10 +54,10 @@ def undo(user: User, run: MacroRun) -> Undone:
             raise Refused(TOO_LATE)
         undoing = _Undo(user, conversation, run)
         undoing.require_access()
-        with by_macro.nothing():
+        with by_macro.undoing(run.macro_id, run.name):
             line = sentence("%(user)s undid the macro “%(name)s”", user=user, name=run.name)
-            actions.add_event(conversation, user, "macro", line)
-        with by_macro.undoing(run.name):
+            with by_macro.no_words():
+                actions.add_event(conversation, user, "macro", line)
             undoing.all()
         messages.announce(conversation)
     return undoing.result

@@ -77,6 +77,8 @@ def split(user: User, conversation: Conversation, message_id: int) -> TicketChan
         _earlier, later_facts = rules.split(facts)
         later = _create(conversation, later_facts, message.sent_at)
         _move(conversation, whole.messages.filter(_from(place)), later.pk)
+        # Access lasts as long as the ticket that has the present state.
+        AccessGrant.objects.filter(ticket=whole).update(ticket=later)
         change = _record(conversation, user, Kind.SPLIT, whole.pk, later.pk, {"earlier": _written(facts)})
         line = sentence("%(user)s split ticket #%(number)s from #%(other)s", user=user, number=later.pk, other=whole.pk)
         entry = sentence("Split ticket #%(number)s from #%(other)s.", number=later.pk, other=whole.pk)

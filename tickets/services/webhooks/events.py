@@ -13,6 +13,7 @@ from desk import wake
 from desk.live.publish import cached_in_batch, write_at_end
 from desk.models import User
 from tickets.models import Conversation, EventDelivery, EventSubscription, EventType, Message
+from tickets.services import by_macro
 
 JOB = "events"
 WAKE_AT_MOST_EVERY_S = 0.3
@@ -80,6 +81,7 @@ def _write(
     if not subscriptions:
         return
     rows = []
+    facts = {**facts, **by_macro.facts()}
     for message in messages:
         event_id = uuid.uuid4()
         for subscription in subscriptions:

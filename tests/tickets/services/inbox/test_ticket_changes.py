@@ -18,6 +18,7 @@ from desk.models import AuditEntry, User
 from tests.factories import NOON, answer, make_admin, make_agent, make_channel, make_conversation, receive
 from tests.matching import present
 from tickets.models import (
+    AccessGrant,
     Conversation,
     EventDelivery,
     EventType,
@@ -118,6 +119,70 @@ def test_a_closed_ticket_is_split_into_two_closed_ones_and_who_waits_stays(
     assert Ticket.objects.get(pk=change.later).status == "open"
     assert conversation.waiting_since == NOON + 4 * MINUTE
     assert findings() == []
+
+
+def test_each_open_ticket_is_closed_and_reopened_and_the_counters_follow(
+    alice: User, conversation: Conversation, thread: list[Message], clock: time_machine.Traveller
+) -> None:
+    create(make_admin(), name="CRM", url="https://crm.example.com/desk", events=EventType.values)
+    bob = make_agent("bob")
+    receive(conversation, "Hello?", NOON + 4 * MINUTE)
+    receive(conversation, "And a third matter", NOON + 5 * MINUTE)
+    Conversation.objects.filter(pk=conversation.pk).update(unread_count=2)
+    wanted = mentions.Wanted(targets=(Target(AGENT, bob.pk),), access=frozenset({bob.pk}))
+    notes.add_note(alice, conversation, "@bob Look", wanted=wanted)
+    old = present(conversation.current_ticket_id)
+    change = ticket_changes.split(alice, conversation, conversation.messages.get(text="And a third matter").pk)
+    assert AccessGrant.objects.get().ticket_id == change.later
+
+    def state() -> tuple[Any, ...]:
+        conversation.refresh_from_db()
+        numbers = (old, change.later)
+        statuses = [Ticket.objects.get(pk=number).status for number in numbers]
+        waits = conversation.waiting_since
+        minutes = None if waits is None else (waits - NOON) // MINUTE
+        assert findings() == []
+        return (*statuses, conversation.is_open, conversation.unread_count, minutes)
+
+    assert state() == ("open", "open", True, 2, 4)
+    EventDelivery.objects.all().delete()
+    for _twice in range(2):
+        actions.close(alice, conversation, old)
+    assert state() == ("closed", "open", True, 1, 5)
+    assert line(conversation) == f"alice closed ticket #{old}"
+    assert AccessGrant.objects.exists()
+    for _twice in range(2):
+        actions.reopen(alice, conversation, old)
+    assert state() == ("open", "open", True, 1, 4)
+    assert list(EventDelivery.objects.order_by("pk").values_list("type", "ticket_id")) == [
+        ("ticket.closed", old),
+        ("ticket.reopened", old),
+    ]
+    actions.close(alice, conversation, change.later)
+    assert state() == ("open", "closed", False, 0, None)
+    assert not AccessGrant.objects.exists()
+    actions.close(alice, conversation, old)
+    assert state() == ("closed", "closed", False, 0, None)
+    actions.reopen(alice, conversation, change.later)
+    assert state() == ("closed", "open", True, 0, 5)
+    actions.close(alice, conversation, change.later)
+    clock.shift(HOUR)
+    receive(conversation, "Next day", NOON + 24 * HOUR)
+    actions.reopen(alice, conversation, change.later)
+    assert state() == ("closed", "open", True, 1, 5)
+
+
+def test_a_ticket_that_was_merged_meanwhile_is_not_closed(
+    alice: User, conversation: Conversation, thread: list[Message]
+) -> None:
+    change = ticket_changes.split(alice, conversation, thread[2].pk)
+    ticket_changes.merge(alice, conversation, change.later)
+    assert "was merged into another one meanwhile" in refusal(lambda: actions.close(alice, conversation, change.later))
+    assert "was merged" in refusal(lambda: actions.reopen(alice, conversation, change.later))
+    other = make_conversation(conversation.channel)
+    receive(other)
+    assert "was merged" in refusal(lambda: actions.close(alice, conversation, present(other.current_ticket_id)))
+    assert Ticket.objects.filter(status="open").count() == 2
 
 
 @pytest.mark.usefixtures("clock")
@@ -376,9 +441,9 @@ def _do(step: str, choice: int, minutes: int, alice: User, conversation: Convers
         case "note":
             actions.add_note(alice, conversation, "Note")
         case "close":
-            actions.close(alice, conversation)
+            actions.close(alice, conversation, tickets[choice % len(tickets)].pk)
         case "reopen":
-            actions.reopen(alice, conversation)
+            actions.reopen(alice, conversation, tickets[choice % len(tickets)].pk)
         case _:
             try:
                 if step == "split":
