@@ -35,7 +35,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     Kind.YES_NO: (EQUALS, SET),
 }
 NUMBER = DecimalField(max_digits=21, decimal_places=6)
-FEW = 1000  # owners of a value: then rows are found by their ids, instead of being looked up in the order of the list
+FEW = 5000  # owners of a value: then rows are found by their ids, instead of being looked up in the order of the list
 
 
 class KnownFields:
