@@ -69,7 +69,8 @@ def listed_for(user: User, facts: UserFacts) -> QuerySet[Label, Label]:
 def with_counts(labels: QuerySet[Label, Label]) -> QuerySet[Label, Label]:
     """Return the labels with `ticket_count`: how many tickets have each."""
     # One label after the other in its index: with a join the database compares all tickets that have any.
-    on_tickets = OnTicket.objects.filter(label=OuterRef("pk")).order_by().values("label").annotate(number=Count("pk"))
+    of_label: QuerySet[Any, Any] = OnTicket.objects.filter(label=OuterRef("pk")).order_by().values("label")
+    on_tickets = of_label.annotate(number=Count("pk"))
     return labels.annotate(ticket_count=Coalesce(Subquery(on_tickets.values("number")), 0))
 
 
