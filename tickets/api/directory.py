@@ -13,6 +13,7 @@ from tickets.api.contacts import ContactActions, ContactRowSerializer
 from tickets.api.directory_serializers import AgentSerializer, DepartmentSerializer
 from tickets.models import Contact
 from tickets.services.conversation import access, custom_fields
+from tickets.services.inbox import search
 
 from .documentation import read_only
 from .fields import TextOrNull
@@ -101,6 +102,10 @@ class ContactViewSet(ContactActions, ReadOnlyViewSet[Contact]):
     serializer_class = ContactRowSerializer
     filterset_class = ContactFilters
     orderings = ("id", "-id")
+
+    def kept(self, ids: list[int]) -> list[int]:
+        query = self.request.query_params.get("name", "")
+        return search.with_name(ids, query) if query.strip() else ids
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Contact, Contact]:
         visible = access.conversations_for(self.request.user, facts)

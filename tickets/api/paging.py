@@ -21,6 +21,7 @@ BAD_CURSOR = (
     "start again without a cursor."
 )
 MAX_ID = 2**63 - 1
+MOST_READ = 5000  # ids at once, of which a view keeps some
 
 
 Row = TypeVar("Row", bound=Model)
@@ -77,6 +78,10 @@ class OrderedView(APIView):
 
     orderings: tuple[str, ...]
 
+    def kept(self, ids: list[int]) -> list[int]:
+        """Return those of these ids, read for a page, that belong to the list; a view that omits some orders by id."""
+        return ids
+
 
 class KeysetPaging(BasePagination):
     """Page an OrderedView by (value of the ordering's field, id). A row without a value counts as the smallest."""
@@ -103,7 +108,7 @@ class KeysetPaging(BasePagination):
 
         descending = self.ordering.startswith("-") != backward
         # The ids first, the rows in a second query: with a join SQLite begins at the joined table and sorts all rows.
-        ids = self._ids(queryset, cursor, descending, size + 1)
+        ids = self._kept_ids(view, queryset, cursor, descending, size + 1)
         by_id = queryset.in_bulk(ids[:size])
         more, rows = len(ids) > size, [by_id[pk] for pk in ids[:size] if pk in by_id]
         if backward:
@@ -139,6 +144,19 @@ class KeysetPaging(BasePagination):
         if cursor.ordering != self.ordering:
             raise BadParameterError("cursor", BAD_CURSOR)
         return cursor
+
+    def _kept_ids(
+        self, view: OrderedView, queryset: QuerySet[Row, Row], cursor: Cursor | None, descending: bool, number: int
+    ) -> list[int]:
+        """Return the next `number` ids that the view keeps: it reads on until these are enough."""
+        found: list[int] = []
+        step = number
+        while True:
+            ids = self._ids(queryset, cursor, descending, step)
+            found += view.kept(ids)
+            if len(found) >= number or len(ids) < step:
+                return found[:number]
+            cursor, step = Cursor(self.ordering, False, ids[-1], ids[-1]), min(step * 4, MOST_READ)
 
     # --- the query ----------------------------------------------------------------------------------------------------
     def _ids(self, queryset: QuerySet[Row, Row], cursor: Cursor | None, descending: bool, number: int) -> list[int]:

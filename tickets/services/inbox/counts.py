@@ -184,7 +184,8 @@ def sizes(user: User, facts: UserFacts, queries: Mapping[int, ListQuery], now: d
         if rest:
             newest = rows.order_by("-last_message_at", "-pk").values("pk")
             columns[f"cut_{key}"] = Exists(newest[MOST_READ : MOST_READ + 1])
-            rows = filtering.matching(Conversation.objects.filter(pk__in=newest[:MOST_READ]), rest, reader)
+            few = Conversation.objects.filter(pk__in=newest[:MOST_READ])
+            rows = filtering.matching(few, rest, reader, reads_owners=False)
             counted = rows.order_by().values("pk")[:COUNT_LIMIT]
         else:
             counted = _in_index_order(query.view.name, rows)

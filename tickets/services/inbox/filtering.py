@@ -51,12 +51,12 @@ class Reader:
 Condition = Callable[[Conversations, Values, Reader], Conversations]
 
 
-def matching(rows: Conversations, filter_: Filter, reader: Reader) -> Conversations:
-    """Return those of `rows` that the filter describes."""
+def matching(rows: Conversations, filter_: Filter, reader: Reader, *, reads_owners: bool = True) -> Conversations:
+    """Return those of `rows` that the filter describes. `reads_owners`: see `field_filters.narrowed`."""
     for name, values in filter_.values:
         if name in CONDITIONS:
             rows = CONDITIONS[name](rows, values, reader)
-    return field_filters.narrowed(rows, filter_, reader.fields)
+    return field_filters.narrowed(rows, filter_, reader.fields, reads_owners=reads_owners)
 
 
 def window_length() -> timedelta:

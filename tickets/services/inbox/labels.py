@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from channels_im.models import Channel
 from desk import audit_log
@@ -67,7 +68,10 @@ def listed_for(user: User, facts: UserFacts) -> QuerySet[Label, Label]:
 
 def with_counts(labels: QuerySet[Label, Label]) -> QuerySet[Label, Label]:
     """Return the labels with `ticket_count`: how many tickets have each."""
-    return labels.annotate(ticket_count=Count("tickets"))
+    # One label after the other in its index: with a join the database compares all tickets that have any.
+    of_label: QuerySet[Any, Any] = OnTicket.objects.filter(label=OuterRef("pk")).order_by().values("label")
+    on_tickets = of_label.annotate(number=Count("pk"))
+    return labels.annotate(ticket_count=Coalesce(Subquery(on_tickets.values("number")), 0))
 
 
 def ticket_count(label: Label) -> int:
