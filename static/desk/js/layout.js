@@ -119,9 +119,21 @@ export function confirmChoice(question, label, isDanger = false) {
   });
 }
 
+/** Let the arrow keys move among the items of an open menu. */
+function moveInMenu(event) {
+  const menu = event.target.closest("details.popover[open]");
+  if (!menu || event.defaultPrevented || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+  const items = [...menu.querySelectorAll(".menu-item")].filter((item) => item.checkVisibility() && !item.disabled);
+  const at = items.indexOf(event.target);
+  if (!items.length || (at < 0 && !event.target.matches("summary"))) return;
+  event.preventDefault();
+  items.at((event.key === "ArrowDown" ? at + 1 : Math.max(at, 0) - 1) % items.length).focus();
+}
+
 export function start() {
   if (recall(DETAILS_KEY) === "hidden") body.classList.add("workspace--no-details");
   startGrip();
+  document.addEventListener("keydown", moveInMenu);
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.popover[open]")) {
       if (!menu.contains(event.target)) menu.open = false;
