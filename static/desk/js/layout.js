@@ -1,5 +1,6 @@
 // Menus that close, panes that hide, a list of adjustable width. The choices of the agent are remembered.
 
+import * as menus from "./menus.js";
 import { recall, remember } from "./storage.js";
 import { forward, gettext } from "./words.js";
 
@@ -64,27 +65,16 @@ export function toggleFocus() {
   body.classList.toggle("workspace--no-details", on);
 }
 
-/** Close the menus; focus inside one moves to its button. Returns whether any was open. */
-function closeMenus() {
-  const open = [...document.querySelectorAll("details.popover[open]")];
-  open.forEach((menu) => {
-    const hadFocus = menu.contains(document.activeElement);
-    menu.open = false;
-    if (hadFocus) menu.querySelector("summary").focus();
-  });
-  return open.length > 0;
-}
-
 /** Show a dialog and close everything else that floats. Focus returns to where it was, or to the button of its menu. */
 export function openDialog(dialog) {
-  closeMenus();
+  menus.close();
   document.dispatchEvent(new CustomEvent("desk:dialog"));
   dialog.showModal();
 }
 
 /** Close menus and the details pane over the thread. Returns whether any was open. */
 export function closeFloating() {
-  const hadMenus = closeMenus();
+  const hadMenus = menus.close();
   const slid = body.classList.contains("workspace--details");
   body.classList.remove("workspace--details");
   return hadMenus || slid;
@@ -119,25 +109,11 @@ export function confirmChoice(question, label, isDanger = false) {
   });
 }
 
-/** Let the arrow keys move among the items of an open menu. */
-function moveInMenu(event) {
-  const menu = event.target.closest("details.popover[open]");
-  if (!menu || event.defaultPrevented || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
-  const items = [...menu.querySelectorAll(".menu-item")].filter((item) => item.checkVisibility() && !item.disabled);
-  const at = items.indexOf(event.target);
-  if (!items.length || (at < 0 && !event.target.matches("summary"))) return;
-  event.preventDefault();
-  items.at((event.key === "ArrowDown" ? at + 1 : Math.max(at, 0) - 1) % items.length).focus();
-}
-
 export function start() {
   if (recall(DETAILS_KEY) === "hidden") body.classList.add("workspace--no-details");
   startGrip();
-  document.addEventListener("keydown", moveInMenu);
+  menus.start();
   document.addEventListener("click", (event) => {
-    for (const menu of document.querySelectorAll("details.popover[open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
-    }
     if (event.target.closest("[data-toggle-details]")) toggleDetails();
     const opener = event.target.closest("[data-dialog]");
     if (opener) openDialog(document.getElementById(opener.dataset.dialog));
