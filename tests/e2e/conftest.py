@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.e2e import data
 from tests.e2e.customers import Customer
 from tests.e2e.databases import new_postgresql, redis_for_desk
 from tests.e2e.page_objects import DESKTOP, Inbox, log_in, report_errors
@@ -125,6 +126,23 @@ def new_customer(demo: RunningDesk) -> Callable[..., Customer]:
 def customer(new_customer: Callable[..., Customer]) -> Customer:
     """Return a customer of Berg Bikes for this test, who has just written."""
     return new_customer()
+
+
+@pytest.fixture
+def agent_name(demo: RunningDesk) -> str:
+    """Return the name of an agent who logs in and out without ending the session that other tests use."""
+    name = f"robin{os.getpid()}"
+    demo.once(name, lambda: demo.call(data.make_agent, name, "Customer Care"))
+    return name
+
+
+@pytest.fixture
+def label(demo: RunningDesk) -> Iterator[str]:
+    """Return the name of a label."""
+    name = f"Warranty {os.getpid()}"
+    demo.call(data.add_label, name)
+    yield name
+    demo.call(data.delete_label, name)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,14 +98,6 @@ class Phone:
 
 
 @pytest.fixture
-def agent_name(demo: RunningDesk) -> str:
-    """Return the name of an agent who logs in and out without ending the session that other tests use."""
-    name = f"thumb{os.getpid()}"
-    demo.once(name, lambda: demo.call(data.make_agent, name, "Customer Care"))
-    return name
-
-
-@pytest.fixture
 def phone(new_page: Callable[..., Page], demo: RunningDesk, agent_name: str) -> Phone:
     """Log the agent in on a phone."""
     page = new_page(viewport=PHONE, has_touch=True, is_mobile=True, reduced_motion="reduce")
@@ -115,15 +107,6 @@ def phone(new_page: Callable[..., Page], demo: RunningDesk, agent_name: str) -> 
     page.get_by_label("Password").fill(PASSWORD)
     made.follow(made.button("Log in"))
     return made
-
-
-@pytest.fixture
-def label(demo: RunningDesk) -> Iterator[str]:
-    """Return the name of a label."""
-    name = f"Warranty {os.getpid()}"
-    demo.call(data.add_label, name)
-    yield name
-    demo.call(data.delete_label, name)
 
 
 def test_a_conversation_is_answered(phone: Phone, demo: RunningDesk, customer: Customer) -> None:

@@ -82,6 +82,11 @@ export function toggleHere() {
   if (item) toggle(item, !list.picked.has(idOf(item)), false);
 }
 
+/** Go to the first action of the bar, if rows are selected. */
+export function goToBar() {
+  if (list.picked.size) bar.querySelector("[data-do]").focus();
+}
+
 let tried = null; // {what, key}: a macro whose answer did not arrive
 
 /** Return a key by which the server knows a repeated attempt, so that no reply is sent twice. */

@@ -400,7 +400,7 @@ function begin() {
   sending = true;
   element("composer-error").replaceChildren();
   // what is typed next must not act as single keys
-  if (element("composer-send").contains(document.activeElement)) text.focus();
+  if (document.activeElement.closest(".composer__send")) text.focus();
   element("composer-send").disabled = true;
 }
 

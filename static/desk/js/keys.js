@@ -3,6 +3,7 @@
 import * as bulk from "./bulk.js";
 import * as commands from "./commands.js";
 import * as composer from "./composer.js";
+import * as focus from "./focus.js";
 import { closeFloating, openDialog, showDetails, toggleDetails, toggleFocus, toggleList } from "./layout.js";
 import * as list from "./list.js";
 import * as macros from "./macros.js";
@@ -72,6 +73,14 @@ function priority() {
   chosen.focus();
 }
 
+/** Press Undo in the newest bar that shows it. */
+function undo() {
+  const buttons = document.querySelectorAll(":is(.toast, .macro-bar) button");
+  const last = [...buttons].findLast((button) => button.checkVisibility() && !button.disabled);
+  last?.click();
+  return Boolean(last);
+}
+
 function search() {
   document.getElementById("search").focus();
   document.getElementById("search").select();
@@ -95,6 +104,7 @@ const actions = {
   u: () => press("u"),
   b: () => press("b"),
   x: bulk.toggleHere,
+  "shift+x": bulk.goToBar,
   d: () => thread.current() && toggleDetails(),
   z: toggleFocus,
   "[": toggleList,
@@ -118,7 +128,10 @@ function onEscape(event) {
   if (document.querySelector("dialog[open]")) return; // the browser closes it
   if (closeFloating()) return;
   if (composer.onEscape(event)) return;
-  if (isTyping(event.target)) event.target.blur();
+  if (event.target.matches("[data-label-search]"))
+    focus.foldAway(event.target); // the field of a menu
+  else if (isTyping(event.target)) focus.leave(event.target);
+  else if (focus.foldAway(event.target)) return;
   else if (!bulk.end() && thread.current()) nav.close();
 }
 
@@ -131,7 +144,7 @@ function meaning(event) {
     return places[key] ?? null;
   }
   if (event.shiftKey && /^[a-z]$/.test(key)) return actions[`shift+${key}`] ?? null;
-  const inList = event.target.closest("#strip .rows") || event.target === document.body;
+  const inList = event.target.closest("#strip .rows") || event.target.matches("body, #thread");
   if (inList && event.key === "ArrowDown") return actions.j;
   if (inList && event.key === "ArrowUp") return actions.k;
   return actions[key] ?? null;
@@ -151,8 +164,11 @@ export function start() {
       commands.toggle();
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-    if (document.querySelector("dialog[open]")) return;
+    if (event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key.toLowerCase() === "z" && !event.shiftKey && undo()) event.preventDefault();
+      return;
+    }
     if (event.key === "Enter" ? enter(event) : perform(event)) event.preventDefault();
   });
 }

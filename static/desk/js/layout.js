@@ -1,5 +1,6 @@
 // Menus that close, panes that hide, a list of adjustable width. The choices of the agent are remembered.
 
+import * as menus from "./menus.js";
 import { recall, remember } from "./storage.js";
 import { forward, gettext } from "./words.js";
 
@@ -64,27 +65,16 @@ export function toggleFocus() {
   body.classList.toggle("workspace--no-details", on);
 }
 
-/** Close the menus; focus inside one moves to its button. Returns whether any was open. */
-function closeMenus() {
-  const open = [...document.querySelectorAll("details.popover[open]")];
-  open.forEach((menu) => {
-    const hadFocus = menu.contains(document.activeElement);
-    menu.open = false;
-    if (hadFocus) menu.querySelector("summary").focus();
-  });
-  return open.length > 0;
-}
-
 /** Show a dialog and close everything else that floats. Focus returns to where it was, or to the button of its menu. */
 export function openDialog(dialog) {
-  closeMenus();
+  menus.close();
   document.dispatchEvent(new CustomEvent("desk:dialog"));
   dialog.showModal();
 }
 
 /** Close menus and the details pane over the thread. Returns whether any was open. */
 export function closeFloating() {
-  const hadMenus = closeMenus();
+  const hadMenus = menus.close();
   const slid = body.classList.contains("workspace--details");
   body.classList.remove("workspace--details");
   return hadMenus || slid;
@@ -122,10 +112,8 @@ export function confirmChoice(question, label, isDanger = false) {
 export function start() {
   if (recall(DETAILS_KEY) === "hidden") body.classList.add("workspace--no-details");
   startGrip();
+  menus.start();
   document.addEventListener("click", (event) => {
-    for (const menu of document.querySelectorAll("details.popover[open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
-    }
     if (event.target.closest("[data-toggle-details]")) toggleDetails();
     const opener = event.target.closest("[data-dialog]");
     if (opener) openDialog(document.getElementById(opener.dataset.dialog));

@@ -3,6 +3,7 @@
 import * as bulk from "./bulk.js";
 import * as clock from "./clock.js";
 import * as commands from "./commands.js";
+import * as focus from "./focus.js";
 import { post, toast } from "./http.js";
 import * as inputMethod from "./input-method.js";
 import * as keys from "./keys.js";
@@ -63,11 +64,11 @@ function foldAway(form) {
   form?.removeAttribute("open");
 }
 
-/** Let Enter in a field of the details press the button beside it: the form's first button is another one. */
+/** Let Enter in a field press the button beside it: the form's first button is another one. */
 function entered(event) {
-  if (event.key !== "Enter" || !event.target.matches("#details input.field")) return;
+  if (event.key !== "Enter" || !event.target.matches("#details input.field, .snooze-time input.field")) return;
   event.preventDefault();
-  event.target.closest("details").querySelector("button:not([hidden])")?.click();
+  event.target.closest(".snooze-time, details").querySelector("button:not([hidden])")?.click();
 }
 
 async function copy(text) {
@@ -125,6 +126,7 @@ document.addEventListener("click", clicked);
 document.addEventListener("keydown", entered);
 inputMethod.start();
 startLayout();
+focus.start();
 clock.start();
 lightbox.start();
 media.start();

@@ -1,5 +1,6 @@
 // The open conversation: where it opens, live changes, older messages, and marking it as read.
 
+import { describe, pass } from "./focus.js";
 import { foldEvents } from "./fold-events.js";
 import { fetchPart, parse, post, reasonOf, showUndo, toast } from "./http.js";
 import { adopt, fits, keyed, keyOf, merge, mergeStretch, note } from "./morph.js";
@@ -314,6 +315,7 @@ function replaceQuietly(target, source) {
   const html = source.innerHTML.trim(); // the blanks around it depend on the template that includes it
   if (shown.get(target) === html || target.innerHTML.trim() === html) return;
   const focused = target.contains(document.activeElement) ? document.activeElement : null;
+  const held = focused && describe(focused);
   if (target.querySelector("details[open]:not([data-reopens])") || focused?.matches("input, textarea, select")) {
     heldBack.set(target, source);
     return;
@@ -322,11 +324,7 @@ function replaceQuietly(target, source) {
   const open = [...target.querySelectorAll("details[open][data-reopens]")].map((one) => one.dataset.reopens);
   target.replaceChildren(...[...source.childNodes].map((node) => document.importNode(node, true)));
   for (const one of target.querySelectorAll("details[data-reopens]")) one.open = open.includes(one.dataset.reopens);
-  if (!focused) return;
-  const same = [...target.querySelectorAll("button")].find(
-    (one) => one.formAction === focused.formAction && !one.closest("details"),
-  );
-  (same ?? pane.root).focus({ preventScroll: true });
+  if (held && !pass(held)) pane.root.focus({ preventScroll: true });
 }
 
 function showHeldBack() {
