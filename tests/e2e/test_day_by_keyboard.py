@@ -125,7 +125,7 @@ def keyboard(new_page: Callable[..., Page], demo: RunningDesk, agent_name: str) 
     return made
 
 
-def test_a_conversation_is_answered(keyboard: Keyboard, customer: Customer) -> None:
+def test_a_conversation_is_answered(customer: Customer, keyboard: Keyboard) -> None:
     page, text, items = keyboard.page, keyboard.page.locator("#composer-text"), keyboard.page.locator("#items")
     keyboard.press("Tab")  # the first on the page leads to the conversation
     assert keyboard.focus()["name"] == "Skip to the conversation"
@@ -189,7 +189,7 @@ def test_a_conversation_is_answered(keyboard: Keyboard, customer: Customer) -> N
     page.context.set_offline(False)
 
 
-def test_a_note_is_written_changed_and_deleted(keyboard: Keyboard, customer: Customer) -> None:
+def test_a_note_is_written_changed_and_deleted(customer: Customer, keyboard: Keyboard) -> None:
     page, note = keyboard.page, keyboard.page.locator(".note")
     keyboard.open(customer)
     keyboard.press("n")
@@ -217,7 +217,7 @@ def test_a_note_is_written_changed_and_deleted(keyboard: Keyboard, customer: Cus
     keyboard.expect_on(page.locator("#items"))
 
 
-def test_a_conversation_is_worked_on(keyboard: Keyboard, customer: Customer, label: str) -> None:
+def test_a_conversation_is_worked_on(customer: Customer, keyboard: Keyboard, label: str) -> None:
     page, head, details = keyboard.page, keyboard.page.locator("#thread-head"), keyboard.page.locator("#details")
     items = page.locator("#items")
     assign, snooze = page.locator("#assign-menu > summary"), page.locator("#snooze-menu > summary")
@@ -324,6 +324,7 @@ def test_the_list(keyboard: Keyboard, new_customer: Callable[..., Customer]) -> 
     keyboard.expect_on(page.locator("#bulk-assign > summary"))
     keyboard.choose("^Assign to me", back=True)
     expect(row.locator(".row__assignee")).to_contain_text("Assigned to you", timeout=SOON_MS)
+    expect(bulk).to_be_hidden(timeout=SOON_MS)
     keyboard.focus()
     keyboard.press("x", "Shift+X")
     keyboard.choose("^More$")
@@ -375,7 +376,7 @@ def _is_above(page: Page, one: Customer, other: Customer) -> bool:
 
 
 def test_tickets_contacts_and_the_account(
-    keyboard: Keyboard, demo: RunningDesk, customer: Customer, agent_name: str
+    customer: Customer, keyboard: Keyboard, demo: RunningDesk, agent_name: str
 ) -> None:
     channel = demo.call(data.make_channel, f"Third Page {os.getpid()}", agent_name)
     twin = f"{customer.name} twin"
