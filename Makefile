@@ -27,7 +27,7 @@ help:
 
 run:
 	$(BOOTSTRAP) requirements.lock $@
-	@exec "$(IN)" -m launcher run
+	@exec "$(IN)" -m launcher run $(ARGS)
 
 serve:
 	$(BOOTSTRAP) requirements.lock $@

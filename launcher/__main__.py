@@ -25,7 +25,10 @@ LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen o
 
 
 def run() -> None:
-    """Run the demo: sandbox, demo data, web and worker."""
+    """Run the demo: sandbox, demo data, web and worker. With `--busy` the demo is a busy desk."""
+    options = sys.argv[2:]
+    if options not in ([], ["--busy"]):
+        raise CannotStart(f"Unknown: {' '.join(options)}. There is only: make run ARGS=--busy")
     port = ports.read_port(os.environ, "PORT", environments.WEB_PORT)
     sandbox_port = ports.read_port(os.environ, "SANDBOX_PORT", environments.SANDBOX_PORT)
     if port == sandbox_port:
@@ -36,16 +39,18 @@ def run() -> None:
     ports.check_free("127.0.0.1", sandbox_port, "SANDBOX_PORT", "run")
     commands = read_procfile(environment)
     with lock:
-        with_processes(environment, lambda processes: start_demo(processes, commands, port, sandbox_port))
+        with_processes(environment, lambda processes: start_demo(processes, commands, port, sandbox_port, options))
 
 
-def start_demo(processes: Processes, commands: dict[str, list[str]], port: int, sandbox_port: int) -> None:
-    """Start the demo and print its addresses."""
+def start_demo(
+    processes: Processes, commands: dict[str, list[str]], port: int, sandbox_port: int, options: list[str]
+) -> None:
+    """Start the demo and print its addresses; `options` are those of `demo_data`."""
     processes.run("demo", [sys.executable, "manage.py", "demo_data", "--check"])
     prepare(processes)
     processes.start("sandbox", commands["sandbox"])
     wait_for(processes, lambda: answers(processes, sandbox_port, "/_sandbox/healthz"), "The sandbox")
-    processes.run("demo", [sys.executable, "manage.py", "demo_data"])
+    processes.run("demo", [sys.executable, "manage.py", "demo_data", *options])
     data_folder.mark_as_demo(Path(processes.environment["DESK_DATA_DIR"]))
     start_product(processes, commands, port)
     desk, sandbox = f"http://localhost:{port}", f"http://localhost:{sandbox_port}"
