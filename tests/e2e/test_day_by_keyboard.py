@@ -117,6 +117,7 @@ def keyboard(new_page: Callable[..., Page], demo: RunningDesk, agent_name: str) 
     """Log the agent in."""
     made = Keyboard(new_page(reduced_motion="reduce"))
     made.visit(f"{demo.url}/accounts/login/")
+    expect(made.page.get_by_label("Username")).to_be_focused()
     made.type(agent_name)
     made.press("Tab")
     made.type(PASSWORD)
