@@ -74,6 +74,7 @@ def test_a_text_is_queued_and_given_back(shop: Shop, alice: APIClient) -> None:
                 "sticker_id": None,
                 "template": None,
                 "mentions": [],
+                "macro": None,
             }
         ]
     }

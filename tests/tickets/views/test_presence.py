@@ -266,11 +266,11 @@ def test_the_sheet_of_shortcuts_and_the_keys_are_the_same(desk: world.Desk, as_u
     sheet = html[html.index('id="keys"') : html.index('id="commands"')]
     shown = {tuple(re.findall(r"<kbd>(.+?)</kbd>", line)) for line in re.findall(r"<dt>(.+?)</dt>", sheet)}
     by_browser = {("Ctrl", "K"), ("Ctrl", "Enter"), ("Enter",), ("Esc",), ("Shift", "F10")}
-    by_browser |= {("Ctrl", "Shift", "Enter"), ("G", "1", "9")}  # the composer; the saved views
+    by_browser |= {("Ctrl", "Shift", "Enter"), ("G", "1", "9"), ("Ctrl", "Z")}  # the composer; the saved views; Undo
     script = Path(settings.BASE_DIR, "static/desk/js/keys.js").read_text()
     keys = re.compile(r'^  "?([^\s":]+)"?: ', re.MULTILINE)
     single = set(keys.findall(script[script.index("const actions") : script.index("const places")])) - {"g"}
     after_g = set(keys.findall(script[script.index("const places") : script.index("function onEscape")]))
-    arrows = {"j": ("J", "↓"), "k": ("K", "↑"), "shift+e": ("Shift", "E")}
+    arrows = {"j": ("J", "↓"), "k": ("K", "↑"), "shift+e": ("Shift", "E"), "shift+x": ("Shift", "X")}
     expected = {arrows.get(key, (key.upper(),)) for key in single} | {("G", key.upper()) for key in after_g}
     assert shown - by_browser == expected
