@@ -79,6 +79,7 @@ def test_a_sticker_and_a_template_are_sent_later(agent: Page, demo: RunningDesk,
     agent.get_by_role("button", name="Send a template").click()
     dialog = agent.get_by_role("dialog", name="Send a template")
     item = dialog.get_by_role("listitem").filter(has_text=name)
+    expect(item).to_be_visible(timeout=SOON_MS)
     if item.locator("details[open]").count() == 0:  # the only template is open
         item.locator("summary").click()
     item.get_by_label("Value 1").fill("Maria")
