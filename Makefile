@@ -1,7 +1,7 @@
 # make run: everything on this machine, with demo data and the sandbox. make serve: a real installation.
 PYTHON ?= python3
 VENV ?= .venv
-.PHONY: help run serve test bench chaos pictures lint format messages lock
+.PHONY: help run run-busy serve test bench chaos pictures lint format messages lock
 
 IN := $(VENV)/bin/python
 define BOOTSTRAP
@@ -15,6 +15,7 @@ LOCK = @env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_CONSTRAINT 
 
 help:
 	@echo "make run       start Desk on this machine, with demo data and the sandbox that stands in for Meta"
+	@echo "make run-busy  the same with a busy desk: 12 agents, 40,000 conversations"
 	@echo "make serve     start a real installation: web and worker, settings from the environment"
 	@echo "make test      run the whole test suite"
 	@echo "make bench     measure the speed beside its goals; ARGS=--quick only shows that it works"
@@ -27,7 +28,11 @@ help:
 
 run:
 	$(BOOTSTRAP) requirements.lock $@
-	@exec "$(IN)" -m launcher run $(ARGS)
+	@exec "$(IN)" -m launcher run
+
+run-busy:
+	$(BOOTSTRAP) requirements.lock $@
+	@exec "$(IN)" -m launcher run --busy
 
 serve:
 	$(BOOTSTRAP) requirements.lock $@

@@ -28,7 +28,7 @@ def run() -> None:
     """Run the demo: sandbox, demo data, web and worker. With `--busy` the demo is a busy desk."""
     options = sys.argv[2:]
     if options not in ([], ["--busy"]):
-        raise CannotStart(f"Unknown: {' '.join(options)}. There is only: make run ARGS=--busy")
+        raise CannotStart(f"Unknown: {' '.join(options)}. There is only --busy.")
     port = ports.read_port(os.environ, "PORT", environments.WEB_PORT)
     sandbox_port = ports.read_port(os.environ, "SANDBOX_PORT", environments.SANDBOX_PORT)
     if port == sandbox_port:
