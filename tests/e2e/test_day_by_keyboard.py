@@ -72,7 +72,10 @@ class Keyboard:
         """Press Tab, or another key, until what has a name that matches has the focus."""
         passed = []
         for _ in range(most):
-            self.page.keyboard.press(key or ("Shift+Tab" if back else "Tab"))
+            pressed = key or ("Shift+Tab" if back else "Tab")
+            self.page.keyboard.press(pressed)
+            if self.page.evaluate("document.activeElement === document.body"):
+                self.page.keyboard.press(pressed)  # it was the last element of the page: begin anew at the other end
             passed.append(self.focus()["name"])
             if re.search(name, passed[-1]):
                 return
@@ -152,6 +155,7 @@ def test_a_conversation_is_answered(customer: Customer, keyboard: Keyboard) -> N
     expect(text).not_to_have_value("")
     keyboard.to("^Attach files")
     page.locator("#composer-files").set_input_files(PICTURE)  # the browser's own window chooses it
+    expect(page.get_by_role("button", name="Remove bike.png")).to_be_visible(timeout=SOON_MS)
     keyboard.choose("^Remove bike.png", back=True)
     keyboard.press("r", "Control+a", "Delete")
     keyboard.expect_on(text)
@@ -185,6 +189,7 @@ def test_a_conversation_is_answered(customer: Customer, keyboard: Keyboard) -> N
     keyboard.press("r")
     keyboard.type("Written in the lift")
     keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible(timeout=SOON_MS)
     keyboard.choose("^Cancel$", back=True)
     keyboard.focus()
     page.context.set_offline(False)
