@@ -104,8 +104,10 @@ class Keyboard:
         thread = self.page.locator(f'#thread[data-conversation="{customer.conversation}"]')
         row = self.page.locator(f"#row-{customer.conversation} a.row")
         expect(row).to_be_visible(timeout=SOON_MS)
-        for _ in range(40):
-            self.press("j")
+        rows = self.page.locator("#rows a.row:focus")
+        for key in (*"j" * 40, *"k" * 40):  # a row that comes in between may move the list under the focus
+            self.press(key)
+            expect(rows).to_have_count(1, timeout=SOON_MS)
             if row.evaluate("one => one === document.activeElement"):
                 break
         expect(thread).to_be_visible(timeout=SOON_MS)
