@@ -57,6 +57,8 @@ def cases(shop: Shop, admin: User) -> dict[str, Callable[[], Case]]:
 def waiting() -> int:
     """Return how many connections to this database wait for a lock."""
     with connection.cursor() as cursor:
+        # A transaction sees the connections of its first look at pg_stat_activity until it clears them.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
             " WHERE NOT granted AND datname = current_database()"
