@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from channels_im.models import MessageTemplate
+from desk import planned_times
 from desk.models import User
 from tests.factories import deliver, delivery, png, text_item
 from tickets.models import Attachment, Conversation, Message, ScheduledReply
@@ -106,11 +107,31 @@ def test_a_template_may_be_sent_when_the_window_is_closed(
     alice: User, conversation: Conversation, clock: time_machine.Traveller
 ) -> None:
     later(alice, conversation, letter(conversation), 9 * DAY)
+    planned_times.pull_back()
+    assert scheduled_sending.send_due() == 0
     clock.shift(9 * DAY)
     assert scheduled_sending.send_due() == 1
     [message] = out(conversation)
     assert (message.text, message.state) == ("Hi Maria, it has left.", "queued")
     assert sent_as.template_in(message.sent_as) == sent_as.TemplateUse("order_left", "en_US", ("Maria",))
+
+
+@pytest.mark.usefixtures("template")
+def test_what_a_clock_that_was_ahead_has_planned_is_asked_about(
+    alice: User, conversation: Conversation, clock: time_machine.Traveller
+) -> None:
+    """The longest time of each: a text cannot be sent after seven days, a template after a year."""
+    text = scheduled_replies.schedule(alice, conversation, timezone.now() + HOUR, text="Hi")
+    template = later(alice, conversation, letter(conversation), HOUR)
+    for row, days in ((text, 8), (template, 367)):
+        ScheduledReply.objects.filter(pk=row.pk).update(
+            **dict.fromkeys(("send_at", "due_at"), row.send_at + days * DAY)
+        )
+    planned_times.pull_back()
+    assert scheduled_sending.send_due() == 2
+    for row in (text, template):
+        row.refresh_from_db()
+        assert (row.state, "clock" in row.reason) == ("not_sent", True)
 
 
 @pytest.mark.parametrize("change", [{"state": "rejected"}, {"body": "Hi {{1}} and {{2}}."}, None])
