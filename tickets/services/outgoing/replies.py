@@ -5,7 +5,7 @@
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -209,7 +209,7 @@ def queue_reply(
         with transaction.atomic():
             message_service.lock(conversation)
             if key and (known := known_parts(conversation, key)):
-                delete_files(attachments)
+                outgoing_files.delete_unused(attachments)
                 return known
             if conversation.last_customer_message_at is None:  # never wrote, or was erased since the check
                 again = may_send(user, conversation, form=form)
@@ -324,11 +324,6 @@ def _copy(stored: Attachment) -> Attachment:
     with stored.file.open("rb") as file:
         attachment.file.save(PurePosixPath(stored.file.name or "").name, File(file), save=False)
     return attachment
-
-
-def delete_files(attachments: Iterable[Attachment]) -> None:
-    for attachment in attachments:
-        attachment.file.delete(save=False)
 
 
 def require(condition: object, sentence: str) -> None:

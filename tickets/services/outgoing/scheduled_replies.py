@@ -91,8 +91,7 @@ def schedule(
         with transaction.atomic():
             messages.lock(conversation)
             if key and (known := _known(conversation, key)):
-                for file in stored:
-                    file.file.delete(save=False)
+                outgoing_files.delete_unused(stored)
                 return known
             scheduled_specials.require_window(conversation, send_at, form)
             others = ScheduledReply.objects.filter(conversation=conversation).exclude(state=State.SENT)
