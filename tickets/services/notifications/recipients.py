@@ -145,7 +145,8 @@ def remind(kind: Kind, conversation: Conversation, user_id: int, notice: Notice)
     )
     if is_new or (kind.waits and _is_same_waiting(row, since)):
         return
-    row.since, row.due_at = since, due_at if kind.waits or row.due_at is None else row.due_at
+    # Of one that a worker is sending, `due_at` is the end of its claim: what is written here comes in another e-mail.
+    row.since, row.due_at = since, due_at if kind.waits or row.due_at is None else min(row.due_at, due_at)
     row.message_id, row.by_user_id = notice.message_id, notice.by_user_id
     row.save(update_fields=["since", "due_at", "message_id", "by_user_id"])
 
