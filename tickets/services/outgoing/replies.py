@@ -211,10 +211,7 @@ def queue_reply(
             if key and (known := known_parts(conversation, key)):
                 outgoing_files.delete_unused(attachments)
                 return known
-            if conversation.last_customer_message_at is None:  # never wrote, or was erased since the check
-                again = may_send(user, conversation, form=form)
-                if again.code == Refusal.CONTACT_ERASED:
-                    raise ReplyError(again)
+            require_not_erased(user, conversation, form)
             if user is not None and seen is not None:
                 collision.require_seen(user, conversation, seen)
             if verdict.waits_for_customer and policy(window_of(conversation), author_is_human=user is not None):
@@ -224,6 +221,14 @@ def queue_reply(
             if user is not None:
                 assigning.after_reply(user, conversation)
             return queued
+
+
+def require_not_erased(user: User | None, conversation: Conversation, form: sent_as.StoredForm | None = None) -> None:
+    """Raise ReplyError when the customer was erased since the check; the conversation is locked now."""
+    if conversation.last_customer_message_at is None:  # as it is too when they have never written
+        again = may_send(user, conversation, form=form)
+        if again.code == Refusal.CONTACT_ERASED:
+            raise ReplyError(again)
 
 
 def parts_of(text: str, attachments: list[Attachment]) -> list[Part]:

@@ -13,13 +13,14 @@ from django.utils import timezone
 from channels_im.models import MessageTemplate
 from desk import planned_times
 from desk.models import User
-from tests.factories import deliver, delivery, png, text_item
+from tests.factories import deliver, delivery, make_admin, png, text_item
 from tickets.models import Attachment, Conversation, Message, ScheduledReply
 from tickets.rules import sent_as
 from tickets.rules.sending import Refusal
-from tickets.services.outgoing import scheduled_replies, scheduled_sending, stickers, template_replies
+from tickets.services.outgoing import replies, scheduled_replies, scheduled_sending, stickers, template_replies
 from tickets.services.outgoing.replies import ReplyError, SpecialPart
 from tickets.services.outgoing.scheduled_replies import Changes
+from tickets.services.privacy import erasure
 
 pytestmark = pytest.mark.django_db
 
@@ -187,6 +188,22 @@ def test_its_time_can_be_changed_and_its_words_cannot(alice: User, conversation:
         assert refusal(lambda one=one: scheduled_replies.take_back(alice, one)) == Refusal.NOT_POSSIBLE
     [message] = scheduled_replies.send_now(alice, row)
     assert message.text == "Hi Maria, it has left."
+
+
+@pytest.mark.usefixtures("template")
+def test_nothing_is_kept_of_a_customer_who_is_erased_at_that_moment(
+    alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    special, admin = letter(conversation, "Zwetschge"), make_admin()
+    check = replies.check_reply_to
+
+    def erase_first(*args: Any) -> None:
+        check(*args)
+        erasure.erase(admin, conversation.contact)
+
+    monkeypatch.setattr(replies, "check_reply_to", erase_first)
+    assert refusal(lambda: later(alice, conversation, special, HOUR)) == Refusal.CONTACT_ERASED
+    assert not ScheduledReply.objects.exists()
 
 
 def test_the_same_key_schedules_one_sticker(alice: User, conversation: Conversation) -> None:
