@@ -71,7 +71,7 @@ def _take(notice: Notice) -> None:
     by: dict[str, set[int]] = {By.PUSH: set(), By.MAIL: set()}
     for user_id, way in _choices(kind, concerned):
         by[way].add(user_id)
-    seeing = seers(by[By.PUSH] | by[By.MAIL], conversation)
+    seeing = who_may_see(by[By.PUSH] | by[By.MAIL], conversation)
     if timezone.now() - notice.created_at < TOO_OLD_TO_PUSH:
         _push(notice, by[By.PUSH] & seeing)
     for user_id in sorted(by[By.MAIL] & seeing):
@@ -79,7 +79,7 @@ def _take(notice: Notice) -> None:
     mine = kinds.get(notices.MINE)
     if kind.name == notices.ASSIGNED and mine is not None:  # the customer may wait already
         wanting = {user_id for user_id, way in _choices(mine, concerned) if way == By.MAIL}
-        for user_id in sorted(seers(wanting, conversation)):
+        for user_id in sorted(who_may_see(wanting, conversation)):
             remind(mine, conversation, user_id, notice)
 
 
@@ -89,7 +89,7 @@ def _choices(kind: Kind, user_ids: set[int]) -> list[tuple[int, str]]:
     return list(chosen.values_list("user_id", "by"))
 
 
-def seers(user_ids: set[int], conversation: Conversation) -> set[int]:
+def who_may_see(user_ids: set[int], conversation: Conversation) -> set[int]:
     """Return which of these users may see the conversation now. One query."""
     about = access.ids_of(conversation)
     return {pk for pk, facts in access.facts_for_users(user_ids).items() if access.visible(facts, about)}
