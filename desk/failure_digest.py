@@ -127,7 +127,7 @@ def send_due() -> int:
             sent = mail.send_to_administrators(
                 lambda: _letter(causes, since),
                 key=f"failures since {since}",  # English only: a key
-            )  # English only: a key
+            )
         except mail.ERRORS as error:
             logger.error("The digest of failures could not be sent: %s", mail.sentence_for(error))
         again_at = now + (INTERVALS[settings.DESK_FAILURE_DIGEST] if sent else mail.RETRY_DELAY)

@@ -16,7 +16,7 @@ def some(rows: QuerySet[Any, Any]) -> IsNull:
 
 
 def none_of(*conditions: Any) -> Case:
-    """Return the condition that none of these is true, of which the database expects that half of all rows have it."""
+    """Return the condition that none of these is true. The database expects that half of all rows fulfil it."""
     found = [When(condition, then=Value(False)) for condition in conditions]
     return Case(*found, default=Value(True), output_field=BooleanField())
 

@@ -136,7 +136,9 @@ def move(by: User, view: SavedView, step: int = 0, to: int | None = None) -> Non
     audience = Audience.of(view)
     _check_right(by, audience)
     with transaction.atomic():
-        ordered = list(audience.views().select_for_update())
+        # Sorted here: who has waited for the lock gets the rows as they are now, in the order of before.
+        locked = audience.views().select_for_update().order_by("pk")
+        ordered = sorted(locked, key=lambda one: (one.position, one.pk))
         index = next((index for index, one in enumerate(ordered) if one.pk == view.pk), None)
         if index is None:
             raise Refused(GONE)

@@ -64,7 +64,7 @@ def send_due() -> int:
         try:
             count += _send_to(user_id)
         except mail.ERRORS as error:
-            logger.error("An e-mail about waiting customers could not be sent: %s", mail.sentence_for(error))
+            logger.error("An e-mail to an agent could not be sent: %s", mail.sentence_for(error))
             metrics.REMINDERS.add("failed")
         except Exception:
             logger.exception("The e-mail to user %s could not be made", user_id)
