@@ -24,7 +24,7 @@ from django.utils import translation
 from desk import letters, metrics
 from desk.languages import of_person, spoken_by
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -212,9 +212,12 @@ def sentence_for(error: Exception) -> str:
     """Return a sentence with the answer of the mail server, or with the reason why there is none."""
     server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib wraps it
-        seconds = f"{settings.EMAIL_TIMEOUT:g}"
-        return sentence(
-            "The mail server %(server)s did not answer within %(seconds)s seconds.", server=server, seconds=seconds
+        return counted(
+            "The mail server %(server)s did not answer within %(count)s second.",
+            "The mail server %(server)s did not answer within %(count)s seconds.",
+            round(settings.EMAIL_TIMEOUT),
+            count=f"{settings.EMAIL_TIMEOUT:g}",
+            server=server,
         )
     if isinstance(error, SMTPRecipientsRefused):
         answers = {_answer(code, text) for code, text in error.recipients.values()}

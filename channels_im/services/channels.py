@@ -14,7 +14,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.live import publish
 from desk.models import Department, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.storage import undone_on_failure
 
 MAX_NAME = 100
@@ -43,17 +43,13 @@ def limit_reached() -> str:
         return ""
     if not departments:
         return sentence("There is no department yet, and every channel belongs to one. Create a department first.")
-    if departments == 1:
-        return sentence(
-            "You have %(channels)s of 1 possible channel: there can be as many channels as departments. One more "
-            "department allows one more channel.",
-            channels=channels,
-        )
-    return sentence(
-        "You have %(channels)s of %(departments)s possible channels: there can be as many channels as departments. "
-        "One more department allows one more channel.",
+    return counted(
+        "You have %(channels)s of %(count)s possible channel: there can be as many channels as departments. One more "
+        "department allows one more channel.",
+        "You have %(channels)s of %(count)s possible channels: there can be as many channels as departments. One more "
+        "department allows one more channel.",
+        departments,
         channels=channels,
-        departments=departments,
     )
 
 
@@ -185,9 +181,7 @@ def _change(
             non_members = ChannelAgent.objects.filter(channel=channel).exclude(agent__departments=department)
             if count := non_members.delete()[0]:
                 changes.append(
-                    sentence("1 agent no longer associated")
-                    if count == 1
-                    else sentence("%(count)s agents no longer associated", count=count)
+                    counted("%(count)s agent no longer associated", "%(count)s agents no longer associated", count)
                 )
         if new_icon:
             changes.append(sentence("icon"))
@@ -312,7 +306,12 @@ def _clean_name(name: str) -> str:
     if not name:
         raise ChannelError(sentence("Give the channel a name."), field="name")
     if len(name) > MAX_NAME:
-        refusal = sentence("The name has %(count)s characters; at most %(limit)s fit.", count=len(name), limit=MAX_NAME)
+        refusal = counted(
+            "The name has %(count)s character; at most %(limit)s fit.",
+            "The name has %(count)s characters; at most %(limit)s fit.",
+            len(name),
+            limit=MAX_NAME,
+        )
         raise ChannelError(refusal, field="name")
     return name
 

@@ -252,7 +252,7 @@ def test_administrators_whose_server_took_the_message_do_not_get_it_again_for_th
 
 def test_the_digest_of_failures_has_its_times_in_the_language_of_the_reader() -> None:
     since = datetime(2026, 3, 4, 9, 41, tzinfo=UTC)
-    cause = failure_digest.Cause("reply was not sent", "replies were not sent", 2, "Why", "Where")
+    cause = failure_digest.Cause("Failures", lambda count: f"{count} failures", 2, "Why", "Where")
     with translation.override("de"):
         [paragraph] = failure_digest._letter([cause], since).paragraphs
         rendered = letters.render(failure_digest._letter([cause], since))

@@ -103,7 +103,7 @@ def terms(filter_: Filter, known: KnownFields) -> list[Term]:
 
 def _value(field: CustomField | None, key: str, part: str, written: str, is_too_many: bool) -> Value:
     if is_too_many:
-        return Value(written, problem=sentence("Filter by at most %(count)s fields at once.", count=MOST))
+        return Value(written, problem=sentence("Filter by at most %(most)s fields at once.", most=MOST))
     if field is None:
         missing = sentence("There is no field “%(key)s”, or it is archived.", key=key)
         return Value(written, problem=missing)
@@ -119,7 +119,7 @@ def _stored(field: CustomField, part: str, written: str) -> str:
     if part not in PARTS[field.kind]:
         raise Refused(sentence("“%(name)s” cannot be filtered like this.", name=field.name))
     if len(written) > longest(part):
-        raise Refused(sentence("This value is longer than %(count)s characters.", count=longest(part)))
+        raise Refused(sentence("This value is longer than %(most)s characters.", most=longest(part)))
     if part == SET:
         if written in (rules.YES, rules.NO):
             return written

@@ -12,7 +12,7 @@ from channels_im.messenger.files import OutgoingFile
 from desk import audit_log
 from desk.errors import Refused
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.storage import undone_on_failure
 from desk.text import is_blank
 from tickets.models import Attachment, Contact, Conversation, Message
@@ -171,8 +171,10 @@ def _check(text: str, *, has_files: bool) -> None:
     if is_blank(text) and not has_files:
         raise Refused(EMPTY, Refusal.TEXT_BLANK)
     if len(text) > NOTE_LIMIT:
-        too_long = sentence(
+        too_long = counted(
+            "The note has %(count)s character; at most %(most)s fit into one. Shorten it.",
             "The note has %(count)s characters; at most %(most)s fit into one. Shorten it.",
+            len(text),
             count=f"{len(text):,}",
             most=f"{NOTE_LIMIT:,}",
         )

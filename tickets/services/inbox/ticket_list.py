@@ -224,7 +224,7 @@ def csv_lines(user: User, facts: UserFacts, query: TicketQuery) -> Iterator[byte
         left -= len(page)
         if not cursor:
             return
-    yield csv_table.line_of((gettext("Only the first %(count)s tickets are in this file.") % {"count": MOST_EXPORTED},))
+    yield csv_table.line_of((gettext("Only the first %(most)s tickets are in this file.") % {"most": MOST_EXPORTED},))
 
 
 def _cells(ticket: Ticket) -> tuple[Any, ...]:
