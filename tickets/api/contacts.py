@@ -18,7 +18,15 @@ from desk.file_response import download
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet, ReadOnlyViewSet
 from tickets.api.conditional import only_if_unchanged
-from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
+from tickets.api.documentation import (
+    BAD_INPUT,
+    NO_LONGER_VISIBLE,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    NOT_LOGGED_IN,
+    REFUSED,
+    read_only,
+)
 from tickets.api.errors import ActionError
 from tickets.api.export import AnyAccept, ExportSerializer
 from tickets.api.field_values import FieldChanges
@@ -220,7 +228,14 @@ class ContactActions(ApiViewSet[Contact]):
         description="Fields that are not given stay as they are. An empty text or null removes a value. All of them "
         "are changed, or none.",
         request=DetailsSerializer,
-        responses={200: ContactRowSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+        responses={
+            200: ContactRowSerializer,
+            204: NO_LONGER_VISIBLE,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            404: NOT_FOUND,
+            409: REFUSED,
+        },
     )
     @needs(Scope.MANAGE)
     @only_if_unchanged
@@ -240,14 +255,21 @@ class ContactActions(ApiViewSet[Contact]):
             if error.field:
                 raise serializers.ValidationError({error.field: [str(error)]}) from None
             raise ActionError(status.HTTP_409_CONFLICT, str(error), Refusal.CONTACT_ERASED) from None
-        return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
+        return self.changed(contact.pk, ContactRowSerializer)
 
     @extend_schema(
         summary="Mark two contacts as the same person",
         description="Both keep their conversations. The contacts that each is merged with already come along. Whoever "
         "may see both may do this.",
         request=MergeSerializer,
-        responses={200: ContactRowSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+        responses={
+            200: ContactRowSerializer,
+            204: NO_LONGER_VISIBLE,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            404: NOT_FOUND,
+            409: REFUSED,
+        },
     )
     @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
     @needs(Scope.MANAGE)
@@ -265,13 +287,13 @@ class ContactActions(ApiViewSet[Contact]):
             persons.merge(request.user, contact, other)
         except Refused as error:
             raise _refused(error, "contact") from None
-        return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
+        return self.changed(contact.pk, ContactRowSerializer)
 
     @extend_schema(
         summary="Separate a contact from the same person",
         description="Undoes a merge. The user must see another contact of the person.",
         request=None,
-        responses={200: ContactRowSerializer, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+        responses={200: ContactRowSerializer, 204: NO_LONGER_VISIBLE, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
     )
     @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
     @needs(Scope.MANAGE)
@@ -285,7 +307,7 @@ class ContactActions(ApiViewSet[Contact]):
             persons.separate(request.user, contact)
         except Refused as error:
             raise _refused(error) from None
-        return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
+        return self.changed(contact.pk, ContactRowSerializer)
 
     @extend_schema(
         summary="Export a person",
