@@ -1,6 +1,6 @@
 """Send a reply: `POST /api/v1/messages/`, under the same rules as the composer."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.http import Http404
@@ -123,12 +123,12 @@ def special_part(user: User, conversation: Conversation, reply: dict[str, Any]) 
     return template_replies.part_of(conversation, template["name"], template["language"], template["values"])
 
 
-def queued_body(queued: Sequence[Message], context: dict[str, Any]) -> dict[str, Any]:
+def queued_body(queued: Sequence[Message], context: Mapping[str, Any]) -> dict[str, Any]:
     """Return the messages of a reply as their author reads them, also when they lost access to it meanwhile."""
     rows = Message.objects.select_related("page", "conversation__contact", "author").defer("page__page_token")
     by_id = rows.prefetch_related("attachments").in_bulk([message.pk for message in queued])
     ordered = [by_id[message.pk] for message in queued if message.pk in by_id]
-    return {"results": MessageSerializer(ordered, many=True, context=context).data}
+    return {"results": MessageSerializer(ordered, many=True, context=dict(context)).data}
 
 
 class ReplyActions(ApiViewSet[Message]):
