@@ -54,8 +54,12 @@ def group_has_more_than(group: Group, user: User) -> bool:
 
 
 def lock_to_change(by: User, user: User) -> None:
-    """Lock a person to the end of the transaction; raise Refused when `by` may not change them any more."""
-    locked, acting = User.objects.select_for_update().get(pk=user.pk), User.objects.get(pk=by.pk)
+    """Lock a person to the end of the transaction; raise Refused when `by` may not change them any more.
+
+    Locks of users have `no_key` everywhere: what users do refers to their rows, and PostgreSQL checks that at the
+    commit, when all other locks are held. Without it the two could wait for each other.
+    """
+    locked, acting = User.objects.select_for_update(no_key=True).get(pk=user.pk), User.objects.get(pk=by.pk)
     if not acting.is_active or has_more_than(locked, acting):
         raise Refused(MORE_RIGHTS)
 
@@ -70,7 +74,7 @@ def reason_to_keep_administrator(user: User) -> str:
 
     Locks the administrators until the end of the transaction, so that of two who demote each other one is refused.
     """
-    locked = {other.pk for other in administrators().order_by("pk").select_for_update()}
+    locked = {other.pk for other in administrators().order_by("pk").select_for_update(no_key=True)}
     return last_administrator(user) if locked == {user.pk} else ""
 
 

@@ -209,6 +209,13 @@ ACCOUNT_RATE_LIMITS = {
 
 # Two-step login (desk.accounts.mfa)
 MFA_ADAPTER = "desk.accounts.mfa.MfaAdapter"
+MFA_FORMS = {
+    "add_webauthn": "desk.accounts.passkey_forms.AddForm",
+    "edit_webauthn": "desk.accounts.passkey_forms.EditForm",
+    "authenticate_webauthn": "desk.accounts.passkey_forms.AuthenticateForm",
+    "login_webauthn": "desk.accounts.passkey_forms.LoginForm",
+    "reauthenticate_webauthn": "desk.accounts.passkey_forms.ReauthenticateForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # administrators choose the addresses; nobody signs up with one of somebody else
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -1,6 +1,7 @@
 """Answer 503 with a sentence when what Desk needs is away: the database, the storage of files, Redis.
 
-Django calls `server_error` (`handler500` in desk.urls) for every exception that no view answers.
+Answer 409 when something to which the request refers was deleted while it ran. Django calls `server_error`
+(`handler500` in desk.urls) for every exception that no view answers.
 """
 
 import errno
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.exceptions import RedisError
 
@@ -20,6 +21,7 @@ from desk.plain_asgi import Receive, Scope, Send
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30
+FOREIGN_KEY_VIOLATION = "23503"
 DATABASE = sentences.sentence(
     "Desk cannot reach its database at the moment, or cannot write to it. Try again in a minute."
 )
@@ -28,6 +30,9 @@ STORAGE = sentences.sentence(
     "so, tell your administrator."
 )
 QUEUE = sentences.sentence("Desk cannot reach a service that it needs at the moment. Try again in a minute.")
+DELETED_MEANWHILE = sentences.sentence(
+    "Something that this needs was deleted at this moment, so nothing was done. Reload the page and try again."
+)
 FAULT = sentences.sentence(
     "An error occurred in Desk. It is in the log. Try again; if it happens again, tell your administrator."
 )
@@ -49,15 +54,37 @@ def sentence_for(error: BaseException | None) -> str:
     return ""
 
 
+def refers_to_deleted(error: BaseException | None) -> bool:
+    """Return whether a row could not be stored because another, to which it refers, was deleted meanwhile."""
+    if not isinstance(error, IntegrityError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)  # of PostgreSQL
+    return state == FOREIGN_KEY_VIOLATION or str(error) == "FOREIGN KEY constraint failed"
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a request that failed: 503 when something is away, else 500; JSON for the API, else a plain page."""
-    return _answer(request, sentence_for(sys.exc_info()[1]))
+    """Answer a request that failed: 503 when something is away, 409 when something was deleted meanwhile, else 500.
+
+    JSON for the API, else a plain page.
+    """
+    error = sys.exc_info()[1]
+    return _deleted_meanwhile(request) if refers_to_deleted(error) else _answer(request, sentence_for(error))
 
 
 def no_storage(request: HttpRequest, error: OSError) -> HttpResponse:
     """Answer 503 to a request for a file that the storage does not give now, whatever the error is."""
     logger.error("Files cannot be read: %s", logs.summary(error))
     return _answer(request, STORAGE)
+
+
+def _deleted_meanwhile(request: HttpRequest) -> HttpResponse:
+    title = sentences.sentence("Nothing was done")
+    status = 422 if error_pages.wants_part(request) else 409  # to scripts 409 says that a colleague was faster
+    response = error_pages.show(
+        request, status, title, DELETED_MEANWHILE, code="deleted_meanwhile", more=error_pages.NOT_SAVED
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _answer(request: HttpRequest, sentence: str) -> HttpResponse:

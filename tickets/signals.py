@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_out
+from django.db import connection
 from django.db.models.signals import post_save, pre_delete
 from django.http import HttpRequest
 
 from desk import audit_log
 from desk.models import User
 from desk.sentences import sentence
+from tickets.models import Conversation
 from tickets.services.notifications import browsers
 from tickets.services.webhooks import api_tokens
 
@@ -27,12 +29,16 @@ def _user_saved(instance: User, created: bool, raw: bool, **_kwargs: Any) -> Non
 
 
 def _user_deleted(instance: User, **_kwargs: Any) -> None:
-    """Lock a user who is deleted, in the transaction of the deletion, before it changes their conversations.
+    """Lock what the deletion of a user changes, in the transaction of the deletion, in the order of all others.
 
-    A note that mentions them locks in the same order (`mentions.lock_people`): they do not wait for each other, and the
-    mention is either deleted too or refused.
+    A note that mentions them locks in the same order (`mentions.lock_people`), people and then conversations: the
+    mention is either deleted too or refused. What they do themselves holds a conversation, and PostgreSQL asks for
+    their row only at its commit: `no_key` lets it finish. Then no conversation is changed until the deletion is done.
     """
-    User.objects.select_for_update().filter(pk=instance.pk).first()
+    User.objects.select_for_update(no_key=True).filter(pk=instance.pk).first()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {connection.ops.quote_name(Conversation._meta.db_table)} IN EXCLUSIVE MODE")
 
 
 def _logged_out(request: HttpRequest | None, **_kwargs: Any) -> None:

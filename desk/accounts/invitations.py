@@ -30,7 +30,7 @@ def send(by: User, user: User) -> str:
     """
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
-        if User.objects.select_for_update().get(pk=user.pk).is_active:
+        if User.objects.select_for_update(no_key=True).get(pk=user.pk).is_active:
             raise Refused(_accepted(user))
         values = {"digest": _digest(token), "sent_at": timezone.now()}
         _invitation, is_first = Invitation.objects.update_or_create(user=user, defaults=values)
@@ -66,7 +66,7 @@ def accept(token: str, password: str) -> User | None:
     if invitation is None:
         return None
     with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=invitation.user_id)
+        user = User.objects.select_for_update(no_key=True).get(pk=invitation.user_id)
         found = Invitation.objects.filter(digest=_digest(token)).first()  # it may have been replaced meanwhile
         if found is None or user.is_active:
             return None
@@ -87,7 +87,7 @@ def expire(user: User) -> None:
 def revoke(by: User, invitation: Invitation) -> None:
     """Delete the invitation and its user, who has never logged in. Raises Refused when they have accepted meanwhile."""
     with transaction.atomic():
-        user = User.objects.select_for_update().filter(pk=invitation.user_id).first()
+        user = User.objects.select_for_update(no_key=True).filter(pk=invitation.user_id).first()
         found = Invitation.objects.filter(user=user).first()
         if user is None or found is None:
             return

@@ -58,7 +58,7 @@ def home(request: UserRequest) -> HttpResponse:
 
 def _save_language(user: User, language: str) -> None:
     with transaction.atomic():
-        before = User.objects.select_for_update().get(pk=user.pk).language
+        before = User.objects.select_for_update(no_key=True).get(pk=user.pk).language
         if before == language:
             return
         User.objects.filter(pk=user.pk).update(language=language)

@@ -4,11 +4,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import IO, Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -17,7 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy, pgettext_lazy
 
-from desk import audit_log, csv_table, searching
+from desk import audit_log, csv_table, exports, searching
 from desk.admin.base import ReadOnlyAdmin
 from desk.file_response import download
 from desk.languages import in_english, translated
@@ -254,6 +254,15 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
         filters = Filters(request.POST)
         if request.method != "POST" or not filters.is_valid():
             return redirect(reverse("admin:desk_auditentry_changelist"))
+        try:
+            with exports.turn(request.user.pk):
+                file = self._export_file(request.user, filters)
+        except exports.BusyError as busy:
+            messages.error(request, str(busy))
+            return redirect(reverse("admin:desk_auditentry_changelist"))
+        return download(request, file, f"history {timezone.localdate():%Y-%m-%d}.csv", "text/csv; charset=utf-8")
+
+    def _export_file(self, user: User, filters: Filters) -> IO[bytes]:
         file = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115 - the response closes it
         try:
             file.write("\ufeff".encode())  # a spreadsheet then reads UTF-8
@@ -279,11 +288,11 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
                     count=number,
                 )
             )
-            audit_log.record(request.user, None, audit_log.Action.EXPORTED, what)
+            audit_log.record(user, None, audit_log.Action.EXPORTED, what)
         except BaseException:
             file.close()
             raise
-        return download(request, file, f"history {timezone.localdate():%Y-%m-%d}.csv", "text/csv; charset=utf-8")
+        return file
 
 
 def csv_lines(entries: QuerySet[AuditEntry, AuditEntry], matches: Matches | None) -> Iterator[bytes]:

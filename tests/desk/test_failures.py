@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 from django_q import tasks as queue_tasks
@@ -139,6 +139,8 @@ def test_a_page_says_it_in_a_sentence(page: Client, conversation: Conversation) 
         (OSError(errno.EROFS, "Read-only file system"), 503),
         (OSError(errno.ENOENT, "No such file"), 500),
         (RuntimeError("a fault of ours"), 500),
+        (IntegrityError("FOREIGN KEY constraint failed"), 409),
+        (IntegrityError("UNIQUE constraint failed: desk_user.username"), 500),
     ],
 )
 def test_a_fault_of_desk_is_a_500_and_what_is_away_a_503(
@@ -151,7 +153,7 @@ def test_a_fault_of_desk_is_a_500_and_what_is_away_a_503(
     monkeypatch.setattr("rest_framework.views.APIView.initial", fail)
     answer = api.get("/api/v1/conversations/")
     assert answer.status_code == status
-    assert answer.json()["code"] == ("unavailable" if status == 503 else "error")
+    assert answer.json()["code"] == {503: "unavailable", 409: "deleted_meanwhile"}.get(status, "error")
     assert str(error) not in answer.content.decode()
 
 

@@ -12,7 +12,7 @@ from desk.errors import Refused
 from desk.models import Department, User
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
-from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT
+from tickets.api.documentation import BAD_INPUT, NO_LONGER_VISIBLE, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT
 from tickets.api.errors import ActionError
 from tickets.api.fields import NamedRowField
 from tickets.api.idempotency import LimitedJSONParser
@@ -29,7 +29,6 @@ from tickets.services.outgoing.replies import ReplyError
 from tickets.services.page_actions import reactions, thread_control
 
 TEXT_REFUSALS = {Refusal.TEXT_BLANK, Refusal.TEXT_TOO_LONG}
-NO_LONGER_VISIBLE = OpenApiResponse(description="Done. This user may no longer see the conversation.")
 
 Handler = TypeVar("Handler", bound=Callable[..., Response])
 
@@ -115,7 +114,7 @@ def row_action(
     `form` is the request's serializer, `response` that of status 200, and `responses` adds others by status.
     """
     all_responses: dict[int | str, Any] = {200: response, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND}
-    all_responses |= {409: REFUSED} | responses
+    all_responses |= {409: REFUSED} | ({} if response is None else {204: NO_LONGER_VISIBLE}) | responses
     describe = extend_schema(
         summary=summary,
         description=f"{summary}.",
@@ -140,7 +139,7 @@ def conversation_action(
     summary: str, form: type[serializers.Serializer[None]] = EmptySerializer, **responses: OpenApiResponse
 ) -> Callable[[Handler], Handler]:
     """Describe a POST that returns the conversation, and make it an action of one conversation."""
-    return row_action(Scope.MANAGE, summary, form, ConversationSerializer, **{"204": NO_LONGER_VISIBLE, **responses})
+    return row_action(Scope.MANAGE, summary, form, ConversationSerializer, **responses)
 
 
 class ConversationActions(ApiViewSet[Conversation]):
@@ -243,10 +242,7 @@ class ConversationActions(ApiViewSet[Conversation]):
             act(row, form.validated_data)
         except Refused as error:
             raise action_error(error) from None
-        updated = self.get_queryset().filter(pk=row.pk).first()
-        if updated is None:
-            return Response(status=status.HTTP_204_NO_CONTENT)
-        return Response(ConversationSerializer(updated, context=self.get_serializer_context()).data)
+        return self.changed(row.pk, ConversationSerializer)
 
 
 class ResendSerializer(serializers.Serializer[None]):
@@ -320,9 +316,7 @@ class MessageActions(ApiViewSet[Message]):
         return self._run(request, lambda user, row: act(user, row, form.validated_data["seen"]))
 
     def _run(self, request: ApiRequest, act: Callable[[User, Message], object]) -> Response:
-        row = self._act(request, act)
-        updated = self.get_queryset().get(pk=row.pk)
-        return Response(MessageSerializer(updated, context=self.get_serializer_context()).data)
+        return self.changed(self._act(request, act).pk, MessageSerializer)
 
     def _act(self, request: ApiRequest, act: Callable[[User, Message], object]) -> Message:
         row = self.get_object()

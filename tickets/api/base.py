@@ -8,6 +8,7 @@ from rest_framework import mixins, status, viewsets
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from desk.models import User
 from tickets.models import Conversation, Scope
@@ -45,6 +46,13 @@ class ApiViewSet(OrderedView, viewsets.GenericViewSet[Row]):
         """Refuse, with 409, what changes a conversation that the user may only read; call it after `get_object`."""
         if not access.may_work_in(self.facts, conversation):
             raise ActionError(status.HTTP_409_CONFLICT, access.READ_ONLY, access.NOT_ASSOCIATED)
+
+    def changed(self, pk: int, serializer: type[BaseSerializer[Any]], code: int = status.HTTP_200_OK) -> Response:
+        """Return the row as it is after a change; 204 when the user lost access meanwhile, or by the change itself."""
+        row = self.get_queryset().filter(pk=pk).first()
+        if row is None:
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(serializer(row, context=self.get_serializer_context()).data, status=code)
 
     def get_object(self) -> Row:
         try:

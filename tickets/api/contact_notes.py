@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from desk.errors import Refused
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ReadOnlyViewSet
-from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
+from tickets.api.documentation import BAD_INPUT, NO_LONGER_VISIBLE, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
 from tickets.api.fields import MomentField, PersonField
 from tickets.api.filters import ContactNoteFilters
 from tickets.api.idempotency import LimitedJSONParser
@@ -82,7 +82,14 @@ class ContactNoteViewSet(ReadOnlyViewSet[ContactNote]):
     @extend_schema(
         summary="Change your own note about a contact",
         request=ContactNoteTextForm,
-        responses={200: ContactNoteSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+        responses={
+            200: ContactNoteSerializer,
+            204: NO_LONGER_VISIBLE,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            404: NOT_FOUND,
+            409: REFUSED,
+        },
     )
     @needs(Scope.MANAGE)
     def partial_update(self, request: ApiRequest, pk: str) -> Response:
@@ -94,7 +101,7 @@ class ContactNoteViewSet(ReadOnlyViewSet[ContactNote]):
             contact_notes.change(request.user, note, form.validated_data["text"])
         except Refused as error:
             raise refused(error) from None
-        return Response(ContactNoteSerializer(self.get_queryset().get(pk=note.pk)).data)
+        return self.changed(note.pk, ContactNoteSerializer)
 
     @extend_schema(
         summary="Delete your own note about a contact",

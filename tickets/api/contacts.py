@@ -18,9 +18,17 @@ from desk.file_response import download
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet, ReadOnlyViewSet
 from tickets.api.conditional import only_if_unchanged
-from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
+from tickets.api.documentation import (
+    BAD_INPUT,
+    NO_LONGER_VISIBLE,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    NOT_LOGGED_IN,
+    REFUSED,
+    read_only,
+)
 from tickets.api.errors import ActionError
-from tickets.api.export import AnyAccept, ExportSerializer
+from tickets.api.export import AnyAccept, ExportSerializer, export_turn
 from tickets.api.field_values import FieldChanges
 from tickets.api.fields import MomentField, PersonField, TextOrNull, iso_milliseconds
 from tickets.api.filters import ErasureFilters
@@ -200,6 +208,12 @@ def _refused(error: Refused, field: str = "") -> Exception:
     return ActionError(status.HTTP_409_CONFLICT, str(error), error.code or Refusal.NOT_POSSIBLE)
 
 
+CHANGED = {200: ContactRowSerializer, 204: NO_LONGER_VISIBLE, 400: BAD_INPUT, 401: NOT_LOGGED_IN} | {
+    404: NOT_FOUND,
+    409: REFUSED,
+}
+
+
 class ContactActions(ApiViewSet[Contact]):
     """Change the details of a contact, and erase a contact."""
 
@@ -220,7 +234,7 @@ class ContactActions(ApiViewSet[Contact]):
         description="Fields that are not given stay as they are. An empty text or null removes a value. All of them "
         "are changed, or none.",
         request=DetailsSerializer,
-        responses={200: ContactRowSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+        responses=CHANGED,
     )
     @needs(Scope.MANAGE)
     @only_if_unchanged
@@ -240,14 +254,14 @@ class ContactActions(ApiViewSet[Contact]):
             if error.field:
                 raise serializers.ValidationError({error.field: [str(error)]}) from None
             raise ActionError(status.HTTP_409_CONFLICT, str(error), Refusal.CONTACT_ERASED) from None
-        return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
+        return self.changed(contact.pk, ContactRowSerializer)
 
     @extend_schema(
         summary="Mark two contacts as the same person",
         description="Both keep their conversations. The contacts that each is merged with already come along. Whoever "
         "may see both may do this.",
         request=MergeSerializer,
-        responses={200: ContactRowSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+        responses=CHANGED,
     )
     @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
     @needs(Scope.MANAGE)
@@ -265,13 +279,13 @@ class ContactActions(ApiViewSet[Contact]):
             persons.merge(request.user, contact, other)
         except Refused as error:
             raise _refused(error, "contact") from None
-        return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
+        return self.changed(contact.pk, ContactRowSerializer)
 
     @extend_schema(
         summary="Separate a contact from the same person",
         description="Undoes a merge. The user must see another contact of the person.",
         request=None,
-        responses={200: ContactRowSerializer, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+        responses={200: ContactRowSerializer, 204: NO_LONGER_VISIBLE, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
     )
     @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
     @needs(Scope.MANAGE)
@@ -285,7 +299,7 @@ class ContactActions(ApiViewSet[Contact]):
             persons.separate(request.user, contact)
         except Refused as error:
             raise _refused(error) from None
-        return Response(ContactRowSerializer(self.get_queryset().get(pk=contact.pk)).data)
+        return self.changed(contact.pk, ContactRowSerializer)
 
     @extend_schema(
         summary="Export a person",
@@ -320,7 +334,8 @@ class ContactActions(ApiViewSet[Contact]):
         form = ExportSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         with_notes = form.validated_data["notes"]
-        file = export_service.export_person(request.user, seen.contact, own, with_notes=with_notes)
+        with export_turn(request.user):
+            file = export_service.export_person(request.user, seen.contact, own, with_notes=with_notes)
         return download(request._request, file, export_service.file_name(own[0]), "application/zip")
 
     @extend_schema(

@@ -55,6 +55,7 @@ NOT_FOUND = OpenApiResponse(
     description="There is no such row, or this user may not see it.",
     examples=[OpenApiExample("Not found", {"detail": "There is no such row, or you may not see it."})],
 )
+NO_LONGER_VISIBLE = OpenApiResponse(description="Done. This user may no longer see it.")
 REFUSED = OpenApiResponse(
     RefusalSerializer,
     description="Not possible in the current state, with the reason. Nothing was changed.",

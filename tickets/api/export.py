@@ -1,19 +1,22 @@
 """Download an attachment or a whole conversation, as a user who may see the conversation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, Throttled
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from desk import exports
 from desk.file_response import download
+from desk.models import User
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
 from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN
@@ -32,6 +35,16 @@ class AnyAccept(DefaultContentNegotiation):
     ) -> tuple[BaseRenderer, str]:
         first = next(iter(renderers))
         return first, first.media_type
+
+
+@contextmanager
+def export_turn(user: User) -> Iterator[None]:
+    """Make an export inside; answer 429 when too many are being made."""
+    try:
+        with exports.turn(user.pk):
+            yield
+    except exports.BusyError as busy:
+        raise Throttled(exports.RETRY_AFTER_S, str(busy)) from None
 
 
 class AttachmentContentView(APIView):
@@ -98,5 +111,6 @@ class ConversationExport(ApiViewSet[Conversation]):
         self.require_work(conversation)
         form = ExportSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        file = export_service.export(request.user, conversation, with_notes=form.validated_data["notes"])
+        with export_turn(request.user):
+            file = export_service.export(request.user, conversation, with_notes=form.validated_data["notes"])
         return download(request._request, file, export_service.file_name(conversation), "application/zip")

@@ -16,7 +16,15 @@ from desk.models import Department
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet, ReadOnlyViewSet
 from tickets.api.conditional import only_if_unchanged
-from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
+from tickets.api.documentation import (
+    BAD_INPUT,
+    NO_LONGER_VISIBLE,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    NOT_LOGGED_IN,
+    REFUSED,
+    read_only,
+)
 from tickets.api.errors import ActionError
 from tickets.api.field_values import FieldChanges
 from tickets.api.fields import DepartmentField, NamedRowField
@@ -174,7 +182,14 @@ class TicketActions(ApiViewSet[Ticket]):
         summary="Change the labels, priority, subject and custom fields of a ticket",
         description="Fields that are not given stay as they are. All of them are changed, or none.",
         request=TicketForm,
-        responses={200: TicketSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 409: REFUSED},
+        responses={
+            200: TicketSerializer,
+            204: NO_LONGER_VISIBLE,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            404: NOT_FOUND,
+            409: REFUSED,
+        },
     )
     @needs(Scope.MANAGE)
     @only_if_unchanged
@@ -194,5 +209,4 @@ class TicketActions(ApiViewSet[Ticket]):
                     ticket_facts.change(request.user, ticket.conversation, changes, ticket.pk)
         except Refused as error:
             raise refused(error) from None
-        updated = self.get_queryset().get(pk=ticket.pk)
-        return Response(TicketSerializer(updated, context=self.get_serializer_context()).data)
+        return self.changed(ticket.pk, TicketSerializer)

@@ -14,7 +14,15 @@ from desk.models import Department
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ReadOnlyViewSet
 from tickets.api.conditional import only_if_unchanged
-from tickets.api.documentation import BAD_INPUT, NOT_ALLOWED, NOT_FOUND, NOT_LOGGED_IN, REFUSED, read_only
+from tickets.api.documentation import (
+    BAD_INPUT,
+    NO_LONGER_VISIBLE,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    NOT_LOGGED_IN,
+    REFUSED,
+    read_only,
+)
 from tickets.api.fields import DepartmentField, NamedRowField
 from tickets.api.idempotency import LimitedJSONParser
 from tickets.api.labels import refused
@@ -127,7 +135,13 @@ class SavedViewViewSet(ReadOnlyViewSet[SavedView]):
         summary="Create a view",
         description="For oneself, or for others with the permission to share views (leads: for their departments).",
         request=SavedViewForm,
-        responses={201: SavedViewSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 403: NOT_ALLOWED},
+        responses={
+            201: SavedViewSerializer,
+            204: NO_LONGER_VISIBLE,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            403: NOT_ALLOWED,
+        },
     )
     @needs(Scope.MANAGE)
     def create(self, request: ApiRequest) -> Response:
@@ -143,6 +157,7 @@ class SavedViewViewSet(ReadOnlyViewSet[SavedView]):
         request=SavedViewForm(partial=True),
         responses={
             200: SavedViewSerializer,
+            204: NO_LONGER_VISIBLE,
             400: BAD_INPUT,
             401: NOT_LOGGED_IN,
             403: NOT_ALLOWED,
@@ -189,7 +204,7 @@ class SavedViewViewSet(ReadOnlyViewSet[SavedView]):
                 saved_views.move(self.request.user, saved, to=position)
         except Refused as error:
             raise _refused(error) from None
-        return Response(self.get_serializer(self.get_queryset().get(pk=saved.pk)).data, status=code)
+        return self.changed(saved.pk, self.get_serializer_class(), code)
 
     def _checked(self, values: dict[str, list[str]]) -> dict[str, list[str]]:
         try:

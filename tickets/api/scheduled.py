@@ -19,14 +19,14 @@ from tickets.api.actions import EmptySerializer
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ReadOnlyViewSet
 from tickets.api.conditional import only_if_unchanged
-from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT, read_only
+from tickets.api.documentation import BAD_INPUT, NO_LONGER_VISIBLE, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT, read_only
 from tickets.api.export import AnyAccept
 from tickets.api.fields import MomentField, PersonField, TextOrNull
 from tickets.api.filters import ScheduledReplyFilters
 from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
-from tickets.api.message_serializers import MessageSerializer, TemplateUseSerializer
+from tickets.api.message_serializers import TemplateUseSerializer
 from tickets.api.paging import MAX_ID
-from tickets.api.sending import TEXT_AND_FILES, FilesField, QueuedSerializer, reply_error, special_part
+from tickets.api.sending import TEXT_AND_FILES, FilesField, QueuedSerializer, queued_body, reply_error, special_part
 from tickets.api.serializers import ReadOnlySerializer
 from tickets.models import Message, ScheduledReply, ScheduledReplyFile, Scope
 from tickets.rules.sending import Refusal
@@ -175,6 +175,7 @@ class ScheduledReplyViewSet(ReadOnlyViewSet[ScheduledReply]):
         request={"application/json": ScheduleSerializer, "multipart/form-data": ScheduleWithFilesSerializer},
         responses={
             201: ScheduledReplySerializer,
+            204: NO_LONGER_VISIBLE,
             400: BAD_INPUT,
             401: NOT_LOGGED_IN,
             404: NOT_FOUND,
@@ -206,7 +207,7 @@ class ScheduledReplyViewSet(ReadOnlyViewSet[ScheduledReply]):
             )
         except ReplyError as refusal:
             raise reply_error(refusal, UNFIT_REFUSALS) from None
-        return Response(self._body(row.pk), status=status.HTTP_201_CREATED)
+        return self.changed(row.pk, ScheduledReplySerializer, status.HTTP_201_CREATED)
 
     @extend_schema(
         summary="Change a scheduled reply",
@@ -215,6 +216,7 @@ class ScheduledReplyViewSet(ReadOnlyViewSet[ScheduledReply]):
         request=RescheduleSerializer,
         responses={
             200: ScheduledReplySerializer,
+            204: NO_LONGER_VISIBLE,
             400: BAD_INPUT,
             401: NOT_LOGGED_IN,
             404: NOT_FOUND,
@@ -233,7 +235,7 @@ class ScheduledReplyViewSet(ReadOnlyViewSet[ScheduledReply]):
             scheduled_replies.change(request.user, row, scheduled_replies.Changes(**form.validated_data))
         except ReplyError as refusal:
             raise reply_error(refusal) from None
-        return Response(self._body(row.pk))
+        return self.changed(row.pk, ScheduledReplySerializer)
 
     @extend_schema(
         summary="Cancel a scheduled reply",
@@ -267,15 +269,7 @@ class ScheduledReplyViewSet(ReadOnlyViewSet[ScheduledReply]):
             queued = scheduled_replies.send_now(request.user, self.get_object())
         except ReplyError as refusal:
             raise reply_error(refusal) from None
-        rows = Message.objects.select_related("page", "conversation__contact", "author").defer("page__page_token")
-        by_id = rows.prefetch_related("attachments").in_bulk([message.pk for message in queued])
-        ordered = [by_id[message.pk] for message in queued]
-        body = MessageSerializer(ordered, many=True, context=self.get_serializer_context()).data
-        return Response({"results": body})
-
-    def _body(self, pk: int) -> dict[str, Any]:
-        row = self.get_queryset().get(pk=pk)
-        return dict(ScheduledReplySerializer(row, context=self.get_serializer_context()).data)
+        return Response(queued_body(queued, self.get_serializer_context()))
 
 
 class ScheduledReplyFileView(APIView):

@@ -1,6 +1,6 @@
 """Send a reply: `POST /api/v1/messages/`, under the same rules as the composer."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.http import Http404
@@ -123,6 +123,14 @@ def special_part(user: User, conversation: Conversation, reply: dict[str, Any]) 
     return template_replies.part_of(conversation, template["name"], template["language"], template["values"])
 
 
+def queued_body(queued: Sequence[Message], context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the messages of a reply as their author reads them, also when they lost access to it meanwhile."""
+    rows = Message.objects.select_related("page", "conversation__contact", "author").defer("page__page_token")
+    by_id = rows.prefetch_related("attachments").in_bulk([message.pk for message in queued])
+    ordered = [by_id[message.pk] for message in queued if message.pk in by_id]
+    return {"results": MessageSerializer(ordered, many=True, context=dict(context)).data}
+
+
 class ReplyActions(ApiViewSet[Message]):
     """The POST of the message view set."""
 
@@ -187,7 +195,4 @@ class ReplyActions(ApiViewSet[Message]):
             )
         except ReplyError as refusal:
             raise reply_error(refusal, REPLY_REFUSALS) from None
-        rows = self.get_queryset().in_bulk([message.pk for message in queued])
-        ordered = [rows[message.pk] for message in queued]
-        body = {"results": MessageSerializer(ordered, many=True, context=self.get_serializer_context()).data}
-        return Response(body, status=status.HTTP_201_CREATED)
+        return Response(queued_body(queued, self.get_serializer_context()), status=status.HTTP_201_CREATED)

@@ -164,5 +164,4 @@ class TicketChangeActions(ApiViewSet[Ticket]):
         return Response(TicketSerializer(rows, many=True, context=self.get_serializer_context()).data)
 
     def _ticket(self, number: int) -> Response:
-        row = self.get_queryset().get(pk=number)
-        return Response(TicketSerializer(row, context=self.get_serializer_context()).data)
+        return self.changed(number, TicketSerializer)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from channels_im.messenger.values import clean_text
 from desk.sentences import counted, sentence
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
 from tickets.rules.snoozing import Choice
@@ -171,7 +172,8 @@ def _parse_one(row: object) -> Action:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """Return a text as every database can store it: a NUL would be refused only there, and by one of the two."""
+    return clean_text(value) if isinstance(value, str) else ""
 
 
 def _is_id(value: object) -> bool:

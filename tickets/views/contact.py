@@ -3,6 +3,7 @@
 from django.http import HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_POST
 
+from desk import exports
 from desk.errors import Refused
 from desk.file_response import download
 from tickets.services.conversation import access, contacts
@@ -18,9 +19,10 @@ def export(request: AgentRequest, conversation_id: int) -> HttpResponseBase:
     conversation = access.get_conversation(request.user, conversation_id, request.facts)
     try:
         access.require_work(request.facts, conversation)
+        with exports.turn(request.user.pk):
+            file = export_service.export(request.user, conversation, with_notes=request.POST.get("notes") == "yes")
     except Refused as refused:
         return refuse(request, str(refused), conversation_url(conversation.pk))
-    file = export_service.export(request.user, conversation, with_notes=request.POST.get("notes") == "yes")
     return download(request, file, export_service.file_name(conversation), "application/zip")
 
 

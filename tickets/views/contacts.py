@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
+from desk import exports
 from desk.errors import Refused
 from desk.file_response import download
 from desk.languages import translated
@@ -181,9 +182,10 @@ def export(request: AgentRequest, contact_id: int) -> HttpResponseBase:
     with_notes = request.POST.get("notes") == "yes"
     try:
         own = contact_page.require_work(request.facts, seen)
+        with exports.turn(request.user.pk):
+            file = export_service.export_person(request.user, seen.contact, own, with_notes=with_notes)
     except Refused as refused:
         return _show(request, seen, refusal=str(refused))
-    file = export_service.export_person(request.user, seen.contact, own, with_notes=with_notes)
     return download(request, file, export_service.file_name(own[0]), "application/zip")
 
 

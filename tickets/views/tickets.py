@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
+from desk import exports
 from desk.errors import Refused
 from desk.file_response import download
 from desk.live import versions
@@ -56,6 +57,15 @@ def tickets(request: AgentRequest) -> HttpResponse:
 def export(request: AgentRequest) -> HttpResponseBase:
     """Send the list as a CSV file. A POST, because the history says who exported what."""
     query = TicketQuery.parse(request.POST)
+    try:
+        with exports.turn(request.user.pk):
+            file = _export_file(request, query)
+    except exports.BusyError as busy:
+        return refuse(request, str(busy), "tickets")
+    return download(request, file, f"tickets {timezone.localdate():%Y-%m-%d}.csv", "text/csv; charset=utf-8")
+
+
+def _export_file(request: AgentRequest, query: TicketQuery) -> IO[bytes]:
     file = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115 - the response closes it
     try:
         for line in ticket_list.csv_lines(request.user, request.facts, query):
@@ -64,7 +74,7 @@ def export(request: AgentRequest) -> HttpResponseBase:
     except BaseException:
         file.close()
         raise
-    return download(request, file, f"tickets {timezone.localdate():%Y-%m-%d}.csv", "text/csv; charset=utf-8")
+    return file
 
 
 # --- One ticket -------------------------------------------------------------------------------------------------------

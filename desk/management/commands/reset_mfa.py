@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with transaction.atomic():
-            user = User.objects.select_for_update().filter(username=options["user"]).first()
+            user = User.objects.select_for_update(no_key=True).filter(username=options["user"]).first()
             if user is None:
                 raise CommandError(f"There is no user “{options['user']}”. Write the username as in Setup → People.")
             removed = mfa.reset(user)

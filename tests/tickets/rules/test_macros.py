@@ -168,3 +168,8 @@ def test_what_a_macro_names_is_known_and_follows_a_merge() -> None:
     assert (wanted.labels, wanted.agents, wanted.departments) == (frozenset({1, 2}), frozenset({7}), frozenset())
     assert [missing_in(action, wanted) for action in listed] == [[("label", 1), ("label", 2)], [("agent", 7)]]
     assert with_label(listed, 1, 2)[0].labels == (2,)
+
+
+def test_a_text_is_what_every_database_can_store() -> None:
+    [note, snooze] = parse([{"do": "note", "text": "a\0b\ud800"}, {"do": "snooze", "value": "a\0"}])
+    assert (note.text, snooze.value) == ("ab\ufffd", "a")

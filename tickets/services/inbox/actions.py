@@ -37,14 +37,14 @@ NOTHING_CHANGED = sentence("Nothing was changed.")
 
 def assign(user: User, conversation: Conversation, assignee: User | None) -> None:
     """Assign the conversation and its open ticket to `assignee`, or to nobody. Raises Refused."""
-    if assignee is not None and not may_be_assigned(conversation, assignee):
-        refusal = sentence(
-            "%(colleague)s is an agent neither of this channel nor of this department. Choose another colleague.",
-            colleague=assignee,
-        )
-        raise Refused(refusal, Refusal.NOT_ASSOCIATED)
     with transaction.atomic():
         _lock_to_change(conversation, NOT_ASSIGNED)
+        if assignee is not None and not may_be_assigned(conversation, assignee):
+            refusal = sentence(
+                "%(colleague)s is an agent neither of this channel nor of this department. Choose another colleague.",
+                colleague=assignee,
+            )
+            raise Refused(refusal, Refusal.NOT_ASSOCIATED)
         before = conversation.assignee_id
         if before == (assignee.pk if assignee else None):
             return

@@ -120,7 +120,7 @@ def change(by: User, user: User, details: Details, role: Role | None, place: Pla
 
 
 def _change_details(by: User, user: User, details: Details) -> bool:
-    current = User.objects.select_for_update().get(pk=user.pk)
+    current = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     names = {"first_name": details.first_name, "last_name": details.last_name, "username": details.username}
     changed = [field for field, value in names.items() if getattr(current, field) != value]
     if changed:

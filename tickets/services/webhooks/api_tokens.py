@@ -175,5 +175,5 @@ def remind_after_restore(circumstances: Circumstances) -> list[str]:
 def _lock(maker: User, user: User) -> None:
     """Lock the user's row. Raises Refused when `maker` may not create or revoke their tokens."""
     allowed = users_for(maker).filter(pk=user.pk).exists()
-    if not allowed or not User.objects.select_for_update().filter(pk=user.pk, is_active=True).exists():
+    if not allowed or not User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True).exists():
         raise Refused(sentence("You cannot create or revoke a token of %(user)s. Ask a superuser.", user=user))
