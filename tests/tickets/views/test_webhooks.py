@@ -84,7 +84,7 @@ def test_a_subscription_is_added_and_its_secret_shown_once(setup: Client) -> Non
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"name": ""}, "Give the program a name"),
+        ({"name": ""}, "Give the webhook a name"),
         ({"url": ""}, "Enter the address"),
         ({"url": "http://crm.example.com/"}, "Only https addresses are allowed."),
         ({"url": "https://10.0.0.7/"}, "private network"),
