@@ -129,6 +129,8 @@ def test_a_colleague_without_access_is_mentioned(
     expect(reader.locator(".mention--own")).to_have_text(f"@{name}")
     expect(reader.locator("#gate")).to_contain_text("but not reply")
     expect(reader.get_by_role("button", name="Close ticket")).to_have_count(0)
+    expect(agent.locator("[data-react]").first).not_to_have_css("display", "none")
+    expect(reader.locator("[data-react]").first).to_have_css("display", "none")
     expect(reader.locator('.view__count--mentions[data-count="mentions"]')).to_have_text("", timeout=SOON_MS)
 
     agent.get_by_role("button", name="Close ticket").click()
