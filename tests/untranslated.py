@@ -39,7 +39,10 @@ FOR_PROGRAMMERS = {
     "Error", "Warning", "Critical", "cast", "TypeVar",
 }  # fmt: skip
 NOT_SHOWN_KEYWORDS = {"help_text", "hint", "documentation", "through", "to"}
-ATTRIBUTES = {"title", "aria-label", "placeholder", "alt", "label", "aria-description", "aria-roledescription"}
+ATTRIBUTES = {
+    "title", "aria-label", "placeholder", "alt", "label", "aria-description", "aria-roledescription", "data-label",
+    "data-command", "data-confirm", "data-question",
+}  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _HEADER = re.compile(r"[A-Z][A-Za-z]*(-[A-Z][A-Za-z]*)+:?")
 _SENTENCE = re.compile(r"^[A-Z][a-z]|[a-z]{2,} [a-z]{2,}")

@@ -105,3 +105,20 @@ def test_a_double_click_counts_once_and_the_dialog_it_opens_stays(
     question.get_by_role("button", name="Block").dblclick()
     expect(agent.get_by_role("log").get_by_text("blocked this customer")).to_have_count(1, timeout=SOON_MS)
     expect(agent.locator("#gate").get_by_role("button", name="Unblock")).to_be_visible(timeout=SOON_MS)
+
+
+def test_presence_is_set_without_losing_what_is_typed(
+    new_page: Callable[..., Page], demo: RunningDesk, customer: Customer, agent_name: str
+) -> None:
+    page = new_page()
+    log_in(page, demo, agent_name)
+    page.goto(f"{demo.url}/inbox/{customer.conversation}/")
+    page.get_by_role("link", name="Open the customer's page").click()
+    note = page.get_by_label("New note")
+    note.fill("Half a note")
+    page.get_by_text("presence, preferences, log out").locator("..").click()
+    dot = page.locator("#presence-dot")
+    other = "online" if dot.get_attribute("data-presence") == "away" else "away"
+    page.get_by_label(other.capitalize(), exact=True).check()
+    expect(dot).to_have_attribute("data-presence", other, timeout=SOON_MS)
+    expect(note).to_have_value("Half a note")

@@ -129,7 +129,27 @@ def test_a_colleague_without_access_is_mentioned(
     expect(reader.locator(".mention--own")).to_have_text(f"@{name}")
     expect(reader.locator("#gate")).to_contain_text("but not reply")
     expect(reader.get_by_role("button", name="Close ticket")).to_have_count(0)
+    expect(agent.locator("[data-react]").first).not_to_have_css("display", "none")
+    expect(reader.locator("[data-react]").first).to_have_css("display", "none")
     expect(reader.locator('.view__count--mentions[data-count="mentions"]')).to_have_text("", timeout=SOON_MS)
 
     agent.get_by_role("button", name="Close ticket").click()
     expect(Inbox(reader, demo).row(customer.name)).to_have_count(0, timeout=SOON_MS)
+
+
+def test_a_note_that_cannot_be_saved_stays_as_it_was_typed(agent: Page, demo: RunningDesk, customer: Customer) -> None:
+    Inbox(agent, demo).choose(customer.name)
+    agent.keyboard.press("n")
+    agent.locator("#composer-text").fill("Call back at ten")
+    agent.locator("#composer-send").click()
+    note = agent.locator(".note[data-cursor]")
+    expect(note).to_contain_text("Call back at ten", timeout=SOON_MS)
+    note.get_by_text("Edit", exact=True).click()
+    note.get_by_role("textbox").fill("Call back at noon")
+    agent.route("**/change/", lambda route: route.abort())
+    note.get_by_role("button", name="Save").click()
+    expect(agent.locator("#toasts")).to_contain_text("Nothing was changed.", timeout=SOON_MS)
+    expect(note.get_by_role("textbox")).to_have_value("Call back at noon")
+    agent.unroute("**/change/")
+    note.get_by_role("button", name="Save").click()
+    expect(note.locator(".text")).to_have_text("Call back at noon", timeout=SOON_MS)

@@ -84,3 +84,32 @@ def test_a_time_after_the_window_closes_offers_the_latest_one(agent: Page, custo
     agent.get_by_role("dialog").get_by_role("button", name="Cancel reply").click()
     expect(agent.locator(".scheduled")).to_have_count(0, timeout=SOON_MS)
     expect(agent.locator("#items")).to_contain_text("cancelled a scheduled reply")
+
+
+def test_a_reply_that_cannot_be_taken_back_leaves_the_composer_as_it_is(
+    agent: Page, customer: Customer, tmp_path: Path
+) -> None:
+    """It was sent in that moment: its files must not be sent a second time."""
+    picture = tmp_path / "offer.png"
+    picture.write_bytes(factories.png())
+    agent.reload()
+    agent.locator(f"#row-{customer.conversation} a").click()
+    agent.locator("#composer-text").fill("Good morning")
+    agent.locator("#composer-files").set_input_files(picture)
+    expect(agent.locator(".tile")).to_have_count(1)
+    agent.locator("#composer-more summary").click()
+    agent.locator("#send-later").get_by_role("button", name="Tomorrow, 9:00").click()
+    scheduled = agent.locator(".scheduled")
+    expect(scheduled).to_contain_text("Good morning", timeout=SOON_MS)
+    expect(agent.locator(".tile")).to_have_count(0)
+
+    agent.route("**/scheduled/*/edit/", lambda route: route.fulfill(status=422, body="<p>It was sent already.</p>"))
+    agent.evaluate("document.addEventListener('desk:reply-edited', () => { window.takenBack = true; })")
+    scheduled.get_by_role("button", name="Edit").click()
+    expect(agent.locator("#toasts")).to_contain_text("It was sent already.", timeout=SOON_MS)
+    expect(scheduled.get_by_role("button", name="Edit")).to_be_enabled()  # it is over
+    assert agent.evaluate("window.takenBack") is None
+    agent.unroute("**/scheduled/*/edit/")
+    scheduled.get_by_role("button", name="Edit").click()
+    expect(agent.locator(".tile")).to_contain_text("offer.png", timeout=SOON_MS)
+    assert agent.evaluate("window.takenBack") is True

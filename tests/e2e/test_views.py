@@ -53,6 +53,28 @@ def test_a_list_is_filtered_saved_and_found_again(agent: Page, new_customer: Cal
     expect(agent.locator("#command-list")).to_contain_text("View: Nobody's", timeout=SOON_MS)
 
 
+def test_what_somebody_has_deleted_meanwhile_is_named(agent: Page, new_customer: Callable[..., Customer]) -> None:
+    customer = new_customer()
+    agent.reload()
+    agent.locator(f"#row-{customer.conversation} a").click()
+    toasts = agent.locator("#toasts")
+    agent.route("**/macros/", lambda route: route.fulfill(status=404))
+    agent.get_by_role("link", name="Run a macro").first.click()
+    expect(toasts).to_contain_text("Somebody has deleted this macro meanwhile", timeout=SOON_MS)
+
+    agent.locator("#list-options > summary").click()
+    agent.locator("#list-assignee").select_option("nobody")
+    expect(agent.locator(".filter-chip")).to_have_count(1, timeout=SOON_MS)
+    agent.keyboard.press("Escape")
+    agent.route("**/views/add/", lambda route: route.fulfill(status=404))
+    agent.locator("#save-view > summary").click()
+    agent.locator("#view-name").fill("Nobody's")
+    agent.locator("#view-name").press("Enter")
+    error = agent.locator("[data-view-error]")
+    expect(error).to_have_text("Somebody has deleted this view meanwhile.", timeout=SOON_MS)
+    expect(agent.locator("#view-name")).to_have_value("Nobody's")
+
+
 def test_a_filtered_list_follows_what_changes(agent: Page, new_customer: Callable[..., Customer]) -> None:
     customer = new_customer()
     agent.goto(agent.url.split("?")[0] + "?unread=yes&since=1d")

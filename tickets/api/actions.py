@@ -28,14 +28,14 @@ from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_i
 from tickets.services.outgoing.replies import ReplyError
 from tickets.services.page_actions import reactions, thread_control
 
-TEXT_REFUSALS = {Refusal.TEXT_BLANK, Refusal.TEXT_TOO_LONG}
+UNFIT_REFUSALS = {Refusal.TEXT_BLANK, Refusal.TEXT_TOO_LONG, Refusal.FILE_REFUSED}
 
 Handler = TypeVar("Handler", bound=Callable[..., Response])
 
 
 def action_error(error: Refused) -> ActionError:
-    """Return the API's error for a refusal of a service: 422 when the text can never be stored, else 409."""
-    is_unfit = error.code in TEXT_REFUSALS
+    """Return the API's error for a refusal of a service: 422 when the text or a file can never be stored, else 409."""
+    is_unfit = error.code in UNFIT_REFUSALS
     return ActionError(
         status.HTTP_422_UNPROCESSABLE_ENTITY if is_unfit else status.HTTP_409_CONFLICT,
         str(error),

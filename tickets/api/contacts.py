@@ -1,4 +1,4 @@
-"""Contacts: what agents note about them, and erasure with a receipt."""
+"""Contacts: what agents note about them, who is the same person, export, and erasure with a receipt."""
 
 from datetime import datetime
 from typing import Any
@@ -215,7 +215,7 @@ CHANGED = {200: ContactRowSerializer, 204: NO_LONGER_VISIBLE, 400: BAD_INPUT, 40
 
 
 class ContactActions(ApiViewSet[Contact]):
-    """Change the details of a contact, and erase a contact."""
+    """Change the details of a contact, merge and separate contacts, export a person, and erase a contact."""
 
     parser_classes = [LimitedJSONParser]
 
@@ -259,7 +259,7 @@ class ContactActions(ApiViewSet[Contact]):
     @extend_schema(
         summary="Mark two contacts as the same person",
         description="Both keep their conversations. The contacts that each is merged with already come along. Whoever "
-        "may see both may do this.",
+        "may change both may do this.",
         request=MergeSerializer,
         responses=CHANGED,
     )

@@ -1,4 +1,4 @@
-"""Departments, agents, canned replies and contacts."""
+"""Departments, agents, templates and contacts."""
 
 from django.db.models import Exists, Model, OuterRef, Prefetch, QuerySet
 from rest_framework import serializers

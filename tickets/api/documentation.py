@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from tickets.api.base import ReadOnlyViewSet
+from tickets.api.errors import MISSING
 from tickets.rules.sending import Refusal
 from tickets.services.privacy import erasure
 
@@ -43,7 +44,7 @@ BAD_INPUT = OpenApiResponse(
 NOT_LOGGED_IN = OpenApiResponse(
     ProblemSerializer,
     description="The token is missing, unknown, or belongs to a deactivated user.",
-    examples=[OpenApiExample("No token", {"detail": "Authentication credentials were not provided."})],
+    examples=[OpenApiExample("No token", {"detail": MISSING})],
 )
 NOT_ALLOWED = OpenApiResponse(
     ProblemSerializer,

@@ -19,7 +19,7 @@ from desk.file_response import download
 from desk.models import User
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
-from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN
+from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED
 from tickets.api.paging import MAX_ID
 from tickets.models import Attachment, Conversation, Scope
 from tickets.services.conversation import access
@@ -96,6 +96,7 @@ class ConversationExport(ApiViewSet[Conversation]):
             400: BAD_INPUT,
             401: NOT_LOGGED_IN,
             404: NOT_FOUND,
+            409: REFUSED,
         },
     )
     @action(

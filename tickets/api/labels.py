@@ -1,4 +1,4 @@
-"""Labels, and what agents say about a ticket: its labels, priority and subject."""
+"""Labels, and what agents say about a ticket: its labels, priority, subject and custom fields."""
 
 from typing import Any
 
@@ -174,7 +174,7 @@ class TicketForm(serializers.Serializer[None]):
 
 
 class TicketActions(ApiViewSet[Ticket]):
-    """Change the labels, priority and subject of a ticket."""
+    """Change the labels, priority, subject and custom fields of a ticket."""
 
     parser_classes = [LimitedJSONParser]
 
@@ -194,7 +194,7 @@ class TicketActions(ApiViewSet[Ticket]):
     @needs(Scope.MANAGE)
     @only_if_unchanged
     def partial_update(self, request: ApiRequest, pk: str) -> Response:
-        """Change the labels, priority and subject of a ticket."""
+        """Change the labels, priority, subject and custom fields of a ticket."""
         ticket = self.get_object()
         self.require_work(ticket.conversation)
         form = TicketForm(data=request.data)

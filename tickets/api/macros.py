@@ -95,7 +95,7 @@ class MacroSerializer(ReadOnlySerializer[Macro]):
     department = DepartmentField(allow_null=True, help_text="Name of the department; null: all departments.")
     personal = serializers.SerializerMethodField(help_text="Whether only its owner sees and runs it.")
     actions = serializers.SerializerMethodField(help_text="In their order, as they are sent.")
-    problems = serializers.SerializerMethodField(help_text="Why it cannot be run until it is mended; else empty.")
+    problems = serializers.SerializerMethodField(help_text="Why it cannot run until it is corrected; else empty.")
 
     class Meta:
         model = Macro

@@ -81,7 +81,14 @@ class NotesView(APIView):
         description="Only colleagues see it, never the customer.",
         parameters=[KEY_PARAMETER],
         request={"application/json": NoteSerializer, "multipart/form-data": NoteWithFilesSerializer},
-        responses={201: MessageSerializer, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND, 422: UNFIT},
+        responses={
+            201: MessageSerializer,
+            400: BAD_INPUT,
+            401: NOT_LOGGED_IN,
+            404: NOT_FOUND,
+            409: REFUSED,
+            422: UNFIT,
+        },
     )
     @needs(Scope.REPLY)
     def post(self, request: ApiRequest) -> Response:

@@ -16,7 +16,8 @@ STANDARD_ACTIONS = frozenset({"list", "create", "retrieve", "update", "partial_u
 USES = {
     Scope.READ: "read everything that the user may see, download files and export conversations",
     Scope.REPLY: "send replies and reactions, act on replies that were not sent, write notes",
-    Scope.MANAGE: "assign, transfer, close, reopen, block, mark as read, and edit contacts",
+    Scope.MANAGE: "change conversations, tickets and contacts; add, change and delete labels, macros, canned replies "
+    "and views; change the assignment of departments",
     Scope.ERASE: "erase contacts",
     Scope.WEBHOOKS: "see, add, change and delete webhooks",
 }

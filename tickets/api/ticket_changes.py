@@ -12,7 +12,7 @@ from desk.models import User
 from tickets.api.actions import EmptySerializer, action_error, row_action
 from tickets.api.authentication import needs
 from tickets.api.base import ApiRequest, ApiViewSet
-from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN
+from tickets.api.documentation import BAD_INPUT, NOT_FOUND, NOT_LOGGED_IN, REFUSED
 from tickets.api.labels import refused
 from tickets.api.paging import MAX_ID
 from tickets.api.serializers import TicketSerializer
@@ -118,6 +118,7 @@ class TicketChangeActions(ApiViewSet[Ticket]):
             400: BAD_INPUT,
             401: NOT_LOGGED_IN,
             404: NOT_FOUND,
+            409: REFUSED,
         },
     )
     @related.mapping.post

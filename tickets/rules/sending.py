@@ -38,6 +38,7 @@ class Refusal(StrEnum):
     STICKER_REFUSED = "sticker_refused"
     TEMPLATE_REFUSED = "template_refused"
     ANSWERED_MEANWHILE = "answered_meanwhile"
+    CHANGED_MEANWHILE = "changed_meanwhile"
     NOT_POSSIBLE = "not_possible"
 
 

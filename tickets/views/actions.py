@@ -1,4 +1,4 @@
-"""Actions on one conversation, each a POST: take, assign, transfer, close, reopen, snooze, block, control."""
+"""Actions on one conversation, its ticket and its customer, each a POST: take, close, label, snooze, block and more."""
 
 from collections.abc import Callable
 

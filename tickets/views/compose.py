@@ -76,12 +76,11 @@ def reply(request: AgentRequest, conversation_id: int) -> HttpResponse:
     then; with `close`, the ticket is closed. With `kind` "note", add an internal note instead, with the `files`:
     `mention` are the keys of whom it mentions, `access` of whom it gives access, `told` of whom the agent knows that
     they are not notified. 422 with the reason when the message is refused: nothing was queued, and the composer still
-    has everything that was typed. `seen` is the id of
-    the newest message that the page shows: 409 when somebody else answered after it, so that the agent can read that
-    answer first. With `sticker_id`, the reply is that sticker; with `template` (id) and `template_value`, it is made
-    from that template of the Page. What was typed stays the agent's draft then. `writer` is the id of the user
-    who wrote it: 403 for anybody else, who may have logged in meanwhile. With `waited`, the reply waited for the
-    connection (static/desk/js/outbox.js), and a draft of something else stays.
+    has everything that was typed. `seen` is the id of the newest message that the page shows: 409 when somebody else
+    answered after it, so that the agent can read that answer first. With `sticker_id`, the reply is that sticker; with
+    `template` (id) and `template_value`, it is made from that template of the Page. What was typed stays the agent's
+    draft then. `writer` is the id of the user who wrote it: 403 for anybody else, who may have logged in meanwhile.
+    With `waited`, the reply waited for the connection (static/desk/js/outbox.js), and a draft of something else stays.
 
     With `later` (a choice of the menu; `later_at` is the time of "time"), the reply is scheduled, also a sticker or a
     template, and with `cancel_if_customer_writes` cancelled when they write before; `later_age` is how many seconds ago

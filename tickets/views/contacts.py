@@ -207,6 +207,7 @@ def _show(request: AgentRequest, seen: Seen, **extra: Any) -> HttpResponse:
         "files": contact_page.files_of(seen),
         "typed": {name: getattr(contact, name) for name in contacts.EDITABLE},
         "note_limit": contact_notes.LIMIT,
+        "may_work": contact_page.may_work(request.facts, seen),
         "may_erase": erasure.may_erase(request.user) and contact.erased_at is None,
         **extra,
     }

@@ -29,8 +29,6 @@ from tickets.views.base import parse_id, time_zone_of
 
 SAVED = sentence("Your notifications are saved.")
 REMOVED = sentence("This browser gets no notifications any more.")
-
-
 TESTED_TOO_OFTEN = sentence("You have sent several test notifications. Wait a minute, then try again.")
 TURNED_ON_TOO_OFTEN = sentence("Notifications were turned on very often. Wait a minute, then try again.")
 RATES = {"push_test": "5/m/user", "push_browser": "30/m/user"}  # English only: of allauth

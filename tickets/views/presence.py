@@ -4,6 +4,7 @@ import re
 
 from django.http import HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -22,7 +23,10 @@ MAX_RESULTS = 6
 @require_POST
 @agent_page
 def me(request: AgentRequest) -> HttpResponse:
-    """Save the agent's own presence (`presence`), whether Enter sends (`sends_with_enter`), or both."""
+    """Save the agent's own presence (`presence`), whether Enter sends (`sends_with_enter`), or both.
+
+    Without scripts, the page `next` is shown again.
+    """
     agent = Agent.objects.filter(user=request.user).first()
     if agent is None:
         return redirect("inbox")
@@ -30,7 +34,9 @@ def me(request: AgentRequest) -> HttpResponse:
     if request.POST.get("sends_with_enter") in ("yes", "no"):
         agent.sends_with_enter = request.POST["sends_with_enter"] == "yes"
         agent.save(update_fields=["sends_with_enter"])
-    return HttpResponse(status=204) if wants_part(request) else redirect("inbox")
+    following = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(following, allowed_hosts=None)
+    return HttpResponse(status=204) if wants_part(request) else redirect(following if is_ours else "inbox")
 
 
 @require_http_methods(["GET", "POST"])

@@ -130,6 +130,7 @@ def _facts_context(request: AgentRequest, shown: Ticket) -> dict[str, Any]:
     of_customer = of_customer.exclude(pk=shown.pk)
     changes = TicketChange.objects.filter(conversation=conversation, undone_at=None).select_related("by")
     return {
+        "may_work": access.may_work_in(request.facts, conversation),
         "labels": present,
         "other_labels": list(offered),
         "priorities": Ticket.Priority,

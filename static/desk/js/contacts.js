@@ -12,6 +12,15 @@ async function copied(button) {
   }
 }
 
+/** Save presence or how replies are sent without leaving the page, on which something may be typed. */
+async function saveChoice(form) {
+  const fields = new URLSearchParams(new FormData(form));
+  const headers = { "HX-Request": "true", "X-Desk-Activity": "yes" };
+  const answer = await fetch(form.action, { method: "POST", body: fields, headers }).catch(() => null);
+  if (answer?.ok) document.getElementById("presence-dot").dataset.presence = fields.get("presence");
+  else form.requestSubmit(); // the page that comes says why, such as that of the login
+}
+
 /** Go to the next or previous row, from the one that has the focus. */
 function step(by) {
   const now = rows.indexOf(document.activeElement);
@@ -31,7 +40,7 @@ function pressed(event) {
 document.addEventListener("keydown", pressed);
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
-  if (event.target.closest("#me-form")) event.target.form.requestSubmit();
+  if (event.target.closest("#me-form")) saveChoice(event.target.form);
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy-text]");

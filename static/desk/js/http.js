@@ -69,10 +69,10 @@ export function showUndo(html) {
   setTimeout(() => bar.contains(document.activeElement) || bar.remove(), UNDO_SHOWN_FOR);
 }
 
-/** Return the sentence of a refusal (422), or one for any other failure. */
-export async function reasonOf(response) {
+/** Return the sentence of a refusal (422), or one for any other failure; `gone` is that of 404. */
+export async function reasonOf(response, gone = gettext("You no longer have access to this conversation.")) {
   if (response.status === 422) return parse(await response.text()).body.textContent.trim();
-  if (response.status === 404) return gettext("You no longer have access to this conversation.");
+  if (response.status === 404) return gone;
   if (response.status === 413) return gettext("These files are too big to be sent together.");
   return interpolate(gettext("That did not work (error %(status)s). Try again."), { status: response.status });
 }

@@ -9,6 +9,7 @@ async function submitted(event) {
   const pressed = event.submitter;
   if (!form.matches("[data-macro-form]") || !pressed?.matches("[data-row-button]")) return;
   event.preventDefault();
+  delete form.dataset.sent; // setup.js may have seen this before: the form itself is not sent
   if (isBusy) return;
   isBusy = true;
   const before = new Set(keys(form));

@@ -11,6 +11,8 @@ const dialog = document.getElementById("macros");
 let known = { conversation: null, macros: [] };
 let isBusy = false;
 
+const GONE = () =>
+  gettext("Somebody has deleted this macro meanwhile, or you no longer have access to this conversation.");
 const FAILED = () => gettext("The server cannot be reached. Look at the conversation before you try again.");
 
 /** Return {id, name} of the macros for the open conversation, as far as `load` has read them. */
@@ -35,7 +37,7 @@ async function show(suffix) {
   const response = await fetchPart(thread.address(suffix)).catch(() => null);
   if (thread.current() !== mine) return;
   if (!response?.ok) {
-    toast(response ? await reasonOf(response) : gettext("The macros could not be loaded. Try again."), true);
+    toast(response ? await reasonOf(response, GONE()) : gettext("The macros could not be loaded. Try again."), true);
     return;
   }
   const page = parse(await response.text());
@@ -73,7 +75,7 @@ async function run(form) {
       dialog.close();
       await finish(response);
     } else {
-      toast(await reasonOf(response), true);
+      toast(await reasonOf(response, GONE()), true);
     }
   } catch {
     toast(FAILED(), true);

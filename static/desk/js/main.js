@@ -37,16 +37,21 @@ async function submitted(event) {
   pressed.closest("details.popover")?.removeAttribute("open");
   // Splitting and merging change the dividers of all that is shown.
   if (pressed.formAction.includes("/tickets/")) fields.set("since", thread.oldestCursor());
-  const closeForm = () => foldAway(pressed.closest("details.inline-edit, details.transfer"));
+  let isDone = false; // not when it was refused, or another conversation is open meanwhile
+  const done = () => {
+    isDone = true;
+    foldAway(pressed.closest("details.inline-edit, details.transfer"));
+  };
   pressed.disabled = true;
   try {
     for (
       let asked;
-      (asked = await thread.settle(pressed.formAction, fields, closeForm));
+      (asked = await thread.settle(pressed.formAction, fields, done));
       fields.set("seen", asked.dataset.id)
     ) {
       if (!(await confirmChoice(asked.textContent, gettext("Send anyway")))) return;
     }
+    if (!isDone) return;
     if (pressed.name === "unread") nav.close();
     if (pressed.formAction.endsWith("/edit/")) {
       document.dispatchEvent(new CustomEvent("desk:reply-edited", { detail: scheduled && JSON.parse(scheduled) }));

@@ -1,7 +1,9 @@
 // Changing one's own notes in the thread, with the same mentions as in the composer.
 
+import { toast } from "./http.js";
 import { MentionField } from "./mentions.js";
 import * as thread from "./thread.js";
+import { gettext } from "./words.js";
 
 const fields = new WeakMap(); // textarea -> its MentionField
 
@@ -21,6 +23,8 @@ async function save(button) {
       form.removeAttribute("open");
     });
     await fieldOf(text).recheck();
+  } catch {
+    toast(gettext("The server cannot be reached. Nothing was changed."), true);
   } finally {
     button.disabled = false;
   }

@@ -36,7 +36,7 @@ const actions = {
     const response = await post(box.dataset.browser, push.fieldsOf(subscription));
     if (response.ok) return "";
     await push.unsubscribe();
-    const { reason } = response.status === 422 ? await response.json() : {};
+    const { reason } = [422, 429].includes(response.status) ? await response.json() : {};
     return reason || gettext("That could not be saved. Try again.");
   },
   async off() {

@@ -39,7 +39,7 @@ async function save(event) {
       toast(gettext("The view is saved."));
       return;
     }
-    const reason = await reasonOf(response);
+    const reason = await reasonOf(response, gettext("Somebody has deleted this view meanwhile."));
     if (error) error.textContent = reason;
     else toast(reason, true);
   } catch {

@@ -367,8 +367,9 @@ export async function settle(url, fields, onDone = () => {}) {
   } else if (!response.ok) {
     toast(await reasonOf(response), true);
     refresh().catch(() => {}); // the page is older than the reason for the refusal
-  } else if (response.status === 200 && pane === mine) {
+  } else if (pane === mine) {
     onDone();
+    if (response.status !== 200) return null;
     const html = await response.text();
     applyFresh(html);
     showUndo(html);

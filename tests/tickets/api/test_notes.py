@@ -70,3 +70,15 @@ def test_what_cannot_be_mentioned_is_named(shop: Shop) -> None:
     assert client.post("/api/v1/notes/", many, format="json").status_code == 400
     access_only = {**base, "give_access": [shop.charlie.agent.pk]}
     assert client.post("/api/v1/notes/", access_only, format="json").status_code == 400
+
+
+def test_a_note_that_can_never_be_stored_is_unfit_whatever_is_wrong_with_it(shop: Shop) -> None:
+    client = client_of(shop.alice)
+    base = {"conversation": shop.conversation.pk, "text": "Look"}
+    program = {**base, "files": [SimpleUploadedFile("setup.exe", b"MZ")]}
+    answer = client.post("/api/v1/notes/", program, format="multipart")
+    assert (answer.status_code, answer.json()["code"]) == (422, "file_refused")
+    many = {**base, "files": [SimpleUploadedFile(f"{number}.png", factories.png()) for number in range(21)]}
+    answer = client.post("/api/v1/notes/", many, format="multipart")
+    assert (answer.status_code, answer.json()["code"]) == (422, "file_refused")
+    assert not Message.objects.filter(kind="note").exists()

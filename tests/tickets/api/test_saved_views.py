@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 
 from tests import factories
 from tickets.models import Conversation, Label, SavedView, Ticket
+from tickets.rules.sending import Refusal
 
 from .conftest import Shop, client_of
 
@@ -41,6 +42,7 @@ def test_a_view_is_created_listed_changed_ordered_and_deleted(shop: Shop, alice:
     assert alice.get(f"{VIEWS}{other}/").json()["position"] == 0
     late = alice.patch(f"{VIEWS}{pk}/", {"name": "Too late", "version": 1}, format="json")
     assert (late.status_code, late.json()["code"]) == (409, "changed_meanwhile")
+    assert late.json()["code"] in set(Refusal), "the description lists it"
     assert alice.delete(f"{VIEWS}{pk}/").status_code == 204
     assert alice.get(f"{VIEWS}{pk}/").status_code == 404
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 from drf_spectacular.validation import validate_schema
 from rest_framework.test import APIClient
 
@@ -15,7 +16,7 @@ from desk import __version__
 from tests import factories
 from tickets.api.schema_page import SchemaView
 
-from .conftest import Shop
+from .conftest import Shop, client_of
 from .test_actions import ACTIONS, CHOICES
 
 
@@ -147,6 +148,25 @@ def test_every_operation_has_a_readable_name_a_description_and_its_errors(schema
         assert all("Retry-After" in one["responses"][code]["headers"] for code in ("429", "503")), place
         if place.startswith("post /api/v1/conversations/") and "/export/" not in place:
             assert "409" in one["responses"], place
+
+
+def test_what_a_reader_by_mention_and_an_erasure_are_answered_is_described(schema: dict[str, Any], shop: Shop) -> None:
+    note = {"conversation": shop.conversation.pk, "text": "?", "mention_agents": [shop.charlie.agent.pk]}
+    client_of(shop.alice).post("/api/v1/notes/", {**note, "give_access": note["mention_agents"]}, format="json")
+    reader = client_of(shop.charlie)
+    ticket = shop.conversation.current_ticket_id
+    asked = [
+        ("/api/v1/conversations/{id}/export/", shop.conversation.pk, {}),
+        ("/api/v1/tickets/{id}/related/", ticket, {"ticket": 2**40}),
+    ]
+    answers = [(path, reader.post(path.format(id=pk), fields, format="json")) for path, pk, fields in asked]
+    shop.conversation.contact.erased_at = timezone.now()
+    shop.conversation.contact.save()
+    answers.append(("/api/v1/notes/", client_of(shop.alice).post("/api/v1/notes/", note, format="json")))
+    for path, answer in answers:
+        assert answer.status_code == 409, path
+        assert "409" in schema["paths"][path]["post"]["responses"], path
+        assert answer.json()["code"] in schema["components"]["schemas"]["RefusalCode"]["enum"], path
 
 
 def test_only_operations_with_files_offer_another_body_than_json(schema: dict[str, Any]) -> None:

@@ -181,3 +181,49 @@ def test_an_agent_sets_presence_and_how_to_send(alice: Client, desk: world.Desk)
     desk.alice.agent.refresh_from_db()
     assert desk.alice.agent.presence == "away"
     assert "data-ctrl-enter" in html_of(alice.get("/inbox/"))
+
+
+@pytest.mark.parametrize(
+    ("following", "shown"),
+    [
+        ("/contacts/?q=maria", "/contacts/?q=maria"),
+        ("", "/inbox/"),
+        ("//elsewhere.example.com/", "/inbox/"),
+        ("https://elsewhere.example.com/", "/inbox/"),
+        ("javascript:alert(1)", "/inbox/"),
+    ],
+)
+def test_without_scripts_the_page_is_shown_again_on_which_presence_was_set(
+    alice: Client, desk: world.Desk, following: str, shown: str
+) -> None:
+    answer = alice.post("/inbox/me/", {"presence": "away", "next": following})
+    assert (answer.status_code, answer["Location"]) == (302, shown)
+    desk.alice.agent.refresh_from_db()
+    assert desk.alice.agent.presence == "away"
+
+
+def test_presence_is_set_for_the_page_that_is_seen(alice: Client, conversation: Conversation) -> None:
+    for address in ("/inbox/?view=mine", "/tickets/?status=open", "/contacts/?q=maria"):
+        assert f'name="next" value="{address}"' in html_of(alice.get(address)), address
+    refused = alice.post(f"/inbox/{conversation.pk}/reply/", {"text": " "})
+    assert refused.status_code == 422
+    assert 'name="next"' not in html_of(refused), "nobody can open the address of a POST"
+
+
+def test_every_page_with_a_button_to_log_out_deletes_what_the_browser_keeps(
+    alice: Client, desk: world.Desk, conversation: Conversation
+) -> None:
+    addresses = [
+        "/inbox/",
+        f"/inbox/{conversation.pk}/",
+        "/tickets/",
+        f"/tickets/{present(conversation.current_ticket_id)}/",
+        "/contacts/",
+        f"/contacts/{conversation.contact_id}/",
+        "/accounts/",
+    ]
+    for address in addresses:
+        html = html_of(alice.get(address))
+        assert "/logout/" in html, address
+        assert "desk/js/logout" in html, address
+        assert f'data-user="{desk.alice.pk}"' in html, address

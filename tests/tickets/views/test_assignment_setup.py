@@ -88,7 +88,7 @@ def test_the_preview_says_who_would_have_got_what_and_saves_nothing(
     rows = [" ".join(row.split()) for row in shown.split("<tr>")]
     assert any(">Alice</th> <td> 3 conversations </td> <td> 3 of 3 at once </td>" in row for row in rows), rows
     assert any(">Nobody</th> <td> 1 conversation </td>" in row for row in rows)
-    assert "Who was online is not known of the past" in shown
+    assert "Desk does not know who was online then" in shown
     assert f'name="{own}" value="3"' in shown  # what was typed stays
     assert not AssignmentSettings.objects.exists()
     assert not automatic_assignment.is_due()

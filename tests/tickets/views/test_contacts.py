@@ -11,6 +11,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from desk.models import AuditEntry, User
+from tests.pages import html_of
 from tickets.models import Contact, ContactNote, Conversation, Erasure, EventDelivery, EventSubscription, Person
 from tickets.services.conversation import persons
 from tickets.services.inbox import contact_list
@@ -219,3 +220,22 @@ def test_the_timeline_comes_page_by_page(alice: Client, conversation: Conversati
         [f"Note {number:02}." in second for number in range(40)],
     )
     assert all(one != other for one, other in zip(*shown, strict=True))
+
+
+def test_shared_files_are_those_that_the_customer_has(alice: Client, conversation: Conversation) -> None:
+    world.attach(world.say(conversation, "", mid="m_file"), "theirs.png")
+    world.attach(world.say(conversation, "For us", kind="note", mid=None), "internal.png")
+    shared = page(alice, conversation).partition("Shared files")[2]
+    assert "theirs.png" in shared
+    assert "internal.png" not in shared
+
+
+def test_notes_of_a_colleague_who_was_deleted_are_not_those_of_desk(alice: Client, conversation: Conversation) -> None:
+    world.say(conversation, "For us", kind="note", mid=None)
+    ContactNote.objects.create(contact=conversation.contact, text="Calls often")
+    timeline = html_of(alice.get(f"/contacts/{conversation.contact_id}/")).partition(">Timeline<")[2]
+    assert "Internal note by a former colleague" in timeline
+    assert "Note about the customer by a former colleague" in timeline
+    exported = b"".join(alice.post(f"/contacts/{conversation.contact_id}/export/", {"notes": "yes"}))
+    with zipfile.ZipFile(io.BytesIO(exported)) as file:
+        assert "A former colleague" in file.read("customer.html").decode()

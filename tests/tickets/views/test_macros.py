@@ -79,9 +79,9 @@ def test_the_form_works_without_scripts(setup: Client, desk: world.Desk, refund:
     assert rows_in(page) == ["reply", "add_labels", "close"]
     assert setup.post(f"{MACROS}{made.pk}/copy/").status_code == 302
     assert list(Macro.objects.values_list("name", flat=True)) == ["Refund", "Refund (2)"]
-    assert "2 macros name it" in html_of(setup.get(f"/admin/labels/{refund.pk}/delete/"))
+    assert "2 macros use it" in html_of(setup.get(f"/admin/labels/{refund.pk}/delete/"))
     refund.delete()
-    assert html_of(setup.get(MACROS)).count("Has to be mended") == 2
+    assert html_of(setup.get(MACROS)).count("Needs attention") == 2
     assert "The label “Refund” was deleted." in html_of(setup.get(f"{MACROS}{made.pk}/"))
     assert setup.post(f"{MACROS}{made.pk}/delete/").status_code == 302
     assert list(AuditEntry.objects.filter(content_type__model="macro").values_list("sentence", flat=True)) == [

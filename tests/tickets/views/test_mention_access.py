@@ -21,6 +21,8 @@ from tickets.models import (
     Attachment,
     Contact,
     Conversation,
+    CustomField,
+    Label,
     Macro,
     Mention,
     Message,
@@ -151,6 +153,35 @@ def test_nothing_else_can_be_done(alice: Client, desk: world.Desk, conversation:
     assert ScheduledReply.objects.get().state == ScheduledReply.State.SCHEDULED
     assert Ticket.objects.get(pk=number).subject == ""
     assert not replies.may_send(desk.charlie, conversation).allowed
+
+
+def test_pages_offer_a_reader_nothing_that_would_be_refused(
+    alice: Client, desk: world.Desk, conversation: Conversation, charlie: Client
+) -> None:
+    grant(alice, conversation, desk.charlie)
+    number = present(conversation.current_ticket_id)
+    Label.objects.create(name="spam", key="spam")
+    present(conversation.current_ticket).labels.add(Label.objects.create(name="refund", key="refund"))
+    for of in CustomField.Of.values:
+        CustomField.objects.create(of=of, kind="text", name=f"Plan of the {of}", key=f"plan_{of}")
+    pages = {
+        f"/inbox/{conversation.pk}/": [f"/inbox/{conversation.pk}/field/", f"/inbox/{conversation.pk}/person/"],
+        f"/tickets/{number}/": [
+            f"/tickets/{number}/{name}/" for name in ("close", "facts", "add-label", "remove-label", "link")
+        ],
+        f"/contacts/{conversation.contact_id}/": [
+            f"/contacts/{conversation.contact_id}/{name}" for name in ("same-person/", "export/")
+        ],
+    }
+    for address, actions_of in pages.items():
+        own, reader = alice.get(address).content.decode(), charlie.get(address).content.decode()
+        assert [action for action in actions_of if action not in own] == [], address
+        assert [action for action in actions_of if action in reader] == [], address
+    contact = charlie.get(f"/contacts/{conversation.contact_id}/").content.decode()
+    assert contact.count("readonly") == 3, "the details can be read"
+    assert "Save" not in contact.partition('id="contact-about"')[2].partition("</form>")[0]
+    assert "refund" in charlie.get(f"/tickets/{number}/").content.decode()
+    assert "Plan of the ticket" in charlie.get(f"/inbox/{conversation.pk}/").content.decode()
 
 
 def test_who_was_an_agent_and_now_only_reads_cannot_undo_their_macro(

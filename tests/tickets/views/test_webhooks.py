@@ -84,7 +84,7 @@ def test_a_subscription_is_added_and_its_secret_shown_once(setup: Client) -> Non
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"name": ""}, "Give the program a name"),
+        ({"name": ""}, "Give the webhook a name"),
         ({"url": ""}, "Enter the address"),
         ({"url": "http://crm.example.com/"}, "Only https addresses are allowed."),
         ({"url": "https://10.0.0.7/"}, "private network"),
@@ -98,7 +98,9 @@ def test_an_error_is_shown_beside_its_field(
     setup: Client, crm: EventSubscription, fields: dict[str, Any], sentence: str
 ) -> None:
     for address in (f"{EVENTS}add/", f"{EVENTS}{crm.pk}/"):
-        page = text(setup.post(address, {**CRM, **fields}))
+        answer = setup.post(address, {**CRM, **fields})
+        assert answer.status_code == 422
+        page = text(answer)
         assert sentence in page
         assert "The webhook was not saved" in page
     assert EventSubscription.objects.get().url == CRM["url"]

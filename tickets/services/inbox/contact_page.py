@@ -57,20 +57,24 @@ def require_work(facts: access.UserFacts, seen: Seen) -> list[Conversation]:
 
     Somebody who sees them because a note mentions them reads only.
     """
-    own = [each for each in seen.conversations if access.may_work_in(facts, each)]
-    if not any(each.contact_id == seen.contact.pk for each in own):
+    if not may_work(facts, seen):
         raise Refused(access.READ_ONLY, access.NOT_ASSOCIATED)
-    return own
+    return [each for each in seen.conversations if access.may_work_in(facts, each)]
+
+
+def may_work(facts: access.UserFacts, seen: Seen) -> bool:
+    """Return whether the user may change the contact: a conversation of it, and not only because of a mention."""
+    return any(access.may_work_in(facts, each) for each in seen.conversations if each.contact_id == seen.contact.pk)
 
 
 def files_of(seen: Seen) -> list[Attachment]:
-    """Return the newest files of these conversations, each with its message."""
+    """Return the newest files that were shared with the customer in these conversations, each with its message."""
     files = Attachment.objects.filter(
         message__conversation__in=[each.pk for each in seen.conversations],
         message__withdrawn_at=None,
+        message__kind=Message.Kind.MESSAGE,  # not pictures of ads, and not what only colleagues see
         state=Attachment.State.STORED,
-    )
-    files = files.exclude(kind=Attachment.Kind.STICKER).exclude(message__kind=Message.Kind.EVENT)
+    ).exclude(kind=Attachment.Kind.STICKER)
     return list(files.select_related("message").order_by("-message__sent_at", "-pk")[:MAX_FILES])
 
 

@@ -217,7 +217,7 @@ def _lock(user: User, conversation: Conversation, macro: Macro) -> Macro:
         raise Refused(sentence("This macro is for another department."), Refusal.NOT_POSSIBLE)
     if found := macros.problems_of(current):
         refusal = sentence(
-            "The macro “%(name)s” has to be mended before it runs. %(reason_text)s",
+            "The macro “%(name)s” cannot run until it is corrected. %(reason_text)s",
             name=current,
             reason_text=found[0].sentence,
         )

@@ -16,7 +16,7 @@ from desk.models import Department, User
 from desk.sentences import sentence
 from tickets.models import SavedView
 from tickets.rules.filters import parse_leniently
-from tickets.rules.sending import clean_text
+from tickets.rules.sending import Refusal, clean_text
 from tickets.services.conversation.access import LEADS, UserFacts
 from tickets.services.inbox import counts
 from tickets.services.inbox.listing import ListQuery
@@ -210,7 +210,8 @@ def _change(
         return stored
     if version is not None and version != stored.version:
         raise Refused(
-            sentence("Somebody has changed this view meanwhile. Look at it before you change it."), "changed_meanwhile"
+            sentence("Somebody has changed this view meanwhile. Look at it before you change it."),
+            Refusal.CHANGED_MEANWHILE,
         )
     for name in changed:
         setattr(stored, name, values[name])

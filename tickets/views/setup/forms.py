@@ -20,7 +20,7 @@ class SubscriptionForm(forms.Form):
     name = forms.CharField(
         max_length=EventSubscription._meta.get_field("name").max_length,
         widget=forms.TextInput({**FIELD, "aria-describedby": "name-error"}),
-        error_messages={"required": gettext_lazy("Give the program a name, for example “CRM”.")},
+        error_messages={"required": gettext_lazy("Give the webhook a name, for example “CRM”.")},
     )
     url = forms.CharField(
         max_length=EventSubscription._meta.get_field("url").max_length,
@@ -48,8 +48,10 @@ class SubscriptionForm(forms.Form):
 SCOPE_LABELS = {
     Scope.READ: sentence("Read conversations, files and contacts, and export"),
     Scope.REPLY: sentence("Send replies and reactions, and write notes"),
-    Scope.MANAGE: sentence("Assign, transfer, close and block, and edit contacts"),
-    Scope.ERASE: sentence("Erase contacts for ever"),
+    Scope.MANAGE: sentence(
+        "Change conversations, tickets and contacts, and manage labels, macros, canned replies, views and assignment"
+    ),
+    Scope.ERASE: sentence("Erase contacts permanently"),
     Scope.WEBHOOKS: sentence("See, add, change and delete webhooks"),
 }
 

@@ -15,6 +15,7 @@ from desk.requests import UserRequest
 from tickets.models import Message
 from tickets.services.conversation import access
 from tickets.services.outgoing import going_live as service
+from tickets.views.base import parse_id
 
 MAX_KEY_CHARACTERS = 40
 
@@ -55,12 +56,12 @@ def show(request: UserRequest, pk: int) -> HttpResponse:
 
 
 def _send(request: UserRequest) -> HttpResponse:
-    conversation = request.POST.get("conversation", "")
-    if not (conversation.isascii() and conversation.isdecimal() and len(conversation) <= 18):
+    conversation_id = parse_id(request.POST.get("conversation", ""))
+    if conversation_id is None:
         raise Http404(gettext("There is no such conversation, or you may not see it."))
     key = request.POST.get("client_key", "")[:MAX_KEY_CHARACTERS]
     try:
-        message = service.send(request.user, int(conversation), key)
+        message = service.send(request.user, conversation_id, key)
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("go_live_test")

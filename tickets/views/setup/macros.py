@@ -32,7 +32,7 @@ def page(request: HttpRequest, template: str, title: str, status: int = 200, **c
 @setup_view(*SEE)
 @require_safe
 def show(request: UserRequest) -> HttpResponse:
-    """List the shared macros; those that have to be mended are marked."""
+    """List the shared macros; those that cannot run are marked."""
     asked = Asked(request, "department")
     shared = listed(list(Macro.objects.filter(owner=None).select_related("department")))
     found = [row for row in shared if not asked.search or searching.matches(asked.search, row.macro.name, *row.words)]

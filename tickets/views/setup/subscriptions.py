@@ -114,7 +114,7 @@ def add(request: UserRequest) -> HttpResponse:
     """Add a webhook, and show its secret."""
     form = SubscriptionForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return page(request, "webhook_form.html", gettext("Add webhook"), form=form)
+        return page(request, "webhook_form.html", gettext("Add webhook"), 422 if form.errors else 200, form=form)
     values = form.cleaned_data
     made = service.create(request.user, name=values["name"], url=values["url"], events=values["events"])
     explanation = gettext("Added. Your system verifies with this secret what Desk sends.")
@@ -143,6 +143,7 @@ def edit(request: UserRequest, pk: int) -> HttpResponse:
         request,
         "webhook_edit.html",
         subscription.name,
+        422 if form.errors else 200,
         subscription=subscription,
         form=form,
         chip=chip(subscription),

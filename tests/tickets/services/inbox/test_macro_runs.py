@@ -218,7 +218,7 @@ def test_what_is_missing_is_said_and_stops_it_until_it_is_mended(
         "leo was deleted or deactivated.",
     ]
     for attempt in (macro_runs.preview, macro_runs.run):
-        with pytest.raises(Refused, match="has to be mended before it runs"):
+        with pytest.raises(Refused, match="cannot run until it is corrected"):
             attempt(alice, conversation, macro, ZONE)
     Macro.objects.filter(pk=macro.pk).update(actions=[{"do": "close"}, {"do": "fly"}])
     with pytest.raises(Refused, match="does not know this action"):
