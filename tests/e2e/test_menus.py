@@ -89,7 +89,9 @@ def test_the_menu_of_a_row_a_list_of_names_and_the_menus_of_the_selection(
     agent.keyboard.press("x")
     for menu in ("#bulk-assign", "#bulk-label", "#bulk-more"):
         agent.locator(f"{menu} > summary").click()
-        press_beside(agent, agent.locator(f"{menu} .popover__panel"), agent.mouse.click, "#composer-send, #thread-head *")
+        press_beside(
+            agent, agent.locator(f"{menu} .popover__panel"), agent.mouse.click, "#composer-send, #thread-head *"
+        )
     expect(agent.locator("#bulk")).to_contain_text("1 selected")
 
 
