@@ -95,6 +95,20 @@ def test_the_menu_of_a_row_a_list_of_names_and_the_menus_of_the_selection(
     expect(agent.locator("#bulk")).to_contain_text("1 selected")
 
 
+def test_the_button_of_another_menu_opens_that_one(agent: Page, demo: RunningDesk, customer: Customer) -> None:
+    Inbox(agent, demo).choose(customer.name)
+    for name in ("assign", "snooze", "more"):
+        agent.locator(f"#{name}-menu > summary").click()
+        expect(agent.locator("details.popover[open]")).to_have_count(1)
+        expect(agent.locator(f"#{name}-menu .popover__panel")).to_be_visible()
+    agent.locator("[data-emoji]").click()
+    expect(agent.locator("#more-menu .popover__panel")).to_be_hidden()
+    agent.locator("[data-emoji]").click()
+    agent.locator("#assign-menu > summary").click()
+    expect(agent.locator(".emoji")).to_be_hidden()
+    expect(agent.locator("#assign-menu .popover__panel")).to_be_visible()
+
+
 def test_another_button_of_the_mouse_closes_the_menu_and_does_what_it_does(
     agent: Page, demo: RunningDesk, customer: Customer
 ) -> None:

@@ -42,7 +42,7 @@ function press(key) {
 }
 
 function enter(event) {
-  if (event.target.closest("a, button, summary, [role=button]")) return false; // the key belongs to the focused control
+  if (event.target.closest("a, button, summary, [role=button], [type=file]")) return false; // the key belongs to the focused control
   if (thread.current()) composer.focus();
   else whyNot.say("enter");
   return true;

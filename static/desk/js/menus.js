@@ -1,7 +1,8 @@
 // The menus that open beside their button, on every page. A click or tap beside an open menu closes it and does nothing
-// else.
+// else; on the button of another menu it opens that one.
 
 const OPEN = "details.popover[open]";
+const BUTTON = "details.popover > summary";
 const PANELS = ":popover-open"; // the browser closes them, and lets the click go through
 const others = [];
 let onlyCloses = false; // the click that follows was begun beside an open menu
@@ -53,9 +54,10 @@ function isBeside(target) {
 
 function pressed(event) {
   const beside = isBeside(event.target);
-  onlyCloses = beside && event.isPrimary && event.button === 0;
+  const goesOn = event.button !== 0 || event.target.closest(BUTTON);
+  onlyCloses = beside && event.isPrimary && !goesOn;
   if (onlyCloses) event.stopPropagation();
-  else if (beside && event.button !== 0) closeAll();
+  else if (beside && goesOn) closeAll();
 }
 
 /** Leave the focus where it is. */
