@@ -87,7 +87,8 @@ def test_the_list(keyboard: Keyboard, new_customer: Callable[..., Customer]) -> 
     keyboard.choose("Change My own")
     keyboard.press("Tab", "Control+a")
     keyboard.type("My own ones")
-    keyboard.follow()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="My own ones", exact=True)).to_be_visible()
     keyboard.to("Delete My own ones")
     page.keyboard.press("Enter")

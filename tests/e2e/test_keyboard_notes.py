@@ -48,7 +48,7 @@ def test_a_note_is_changed_and_deleted_on_the_page_of_its_ticket(
     keyboard.press("n")
     keyboard.type("Call them")
     keyboard.press("Enter")
-    expect(note).to_contain_text("Call them", timeout=SOON_MS)
+    expect(page.locator(".note[data-cursor]")).to_contain_text("Call them", timeout=SOON_MS)  # it is stored
     keyboard.visit(f"{demo.url}/tickets/{demo.call(data.current_ticket, customer.conversation)}/")
     edit = page.get_by_label("Edit or delete this note")
     keyboard.choose("^Edit or delete this note")
