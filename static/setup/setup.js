@@ -140,15 +140,32 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// --- Close menus on a click elsewhere, on Escape and behind a dialog.
+// --- Close menus on a click elsewhere, which does nothing else, on Escape and behind a dialog.
+const OPEN_MENUS = "details.dots[open], details.me[open]";
+let onlyCloses = false; // the click that follows was begun beside an open menu
 function closeMenus(except = null) {
-  for (const open of document.querySelectorAll("details.dots[open], details.me[open]")) {
+  for (const open of document.querySelectorAll(OPEN_MENUS)) {
     if (open.contains(except)) continue;
     if (open.contains(document.activeElement)) open.querySelector("summary").focus();
     open.open = false;
   }
 }
 document.addEventListener("click", (event) => closeMenus(event.target));
+const capturing = (kind, act) => window.addEventListener(kind, act, { capture: true });
+capturing("pointerdown", (event) => {
+  const open = [...document.querySelectorAll(OPEN_MENUS)];
+  const beside = open.length > 0 && !open.some((menu) => menu.contains(event.target));
+  onlyCloses = beside && event.isPrimary && event.button === 0;
+});
+capturing("mousedown", (event) => onlyCloses && event.preventDefault());
+capturing("click", (event) => {
+  if (!onlyCloses || !event.isTrusted) return;
+  onlyCloses = false;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  closeMenus();
+});
+for (const kind of ["pointercancel", "keydown"]) capturing(kind, () => (onlyCloses = false));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !document.querySelector("dialog[open]")) closeMenus();
 });

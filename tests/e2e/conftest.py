@@ -8,12 +8,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e import data
 from tests.e2e.customers import Customer
 from tests.e2e.databases import new_postgresql, redis_for_desk
-from tests.e2e.page_objects import DESKTOP, Inbox, log_in, report_errors
+from tests.e2e.keyboard import Keyboard
+from tests.e2e.page_objects import DESKTOP, PASSWORD, Inbox, log_in, report_errors
 from tests.e2e.processes import RunningDesk
 from tests.e2e.shared import SharedDesk
 from tests.migrated import DATABASE, migrated
@@ -146,6 +147,17 @@ def label(demo: RunningDesk) -> Iterator[str]:
 
 
 @pytest.fixture
+def fields(demo: RunningDesk) -> Iterator[dict[str, str]]:
+    """Make a custom field of tickets and one of contacts; return their names."""
+    names = {"ticket": f"Frame {os.getpid()}", "contact": f"Club {os.getpid()}"}
+    for of, name in names.items():
+        demo.call(data.add_field, f"{of}{os.getpid()}", name, of)
+    yield names
+    for of in names:
+        demo.call(data.delete_field, f"{of}{os.getpid()}")
+
+
+@pytest.fixture
 def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Return a function that opens a page in a new browser context; `options` are those of the context.
 
@@ -164,6 +176,20 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert not errors, errors
+
+
+@pytest.fixture
+def keyboard(new_page: Callable[..., Page], demo: RunningDesk, agent_name: str) -> Keyboard:
+    """Log the agent in."""
+    made = Keyboard(new_page(reduced_motion="reduce"))
+    made.visit(f"{demo.url}/accounts/login/")
+    expect(made.page.get_by_label("Username")).to_be_focused()
+    made.type(agent_name)
+    made.press("Tab")
+    made.type(PASSWORD)
+    with made.page.expect_navigation(url="**/inbox/**"):
+        made.page.keyboard.press("Enter")
+    return made
 
 
 @pytest.fixture

@@ -30,8 +30,19 @@ from tickets.models import (
     Macro,
     Message,
 )
-from tickets.services.conversation import contacts, messages
-from tickets.services.inbox import actions, canned_files, canned_replies, field_setup, field_values, indexing, labels
+from tickets.rules import mentions as mention_rules
+from tickets.services.conversation import contacts, mentions, messages
+from tickets.services.inbox import (
+    actions,
+    canned_files,
+    canned_replies,
+    field_setup,
+    field_values,
+    indexing,
+    labels,
+    notes,
+)
+from tickets.services.privacy import erasure
 from tickets.services.webhooks import api_tokens, subscriptions
 
 FROM_CUSTOMER: dict[str, Any] = {"direction": "in", "source": "customer", "state": "received"}
@@ -210,6 +221,27 @@ def make_twin(conversation: int) -> dict[str, int]:
     return {"ticket": ticket, "contact": found.contact_id, "twin": other}
 
 
+def current_ticket(conversation: int) -> int:
+    """Return the number of a conversation's current ticket."""
+    ticket = Conversation.objects.get(pk=conversation).current_ticket_id
+    assert ticket
+    return ticket
+
+
+def erase(conversation: int) -> None:
+    """Erase the customer of a conversation."""
+    contact = Conversation.objects.get(pk=conversation).contact
+    erasure.erase(User.objects.get(username="admin"), contact)
+
+
+def let_read(conversation: int, username: str) -> None:
+    """Let a user read a conversation by mentioning them in a note."""
+    author, reader = User.objects.get(username="alice"), User.objects.get(username=username)
+    target = mention_rules.Target(mention_rules.AGENT, reader.pk)
+    wanted = mentions.Wanted(targets=(target,), access=frozenset([reader.pk]))
+    notes.add_note(author, Conversation.objects.get(pk=conversation), f"@{reader} please look", wanted=wanted)
+
+
 def count_contacts() -> int:
     """Return how many contacts there are."""
     return Contact.objects.count()
@@ -285,10 +317,10 @@ def set_blocked(conversation: int, blocked: bool) -> None:
     Contact.objects.filter(conversations=conversation).update(blocked_at=timezone.now() if blocked else None)
 
 
-def add_field(key: str, name: str) -> None:
-    """Add a custom field of tickets, a text."""
+def add_field(key: str, name: str, of: str = "ticket") -> None:
+    """Add a custom field of tickets or contacts, a text."""
     by = User.objects.get(username="admin")
-    field_setup.save(by, None, {"of": "ticket", "kind": "text", "key": key, "name": name})
+    field_setup.save(by, None, {"of": of, "kind": "text", "key": key, "name": name})
 
 
 def delete_field(key: str) -> None:

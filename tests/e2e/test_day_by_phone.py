@@ -135,6 +135,10 @@ def test_a_conversation_is_answered(phone: Phone, demo: RunningDesk, customer: C
     phone.tap(page.locator("#composer-send"))
     expect(items.locator(".message--out[data-cursor] img")).to_be_visible(timeout=SOON_MS)
 
+    phone.tap(phone.button("Stickers"))
+    phone.tap(phone.button("Thumbs up, small"))
+    expect(items.locator(".message--out[data-cursor]").filter(has_text="Thumbs up")).to_be_visible(timeout=SOON_MS)
+
     message = page.locator(".message--in").first
     message.locator(".bubble").tap()
     phone.tap(message.locator("[data-quote]"))
@@ -155,7 +159,12 @@ def test_a_conversation_is_answered(phone: Phone, demo: RunningDesk, customer: C
     text.press_sequentially("Please look @bob")
     phone.tap(page.locator(".mention-option").filter(has_text="Bob Lindgren"))
     phone.tap(page.locator("#composer-send"))
-    expect(page.locator(".note .mention")).to_have_text("@Bob Lindgren", timeout=SOON_MS)
+    note = page.locator(".note")
+    expect(note.locator(".mention")).to_have_text("@Bob Lindgren", timeout=SOON_MS)
+    phone.tap(note.get_by_label("Edit or delete this note"))
+    note.get_by_role("textbox", name="Note").fill("Please look today @Bob Lindgren")
+    phone.tap(phone.button("Save", note))
+    expect(note.locator(".text")).to_contain_text("today", timeout=SOON_MS)
 
     phone.tap(page.locator("label.tab").filter(has_text="Reply"))
     text.fill("Until tomorrow")
@@ -175,7 +184,7 @@ def test_a_conversation_is_answered(phone: Phone, demo: RunningDesk, customer: C
     expect(page.locator("#connection")).to_be_hidden(timeout=SOON_MS)
 
 
-def test_a_conversation_is_worked_on(phone: Phone, customer: Customer, label: str) -> None:
+def test_a_conversation_is_worked_on(phone: Phone, customer: Customer, label: str, fields: dict[str, str]) -> None:
     page, head, items = phone.page, phone.page.locator("#thread-head"), phone.page.locator("#items")
     phone.open(customer)
     phone.tap(page.locator("#assign-menu > summary"))
@@ -220,6 +229,13 @@ def test_a_conversation_is_worked_on(phone: Phone, customer: Customer, label: st
     details.get_by_label("Phone").fill("+49 151 5550")
     phone.tap(phone.button("Save", details.locator(".inline-edit[open]").last))
     expect(details.get_by_role("definition").filter(has_text="+49 151 5550")).to_be_visible(timeout=SOON_MS)
+    for of, words in (("ticket", "Steel"), ("contact", "Pedal friends")):
+        field = details.locator(".custom-field").filter(has_text=fields[of])
+        phone.tap(field.locator("summary"))
+        field.get_by_role("textbox").fill(words)
+        phone.tap(phone.button("Save", field))
+        expect(field.locator(".custom-field__value")).to_have_text(words, timeout=SOON_MS)
+        expect(field.get_by_role("textbox")).to_be_hidden()
     phone.tap(phone.button("Close the details", details))
     expect(details).to_be_hidden()
 
@@ -303,7 +319,17 @@ def test_tickets_and_contacts(phone: Phone, demo: RunningDesk, customer: Custome
     message = page.locator(".message--in").filter(has_text="And something else")
     message.locator(".bubble").tap()
     phone.tap(phone.button("Start a new ticket here", message))
-    expect(page.locator(".divider__ticket")).to_have_count(2, timeout=SOON_MS)
+    dividers, undo = page.locator(".divider__ticket"), page.locator(".toast--undo")
+    expect(dividers).to_have_count(2, timeout=SOON_MS)
+    phone.tap(phone.button("Undo", undo))
+    expect(dividers).to_have_count(1, timeout=SOON_MS)
+    message.locator(".bubble").tap()
+    phone.tap(phone.button("Start a new ticket here", message))
+    expect(dividers).to_have_count(2, timeout=SOON_MS)
+    phone.tap(page.get_by_role("button", name=re.compile("^Merge ticket #")))
+    expect(dividers).to_have_count(1, timeout=SOON_MS)
+    phone.tap(phone.button("Undo", undo))
+    expect(dividers).to_have_count(2, timeout=SOON_MS)
     phone.tap(page.locator("#thread-head [data-back]"))
 
     phone.follow(page.locator(".rail").get_by_role("link", name="Tickets"))
@@ -319,6 +345,8 @@ def test_tickets_and_contacts(phone: Phone, demo: RunningDesk, customer: Custome
     expect(page.locator(".facts")).to_contain_text("High", timeout=SOON_MS)
     phone.follow(phone.button("Merge with the ticket before"))
     expect(page.locator("h1")).to_contain_text("Hello")
+    phone.follow(phone.button("Undo", page.locator(".tickets-change")).first)
+    expect(page.locator(".tickets-change")).not_to_contain_text("was merged")
 
     phone.follow(page.locator(".rail").get_by_role("link", name="Contacts"))
     page.get_by_role("searchbox").fill(customer.name)
@@ -336,6 +364,8 @@ def test_tickets_and_contacts(phone: Phone, demo: RunningDesk, customer: Custome
     phone.follow(page.locator(".contacts__inner a").filter(has_text=twin).first)
     phone.follow(phone.button("Mark as the same person"))
     expect(page.locator(".contacts__inner")).to_contain_text(twin, timeout=SOON_MS)
+    phone.follow(phone.button("Separate"))
+    expect(page.get_by_text("No other customer is marked as the same person.")).to_be_visible()
     demo.call(data.delete_channel, channel)
 
 

@@ -75,6 +75,12 @@ def conversation_url(conversation_id: int) -> str:
     return reverse("conversation", args=[conversation_id])
 
 
+def page_of(request: HttpRequest, conversation_id: int) -> str:
+    """Return the address of the page on which a form of a message was: a ticket's own page, or the conversation."""
+    ticket = parse_id(request.POST.get("shown_ticket", ""))
+    return reverse("ticket", args=[ticket]) if ticket else conversation_url(conversation_id)
+
+
 def parse_id(text: str) -> int | None:
     """Return the primary key that `text` spells, or None when it is no number or too long for the database."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS else None

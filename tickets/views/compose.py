@@ -35,7 +35,16 @@ from tickets.services.outgoing.replies import ReplyError
 from tickets.services.outgoing.scheduled_specials import TooLateError
 from tickets.templatetags.desk import who_answered
 from tickets.views import assign_question, pages, thread_items
-from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, parse_ids, refuse, wants_part
+from tickets.views.base import (
+    AgentRequest,
+    agent_page,
+    conversation_url,
+    page_of,
+    parse_id,
+    parse_ids,
+    refuse,
+    wants_part,
+)
 from tickets.views.inbox import show_conversation
 from tickets.views.special_replies import special_part
 
@@ -272,7 +281,7 @@ def show_fresh(request: AgentRequest, conversation: Conversation, *, is_after_re
     """Show the conversation after a change: its new state for an open page, else a redirect to the page itself."""
     if not wants_part(request):
         asks = is_after_reply and assign_question.asks(request, conversation)
-        return redirect(conversation_url(conversation.pk) + (f"?{assign_question.AFTER_REPLY}=1" if asks else ""))
+        return redirect(page_of(request, conversation.pk) + (f"?{assign_question.AFTER_REPLY}=1" if asks else ""))
     version = versions.version()
     fresh = access.get_conversation(request.user, conversation.pk, request.facts)
     context = {
@@ -340,10 +349,12 @@ def settle(request: AgentRequest, conversation_id: int, message_id: int, choice:
     except AnsweredMeanwhileError as meanwhile:
         return _ask_again(request, conversation, message, choice, meanwhile.message)
     except ReplyError as refused:
-        return refuse(request, str(refused), conversation_url(conversation.pk))
+        return refuse(request, str(refused), page_of(request, conversation.pk))
     if choice == "edit":
         typed = drafts.read(request.user, conversation)
         drafts.save(request.user, conversation, f"{typed.rstrip()}\n\n{message.text}" if typed else message.text)
+        if not wants_part(request):
+            return redirect(conversation_url(conversation.pk))  # the text is in its composer
     return show_fresh(request, conversation)
 
 

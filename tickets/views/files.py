@@ -20,7 +20,7 @@ from tickets.models import Attachment, CannedReplyFile
 from tickets.services.conversation import access
 from tickets.services.inbox import canned_replies
 from tickets.services.incoming import attachments
-from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
+from tickets.views.base import AgentRequest, agent_page, page_of, refuse
 from tickets.views.compose import show_fresh
 
 # What a browser shows without running anything. Every other file can only be downloaded, as application/octet-stream.
@@ -54,10 +54,10 @@ def try_again(request: AgentRequest, conversation_id: int, attachment_id: int) -
     if failed is None:
         raise Http404("There is no such file in this conversation.")  # English only: no page shows it
     if not access.may_work_in(request.facts, conversation):
-        return refuse(request, access.READ_ONLY, conversation_url(conversation.pk))
+        return refuse(request, access.READ_ONLY, page_of(request, conversation.pk))
     if not attachments.retry(conversation, failed):
         reason = gettext("This file cannot be fetched again, or it is being fetched already.")
-        return refuse(request, reason, conversation_url(conversation.pk))
+        return refuse(request, reason, page_of(request, conversation.pk))
     return show_fresh(request, conversation)
 
 

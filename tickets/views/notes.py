@@ -7,7 +7,7 @@ from desk.errors import Refused
 from tickets.models import Message
 from tickets.services.conversation import access
 from tickets.services.inbox import mention_choice, notes
-from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
+from tickets.views.base import AgentRequest, agent_page, page_of, refuse
 from tickets.views.compose import show_fresh, targets_of, wanted_of
 
 
@@ -41,7 +41,7 @@ def change(request: AgentRequest, conversation_id: int, message_id: int) -> Http
     try:
         notes.edit_note(request.user, note, request.POST.get("text", ""), wanted_of(request))
     except Refused as refused:
-        return refuse(request, str(refused), conversation_url(conversation_id))
+        return refuse(request, str(refused), page_of(request, conversation_id))
     return show_fresh(request, note.conversation)
 
 
@@ -53,7 +53,7 @@ def delete(request: AgentRequest, conversation_id: int, message_id: int) -> Http
     try:
         notes.delete_note(request.user, note)
     except Refused as refused:
-        return refuse(request, str(refused), conversation_url(conversation_id))
+        return refuse(request, str(refused), page_of(request, conversation_id))
     return show_fresh(request, note.conversation)
 
 

@@ -6,7 +6,7 @@ from django.views.decorators.http import require_POST
 from desk.errors import Refused
 from tickets.services.conversation import access
 from tickets.services.page_actions import reactions, sender_actions
-from tickets.views.base import AgentRequest, agent_page, conversation_url, refuse
+from tickets.views.base import AgentRequest, agent_page, page_of, refuse
 from tickets.views.compose import show_fresh
 
 
@@ -29,7 +29,7 @@ def react(request: AgentRequest, conversation_id: int, message_id: int) -> HttpR
         else:
             reactions.react(request.user, message, request.POST.get("emoji", ""))
     except Refused as refused:
-        return refuse(request, str(refused), conversation_url(conversation.pk))
+        return refuse(request, str(refused), page_of(request, conversation.pk))
     return show_fresh(request, conversation)
 
 

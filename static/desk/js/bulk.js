@@ -73,18 +73,20 @@ export function end() {
   return true;
 }
 
-/** Toggle the selection of the row that has the focus, is under the pointer or is open. */
+/** Toggle the selection of the row that has the focus, is under the pointer or is open. Returns whether there is one. */
 export function toggleHere() {
   const item =
     document.activeElement.closest(".row-item") ??
     strip.querySelector(".row-item:hover") ??
     strip.querySelector(".row-item:has([aria-current])");
   if (item) toggle(item, !list.picked.has(idOf(item)), false);
+  return Boolean(item);
 }
 
-/** Go to the first action of the bar, if rows are selected. */
+/** Go to the first action of the bar, if rows are selected. Returns whether any are. */
 export function goToBar() {
   if (list.picked.size) bar.querySelector("[data-do]").focus();
+  return list.picked.size > 0;
 }
 
 let tried = null; // {what, key}: a macro whose answer did not arrive

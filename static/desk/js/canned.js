@@ -1,6 +1,7 @@
 // Canned replies, with their files: `/` at the beginning of a line, or the button; arrows and Enter choose one.
 
 import { icon } from "./icons.js";
+import * as menus from "./menus.js";
 import { ngettext, pieces } from "./words.js";
 
 let box = null;
@@ -27,11 +28,12 @@ export function takeUsed() {
 }
 
 document.addEventListener("desk:dialog", close);
+menus.join({ isOpen: () => isOpen(), contains: (target) => text.form.contains(target), close });
 document.addEventListener("pointerdown", (event) => {
   if (isOpen() && event.target !== text && !box.contains(event.target)) close();
 });
 
-export const isOpen = () => Boolean(box) && !box.hidden;
+export const isOpen = () => Boolean(box?.isConnected) && !box.hidden;
 
 export function close() {
   if (!box) return;

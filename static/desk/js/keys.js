@@ -10,6 +10,8 @@ import * as macros from "./macros.js";
 import * as nav from "./nav.js";
 import * as thread from "./thread.js";
 import { openTransfer } from "./transfer.js";
+import * as whyNot from "./why-not.js";
+import { gettext } from "./words.js";
 
 const PREFIX_LASTS = 1500; // milliseconds between G and the key after it
 const sheet = document.getElementById("keys");
@@ -19,48 +21,64 @@ function isTyping(target) {
   return target.closest("input:not([type=radio], [type=checkbox], [type=file]), textarea, select, [contenteditable]");
 }
 
+/** Open the conversation one further up or down in the list. */
+function step(by) {
+  const id = list.neighbour(by);
+  if (id) show(id);
+  else if (by < 0 || !list.loadMore()) whyNot.sayOfList(by);
+}
+
 function show(id) {
-  if (!id) return;
   nav.open(id, { focus: "none" });
   list.reveal(id);
   document.querySelector(`#row-${id} a`)?.focus({ preventScroll: true });
 }
 
+/** Press the button of the open conversation that has this key. */
 function press(key) {
-  document.querySelector(`#thread-head [data-key="${key}"]`)?.click();
+  const button = document.querySelector(`#thread-head [data-key="${key}"]`);
+  if (button) button.click();
+  else whyNot.say(key);
 }
 
 function enter(event) {
-  if (event.target.closest("a, button, summary, [role=button]")) return false; // the key belongs to the focused control
-  if (!thread.current()) return false;
-  composer.focus();
+  if (event.target.closest("a, button, summary, [role=button], [type=file]")) return false; // the key belongs to the focused control
+  if (thread.current()) composer.focus();
+  else whyNot.say("enter");
   return true;
 }
 
+function write(kind) {
+  if (!thread.current() || (kind === "note" && whyNot.isErased())) whyNot.say(kind);
+  else composer.focus(kind);
+}
+
 function closeAndNext() {
-  if (!document.querySelector('#thread-head [data-key="e"][formaction$="/close/"]')) return;
+  if (!document.querySelector('#thread-head [data-key="e"][formaction$="/close/"]')) {
+    whyNot.say("shift+e");
+    return;
+  }
   const next = list.neighbour(1) ?? list.neighbour(-1);
   press("e");
-  show(next);
+  if (next) show(next);
 }
 
-function assign() {
-  const menu = document.getElementById("assign-menu");
-  if (!menu) return;
-  menu.open = true;
-  menu.querySelector("button")?.focus();
-}
-
-function snooze() {
-  const menu = document.getElementById("snooze-menu");
-  if (!menu) return;
+function openMenu(id, key) {
+  const menu = document.getElementById(id);
+  if (!menu) {
+    whyNot.say(key);
+    return;
+  }
   menu.open = true;
   menu.querySelector("button")?.focus();
 }
 
 function label() {
   const menu = document.querySelector("#details [data-label-menu]");
-  if (!menu) return;
+  if (!menu) {
+    whyNot.say("l");
+    return;
+  }
   showDetails();
   menu.open = true;
   menu.querySelector("[data-label-search]").focus();
@@ -68,7 +86,10 @@ function label() {
 
 function priority() {
   const chosen = document.querySelector('#details .priorities [aria-pressed="true"]');
-  if (!chosen) return;
+  if (!chosen) {
+    whyNot.say("p");
+    return;
+  }
   showDetails();
   chosen.focus();
 }
@@ -82,30 +103,35 @@ function undo() {
 }
 
 function search() {
-  document.getElementById("search").focus();
-  document.getElementById("search").select();
+  document.body.classList.remove("workspace--no-list");
+  const field = document.getElementById("search");
+  if (!field.checkVisibility()) nav.close(); // on a narrow screen the conversation covers the list
+  field.focus();
+  field.select();
 }
 
+const orSay = (act, key) => () => act() || whyNot.say(key);
+const inConversation = (act, key) => () => (thread.current() ? act() : whyNot.say(key));
 const view = (name) => () => document.querySelector(`#views [data-view="${name}"]`)?.click();
 const actions = {
-  j: () => show(list.neighbour(1)),
-  k: () => show(list.neighbour(-1)),
-  r: () => composer.focus("reply"),
-  n: () => composer.focus("note"),
+  j: () => step(1),
+  k: () => step(-1),
+  r: () => write("reply"),
+  n: () => write("note"),
   m: () => press("m"),
-  a: assign,
-  t: openTransfer,
+  a: () => openMenu("assign-menu", "a"),
+  t: orSay(openTransfer, "t"),
   e: () => press("e"),
   "shift+e": closeAndNext,
-  s: snooze,
+  s: () => openMenu("snooze-menu", "s"),
   l: label,
   p: priority,
-  i: macros.open,
+  i: inConversation(macros.open, "i"),
   u: () => press("u"),
   b: () => press("b"),
-  x: bulk.toggleHere,
-  "shift+x": bulk.goToBar,
-  d: () => thread.current() && toggleDetails(),
+  x: orSay(bulk.toggleHere, "x"),
+  "shift+x": orSay(bulk.goToBar, "shift+x"),
+  d: inConversation(toggleDetails, "d"),
   z: toggleFocus,
   "[": toggleList,
   "/": search,
@@ -121,8 +147,18 @@ const places = {
   c: view("closing"),
   e: view("ended"),
   z: view("snoozed"),
-  s: () => document.querySelector(".rail [data-place=setup]")?.click(),
+  s: () => goTo(document.querySelector(".rail [data-place=setup]"), gettext("Only administrators can open Setup.")),
 };
+
+function savedView(number) {
+  const found = document.querySelectorAll("#views [data-saved]")[number - 1];
+  goTo(found, gettext("There is no saved view with this number."));
+}
+
+function goTo(link, orElse) {
+  if (link) link.click();
+  else whyNot.tell(orElse);
+}
 
 function onEscape(event) {
   if (document.querySelector("dialog[open]")) return; // the browser closes it
@@ -140,7 +176,7 @@ function meaning(event) {
   const key = event.key.toLowerCase();
   if (performance.now() < prefixUntil) {
     prefixUntil = 0;
-    if (/^[1-9]$/.test(key)) return () => document.querySelectorAll("#views [data-saved]")[key - 1]?.click();
+    if (/^[1-9]$/.test(key)) return () => savedView(key);
     return places[key] ?? null;
   }
   if (event.shiftKey && /^[a-z]$/.test(key)) return actions[`shift+${key}`] ?? null;

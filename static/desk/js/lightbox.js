@@ -60,7 +60,7 @@ export function start() {
     const link = event.target.closest("a[data-lightbox]");
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
-    const inThread = [...document.querySelectorAll("#items a[data-lightbox]")];
+    const inThread = [...document.querySelectorAll(":is(#items, #ticket-items) a[data-lightbox]")];
     const all = inThread.some((one) => one.pathname === link.pathname) ? inThread : [link];
     images = all.map((one) => ({ href: one.pathname, name: one.dataset.name || gettext("Image") }));
     index = all.findIndex((one) => one.pathname === link.pathname);

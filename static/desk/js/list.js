@@ -275,6 +275,13 @@ export function neighbour(step) {
   return target ? Number(target.dataset.id) : null;
 }
 
+/** Load the rows after those that are shown. Returns whether there are any. */
+export function loadMore() {
+  const pager = rows().querySelector(".pager");
+  pager?.scrollIntoView({ block: "nearest" });
+  return Boolean(pager);
+}
+
 export function reveal(id) {
   document.getElementById(`row-${id}`)?.scrollIntoView({ block: "nearest" });
 }

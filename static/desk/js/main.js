@@ -8,15 +8,17 @@ import { post, toast } from "./http.js";
 import * as inputMethod from "./input-method.js";
 import * as keys from "./keys.js";
 import * as labelPicker from "./label-picker.js";
-import { confirmChoice, start as startLayout } from "./layout.js";
+import { start as startLayout } from "./layout.js";
 import * as leaving from "./leaving.js";
 import * as lightbox from "./lightbox.js";
 import * as live from "./live.js";
 import * as macros from "./macros.js";
 import * as media from "./media.js";
+import * as messageTools from "./message-tools.js";
 import * as nav from "./nav.js";
 import * as noteEdit from "./note-edit.js";
 import * as notify from "./notify.js";
+import * as questions from "./questions.js";
 import * as reactions from "./reactions.js";
 import * as rowMenu from "./row-menu.js";
 import * as savedViews from "./saved-views.js";
@@ -30,8 +32,7 @@ import { gettext } from "./words.js";
 async function submitted(event) {
   const pressed = event.submitter;
   event.preventDefault();
-  const question = pressed.dataset.confirm;
-  if (question && !(await confirmChoice(question, pressed.textContent.trim(), "danger" in pressed.dataset))) return;
+  if (!(await questions.confirmed(pressed))) return;
   const fields = new FormData(event.target, pressed);
   const scheduled = pressed.closest("[data-scheduled]")?.dataset.scheduled ?? null;
   pressed.closest("details.popover")?.removeAttribute("open");
@@ -44,14 +45,7 @@ async function submitted(event) {
   };
   pressed.disabled = true;
   try {
-    for (
-      let asked;
-      (asked = await thread.settle(pressed.formAction, fields, done));
-      fields.set("seen", asked.dataset.id)
-    ) {
-      if (!(await confirmChoice(asked.textContent, gettext("Send anyway")))) return;
-    }
-    if (!isDone) return;
+    if (!(await questions.settled(thread.settle, pressed.formAction, fields, done)) || !isDone) return;
     if (pressed.name === "unread") nav.close();
     if (pressed.formAction.endsWith("/edit/")) {
       document.dispatchEvent(new CustomEvent("desk:reply-edited", { detail: scheduled && JSON.parse(scheduled) }));
@@ -76,26 +70,8 @@ function entered(event) {
   event.target.closest(".snooze-time, details").querySelector("button:not([hidden])")?.click();
 }
 
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(gettext("Copied."));
-  } catch {
-    toast(gettext("The browser does not allow copying. Select the text and copy it."), true);
-  }
-}
-
 function clicked(event) {
   const target = event.target;
-  const message = target.closest(".message, .note");
-  if (target.closest("[data-copy]")) copy(message.querySelector(".text").textContent);
-  const code = target.closest("[data-copy-text]");
-  if (code) copy(code.dataset.copyText);
-  const unfold = target.closest("[data-unfold]");
-  if (unfold) {
-    const folded = message.querySelector(".text").classList.toggle("text--folded");
-    unfold.textContent = folded ? gettext("Show all") : gettext("Show less");
-  }
   const transfer = target.closest("[data-open-transfer]");
   if (transfer) {
     transfer.closest("details").removeAttribute("open");
@@ -148,7 +124,8 @@ macros.start();
 rowMenu.start();
 savedViews.start();
 reactions.start();
-noteEdit.start();
+noteEdit.start(thread.settle);
+messageTools.start();
 notify.start();
 live.start();
 setupAttention.start();

@@ -2,11 +2,19 @@
 // the conversation is named below the text before the note is added, with the choice to give them access.
 
 import { fetchPart } from "./http.js";
+import * as menus from "./menus.js";
 import { gettext, interpolate, ngettext } from "./words.js";
 
 const PAUSE = 120; // milliseconds without a key
 const TYPED = /(?:^|[\s([{"'“‘«¿¡,;])@([^@\n]{0,40})$/u;
 let count = 0;
+let shown = null; // the field whose list is open
+
+menus.join({
+  isOpen: () => Boolean(shown?.isOpen && shown.text.isConnected),
+  contains: (target) => shown.text.closest("form, details").contains(target),
+  close: () => shown.close(),
+});
 
 export class MentionField {
   /** Offer mentions in the textarea `text`, whose choices come from `url`, while `isOn()`. */
@@ -104,6 +112,7 @@ export class MentionField {
       return;
     }
     this.list.hidden = false;
+    shown = this;
     const sentence = ngettext("%(count)s suggestion", "%(count)s suggestions", this.found.length);
     this.status.textContent = interpolate(sentence, { count: this.found.length });
     this.draw();

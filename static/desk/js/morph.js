@@ -106,7 +106,8 @@ function precedes(one, other) {
   return Boolean(one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING);
 }
 
-function replace(old, current) {
+/** Put an element in the place of another; what plays goes on. */
+export function replace(old, current) {
   carryOver(old, current);
   old.replaceWith(current);
   checkAll(current);

@@ -2,9 +2,9 @@
 
 import { toast } from "./http.js";
 import { MentionField } from "./mentions.js";
-import * as thread from "./thread.js";
 import { gettext } from "./words.js";
 
+let settle = null; // sends the changed note and shows what became of it, as `thread.settle` does
 const fields = new WeakMap(); // textarea -> its MentionField
 
 function fieldOf(text) {
@@ -18,7 +18,7 @@ async function save(button) {
   const data = [["text", text.value], ...fieldOf(text).fields()];
   button.disabled = true;
   try {
-    await thread.settle(button.dataset.url, data, () => {
+    await settle(button.dataset.url, data, () => {
       if (form.contains(document.activeElement)) form.querySelector("summary").focus();
       form.removeAttribute("open");
     });
@@ -30,15 +30,18 @@ async function save(button) {
   }
 }
 
-export function start() {
+export function start(how) {
+  settle = how;
   document.addEventListener("focusin", ({ target }) => target.matches("[data-mention-field]") && fieldOf(target));
   document.addEventListener(
     "keydown",
     (event) => event.target.matches?.("[data-mention-field]") && fieldOf(event.target).key(event),
     true,
   );
-  document.addEventListener("click", ({ target }) => {
-    const button = target.closest("[data-note-save]");
-    if (button) save(button);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-note-save]");
+    if (!button) return;
+    event.preventDefault(); // without a script it sends its form
+    save(button);
   });
 }

@@ -3,6 +3,7 @@
 import { fetchPart, parse, post, reasonOf, toast } from "./http.js";
 import { confirmChoice } from "./layout.js";
 import * as list from "./list.js";
+import * as menus from "./menus.js";
 import { forward, gettext } from "./words.js";
 
 const LONG_PRESS = 500; // milliseconds
@@ -201,7 +202,7 @@ export function start() {
     },
     { capture: true },
   );
-  document.addEventListener("pointerdown", (event) => menu && !menu.contains(event.target) && close());
+  menus.join({ isOpen: () => Boolean(menu), contains: (target) => menu.contains(target), close });
   document.addEventListener("desk:dialog", () => close());
   strip.addEventListener("scroll", () => close(), { capture: true, passive: true });
   addEventListener("resize", () => close());

@@ -31,9 +31,10 @@ async function save(event) {
   event.preventDefault();
   const button = event.submitter ?? form.querySelector("button");
   const error = form.querySelector("[data-view-error]");
+  const fields = new FormData(form, event.submitter); // a disabled button is not in it
   button.disabled = true;
   try {
-    const response = await post(form.action, new FormData(form, event.submitter), { waits: true });
+    const response = await post(form.action, fields, { waits: true });
     if (response.ok) {
       show(await response.text());
       toast(gettext("The view is saved."));

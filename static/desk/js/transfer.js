@@ -2,10 +2,12 @@
 
 import { showDetails } from "./layout.js";
 
+/** Open the form. Returns whether there is one. */
 export function openTransfer() {
   const box = document.querySelector("#details .transfer");
-  if (!box) return;
+  if (!box) return false;
   showDetails();
   box.open = true;
   box.querySelector("select, button")?.focus();
+  return true;
 }

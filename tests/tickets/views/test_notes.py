@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from desk.models import AuditEntry, User
@@ -241,3 +242,34 @@ def test_a_closed_conversation_gives_no_access(alice: Client, desk: world.Desk, 
     key = f"agent-{desk.charlie.pk}"
     assert "no open ticket" in add(alice, conversation, "@Charlie", 422, mention=key, access=key)
     assert not AccessGrant.objects.exists()
+
+
+def test_a_note_is_changed_and_deleted_on_the_page_of_its_ticket(alice: Client, conversation: Conversation) -> None:
+    add(alice, conversation, "Call them")
+    note, ticket = note_of(conversation), present(conversation.current_ticket_id)
+    conversation.messages.update(ticket=ticket)
+    page = f"/tickets/{ticket}/"
+    address = f"/inbox/{conversation.pk}/notes/{note.pk}"
+    assert f'action="{address}/change/"' in alice.get(page).content.decode()
+    fields = {"text": "Write to them", "shown_ticket": ticket}
+    changed = alice.post(f"{address}/change/", fields, follow=True)
+    assert changed.redirect_chain == [(page, 302)]
+    assert "Write to them</div>" in changed.content.decode()
+    refused = alice.post(f"{address}/change/", {**fields, "text": " "}, follow=True)
+    assert refused.redirect_chain == [(page, 302)]
+    assert "The note is empty." in refused.content.decode()
+    deleted = alice.post(f"{address}/delete/", fields, follow=True)
+    assert deleted.redirect_chain == [(page, 302)]
+    assert "deleted this note" in deleted.content.decode()
+
+
+def test_without_scripts_a_choice_for_a_reply_returns_to_the_page_it_was_made_on(
+    alice: Client, desk: world.Desk, conversation: Conversation
+) -> None:
+    failed = {"kind": "message", "author": desk.alice, "state": "failed"}
+    first, second = (world.say(conversation, text, at=timezone.now(), **failed) for text in ("One", "Two"))
+    ticket = {"shown_ticket": conversation.current_ticket_id}
+    answer = alice.post(f"/inbox/{conversation.pk}/messages/{first.pk}/cancel/", ticket)
+    assert answer["Location"] == f"/tickets/{conversation.current_ticket_id}/"
+    answer = alice.post(f"/inbox/{conversation.pk}/messages/{second.pk}/edit/", ticket)
+    assert answer["Location"] == f"/inbox/{conversation.pk}/"  # the text is in its composer
