@@ -63,5 +63,5 @@ class DataRequestAdmin(ReadOnlyAdmin[DataRequest]):
         return redirect(f"{reverse('admin:channels_im_datarequest_changelist')}?{query}")
 
 
-def _translated(choices: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(value, translated(label)) for value, label in choices]
+def _translated(choices: Iterable[tuple[str, object]]) -> list[tuple[str, str]]:
+    return [(value, str(translated(label))) for value, label in choices]

@@ -51,7 +51,7 @@ def connect() -> None:
             authenticator_receiver(verb),
             weak=False,
             dispatch_uid=f"audit second factor {verb}",  # English only: an id
-        )  # English only: an id
+        )
     mfa_signals.authentication_failed.connect(_second_factor_failed, dispatch_uid="audit_second_factor")
 
 

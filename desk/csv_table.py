@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
 from desk.errors import Refused
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.text import is_blank
 
 MAX_BYTES = 200_000
@@ -35,9 +35,11 @@ def decode(content: bytes) -> str:
     """Return the text of a file. Raises Refused when it is too large or no text."""
     if len(content) > MAX_BYTES:
         raise Refused(
-            sentence(
-                "The file has %(size)s bytes; at most %(limit)s can be read at once.",
-                size=f"{len(content):,}",
+            counted(
+                "The file has %(count)s byte; at most %(limit)s can be read at once.",
+                "The file has %(count)s bytes; at most %(limit)s can be read at once.",
+                len(content),
+                count=f"{len(content):,}",
                 limit=f"{MAX_BYTES:,}",
             )
         )

@@ -19,9 +19,8 @@ from django.utils import timezone
 
 from desk import letters, mail, planned_times
 from desk.claims import DueTimes
-from desk.languages import translated
 from desk.models import Heartbeat
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +41,15 @@ MAX_CAUSES = 20
 
 @dataclass(frozen=True)
 class Cause:
-    """What failed, as a noun in the singular and the plural, how often, and why; `where` is a Page or a webhook.
+    """What failed, as a title and as a sentence with a number; how often, and why; `where` is a Page or a webhook.
 
     `minute` is the minute in which it failed, None for causes of several minutes. `page` is the primary key of the Page
     that it is about. `path` is where Setup or the inbox shows it, to users who have any one of `permissions`. What
     waits for a person instead of having failed (`is_held`) is not in the digest.
     """
 
-    one: str
-    many: str
+    title: str
+    words: Callable[[int], str]
     count: int
     why: str
     where: str
@@ -59,11 +58,6 @@ class Cause:
     path: str = ""
     permissions: tuple[str, ...] = ()
     is_held: bool = False
-
-    @property
-    def words(self) -> str:
-        """Return the noun that fits the count."""
-        return self.one if self.count == 1 else self.many
 
 
 _registered: dict[str, Callable[[datetime, datetime], list[Cause]]] = {}
@@ -127,7 +121,7 @@ def send_due() -> int:
             sent = mail.send_to_administrators(
                 lambda: _letter(causes, since),
                 key=f"failures since {since}",  # English only: a key
-            )  # English only: a key
+            )
         except mail.ERRORS as error:
             logger.error("The digest of failures could not be sent: %s", mail.sentence_for(error))
         again_at = now + (INTERVALS[settings.DESK_FAILURE_DIGEST] if sent else mail.RETRY_DELAY)
@@ -141,19 +135,20 @@ def _letter(causes: list[Cause], since: datetime) -> letters.Letter:
     name = letters.installation_name()
     rest = sum(cause.count for cause in causes[MAX_CAUSES:])
     return letters.Letter(
-        subject=sentence("1 failure in %(name)s", name=name)
-        if total == 1
-        else sentence("%(count)s failures in %(name)s", count=total, name=name),
+        subject=counted("%(count)s failure in %(name)s", "%(count)s failures in %(name)s", total, name=name),
         paragraphs=(sentence("Since %(time)s, this has failed:", time=letters.shown_moment(since)),),
         entries=tuple(
-            letters.Entry(f"{cause.count} {translated(cause.words)}", (cause.why, cause.where))
-            for cause in causes[:MAX_CAUSES]
+            letters.Entry(cause.words(cause.count), (cause.why, cause.where)) for cause in causes[:MAX_CAUSES]
         ),
         closing=(
-            *([sentence("%(count)s more failed for other reasons.", count=rest)] if rest else []),
+            *([_rest(rest)] if rest else []),
             sentence("Health shows the state of each Page."),
         ),
         action=sentence("Open Health"),
         path=reverse("setup:health"),
         why=f"{letters.to_administrators()} {ONCE_IN[settings.DESK_FAILURE_DIGEST]}",
     )
+
+
+def _rest(count: int) -> str:
+    return counted("%(count)s more failed for another reason.", "%(count)s more failed for other reasons.", count)

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from desk import __version__, logs
 from desk.models import Heartbeat
 from desk.probe_access import may_see_details
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -134,10 +134,12 @@ def worker_report() -> Report:
         return Report({"heartbeat_age_s": None}, [NEVER])
     age = abs(seconds(timezone.now() - beat_at))  # one in the future is of a wrong clock: no worker has corrected it
     is_late = age > LATE_AFTER_S
-    late = (
-        [sentence("The worker's last heartbeat was %(seconds)s seconds ago.", seconds=f"{age:.0f}")] if is_late else []
+    late = counted(
+        "The worker's last heartbeat was %(count)s second ago.",
+        "The worker's last heartbeat was %(count)s seconds ago.",
+        round(age),
     )
-    return Report({"heartbeat_age_s": age}, late)
+    return Report({"heartbeat_age_s": age}, [late] if is_late else [])
 
 
 def seconds(span: timedelta) -> float:

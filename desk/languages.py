@@ -1,10 +1,12 @@
 """The languages of Desk: which one a person reads, and the translation of texts that were made in English."""
 
 import re
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -118,11 +120,15 @@ def translated(text: Any) -> Any:
 
 
 class _Pattern(NamedTuple):
-    """A sentence with values in the catalogue: its fixed parts, how to find the values, and the sentence."""
+    """A sentence with values in the catalogue: its fixed parts, how to find the values, and the sentence.
+
+    `plurals` are the singular and the plural where the sentence is one of them, by its `count`.
+    """
 
     pieces: tuple[str, ...]
     expression: re.Pattern[str]
     message: str
+    plurals: tuple[str, str] | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -161,8 +167,15 @@ def _with_values(text: str, language: str, depth: int) -> str | None:
         match = _has_in_order(pattern.pieces, text) and pattern.expression.fullmatch(text)
         if match and not (_takes_a_sentence_for_a_value(match, pattern) or _takes_a_list_for_a_name(match)):
             values = {name: _value(name, value, language, depth) for name, value in match.groupdict().items()}
-            return _WHOLE_NUMBER.sub(r"\1s", translation.gettext(pattern.message)) % values
+            return _WHOLE_NUMBER.sub(r"\1s", _in_language(pattern, match)) % {"count": "1", **values}
     return None
+
+
+def _in_language(pattern: _Pattern, match: re.Match[str]) -> str:
+    if pattern.plurals is None:
+        return translation.gettext(pattern.message)
+    digits = re.sub(r"\D", "", match.groupdict().get("count", "1"))
+    return translation.ngettext(*pattern.plurals, int(digits or "0"))
 
 
 def _has_in_order(pieces: tuple[str, ...], text: str) -> bool:
@@ -230,8 +243,33 @@ def _patterns(language: str) -> tuple[_Pattern, ...]:
     catalogue: Any = trans_real.translation(language)
     messages = {key for key in catalogue._catalog.keys() if isinstance(key, str)}  # noqa: SIM118 - it is no dict
     found = [_pattern(message) for message in messages if _VALUE.search(message) and "\x04" not in message]
+    for plurals in counted_texts():
+        found += [
+            (letters, pattern._replace(plurals=plurals))
+            for letters, pattern in map(_pattern, plurals)
+            if len(pattern.pieces) > 1
+        ]
     usable = [(length, pattern) for length, pattern in found if length >= _least(pattern.message)]
     return tuple(pattern for _letters, pattern in sorted(usable, key=_most_fixed_text_first))
+
+
+@lru_cache(maxsize=1)
+def counted_texts() -> frozenset[tuple[str, str]]:
+    """Return the singulars and plurals with a `%(count)s` that the catalogues of Desk have, in English.
+
+    A catalogue that is loaded knows only the singulars. Every language has the same texts, so one file is read.
+    """
+    files = sorted(file for folder in settings.LOCALE_PATHS for file in Path(folder).glob("*/LC_MESSAGES/django.mo"))
+    texts = {tuple(text.split("\0")) for text in _english_of(files[0].read_bytes())} if files else set()
+    return frozenset(pair for pair in texts if len(pair) == 2 and "%(count)s" in pair[1] and "\x04" not in pair[0])
+
+
+def _english_of(compiled: bytes) -> Iterator[str]:
+    """Yield the English texts of a compiled catalogue; a singular and its plural have a zero between them."""
+    order = "<" if compiled[:4] == b"\xde\x12\x04\x95" else ">"
+    count, start = struct.unpack_from(f"{order}8x2I", compiled)
+    for length, offset in struct.iter_unpack(f"{order}2I", compiled[start : start + 8 * count]):
+        yield compiled[offset : offset + length].decode()
 
 
 def _most_fixed_text_first(found: tuple[int, _Pattern]) -> tuple[int, int, str]:

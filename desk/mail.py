@@ -24,7 +24,7 @@ from django.utils import translation
 from desk import letters, metrics
 from desk.languages import of_person, spoken_by
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -103,11 +103,12 @@ def send_to_administrators(letter: letters.Letter | Callable[[], letters.Letter]
 
     There is a message for each of their languages; a function that returns the letter is called in each. `key` names
     what is told: the same key makes the same Message-ID, by which mail programs recognise a repetition.
-    Raises one of ERRORS, after all were tried.
+    Raises one of ERRORS, after all were tried. When the server accepts some messages and refuses the others for good,
+    it does not raise: whoever tries again would repeat the accepted ones each time.
     """
     if is_off():
         return 0
-    sent, failed = 0, None
+    sent, failures = 0, list[Exception]()
     for language, to in _addresses_by_language().items():
         with translation.override(language):
             rendered = letters.render(letter if isinstance(letter, letters.Letter) else letter())
@@ -115,12 +116,21 @@ def send_to_administrators(letter: letters.Letter | Callable[[], letters.Letter]
             sent += letters.message(rendered, to, {"Message-ID": _message_id(key, language)}).send() or 0
         except ERRORS as error:
             metrics.MAILS.add("failed")
-            failed = error
+            failures.append(error)
         else:
             metrics.MAILS.add("sent")
-    if failed is not None:
-        raise failed
+    for failure in failures:
+        if not (sent and _is_final(failure)):
+            raise failure
+        logger.error("An e-mail to some of the administrators was refused: %s", sentence_for(failure))
     return sent
+
+
+def _is_final(error: Exception) -> bool:
+    """Return whether the server has refused the message or all its recipients, so that it would do so again."""
+    return isinstance(error, SMTPRecipientsRefused) or (
+        isinstance(error, SMTPResponseException) and error.smtp_code >= 500
+    )
 
 
 def _message_id(key: str, language: str) -> str:
@@ -143,7 +153,6 @@ def send_to_person(user: User, letter: Callable[[], letters.Letter], *, key: str
     return message.send() or 0
 
 
-# --- Rows whose e-mail is due -----------------------------------------------------------------------------------------
 # --- A person waits ---------------------------------------------------------------------------------------------------
 def send_to_user(message: EmailMessage) -> int:
     """Send a message that a person asked for, such as a link that resets a password; return whether it was sent.
@@ -203,9 +212,12 @@ def sentence_for(error: Exception) -> str:
     """Return a sentence with the answer of the mail server, or with the reason why there is none."""
     server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib wraps it
-        seconds = f"{settings.EMAIL_TIMEOUT:g}"
-        return sentence(
-            "The mail server %(server)s did not answer within %(seconds)s seconds.", server=server, seconds=seconds
+        return counted(
+            "The mail server %(server)s did not answer within %(count)s second.",
+            "The mail server %(server)s did not answer within %(count)s seconds.",
+            round(settings.EMAIL_TIMEOUT),
+            count=f"{settings.EMAIL_TIMEOUT:g}",
+            server=server,
         )
     if isinstance(error, SMTPRecipientsRefused):
         answers = {_answer(code, text) for code, text in error.recipients.values()}

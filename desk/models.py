@@ -38,10 +38,17 @@ class Agent(models.Model):
     class Presence(models.TextChoices):
         ONLINE = "online", gettext_lazy("Online")
         AWAY = "away", gettext_lazy("Away")
-        OFFLINE = "off", pgettext_lazy("presence", "Off")
+        OFFLINE = "off", "Off"  # English only: of a migration; pages show PRESENCES
 
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="agent")
     departments = models.ManyToManyField(Department, related_name="agents", blank=True)
+    #: The presences as pages show them.
+    PRESENCES = {
+        Presence.ONLINE: Presence.ONLINE.label,
+        Presence.AWAY: Presence.AWAY.label,
+        Presence.OFFLINE: pgettext_lazy("presence", "Offline"),
+    }
+
     presence = models.CharField(max_length=6, choices=Presence, default=Presence.ONLINE)
     sends_with_enter = models.BooleanField(
         default=True, help_text="Enter sends and Shift+Enter starts a new line; off: Ctrl+Enter sends."
@@ -52,6 +59,11 @@ class Agent(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+    @property
+    def presence_words(self) -> str:
+        """Return the presence as pages show it."""
+        return str(self.PRESENCES[self.Presence(self.presence)])
 
 
 class Invitation(models.Model):

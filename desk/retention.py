@@ -20,7 +20,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.models import RetentionRule, RetentionRun, User
 from desk.queue import enqueue
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -79,11 +79,9 @@ class Kind:
         if days is None or self.minimum_days <= days <= MAX_DAYS:
             return
         if days > MAX_DAYS:
-            most = sentence("At most %(days)s days. Leave it empty to keep them for ever.", days=f"{MAX_DAYS:,}")
+            most = sentence("At most %(most)s days. Leave it empty to keep them for ever.", most=f"{MAX_DAYS:,}")
             raise Refused(most, field=self.name)
-        least = sentence("At least 1 day.")
-        if self.minimum_days != 1:
-            least = sentence("At least %(days)s days.", days=self.minimum_days)
+        least = counted("At least %(count)s day.", "At least %(count)s days.", self.minimum_days)
         raise Refused(f"{least} {self.minimum_reason}".strip(), field=self.name)
 
 
@@ -144,7 +142,7 @@ def in_words(days: int | None) -> str:
     """Return the days as the page says them."""
     if days is None:
         return sentence("for ever")
-    return sentence("%(count)s day", count=days) if days == 1 else sentence("%(count)s days", count=days)
+    return counted("%(count)s day", "%(count)s days", days)
 
 
 # --- Deleting ---------------------------------------------------------------------------------------------------------

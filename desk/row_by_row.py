@@ -6,6 +6,7 @@ With EXISTS PostgreSQL may instead read the other table first, and compare all o
 from typing import Any
 
 from django.db.models import BooleanField, Case, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 from django.db.models.lookups import IsNull
 
 
@@ -15,7 +16,7 @@ def some(rows: QuerySet[Any, Any]) -> IsNull:
 
 
 def none_of(*conditions: Any) -> Case:
-    """Return the condition that none of these is true, of which the database expects that half of all rows have it."""
+    """Return the condition that none of these is true. The database expects that half of all rows fulfil it."""
     found = [When(condition, then=Value(False)) for condition in conditions]
     return Case(*found, default=Value(True), output_field=BooleanField())
 
@@ -23,3 +24,8 @@ def none_of(*conditions: Any) -> Case:
 def holds(condition: Any) -> Case:
     """Return `condition` without an index of its own: the database expects that half of all rows have it."""
     return Case(When(condition, then=Value(True)), default=Value(False), output_field=BooleanField())
+
+
+def in_no_order(field: str) -> Coalesce:
+    """Return the column to sort a few rows by. The database would else read an index in that order, to find them."""
+    return Coalesce(field, field)

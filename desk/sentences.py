@@ -14,3 +14,12 @@ def sentence(message: str, **values: object) -> str:
     translated with the rest. All other values are shown as they are, except that numbers and dates follow the language.
     """
     return message % values if values else message
+
+
+def counted(one: str, many: str, number: int, /, **values: object) -> str:
+    """Return the English text for a number: `counted("%(count)s file.", "%(count)s files.", 3)` is "3 files.".
+
+    `%(count)s` is the number, or what `count` is, such as the same number with a comma. The catalogues choose among the
+    plural forms of their language by it, also where a stored text is shown.
+    """
+    return (one if number == 1 else many) % {"count": number, **values}

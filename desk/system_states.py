@@ -20,7 +20,7 @@ from django.urls import reverse
 from desk import health, mail
 from desk.accounts import mfa
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.site import Attention, Panel
 
 SEEN_BY = "channels_im.view_channel"  # the permission for the page Health
@@ -139,14 +139,11 @@ def update() -> State | None:
     count = _missing_migrations()
     if not count:
         return None
-    unfinished = sentence(
-        "An update is not finished: 1 migration did not run. Run manage.py migrate, then restart Desk."
+    unfinished = counted(
+        "An update is not finished: %(count)s migration did not run. Run manage.py migrate, then restart Desk.",
+        "An update is not finished: %(count)s migrations did not run. Run manage.py migrate, then restart Desk.",
+        count,
     )
-    if count > 1:
-        unfinished = sentence(
-            "An update is not finished: %(count)s migrations did not run. Run manage.py migrate, then restart Desk.",
-            count=count,
-        )
     return State(sentence("Update"), unfinished, DANGER, sentence("View health"), reverse("setup:health"))
 
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from desk.safe_http import AddressError, Exchange, parse_url
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 TIMEOUT_S = 10.0
 #: Bytes of a message: push services take at least 4096 of the encrypted body.
@@ -178,7 +178,10 @@ class PushCall:
         except ssl.SSLCertVerificationError:
             return PushResult(None, sentence("The certificate of the host is not valid."))
         except TimeoutError:
-            return PushResult(None, sentence("No answer within %(seconds)s seconds.", seconds=f"{TIMEOUT_S:.0f}"))
+            late = counted(
+                "No answer within %(count)s second.", "No answer within %(count)s seconds.", round(TIMEOUT_S)
+            )
+            return PushResult(None, late)
         except (OSError, http.client.HTTPException, ValueError):
             return PushResult(None, sentence("The address could not be reached, or the connection was closed."))
 

@@ -30,7 +30,7 @@ EXEMPT = (
 )
 MARKED = {
     "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext", "pgettext_lazy", "npgettext",
-    "npgettext_lazy", "sentence",
+    "npgettext_lazy", "sentence", "counted",
 }  # fmt: skip
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 FOR_PROGRAMMERS = {

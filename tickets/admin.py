@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 
 from channels_im.models import Page
 from desk import folding
@@ -178,7 +178,7 @@ class ErasureAdmin(ReadOnlyAdmin[Erasure]):
             (
                 gettext("Receipt"),
                 gettext("Page"),
-                gettext("Erased"),
+                pgettext("a column with times", "Erased"),
                 gettext("By"),
                 gettext("How much"),
                 gettext("State"),

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.models import Q
 from django.utils.translation import gettext_lazy
 
 
@@ -111,7 +112,9 @@ class TicketsConfig(AppConfig):
         planned_times.register(models.Message, "retry_after", sending.MAX_RETRY_PAUSE)
         planned_times.register(models.Conversation, "snoozed_until", snooze_rules.LONGEST)
         planned_times.register(models.Availability, "away_since", planned_times.NOW)
-        planned_times.register(models.ScheduledReply, "due_at", window.HUMAN_AGENT_WINDOW)
+        is_template = Q(sent_as__has_key="template")  # which needs no messaging window
+        planned_times.register(models.ScheduledReply, "due_at", window.HUMAN_AGENT_WINDOW, only=~is_template)
+        planned_times.register(models.ScheduledReply, "due_at", snooze_rules.LONGEST, only=is_template)
         for work in (attachments.FETCHES, profiles.FETCHES):
             fetched: dict[str, Any] = by_backoff | {"longest_after": work.longest_ahead}
             planned_times.register(work.model, work.field, **fetched, attempts=work.attempts)

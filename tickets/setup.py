@@ -18,7 +18,7 @@ from channels_im.setup import access as setup_access
 from channels_im.setup import presenters
 from desk import deletion_checks, retention, site
 from desk.models import Agent, Department, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Conversation, Message, ScheduledReply, Ticket
 from tickets.services.conversation import access
 from tickets.services.inbox import overview
@@ -81,24 +81,20 @@ def attention(user: User | AnonymousUser) -> list[site.Attention]:
     if not (user.is_superuser or user.has_perm("tickets.view_conversation")):
         return []
     recent = Message.objects.filter(direction=Message.Direction.OUT, received_at__gte=timezone.now() - RECENT)
+    counts = {state: recent.filter(state=state).count() for state in (Message.State.FAILED, Message.State.UNSURE)}
     items = []
-    for state, one, several, level in (
-        (
-            Message.State.FAILED,
-            sentence("%(count)s reply could not be sent in the last 7 days."),
-            sentence("%(count)s replies could not be sent in the last 7 days."),
-            "danger",
-        ),
-        (
-            Message.State.UNSURE,
-            sentence("%(count)s reply may or may not have been sent."),
-            sentence("%(count)s replies may or may not have been sent."),
-            "warning",
-        ),
-    ):
-        if count := recent.filter(state=state).count():
-            words = (one if count == 1 else several) % {"count": count}
-            items.append(site.Attention(words, reverse("inbox"), sentence("Open the inbox"), level))
+    if count := counts[Message.State.FAILED]:
+        words = counted(
+            "%(count)s reply could not be sent in the last 7 days.",
+            "%(count)s replies could not be sent in the last 7 days.",
+            count,
+        )
+        items.append(site.Attention(words, reverse("inbox"), sentence("Open the inbox"), "danger"))
+    if count := counts[Message.State.UNSURE]:
+        words = counted(
+            "%(count)s reply may or may not have been sent.", "%(count)s replies may or may not have been sent.", count
+        )
+        items.append(site.Attention(words, reverse("inbox"), sentence("Open the inbox"), "warning"))
     return items
 
 
@@ -118,22 +114,20 @@ def work_of(channel: Channel) -> list[str]:
     queued = (Message.State.QUEUED, Message.State.SENDING)
     waiting = Message.objects.filter(conversation__channel=channel, state__in=queued).count()
     sentences = [
-        sentence("%(count)s conversation has an open ticket.", count=still_open)
-        if still_open == 1
-        else sentence("%(count)s conversations have an open ticket.", count=still_open)
+        counted(
+            "%(count)s conversation has an open ticket.", "%(count)s conversations have an open ticket.", still_open
+        )
     ]
     if waiting:
-        sentences.append(
-            sentence("%(count)s reply waits to be sent.", count=waiting)
-            if waiting == 1
-            else sentence("%(count)s replies wait to be sent.", count=waiting)
-        )
+        sentences.append(counted("%(count)s reply waits to be sent.", "%(count)s replies wait to be sent.", waiting))
     scheduled = ScheduledReply.objects.filter(conversation__channel=channel, due_at__isnull=False).count()
     if scheduled:
         sentences.append(
-            sentence("%(count)s scheduled reply will not be sent.", count=scheduled)
-            if scheduled == 1
-            else sentence("%(count)s scheduled replies will not be sent.", count=scheduled)
+            counted(
+                "%(count)s scheduled reply will not be sent.",
+                "%(count)s scheduled replies will not be sent.",
+                scheduled,
+            )
         )
     return sentences
 
@@ -162,16 +156,11 @@ def reason_to_keep_agent(agent: Agent) -> str:
     count = Conversation.objects.filter(is_open=True, assignee=agent.user).count()
     if not count:
         return ""
-    if count == 1:
-        return sentence(
-            "%(agent)s still has %(count)s conversation with an open ticket. Assign them to somebody else first.",
-            agent=agent,
-            count=count,
-        )
-    return sentence(
+    return counted(
+        "%(agent)s still has %(count)s conversation with an open ticket. Assign it to somebody else first.",
         "%(agent)s still has %(count)s conversations with open tickets. Assign them to somebody else first.",
+        count,
         agent=agent,
-        count=count,
     )
 
 

@@ -27,7 +27,7 @@ from channels_im.messenger.event_types import (
     Unknown,
 )
 from channels_im.messenger.links import link_of_id
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.text import is_blank
 
 INBOX_APP_IDS = frozenset({"263902037430900", "26390203743090"})
@@ -367,12 +367,16 @@ def _not_recovered_card(event: NotRecovered) -> Card:
     span = f"{event.first_ms}-{event.last_ms}"
     if event.count == 1:
         when = sentence("Written %(first)s.", first=first)
-        imported, recovered = sentence("1 message could not be imported"), sentence("1 message could not be recovered")
     else:
         when = sentence("Written between %(first)s and %(last)s.", first=first, last=last)
-        imported = sentence("%(count)s messages could not be imported", count=event.count)
-        recovered = sentence("%(count)s messages could not be recovered", count=event.count)
-    return Card("not_recovered", imported if event.is_import else recovered, f"{when} {why}", payload=span)
+    what = (
+        counted("%(count)s message could not be imported", "%(count)s messages could not be imported", event.count)
+        if event.is_import
+        else counted(
+            "%(count)s message could not be recovered", "%(count)s messages could not be recovered", event.count
+        )
+    )
+    return Card("not_recovered", what, f"{when} {why}", payload=span)
 
 
 def _unknown_card(event: Unknown) -> Card:

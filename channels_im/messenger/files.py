@@ -256,7 +256,7 @@ def to_png_first_frame(file: IO[bytes]) -> io.BytesIO:
             if image.width * image.height > MAX_PIXELS:
                 raise FileError(
                     sentence(
-                        "The image is too large to show: more than %(count)s megapixels.", count=MAX_PIXELS // 1_000_000
+                        "The image is too large to show: more than %(limit)s megapixels.", limit=MAX_PIXELS // 1_000_000
                     )
                 )
             image.seek(0)

@@ -20,7 +20,7 @@ BUTTON_TITLES = {
     "account_unlink": sentence("Log out"),
     "game_play": sentence("Play"),
     "element_share": sentence("Share"),
-    "phone_number": sentence("Call"),
+    "phone_number": sentence("Call this number"),
     "user_phone_number": sentence("Phone number"),
     "user_email": sentence("Email"),
     "location": sentence("Location"),

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import pgettext_lazy
 
 from desk.sentences import sentence
 
@@ -27,8 +28,8 @@ class GoLiveStep(models.Model):
     """What is known about one step: the result of the last check, or the tick of an administrator."""
 
     class State(models.TextChoices):
-        DONE = "done", sentence("Done")
-        TO_DO = "to_do", sentence("To do")
+        DONE = "done", pgettext_lazy("a step is", "Done")
+        TO_DO = "to_do", pgettext_lazy("a step is", "To do")
         UNKNOWN = "unknown", sentence("Cannot be checked from here")
 
     key = models.CharField(max_length=80, primary_key=True, help_text="A step of services/go_live/catalogue.py")

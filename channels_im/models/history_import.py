@@ -2,8 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
-
-from desk.sentences import sentence
+from django.utils.translation import pgettext_lazy
 
 from .accounts import Page
 from .channels import Channel
@@ -14,12 +13,12 @@ class HistoryImport(ConversationReading):
     """One import of a channel's history, in pieces. A Page has at most one that is not over."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", sentence("Waiting")
-        RUNNING = "running", sentence("Running")
-        PAUSED = "paused", sentence("Paused")
-        DONE = "done", sentence("Done")
-        CANCELLED = "cancelled", sentence("Cancelled")
-        FAILED = "failed", sentence("Failed")
+        WAITING = "waiting", pgettext_lazy("an import is", "Waiting")
+        RUNNING = "running", pgettext_lazy("an import is", "Running")
+        PAUSED = "paused", pgettext_lazy("an import is", "Paused")
+        DONE = "done", pgettext_lazy("an import is", "Done")
+        CANCELLED = "cancelled", pgettext_lazy("an import is", "Cancelled")
+        FAILED = "failed", pgettext_lazy("an import is", "Failed")
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="history_imports")
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="history_imports")

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import pgettext_lazy
 
 from desk.sentences import sentence
 
@@ -16,10 +17,10 @@ class WebhookDelivery(models.Model):
     """
 
     class State(models.TextChoices):
-        PENDING = "pending", sentence("Waiting")
-        PROCESSING = "processing", sentence("Being processed")
-        DONE = "done", sentence("Done")
-        FAILED = "failed", sentence("Failed")
+        PENDING = "pending", pgettext_lazy("a delivery is", "Waiting")
+        PROCESSING = "processing", pgettext_lazy("a delivery is", "Being processed")
+        DONE = "done", pgettext_lazy("a delivery is", "Done")
+        FAILED = "failed", pgettext_lazy("a delivery is", "Failed")
         PARKED = "parked", sentence("Waiting (channel off)")
         IGNORED = "ignored", sentence("Ignored: no connected Page")
         EMPTIED = "emptied", sentence("Processed, content deleted")
@@ -105,8 +106,8 @@ class DataRequest(models.Model):
         DELETION = "deletion", sentence("Data deletion")
 
     class State(models.TextChoices):
-        RECEIVED = "received", sentence("Received")
-        COMPLETED = "completed", sentence("Completed")
+        RECEIVED = "received", pgettext_lazy("a data request is", "Received")
+        COMPLETED = "completed", pgettext_lazy("a data request is", "Completed")
 
     kind = models.CharField(max_length=12, choices=Kind)
     facebook_user_id = models.CharField(max_length=64)

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import pgettext_lazy
 
 from desk.sentences import sentence
 
@@ -38,10 +39,10 @@ class RecoveryRun(ConversationReading):
         REQUEST = "request", sentence("Requested by an administrator")
 
     class State(models.TextChoices):
-        WAITING = "waiting", sentence("Waiting")
-        RUNNING = "running", sentence("Running")
-        DONE = "done", sentence("Done")
-        FAILED = "failed", sentence("Failed")
+        WAITING = "waiting", pgettext_lazy("a recovery is", "Waiting")
+        RUNNING = "running", pgettext_lazy("a recovery is", "Running")
+        DONE = "done", pgettext_lazy("a recovery is", "Done")
+        FAILED = "failed", pgettext_lazy("a recovery is", "Failed")
 
     page = models.ForeignKey(Page, on_delete=models.CASCADE, related_name="recovery_runs")
     reason = models.CharField(max_length=12, choices=Reason)

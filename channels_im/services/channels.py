@@ -14,7 +14,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.live import publish
 from desk.models import Department, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.storage import undone_on_failure
 
 MAX_NAME = 100
@@ -43,17 +43,13 @@ def limit_reached() -> str:
         return ""
     if not departments:
         return sentence("There is no department yet, and every channel belongs to one. Create a department first.")
-    if departments == 1:
-        return sentence(
-            "You have %(channels)s of 1 possible channel: there can be as many channels as departments. One more "
-            "department allows one more channel.",
-            channels=channels,
-        )
-    return sentence(
-        "You have %(channels)s of %(departments)s possible channels: there can be as many channels as departments. "
-        "One more department allows one more channel.",
+    return counted(
+        "You have %(channels)s of %(count)s possible channel: there can be as many channels as departments. One more "
+        "department allows one more channel.",
+        "You have %(channels)s of %(count)s possible channels: there can be as many channels as departments. One more "
+        "department allows one more channel.",
+        departments,
         channels=channels,
-        departments=departments,
     )
 
 
@@ -115,31 +111,34 @@ def create_channel(
     counted, so that there are never more channels than departments. Raises ChannelError.
     """
     name, checked_icon = _clean_name(name), _clean_icon(icon)
-    channel = Channel(name=name, icon=checked_icon, **switches)
+    channel = Channel(name=name, **switches)
     try:
-        with transaction.atomic():
-            channel.department = _lock_departments(department)
-            if limit := limit_reached():
-                raise ChannelError(limit)
-            channel.page = _lock_page(page)
-            if why := page_obstacle(channel.page, user):
-                refusal = sentence("This Page cannot be chosen. %(why_text)s", why_text=why)
-                raise ChannelError(refusal, field="page")
-            channel.save()
-            created = sentence(
-                "Created for the Page “%(page)s” in %(department)s.", page=channel.page, department=department
-            )
-            audit_log.record(user, channel, audit_log.ADDITION, created)
-            subscriptions.request_check(channel.page_id)
-            if history_days:
-                history_requests.start(user, channel, history_days)
-            publish.announce("channel", channel=channel.pk)
-    except BaseException as error:
-        _delete_icon_file(channel)
-        if isinstance(error, IntegrityError):
-            raise ChannelError(sentence("This Page has just been taken by another channel."), field="page") from error
-        raise
+        with undone_on_failure():
+            channel.icon = _store_icon(checked_icon)
+            _create(user, channel, page, department, history_days)
+    except IntegrityError as error:
+        raise ChannelError(sentence("This Page has just been taken by another channel."), field="page") from error
     return channel
+
+
+def _create(user: User, channel: Channel, page: Page, department: Department, history_days: int) -> None:
+    with transaction.atomic():
+        channel.department = _lock_departments(department)
+        if limit := limit_reached():
+            raise ChannelError(limit)
+        channel.page = _lock_page(page)
+        if why := page_obstacle(channel.page, user):
+            refusal = sentence("This Page cannot be chosen. %(why_text)s", why_text=why)
+            raise ChannelError(refusal, field="page")
+        channel.save()
+        created = sentence(
+            "Created for the Page “%(page)s” in %(department)s.", page=channel.page, department=department
+        )
+        audit_log.record(user, channel, audit_log.ADDITION, created)
+        subscriptions.request_check(channel.page_id)
+        if history_days:
+            history_requests.start(user, channel, history_days)
+        publish.announce("channel", channel=channel.pk)
 
 
 def change_channel(
@@ -156,10 +155,17 @@ def change_channel(
     `switches`: which of SWITCHES are turned on or off; those not given stay. Agents who are not members of a new
     department lose their association. Raises ChannelError.
     """
-    name = _clean_name(name)
-    new_icon = _clean_icon(icon) if icon else None
+    name, checked_icon = _clean_name(name), _clean_icon(icon) if icon else None
+    with undone_on_failure():
+        new_icon = _store_icon(checked_icon) if checked_icon else ""
+        return _change(user, channel, name, department, new_icon, switches)
+
+
+def _change(
+    user: User, channel: Channel, name: str, department: Department, new_icon: str, switches: dict[str, bool]
+) -> list[str]:
     changes = []
-    with undone_on_failure(), transaction.atomic():
+    with transaction.atomic():
         department = _lock_departments(department)
         channel = _lock_channel(channel)
         old_icon = channel.icon.name
@@ -175,9 +181,7 @@ def change_channel(
             non_members = ChannelAgent.objects.filter(channel=channel).exclude(agent__departments=department)
             if count := non_members.delete()[0]:
                 changes.append(
-                    sentence("1 agent no longer associated")
-                    if count == 1
-                    else sentence("%(count)s agents no longer associated", count=count)
+                    counted("%(count)s agent no longer associated", "%(count)s agents no longer associated", count)
                 )
         if new_icon:
             changes.append(sentence("icon"))
@@ -189,7 +193,7 @@ def change_channel(
             audit_log.record(user, channel, audit_log.CHANGE, changed)
             publish.announce("channel", channel=channel.pk)
         if new_icon and old_icon:
-            transaction.on_commit(lambda: channel.icon.storage.delete(old_icon))
+            transaction.on_commit(lambda: channel.icon.storage.delete(old_icon), robust=True)
     return changes
 
 
@@ -302,7 +306,12 @@ def _clean_name(name: str) -> str:
     if not name:
         raise ChannelError(sentence("Give the channel a name."), field="name")
     if len(name) > MAX_NAME:
-        refusal = sentence("The name has %(count)s characters; at most %(limit)s fit.", count=len(name), limit=MAX_NAME)
+        refusal = counted(
+            "The name has %(count)s character; at most %(limit)s fit.",
+            "The name has %(count)s characters; at most %(limit)s fit.",
+            len(name),
+            limit=MAX_NAME,
+        )
         raise ChannelError(refusal, field="name")
     return name
 
@@ -316,8 +325,8 @@ def _clean_icon(icon: "File[bytes]") -> CheckedIcon:
         raise ChannelError(str(error), field="icon") from error
 
 
-def _delete_icon_file(channel: Channel) -> None:
-    """Delete the icon that a rolled back transaction has written: a rollback does not delete files."""
-    icon = channel.icon
-    if icon.name and icon._committed:  # type: ignore[attr-defined]  # missing in django-stubs
-        icon.storage.delete(icon.name)
+def _store_icon(icon: CheckedIcon) -> str:
+    """Store an icon and return its name. Before anything is locked: the storage may be a service on the network."""
+    holder = Channel()
+    holder.icon.save(icon.name or "", icon, save=False)
+    return holder.icon.name or ""

@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from desk.errors import Refused
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.text import cut, tail, without_directions
 
 MAX_ICON_BYTES = 1_048_576  # 1 MB
@@ -112,9 +112,14 @@ def _with_allowed(text: str) -> str:
 def _too_big(size: int) -> str:
     """Return the sentence about a size (bytes) over the limit; one just over it is not rounded down to it."""
     if size <= MAX_ICON_BYTES * 1.01:
-        return sentence("This picture has %(count)s bytes; the limit is 1 MB (1,048,576 bytes).", count=f"{size:,}")
+        return counted(
+            "This picture has %(count)s byte; the limit is 1 MB (1,048,576 bytes).",
+            "This picture has %(count)s bytes; the limit is 1 MB (1,048,576 bytes).",
+            size,
+            count=f"{size:,}",
+        )
     megabytes = f"{size / MAX_ICON_BYTES:.2f}"
-    return sentence("This picture has %(count)s MB; the limit is 1 MB (1,048,576 bytes).", count=megabytes)
+    return sentence("This picture has %(number)s MB; the limit is 1 MB (1,048,576 bytes).", number=megabytes)
 
 
 def shorten(name: str) -> str:

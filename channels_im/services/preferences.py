@@ -11,7 +11,7 @@ from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES
 from desk import audit_log
 from desk.live import access_changes, publish
 from desk.models import Agent, Department, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 CHANNEL_GONE = sentence("A channel that you selected has just been deleted or moved. Select again.")
 
@@ -62,7 +62,12 @@ def set_intermission(user: User, department: Department, minutes: int) -> bool:
         preferences.threading_intermission = minutes
         preferences.full_clean()
         preferences.save(update_fields=["threading_intermission"])
-        changed = sentence("Threading intermission changed from %(old)s to %(new)s minutes.", old=old, new=minutes)
+        changed = counted(
+            "Threading intermission changed from %(old)s to %(count)s minute.",
+            "Threading intermission changed from %(old)s to %(count)s minutes.",
+            minutes,
+            old=old,
+        )
         audit_log.record(user, department, audit_log.CHANGE, changed)
     return True
 

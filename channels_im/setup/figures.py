@@ -27,7 +27,7 @@ MAX_CAUSES = 20  # of a Page
 class FailureLine:
     """A cause with its counts; `path` leads to where it is shown, and is "" for who may not go there."""
 
-    words: str
+    title: str
     why: str
     where: str
     hour: int
@@ -123,14 +123,14 @@ def _failures(user: User, causes: list[Cause], now: datetime) -> dict[int | None
     for cause in failure_digest.together(causes):
         path = cause.path if may(user, *cause.permissions) else ""
         hour = in_hour.get(_key(cause), 0)
-        lines[cause.page].append(FailureLine(cause.words, cause.why, cause.where, hour, cause.count, path))
+        lines[cause.page].append(FailureLine(cause.title, cause.why, cause.where, hour, cause.count, path))
     return {
         page: Failures(each[:MAX_CAUSES], sum(line.day for line in each[MAX_CAUSES:])) for page, each in lines.items()
     }
 
 
 def _key(cause: Cause) -> tuple[str, str, str, int | None]:
-    return cause.one, cause.why, cause.where, cause.page
+    return cause.title, cause.why, cause.where, cause.page
 
 
 # --- Numbers in words -------------------------------------------------------------------------------------------------

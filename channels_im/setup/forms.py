@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_lazy
 
 from channels_im.models import Channel, ChannelDraft, Page
 from channels_im.models.channels import DEFAULT_INTERMISSION_MINUTES, MAX_INTERMISSION_MINUTES
@@ -27,7 +27,11 @@ class ChannelForm(forms.Form):
         max_length=MAX_NAME,
         error_messages={
             "required": gettext_lazy("Give the channel a name."),
-            "max_length": gettext_lazy("The name has %(show_value)d characters; at most %(limit_value)d fit."),
+            "max_length": ngettext_lazy(
+                "The name has %(show_value)d character; at most %(limit_value)d fit.",
+                "The name has %(show_value)d characters; at most %(limit_value)d fit.",
+                "show_value",
+            ),
         },
     )
     page = forms.ModelChoiceField(

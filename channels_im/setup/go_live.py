@@ -25,7 +25,7 @@ LEVELS: dict[str, str] = {
     GoLiveStep.State.TO_DO: "warning",
     GoLiveStep.State.UNKNOWN: "",
 }
-WORDS: dict[str, str] = dict(GoLiveStep.State.choices)
+WORDS: dict[str, object] = {state: state.label for state in GoLiveStep.State}
 
 
 class PolicyForm(forms.Form):

@@ -100,5 +100,5 @@ def _sent_test(address: str, problem: str) -> str:
     if not problem:
         return sentence("A test message to %(address)s was accepted by the mail server.", address=address)
     if not address:
-        return sentence("A test message to no address failed: %(problem_text)s", problem_text=problem)
+        return sentence("A test message was not sent: %(problem_text)s", problem_text=problem)
     return sentence("A test message to %(address)s failed: %(problem_text)s", address=address, problem_text=problem)

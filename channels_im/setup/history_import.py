@@ -9,7 +9,7 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.models import Channel, HistoryImport
@@ -77,13 +77,13 @@ def _view(channel: Channel, row: HistoryImport | None, possible_days: tuple[int,
 def _state(channel: Channel, row: HistoryImport, now: datetime) -> str:
     match row.state:
         case State.DONE:
-            return gettext("Done")
+            return pgettext("an import is", "Done")
         case State.CANCELLED:
             return gettext("Cancelled. What was imported stays.")
         case State.PAUSED:
-            return gettext("Paused")
+            return pgettext("an import is", "Paused")
         case State.FAILED:
-            return " ".join((gettext("Stopped."), translated(row.error)))
+            return " ".join((pgettext("an import is", "Stopped."), translated(row.error)))
     if blocked := obstacle(channel):
         return " ".join((gettext("Waiting."), blocked))
     page = channel.page

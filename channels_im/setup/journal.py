@@ -23,7 +23,7 @@ from channels_im.setup.access import REPLAY_JOURNAL, VIEW_JOURNAL, may, may_read
 from desk import audit_log
 from desk.languages import translated
 from desk.requests import UserRequest
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.setup_lists import Asked, Empty, SetupList, up_to
 
 PER_PAGE = 50
@@ -167,7 +167,12 @@ def replay_failed(request: UserRequest) -> HttpResponse:
         newest = WebhookDelivery.objects.order_by("-pk").first()
         if count and newest is not None:
             moment = f"{since:%Y-%m-%d %H:%M %Z}"
-            replayed = sentence("Replayed %(count)s failed since %(moment)s.", count=count, moment=moment)
+            replayed = counted(
+                "Replayed %(count)s failed delivery that was received since %(moment)s.",
+                "Replayed %(count)s failed deliveries that were received since %(moment)s.",
+                count,
+                moment=moment,
+            )
             audit_log.record(request.user, newest, audit_log.CHANGE, replayed)
     again = ngettext(
         "%(count)s failed delivery is being processed again.",

@@ -18,7 +18,7 @@ from desk.accounts.reauthentication import recent_password_required
 from desk.languages import translated
 from desk.models import User
 from desk.requests import UserRequest
-from desk.sentences import sentence
+from desk.sentences import counted
 
 
 @setup_view(CHANGE_CHANNEL)
@@ -121,9 +121,9 @@ def take_in(request: UserRequest, pk: int) -> HttpResponse:
 
 
 def _imported(count: int) -> str:
-    if count == 1:
-        return sentence("Imported %(count)s delivery that had waited.", count=count)
-    return sentence("Imported %(count)s deliveries that had waited.", count=count)
+    return counted(
+        "Imported %(count)s delivery that had waited.", "Imported %(count)s deliveries that had waited.", count
+    )
 
 
 def _confirm(

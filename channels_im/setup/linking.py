@@ -135,13 +135,11 @@ def show_result(request: HttpRequest, result: service.LinkResult) -> None:
     for scope in result.declined:
         if use := PERMISSION_USES.get(scope):
             declined = gettext(
-                "The permission %(permission)s was declined. Desk needs it to %(use)s; link again to grant it."
+                "The permission %(permission)s was declined. Desk needs it for this: %(use)s. Link again to grant it."
             )
             messages.warning(request, declined % {"permission": scope, "use": translated(use)})
         else:
-            declined = gettext(
-                "The permission %(permission)s was declined. Desk needs it to work; link again to grant it."
-            )
+            declined = gettext("The permission %(permission)s was declined. Desk needs it. Link again to grant it.")
             messages.warning(request, declined % {"permission": scope})
 
 

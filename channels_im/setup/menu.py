@@ -74,9 +74,8 @@ def pages() -> system_states.State | None:
         return None
     if lost := count - connected:
         return system_states.State(gettext("Pages"), _lost_pages(lost, count), system_states.DANGER)
-    if count == 1:
-        return system_states.State(gettext("Pages"), gettext("The Page is connected."))
-    return system_states.State(gettext("Pages"), gettext("All %(count)s Pages are connected.") % {"count": count})
+    text = ngettext("The Page is connected.", "All %(count)s Pages are connected.", count) % {"count": count}
+    return system_states.State(gettext("Pages"), text)
 
 
 def _lost_pages(lost: int, count: int) -> str:

@@ -139,7 +139,11 @@ def _events(channel: Channel) -> list[Check]:
     wanted = len(pages.SUBSCRIBED_FIELDS)
     missing = sorted(set(pages.SUBSCRIBED_FIELDS) - set(page.subscribed_fields))
     if not missing:
-        sends = gettext("Facebook sends all %(count)s kinds of events that Desk needs.") % {"count": wanted}
+        sends = ngettext(
+            "Facebook sends the %(count)s kind of events that Desk needs.",
+            "Facebook sends all %(count)s kinds of events that Desk needs.",
+            wanted,
+        ) % {"count": wanted}
         return [Check(sends, OK, (), _checked(page))]
     sentence = ngettext(
         "Facebook does not send %(missing)s of the %(count)s kinds of events that Desk needs.",

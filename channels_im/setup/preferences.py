@@ -55,7 +55,11 @@ def show(request: UserRequest) -> HttpResponse:
         return _page(request, department, form)
     minutes = form.cleaned_data["threading_intermission"]
     if service.set_intermission(request.user, department, minutes):
-        saved = gettext("Saved. In %(department)s, replies after %(minutes)s minutes open a new ticket.")
+        saved = ngettext(
+            "Saved. In %(department)s, replies after %(minutes)s minute open a new ticket.",
+            "Saved. In %(department)s, replies after %(minutes)s minutes open a new ticket.",
+            minutes,
+        )
         messages.success(request, saved % {"department": department, "minutes": minutes})
     else:
         messages.info(request, gettext("Nothing was changed."))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 
 from channels_im.models import Channel, Page, PageRecovery, RecoveryRun
 from channels_im.services.facebook import recovery_requests
@@ -68,7 +68,7 @@ def obstacle(channel: Channel) -> str:
 def _state(channel: Channel, run: RecoveryRun) -> str:
     now = timezone.now()
     if run.state == State.DONE:
-        return gettext("Done")
+        return pgettext("a recovery is", "Done")
     if run.state == State.FAILED:
         return gettext("Stopped: %(reason)s") % {"reason": translated(run.error)}
     limit = max(

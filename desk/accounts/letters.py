@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from desk.letters import Letter, installation_name, shown_moment
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 MAX_BROWSER = 200
 NOT_YOU = sentence("If this was not you, choose a new password at once, and tell an administrator.")
@@ -120,9 +120,10 @@ def invitation(user: User, by: User, link: str, days: int) -> Letter:
                 person=by,
                 name=name,
             ),
-            sentence(
-                "The link works once, and for %(days)s days. After that, ask %(person)s for a new one.",
-                days=days,
+            counted(
+                "The link works once, and for %(count)s day. After that, ask %(person)s for a new one.",
+                "The link works once, and for %(count)s days. After that, ask %(person)s for a new one.",
+                days,
                 person=by,
             ),
         ),

@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 
 from desk import audit_log, deletion_checks
 from desk.accounts import reauthentication
@@ -159,9 +159,8 @@ class SetupModelAdmin(_ModelAdmin[M]):
 def _still_needed(line: str) -> str:
     """Return the sentence for a line of Django's list of objects that need another, such as "Channel: Sales"."""
     kind, _, name = line.partition(": ")
-    kind = kind if get_language() == "de" else kind.lower()  # only German has capitals here
     shown = SafeString(name) if isinstance(line, SafeString) else name
-    return format_html(gettext("The {kind} “{name}” still needs it."), kind=kind, name=shown)
+    return format_html(gettext("Still needed by: {kind} “{name}”."), kind=kind, name=shown)
 
 
 class ReadOnlyAdmin(SetupModelAdmin[M]):

@@ -22,7 +22,7 @@ from desk.admin.base import ReadOnlyAdmin
 from desk.file_response import download
 from desk.languages import in_english, translated
 from desk.models import AuditEntry, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.setup_lists import MAX_SEARCH, Asked, Chip, Pager
 
 PER_PAGE = 50
@@ -264,13 +264,20 @@ class HistoryAdmin(ReadOnlyAdmin[AuditEntry]):
             words = filters.in_words()
             number = f"{count:,}"
             what = (
-                sentence(
+                counted(
+                    "Exported %(count)s entry of the history as CSV (%(filters_text)s).",
                     "Exported %(count)s entries of the history as CSV (%(filters_text)s).",
+                    count,
                     count=number,
                     filters_text=words,
                 )
                 if words
-                else sentence("Exported %(count)s entries of the history as CSV.", count=number)
+                else counted(
+                    "Exported %(count)s entry of the history as CSV.",
+                    "Exported %(count)s entries of the history as CSV.",
+                    count,
+                    count=number,
+                )
             )
             audit_log.record(request.user, None, audit_log.Action.EXPORTED, what)
         except BaseException:

@@ -5,6 +5,10 @@ document.documentElement.classList.add("scripted");
 function gettext(text) {
   return (globalThis.django?.gettext ?? String)(text);
 }
+
+function ngettext(one, many, number) {
+  return globalThis.django?.ngettext ? globalThis.django.ngettext(one, many, number) : number === 1 ? one : many;
+}
 function interpolate(text, values) {
   return text.replace(/%\((\w+)\)s/g, (_whole, name) => String(values[name]));
 }
@@ -155,7 +159,11 @@ async function problemOf(file) {
     return interpolate(gettext("“%(name)s” is not a .jpg, .jpeg or .png file."), { name: file.name });
   if (file.size === 0) return gettext("This file is empty.");
   if (file.size > MEGABYTE) {
-    const sentence = gettext("This picture has %(size)s MB (%(bytes)s bytes); the limit is 1 MB (%(limit)s bytes).");
+    const sentence = ngettext(
+      "This picture has %(size)s MB (%(bytes)s byte); the limit is 1 MB (%(limit)s bytes).",
+      "This picture has %(size)s MB (%(bytes)s bytes); the limit is 1 MB (%(limit)s bytes).",
+      file.size,
+    );
     const language = document.documentElement.lang || "en";
     const digits = { minimumFractionDigits: 2, maximumFractionDigits: 2, useGrouping: false };
     return interpolate(sentence, {

@@ -2,10 +2,11 @@
 
 import gettext
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from smtplib import SMTPException
+from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
 from typing import Any
 
 import allauth
@@ -221,9 +222,37 @@ def test_a_language_that_fails_keeps_the_other_from_nothing(
     assert [message.to for message in mailoutbox] == [["ann@shop.example"]]
 
 
+@pytest.mark.usefixtures("two_admins")
+@pytest.mark.parametrize(
+    ("refusal", "is_tried_again"),
+    [
+        (SMTPRecipientsRefused({"bob@shop.example": (550, b"No such user")}), False),
+        (SMTPDataError(554, b"Rejected"), False),
+        (SMTPDataError(451, b"Try again later"), True),
+        (ConnectionResetError(), True),
+    ],
+)
+def test_administrators_whose_server_took_the_message_do_not_get_it_again_for_those_it_refuses(
+    monkeypatch: pytest.MonkeyPatch, mailoutbox: list[EmailMessage], refusal: Exception, is_tried_again: bool
+) -> None:
+    send = EmailMessage.send
+
+    def refuse(message: EmailMessage, fail_silently: bool = False) -> int:
+        if message.to != ["ann@shop.example"]:
+            raise refusal
+        return send(message, fail_silently)
+
+    monkeypatch.setattr(EmailMessage, "send", refuse)
+    with pytest.raises(type(refusal)) if is_tried_again else nullcontext():
+        assert mail.send_to_administrators(_news(), key="news") == 1
+    User.objects.filter(username="ann").update(is_active=False)
+    with pytest.raises(type(refusal)):  # nobody got it
+        mail.send_to_administrators(_news(), key="news")
+
+
 def test_the_digest_of_failures_has_its_times_in_the_language_of_the_reader() -> None:
     since = datetime(2026, 3, 4, 9, 41, tzinfo=UTC)
-    cause = failure_digest.Cause("reply was not sent", "replies were not sent", 2, "Why", "Where")
+    cause = failure_digest.Cause("Failures", lambda count: f"{count} failures", 2, "Why", "Where")
     with translation.override("de"):
         [paragraph] = failure_digest._letter([cause], since).paragraphs
         rendered = letters.render(failure_digest._letter([cause], since))

@@ -73,7 +73,7 @@ def test_rows_are_selected_with_keys_and_mouse_and_closed_together(
     items.nth(1).locator(".row__pick").click(modifiers=["Shift"])
     chosen = order(agent)[:2]
     bar.get_by_role("button", name="Close", exact=True).click()
-    expect(agent.locator("#toasts")).to_contain_text("2 closed.", timeout=SOON_MS)
+    expect(agent.locator("#toasts")).to_contain_text("2 conversations: closed.", timeout=SOON_MS)
     expect(bar).to_be_hidden()
     for pk in chosen:
         expect(agent.locator(f"#row-{pk}")).to_contain_text("Closed")
@@ -82,7 +82,7 @@ def test_rows_are_selected_with_keys_and_mouse_and_closed_together(
     expect(bar).to_contain_text("1 selected")
     expect(agent.locator("#thread[data-conversation]")).to_have_count(0)
     bar.get_by_role("button", name="Reopen").click()
-    expect(agent.locator("#toasts")).to_contain_text("1 reopened.", timeout=SOON_MS)
+    expect(agent.locator("#toasts")).to_contain_text("1 conversation: reopened.", timeout=SOON_MS)
 
 
 def test_a_macro_on_a_selection_is_undone_with_one_button(
@@ -98,7 +98,7 @@ def test_a_macro_on_a_selection_is_undone_with_one_button(
     bar.get_by_role("button", name="Rush order", exact=True).click(timeout=SOON_MS)
     agent.get_by_role("dialog").get_by_role("button", name="Run macro").click()
     said = agent.locator("#toasts")
-    expect(said).to_contain_text("2 changed by the macro “Rush order”.", timeout=SOON_MS)
+    expect(said).to_contain_text("2 conversations: changed by the macro “Rush order”.", timeout=SOON_MS)
     for pk in chosen:
         expect(agent.locator(f"#row-{pk}")).to_contain_text("Closed")
     said.get_by_role("button", name="Undo").click()

@@ -165,6 +165,7 @@ class Ticket(models.Model):
         indexes = [
             models.Index(fields=["conversation", "opened_at"], name="ticket_of_conversation"),
             models.Index(fields=["status", "-id"], name="ticket_by_status"),
+            models.Index(fields=["priority"], name="ticket_priority", condition=~Q(priority="normal")),
             # One for each order of the list of tickets.
             models.Index(fields=["-opened_at", "-id"], name="ticket_newest"),
             models.Index(fields=["-last_message_at", "-id"], name="ticket_last"),

@@ -23,7 +23,14 @@ class NotificationSettings(models.Model):
     class When(models.TextChoices):
         ALWAYS = "always", gettext_lazy("Always")
         ONLINE = "online", gettext_lazy("Only while I am online")
-        AWAY = "away", gettext_lazy("Only while I am away or off")
+        AWAY = "away", "Only while I am away or off"  # English only: of a migration; pages show WHEN
+
+    #: The choices as pages show them.
+    WHEN = (
+        (When.ALWAYS, When.ALWAYS.label),
+        (When.ONLINE, When.ONLINE.label),
+        (When.AWAY, gettext_lazy("Only while I am away or offline")),
+    )
 
     user = models.OneToOneField(USER, on_delete=models.CASCADE, related_name="notification_settings")
     shows_text = models.BooleanField(default=True, help_text="Else notifications only say that there is a message")

@@ -134,8 +134,8 @@ def list_row(newest_first: Iterable[Line]) -> ListRow:
 
     The newest message is shown; while there is none, the newest event of the customer. The customer waits since their
     first message that no reply answers. Closing a ticket ends the waiting in it and in the tickets that opened before
-    it, until the customer writes again or the agent takes it back. Closing an earlier ticket ends
-    only the waiting in it: its messages are from before it was closed.
+    it, until the customer writes again or the agent takes it back. Closing an earlier ticket ends only the waiting in
+    it: its messages are from before it was closed.
     """
     newest: Line | None = None
     origin: Line | None = None

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from desk.errors import Refused
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.text import is_blank, without_directions
 from tickets.rules.sending import clean_text
 
@@ -69,8 +69,10 @@ def _text(definition: Definition, given: object) -> str:
     text = " ".join(without_directions(clean_text(given)).split())
     if len(text) > TEXT_LIMIT:
         raise UnfitError(
-            sentence(
+            counted(
+                "“%(name)s” has %(count)s character; at most %(most)s fit. Shorten it.",
                 "“%(name)s” has %(count)s characters; at most %(most)s fit. Shorten it.",
+                len(text),
                 name=definition.name,
                 count=f"{len(text):,}",
                 most=TEXT_LIMIT,

@@ -78,7 +78,7 @@ def _one_of(*choices: str) -> Clean:
 def _id(text: str) -> str:
     if text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS:
         return str(int(text))
-    raise ValueError(sentence("Write the number of a row, for example 12."))
+    raise ValueError(sentence("Write the id of a row, such as 12."))
 
 
 def _assignee(text: str) -> str:
@@ -87,7 +87,7 @@ def _assignee(text: str) -> str:
     try:
         return _id(text)
     except ValueError:
-        raise ValueError(sentence("Write “me”, “nobody” or the number of a user.")) from None
+        raise ValueError(sentence("Write “me”, “nobody” or the id of a user.")) from None
 
 
 def _age(text: str) -> str:
@@ -215,12 +215,12 @@ def parse(raw: Mapping[str, Any]) -> Filter:
             words = (
                 sentence("Give one value.")
                 if field.most == 1
-                else sentence("Give at most %(count)s values.", count=field.most)
+                else sentence("Give at most %(most)s values.", most=field.most)
             )
             raise FilterError(words, name)
         found[name] = values
     if len([name for name, values in found.items() if values and name not in FIELDS]) > field_filters.MOST:
-        words = sentence("Filter by at most %(count)s fields at once.", count=field_filters.MOST)
+        words = sentence("Filter by at most %(most)s fields at once.", most=field_filters.MOST)
         raise FilterError(words, field_filters.names_in(found)[-1])
     return _filter(found)
 
@@ -314,7 +314,7 @@ def _texts_leniently(field: Field, given: Any) -> list[str]:
 
 def _cleaned(field: Field, text: str) -> str:
     if len(text) > field.longest:
-        raise FilterError(sentence("This value is longer than %(count)s characters.", count=field.longest), field.name)
+        raise FilterError(sentence("This value is longer than %(most)s characters.", most=field.longest), field.name)
     try:
         return field.clean(text)
     except ValueError as error:

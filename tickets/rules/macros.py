@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
 from tickets.rules.snoozing import Choice
 
@@ -220,8 +220,10 @@ def _content_problem(action: Action) -> str:
             if not action.text.strip():
                 return sentence("Write the text.")
             if len(action.text) > limit:
-                return sentence(
+                return counted(
+                    "The text has %(count)s character; at most %(most)s fit. Shorten it.",
                     "The text has %(count)s characters; at most %(most)s fit. Shorten it.",
+                    len(action.text),
                     count=f"{len(action.text):,}",
                     most=f"{limit:,}",
                 )

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from channels_im.messenger import values
 from channels_im.messenger.send_policy import RESPONSE, UTILITY, SendPolicy
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.text import is_blank
 from tickets.rules.window import Window, policy
 
@@ -222,9 +222,12 @@ def _message_refusal(facts: SendFacts) -> Verdict | None:
     if len(text) > MAX_TEXT_CHARACTERS:
         return _refuse(
             Refusal.TEXT_TOO_LONG,
-            sentence(
+            counted(
+                "The text has %(count)s character; at most %(most)s go into one message. Shorten it or send it as "
+                "several messages.",
                 "The text has %(count)s characters; at most %(most)s go into one message. Shorten it or send it as "
                 "several messages.",
+                len(text),
                 count=f"{len(text):,}",
                 most=f"{MAX_TEXT_CHARACTERS:,}",
             ),

@@ -6,7 +6,7 @@ emoji or of a script beyond Latin has more UTF-16 units and many more bytes.
 
 import re
 
-from desk.sentences import sentence
+from desk.sentences import counted
 from desk.text import head
 
 META_LIMIT = 2000
@@ -26,16 +26,22 @@ def length_refusal(text: str, code: int | None, subcode: int | None) -> str | No
     units = len(text.encode("utf-16-le")) // 2
     count, most = f"{len(text):,}", f"{META_LIMIT:,}"
     if units >= META_LIMIT:
-        return sentence(
+        return counted(
+            "Facebook refused this, probably for its length. It has %(count)s character, within Desk's limit; but "
+            "Facebook may count %(counted)s as UTF-16, and takes fewer than %(most)s. Send it as two messages.",
             "Facebook refused this, probably for its length. It has %(count)s characters, within Desk's limit; but "
             "Facebook may count %(counted)s as UTF-16, and takes fewer than %(most)s. Send it as two messages.",
+            len(text),
             count=count,
             counted=f"{units:,}",
             most=most,
         )
-    return sentence(
+    return counted(
+        "Facebook refused this, probably for its length. It has %(count)s character, within Desk's limit; but "
+        "Facebook may count %(counted)s bytes, and takes fewer than %(most)s. Send it as two messages.",
         "Facebook refused this, probably for its length. It has %(count)s characters, within Desk's limit; but "
         "Facebook may count %(counted)s bytes, and takes fewer than %(most)s. Send it as two messages.",
+        len(text),
         count=count,
         counted=f"{len(text.encode()):,}",
         most=most,

@@ -106,9 +106,8 @@ def same_words(
 ) -> bool:
     """Return whether agents have changed neither labels, priority, fields nor subject.
 
-    A label or a field that was deleted is no change.
-
-    The subject counts only where an agent wrote it: else it follows the first message.
+    A label or a field that was deleted is no change. The subject counts only where an agent wrote it: else it follows
+    the first message.
     """
     words = (now.priority, now.labels, now.fields, now.subject_is_own, now.subject if now.subject_is_own else "")
     return words == (

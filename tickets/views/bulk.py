@@ -54,12 +54,12 @@ def _set_priority(request: AgentRequest) -> tuple[str, ConversationAction]:
 
 def _add_label(request: AgentRequest) -> tuple[str, ConversationAction]:
     label = _label(request)
-    return sentence("labeled “%(name)s”", name=label), _change(request, ticket_facts.Changes(add=[label.pk]))
+    return sentence("label “%(name)s” added", name=label), _change(request, ticket_facts.Changes(add=[label.pk]))
 
 
 def _remove_label(request: AgentRequest) -> tuple[str, ConversationAction]:
     label = _label(request)
-    return sentence("without “%(name)s”", name=label), _change(request, ticket_facts.Changes(remove=[label.pk]))
+    return sentence("label “%(name)s” removed", name=label), _change(request, ticket_facts.Changes(remove=[label.pk]))
 
 
 def _label(request: AgentRequest) -> Label:

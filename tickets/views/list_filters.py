@@ -37,10 +37,10 @@ TITLES: dict[str, Promise] = {
     "waiting": pgettext_lazy("filter", "Waiting for reply"),
     "window": gettext_lazy("Messaging window"),
     "snoozed": pgettext_lazy("filter", "Snoozed"),
-    "since": gettext_lazy("Last message from"),
-    "until": gettext_lazy("Last message until"),
-    "opened_since": gettext_lazy("Ticket opened from"),
-    "opened_until": gettext_lazy("Ticket opened until"),
+    "since": gettext_lazy("Last message on or after"),
+    "until": gettext_lazy("Last message on or before"),
+    "opened_since": gettext_lazy("Ticket opened on or after"),
+    "opened_until": gettext_lazy("Ticket opened on or before"),
 }
 OF_TIMES = ("since", "until", "opened_since", "opened_until")
 WAITS = ("30m", "1h", "4h", "1d", "3d")
@@ -148,7 +148,7 @@ class ListFilters:
         if name == "waiting" and (length := age(value)):
             return gettext("Longer than %(duration)s") % {"duration": _length(length)}, False
         if name in OF_TIMES:
-            return _time_words(name, value), False
+            return _time_words(value), False
         fixed = FIXED.get(name) or {YES: gettext("Yes"), NO: gettext("No")}
         return str(fixed.get(value, value)), False
 
@@ -200,11 +200,9 @@ def _length(length: timedelta) -> str:
     return ngettext("%(count)s minute", "%(count)s minutes", minutes) % {"count": minutes}
 
 
-def _time_words(name: str, value: str) -> str:
+def _time_words(value: str) -> str:
     if length := age(value):
-        if name.endswith("since"):
-            return gettext("%(duration)s ago or later") % {"duration": _length(length)}
-        return gettext("Longer than %(duration)s ago") % {"duration": _length(length)}
+        return gettext("%(duration)s ago") % {"duration": _length(length)}
     if "T" in value:
         return date_format(timezone.localtime(datetime.fromisoformat(value)), "SHORT_DATETIME_FORMAT")
     return date_format(date.fromisoformat(value), "DATE_FORMAT")

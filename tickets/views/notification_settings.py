@@ -13,7 +13,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import dates
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from desk import mail
@@ -49,9 +49,11 @@ class NotificationForm(forms.Form):
         widget=forms.NumberInput({"class": "field", "inputmode": "numeric"}),
     )
     shows_text = forms.BooleanField(required=False)
-    when = forms.ChoiceField(choices=NotificationSettings.When.choices)
+    when = forms.ChoiceField(choices=NotificationSettings.WHEN)
     has_quiet_hours = forms.BooleanField(required=False)
-    quiet_from = forms.TimeField(label=gettext_lazy("From"), widget=forms.TimeInput({"class": "field", "type": "time"}))
+    quiet_from = forms.TimeField(
+        label=pgettext_lazy("a time", "From"), widget=forms.TimeInput({"class": "field", "type": "time"})
+    )
     quiet_to = forms.TimeField(label=gettext_lazy("Until"), widget=forms.TimeInput({"class": "field", "type": "time"}))
     quiet_days = forms.MultipleChoiceField(
         required=False, choices=[(str(day), dates.WEEKDAYS_ABBR[day]) for day in range(7)]

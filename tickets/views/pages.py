@@ -38,14 +38,15 @@ Context = dict[str, Any]
 
 def list_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> Context:
     """Return the context of `_list.html` and `_rows.html`: one page of rows and the query string of the next page."""
-    in_list, hits = listing.searched(listing.in_list(request.facts, request.user, query), query)
-    page, next_cursor = listing.page_of(in_list, query.order, cursor)
+    found, hits = listing.candidates(request.facts, request.user, query)
+    page, next_cursor = listing.page_of(found, query.order, cursor)
     parameters = query.parameters()
     return {
         "query": query,
         "found": hits,
         "rows": rows_of(request, page, query, selected, hits),
         "next_page": urlencode({**parameters, "before": next_cursor}) if next_cursor else "",
+        "next_sort": listing.sort_key_of(next_cursor),
         "list_query": urlencode(parameters),
         "order": ORDERS[query.order],
     }

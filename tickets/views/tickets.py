@@ -37,7 +37,7 @@ def tickets(request: AgentRequest) -> HttpResponse:
     """Show the list of tickets; `before` is the cursor of a further page."""
     query = TicketQuery.parse(request.GET)
     rows = ticket_list.matching(request.user, request.facts, query)
-    page, cursor = ticket_list.page_of(rows, query.order, request.GET.get("before", ""))
+    page, cursor = ticket_list.page_of(rows, query.order, request.GET.get("before", ""), are_few=bool(query.search))
     following = urlencode({**query.parameters(), "before": cursor}) if cursor else ""
     context = {
         "query": query,

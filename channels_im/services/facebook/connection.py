@@ -18,7 +18,7 @@ from desk.claims import DueTimes
 from desk.languages import in_english
 from desk.live import publish
 from desk.queue import enqueue
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -246,8 +246,13 @@ def _letter(pages: list[Page]) -> letters.Letter:
     path = f"{SETUP_PATH}{channels[first.pk].pk}/" if first.pk in channels else SETUP_PATH
     if len(pages) > 1:
         names = ", ".join(page.name for page in pages)
-        subject = sentence("Re-authenticate %(count)s Pages: %(names)s", count=len(pages), names=names)
-        title = sentence("Re-authenticate %(count)s Pages", count=len(pages))
+        subject = counted(
+            "Re-authenticate %(count)s Page: %(names)s",
+            "Re-authenticate %(count)s Pages: %(names)s",
+            len(pages),
+            names=names,
+        )
+        title = counted("Re-authenticate %(count)s Page", "Re-authenticate %(count)s Pages", len(pages))
         begin = sentence("These Pages have been unable to send replies:")
         action = sentence("Open the channels")
         path = SETUP_PATH

@@ -12,7 +12,7 @@ from desk.errors import Refused
 from desk.live import publish
 from desk.models import User
 from desk.queue import enqueue
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 TASK = "channels_im.tasks.drain_history_imports"
 #: How many days before its creation a channel can import.
@@ -45,7 +45,7 @@ def possible_days(channel: Channel) -> tuple[int, ...]:
 def start(actor: User | Actor, channel: Channel, days: int) -> HistoryImport:
     """Request the import of what was written in the `days` before the channel was created. Raises Refused."""
     if days not in DAYS:
-        refusal = sentence("Select one of %(days)s days.", days=", ".join(map(str, DAYS)))
+        refusal = sentence("The number of days is one of these: %(numbers)s.", numbers=", ".join(map(str, DAYS)))
         raise Refused(refusal, field="history_days")
     with transaction.atomic():
         Page.objects.select_for_update().get(pk=channel.page_id)
@@ -62,8 +62,10 @@ def start(actor: User | Actor, channel: Channel, days: int) -> HistoryImport:
             since=until - timedelta(days=days),
             until=until,
         )
-        started = sentence(
-            "Started the import of the history: the last %(days)s days before the channel was created.", days=days
+        started = counted(
+            "Started the import of the history: the last %(count)s day before the channel was created.",
+            "Started the import of the history: the last %(count)s days before the channel was created.",
+            days,
         )
         audit_log.record(actor, channel, audit_log.CHANGE, started)
         _announce(channel)

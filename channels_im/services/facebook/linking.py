@@ -21,7 +21,7 @@ from channels_im.services.facebook.grants import Grant, LinkError
 from desk import audit_log
 from desk.languages import in_english
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 #: A login that waits for a decision is discarded after this time.
 DECISION_TIMEOUT = timedelta(hours=1)
@@ -279,23 +279,26 @@ def _record(user: User, result: LinkResult) -> None:
 def _summary(result: LinkResult) -> str:
     count = len(result.pages)
     healed, stopped = (", ".join(map(str, pages)) for pages in (result.healed, result.stopped))
-    one, many = _SUMMARIES[bool(healed), bool(stopped)]
-    return sentence(one if count == 1 else many, count=count, healed=healed, stopped=stopped)
-
-
-# The summaries of one Page and of several, by whether Pages were connected again, and whether any were stopped.
-_SUMMARIES = {
-    (False, False): (sentence("Linked with 1 Page."), sentence("Linked with %(count)s Pages.")),
-    (True, False): (
-        sentence("Linked with 1 Page; connected again: %(healed)s."),
-        sentence("Linked with %(count)s Pages; connected again: %(healed)s."),
-    ),
-    (False, True): (
-        sentence("Linked with 1 Page; stopped: %(stopped)s."),
-        sentence("Linked with %(count)s Pages; stopped: %(stopped)s."),
-    ),
-    (True, True): (
-        sentence("Linked with 1 Page; connected again: %(healed)s; stopped: %(stopped)s."),
-        sentence("Linked with %(count)s Pages; connected again: %(healed)s; stopped: %(stopped)s."),
-    ),
-}
+    if healed and stopped:
+        return counted(
+            "Linked with %(count)s Page; connected again: %(healed)s; stopped: %(stopped)s.",
+            "Linked with %(count)s Pages; connected again: %(healed)s; stopped: %(stopped)s.",
+            count,
+            healed=healed,
+            stopped=stopped,
+        )
+    if healed:
+        return counted(
+            "Linked with %(count)s Page; connected again: %(healed)s.",
+            "Linked with %(count)s Pages; connected again: %(healed)s.",
+            count,
+            healed=healed,
+        )
+    if stopped:
+        return counted(
+            "Linked with %(count)s Page; stopped: %(stopped)s.",
+            "Linked with %(count)s Pages; stopped: %(stopped)s.",
+            count,
+            stopped=stopped,
+        )
+    return counted("Linked with %(count)s Page.", "Linked with %(count)s Pages.", count)

@@ -20,7 +20,7 @@ from channels_im.services.facebook.page_errors import Call
 from desk import audit_log
 from desk.errors import Refused
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 State = MessageTemplate.State
 
@@ -143,8 +143,10 @@ def check(new: NewTemplate) -> None:
     if not new.body.strip():
         raise TemplateError(sentence("Write the text of the template."), field="body")
     if len(new.body) > template_texts.MAX_BODY_CHARS:
-        refusal = sentence(
+        refusal = counted(
+            "The text has %(count)s character; at most %(limit)s fit.",
             "The text has %(count)s characters; at most %(limit)s fit.",
+            len(new.body),
             count=f"{len(new.body):,}",
             limit=f"{template_texts.MAX_BODY_CHARS:,}",
         )
@@ -153,13 +155,12 @@ def check(new: NewTemplate) -> None:
         raise TemplateError(sentence("Number the placeholders {{1}}, {{2}} and so on, without a gap."), field="body")
     if len(new.examples) != len(template_texts.placeholders(new.body)) or not all(map(str.strip, new.examples)):
         count = len(template_texts.placeholders(new.body))
-        if not count:
-            refusal = sentence("There is no placeholder.")
-        elif count == 1:
-            refusal = sentence("Give an example: Facebook checks the template with them.")
-        else:
-            refusal = sentence(
-                "Give %(count)s examples, each on a line: Facebook checks the template with them.", count=count
+        refusal = sentence("There is no placeholder.")
+        if count:
+            refusal = counted(
+                "Give %(count)s example: Facebook checks the template with it.",
+                "Give %(count)s examples, each on a line: Facebook checks the template with them.",
+                count,
             )
         raise TemplateError(refusal, field="examples")
     if len(new.buttons) > template_texts.MAX_BUTTONS or any(

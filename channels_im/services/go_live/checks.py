@@ -14,7 +14,7 @@ from channels_im.models import Channel, FacebookAccount, Page, PrivacyPolicy
 from channels_im.services.go_live import addresses, catalogue, reachability
 from channels_im.services.go_live.reachability import Finding, State
 from desk import letters
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,11 @@ def _subscription(found: app_info.AppSubscription | None) -> Finding:
     missing = [name for name in pages.SUBSCRIBED_FIELDS if name not in found.fields]
     if missing:
         return Finding(State.TO_DO, sentence("These fields are missing: %(fields)s.", fields=", ".join(missing)))
-    complete = sentence("Facebook calls this Desk, with all %(count)s fields.", count=len(pages.SUBSCRIBED_FIELDS))
+    complete = counted(
+        "Facebook calls this Desk, with the %(count)s field.",
+        "Facebook calls this Desk, with all %(count)s fields.",
+        len(pages.SUBSCRIBED_FIELDS),
+    )
     return Finding(State.DONE, complete)
 
 
@@ -204,13 +208,10 @@ def _granted(ends_at: float) -> Findings:
         return {"granted": Finding(State.TO_DO, sentence("Nobody has linked Facebook yet."))}
     if problems:
         return {"granted": Finding(State.TO_DO, " ".join(problems))}
-    granted = (
-        sentence("The login granted all permissions that Desk cannot do without.")
-        if len(accounts) == 1
-        else sentence(
-            "Each of the %(count)s newest logins granted all permissions that Desk cannot do without.",
-            count=len(accounts),
-        )
+    granted = counted(
+        "The login granted all permissions that Desk cannot do without.",
+        "Each of the %(count)s newest logins granted all permissions that Desk cannot do without.",
+        len(accounts),
     )
     return {"granted": Finding(State.DONE, " ".join([granted, *notes]))}
 

@@ -110,11 +110,11 @@ def save(user: User, *, contact: str, text: str) -> PrivacyPolicy:
     if not contact:
         raise Refused(sentence("Say whom people can ask about their data."), field="contact")
     if len(contact) > MAX_CONTACT_CHARACTERS:
-        raise Refused(sentence("At most %(count)s characters.", count=MAX_CONTACT_CHARACTERS), field="contact")
+        raise Refused(sentence("At most %(most)s characters.", most=MAX_CONTACT_CHARACTERS), field="contact")
     if not text:
         raise Refused(sentence("Write the privacy policy."), field="text")
     if len(text) > MAX_CHARACTERS:
-        raise Refused(sentence("At most %(count)s characters.", count=f"{MAX_CHARACTERS:,}"), field="text")
+        raise Refused(sentence("At most %(most)s characters.", most=f"{MAX_CHARACTERS:,}"), field="text")
     if COMPANY_GAP in text or translated(COMPANY_GAP) in text:
         raise Refused(sentence("Replace “%(gap_text)s” by your own.", gap_text=COMPANY_GAP), field="text")
     with transaction.atomic():

@@ -8,9 +8,8 @@ from django.urls import reverse
 
 from channels_im.models import WebhookDelivery
 from desk.failure_digest import Cause
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
-WORDS = sentence("delivery from Facebook was not processed"), sentence("deliveries from Facebook were not processed")
 MAX_REASON = 200
 
 
@@ -26,7 +25,8 @@ def delivery_causes(since: datetime, until: datetime) -> list[Cause]:
     )
     return [
         Cause(
-            *WORDS,
+            sentence("Deliveries from Facebook that were not processed"),
+            _not_processed,
             count,
             why,
             sentence("See Setup → Instant Messaging → Journal"),
@@ -36,3 +36,11 @@ def delivery_causes(since: datetime, until: datetime) -> list[Cause]:
         )
         for (minute, why), count in counts.items()
     ]
+
+
+def _not_processed(count: int) -> str:
+    return counted(
+        "%(count)s delivery from Facebook was not processed",
+        "%(count)s deliveries from Facebook were not processed",
+        count,
+    )

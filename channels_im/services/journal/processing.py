@@ -26,7 +26,7 @@ from channels_im.services.journal.routing import UNKNOWN_PAGE, Handling, Route
 from channels_im.services.journal.store import IncomingEvent, UnusableEventError
 from desk import metrics, timings
 from desk.backoff import delay_after
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 State = WebhookDelivery.State
 WORKER_DIED = sentence("The worker died while it processed this event.")
@@ -293,8 +293,11 @@ def result_of(parsed: ParsedDelivery) -> tuple[str, str]:
 
 
 def _error_text(parsed: ParsedDelivery, unfinished: list[DeliveryEvent]) -> str:
-    summary = sentence(
-        "%(count)s of %(total)s events could not be processed.", count=len(unfinished), total=len(parsed.events)
+    summary = counted(
+        "%(number)s of %(count)s event could not be processed.",
+        "%(number)s of %(count)s events could not be processed.",
+        len(parsed.events),
+        number=len(unfinished),
     )
     details = (  # English only: before a traceback
         f"Event {event.index + 1}, {event.kind}, {event.tries} tries:\n{event.error}" for event in unfinished

@@ -18,7 +18,7 @@ from channels_im.services.journal.insert import insert
 from desk.claims import Claims
 from desk.errors import Refused
 from desk.health import Report, seconds
-from desk.sentences import sentence
+from desk.sentences import counted
 from desk.wake import wake as wake_job
 
 JOB = "journal"
@@ -255,7 +255,13 @@ def report() -> Report:
         "oldest_s": age,
     }
     problems = (
-        [sentence("Deliveries from Meta have been waiting for %(seconds)s seconds.", seconds=f"{age:.0f}")]
+        [
+            counted(
+                "Deliveries from Meta have been waiting for %(count)s second.",
+                "Deliveries from Meta have been waiting for %(count)s seconds.",
+                round(age),
+            )
+        ]
         if age > LATE_AFTER_S
         else []
     )

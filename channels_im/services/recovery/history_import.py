@@ -246,13 +246,13 @@ def _end_sentence(row: HistoryImport, fields: dict[str, object]) -> str:
     counts = {"read": row.conversation_count, "imported": row.inserted_count, "beyond": row.beyond_reach_count}
     if fields["state"] == State.DONE:
         return sentence(
-            "The import of the history was completed. %(read)s conversations read, %(imported)s messages imported, "
-            "%(beyond)s out of reach.",
+            "The import of the history was completed. Conversations read: %(read)s. Messages imported: %(imported)s. "
+            "Messages out of reach: %(beyond)s.",
             **counts,
         )
     return sentence(
-        "The import of the history has failed: %(why_text)s %(read)s conversations read, %(imported)s messages "
-        "imported, %(beyond)s out of reach.",
+        "The import of the history has failed: %(why_text)s Conversations read: %(read)s. "
+        "Messages imported: %(imported)s. Messages out of reach: %(beyond)s.",
         why_text=f"{str(fields['error']).rstrip('.')}.",
         **counts,
     )

@@ -6,4 +6,4 @@ from django.core.management.commands import makemessages
 class Command(makemessages.Command):
     """Django's makemessages that also knows desk.sentences."""
 
-    xgettext_options = [*makemessages.Command.xgettext_options, "--keyword=sentence"]
+    xgettext_options = [*makemessages.Command.xgettext_options, "--keyword=sentence", "--keyword=counted:1,2"]

@@ -110,9 +110,9 @@ export async function refreshAll() {
   const fresh = [...page.querySelectorAll(".row-item")];
   const ids = new Set(fresh.map((row) => row.id));
   for (const row of fresh) if (!part.isTold(Number(row.dataset.id))) update(Number(row.dataset.id), row);
-  const last = fresh.at(-1);
+  const pager = page.querySelector(".pager"); // it may be further than the last row: none between belongs to the list
   for (const row of [...rows().querySelectorAll(".row-item")]) {
-    if (ids.has(row.id) || (page.querySelector(".pager") && !comesBefore(row, last))) continue;
+    if (ids.has(row.id) || (pager && !comesBefore(row, pager))) continue;
     const id = Number(row.dataset.id);
     if (part.isTold(id)) continue;
     update(id, null);
@@ -182,7 +182,7 @@ function place(row, isNew = false) {
   }
   const next = [...list.querySelectorAll(".row-item")].find((other) => other !== row && comesBefore(row, other));
   const pager = list.querySelector(".pager");
-  if (!next && pager && isNew) return; // it comes when its page is loaded
+  if (!next && pager && isNew && !comesBefore(row, pager)) return; // it comes when its page is loaded
   const hadFocus = row.contains(document.activeElement);
   list.insertBefore(row, next ?? pager);
   if (hadFocus) row.querySelector("a").focus({ preventScroll: true });
@@ -224,8 +224,7 @@ function showPending() {
   button.hidden = pending.size === 0;
   const count = pending.size;
   button.querySelector("span").textContent = interpolate(ngettext("%(count)s new", "%(count)s new", count), { count });
-  const any = Boolean(rows().querySelector(".row-item"));
-  document.getElementById("rows-empty").hidden = any;
+  document.getElementById("rows-empty").hidden = Boolean(rows().querySelector(".row-item, .pager"));
 }
 
 function showViews(fresh) {
@@ -311,6 +310,7 @@ export function start(openId) {
   document.body.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id !== "list-body") {
       for (const row of rows().querySelectorAll(".row-item")) mark(row);
+      showPending();
       return;
     }
     replaced();

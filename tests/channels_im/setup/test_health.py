@@ -85,7 +85,7 @@ def test_who_may_only_look_sees_the_checks_without_buttons_and_no_way_that_is_cl
     failed_delivery()
     page = health(client)
     assert "Facebook no longer accepts" in page
-    assert "Delivery from Facebook was not processed" in page
+    assert "Deliveries from Facebook that were not processed" in page
     assert "/journal/?state=failed" not in page
     assert '<button class="button button--small' not in page
 
@@ -104,16 +104,16 @@ def test_failures_are_counted_by_cause_in_the_last_hour_and_day(
     page = health(setup)
     inbox = reverse("inbox")
     assert failure_rows(page) == [
-        ("Replies were not sent Facebook refused it.", "2", "4", inbox),
+        ("Replies that were not sent Facebook refused it.", "2", "4", inbox),
         *sorted(
             [
-                ("Reply was not sent The window is closed.", "1", "1", inbox),
-                ("Reply may not have been sent No answer.", "1", "1", inbox),
-                ("Reply is held Re-authenticate the Page.", "1", "1", inbox),
+                ("Replies that were not sent The window is closed.", "1", "1", inbox),
+                ("Replies that may not have been sent No answer.", "1", "1", inbox),
+                ("Held replies Re-authenticate the Page.", "1", "1", inbox),
             ],
             key=lambda row: failure_rows(page).index(row),
         ),
-        ("Reply was not sent Facebook refused it.", "0", "1", inbox),
+        ("Replies that were not sent Facebook refused it.", "0", "1", inbox),
     ]
     assert "What else failed" not in page
 
@@ -133,9 +133,9 @@ def test_what_belongs_to_no_page_stands_below_with_the_way_to_it(setup: Client, 
     rows = failure_rows(page)
     journal = f"{reverse('setup:journal')}?state=failed"
     assert len(rows) == 2
-    assert rows[0][0].startswith("Deliveries from Facebook were not processed 1 of 2 events failed.")
+    assert rows[0][0].startswith("Deliveries from Facebook that were not processed 1 of 2 events failed.")
     assert rows[0][1:] == ("1", "2", journal)
-    assert rows[1][0] == "Webhook event was given up The address answered 500. Webhook “CRM”"
+    assert rows[1][0] == "Webhook events that were given up The address answered 500. Webhook “CRM”"
     assert rows[1][3] == reverse("programs:event_edit", args=[webhook.pk])
     assert "Traceback" not in page
     assert "No reply failed in the last 24 hours." in page

@@ -20,7 +20,9 @@ from tickets.services.inbox import actions, bulk_actions, listing, notifications
 from tickets.services.outgoing import replies
 
 TEXTS = {
-    "%(count)s %(done)s, %(refused)s not: %(reasons)s.": "%(count)s %(done)s, %(refused)s nicht: %(reasons)s.",
+    "%(count)s conversations: %(done)s.": "%(count)s Unterhaltungen: %(done)s.",
+    "%(count)s conversation not changed: %(reasons)s.": "%(count)s Unterhaltung nicht geändert: %(reasons)s.",
+    "%(count)s conversations not changed: %(reasons)s.": "%(count)s Unterhaltungen nicht geändert: %(reasons)s.",
     "%(user)s closed ticket #%(number)s": "%(user)s hat Ticket Nr. %(number)s geschlossen",
     "%(user)s unblocked this customer": "%(user)s hat die Sperre aufgehoben",
     "A file or card": "Eine Datei oder Karte",
@@ -129,10 +131,13 @@ def test_a_notification_is_in_the_language_of_the_reader() -> None:
     assert notifications.notification_of(factories.receive(conversation, ""), 0)["text"] == "Eine Datei oder Karte"
 
 
-def test_the_result_of_a_bulk_action_is_one_german_sentence() -> None:
+def test_the_result_of_a_bulk_action_is_in_german() -> None:
     result = bulk_actions.BulkResult(done=3)
     result.refuse("This channel was deleted: its conversations can be read, but not assigned.", 2)
-    assert result.sentence("closed") == "3 geschlossen, 2 nicht: Dieser Kanal wurde gelöscht."
+    assert (
+        result.sentence("closed")
+        == "3 Unterhaltungen: geschlossen. 2 Unterhaltungen nicht geändert: Dieser Kanal wurde gelöscht."
+    )
 
 
 def test_labels_follow_the_language_and_are_english_for_the_api() -> None:

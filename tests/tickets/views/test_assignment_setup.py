@@ -49,7 +49,7 @@ def test_the_settings_are_saved_and_stand_in_the_history(desk: world.Desk, setup
         "After a reply: Assign it to the one who replied.",
         "Automatic assignment: To the least loaded agent.",
         "Capacity of agents: 7 open conversations.",
-        "Conversations of agents who are away are handed back after minutes: 15.",
+        "Conversations of agents who are away are handed back after 15 minutes.",
     }
     assert audit_log.entries_of(desk.alice.agent)[0].sentence == "Own capacity: 0 open conversations."
     assert not AssignmentSettings.objects.filter(department=desk.support).exists()

@@ -46,10 +46,10 @@ def three(desk: world.Desk) -> list[Conversation]:
 
 
 def test_many_are_closed_and_reopened(alice: Client, three: list[Conversation]) -> None:
-    assert sentence(do(alice, "close", *three)) == "3 closed."
+    assert sentence(do(alice, "close", *three)) == "3 conversations: closed."
     assert statuses(*three) == ["closed"] * 3
-    assert sentence(do(alice, "close", *three)) == "3 closed."
-    assert sentence(do(alice, "reopen", *three[:2])) == "2 reopened."
+    assert sentence(do(alice, "close", *three)) == "3 conversations: closed."
+    assert sentence(do(alice, "reopen", *three[:2])) == "2 conversations: reopened."
     assert statuses(*three) == ["open", "open", "closed"]
 
 
@@ -63,18 +63,18 @@ def test_many_are_assigned_to_oneself_to_a_colleague_and_to_nobody(
     alice: Client, desk: world.Desk, three: list[Conversation]
 ) -> None:
     colleague = world.make_agent("dora", desk.sales)
-    assert sentence(do(alice, "take", *three)) == "3 assigned to you."
+    assert sentence(do(alice, "take", *three)) == "3 conversations: assigned to you."
     assert assignees(*three) == [desk.alice.pk] * 3
-    assert sentence(do(alice, "assign", *three, assignee=colleague.pk)) == "3 assigned to Dora."
+    assert sentence(do(alice, "assign", *three, assignee=colleague.pk)) == "3 conversations: assigned to Dora."
     assert assignees(*three) == [colleague.pk] * 3
-    assert sentence(do(alice, "assign", three[0], assignee="")) == "1 unassigned."
+    assert sentence(do(alice, "assign", three[0], assignee="")) == "1 conversation: unassigned."
     assert assignees(*three) == [None, colleague.pk, colleague.pk]
 
 
 def test_many_are_marked_as_read_and_unread(alice: Client, three: list[Conversation]) -> None:
-    assert sentence(do(alice, "read", *three)) == "3 marked as read."
+    assert sentence(do(alice, "read", *three)) == "3 conversations: marked as read."
     assert set(Conversation.objects.values_list("unread_count", flat=True)) == {0}
-    assert sentence(do(alice, "unread", three[0])) == "1 marked as unread."
+    assert sentence(do(alice, "unread", three[0])) == "1 conversation: marked as unread."
     assert Conversation.objects.get(pk=three[0].pk).unread_count == 1
 
 
@@ -83,7 +83,7 @@ def test_a_colleague_who_does_not_answer_the_channel_is_refused(
 ) -> None:
     answer = sentence(do(alice, "assign", *three, assignee=desk.bob.pk))
     assert answer.startswith(
-        "None assigned to Bob, 3 not: Bob is an agent neither of this channel nor of this department."
+        "3 conversations not changed: Bob is an agent neither of this channel nor of this department."
     )
     assert assignees(*three) == [None] * 3
 
@@ -95,7 +95,7 @@ def test_a_deleted_channel_refuses_its_own_and_stops_no_other(
     gone = world.make_conversation(second)
     Channel.objects.filter(pk=second.pk).update(is_active=False, deleted_at=world.NOON)
     answer = sentence(do(alice, "take", gone, *three))
-    assert answer.startswith("3 assigned to you, 1 not: This channel was deleted")
+    assert answer.startswith("3 conversations: assigned to you. 1 conversation not changed: This channel was deleted")
     assert "Nothing was changed" not in answer
     assert assignees(gone, *three) == [None, *[desk.alice.pk] * 3]
 
@@ -107,11 +107,11 @@ def test_nothing_of_a_colleagues_channel_is_changed_or_shown(
     secret = world.make_conversation(desk.service, "Secret Person", unread_count=1)
     before = Conversation.objects.filter(pk=secret.pk).values().get(), statuses(secret)
     response = do(alice, what, secret, three[0])
-    assert "1 not: you can no longer see it." in sentence(response)
+    assert "1 conversation not changed: you can no longer see it." in sentence(response)
     assert "Secret" not in html_of(response)
     assert (Conversation.objects.filter(pk=secret.pk).values().get(), statuses(secret)) == before
     response = alice.post(BULK, {"do": what, "id": [10**15]}, headers=HX)
-    assert "1 not: you can no longer see it." in sentence(response)
+    assert "1 conversation not changed: you can no longer see it." in sentence(response)
 
 
 def test_the_answer_holds_the_rows_as_they_belong_to_the_list_now(alice: Client, three: list[Conversation]) -> None:
@@ -146,7 +146,7 @@ def test_a_colleague_who_is_none_is_refused(alice: Client, three: list[Conversat
 
 
 def test_the_same_one_twice_is_one(alice: Client, three: list[Conversation]) -> None:
-    assert sentence(do(alice, "close", three[0], three[0])) == "1 closed."
+    assert sentence(do(alice, "close", three[0], three[0])) == "1 conversation: closed."
 
 
 def test_only_a_post_of_somebody_who_is_logged_in_changes_anything(
@@ -163,7 +163,7 @@ def test_only_a_post_of_somebody_who_is_logged_in_changes_anything(
 def test_without_a_script_the_list_comes_back_with_the_sentence(alice: Client, three: list[Conversation]) -> None:
     response = alice.post(BULK, {"do": "close", "id": [three[0].pk], "list": "view=ended"}, follow=True)
     assert ids(response) == [three[0].pk]
-    assert "1 closed." in html_of(response)
+    assert "1 conversation: closed." in html_of(response)
 
 
 def test_the_colleagues_offered_are_those_of_ones_channels(alice: Client, desk: world.Desk) -> None:
@@ -194,8 +194,11 @@ def test_many_are_snoozed_and_woken_each_by_its_own_rules(alice: Client, desk: w
     first, second, over = (world.make_conversation(desk.shop, name) for name in ("One", "Two", "Over"))
     world.close(over)
     answer = do(alice, "snooze", first, second, over, until="tomorrow")
-    assert sentence(answer) == "2 snoozed, 1 not: This conversation has no open ticket. Reopen it before you snooze it."
+    assert (
+        sentence(answer) == "2 conversations: snoozed. "
+        "1 conversation not changed: This conversation has no open ticket. Reopen it before you snooze it."
+    )
     assert Conversation.objects.filter(is_snoozed=True, snoozed_until__isnull=False).count() == 2
-    assert sentence(do(alice, "wake", first, second)) == "2 woken."
+    assert sentence(do(alice, "wake", first, second)) == "2 conversations: woken."
     assert not Conversation.objects.filter(is_snoozed=True).exists()
     assert "Choose until when" in sentence(do(alice, "snooze", first))

@@ -1,11 +1,15 @@
 """The orders of the list: the pages show each conversation exactly once, in the right order."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
+from unittest import mock
 
 import pytest
 import time_machine
+from django.db.models import QuerySet
 from django.test import Client
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -14,7 +18,7 @@ from hypothesis import strategies as st
 from desk.models import User
 from tests.matching import present
 from tests.tickets.views import world
-from tickets.models import Conversation
+from tickets.models import Conversation, Ticket
 from tickets.services.inbox import listing
 from tickets.services.inbox.listing import ORDERS
 
@@ -76,6 +80,41 @@ def test_paging_gives_each_conversation_once_in_its_order(
     assert keys == sorted(keys, reverse=ORDERS[order].descending), "an open page would put rows elsewhere"
 
 
+@pytest.mark.parametrize("order", list(ORDERS))
+@given(rows, st.integers(1, AMOUNT + 1), st.sets(st.integers(0, AMOUNT - 1)), st.booleans())
+@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pages_of_which_few_rows_belong_to_the_list_go_on_until_all_are_found(
+    made: list[Conversation], order: str, values: list[Any], size: int, belonging: set[int], are_few: bool
+) -> None:
+    for row, (last, customer, waiting) in zip(made, values, strict=True):
+        row.last_message_at, row.last_customer_message_at, row.waiting_since = last, customer, waiting
+    Conversation.objects.bulk_update(made, ["last_message_at", "last_customer_message_at", "waiting_since"])
+    wanted = {made[number].pk for number in belonging}
+    looked_at: list[int] = []
+
+    def check(few: QuerySet[Conversation, Conversation]) -> QuerySet[Conversation, Conversation]:
+        looked_at.append(few.count())
+        return few.filter(pk__in=wanted)
+
+    with time_machine.travel(NOW, tick=False), mock.patch.object(listing, "STEPS", (1, 2)):
+        seen: list[int] = []
+        cursor = ""
+        for _page in range(2 * AMOUNT):
+            place = listing.sort_key_of(cursor)
+            found = listing.Candidates(Conversation.objects.all(), check, are_few)
+            page, cursor = listing.page_of(found, order, cursor, size)
+            seen += [row.pk for row in page]
+            keys = [key for row in page if (key := listing.sort_key(row, order, NOW))]
+            ends = [key for key in (place, *keys, listing.sort_key_of(cursor)) if key is not None]
+            assert ends == sorted(ends, reverse=ORDERS[order].descending), "an open page would put a new row elsewhere"
+            assert sum(looked_at) <= 2 * sum(listing.STEPS)  # of the rows that the order sorts, and of those after them
+            looked_at.clear()
+            if not cursor:
+                break
+    assert not cursor
+    assert seen == [pk for pk in promised(made, order) if pk in wanted]
+
+
 @pytest.mark.parametrize("cursor", ["~", "x", "~x_1", "2026-11-20T12:00:00+00:00_x", "~2026-11-20_1", "~~"])
 @pytest.mark.parametrize("order", list(ORDERS))
 def test_a_cursor_that_is_none_gives_the_first_page(made: list[Conversation], order: str, cursor: str) -> None:
@@ -93,3 +132,31 @@ def test_every_order_shows_all_that_the_view_counts(
     world.make_conversation(desk.shop, at=datetime.now(UTC))
     response = as_user(desk.alice).get("/inbox/", {"sort": order})
     assert response.content.decode().count('class="row-item"') == 3
+
+
+def test_a_page_without_rows_that_goes_on_does_not_say_that_there_are_none(
+    made: list[Conversation], desk: world.Desk, as_user: Callable[[User], Client]
+) -> None:
+    oldest = min(made, key=lambda row: (row.last_message_at or EARLIEST, row.pk))
+    Ticket.objects.filter(conversation=oldest).update(priority="urgent")
+    alice = as_user(desk.alice)
+    found: list[str] = []
+    address = "/inbox/list/?view=all&priority=urgent"
+    with mock.patch.object(listing, "STEPS", (2,)):
+        for _page in range(AMOUNT):
+            html = alice.get(address).content.decode()
+            found += re.findall(r'id="row-(\d+)"', html)
+            more = re.search(r'hx-get="(/inbox/rows/[^"]+)"', html)
+            if "/list/" in address:
+                assert re.search(r'id="rows-empty"\s+hidden', html)
+                assert "Looking through more conversations" in html
+            if not more:
+                break
+            address = unescape(more[1])
+    assert found == [str(oldest.pk)]
+
+
+def test_a_list_without_rows_says_so(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
+    html = as_user(desk.alice).get("/inbox/list/?view=all&priority=urgent").content.decode()
+    assert re.search(r'id="rows-empty"\s*>', html)
+    assert 'class="pager"' not in html

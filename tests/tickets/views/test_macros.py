@@ -200,11 +200,14 @@ def test_on_many_conversations_each_by_its_own_rules(alice: Client, desk: world.
     fields = {"do": "macro", "macro": closes.pk, "id": [rosa.pk, tom.pk, foreign.pk], "client_key": "k"}
     for _twice in range(2):
         said = html_of(alice.post("/inbox/bulk/", fields, headers=HX))
-        assert "2 changed by the macro “Done”, 1 not: you can no longer see it." in said
+        assert (
+            "2 conversations: changed by the macro “Done”. 1 conversation not changed: you can no longer see it."
+            in said
+        )
     assert MacroRun.objects.count() == 2
     writes = macro()
     said = html_of(alice.post("/inbox/bulk/", {**fields, "macro": writes.pk, "client_key": "l"}, headers=HX))
-    assert "None changed by the macro “Refund”, 3 not" in said
+    assert "3 conversations not changed: " in said
     assert search(r"Not possible: Reply\. ([^;<]+)", said)[1]
     assert list(Ticket.objects.order_by("pk").values_list("status", flat=True)) == ["closed", "closed", "open"]
     assert not Message.objects.filter(kind="message", direction="out").exists()
@@ -257,14 +260,14 @@ def test_one_undo_for_a_run_on_many_conversations(
 def test_one_undo_says_how_many_stay_and_why(alice: Client, desk: world.Desk, three: list[Conversation]) -> None:
     rosa, tom, zoe = three
     writes = macro("Bye", {"do": "reply", "text": "Bye"}, {"do": "priority", "value": "high"})
-    assert "3 changed by the macro" in run_together(alice, three, writes)
+    assert "3 conversations: changed by the macro" in run_together(alice, three, writes)
     Message.objects.filter(conversation=rosa, direction="out", kind="message").update(state="sent")
     ticket_facts.change(desk.bob, tom, ticket_facts.Changes(priority="urgent"))
     Conversation.objects.filter(pk=zoe.pk).update(channel=desk.service, department=desk.support)
     said = search(r'id="fresh-sentence">(.*?)</p>', html_of(undo_together(alice, "k")))[1]
     assert said == (
         "Macro “Bye” undone in 2 of 3 conversations. In 2 of them only in part. Not undone: the reply was already sent"
-        " (1); the priority was changed meanwhile (1); You can no longer see this conversation (1)."
+        " (1); changed meanwhile: the priority (1); You can no longer see this conversation (1)."
     )
     facts = Ticket.objects.order_by("conversation").values_list("conversation", "priority")
     assert dict(facts) == {rosa.pk: "normal", tom.pk: "urgent", zoe.pk: "high"}

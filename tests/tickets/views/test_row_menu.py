@@ -68,9 +68,9 @@ def test_a_row_is_blocked_by_its_menu_and_a_stranger_blocks_nobody(
 ) -> None:
     do(as_user(desk.bob), "block", conversation)
     assert not Contact.objects.get(pk=conversation.contact_id).blocked_at
-    assert sentence(do(alice, "block", conversation)) == "1 blocked."
+    assert sentence(do(alice, "block", conversation)) == "1 conversation: blocked."
     assert Contact.objects.get(pk=conversation.contact_id).blocked_at
-    assert sentence(do(alice, "unblock", conversation)) == "1 unblocked."
+    assert sentence(do(alice, "unblock", conversation)) == "1 conversation: unblocked."
     assert not Contact.objects.get(pk=conversation.contact_id).blocked_at
 
 

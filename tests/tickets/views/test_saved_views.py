@@ -95,7 +95,7 @@ def test_filters_are_in_the_address_and_each_chip_removes_its_value(alice: Clien
         "Assigned to: Nobody",
         "Label: Bug",
         "Waiting for reply: Longer than 4 hours",
-        "Last message from: 1 Mar 2026",
+        "Last message on or after: 1 Mar 2026",
     ]
     html = html_of(shown)
     everything = f"assignee=me%2Cnobody&amp;label={bug.pk}&amp;waiting=4h&amp;since=2026-03-01"

@@ -126,12 +126,11 @@ def test_many_tickets_get_a_label_and_a_priority_at_once(desk: world.Desk, alice
     def do(**fields: Any) -> str:
         return html_of(alice.post("/inbox/bulk/", {"id": ids, **fields}, headers=HX))
 
-    assert "3 labeled “Bug”." in do(do="add-label", label=bug.pk)
-    assert "2 labeled “Sales”, 1 not: This label was deleted, or is not for this department." in do(
-        do="add-label", label=sales.pk
-    )
-    assert "3 without “Bug”." in do(do="remove-label", label=bug.pk)
-    assert "3 set to urgent priority." in do(do="priority", priority="urgent")
+    assert "3 conversations: label “Bug” added." in do(do="add-label", label=bug.pk)
+    said = do(do="add-label", label=sales.pk)
+    assert "2 conversations: label “Sales” added. 1 conversation not changed: This label was deleted, or is not" in said
+    assert "3 conversations: label “Bug” removed." in do(do="remove-label", label=bug.pk)
+    assert "3 conversations: set to urgent priority." in do(do="priority", priority="urgent")
     assert "Choose a priority" in do(do="priority", priority="x")
     assert [list(ticket_of(row).labels.all()) for row in (*rows, foreign)] == [[sales], [sales], []]
     assert set(Ticket.objects.values_list("priority", flat=True)) == {"urgent"}

@@ -25,6 +25,9 @@ NOT_ASSOCIATED = Refusal.NOT_ASSOCIATED
 SEES_ALL = "tickets.view_conversation"
 LEADS = "desk.see_department_conversations"
 
+#: So many conversations are found and sorted faster than looked for among all in the order of a list.
+FEW = 20_000
+
 #: A user's id, or in a query about many users the expression that stands for it (F, or its subclass OuterRef).
 UserRef = int | F
 
@@ -218,6 +221,12 @@ def conversations_for(
     """
     facts = facts or facts_for(user)
     return Conversation.objects.none() if facts.user_id is None else seen_by(facts.user_id, facts)
+
+
+def few_ids(conversations: QuerySet[Conversation, Conversation]) -> list[int] | None:
+    """Return the ids of these conversations, or None when they are more than FEW. Of an unordered query."""
+    ids = list(conversations.order_by().values_list("pk", flat=True)[: FEW + 1])
+    return ids if len(ids) <= FEW else None
 
 
 def seen_by(user_id: UserRef, facts: UserFacts) -> QuerySet[Conversation, Conversation]:

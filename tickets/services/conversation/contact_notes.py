@@ -7,7 +7,7 @@ from django.utils import timezone
 from desk import audit_log
 from desk.errors import Refused
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Contact, ContactNote
 from tickets.rules.sending import Refusal, clean_text
 from tickets.services.conversation import contacts
@@ -64,8 +64,10 @@ def _clean(text: str) -> str:
     if not cleaned:
         raise Refused(EMPTY, field="text")
     if len(cleaned) > LIMIT:
-        too_long = sentence(
+        too_long = counted(
+            "The note has %(count)s character; at most %(most)s fit. Shorten it.",
             "The note has %(count)s characters; at most %(most)s fit. Shorten it.",
+            len(cleaned),
             count=f"{len(cleaned):,}",
             most=f"{LIMIT:,}",
         )

@@ -12,7 +12,7 @@ from desk import audit_log
 from desk.bulk_rows import insert_each
 from desk.errors import Refused
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Contact, Conversation, EventType
 from tickets.rules import customer_records
 from tickets.rules.sending import clean_text
@@ -184,8 +184,10 @@ def _checked_details(fields: dict[str, str]) -> dict[str, str | None]:
         raise Refused(_not_saved(name, " ".join(error.message_dict[name])), field=name) from None
     length = len(checked.about)
     if length > ABOUT_LIMIT:
-        too_long = sentence(
+        too_long = counted(
+            "The note has %(count)s character; at most %(most)s fit. Shorten it.",
             "The note has %(count)s characters; at most %(most)s fit. Shorten it.",
+            length,
             count=f"{length:,}",
             most=f"{ABOUT_LIMIT:,}",
         )

@@ -83,9 +83,9 @@ def labels_of(users: Iterable[User]) -> dict[int, str]:
     }
 
 
-def current_names(messages: Iterable[Message]) -> dict[Target, str]:
-    """Return the present names of all who are mentioned in these messages; two queries, none without mentions."""
-    targets = {span.target for message in messages if message.mentions for span in rules.from_stored(message.mentions)}
+def current_names(notes: Iterable[Message]) -> dict[Target, str]:
+    """Return the present names of all who are mentioned in these notes; two queries, none without mentions."""
+    targets = {span.target for note in notes if note.mentions for span in rules.from_stored(note.mentions)}
     names: dict[Target, str] = {}
     if users := [target.pk for target in targets if target.kind == AGENT]:
         rows = User.objects.filter(pk__in=users).only("first_name", "last_name", "username")

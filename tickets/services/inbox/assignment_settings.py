@@ -12,7 +12,7 @@ from desk import audit_log, wake
 from desk.errors import Refused
 from desk.languages import in_english
 from desk.models import Agent, Department, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import AssignmentSettings, Availability, Ticket
 from tickets.rules import assigning as rules
 from tickets.rules.assigning import Candidate, PastTicket, Policy, Simulation
@@ -68,11 +68,19 @@ def _words(settings: AssignmentSettings) -> list[str]:
     return [
         sentence("After a reply: %(choice_text)s.", choice_text=in_english(settings.get_on_reply_display())),
         sentence("Automatic assignment: %(choice_text)s.", choice_text=in_english(settings.get_mode_display())),
-        sentence("Capacity of agents: %(count)s open conversations.", count=settings.capacity),
+        counted(
+            "Capacity of agents: %(count)s open conversation.",
+            "Capacity of agents: %(count)s open conversations.",
+            settings.capacity,
+        ),
         sentence("Assign to the agent who replied last: %(choice_text)s.", choice_text=is_on),
         sentence("Conversations of agents who are away are handed back: never.")
         if minutes is None
-        else sentence("Conversations of agents who are away are handed back after minutes: %(count)s.", count=minutes),
+        else counted(
+            "Conversations of agents who are away are handed back after %(count)s minute.",
+            "Conversations of agents who are away are handed back after %(count)s minutes.",
+            minutes,
+        ),
     ]
 
 
@@ -113,7 +121,9 @@ def _set_capacity(user: User, agent: Agent, capacity: int | None) -> bool:
     line = (
         sentence("Own capacity removed: that of the department counts.")
         if capacity is None
-        else sentence("Own capacity: %(count)s open conversations.", count=capacity)
+        else counted(
+            "Own capacity: %(count)s open conversation.", "Own capacity: %(count)s open conversations.", capacity
+        )
     )
     audit_log.record(user, agent, audit_log.CHANGE, line)
     return True

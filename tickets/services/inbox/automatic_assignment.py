@@ -21,7 +21,7 @@ from django.utils import timezone
 from channels_im.models import ChannelAgent
 from desk import loops
 from desk.models import Agent, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import AssignmentSettings, Availability, Conversation, Message
 from tickets.rules import assigning as rules
 from tickets.rules.assigning import Candidate, Choice, Mode, Policy, Reason, Unassigned
@@ -241,16 +241,11 @@ def _hand_back(pk: int) -> bool:
     if locked is None or not due.exists() or locked.assignee is None:
         return False
     minutes = settings[locked.department_id].hand_back_minutes
-    line = (
-        sentence(
-            "Unassigned automatically: %(user)s is away, and the customer waits for a minute", user=locked.assignee
-        )
-        if minutes == 1
-        else sentence(
-            "Unassigned automatically: %(user)s is away, and the customer waits for %(minutes)s minutes",
-            user=locked.assignee,
-            minutes=minutes,
-        )
+    line = counted(
+        "Unassigned automatically: %(user)s is away, and the customer waits for a minute",
+        "Unassigned automatically: %(user)s is away, and the customer waits for %(count)s minutes",
+        minutes or 0,
+        user=locked.assignee,
     )
     assigning.change(locked, None, line, Reason.AWAY, None)
     return True

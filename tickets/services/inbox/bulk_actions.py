@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from django.utils.translation import gettext
+from django.utils.translation import ngettext
 
 from desk.errors import Refused
 from desk.languages import joined, translated
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Conversation
 from tickets.services.conversation import access
 from tickets.services.inbox import actions
@@ -30,18 +30,24 @@ class BulkResult:
         self.reasons[reason] = self.reasons.get(reason, 0) + amount
 
     def sentence(self, word: str) -> str:
-        """Return the result in the active language, such as "12 closed, 2 not: This channel was deleted …".
+        """Return the result in the active language: "12 conversations: closed. 2 conversations not changed: …".
 
         `word` is a text of desk.sentences, such as "closed".
         """
-        values: dict[str, object] = {"count": self.done, "done": translated(word)}
-        if not self.reasons:
-            return gettext("%(count)s %(done)s.") % values
-        values["refused"] = sum(self.reasons.values())
-        values["reasons"] = joined((translated(reason).rstrip(".") for reason in self.reasons), "; ")
-        if not self.done:
-            return gettext("None %(done)s, %(refused)s not: %(reasons)s.") % values
-        return gettext("%(count)s %(done)s, %(refused)s not: %(reasons)s.") % values
+        told = []
+        if self.done or not self.reasons:
+            text = ngettext("%(count)s conversation: %(done)s.", "%(count)s conversations: %(done)s.", self.done)
+            told.append(text % {"count": self.done, "done": translated(word)})
+        if self.reasons:
+            refused = sum(self.reasons.values())
+            text = ngettext(
+                "%(count)s conversation not changed: %(reasons)s.",
+                "%(count)s conversations not changed: %(reasons)s.",
+                refused,
+            )
+            reasons = joined((translated(reason).rstrip(".") for reason in self.reasons), "; ")
+            told.append(text % {"count": refused, "reasons": reasons})
+        return " ".join(told)
 
 
 def run(user: User, ids: Iterable[int], act: Callable[[Conversation], object]) -> BulkResult:
@@ -55,9 +61,10 @@ def run(user: User, ids: Iterable[int], act: Callable[[Conversation], object]) -
         raise Refused(sentence("No conversation is selected. Select one first."))
     if len(unique_ids) > MAX_CONVERSATIONS:
         raise Refused(
-            sentence(
+            counted(
+                "%(count)s conversation is selected; at most %(most)s can be changed at once. Select fewer.",
                 "%(count)s conversations are selected; at most %(most)s can be changed at once. Select fewer.",
-                count=len(unique_ids),
+                len(unique_ids),
                 most=MAX_CONVERSATIONS,
             )
         )

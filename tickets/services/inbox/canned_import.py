@@ -10,7 +10,7 @@ from django.db import transaction
 from desk import csv_table
 from desk.errors import Refused
 from desk.models import Department, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import CannedReply
 from tickets.services.inbox import canned_replies
 
@@ -50,8 +50,10 @@ def read(text: str) -> list[Line]:
     """Return the lines of a CSV text, with what is wrong in each. Raises Refused when it cannot be read as a whole."""
     rows = csv_table.rows_of(text, COLUMNS, REQUIRED)
     if len(rows) > MAX_LINES:
-        too_many = sentence(
+        too_many = counted(
+            "The file has %(count)s canned reply; at most %(most)s can be read at once.",
             "The file has %(count)s canned replies; at most %(most)s can be read at once.",
+            len(rows),
             count=f"{len(rows):,}",
             most=f"{MAX_LINES:,}",
         )

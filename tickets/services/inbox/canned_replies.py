@@ -100,7 +100,7 @@ def _add(by: User, values: dict[str, Any], owner: User | None, files: canned_fil
     if owner is not None:
         User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # no second one is added at this moment
         if CannedReply.objects.filter(owner=owner).count() >= MOST_PERSONAL:
-            too_many = sentence("You have %(count)s canned replies. Delete one first.", count=MOST_PERSONAL)
+            too_many = sentence("You have %(most)s canned replies. Delete one first.", most=MOST_PERSONAL)
             raise Refused(too_many, field="shortcut")
     fields = {name: values[name] for name in FIELDS if name in values}
     reply = CannedReply.objects.create(created_by=by, owner=owner, **fields)

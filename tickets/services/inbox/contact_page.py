@@ -75,7 +75,7 @@ def files_of(seen: Seen) -> list[Attachment]:
 
 
 def timeline_of(seen: Seen, before: str = "") -> tuple[list[Entry], str]:
-    """Return a page of the timeline, newest first, and the cursor of the next one, "" at the end. Five queries.
+    """Return a page of the timeline, newest first, and the cursor of the next one, "" at the end. Three queries.
 
     Entries are notes about the contact, internal notes, tickets, origins and beginnings of conversations.
     """

@@ -12,7 +12,6 @@ from django.utils import timezone
 from desk.models import User
 from desk.prepared import Prepared
 from tickets.models import Conversation
-from tickets.rules.filters import FIELDS, NO_FILTER
 from tickets.services.conversation.access import (
     UserFacts,
     UserRef,
@@ -27,7 +26,6 @@ from tickets.services.inbox.listing import LABELS, RELATED, VIEWS, ListQuery, co
 
 COUNT_LIMIT = 100  # from here on a badge shows 99+; the database stops counting there too
 MOST_READ = 5000  # rows of which a filter without an index is asked to count a saved view
-WITHOUT_INDEX = ("label", "priority", "window", "opened_since", "opened_until")  # nor have custom fields
 MINE, MENTIONS = "mine", "mentions"
 OF_ONE_USER = (MINE, MENTIONS)  # the views that differ between users who see the same conversations
 USER_OF_ROW = OuterRef("pk")  # the users are the rows of the outer query
@@ -176,16 +174,13 @@ def sizes(user: User, facts: UserFacts, queries: Mapping[int, ListQuery], now: d
     allowed = conversations_for(user, facts)
     columns: dict[str, Any] = {}
     for key, query in queries.items():
-        indexed, rest = query.filter, NO_FILTER
-        for name, values in query.filter.values:
-            if name in WITHOUT_INDEX or name not in FIELDS:
-                indexed, rest = indexed.having(name), rest.having(name, *values)
+        indexed, rest = filtering.divided(query.filter)
         rows = narrowed(allowed, replace(query, filter=indexed), reader)
         if rest:
             newest = rows.order_by("-last_message_at", "-pk").values("pk")
             columns[f"cut_{key}"] = Exists(newest[MOST_READ : MOST_READ + 1])
             few = Conversation.objects.filter(pk__in=newest[:MOST_READ])
-            rows = filtering.matching(few, rest, reader, reads_owners=False)
+            rows = filtering.matching(few, rest, replace(reader, are_few=True))
             counted = rows.order_by().values("pk")[:COUNT_LIMIT]
         else:
             counted = _in_index_order(query.view.name, rows)

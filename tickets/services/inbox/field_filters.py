@@ -4,7 +4,7 @@ An agent may filter by the fields that they see. What a filter says about anothe
 or archived, or what its kind cannot have, matches nothing: such a list is empty, and never shows everything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -34,6 +34,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     Kind.CHOICE: (EQUALS, SET),
     Kind.YES_NO: (EQUALS, SET),
 }
+UNSET = (SET, [rules.NO])  # a row has no value of the field
 NUMBER = DecimalField(max_digits=21, decimal_places=6)
 FEW = 5000  # owners of a value: then rows are found by their ids, instead of being looked up in the order of the list
 
@@ -102,7 +103,7 @@ def terms(filter_: Filter, known: KnownFields) -> list[Term]:
 
 def _value(field: CustomField | None, key: str, part: str, written: str, is_too_many: bool) -> Value:
     if is_too_many:
-        return Value(written, problem=sentence("Filter by at most %(count)s fields at once.", count=MOST))
+        return Value(written, problem=sentence("Filter by at most %(most)s fields at once.", most=MOST))
     if field is None:
         missing = sentence("There is no field “%(key)s”, or it is archived.", key=key)
         return Value(written, problem=missing)
@@ -118,7 +119,7 @@ def _stored(field: CustomField, part: str, written: str) -> str:
     if part not in PARTS[field.kind]:
         raise Refused(sentence("“%(name)s” cannot be filtered like this.", name=field.name))
     if len(written) > longest(part):
-        raise Refused(sentence("This value is longer than %(count)s characters.", count=longest(part)))
+        raise Refused(sentence("This value is longer than %(most)s characters.", most=longest(part)))
     if part == SET:
         if written in (rules.YES, rules.NO):
             return written
@@ -143,25 +144,54 @@ def narrowed(
     if not asked:
         return rows
     owners = custom_fields.OWNERS[rows.model]
+    conditions = _conditions(asked, owners)
+    if conditions is None:
+        return rows.filter(pk=0)  # not none(): as a part of another statement that has no number of rows
+    by_id = {term.field.pk: term.field for term in asked if term.field}
+    for term in asked:
+        if term.field and (term.part, term.stored) == UNSET:
+            rows = rows.filter(row_by_row.none_of(row_by_row.some(_values(term.field, owners))))
+    # A row has one value of a field: its conditions are about the same.
+    few = _few_owners(conditions) if conditions and reads_owners else {}
+    for pk, condition in conditions.items():
+        if pk not in few:
+            rows = rows.filter(row_by_row.some(_compared(_values(by_id[pk], owners), pk).filter(condition)))
+    return _with_ids(rows, few, by_id, owners)
+
+
+def with_few_owners(rows: QuerySet[Any, Any], filter_: Filter, known: KnownFields) -> QuerySet[Any, Any]:
+    """Return those of `rows` among the owners of values that at most FEW have, and that match what the filter says.
+
+    What it says about other fields is left to `narrowed`. One query; none when nothing is said about custom fields.
+    """
+    asked = terms(filter_, known)
+    owners = custom_fields.OWNERS[rows.model]
+    conditions = _conditions(asked, owners)
+    if conditions is None:
+        return rows.filter(pk=0)
+    by_id = {term.field.pk: term.field for term in asked if term.field}
+    return _with_ids(rows, _few_owners(conditions), by_id, owners) if conditions else rows
+
+
+def _conditions(asked: Sequence[Term], owners: Mapping[str, str]) -> dict[int, Q] | None:
+    """Return the conditions of values, by field; None when something is asked that no row can have."""
     conditions: dict[int, Q] = {}
     for term in asked:
         if term.field is None or not term.stored or term.field.of not in owners:
-            return rows.filter(pk=0)  # not none(): as a part of another statement that has no number of rows
-        condition = _condition(term.field, term.part, term.stored)
-        if (term.part, term.stored) == (SET, [rules.NO]):
-            rows = rows.filter(row_by_row.none_of(row_by_row.some(_values(term.field, owners))))
-        else:
+            return None
+        if (term.part, term.stored) != UNSET:
+            condition = _condition(term.field, term.part, term.stored)
             conditions[term.field.pk] = conditions.get(term.field.pk, Q()) & condition
-    by_id = {term.field.pk: term.field for term in asked if term.field}
-    # A row has one value of a field: its conditions are about the same.
-    few = _few_owners(conditions) if conditions and reads_owners else {}
+    return conditions
+
+
+def _with_ids(
+    rows: QuerySet[Any, Any], few: Mapping[int, set[int]], by_id: Mapping[int, CustomField], owners: Mapping[str, str]
+) -> QuerySet[Any, Any]:
+    """Return those of `rows` whose contact or ticket is among the owners of each of these fields."""
     ids: dict[str, set[int]] = {}
-    for pk, condition in conditions.items():
-        field = by_id[pk]
-        if pk in few:
-            ids[field.of] = few[pk] & ids.get(field.of, few[pk])
-        else:
-            rows = rows.filter(row_by_row.some(_compared(_values(field, owners), pk).filter(condition)))
+    for pk, found in few.items():
+        ids[by_id[pk].of] = found & ids.get(by_id[pk].of, found)
     for of, numbers in ids.items():
         rows = rows.filter(OneOf(owners[of], sorted(numbers)) if numbers else Q(pk=0))
     return rows

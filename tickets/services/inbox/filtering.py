@@ -17,8 +17,9 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from desk import row_by_row
+from desk.one_of import OneOf
 from tickets.models import Conversation, Ticket
-from tickets.rules.filters import CLOSED, ME, NO, NOBODY, OPEN, SOON, YES, Filter, age, moment_of
+from tickets.rules.filters import CLOSED, FIELDS, ME, NO, NO_FILTER, NOBODY, OPEN, SOON, YES, Filter, age, moment_of
 from tickets.rules.window import AD_WINDOW, HUMAN_AGENT_WINDOW, RESPONSE_WINDOW
 from tickets.services.conversation.access import UserFacts, UserRef
 from tickets.services.inbox import field_filters
@@ -28,6 +29,9 @@ Conversations = QuerySet[Conversation, Conversation]
 Values = tuple[str, ...]
 
 CLOSING_SOON = timedelta(hours=2)
+#: Fields that no index gives in the order of a list. Custom fields have none either.
+WITHOUT_INDEX = ("label", "priority", "window", "opened_since", "opened_until")
+FEW = 1000  # conversations: then they are found by their ids, instead of being looked for in the order of the list
 # SQLite uses a partial index only when the query has its condition without parameters.
 _ZERO = Func(template="0", output_field=IntegerField())
 IS_UNREAD = Q(unread_count__gt=_ZERO)
@@ -35,12 +39,16 @@ IS_UNREAD = Q(unread_count__gt=_ZERO)
 
 @dataclass(frozen=True)
 class Reader:
-    """For whom, when and in which time zone a filter is read, and by which custom fields this user may filter."""
+    """For whom, when and in which time zone a filter is read, and by which custom fields this user may filter.
+
+    `are_few`: the rows are few already. Then one is looked at after the other, and what matches is not read first.
+    """
 
     user_id: UserRef
     now: datetime
     zone: tzinfo
     fields: KnownFields = NO_FIELDS
+    are_few: bool = False
 
     @classmethod
     def of(cls, facts: UserFacts, now: datetime) -> "Reader":
@@ -51,12 +59,34 @@ class Reader:
 Condition = Callable[[Conversations, Values, Reader], Conversations]
 
 
-def matching(rows: Conversations, filter_: Filter, reader: Reader, *, reads_owners: bool = True) -> Conversations:
-    """Return those of `rows` that the filter describes. `reads_owners`: see `field_filters.narrowed`."""
+def matching(rows: Conversations, filter_: Filter, reader: Reader) -> Conversations:
+    """Return those of `rows` that the filter describes."""
     for name, values in filter_.values:
         if name in CONDITIONS:
             rows = CONDITIONS[name](rows, values, reader)
-    return field_filters.narrowed(rows, filter_, reader.fields, reads_owners=reads_owners)
+    return field_filters.narrowed(rows, filter_, reader.fields, reads_owners=not reader.are_few)
+
+
+def divided(filter_: Filter) -> tuple[Filter, Filter]:
+    """Return the part of the filter that indexes give in the order of a list, and the part that is WITHOUT_INDEX."""
+    indexed, rest = filter_, NO_FILTER
+    for name, values in filter_.values:
+        if name in WITHOUT_INDEX or name not in FIELDS:
+            indexed, rest = indexed.having(name), rest.having(name, *values)
+    return indexed, rest
+
+
+def rare(rows: Conversations, filter_: Filter, reader: Reader) -> Conversations:
+    """Return those of `rows` that can match the filter by what is rare in it; of anything else nothing is decided.
+
+    One query for each label, time and custom field that the filter names, which stops when it has found too many.
+    """
+    for name, values in filter_.values:
+        if name in FOUND_BY:
+            found = list(FOUND_BY[name](values, reader)[: FEW + 1])
+            if len(found) <= FEW:
+                rows = rows.filter(OneOf("pk", found))
+    return field_filters.with_few_owners(rows, filter_, reader.fields)
 
 
 def window_length() -> timedelta:
@@ -122,11 +152,17 @@ def _status(rows: Conversations, values: Values, reader: Reader) -> Conversation
 
 def _label(rows: Conversations, values: Values, reader: Reader) -> Conversations:
     ids = [int(value) for value in values]
-    return rows.filter(Exists(Ticket.labels.through.objects.filter(ticket=OuterRef("current_ticket"), label__in=ids)))
+    labeled = Ticket.labels.through._default_manager.filter(ticket=OuterRef("current_ticket"), label__in=ids)
+    return _with(rows, labeled, reader)
 
 
-def _of_ticket(rows: Conversations, **conditions: Any) -> Conversations:
-    return rows.filter(Exists(Ticket.objects.filter(pk=OuterRef("current_ticket"), **conditions)))
+def _of_ticket(rows: Conversations, reader: Reader, **conditions: Any) -> Conversations:
+    return _with(rows, Ticket.objects.filter(pk=OuterRef("current_ticket"), **conditions), reader)
+
+
+def _with(rows: Conversations, found: QuerySet[Any, Any], reader: Reader) -> Conversations:
+    """Return those of `rows` for which `found`, which refers to the row, finds something."""
+    return rows.filter(row_by_row.some(found) if reader.are_few else Exists(found))
 
 
 def _waiting(rows: Conversations, values: Values, reader: Reader) -> Conversations:
@@ -141,13 +177,30 @@ def _waiting(rows: Conversations, values: Values, reader: Reader) -> Conversatio
 
 
 def _time(field: str, *, is_end: bool, of_ticket: bool = False) -> Condition:
-    lookup = f"{field}__lt" if is_end else f"{field}__gte"
-
     def condition(rows: Conversations, values: Values, reader: Reader) -> Conversations:
-        moment = moment_of(values[0], reader.now, reader.zone, is_end=is_end)
-        return _of_ticket(rows, **{lookup: moment}) if of_ticket else rows.filter(**{lookup: moment})
+        period = _period(field, values, reader, is_end=is_end)
+        return _of_ticket(rows, reader, **period) if of_ticket else rows.filter(**period)
 
     return condition
+
+
+def _period(field: str, values: Values, reader: Reader, *, is_end: bool) -> dict[str, datetime]:
+    """Return the condition of a time of the rows that have it."""
+    moment = moment_of(values[0], reader.now, reader.zone, is_end=is_end)
+    return {f"{field}__lt" if is_end else f"{field}__gte": moment}
+
+
+def _of_labels(values: Values, reader: Reader) -> QuerySet[Any, int]:
+    labeled = Ticket.labels.through._default_manager.filter(label__in=[int(value) for value in values])
+    return labeled.values_list("ticket__conversation", flat=True)
+
+
+def _opened(*, is_end: bool) -> Callable[[Values, Reader], QuerySet[Any, int]]:
+    def found(values: Values, reader: Reader) -> QuerySet[Any, int]:
+        opened = Ticket.objects.filter(**_period("opened_at", values, reader, is_end=is_end))
+        return opened.order_by("opened_at" if is_end else "-opened_at").values_list("conversation", flat=True)
+
+    return found
 
 
 #: Field → its condition.
@@ -157,7 +210,7 @@ CONDITIONS: dict[str, Condition] = {
     "channel": _in("channel_id"),
     "status": _status,
     "label": _label,
-    "priority": lambda rows, values, reader: _of_ticket(rows, priority__in=values),
+    "priority": lambda rows, values, reader: _of_ticket(rows, reader, priority__in=values),
     "unread": lambda rows, values, reader: rows.filter(IS_UNREAD if values == (YES,) else Q(unread_count=0)),
     "waiting": _waiting,
     "window": _window,
@@ -166,4 +219,11 @@ CONDITIONS: dict[str, Condition] = {
     "until": _time("last_message_at", is_end=True),
     "opened_since": _time("opened_at", is_end=False, of_ticket=True),
     "opened_until": _time("opened_at", is_end=True, of_ticket=True),
+}
+
+#: Field → the conversations (ids) with a ticket that it describes, read off an index, to see whether they are few.
+FOUND_BY: dict[str, Callable[[Values, Reader], QuerySet[Any, int]]] = {
+    "label": _of_labels,
+    "opened_since": _opened(is_end=False),
+    "opened_until": _opened(is_end=True),
 }

@@ -12,7 +12,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.live import publish
 from desk.models import Agent, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Conversation, Label, Ticket
 from tickets.rules.sending import clean_text
 from tickets.services.conversation import messages
@@ -105,11 +105,7 @@ def delete(by: User, label: Label) -> int:
             return 0
         shown = _conversations_with(label)
         count = ticket_count(label)
-        entry = (
-            sentence("Deleted; it was on %(count)s ticket.", count=count)
-            if count == 1
-            else sentence("Deleted; it was on %(count)s tickets.", count=count)
-        )
+        entry = counted("Deleted; it was on %(count)s ticket.", "Deleted; it was on %(count)s tickets.", count)
         audit_log.record(by, label, audit_log.DELETION, entry)
         Label.objects.filter(pk=label.pk).delete()
         _announce(shown)
@@ -147,9 +143,7 @@ def merge(by: User, label: Label, into: Label) -> int:
 
 def _add(by: User, values: dict[str, Any]) -> Label:
     if Label.objects.count() >= MOST:
-        raise Refused(
-            sentence("There are %(count)s labels. Delete one, or merge two, first.", count=MOST), field="name"
-        )
+        raise Refused(sentence("There are %(most)s labels. Delete one, or merge two, first.", most=MOST), field="name")
     label = Label(**{name: values[name] for name in FIELDS if name in values})
     label.key = key_of(label.name)
     _check_name(label)

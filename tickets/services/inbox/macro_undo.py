@@ -119,7 +119,7 @@ class _Undo:
             return True
         if all(self.now[name] == self.before[name] for name in names):
             return False  # somebody has put it back already
-        self._kept(sentence("%(what_text)s was changed meanwhile", what_text=what))
+        self._kept(sentence("changed meanwhile: %(what_text)s", what_text=what))
         return False
 
     def _did(self, words: str) -> None:
@@ -132,7 +132,7 @@ class _Undo:
         if not self._may_put_back(sentence("the department"), "department"):
             return
         if not self._is_as_left("assignee"):  # a transfer would unassign it
-            self._kept(sentence("%(what_text)s was changed meanwhile", what_text=sentence("the assignee")))
+            self._kept(sentence("changed meanwhile: %(what_text)s", what_text=sentence("the assignee")))
             return
         department = Department.objects.filter(pk=self.before["department"]).first()
         if department is None:

@@ -221,7 +221,7 @@ def _store_new(by: User, macro: Macro) -> Macro:
         User.objects.select_for_update(no_key=True).get(pk=macro.owner.pk)  # no second one is added at this moment
     most = MOST_PERSONAL if macro.owner_id else MOST
     if Macro.objects.filter(owner=macro.owner).count() >= most:
-        raise Refused(sentence("There are %(count)s macros. Delete one first.", count=most), field="name")
+        raise Refused(sentence("There are %(most)s macros. Delete one first.", most=most), field="name")
     macro.key = key_of(macro.name)
     _check_name(macro)
     macro.save(force_insert=True)

@@ -8,10 +8,11 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
+from channels_im.messenger.files import OutgoingFile
 from desk import audit_log
 from desk.errors import Refused
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.storage import undone_on_failure
 from desk.text import is_blank
 from tickets.models import Attachment, Contact, Conversation, Message
@@ -57,34 +58,41 @@ def add_note(
         raise Refused(" ".join(refusals), Refusal.FILE_REFUSED)
     if key and (known := Message.objects.filter(conversation=conversation, client_key=key).first()):
         return known  # the same request again
-    with undone_on_failure(), transaction.atomic():
-        people = mentions.lock_people(wanted)
-        messages.lock(conversation)
-        if Contact.objects.filter(pk=conversation.contact_id, erased_at__isnull=False).exists():
-            raise Refused(ERASED, Refusal.CONTACT_ERASED)
-        if key and (known := Message.objects.filter(conversation=conversation, client_key=key).first()):
-            return known
-        made = mentions.plan(user, conversation, text, people, wanted)
-        _check(made.text, has_files=bool(files))
-        attachments = [
-            outgoing_files.store(Attachment(state=Attachment.State.STORED, position=position), file, result)
-            for position, (file, result) in enumerate(zip(files, checked, strict=True))
-        ]
-        message, _created = messages.add_message(
-            conversation,
-            direction=Message.Direction.OUT,
-            kind=Message.Kind.NOTE,
-            source=Message.Source.AGENT,
-            author=user,
-            text=made.text,
-            mentions=rules.to_stored(made.spans),
-            sent_at=now_after(conversation.last_message_at),
-            state=Message.State.SENT,
-            client_key=key,
-            attachments=attachments,
-        )
-        mentions.write(user, message, made)
+    with undone_on_failure():
+        attachments = _stored(files, checked)
+        with transaction.atomic():
+            people = mentions.lock_people(wanted)
+            messages.lock(conversation)
+            if Contact.objects.filter(pk=conversation.contact_id, erased_at__isnull=False).exists():
+                raise Refused(ERASED, Refusal.CONTACT_ERASED)
+            if key and (known := Message.objects.filter(conversation=conversation, client_key=key).first()):
+                outgoing_files.delete_unused(attachments)
+                return known
+            made = mentions.plan(user, conversation, text, people, wanted)
+            _check(made.text, has_files=bool(files))
+            message, _created = messages.add_message(
+                conversation,
+                direction=Message.Direction.OUT,
+                kind=Message.Kind.NOTE,
+                source=Message.Source.AGENT,
+                author=user,
+                text=made.text,
+                mentions=rules.to_stored(made.spans),
+                sent_at=now_after(conversation.last_message_at),
+                state=Message.State.SENT,
+                client_key=key,
+                attachments=attachments,
+            )
+            mentions.write(user, message, made)
     return message
+
+
+def _stored(files: Sequence[NamedFile], checked: Sequence[OutgoingFile]) -> list[Attachment]:
+    """Store the files, and return unsaved attachments. Before anything is locked: the storage may be on the network."""
+    return [
+        outgoing_files.store(Attachment(state=Attachment.State.STORED, position=position), file, result)
+        for position, (file, result) in enumerate(zip(files, checked, strict=True))
+    ]
 
 
 def edit_note(user: User, message: Message, text: str, wanted: Wanted = NOBODY) -> Message:
@@ -163,8 +171,10 @@ def _check(text: str, *, has_files: bool) -> None:
     if is_blank(text) and not has_files:
         raise Refused(EMPTY, Refusal.TEXT_BLANK)
     if len(text) > NOTE_LIMIT:
-        too_long = sentence(
+        too_long = counted(
+            "The note has %(count)s character; at most %(most)s fit into one. Shorten it.",
             "The note has %(count)s characters; at most %(most)s fit into one. Shorten it.",
+            len(text),
             count=f"{len(text):,}",
             most=f"{NOTE_LIMIT:,}",
         )

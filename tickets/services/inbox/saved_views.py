@@ -136,7 +136,9 @@ def move(by: User, view: SavedView, step: int = 0, to: int | None = None) -> Non
     audience = Audience.of(view)
     _check_right(by, audience)
     with transaction.atomic():
-        ordered = list(audience.views().select_for_update())
+        # Sorted here: who has waited for the lock gets the rows as they are now, in the order of before.
+        locked = audience.views().select_for_update().order_by("pk")
+        ordered = sorted(locked, key=lambda one: (one.position, one.pk))
         index = next((index for index, one in enumerate(ordered) if one.pk == view.pk), None)
         if index is None:
             raise Refused(GONE)
@@ -229,7 +231,7 @@ def _clean_name(name: str) -> str:
         raise Refused(sentence("Give the view a name."), field="name")
     if len(cleaned) > NAME_LIMIT:
         raise Refused(
-            sentence("The name is longer than %(count)s characters. Shorten it.", count=NAME_LIMIT), field="name"
+            sentence("The name is longer than %(most)s characters. Shorten it.", most=NAME_LIMIT), field="name"
         )
     return cleaned
 
@@ -237,7 +239,7 @@ def _clean_name(name: str) -> str:
 def _end_of(audience: Audience) -> int:
     """Return the position after the last view of this audience. Raises Refused when there are too many."""
     if audience.views().count() >= MOST:
-        raise Refused(sentence("There are %(count)s views here already. Delete one first.", count=MOST), field="name")
+        raise Refused(sentence("There are %(most)s views here already. Delete one first.", most=MOST), field="name")
     last = audience.views().aggregate(last=Max("position"))["last"]
     return 0 if last is None else last + 1
 

@@ -32,7 +32,8 @@ from tickets.services.inbox.term_lookup import Indexed, Lookup, Row, newest
 # How many of the newest messages, contacts or files with the words are considered; a further word narrows the search.
 MAX_HITS = 1000
 MAX_SPLITS = 2  # in how many ways the words may be divided between name and text
-FEW = 1000  # conversations, of which contacts and messages are read one conversation after the other
+FEW = 20_000  # conversations, of which contacts and messages are read one conversation after the other,
+FEW_MESSAGES = 50_000  # when they have no more messages than these
 VERY_FEW = 100  # conversations, for which no other way is tried
 SNIPPET_CHARS = 110
 
@@ -124,18 +125,21 @@ def contact_ids(conversations: Conversations, query: str) -> tuple[set[int], boo
         asked = conversations.filter(OneOf("contact", [key for (key,) in rows]))
         return list(asked.order_by().values_list("contact", flat=True).distinct())
 
-    def few(lookup: Lookup) -> Callable[[int], list[Row] | None]:
-        def read(below: int) -> list[Row] | None:
-            ids = list(conversations.order_by().values_list("contact", flat=True)[: FEW + 1])
-            wanted = Q(OneOf("pk", ids)) & Q(pk__lte=below) & Q(lookup.held())
-            return lookup.read(wanted, MAX_HITS + 1) if len(ids) <= FEW else None
-
-        return read
-
     for asked in filter(None, (terms, (phone,) if phone else ())):
         lookup = Lookup(ContactTerms, asked)
-        found.update(_collect(lookup, visible, hits, few(lookup)))
+        found.update(_collect(lookup, visible, hits, _of_few(lookup, conversations)))
     return found, hits.is_cut
+
+
+def _of_few(lookup: Lookup, conversations: Conversations) -> Callable[[int], list[Row] | None]:
+    """Return what reads the contacts with the terms up to a key: those of these conversations, if they are few."""
+
+    def read(below: int) -> list[Row] | None:
+        ids = list(conversations.order_by().values_list("contact", flat=True)[: FEW + 1])
+        wanted = Q(OneOf("pk", ids)) & Q(pk__lte=below) & Q(lookup.held())
+        return lookup.read(wanted, MAX_HITS + 1, in_order=False) if len(ids) <= FEW else None
+
+    return read
 
 
 def named(rows: QuerySet[Contact, Contact], query: str) -> QuerySet[Contact, Contact]:
@@ -157,10 +161,10 @@ def with_name(ids: Collection[int], query: str) -> list[int]:
     return [pk for pk in ids if pk in names and len(words.contained([names[pk]], terms)) == len(terms)]
 
 
-def newest_named(rows: QuerySet[Contact, Contact], query: str) -> list[int]:
-    """Return the ids of the newest of the contacts whose name has all words, at most MAX_HITS; none without words.
+def newest_named(conversations: Conversations, query: str) -> list[int]:
+    """Return the newest contacts (ids) of these conversations whose name has all words, at most MAX_HITS.
 
-    What it costs does not grow with the number of contacts.
+    None without words. What it costs does not grow with the number of contacts.
     """
     terms = words.terms_of(query)
     if not terms:
@@ -168,10 +172,12 @@ def newest_named(rows: QuerySet[Contact, Contact], query: str) -> list[int]:
     indexing.index_newest()
 
     def by_name(found: list[Row]) -> list[int]:
-        names = rows.filter(OneOf("pk", [key for (key,) in found])).order_by("-pk").values_list("pk", "name")
-        return [pk for pk, name in names if len(words.contained([name], terms)) == len(terms)]
+        ids = [key for (key,) in found]
+        seen = set(conversations.filter(OneOf("contact", ids)).order_by().values_list("contact", flat=True))
+        return with_name([pk for pk in ids if pk in seen], query)
 
-    return _collect(Lookup(ContactTerms, terms), by_name, SearchHits())
+    lookup = Lookup(ContactTerms, terms)
+    return _collect(lookup, by_name, SearchHits(), _of_few(lookup, conversations))
 
 
 def snippets(hits: SearchHits, shown: Sequence[Conversation]) -> dict[int, Snippet]:
@@ -254,15 +260,7 @@ def _newest_people(conversations: Conversations, lookup: Lookup, hits: SearchHit
         contacts = {row[0]: row[1:] for row in _facts({contact for _pk, contact in found})}
         return [(pk, *contacts[contact]) for pk, contact in found if contact in contacts]
 
-    def few(below: int) -> list[Row] | None:
-        ids = list(conversations.order_by().values_list("contact", flat=True)[: FEW + 1])
-        return (
-            lookup.read(Q(OneOf("pk", ids)) & Q(pk__lte=below) & Q(lookup.held()), MAX_HITS + 1)
-            if len(ids) <= FEW
-            else None
-        )
-
-    return _collect(lookup, visible, hits, few)
+    return _collect(lookup, visible, hits, _of_few(lookup, conversations))
 
 
 def _facts(ids: Collection[int]) -> Iterable[tuple[int, str, str, str]]:
@@ -283,8 +281,10 @@ def _find_messages(conversations: Conversations, hits: SearchHits) -> None:
         return [row for row in rows if is_visible[row[1]]]
 
     def few(below: int) -> list[Row] | None:
-        ids = list(conversations.order_by().values_list("pk", flat=True)[: FEW + 1])
-        return _of_conversations(lookup, ids, below) if len(ids) <= FEW else None
+        few_rows = list(conversations.order_by().values_list("pk", "message_count")[: FEW + 1])
+        if len(few_rows) > FEW or sum(count for _pk, count in few_rows) > FEW_MESSAGES:
+            return None
+        return _of_conversations(lookup, [pk for pk, _count in few_rows], below)
 
     _add_messages(hits, _collect(lookup, visible, hits, few))
 

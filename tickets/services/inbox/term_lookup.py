@@ -19,6 +19,9 @@ SAMPLE_ROWS = 3000
 INDEX_COST = 2  # how much longer a row takes that the index finds, compared with one that is read in its order
 RELIABLE = 10  # hits in the sample, from which on their share of all rows is taken to be about the same
 NEARLY_AS_RARE = 3  # how many times as frequent as the rarest term another one may be to be asked of the index too
+# Terms that the sample has not may be frequent all the same: the index is asked about a part of the newest keys first.
+PARTS = 16
+FIRST_KEYS = 50_000
 
 Row = tuple[int, ...]
 
@@ -101,7 +104,8 @@ def newest(lookup: Lookup, limit: int) -> Iterator[list[Row]]:
             else:
                 below, width = above, width * 2
     is_many = sample.hits >= RELIABLE and needed * 4 < sample.last
-    above = max(below - sample.keys_of(needed * 1.5), 0) if is_many else 0
+    first_part = sample.keys_of(needed * 1.5) if is_many else max(sample.last // PARTS, FIRST_KEYS)
+    above = max(below - first_part, 0)
     while below > 0:
         condition = Q(pk__lte=below, pk__gt=above) & _indexed(lookup, sample, above)
         rows = lookup.read(condition, limit, in_order=False)

@@ -338,9 +338,8 @@ def _write_facts(ticket: Ticket, facts: Facts) -> None:
 def _set_fields(ticket: Ticket, facts: Facts) -> None:
     ticket.field_values.all().delete()
     wanted = {field for field, _text, _lookup in facts.fields}
-    existing = set(
-        CustomField.objects.select_for_update(no_key=True).filter(pk__in=wanted).values_list("pk", flat=True)
-    )
+    locked = CustomField.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk")  # as everywhere
+    existing = set(locked.values_list("pk", flat=True))
     FieldValue.objects.bulk_create(
         FieldValue(ticket=ticket, field_id=field, text=text, lookup=lookup)
         for field, text, lookup in sorted(facts.fields)

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from desk.errors import Refused
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Contact, Conversation, EventType, Label, Ticket
 from tickets.rules.sending import Refusal, clean_text
 from tickets.services.conversation import messages
@@ -75,8 +75,10 @@ def clean_subject(text: str) -> str:
             sentence("The subject is empty. Write 1 to %(most)s characters.", most=SUBJECT_LIMIT), field="subject"
         )
     if len(subject) > SUBJECT_LIMIT:
-        too_long = sentence(
+        too_long = counted(
+            "The subject has %(count)s character; at most %(most)s fit. Shorten it.",
             "The subject has %(count)s characters; at most %(most)s fit. Shorten it.",
+            len(subject),
             count=f"{len(subject):,}",
             most=SUBJECT_LIMIT,
         )

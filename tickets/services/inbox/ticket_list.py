@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.utils.translation import gettext
 
-from desk import audit_log, csv_table
+from desk import audit_log, csv_table, row_by_row
 from desk.languages import in_english
 from desk.models import User
 from desk.one_of import OneOf
 from desk.sentences import sentence
 from desk.text import head
-from tickets.models import Contact, Conversation, Message, Ticket
+from tickets.models import Conversation, Message, Ticket
 from tickets.rules.filters import NO_FILTER, Filter
 from tickets.rules.searching import ticket_number
 from tickets.services.conversation import access
@@ -157,10 +157,7 @@ def searched(rows: Tickets, user: User, facts: UserFacts, words: str) -> Tickets
 
     Of each kind the newest, so that the database neither reads nor sorts more, whatever the size of the table.
     """
-    contacts = Contact.objects.all()
-    if not facts.sees_all:
-        contacts = contacts.filter(Exists(access.conversations_for(user, facts).filter(contact=OuterRef("pk"))))
-    people = search.newest_named(contacts, words)
+    people = search.newest_named(access.conversations_for(user, facts), words)
     conversations = list(Conversation.objects.filter(OneOf("contact", people)).values_list("pk", flat=True))
     found = set(_newest(rows.filter(OneOf("conversation", conversations))))
     newest = Ticket.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
@@ -174,18 +171,22 @@ def _newest(rows: Tickets) -> list[int]:
     return list(rows.order_by("-pk").values_list("pk", flat=True)[: search.MAX_HITS])
 
 
-def page_of(rows: Tickets, order: str, cursor: str = "", size: int = 0) -> tuple[list[Ticket], str]:
+def page_of(
+    rows: Tickets, order: str, cursor: str = "", size: int = 0, *, are_few: bool = False
+) -> tuple[list[Ticket], str]:
     """Return one page after `cursor` with `message_count`, and the cursor of the next page, "" at the end.
 
-    The first page comes without a cursor, and for anything that is not one. `size` 0: as the list has it.
+    The first page comes without a cursor, and for anything that is not one. `size` 0: as the list has it. `are_few`:
+    the rows were found by their ids, as those of a search, and are sorted.
     """
     size = size or ROWS_PER_PAGE
     ordering, after = ORDERS[order], read_cursor(cursor)
     if after:
         rows = rows.filter(after_cursor(ordering.field, after, descending=ordering.descending))
-    sign = "-" if ordering.descending else ""
+    column = row_by_row.in_no_order(ordering.field) if are_few else F(ordering.field)
+    rows = rows.order_by(*((column.desc(), "-pk") if ordering.descending else (column.asc(), "pk")))
     # The ids first: with joins the database begins at another table and sorts everything.
-    ids = list(rows.order_by(f"{sign}{ordering.field}", f"{sign}pk").values_list("pk", flat=True)[: size + 1])
+    ids = list(rows.values_list("pk", flat=True)[: size + 1])
     by_id = Ticket.objects.select_related(*RELATED).defer("conversation__channel__page__page_token")
     found = by_id.prefetch_related("labels").in_bulk(ids[:size])
     page = [found[pk] for pk in ids[:size] if pk in found]
@@ -217,13 +218,13 @@ def csv_lines(user: User, facts: UserFacts, query: TicketQuery) -> Iterator[byte
     yield csv_table.line_of(COLUMNS)
     rows, cursor, left = matching(user, facts, query), "", MOST_EXPORTED
     while left > 0:
-        page, cursor = page_of(rows, query.order, cursor, min(EXPORT_BATCH, left))
+        page, cursor = page_of(rows, query.order, cursor, min(EXPORT_BATCH, left), are_few=bool(query.search))
         for ticket in page:
             yield csv_table.line_of(_cells(ticket))
         left -= len(page)
         if not cursor:
             return
-    yield csv_table.line_of((gettext("Only the first %(count)s tickets are in this file.") % {"count": MOST_EXPORTED},))
+    yield csv_table.line_of((gettext("Only the first %(most)s tickets are in this file.") % {"most": MOST_EXPORTED},))
 
 
 def _cells(ticket: Ticket) -> tuple[Any, ...]:

@@ -108,22 +108,31 @@ def _store_result(contact: Contact, result: ProfileResult) -> None:
     """Write the result to the contact, unless it was erased or claimed by another worker meanwhile."""
     if result.error is not None:
         page_errors.record(contact.page, result.error, Call.BACKGROUND, token=contact.page.page_token)
-    old_picture = None
-    with undone_on_failure(), transaction.atomic():
-        row = FETCHES.held(contact).select_for_update().filter(erased_at=None).first()
-        if row is None:
-            return
-        if result.profile is not None and result.profile.name:
-            row.name = result.profile.name
-        if result.picture is not None:
-            old_picture = row.picture.name
-            row.picture.save(str(result.picture.name), result.picture, save=False)
-        row.profile_state, row.profile_retry_after = _next_state(row, result)
-        row.save(update_fields=["name", "picture", "profile_state", "profile_retry_after"])
-        for conversation in Conversation.objects.filter(contact=row):
-            messages.announce(conversation)
-    if old_picture:
-        row.picture.storage.delete(old_picture)
+    new_picture = unused = ""
+    with undone_on_failure():
+        if result.picture is not None:  # before the lock: the storage may be a service on the network
+            contact.picture.save(str(result.picture.name), result.picture, save=False)
+            new_picture = unused = contact.picture.name or ""
+        with transaction.atomic():
+            row = FETCHES.held(contact).select_for_update().filter(erased_at=None).first()
+            if row is not None:
+                unused = _write(row, result, new_picture)
+    if unused:
+        contact.picture.storage.delete(unused)
+
+
+def _write(row: Contact, result: ProfileResult, new_picture: str) -> str:
+    """Write the result to the locked row; return the name of the picture that it had, if there is a new one."""
+    if result.profile is not None and result.profile.name:
+        row.name = result.profile.name
+    old_picture = (row.picture.name or "") if new_picture else ""
+    if new_picture:
+        row.picture = new_picture
+    row.profile_state, row.profile_retry_after = _next_state(row, result)
+    row.save(update_fields=["name", "picture", "profile_state", "profile_retry_after"])
+    for conversation in Conversation.objects.filter(contact=row):
+        messages.announce(conversation)
+    return old_picture
 
 
 def _next_state(row: Contact, result: ProfileResult) -> tuple[str, datetime | None]:

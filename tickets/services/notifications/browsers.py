@@ -90,7 +90,7 @@ def subscribe(user: User, session_key: str, *, endpoint: str, p256dh: str, auth:
         "browser": one_line(browser, 200),
     }
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
         choices.keep_proposed(user)
         PushSubscription.objects.filter(endpoint_digest=digest).exclude(user=user).delete()  # with what waits for them
         row, _is_new = PushSubscription.objects.update_or_create(endpoint_digest=digest, defaults=fields)

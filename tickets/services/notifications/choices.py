@@ -71,7 +71,7 @@ def save(user: User, choices: Choices) -> None:
         "mail_minutes": choices.mail_minutes,
     }
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)  # two forms at once: the last one wins, whole
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two forms at once: the last one wins, whole
         before = set(NotificationChoice.objects.filter(user=user, by=By.MAIL).values_list("kind", flat=True))
         NotificationSettings.objects.update_or_create(user=user, defaults=fields)
         NotificationChoice.objects.filter(user=user).delete()

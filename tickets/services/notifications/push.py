@@ -133,7 +133,7 @@ def subject_of(
 ) -> Subject | None:
     """Return what a notification is about, None when this user may not see it or it is no longer true."""
     conversation = Conversation.objects.select_related("contact", "channel").filter(pk=conversation_id).first()
-    if conversation is None or user_id not in recipients.seers({user_id}, conversation):
+    if conversation is None or user_id not in recipients.who_may_see({user_id}, conversation):
         return None
     message = None
     if message_id is not None:

@@ -71,7 +71,7 @@ def _take(notice: Notice) -> None:
     by: dict[str, set[int]] = {By.PUSH: set(), By.MAIL: set()}
     for user_id, way in _choices(kind, concerned):
         by[way].add(user_id)
-    seeing = seers(by[By.PUSH] | by[By.MAIL], conversation)
+    seeing = who_may_see(by[By.PUSH] | by[By.MAIL], conversation)
     if timezone.now() - notice.created_at < TOO_OLD_TO_PUSH:
         _push(notice, by[By.PUSH] & seeing)
     for user_id in sorted(by[By.MAIL] & seeing):
@@ -79,7 +79,7 @@ def _take(notice: Notice) -> None:
     mine = kinds.get(notices.MINE)
     if kind.name == notices.ASSIGNED and mine is not None:  # the customer may wait already
         wanting = {user_id for user_id, way in _choices(mine, concerned) if way == By.MAIL}
-        for user_id in sorted(seers(wanting, conversation)):
+        for user_id in sorted(who_may_see(wanting, conversation)):
             remind(mine, conversation, user_id, notice)
 
 
@@ -89,7 +89,7 @@ def _choices(kind: Kind, user_ids: set[int]) -> list[tuple[int, str]]:
     return list(chosen.values_list("user_id", "by"))
 
 
-def seers(user_ids: set[int], conversation: Conversation) -> set[int]:
+def who_may_see(user_ids: set[int], conversation: Conversation) -> set[int]:
     """Return which of these users may see the conversation now. One query."""
     about = access.ids_of(conversation)
     return {pk for pk, facts in access.facts_for_users(user_ids).items() if access.visible(facts, about)}
@@ -145,7 +145,8 @@ def remind(kind: Kind, conversation: Conversation, user_id: int, notice: Notice)
     )
     if is_new or (kind.waits and _is_same_waiting(row, since)):
         return
-    row.since, row.due_at = since, due_at if kind.waits or row.due_at is None else row.due_at
+    # Of one that a worker is sending, `due_at` is the end of its claim: what is written here comes in another e-mail.
+    row.since, row.due_at = since, due_at if kind.waits or row.due_at is None else min(row.due_at, due_at)
     row.message_id, row.by_user_id = notice.message_id, notice.by_user_id
     row.save(update_fields=["since", "due_at", "message_id", "by_user_id"])
 

@@ -19,7 +19,7 @@ from desk.accounts import mfa
 from desk.claims import DueTimes
 from desk.languages import spoken_by
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import MailReminder, NotificationSettings
 from tickets.rules.quiet_hours import LONGEST
 from tickets.services.notifications import choices, kinds, push
@@ -64,7 +64,7 @@ def send_due() -> int:
         try:
             count += _send_to(user_id)
         except mail.ERRORS as error:
-            logger.error("An e-mail about waiting customers could not be sent: %s", mail.sentence_for(error))
+            logger.error("An e-mail to an agent could not be sent: %s", mail.sentence_for(error))
             metrics.REMINDERS.add("failed")
         except Exception:
             logger.exception("The e-mail to user %s could not be made", user_id)
@@ -144,10 +144,13 @@ def _letter(user: User, entries: list[_Entry], chosen: Choices) -> letters.Lette
             reverse("conversation", args=[entries[0].row.conversation_id]),
         )
     elif len(waiting) == len(entries):
-        subject = sentence("%(count)s customers wait for a reply", count=len(entries))
+        subject = counted("%(count)s customer waits for a reply", "%(count)s customers wait for a reply", len(entries))
     else:
-        subject = sentence(
-            "%(count)s notifications from %(name)s", count=len(entries), name=letters.installation_name()
+        subject = counted(
+            "%(count)s notification from %(name)s",
+            "%(count)s notifications from %(name)s",
+            len(entries),
+            name=letters.installation_name(),
         )
     more = len(entries) - MOST_ENTRIES
     return letters.Letter(
@@ -155,7 +158,7 @@ def _letter(user: User, entries: list[_Entry], chosen: Choices) -> letters.Lette
         paragraphs=(sentence("In your conversations:"),) if len(entries) > 1 else (),
         entries=tuple(_lines(entry, chosen, has_link=len(entries) > 1) for entry in entries[:MOST_ENTRIES]),
         closing=(
-            *((sentence("And %(count)s more.", count=more),) if more > 0 else ()),
+            *((counted("And %(count)s more.", "And %(count)s more.", more),) if more > 0 else ()),
             sentence("Choose what you get, or turn it off: %(url)s", url=_settings_url()),
         ),
         action=sentence("Open the conversation") if len(entries) == 1 else sentence("Open the inbox"),

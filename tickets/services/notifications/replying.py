@@ -61,7 +61,8 @@ def reply(user: User, token: str, text: str) -> NotSent | None:
 
 def _keep(user: User, conversation: Conversation, text: str, reason: str) -> NotSent:
     """Make the text a draft, behind what the person has there already."""
-    before = drafts.read(user, conversation)
-    if clean_text(text) not in before:
-        drafts.save(user, conversation, f"{before}\n{text}" if before.strip() else text)
+    before: str | None = drafts.read(user, conversation)
+    while before is not None and clean_text(text) not in before:
+        # Again with what an open page has saved meanwhile.
+        before = drafts.save(user, conversation, f"{before}\n{text}" if before.strip() else text, known=[before])
     return NotSent(reason, conversation.pk)

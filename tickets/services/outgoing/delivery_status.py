@@ -23,7 +23,7 @@ from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
 from desk import wake
 from desk.claims import Claims, DueTimes
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Conversation, EventType, Message
 from tickets.rules.delivery_lookup import Arrived, CannotTell, NotSent, look_up, place_in_second
 from tickets.rules.sending import MAX_ATTEMPTS, MAX_RETRY_PAUSE, SENT_STATES, receipt_state
@@ -365,8 +365,10 @@ def _changes_after(finding: NotSent | CannotTell, message: Message) -> dict[str,
     never_resent = is_never_resent(message)
     if isinstance(finding, NotSent) and not never_resent:
         if message.attempts >= MAX_ATTEMPTS:
-            reason = sentence(
-                "Facebook did not accept this message in %(count)s tries. Try again later.", count=message.attempts
+            reason = counted(
+                "Facebook did not accept this message in %(count)s try. Try again later.",
+                "Facebook did not accept this message in %(count)s tries. Try again later.",
+                message.attempts,
             )
             return {"state": State.FAILED, "reason": reason, "retry_after": None}
         return {"state": State.QUEUED, "reason": "", "retry_after": None, "claimed_by": "", "claimed_at": None}

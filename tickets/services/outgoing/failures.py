@@ -6,14 +6,27 @@ from django.db.models import Count
 from django.urls import reverse
 
 from desk.failure_digest import Cause
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.utc_parts import UtcMinute, utc_part
 from tickets.models import Message
 
+
+def _not_sent(count: int) -> str:
+    return counted("%(count)s reply was not sent", "%(count)s replies were not sent", count)
+
+
+def _unsure(count: int) -> str:
+    return counted("%(count)s reply may not have been sent", "%(count)s replies may not have been sent", count)
+
+
+def _held(count: int) -> str:
+    return counted("%(count)s reply is held", "%(count)s replies are held", count)
+
+
 WORDS = {
-    Message.State.FAILED: (sentence("reply was not sent"), sentence("replies were not sent")),
-    Message.State.UNSURE: (sentence("reply may not have been sent"), sentence("replies may not have been sent")),
-    Message.State.HELD: (sentence("reply is held"), sentence("replies are held")),
+    Message.State.FAILED: (sentence("Replies that were not sent"), _not_sent),
+    Message.State.UNSURE: (sentence("Replies that may not have been sent"), _unsure),
+    Message.State.HELD: (sentence("Held replies"), _held),
 }
 
 

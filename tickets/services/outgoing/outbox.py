@@ -27,7 +27,7 @@ from desk.health import Report, seconds
 from desk.models import User
 from desk.one_of import OneOf
 from desk.prepared import Prepared
-from desk.sentences import sentence
+from desk.sentences import counted
 from tickets.models import Conversation, Message
 from tickets.services.conversation import access
 from tickets.services.outgoing import delivery_status, send_call
@@ -90,7 +90,11 @@ def report() -> Report:
     )
     late_since = waiting().aggregate(since=since)["since"]
     late_s = _age_s(late_since, now)
-    late = sentence("A reply has waited for %(seconds)s seconds to be sent.", seconds=f"{late_s:.0f}")
+    late = counted(
+        "A reply has waited for %(count)s second to be sent.",
+        "A reply has waited for %(count)s seconds to be sent.",
+        round(late_s),
+    )
     problems = [late] if late_s > LATE_AFTER_S else []
     values = {"queued": totals["queued"], "unsure": totals["unsure"], "oldest_s": _age_s(totals["since"], now)}
     return Report(values, problems)

@@ -1,9 +1,11 @@
 """Check files that are to be sent, and put them into the storage: those of replies, scheduled and canned ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from django.core.files.base import File
+from django.db import transaction
 from PIL import Image
 
 from channels_im.messenger import files as file_rules
@@ -38,6 +40,12 @@ def store(row: Row, file: NamedFile, checked: file_rules.OutgoingFile) -> Row:
     file.seek(0)
     row.file.save(file_rules.stored_name(checked.type), file, save=False)
     return row
+
+
+def delete_unused(rows: Iterable[Attachment | CannedReplyFile | ScheduledReplyFile]) -> None:
+    """Delete the content of unsaved rows when the transaction is committed: the storage may be on the network."""
+    for row in rows:
+        transaction.on_commit(partial(row.file.delete, save=False), robust=True)
 
 
 def _dimensions(file: NamedFile) -> tuple[int | None, int | None]:

@@ -5,7 +5,7 @@
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -209,12 +209,9 @@ def queue_reply(
         with transaction.atomic():
             message_service.lock(conversation)
             if key and (known := known_parts(conversation, key)):
-                delete_files(attachments)
+                outgoing_files.delete_unused(attachments)
                 return known
-            if conversation.last_customer_message_at is None:  # never wrote, or was erased since the check
-                again = may_send(user, conversation, form=form)
-                if again.code == Refusal.CONTACT_ERASED:
-                    raise ReplyError(again)
+            require_not_erased(user, conversation, form)
             if user is not None and seen is not None:
                 collision.require_seen(user, conversation, seen)
             if verdict.waits_for_customer and policy(window_of(conversation), author_is_human=user is not None):
@@ -224,6 +221,14 @@ def queue_reply(
             if user is not None:
                 assigning.after_reply(user, conversation)
             return queued
+
+
+def require_not_erased(user: User | None, conversation: Conversation, form: sent_as.StoredForm | None = None) -> None:
+    """Raise ReplyError when the customer was erased since the check; the conversation is locked now."""
+    if conversation.last_customer_message_at is None:  # as it is too when they have never written
+        again = may_send(user, conversation, form=form)
+        if again.code == Refusal.CONTACT_ERASED:
+            raise ReplyError(again)
 
 
 def parts_of(text: str, attachments: list[Attachment]) -> list[Part]:
@@ -324,11 +329,6 @@ def _copy(stored: Attachment) -> Attachment:
     with stored.file.open("rb") as file:
         attachment.file.save(PurePosixPath(stored.file.name or "").name, File(file), save=False)
     return attachment
-
-
-def delete_files(attachments: Iterable[Attachment]) -> None:
-    for attachment in attachments:
-        attachment.file.delete(save=False)
 
 
 def require(condition: object, sentence: str) -> None:

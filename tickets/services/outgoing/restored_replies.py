@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from desk.backup.after_restore import Circumstances
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Conversation, Message
 
 State = Message.State
@@ -35,18 +35,22 @@ def make_sure(circumstances: Circumstances) -> list[str]:
     sentences = []
     if queued:
         sentences.append(
-            sentence(
+            counted(
+                "%(count)s reply was on its way when the backup was made. Desk asks Facebook whether it arrived, and "
+                "sends it only if it did not.",
                 "%(count)s replies were on their way when the backup was made. Desk asks Facebook whether they "
                 "arrived, and sends only those that did not.",
-                count=queued,
+                queued,
             )
         )
     if waiting:
         sentences.append(
-            sentence(
+            counted(
+                "%(count)s reply was held until the customer writes. It now waits for an agent, since the old Desk "
+                "may have sent it.",
                 "%(count)s replies were held until the customer writes. They now wait for an agent, since the old "
                 "Desk may have sent them.",
-                count=waiting,
+                waiting,
             )
         )
     return sentences

@@ -91,9 +91,9 @@ def schedule(
         with transaction.atomic():
             messages.lock(conversation)
             if key and (known := _known(conversation, key)):
-                for file in stored:
-                    file.file.delete(save=False)
+                outgoing_files.delete_unused(stored)
                 return known
+            replies.require_not_erased(user, conversation, form)
             scheduled_specials.require_window(conversation, send_at, form)
             others = ScheduledReply.objects.filter(conversation=conversation).exclude(state=State.SENT)
             if others.exclude(pk=replaces or 0).count() >= MOST_IN_CONVERSATION:
@@ -126,9 +126,9 @@ def schedule(
 def change(user: User, row: ScheduledReply, changes: Changes) -> ScheduledReply:
     """Change a scheduled reply and schedule it again, also one that was not sent; return it. Raises ReplyError.
 
-    Who changes the text is its author from then on, and who schedules one whose author is deactivated: nothing is sent
-    in the name of somebody who did not write it, or who has left. A sticker or template has no text to
-    change.
+    Whoever changes the text becomes its author, and so does whoever schedules one whose author was deactivated or
+    deleted: nothing is sent in the name of somebody who did not write it or has left. A sticker or template has no text
+    to change.
     """
     if row.is_special and changes.text is not None:
         raise not_possible(scheduled_specials.NO_TEXT)

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from desk.backup.after_restore import Circumstances
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import Conversation, EventType, ScheduledReply
 from tickets.rules import scheduling
 from tickets.rules.sending import may_send
@@ -149,8 +149,9 @@ def make_sure(circumstances: Circumstances) -> list[str]:
     if not count:
         return []
     return [
-        sentence(
+        counted(
+            "%(count)s reply was scheduled. It now waits for an agent, since the old Desk may have sent it.",
             "%(count)s replies were scheduled. They now wait for an agent, since the old Desk may have sent them.",
-            count=count,
+            count,
         )
     ]

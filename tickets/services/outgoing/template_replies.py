@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from channels_im.messenger import template_texts
 from channels_im.models import MessageTemplate, Page
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.text import is_blank
 from tickets.models import Conversation
 from tickets.rules import sent_as
@@ -77,9 +77,11 @@ def part_of(conversation: Conversation, name: str, language: str, values: Sequen
     names = template_texts.placeholders(template.body)
     if len(use.values) != len(names):
         raise _refused(
-            sentence("This template needs %(count)s value, one for each placeholder.", count=1)
-            if len(names) == 1
-            else sentence("This template needs %(count)s values, one for each placeholder.", count=len(names))
+            counted(
+                "This template needs %(count)s value, one for each placeholder.",
+                "This template needs %(count)s values, one for each placeholder.",
+                len(names),
+            )
         )
     if any(is_blank(value) for value in use.values):
         raise _refused(sentence("Fill in every field of the template."))

@@ -11,7 +11,7 @@ from desk import csv_table
 from desk.errors import Refused
 from desk.languages import translated
 from desk.models import Department, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.services.people import changes, roles
 from tickets.services.people.changes import Place
 from tickets.services.people.roles import Role
@@ -56,8 +56,10 @@ def read(by: User, text: str, *, may_place: bool) -> list[Line]:
     rows = csv_table.rows_of(text, COLUMNS, REQUIRED)
     if len(rows) > MAX_LINES:
         raise Refused(
-            sentence(
+            counted(
+                "The file has %(count)s person; at most %(most)s can be invited at once.",
                 "The file has %(count)s people; at most %(most)s can be invited at once.",
+                len(rows),
                 count=f"{len(rows):,}",
                 most=MAX_LINES,
             )

@@ -9,7 +9,7 @@ from desk import audit_log, permission_words, rights
 from desk.accounts import invitations
 from desk.errors import Refused
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.services.people import roles
 from tickets.services.people.roles import Words
 
@@ -84,9 +84,11 @@ def reason_to_keep(group: Group) -> str:
     count = User.objects.filter(groups=group).count()
     if not count:
         return ""
-    if count == 1:
-        return sentence("%(count)s person has this role. Give them another one first.", count=count)
-    return sentence("%(count)s people have this role. Give them another one first.", count=count)
+    return counted(
+        "%(count)s person has this role. Give them another one first.",
+        "%(count)s people have this role. Give them another one first.",
+        count,
+    )
 
 
 def may_change(by: User, group: Group) -> bool:

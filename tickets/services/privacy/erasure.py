@@ -25,7 +25,7 @@ from desk.backup.after_restore import Circumstances
 from desk.errors import Refused
 from desk.models import User
 from desk.queue import enqueue
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import (
     Attachment,
     Contact,
@@ -275,7 +275,11 @@ def _empty_conversations(user: User | None, person: Contact, receipt: Erasure) -
     if user:
         title = sentence("%(user)s erased this customer", user=user)
     else:
-        title = sentence("Erased after %(days)s days without a message", days=receipt.retention_days)
+        title = counted(
+            "Erased after %(count)s day without a message",
+            "Erased after %(count)s days without a message",
+            receipt.retention_days or 0,
+        )
     now = receipt.erased_at.replace(microsecond=receipt.erased_at.microsecond // 1000 * 1000)
     tickets = Ticket.objects.filter(conversation__contact=person)
     tickets.update(subject="", subject_is_own=False, priority=Ticket.Priority.NORMAL)

@@ -16,6 +16,7 @@ from tickets.models import (
     Message,
     Moderation,
     PageReaction,
+    ScheduledReply,
     Ticket,
 )
 from tickets.services.privacy import erasure
@@ -34,6 +35,7 @@ def quiet_contacts(before: datetime) -> QuerySet[Contact, Contact]:
     """
     conversations = Conversation.objects.filter(contact=OuterRef("pk"))
     messages = Message.objects.filter(conversation__contact=OuterRef("pk"))
+    scheduled = ScheduledReply.objects.filter(conversation__contact=OuterRef("pk"))
     newer = Q(last_message_at__gte=before) | Q(last_message_at=None, created_at__gte=before)
     return Contact.objects.filter(
         Exists(conversations),
@@ -41,6 +43,7 @@ def quiet_contacts(before: datetime) -> QuerySet[Contact, Contact]:
         ~Exists(Ticket.objects.filter(conversation__contact=OuterRef("pk"), status=Ticket.Status.OPEN)),
         ~Exists(messages.filter(sent_at__gte=before).exclude(kind=Message.Kind.EVENT)),
         ~Exists(messages.filter(state__in=WAITING)),
+        ~Exists(scheduled.exclude(state=ScheduledReply.State.SENT)),
         ~Exists(Draft.objects.filter(conversation__contact=OuterRef("pk"), updated_at__gte=before).exclude(text="")),
         ~Exists(ContactNote.objects.filter(contact=OuterRef("pk"), created_at__gte=before)),
         ~Exists(ContactNote.objects.filter(contact=OuterRef("pk"), edited_at__gte=before)),

@@ -20,7 +20,7 @@ from desk.audit_log import Action, Actor
 from desk.backup.after_restore import Circumstances
 from desk.errors import Refused
 from desk.models import User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import ApiToken, Scope
 
 KEY_START = "desk_"
@@ -161,11 +161,13 @@ def remind_after_restore(circumstances: Circumstances) -> list[str]:
     if circumstances.moved or not count:
         return []
     return [
-        sentence(
+        counted(
+            "%(count)s API token works, as it did when the backup was made. In Setup → API tokens, revoke it again if "
+            "it was revoked since. Deactivated users, passwords and two-step logins are those of that day too.",
             "%(count)s API tokens work, as they did when the backup was made. In Setup → API tokens, revoke again "
             "those that were revoked since. Deactivated users, passwords and two-step logins are those of that day "
             "too.",
-            count=count,
+            count,
         )
     ]
 

@@ -21,7 +21,7 @@ from desk.call_pool import make_calls
 from desk.claims import Claims
 from desk.health import Report, seconds
 from desk.queue import enqueue
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
 from tickets.services.webhooks import mails
@@ -84,7 +84,7 @@ def report() -> Report:
     """
     now = timezone.now()
     unsettled = EventDelivery.objects.filter(state__in=(State.PENDING, State.SENDING))
-    counted = unsettled.filter(Q(subscription__is_active=True) | Q(type=TEST_EVENT))
+    to_send = unsettled.filter(Q(subscription__is_active=True) | Q(type=TEST_EVENT))
     due_at = Greatest(
         Coalesce("retry_after", "created_at"), Coalesce("subscription__retry_after", "retry_after", "created_at")
     )
@@ -92,9 +92,13 @@ def report() -> Report:
     oldest = max(now - since, timedelta(0)) if since else timedelta(0)
     problems = []
     if oldest > LATE_AFTER and not _any_claimed(after=now - LATE_AFTER):
-        waited = f"{seconds(oldest):.0f}"
-        problems = [sentence("A webhook event has waited for %(seconds)s seconds to be sent.", seconds=waited)]
-    return Report({"waiting": counted.count(), "oldest_s": seconds(oldest)}, problems)
+        late = counted(
+            "A webhook event has waited for %(count)s second to be sent.",
+            "A webhook event has waited for %(count)s seconds to be sent.",
+            round(seconds(oldest)),
+        )
+        problems = [late]
+    return Report({"waiting": to_send.count(), "oldest_s": seconds(oldest)}, problems)
 
 
 def _any_claimed(*, after: datetime) -> bool:
@@ -245,7 +249,11 @@ def _record_failure(subscription: EventSubscription, result: CallResult) -> None
     if result.is_gone:
         row.disabled_reason = sentence("Disabled: the address answered 410 (gone).")
     elif now - row.failing_since >= DISABLE_AFTER:
-        told = sentence("Disabled: every delivery failed for %(days)s days.", days=DISABLE_AFTER.days)
+        told = counted(
+            "Disabled: every delivery failed for %(count)s day.",
+            "Disabled: every delivery failed for %(count)s days.",
+            DISABLE_AFTER.days,
+        )
         row.disabled_reason = f"{told} {result.reason}"
     row.is_active = not row.disabled_reason
     if row.disabled_reason:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from desk.safe_http import AddressError, Exchange, Problem, Target, parse_url
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 
 TIMEOUT_S = 10.0
 SENTENCES = {
@@ -86,7 +86,10 @@ class WebhookCall:
         except ssl.SSLCertVerificationError:
             return CallResult(None, sentence("The certificate of the host is not valid."))
         except TimeoutError:
-            return CallResult(None, sentence("No answer within %(seconds)s seconds.", seconds=f"{TIMEOUT_S:.0f}"))
+            late = counted(
+                "No answer within %(count)s second.", "No answer within %(count)s seconds.", round(TIMEOUT_S)
+            )
+            return CallResult(None, late)
         except (OSError, http.client.HTTPException, ValueError):
             return CallResult(None, sentence("The address could not be reached, or the connection was closed."))
 

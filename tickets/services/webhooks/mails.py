@@ -10,7 +10,7 @@ from django.utils import timezone
 from desk import letters, mail
 from desk.claims import DueTimes
 from desk.failure_digest import Cause
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from desk.utc_parts import UtcMinute, utc_part
 from tickets.models import EventDelivery, EventSubscription
 from tickets.models.events import TEST_EVENT
@@ -72,8 +72,8 @@ def event_causes(since: datetime, until: datetime) -> list[Cause]:
     )
     return [
         Cause(
-            sentence("webhook event was given up"),
-            sentence("webhook events were given up"),
+            sentence("Webhook events that were given up"),
+            _given_up,
             row["count"],
             row["reason"],
             sentence("Webhook “%(name)s”", name=row["subscription__name"]),
@@ -83,3 +83,7 @@ def event_causes(since: datetime, until: datetime) -> list[Cause]:
         )
         for row in rows
     ]
+
+
+def _given_up(count: int) -> str:
+    return counted("%(count)s webhook event was given up", "%(count)s webhook events were given up", count)

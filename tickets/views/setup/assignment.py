@@ -59,7 +59,7 @@ class AssignmentForm(forms.Form):
         error_messages={"required": NOT_A_NUMBER, **_numbers(1, MOST_OPEN)},
     )
     hand_back_minutes = forms.IntegerField(
-        label=gettext_lazy("Hand back after minutes"),
+        label=gettext_lazy("Minutes until a conversation is handed back"),
         required=False,
         min_value=1,
         max_value=LONGEST_AWAY_MINUTES,

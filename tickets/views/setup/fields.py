@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, pgettext
 from django.views.decorators.http import require_POST, require_safe
 
 from channels_im.setup.access import may, setup_view
@@ -140,7 +140,7 @@ def show(request: UserRequest) -> HttpResponse:
             gettext("Key"),
             gettext("Department"),
             gettext("Values"),
-            gettext("Order"),
+            pgettext("position in a list", "Order"),
         ),
         rows,
         pager,

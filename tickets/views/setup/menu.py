@@ -10,7 +10,7 @@ from django.utils import timezone
 from channels_im.setup.access import may
 from desk import site
 from desk.models import Agent, User
-from desk.sentences import sentence
+from desk.sentences import counted, sentence
 from tickets.models import EventSubscription
 from tickets.services.webhooks import api_tokens
 
@@ -64,15 +64,11 @@ def password_note(user: User) -> str:
     count = api_tokens.working(user).count()
     if not count:
         return ""
-    if count == 1:
-        return sentence(
-            "%(user)s has 1 API token that still works. Revoke it in API tokens if somebody else may know it.",
-            user=user,
-        )
-    return sentence(
+    return counted(
+        "%(user)s has %(count)s API token that still works. Revoke it in API tokens if somebody else may know it.",
         "%(user)s has %(count)s API tokens that still work. Revoke them in API tokens if somebody else may know them.",
+        count,
         user=user,
-        count=count,
     )
 
 

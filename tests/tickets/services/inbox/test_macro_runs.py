@@ -287,9 +287,9 @@ def test_undo_leaves_what_was_changed_since_and_says_so(
     undone = macro_undo.undo(alice, present(macro_undo.get_run(alice, conversation.pk, made.pk)))
     assert undone.done == ["labels"]
     assert undone.kept == [
-        "the assignee was changed meanwhile",
+        "changed meanwhile: the assignee",
         "the reply was already sent",
-        "the priority was changed meanwhile",
+        "changed meanwhile: the priority",
         "the internal note stays",
     ]
     conversation.refresh_from_db()
@@ -361,6 +361,6 @@ def test_two_agents_run_two_macros_in_the_same_second(
         [f"“{first.name}”"] * by.count(f"“{first.name}”") + [f"“{second.name}”"] * by.count(f"“{second.name}”"),
     )
     undone = macro_undo.undo(first.user, present(macro_undo.get_run(first.user, conversation.pk, first.pk)))
-    assert "the assignee was changed meanwhile" in undone.kept
+    assert "changed meanwhile: the assignee" in undone.kept
     assert transaction.get_autocommit()
     assert is_sound()

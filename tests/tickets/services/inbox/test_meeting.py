@@ -54,7 +54,7 @@ def test_a_macro_closes_and_is_undone_around_a_split_and_a_scheduled_reply(
     change = ticket_changes.split(alice, conversation, parcel.pk)
     assert findings() == []
     undone = macro_undo.undo(alice, present(macro_undo.get_run(alice, conversation.pk, run.pk)))
-    assert (undone.done, undone.kept) == (["the reply was withdrawn"], ["the ticket was changed meanwhile"])
+    assert (undone.done, undone.kept) == (["the reply was withdrawn"], ["changed meanwhile: the ticket"])
     assert findings() == []
     clock.shift(2 * HOUR)
     scheduled_sending.send_due()

@@ -200,6 +200,31 @@ def test_an_assigned_conversation_counts_from_when_the_customer_began_to_wait(
     assert later(5) == 1
 
 
+def test_what_happens_while_the_mail_about_the_same_is_sent_comes_in_another(
+    conversation: Conversation, alice: User, bob: User, later: Callable[..., int], choose: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch, mailoutbox: list[EmailMessage],
+) -> None:  # fmt: skip
+    choose(mail={"assigned"})
+    send = EmailMultiAlternatives.send
+
+    def give() -> None:
+        actions.assign(bob, conversation, None)
+        actions.assign(bob, conversation, alice)
+        recipients.take_notices()
+
+    def send_slowly(message: EmailMultiAlternatives, fail_silently: bool = False) -> int:
+        give()
+        return send(message, fail_silently)
+
+    give()
+    with monkeypatch.context() as patched:
+        patched.setattr(EmailMultiAlternatives, "send", send_slowly)
+        assert later(2) == 1
+    assert later(6) == 1
+    assert later(60) == 0
+    assert [mail.subject for mail in mailoutbox] == ["Assigned to you: Maria Lopez"] * 2
+
+
 def test_hidden_texts_are_in_no_mail(
     conversation: Conversation, later: Callable[..., int], choose: Callable[..., None],
     mailoutbox: list[EmailMultiAlternatives],

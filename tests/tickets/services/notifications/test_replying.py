@@ -14,6 +14,7 @@ from tests import factories
 from tests.http import Response
 from tests.push_service import PushService
 from tickets.models import Conversation, Draft, Message
+from tickets.services.inbox import drafts
 from tickets.services.notifications import push
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +72,23 @@ def test_after_an_hour_the_text_becomes_a_draft_behind_what_is_there(
         assert reply().status_code == 409
     assert draft() == "Dear Maria,\nOn its way"
     assert not sent()
+
+
+def test_what_a_page_saves_at_that_moment_is_not_lost_either(
+    reply: Callable[..., Response], clock: time_machine.Traveller, conversation: Conversation, alice: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    clock.shift(timedelta(minutes=61))
+    read = drafts.read
+
+    def read_and_type(user: User, read_in: Conversation) -> str:
+        before = read(user, read_in)
+        drafts.save(alice, conversation, "Dear Maria,", known=[before])
+        return before
+
+    monkeypatch.setattr(drafts, "read", read_and_type)
+    assert reply().status_code == 409
+    assert draft() == "Dear Maria,\nOn its way"
 
 
 def test_somebody_who_answered_meanwhile_comes_first(

@@ -11,14 +11,16 @@ from django.test import Client
 from django.utils import timezone
 
 from channels_im.models import MessageTemplate
+from desk import planned_times
 from desk.models import User
-from tests.factories import deliver, delivery, png, text_item
+from tests.factories import deliver, delivery, make_admin, png, text_item
 from tickets.models import Attachment, Conversation, Message, ScheduledReply
 from tickets.rules import sent_as
 from tickets.rules.sending import Refusal
-from tickets.services.outgoing import scheduled_replies, scheduled_sending, stickers, template_replies
+from tickets.services.outgoing import replies, scheduled_replies, scheduled_sending, stickers, template_replies
 from tickets.services.outgoing.replies import ReplyError, SpecialPart
 from tickets.services.outgoing.scheduled_replies import Changes
+from tickets.services.privacy import erasure
 
 pytestmark = pytest.mark.django_db
 
@@ -106,11 +108,31 @@ def test_a_template_may_be_sent_when_the_window_is_closed(
     alice: User, conversation: Conversation, clock: time_machine.Traveller
 ) -> None:
     later(alice, conversation, letter(conversation), 9 * DAY)
+    planned_times.pull_back()
+    assert scheduled_sending.send_due() == 0
     clock.shift(9 * DAY)
     assert scheduled_sending.send_due() == 1
     [message] = out(conversation)
     assert (message.text, message.state) == ("Hi Maria, it has left.", "queued")
     assert sent_as.template_in(message.sent_as) == sent_as.TemplateUse("order_left", "en_US", ("Maria",))
+
+
+@pytest.mark.usefixtures("template")
+def test_what_a_clock_that_was_ahead_has_planned_is_asked_about(
+    alice: User, conversation: Conversation, clock: time_machine.Traveller
+) -> None:
+    """The longest time of each: a text cannot be sent after seven days, a template after a year."""
+    text = scheduled_replies.schedule(alice, conversation, timezone.now() + HOUR, text="Hi")
+    template = later(alice, conversation, letter(conversation), HOUR)
+    for row, days in ((text, 8), (template, 367)):
+        ScheduledReply.objects.filter(pk=row.pk).update(
+            **dict.fromkeys(("send_at", "due_at"), row.send_at + days * DAY)
+        )
+    planned_times.pull_back()
+    assert scheduled_sending.send_due() == 2
+    for row in (text, template):
+        row.refresh_from_db()
+        assert (row.state, "clock" in row.reason) == ("not_sent", True)
 
 
 @pytest.mark.parametrize("change", [{"state": "rejected"}, {"body": "Hi {{1}} and {{2}}."}, None])
@@ -166,6 +188,22 @@ def test_its_time_can_be_changed_and_its_words_cannot(alice: User, conversation:
         assert refusal(lambda one=one: scheduled_replies.take_back(alice, one)) == Refusal.NOT_POSSIBLE
     [message] = scheduled_replies.send_now(alice, row)
     assert message.text == "Hi Maria, it has left."
+
+
+@pytest.mark.usefixtures("template")
+def test_nothing_is_kept_of_a_customer_who_is_erased_at_that_moment(
+    alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    special, admin = letter(conversation, "Zwetschge"), make_admin()
+    check = replies.check_reply_to
+
+    def erase_first(*args: Any) -> None:
+        check(*args)
+        erasure.erase(admin, conversation.contact)
+
+    monkeypatch.setattr(replies, "check_reply_to", erase_first)
+    assert refusal(lambda: later(alice, conversation, special, HOUR)) == Refusal.CONTACT_ERASED
+    assert not ScheduledReply.objects.exists()
 
 
 def test_the_same_key_schedules_one_sticker(alice: User, conversation: Conversation) -> None:

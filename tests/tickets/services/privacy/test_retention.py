@@ -20,7 +20,18 @@ from tests.matching import present
 from tests.pages import html_of
 from tests.tickets.services.privacy.erased_contact import OTHER, PSID, SECRET, everything
 from tickets import tasks
-from tickets.models import Attachment, Contact, Conversation, Draft, Erasure, Message, Moderation, PageReaction, Ticket
+from tickets.models import (
+    Attachment,
+    Contact,
+    Conversation,
+    Draft,
+    Erasure,
+    Message,
+    Moderation,
+    PageReaction,
+    ScheduledReply,
+    Ticket,
+)
 from tickets.services.inbox import actions, drafts
 from tickets.services.privacy import erasure, retention
 
@@ -88,6 +99,12 @@ def note(conversation: Conversation) -> None:
     actions.add_note(make.make_agent("alice", channels=(conversation.channel,)), conversation, "Calls next week")
 
 
+def schedule(conversation: Conversation, state: str) -> None:
+    at = timezone.now() + timedelta(days=60)
+    due_at = at if state == "scheduled" else None
+    ScheduledReply.objects.create(conversation=conversation, text="Later", send_at=at, due_at=due_at, state=state)
+
+
 def reopen(conversation: Conversation) -> None:
     Ticket.objects.filter(conversation=conversation).update(status="open", closed_at=None)
 
@@ -115,6 +132,7 @@ def block(conversation: Conversation) -> None:
 KEPT: dict[str, Callable[[Conversation], None]] = {
     **{state: partial(hold, state=state) for state in ("queued", "sending", "held", "failed", "unsure")},
     **{f"{state} delivery": partial(park, state=state) for state in ("pending", "parked", "failed", "processing")},
+    **{f"{state} reply": partial(schedule, state=state) for state in ("scheduled", "editing", "cancelled", "not_sent")},
     "draft": draft,
     "note": note,
     "open ticket": reopen,
