@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from channels_im.models import Channel, PendingLink
 from channels_im.services.facebook import linking as service
+from channels_im.services.facebook.grants import LinkError
 from channels_im.setup import linking as pages
 from channels_im.setup.access import LINK_FACEBOOK, may
 from desk import error_pages
@@ -63,7 +64,7 @@ class LinkAdapter(DefaultSocialAccountAdapter):
                 page=channel.page if channel else None,
                 next_url=next_url,
             )
-        except service.LinkError as refusal:
+        except LinkError as refusal:
             raise ImmediateHttpResponse(pages.failed(request, str(refusal), channel=channel)) from None
         if isinstance(outcome, PendingLink):
             raise ImmediateHttpResponse(redirect("setup:link_decide"))

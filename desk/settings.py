@@ -10,6 +10,7 @@ from django.utils.log import CallbackFilter
 
 from channels_im.messenger.scopes import SCOPES, UTILITY_SCOPES
 from desk import __version__, body_limits, durations, files_url, logs, public_url, setting_values
+from tickets.api.enum_names import ENUM_NAMES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = setting_values.folder("DESK_DATA_DIR", default=BASE_DIR / "var")
@@ -375,45 +376,13 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "ENUM_NAME_OVERRIDES": {
-        "AgentPresence": "desk.models.Agent.Presence",
-        "AssignmentMode": "tickets.models.AssignmentSettings.ModeChoice",
-        "AssignmentOnReply": "tickets.models.AssignmentSettings.OnReplyChoice",
-        "AttachmentKind": "tickets.models.Attachment.Kind",
-        "AttachmentState": "tickets.models.Attachment.State",
-        "ConnectionState": "channels_im.models.Page.Connection",
-        "CustomFieldKind": "tickets.models.CustomField.Kind",
-        "CustomFieldOf": "tickets.models.CustomField.Of",
-        "EventType": "tickets.models.EventType",
-        "HistoryImportState": "channels_im.models.HistoryImport.State",
-        "InboxOrder": "tickets.api.saved_views.ORDER_CHOICES",
-        "InboxView": "tickets.api.saved_views.BASE_CHOICES",
-        "LabelColor": "tickets.models.Label.Color",
-        "MacroActionKind": "tickets.api.macros.DO_CHOICES",
-        "MacroAssignTo": "tickets.api.macros.TO_CHOICES",
-        "MentionKind": "tickets.api.message_serializers.MENTION_KINDS",
-        "MessageDirection": "tickets.models.Message.Direction",
-        "MessageKind": "tickets.models.Message.Kind",
-        "MessageState": "tickets.models.Message.State",
-        "ReactedBy": "tickets.api.message_serializers.ReactedBy",
-        "ReauthReason": "channels_im.models.Page.Reason",
-        "RefusalCode": "tickets.rules.sending.Refusal",
-        "ScheduledReplyState": "tickets.models.ScheduledReply.State",
-        "TemplateState": "channels_im.models.MessageTemplate.State",
-        "TicketPriority": "tickets.models.Ticket.Priority",
-        "TicketStatus": "tickets.models.Ticket.Status",
-        "ViewAudience": "tickets.api.saved_views.AUDIENCES",
-        "WebhookState": "tickets.api.subscriptions.STATES",
-        "WindowOpenedBy": "tickets.rules.window.WindowSource",
-        "WindowState": "tickets.rules.window.WindowState",
-    },
+    "ENUM_NAME_OVERRIDES": ENUM_NAMES,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "tickets.api.schema.with_servers",
     ],
 }
-
 
 # /metrics is off without both. `make run` and `make serve` empty METRICS_DIR. Under other process managers
 # what exited processes have counted stays, merged into one file (desk.metrics).

@@ -145,6 +145,7 @@ STYLES = tuple(
         "dialogs",
         "integrations",
         "people",
+        "canned-files",
         "go-live",
         "health",
     )

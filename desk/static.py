@@ -31,6 +31,10 @@ class StaticStorage(CompressedManifestStaticFilesStorage):
     Django's own option for this reads every script, and mistakes an example in a comment of htmx for an import.
     """
 
+    # Django needs another pass for each module that imports one later in the alphabet. Circular imports would take
+    # passes without end, so there is a limit; Django's own, 5, is shorter than our chains of imports.
+    max_post_process_passes = 20
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         _every_script, imports = self._js_module_import_aggregation_patterns
         self.patterns = (*super().patterns, ("desk/js/*.js", imports))

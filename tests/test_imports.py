@@ -53,7 +53,8 @@ ROOMS = {
 PURE = re.compile(
     r"tickets\.rules(\..+)?|desk\.errors|desk\.text|desk\.body_limits"
     r"|channels_im\.messenger\.(signature|errors|error_table|verdicts|events|event_types|event_parsers|values|cards|card_types"
-    r"|attachments|attachment_cards|templates|links|descriptions|webhook|files|file_signatures|send_policy|graph_messages|recovered_events|scopes)"
+    r"|attachments|attachment_cards|templates|links|descriptions|webhook|files|file_signatures|send_policy|graph_messages|recovered_events|scopes"
+    r"|webhook_items|message_parser)"
 )
 IMPURE = {"django", "requests", "rest_framework", "allauth", "django_q"}
 

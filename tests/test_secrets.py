@@ -24,7 +24,7 @@ from pytest_django import Settings
 
 from channels_im import tasks
 from channels_im.models import Channel, FacebookAccount, Page, PendingLink
-from channels_im.services.facebook import connection, linking, subscriptions
+from channels_im.services.facebook import connection, grants, subscriptions
 from desk.models import User
 from tests.factories import make_agent, make_channel, make_conversation, make_page, make_token, make_user, receive
 from tests.http import streamed
@@ -207,8 +207,8 @@ def test_no_log_line_and_no_e_mail_shows_one_whatever_meta_answers(
             tasks.check_account(FacebookAccount.objects.get(facebook_user_id="218471").pk)
             replies.queue_reply(alice, conversation, text="Hello")
             outbox.drain_outbox()
-            with pytest.raises(linking.LinkError) as refusal:
-                linking.read_grant(USER_TOKEN)
+            with pytest.raises(grants.LinkError) as refusal:
+                grants.read(USER_TOKEN)
             assert leaked(str(refusal.value)) == []
         connection.require_reauth(channel.page, Page.Reason.PASSWORD_CHANGED, Page.DetectedBy.CHECK)
         connection.mail_administrators()

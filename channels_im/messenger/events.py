@@ -11,7 +11,7 @@ from typing import Any
 
 from channels_im.messenger.card_types import Card, Choice
 from channels_im.messenger.cards import cards_for
-from channels_im.messenger.event_parsers import PARSERS, Item, parse_call, parse_template_status
+from channels_im.messenger.event_parsers import PARSERS, parse_call, parse_template_status
 from channels_im.messenger.event_types import (
     AccountLinking,
     AnsweredContent,
@@ -48,6 +48,7 @@ from channels_im.messenger.values import (
     digest,
     load_json,
 )
+from channels_im.messenger.webhook_items import Item
 from desk.sentences import sentence
 
 __all__ = [  # English only: names

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from channels_im.models import Channel, ChannelAgent, Page, ParkedDelivery, RecoveryRun
 from channels_im.services.facebook import history_requests, recovery_requests, subscriptions
-from channels_im.services.facebook.linking import NEEDED_TASKS
+from channels_im.services.facebook.grants import NEEDED_TASKS
 from channels_im.services.icons import CheckedIcon, IconError, check_icon
 from desk import audit_log
 from desk.errors import Refused

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from channels_im.models import Channel, Page, PendingLink
 from channels_im.services.facebook import linking as service
+from channels_im.services.facebook.grants import PERMISSION_USES, LinkError
 from channels_im.setup import drafts
 from channels_im.setup.access import ADD_CHANNEL, CHANGE_CHANNEL, LINK_FACEBOOK, may, page, setup_view
 from desk.languages import joined, quoted, translated
@@ -82,7 +83,7 @@ def decide(request: UserRequest) -> HttpResponse:
             return redirect(pending.next_url or "setup:messenger")
         try:
             result = service.continue_anyway(request.user, pending)
-        except service.LinkError as refusal:
+        except LinkError as refusal:
             return failed(request, str(refusal))
         show_result(request, result)
         return redirect(pending.next_url or "setup:messenger")
@@ -132,7 +133,7 @@ def show_result(request: HttpRequest, result: service.LinkResult) -> None:
             gettext("Still with their other Facebook account: %(pages)s.") % {"pages": _names(result.kept_elsewhere)},
         )
     for scope in result.declined:
-        if use := service.PERMISSION_USES.get(scope):
+        if use := PERMISSION_USES.get(scope):
             declined = gettext(
                 "The permission %(permission)s was declined. Desk needs it for this: %(use)s. Link again to grant it."
             )

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from desk import health
+from tests.desk.bucket import bucket, s3, s3_client, server  # noqa: F401 - fixtures
 
 GIB = 1024**3
 

@@ -4,20 +4,18 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
-from moto.server import ThreadedMotoServer
 from pytest_django.fixtures import Settings
 
 from desk import files_url, health, object_storage, unavailable
@@ -28,53 +26,14 @@ from desk.models import User
 from desk.storage import undone_on_failure
 from tests import factories
 from tests.desk.backup import installation as installed
+from tests.desk.bucket import BUCKET, keys
 from tests.http import streamed
 from tests.tickets.views import world
 from tests.tickets.views.conftest import as_user, desk  # noqa: F401 - fixtures
 from tickets.models import Attachment
 from tickets.services.privacy import erasure
 
-BUCKET = "desk-files"
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
-KEYS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture(scope="module")
-def s3_client(server: str) -> Any:
-    return boto3.client("s3", endpoint_url=server, **KEYS)
-
-
-@pytest.fixture
-def s3(s3_client: Any) -> Iterator[Any]:
-    client = s3_client
-    client.create_bucket(Bucket=BUCKET)
-    yield client
-    for entry in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-        client.delete_object(Bucket=BUCKET, Key=entry["Key"])
-    client.delete_bucket(Bucket=BUCKET)
-
-
-@pytest.fixture
-def bucket(s3: Any, server: str, settings: Settings) -> object_storage.ObjectStorage:
-    """Desk with DESK_FILES_URL: what is stored lands in the bucket, below the folder `here`."""
-    entry = files_url.storage(f"s3://key:secret@{BUCKET}/here?endpoint={server}&region=us-east-1")
-    settings.STORAGES = {**settings.STORAGES, "default": entry}
-    storage = object_storage.in_use()
-    assert storage is not None
-    return storage
-
-
-def keys(s3: Any) -> list[str]:
-    return [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
 @pytest.fixture

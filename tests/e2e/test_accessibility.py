@@ -5,28 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e import data, sample_messages, workspace_states
+from tests.e2e.accessibility import FITS, assert_accessible, assert_fits
 from tests.e2e.customers import Customer
 from tests.e2e.page_objects import DESKTOP, PHONE, SOON_MS, Inbox, log_in, report_errors
 from tests.e2e.processes import RunningDesk
 from tests.e2e.sample_messages import LAST_WORDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
-COLOURS = {
-    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
-    "resultTypes": ["violations"],
-}
-FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-# Wait for transitions, so that only final colours are checked.
-SETTLED = """async () => {
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  const moving = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
-  await Promise.allSettled(moving.map((one) => one.finished));
-}"""
 # Whether the focus can be seen: on the element, or on the label that stands for it.
 FOCUS = """() => {
   const element = document.activeElement;
@@ -38,13 +26,6 @@ FOCUS = """() => {
   const seen = element.matches("audio, video") || [element, element.closest("label, .composer")].some(shows);
   return {what: element.outerHTML.slice(0, 120), seen, atStart: element === document.body};
 }"""
-
-
-# The fields in which a phone opens its keyboard or list with less than 16 px: iOS zooms into them, and not back.
-SMALL_FIELDS = """() => [...document.querySelectorAll("input, textarea, select")]
-  .filter((one) => !/^(checkbox|radio|file|hidden|submit|button|range|color)$/.test(one.type))
-  .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 16)
-  .map((one) => one.outerHTML.slice(0, 120))"""
 
 
 @dataclass
@@ -111,34 +92,6 @@ def people(
     found = list(errors)
     errors.clear()
     assert not found, found
-
-
-def violations(page: Page, options: dict[str, Any], part: str) -> list[str]:
-    """Return the violations that axe-core finds in a part of the page (a selector), one line for each element."""
-    page.evaluate(SETTLED)
-    if not page.evaluate("typeof axe === 'object'"):
-        page.evaluate(AXE_SCRIPT)
-    found = page.evaluate("([part, options]) => axe.run(part, options)", [part, options])["violations"]
-    return [
-        f"{rule['id']}: {node['target']} {node['html'][:160]} {node['failureSummary']}"
-        for rule in found
-        for node in rule["nodes"]
-    ]
-
-
-def assert_accessible(page: Page, part: str = "html") -> None:
-    """Check all rules in light mode, and those about colours in dark mode."""
-    assert not violations(page, WCAG, part)
-    page.emulate_media(color_scheme="dark")
-    wrong = violations(page, COLOURS, part)
-    page.emulate_media(color_scheme="light")
-    assert not wrong
-
-
-def assert_fits(page: Page) -> None:
-    """Wait until nothing is wider than the page, and check that no field is too small for a phone."""
-    page.wait_for_function(FITS)
-    assert page.evaluate(SMALL_FIELDS) == []
 
 
 def assert_loads(page: Page, url: str) -> None:

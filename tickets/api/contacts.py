@@ -6,7 +6,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
@@ -28,7 +27,7 @@ from tickets.api.documentation import (
     read_only,
 )
 from tickets.api.errors import ActionError
-from tickets.api.export import AnyAccept, ExportSerializer, export_turn
+from tickets.api.export import ZIP_ANSWERS, ExportSerializer, export_turn, wants_notes, zip_action
 from tickets.api.field_values import FieldChanges
 from tickets.api.fields import MomentField, PersonField, TextOrNull, iso_milliseconds
 from tickets.api.filters import ErasureFilters
@@ -307,21 +306,9 @@ class ContactActions(ApiViewSet[Contact]):
         "works, also on other Pages when contacts are merged. The history records the export. Times are in the time "
         "zone of the installation.",
         request=ExportSerializer,
-        responses={
-            (200, "application/zip"): OpenApiTypes.BINARY,
-            400: BAD_INPUT,
-            401: NOT_LOGGED_IN,
-            404: NOT_FOUND,
-            409: REFUSED,
-        },
+        responses={**ZIP_ANSWERS, 409: REFUSED},
     )
-    @action(
-        detail=True,
-        methods=["post"],
-        filterset_class=None,
-        pagination_class=None,
-        content_negotiation_class=AnyAccept,
-    )
+    @zip_action()
     @needs(Scope.READ)
     def export(self, request: ApiRequest, pk: str) -> HttpResponseBase:
         """Export a person."""
@@ -331,9 +318,7 @@ class ContactActions(ApiViewSet[Contact]):
             own = contact_page.require_work(self.facts, seen)
         except Refused as error:
             raise _refused(error) from None
-        form = ExportSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        with_notes = form.validated_data["notes"]
+        with_notes = wants_notes(request)
         with export_turn(request.user):
             file = export_service.export_person(request.user, seen.contact, own, with_notes=with_notes)
         return download(request._request, file, export_service.file_name(own[0]), "application/zip")

@@ -1,7 +1,8 @@
 """Download an attachment or a whole conversation, as a user who may see the conversation."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -83,6 +84,27 @@ class ExportSerializer(serializers.Serializer[None]):
     notes = serializers.BooleanField(required=False, default=False, help_text="Include the internal notes.")
 
 
+ZIP_ANSWERS = {(200, "application/zip"): OpenApiTypes.BINARY, 400: BAD_INPUT, 401: NOT_LOGGED_IN, 404: NOT_FOUND}
+
+
+def zip_action() -> Callable[[Callable[..., HttpResponseBase]], Any]:
+    """Return the decorator of an action that answers with a ZIP."""
+    return action(
+        detail=True,
+        methods=["post"],
+        filterset_class=None,
+        pagination_class=None,
+        content_negotiation_class=AnyAccept,
+    )
+
+
+def wants_notes(request: ApiRequest) -> bool:
+    """Return whether the export is to include the internal notes."""
+    form = ExportSerializer(data=request.data)
+    form.is_valid(raise_exception=True)
+    return bool(form.validated_data["notes"])
+
+
 class ConversationExport(ApiViewSet[Conversation]):
     """The export of a conversation: a POST, because the audit log records who exported what."""
 
@@ -91,27 +113,14 @@ class ConversationExport(ApiViewSet[Conversation]):
         description="A ZIP with one page that shows the whole conversation, and its files. Times on the page are in "
         "the time zone of the installation.",
         request=ExportSerializer,
-        responses={
-            (200, "application/zip"): OpenApiTypes.BINARY,
-            400: BAD_INPUT,
-            401: NOT_LOGGED_IN,
-            404: NOT_FOUND,
-            409: REFUSED,
-        },
+        responses=ZIP_ANSWERS | {409: REFUSED},
     )
-    @action(
-        detail=True,
-        methods=["post"],
-        filterset_class=None,
-        pagination_class=None,
-        content_negotiation_class=AnyAccept,
-    )
+    @zip_action()
     @needs(Scope.READ)
     def export(self, request: ApiRequest, pk: str) -> HttpResponseBase:
         conversation = self.get_object()
         self.require_work(conversation)
-        form = ExportSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
+        with_notes = wants_notes(request)
         with export_turn(request.user):
-            file = export_service.export(request.user, conversation, with_notes=form.validated_data["notes"])
+            file = export_service.export(request.user, conversation, with_notes=with_notes)
         return download(request._request, file, export_service.file_name(conversation), "application/zip")

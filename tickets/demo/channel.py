@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 
 from channels_im.models import Channel, ChannelAgent, Page
 from channels_im.services.channels import ChannelError, create_channel
-from channels_im.services.facebook.linking import LinkError, link_with_long_token
+from channels_im.services.facebook.grants import LinkError
+from channels_im.services.facebook.linking import link_with_long_token
 from desk.models import User
 from tickets.demo import people
 from tickets.demo.people import PAGE_ID

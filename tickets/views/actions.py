@@ -15,7 +15,7 @@ from tickets.models import Conversation, CustomField, ThreadControlRequest
 from tickets.services.conversation import access
 from tickets.services.inbox import actions, field_values, notes, snoozes, ticket_facts
 from tickets.services.page_actions import thread_control
-from tickets.views import assign_question, pages, thread_items
+from tickets.views import assign_question, pages, thread_pages
 from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, parse_ids, refuse, wants_part
 
 ControlAction = ThreadControlRequest.Action
@@ -149,7 +149,7 @@ def act(request: AgentRequest, conversation_id: int, action: str) -> HttpRespons
         return redirect(conversation_url(conversation.pk))
     context = {
         **pages.state_context(request.user, facts, fresh, version),
-        "page": thread_items.newest_page(fresh),
+        "page": thread_pages.newest_page(fresh),
         "asked_to_assign": action == "leave-unassigned",
     }
     return render(request, "tickets/_changed_thread.html", context)

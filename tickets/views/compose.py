@@ -34,7 +34,7 @@ from tickets.services.outgoing.collision import AnsweredMeanwhileError
 from tickets.services.outgoing.replies import ReplyError
 from tickets.services.outgoing.scheduled_specials import TooLateError
 from tickets.templatetags.desk import who_answered
-from tickets.views import assign_question, pages, thread_items
+from tickets.views import assign_question, pages, thread_pages
 from tickets.views.base import (
     AgentRequest,
     agent_page,
@@ -286,7 +286,7 @@ def show_fresh(request: AgentRequest, conversation: Conversation, *, is_after_re
     fresh = access.get_conversation(request.user, conversation.pk, request.facts)
     context = {
         **pages.state_context(request.user, request.facts, fresh, version),
-        "page": thread_items.newest_page(fresh),
+        "page": thread_pages.newest_page(fresh),
         "asks_to_assign": is_after_reply and assign_question.asks(request, fresh),
         "asked_to_assign": is_after_reply,
     }

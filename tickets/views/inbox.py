@@ -12,7 +12,7 @@ from tickets.services.inbox import listing
 from tickets.services.inbox.listing import ListQuery
 from tickets.services.outgoing import replies
 from tickets.services.page_actions import sender_actions
-from tickets.views import assign_question, macros, pages, thread_items
+from tickets.views import assign_question, macros, pages, thread_pages
 from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, parse_ids, refuse, wants_part
 
 
@@ -44,7 +44,7 @@ def conversation(request: AgentRequest, conversation_id: int) -> HttpResponse:
     if wants_part(request):
         return render(request, "tickets/_conversation.html", context)
     if "before" in request.GET:
-        context["page"] = thread_items.older_page(opened, request.GET["before"])
+        context["page"] = thread_pages.older_page(opened, request.GET["before"])
     return show_conversation(request, query, context)
 
 
@@ -99,14 +99,14 @@ def messages(request: AgentRequest, conversation_id: int) -> HttpResponse:
     version = versions.version()
     opened = access.get_conversation(request.user, conversation_id, request.facts)
     if "before" in request.GET:
-        size = thread_items.MAX_ITEMS if "many" in request.GET else thread_items.ITEMS_PER_PAGE
-        page = thread_items.older_page(opened, request.GET["before"], size)
+        size = thread_pages.MAX_ITEMS if "many" in request.GET else thread_pages.ITEMS_PER_PAGE
+        page = thread_pages.older_page(opened, request.GET["before"], size)
         verdict = replies.may_send_in(request.user, opened, request.facts)
         context = {"conversation": opened, "contact": opened.contact, "page": page, "verdict": verdict}
         return render(request, "tickets/_items.html", context)
     since = request.GET.get("since", "")
-    page = thread_items.page_since(opened, since) if since else thread_items.newest_page(opened)
-    stretch = thread_items.items_between(opened, request.GET.get("first", ""), request.GET.get("last", ""))
+    page = thread_pages.page_since(opened, since) if since else thread_pages.newest_page(opened)
+    stretch = thread_pages.items_between(opened, request.GET.get("first", ""), request.GET.get("last", ""))
     context = {**pages.state_context(request.user, request.facts, opened, version), "page": page, "stretch": stretch}
     return render(request, "tickets/_changed_thread.html", context)
 

@@ -11,7 +11,7 @@ from functools import cache, partial
 from desk.live import versions
 from desk.live.fanout import Payload
 from tickets.services.outgoing import replies
-from tickets.views import live_viewers, thread_items
+from tickets.views import live_viewers, thread_pages
 from tickets.views.item_html import Reading, Shown, content_of
 from tickets.views.live_rows import Reader
 from tickets.views.live_viewers import OpenPage
@@ -66,7 +66,7 @@ class _Rendering:
         place = page.conversation.pk, page.reader.zone.key, page.reader.language
         with page.reader.seen():
             if place not in self._items:
-                items = thread_items.newest_page(page.conversation).items
+                items = thread_pages.newest_page(page.conversation).items
                 self._items[place] = Shown.of(page.conversation), [(item, content_of(item)) for item in items]
             shown, contents = self._items[place]
             verdict = cache(lambda: replies.may_send(page.user, page.conversation))

@@ -17,7 +17,7 @@ from tickets.rules.macros import Do
 from tickets.services.conversation import access
 from tickets.services.inbox import macro_runs, macro_undo, macros
 from tickets.services.inbox.macro_runs import MacroRefusedError, Step
-from tickets.views import pages, thread_items
+from tickets.views import pages, thread_pages
 from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, wants_part
 from tickets.views.macro_forms import listed
 
@@ -192,7 +192,7 @@ def _fresh(request: AgentRequest, conversation: Conversation, context: dict[str,
     except Http404:
         return _gone(request, context)
     state = pages.state_context(request.user, facts, fresh, version)
-    page = thread_items.newest_page(fresh)
+    page = thread_pages.newest_page(fresh)
     return render(request, "tickets/macros/_ran.html", {**state, "page": page, **context})
 
 

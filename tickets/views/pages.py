@@ -22,7 +22,7 @@ from tickets.services.inbox import counts as inbox_counts
 from tickets.services.inbox.listing import DEFAULT_ORDER, ORDERS, VIEWS, ListQuery
 from tickets.services.outgoing import replies, scheduled_times
 from tickets.services.page_actions import thread_control
-from tickets.views import list_filters, thread_items
+from tickets.views import list_filters, thread_pages
 from tickets.views.base import AgentRequest, parse_id
 from tickets.views.details import details_context
 from tickets.views.rows import clock_of, rows_of
@@ -165,7 +165,7 @@ def conversation_context(
     """
     return {
         **state_context(request.user, request.facts, conversation, version),
-        "page": thread_items.newest_page(conversation, mark_unread=True),
+        "page": thread_pages.newest_page(conversation, mark_unread=True),
         "list_query": urlencode(query.parameters()),
         "draft": drafts.read(request.user, conversation),
         "client_key": get_random_string(24),

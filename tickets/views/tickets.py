@@ -24,7 +24,7 @@ from tickets.services.conversation import access
 from tickets.services.inbox import actions, labels, ticket_changes, ticket_facts, ticket_links, ticket_list
 from tickets.services.inbox.ticket_list import ORDERS, TicketQuery
 from tickets.services.outgoing import replies
-from tickets.views import pages, thread_items, ticket_choices
+from tickets.views import pages, thread_pages, ticket_choices
 from tickets.views.base import AgentRequest, agent_page, conversation_url, parse_id, parse_ids, refuse, wants_part
 
 MAX_RELATED = 10  # earlier and later tickets of the customer
@@ -110,7 +110,7 @@ def ticket(request: AgentRequest, number: int) -> HttpResponse:
         "conversation": conversation,
         "contact": conversation.contact,
         "channel": conversation.channel,
-        "page": thread_items.ticket_page(shown, request.GET.get("before", "")),
+        "page": thread_pages.ticket_page(shown, request.GET.get("before", "")),
         "is_newest_page": "before" not in request.GET,
         "verdict": replies.may_send_in(request.user, conversation, request.facts),
         "is_read_only": True,
@@ -249,5 +249,5 @@ def act_in_thread(request: AgentRequest, conversation_id: int, action: str) -> H
     context = {**pages.state_context(request.user, request.facts, fresh, version), "done": change}
     # All that the page shows: dividers further up change too.
     since = request.POST.get("since", "")
-    context["page"] = thread_items.page_since(fresh, since) if since else thread_items.newest_page(fresh)
+    context["page"] = thread_pages.page_since(fresh, since) if since else thread_pages.newest_page(fresh)
     return render(request, "tickets/_changed_thread.html", context)

@@ -1,14 +1,14 @@
 // The open conversation: where it opens, live changes, older messages, and marking it as read.
 
-import { describe, pass } from "./focus.js";
 import { foldEvents } from "./fold-events.js";
 import { fetchPart, parse, post, reasonOf, showUndo, toast } from "./http.js";
-import { adopt, fits, keyed, keyOf, merge, mergeStretch, note } from "./morph.js";
+import { fits, keyed, keyOf, merge, mergeStretch, note } from "./morph.js";
+import { olderMarker, putAbove, readOlder } from "./older-messages.js";
+import { replaceQuietly } from "./quiet-replace.js";
 import { gettext, interpolate, ngettext } from "./words.js";
 
 const NEAR = 80; // pixels from the bottom that still count as at the bottom
 const SETTLED = 200; // milliseconds without scrolling
-const MOST_PAGES_BACK = 100; // large pages, in search of a message
 // {id, root, scroller, column, stuck, lastTop, missed, loadingOlder; version, stateVersion: of the messages and of
 // everything else; freshAt: when the messages were last brought up to date (performance.now)}
 let pane = null;
@@ -113,42 +113,16 @@ function keepingPlace(change) {
   if (after) pane.scroller.scrollTop += after.getBoundingClientRect().top - before;
 }
 
-// It may have begun before the messages that were loaded.
-const beganAbove = (element) => /^(day|ticket)-/.test(keyOf(element));
-
-/** Load the messages before the cursor: one page, or large pages up to the element with the id `wanted`. */
-async function readOlder(mine, cursor, wanted) {
-  let found = [];
-  for (let pages = 0; cursor && pages < MOST_PAGES_BACK; pages++) {
-    const response = await fetchPart(
-      `${address("messages/")}?before=${encodeURIComponent(cursor)}${wanted ? "&many=1" : ""}`,
-    );
-    if (pane !== mine || !response.ok) break;
-    const fresh = [...parse(await response.text()).body.children];
-    if (pane !== mine) break;
-    const keys = new Set(fresh.map(keyOf));
-    const rest = found.filter((one) => !one.matches(".older") && !(beganAbove(one) && keys.has(keyOf(one))));
-    found = [...fresh, ...rest];
-    cursor = fresh.find((one) => one.matches(".older[data-older]"))?.dataset.older;
-    if (!wanted || fresh.some((one) => one.id === wanted || one.querySelector(`[id="${wanted}"]`))) break;
-  }
-  return found;
-}
-
 async function loadOlder(wanted = "") {
-  const marker = pane.column.querySelector(".older[data-older]");
+  const marker = olderMarker(pane.column);
   if (!marker || pane.loadingOlder) return;
   const mine = pane;
   pane.loadingOlder = true;
   try {
-    const fresh = await readOlder(mine, marker.dataset.older, wanted);
+    const fresh = await readOlder(address("messages/"), marker.dataset.older, wanted, () => pane === mine);
     if (pane !== mine || !fresh.length || !marker.isConnected) return;
     keepingPlace(() => {
-      const keys = new Set(fresh.map(keyOf));
-      for (const element of [...pane.column.children]) {
-        if (beganAbove(element) && keys.has(keyOf(element))) element.remove();
-      }
-      marker.replaceWith(...fresh.map(adopt));
+      putAbove(pane.column, marker, fresh);
       foldEvents(pane.column);
     });
   } catch {
@@ -306,36 +280,6 @@ function refreshStaleInView() {
   if (pane && isStaleInView()) refresh().catch(() => {});
 }
 
-const shown = new WeakMap();
-const heldBack = new Map(); // by element: what came while the agent was using it
-
-/** Replace the content when it differs, unless the agent is using it: then once its forms and menus are closed. */
-function replaceQuietly(target, source) {
-  heldBack.delete(target);
-  const html = source.innerHTML.trim(); // the blanks around it depend on the template that includes it
-  if (shown.get(target) === html || target.innerHTML.trim() === html) return;
-  const focused = target.contains(document.activeElement) ? document.activeElement : null;
-  const held = focused && describe(focused);
-  if (target.querySelector("details[open]:not([data-reopens])") || focused?.matches("input, textarea, select")) {
-    heldBack.set(target, source);
-    return;
-  }
-  shown.set(target, html);
-  const open = [...target.querySelectorAll("details[open][data-reopens]")].map((one) => one.dataset.reopens);
-  target.replaceChildren(...[...source.childNodes].map((node) => document.importNode(node, true)));
-  for (const one of target.querySelectorAll("details[data-reopens]")) one.open = open.includes(one.dataset.reopens);
-  if (held && !pass(held)) pane.root.focus({ preventScroll: true });
-}
-
-function showHeldBack() {
-  for (const [target, source] of [...heldBack]) {
-    if (target.isConnected) replaceQuietly(target, source);
-    else heldBack.delete(target);
-  }
-}
-
-document.addEventListener("toggle", (event) => !event.target.open && showHeldBack(), true);
-
 function newestCursor() {
   return [...pane.column.querySelectorAll("[data-cursor]")].at(-1)?.dataset.cursor ?? "";
 }
@@ -380,16 +324,16 @@ export async function settle(url, fields, onDone = () => {}) {
 /** Show the element with this id; load older messages until it is there. */
 export async function jumpTo(id) {
   const mine = pane;
-  const olderMarker = () => pane === mine && pane.column.querySelector(".older[data-older]");
+  const marker = () => pane === mine && olderMarker(pane.column);
   let tries = 3; // a change of the thread meanwhile makes one fail
-  while (!document.getElementById(id) && olderMarker()) {
-    const before = olderMarker();
+  while (!document.getElementById(id) && marker()) {
+    const before = marker();
     if (pane.loadingOlder) {
       await new Promise(requestAnimationFrame);
       continue;
     }
     await loadOlder(id);
-    if (olderMarker() === before || --tries === 0) break; // the network is away, or it is not there
+    if (marker() === before || --tries === 0) break; // the network is away, or it is not there
   }
   if (pane !== mine) return;
   const target = document.getElementById(id);

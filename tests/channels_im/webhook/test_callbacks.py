@@ -1,13 +1,11 @@
 """Deauthorize and data deletion as whole requests: what Meta signed is carried out once, everything else is refused."""
 
-import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
@@ -23,16 +21,12 @@ from channels_im.services.facebook import connection
 from desk import audit_log
 from desk.models import User
 from tests import database_faults
+from tests.channels_im.webhook.callbacks import ANNA, BOTH, DEAUTHORIZE, DELETION, encode, post, signed
 from tests.factories import NOON, make_admin, make_channel, make_conversation, make_page, receive
 from tests.history import changes
-from tests.http import Response
 from tickets.models import Message
 
 pytestmark = pytest.mark.django_db
-
-DEAUTHORIZE, DELETION = "/meta/deauthorize/", "/meta/data-deletion/"
-BOTH = pytest.mark.parametrize("path", [DEAUTHORIZE, DELETION])
-ANNA = "218471"
 
 
 @pytest.fixture(autouse=True)
@@ -69,25 +63,6 @@ def account(administrator: User) -> FacebookAccount:
 @pytest.fixture
 def channel(account: FacebookAccount) -> Channel:
     return make_channel(make_page(name="Berg Bikes", facebook_account=account), name="Bikes")
-
-
-def encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def signed(key: str = "sandbox-app-secret", digest: Callable[..., Any] = hashlib.sha256, **changes: Any) -> str:
-    """Return a signed_request as Meta makes it; a change to None leaves the field out of the payload."""
-    now = int(NOON.timestamp())
-    fields = {"algorithm": "HMAC-SHA256", "issued_at": now, "expires": now + 3600, "user_id": ANNA, **changes}
-    payload = encode(json.dumps({name: value for name, value in fields.items() if value is not None}).encode())
-    return f"{encode(hmac.new(key.encode(), payload.encode(), digest).digest())}.{payload}"
-
-
-def post(path: str, signed_request: str | None = None, **more: Any) -> Response:
-    """POST as Meta does, in a browser-less client that checks CSRF."""
-    body = urlencode({"signed_request": signed() if signed_request is None else signed_request, **more})
-    client = Client(enforce_csrf_checks=True)
-    return client.post(path, body, content_type="application/x-www-form-urlencoded")
 
 
 # --- Refused ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from desk.models import User
-from tests.desk.test_object_storage import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
+from tests.desk.bucket import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
 from tests.factories import make_admin
 from tests.http import Response
 from tickets.models import CannedReply, CannedReplyFile, Conversation, Message

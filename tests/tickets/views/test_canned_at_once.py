@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from desk.models import User
-from tests.desk.test_object_storage import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
+from tests.desk.bucket import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
 from tests.factories import make_admin, make_agent, make_channel, make_conversation
 from tests.factories import receive as receive_message
 from tests.http import Response

@@ -15,7 +15,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from desk.errors import Refused
 from desk.models import AuditEntry, User
-from tests.desk.test_object_storage import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
+from tests.desk.bucket import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
 from tests.factories import make_admin, make_agent, make_channel, make_conversation, make_department, make_user, png
 from tests.factories import receive as receive_message
 from tests.http import streamed

@@ -10,7 +10,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from desk.models import AuditEntry, User
 from desk.object_storage import ObjectStorage
-from tests.desk.test_object_storage import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
+from tests.desk.bucket import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
 from tests.factories import make_admin, make_agent, make_channel, make_conversation, make_department, png
 from tests.factories import receive as receive_message
 from tests.http import streamed

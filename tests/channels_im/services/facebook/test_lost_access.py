@@ -12,7 +12,7 @@ from channels_im import tasks
 from channels_im.messenger import error_table
 from channels_im.messenger.pages import SUBSCRIBED_FIELDS
 from channels_im.models import Channel, FacebookAccount, Page
-from channels_im.services.facebook import connection, linking, subscriptions
+from channels_im.services.facebook import connection, grants, linking, subscriptions
 from desk.models import User
 from tests.factories import make_agent, make_conversation, receive
 from tests.matching import present
@@ -124,7 +124,7 @@ def test_a_page_that_is_unticked_in_a_login_here_is_called_so(
     sandbox: SandboxProcess, bikes: Channel, bakery: Channel, administrator: User
 ) -> None:
     granted = sandbox.grant("anna", [BERG_BIKES])
-    linking.save_grant(administrator, linking.read_grant(granted["user_token"]))
+    linking.save_grant(administrator, grants.read(granted["user_token"]))
 
     assert state(bakery) == ("reauth_required", "page_deselected", "login")
     assert state(bikes) == CONNECTED
@@ -176,7 +176,7 @@ def test_a_login_heals_it_and_the_next_check_agrees(
     if action == "lose_role":
         sandbox.act("restore_role", **target)
     granted = sandbox.grant("anna", [BERG_BIKES, BERG_BAKERY])
-    linking.save_grant(administrator, linking.read_grant(granted["user_token"]))
+    linking.save_grant(administrator, grants.read(granted["user_token"]))
     check()
 
     assert state(bikes) == CONNECTED
