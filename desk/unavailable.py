@@ -7,6 +7,7 @@ Answer 409 when something to which the request refers was deleted while it ran. 
 import errno
 import json
 import logging
+import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,7 +22,7 @@ from desk.plain_asgi import Receive, Scope, Send
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30
-FOREIGN_KEY_VIOLATION = "23503"
+FOREIGN_KEY_VIOLATIONS = ("23503", sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY)
 DATABASE = sentences.sentence(
     "Desk cannot reach its database at the moment, or cannot write to it. Try again in a minute."
 )
@@ -58,8 +59,8 @@ def refers_to_deleted(error: BaseException | None) -> bool:
     """Return whether a row could not be stored because another, to which it refers, was deleted meanwhile."""
     if not isinstance(error, IntegrityError):
         return False
-    state = getattr(error.__cause__, "sqlstate", None)  # of PostgreSQL
-    return state == FOREIGN_KEY_VIOLATION or str(error) == "FOREIGN KEY constraint failed"
+    code = getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "sqlite_errorcode", None)
+    return code in FOREIGN_KEY_VIOLATIONS
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

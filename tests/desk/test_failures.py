@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import sqlite3
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -131,6 +132,20 @@ def test_a_page_says_it_in_a_sentence(page: Client, conversation: Conversation) 
     assert "Traceback" not in answer.content.decode()
 
 
+def broken_reference() -> IntegrityError:
+    """Return the error of a row that refers to none, as Django raises it."""
+    database = sqlite3.connect(":memory:")
+    database.executescript("PRAGMA foreign_keys = ON; CREATE TABLE label (id INTEGER PRIMARY KEY);")
+    database.execute("CREATE TABLE labeled (label INTEGER REFERENCES label (id))")
+    error = IntegrityError("of the database")
+    try:
+        database.execute("INSERT INTO labeled VALUES (1)")
+    except sqlite3.IntegrityError as cause:
+        error.__cause__ = cause
+    database.close()
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
@@ -139,7 +154,7 @@ def test_a_page_says_it_in_a_sentence(page: Client, conversation: Conversation) 
         (OSError(errno.EROFS, "Read-only file system"), 503),
         (OSError(errno.ENOENT, "No such file"), 500),
         (RuntimeError("a fault of ours"), 500),
-        (IntegrityError("FOREIGN KEY constraint failed"), 409),
+        (broken_reference(), 409),
         (IntegrityError("UNIQUE constraint failed: desk_user.username"), 500),
     ],
 )
