@@ -2,8 +2,8 @@
 
 import asyncio
 import errno
-import sqlite3
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
