@@ -22,7 +22,8 @@ from tickets.api.serializers import ConversationSerializer
 from tickets.models import Conversation, Message, Scope, ThreadControlRequest
 from tickets.rules.sending import Refusal
 from tickets.services.conversation import access, mentions
-from tickets.services.inbox import actions, listing, snoozes
+from tickets.services.inbox import actions, read_marks, snoozes
+from tickets.services.inbox.cursors import write_cursor
 from tickets.services.outgoing import undelivered
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
 from tickets.services.outgoing.replies import ReplyError
@@ -206,7 +207,7 @@ class ConversationActions(ApiViewSet[Conversation]):
 
     @conversation_action("Mark a conversation as unread")
     def unread(self, request: ApiRequest, pk: str) -> Response:
-        return self._run(request, lambda row, form: listing.mark_unread(row))
+        return self._run(request, lambda row, form: read_marks.mark_unread(row))
 
     def _transfer(self, row: Conversation, form: dict[str, Any]) -> None:
         user = self.request.user
@@ -222,10 +223,10 @@ class ConversationActions(ApiViewSet[Conversation]):
             seen = row.messages.filter(pk=upto).values_list("sent_at", "pk").first()
             if seen is None:
                 raise serializers.ValidationError({"upto": ["There is no such message in this conversation."]})
-            cursor = listing.write_cursor(*seen)
+            cursor = write_cursor(*seen)
         mentions.mark_seen(self.request.user, row)
         if access.may_work_in(self.facts, row):
-            listing.mark_read(row, cursor)
+            read_marks.mark_read(row, cursor)
 
     def _run(
         self,

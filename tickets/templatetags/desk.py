@@ -22,7 +22,7 @@ from desk.text import cut, first_character
 from tickets.models import Attachment, Conversation, Message, ScheduledReply, Ticket
 from tickets.rules.mentions import AGENT, from_stored, pieces
 from tickets.services.conversation import previews
-from tickets.services.inbox.listing import write_cursor
+from tickets.services.inbox.cursors import write_cursor
 from tickets.services.incoming import attachments
 from tickets.services.outgoing import undelivered
 from tickets.services.outgoing.collision import author_in_words

@@ -20,9 +20,9 @@ from tickets.services.inbox import (
     bulk_actions,
     bulk_macro_undo,
     labels,
-    listing,
     macro_runs,
     macros,
+    read_marks,
     snoozes,
     ticket_facts,
 )
@@ -117,8 +117,8 @@ BULK_ACTIONS: dict[str, Callable[[AgentRequest], tuple[str, ConversationAction]]
     "macro": _macro,
     "block": lambda request: (sentence("blocked"), lambda row: actions.block(request.user, row)),
     "unblock": lambda request: (sentence("unblocked"), lambda row: actions.unblock(request.user, row)),
-    "read": lambda request: (sentence("marked as read"), listing.mark_read),
-    "unread": lambda request: (sentence("marked as unread"), listing.mark_unread),
+    "read": lambda request: (sentence("marked as read"), read_marks.mark_read),
+    "unread": lambda request: (sentence("marked as unread"), read_marks.mark_unread),
 }
 
 

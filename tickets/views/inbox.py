@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from desk.live import versions
 from tickets.services.conversation import access, mentions
-from tickets.services.inbox import listing
+from tickets.services.inbox import read_marks
 from tickets.services.inbox.listing import ListQuery
 from tickets.services.outgoing import replies
 from tickets.services.page_actions import sender_actions
@@ -120,12 +120,12 @@ def read(request: AgentRequest, conversation_id: int) -> HttpResponse:
     if "unread" in request.POST and not is_theirs:
         return refuse(request, access.READ_ONLY, conversation_url(opened.pk))
     if "unread" in request.POST:
-        listing.mark_unread(opened)
+        read_marks.mark_unread(opened)
     else:
         mentions.mark_seen(request.user, opened)
         if is_theirs:
             sender_actions.seen(request.user, opened)
-            listing.mark_read(opened, request.POST.get("upto", ""))
+            read_marks.mark_read(opened, request.POST.get("upto", ""))
     if wants_part(request):
         return HttpResponse(status=204)
     return redirect("inbox" if "unread" in request.POST else conversation_url(opened.pk))

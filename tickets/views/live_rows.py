@@ -22,7 +22,8 @@ from tickets.services.conversation import access, mentions
 from tickets.services.inbox import counts as inbox_counts
 from tickets.services.inbox import drafts, notifications
 from tickets.services.inbox.counts import MENTIONS, MINE
-from tickets.services.inbox.listing import ORDERS, sort_key
+from tickets.services.inbox.list_pages import sort_key
+from tickets.services.inbox.listing import ORDERS
 from tickets.services.outgoing import scheduled_replies, undelivered
 from tickets.templatetags.desk import badge
 from tickets.views.base import time_zone_of

@@ -17,7 +17,7 @@ from tickets.models import Conversation, SavedView, ThreadControlRequest, Ticket
 from tickets.rules.filters import NO_FILTER
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
 from tickets.services.conversation import access
-from tickets.services.inbox import canned_replies, drafts, listing, saved_views, snoozes
+from tickets.services.inbox import canned_replies, drafts, list_pages, listing, saved_views, snoozes
 from tickets.services.inbox import counts as inbox_counts
 from tickets.services.inbox.listing import DEFAULT_ORDER, ORDERS, VIEWS, ListQuery
 from tickets.services.outgoing import replies, scheduled_times
@@ -38,15 +38,15 @@ Context = dict[str, Any]
 
 def list_context(request: AgentRequest, query: ListQuery, *, cursor: str = "", selected: int | None = None) -> Context:
     """Return the context of `_list.html` and `_rows.html`: one page of rows and the query string of the next page."""
-    found, hits = listing.candidates(request.facts, request.user, query)
-    page, next_cursor = listing.page_of(found, query.order, cursor)
+    found, hits = list_pages.candidates(request.facts, request.user, query)
+    page, next_cursor = list_pages.page_of(found, query.order, cursor)
     parameters = query.parameters()
     return {
         "query": query,
         "found": hits,
         "rows": rows_of(request, page, query, selected, hits),
         "next_page": urlencode({**parameters, "before": next_cursor}) if next_cursor else "",
-        "next_sort": listing.sort_key_of(next_cursor),
+        "next_sort": list_pages.sort_key_of(next_cursor),
         "list_query": urlencode(parameters),
         "order": ORDERS[query.order],
     }
@@ -56,7 +56,7 @@ def fresh_rows_context(request: AgentRequest, query: ListQuery, ids: list[int]) 
     """Return the context of `_changed_rows.html`: which of these conversations belong to the list, and the counts."""
     requested = listing.in_list(request.facts, request.user, query).filter(pk__in=ids[:MAX_FRESH_ROWS])
     in_list, hits = listing.searched(requested, query)
-    page, _next = listing.page_of(in_list, query.order, size=MAX_FRESH_ROWS)
+    page, _next = list_pages.page_of(in_list, query.order, size=MAX_FRESH_ROWS)
     return {
         "query": query,
         "rows": rows_of(request, page, query, hits=hits),

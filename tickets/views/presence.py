@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from desk.languages import joined
 from desk.models import Agent, User
 from tickets.services.conversation import access
-from tickets.services.inbox import listing, notifications, presence, viewers
+from tickets.services.inbox import list_pages, listing, notifications, presence, viewers
 from tickets.services.inbox.listing import ListQuery
 from tickets.views.base import AgentRequest, agent_page, parse_id, wants_part
 
@@ -98,5 +98,5 @@ def find(request: AgentRequest) -> HttpResponse:
     results = []
     if query.search:
         matching = listing.matching(request.facts, request.user, query)
-        results = listing.page_of(matching, query.order)[0][:MAX_RESULTS]
+        results = list_pages.page_of(matching, query.order)[0][:MAX_RESULTS]
     return render(request, "tickets/_command_results.html", {"found": results})

@@ -17,7 +17,8 @@ from tickets.models import Contact, Conversation, Ticket
 from tickets.rules.searching import Pieces, highlight
 from tickets.rules.window import Window
 from tickets.services.inbox import drafts, search
-from tickets.services.inbox.listing import ListQuery, sort_key
+from tickets.services.inbox.list_pages import sort_key
+from tickets.services.inbox.listing import ListQuery
 from tickets.services.outgoing import replies, scheduled_replies
 from tickets.services.outgoing.undelivered import UndeliveredState, undelivered_states
 from tickets.templatetags.desk import ago, duration, shorten

@@ -14,7 +14,7 @@ from tickets.rules.cards import NOT_RECOVERED, ORIGINS, TAPS, cards_in, choices_
 from tickets.rules.mentions import Target, from_stored
 from tickets.services.conversation import mentions
 from tickets.services.conversation.ticketing import SENT_OR_SENDING as SENT_STATES
-from tickets.services.inbox.listing import write_cursor
+from tickets.services.inbox.cursors import write_cursor
 from tickets.services.page_actions.reactions import may_be_reacted_to
 
 GROUP_GAP = timedelta(minutes=3)

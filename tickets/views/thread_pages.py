@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from channels_im.services.facebook import outages
 from tickets.models import Conversation, Message, Ticket
-from tickets.services.inbox.listing import after_cursor, read_cursor, write_cursor
+from tickets.services.inbox.cursors import after_cursor, read_cursor, write_cursor
 from tickets.services.outgoing.scheduled_replies import open_in
 from tickets.views.thread_items import Item, items_of
 

@@ -19,7 +19,7 @@ from desk.models import User
 from tests.matching import present
 from tests.tickets.views import world
 from tickets.models import Conversation, Ticket
-from tickets.services.inbox import listing
+from tickets.services.inbox import list_pages
 from tickets.services.inbox.listing import ORDERS
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -69,10 +69,10 @@ def test_paging_gives_each_conversation_once_in_its_order(
         keys: list[int] = []
         cursor = ""
         while True:
-            page, cursor = listing.page_of(Conversation.objects.all(), order, cursor, size)
+            page, cursor = list_pages.page_of(Conversation.objects.all(), order, cursor, size)
             assert len(page) <= size
             seen += [row.pk for row in page]
-            keys += [listing.sort_key(row, order, NOW) for row in page]
+            keys += [list_pages.sort_key(row, order, NOW) for row in page]
             assert len(seen) <= AMOUNT
             if not cursor:
                 break
@@ -96,18 +96,20 @@ def test_pages_of_which_few_rows_belong_to_the_list_go_on_until_all_are_found(
         looked_at.append(few.count())
         return few.filter(pk__in=wanted)
 
-    with time_machine.travel(NOW, tick=False), mock.patch.object(listing, "STEPS", (1, 2)):
+    with time_machine.travel(NOW, tick=False), mock.patch.object(list_pages, "STEPS", (1, 2)):
         seen: list[int] = []
         cursor = ""
         for _page in range(2 * AMOUNT):
-            place = listing.sort_key_of(cursor)
-            found = listing.Candidates(Conversation.objects.all(), check, are_few)
-            page, cursor = listing.page_of(found, order, cursor, size)
+            place = list_pages.sort_key_of(cursor)
+            found = list_pages.Candidates(Conversation.objects.all(), check, are_few)
+            page, cursor = list_pages.page_of(found, order, cursor, size)
             seen += [row.pk for row in page]
-            keys = [key for row in page if (key := listing.sort_key(row, order, NOW))]
-            ends = [key for key in (place, *keys, listing.sort_key_of(cursor)) if key is not None]
+            keys = [key for row in page if (key := list_pages.sort_key(row, order, NOW))]
+            ends = [key for key in (place, *keys, list_pages.sort_key_of(cursor)) if key is not None]
             assert ends == sorted(ends, reverse=ORDERS[order].descending), "an open page would put a new row elsewhere"
-            assert sum(looked_at) <= 2 * sum(listing.STEPS)  # of the rows that the order sorts, and of those after them
+            assert sum(looked_at) <= 2 * sum(
+                list_pages.STEPS
+            )  # of the rows that the order sorts, and of those after them
             looked_at.clear()
             if not cursor:
                 break
@@ -118,8 +120,8 @@ def test_pages_of_which_few_rows_belong_to_the_list_go_on_until_all_are_found(
 @pytest.mark.parametrize("cursor", ["~", "x", "~x_1", "2026-11-20T12:00:00+00:00_x", "~2026-11-20_1", "~~"])
 @pytest.mark.parametrize("order", list(ORDERS))
 def test_a_cursor_that_is_none_gives_the_first_page(made: list[Conversation], order: str, cursor: str) -> None:
-    expected = listing.page_of(Conversation.objects.all(), order, "", 3)
-    assert listing.page_of(Conversation.objects.all(), order, cursor, 3) == expected
+    expected = list_pages.page_of(Conversation.objects.all(), order, "", 3)
+    assert list_pages.page_of(Conversation.objects.all(), order, cursor, 3) == expected
 
 
 @pytest.mark.parametrize("order", list(ORDERS))
@@ -142,7 +144,7 @@ def test_a_page_without_rows_that_goes_on_does_not_say_that_there_are_none(
     alice = as_user(desk.alice)
     found: list[str] = []
     address = "/inbox/list/?view=all&priority=urgent"
-    with mock.patch.object(listing, "STEPS", (2,)):
+    with mock.patch.object(list_pages, "STEPS", (2,)):
         for _page in range(AMOUNT):
             html = alice.get(address).content.decode()
             found += re.findall(r'id="row-(\d+)"', html)

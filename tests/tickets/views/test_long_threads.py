@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.http import Response
 from tests.pages import html_of
 from tickets.models import Conversation, Message
-from tickets.services.inbox.listing import write_cursor
+from tickets.services.inbox.cursors import write_cursor
 
 from . import world
 

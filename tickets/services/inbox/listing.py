@@ -1,43 +1,29 @@
-"""The lists of the inbox: views, filters, search, order and keyset paging. Their counts are in counts.py."""
+"""The lists of the inbox: views, filters, search and orders. `list_pages` reads their pages, `counts` their sizes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-from django.db.models import F, OuterRef, Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
 from django.utils.translation import pgettext_lazy
 
-from desk import row_by_row
 from desk.models import User
-from desk.one_of import OneOf
 from desk.sentences import sentence
 from desk.text import head
-from tickets.models import Conversation, Mention, Message, SavedView
+from tickets.models import Mention, SavedView
 from tickets.rules.filters import FIELDS, ME, NO_FILTER, NOBODY, OPEN, Filter, parse_leniently
-from tickets.services.conversation import access, messages
 from tickets.services.conversation.access import UserFacts, UserRef, conversations_for
 from tickets.services.inbox import field_filters, filtering, search
 from tickets.services.inbox.filtering import Conversations, closing_soon, window_length
 from tickets.services.inbox.search import SearchHits
 
-ROWS_PER_PAGE = 30
 RELATED = ("contact", "channel", "assignee", "current_ticket")  # shown in a row
 LABELS = "current_ticket__labels"
 SEARCH_LIMIT = 200  # characters
-UNREAD_LIMIT = 100  # messages; after a partial read no more are counted
-# A sort key after every time, in microseconds: the year 2223, and exact as a JavaScript number.
-LAST_SORT_KEY = 8 * 10**15
-# How many rows are looked at one after the other for a page, until it is full: there are few steps, and most pages need
-# only the first.
-STEPS = (200, 2000, 8000)
-
-Place = tuple[datetime, int]  # the time and id of a row, where the next page goes on
 
 
 def _open(rows: Conversations) -> Conversations:
@@ -162,8 +148,6 @@ ORDERS = {
     ),
 }
 DEFAULT_ORDER = "newest"
-REST_ORDER = ORDERS[DEFAULT_ORDER]
-REST_PREFIX = "~"  # of the cursors of rows that follow after those of `Order.first`
 
 EDITED = "edited"  # the parameter that says that a saved view was changed
 SIMPLE_FIELDS = ("channel", "department", "label", "priority")  # of which an open page knows what a row has
@@ -293,35 +277,6 @@ def in_list(facts: UserFacts, user: User, query: ListQuery, now: datetime | None
     return narrowed(rows, query, filtering.Reader.of(facts, now))
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """The conversations of a list before each is looked at: `check` keeps those that belong to it, None all of them.
-
-    `are_few`: they are found by their ids, and sorted. Otherwise indexes give them in the order of the list.
-    """
-
-    rows: Conversations
-    check: Callable[[Conversations], Conversations] | None = None
-    are_few: bool = False
-
-
-def candidates(facts: UserFacts, user: User, query: ListQuery) -> tuple[Candidates, SearchHits]:
-    """Return the conversations of this list, as `page_of` reads them, and the hits of its search."""
-    if query.search:
-        rows, hits = searched(in_list(facts, user, query), query)
-        return Candidates(rows, are_few=True), hits
-    indexed, rest = filtering.divided(query.filter)
-    reader = filtering.Reader.of(facts, timezone.now())
-    rows = narrowed(conversations_for(user, facts), replace(query, filter=indexed), reader)
-    if not rest:
-        return Candidates(rows), SearchHits()
-    rows, of_few = filtering.rare(rows, rest, reader), replace(reader, are_few=True)
-    ids = None if facts.sees_all else access.few_ids(rows)
-    if ids is not None:
-        rows = Conversation.objects.filter(OneOf("pk", ids))
-    return Candidates(rows, lambda few: filtering.matching(few, rest, of_few), ids is not None), SearchHits()
-
-
 def narrowed(rows: Conversations, query: ListQuery, reader: filtering.Reader) -> Conversations:
     """Return those of `rows` in the view and filter of this list, for this reader."""
     takes_snoozed = query.view.name == "all" and query.filter.get("snoozed")
@@ -348,143 +303,3 @@ def searched(rows: Conversations, query: ListQuery) -> tuple[Conversations, Sear
         return rows, SearchHits()
     hits = search.find(rows, query.search)
     return rows.filter(pk__in=hits.conversation_ids()), hits
-
-
-def page_of(
-    found: Conversations | Candidates, order: str, cursor: str = "", size: int = ROWS_PER_PAGE
-) -> tuple[list[Conversation], str]:
-    """Return one page in this order after `cursor`, and the cursor of the next page.
-
-    `cursor` comes from the page before; "" is the first page, as is anything that is not a cursor. The next cursor is
-    "" at the end.
-
-    Of candidates at most sum(STEPS) are looked at: where few of them belong to the list, a page may be short or empty,
-    and the next one goes on behind them.
-    """
-    found = found if isinstance(found, Candidates) else Candidates(found)
-    ordering, now = ORDERS[order], timezone.now()
-    after = read_cursor(cursor.removeprefix(REST_PREFIX))
-    in_rest = bool(after) and cursor.startswith(REST_PREFIX)
-    # The ids first, the related rows in a second query: with a join SQLite begins at the joined table and sorts all.
-    first: list[int] = []
-    rest: list[int] = []
-    stopped: Place | None = None
-    if not in_rest:
-        sorted_rows = found.rows.filter(ordering.first(now)) if ordering.first else found.rows
-        first, stopped = _ids(replace(found, rows=sorted_rows), ordering, after, size + 1)
-    if ordering.first and not stopped and len(first) <= size:
-        others = replace(found, rows=found.rows.filter(~ordering.first(now)))
-        rest, stopped = _ids(others, REST_ORDER, after if in_rest else None, size + 1 - len(first))
-        in_rest = True
-    ids = first + rest
-    by_id = Conversation.objects.select_related(*RELATED).prefetch_related(LABELS).in_bulk(ids[:size])
-    page = [by_id[pk] for pk in ids if pk in by_id]
-    if page and len(ids) > size:
-        in_rest = bool(ordering.first) and len(first) < size
-        stopped = getattr(page[-1], (REST_ORDER if in_rest else ordering).field), page[-1].pk
-    return page, f"{REST_PREFIX if in_rest else ''}{write_cursor(*stopped)}" if stopped else ""
-
-
-def _ids(found: Candidates, order: Order, after: Place | None, size: int) -> tuple[list[int], Place | None]:
-    """Return the ids of the next `size` rows in this order, and where it stopped to look for more."""
-    column = row_by_row.in_no_order(order.field) if found.are_few else F(order.field)
-    ordering = (column.desc(), "-pk") if order.descending else (column.asc(), "pk")
-    ids: list[int] = []
-    for step in STEPS if found.check else (size,):
-        rows = found.rows
-        if after:
-            rows = rows.filter(after_cursor(order.field, after, descending=order.descending))
-        rows = rows.order_by(*ordering)
-        if found.check is None:
-            return list(rows.values_list("pk", flat=True)[:size]), None
-        read = list(rows.values_list("pk", order.field)[:step])
-        kept = found.check(Conversation.objects.filter(OneOf("pk", [pk for pk, _moment in read])))
-        belonging = set(kept.order_by().values_list("pk", flat=True)) if read else set()
-        ids += [pk for pk, _moment in read if pk in belonging]
-        if len(ids) >= size or len(read) < step:
-            return ids[:size], None
-        after = read[-1][1], read[-1][0]
-    return ids, after
-
-
-def sort_key(conversation: Conversation, order: str, now: datetime) -> int:
-    """Return a number by which an open page sorts the row in this order (from high to low when it is descending)."""
-    moment = getattr(conversation, ORDERS[order].field)
-    is_first = moment is not None and (order != "closing" or moment > now - window_length())
-    if is_first:
-        return _microseconds(moment)
-    return LAST_SORT_KEY - _microseconds(conversation.last_message_at or conversation.created_at)
-
-
-def sort_key_of(cursor: str) -> int | None:
-    """Return the sort key of the place where the page after `cursor` begins; None for anything that is not one."""
-    place = read_cursor(cursor.removeprefix(REST_PREFIX))
-    if place is None:
-        return None
-    moment = _microseconds(place[0])
-    return LAST_SORT_KEY - moment if cursor.startswith(REST_PREFIX) else moment
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000)
-
-
-def after_cursor(field: str, cursor: Place, *, descending: bool, inclusive: bool = False) -> Q:
-    """Return the condition "after `cursor` in the order of `field` and id"; with `inclusive` also the cursor's row."""
-    moment, pk = cursor
-    comparison, edge = ("lt" if descending else "gt"), ("e" if inclusive else "")
-    # Redundant, but it lets the database begin at the right place of the index.
-    start = Q(**{f"{field}__{comparison}e": moment})
-    return start & (Q(**{f"{field}__{comparison}": moment}) | Q(**{f"pk__{comparison}{edge}": pk}))
-
-
-def write_cursor(moment: datetime, pk: int) -> str:
-    """Return the cursor of a row with this time and id."""
-    return f"{moment.isoformat()}_{pk}"
-
-
-def read_cursor(cursor: str) -> Place | None:
-    """Return the time and id of a cursor; None for anything that is not one."""
-    moment_text, _, pk_text = cursor.replace(" ", "+").rpartition("_")
-    try:
-        moment = parse_datetime(moment_text)
-        moment = moment.astimezone(UTC) if moment and timezone.is_aware(moment) else None
-    except (ValueError, OverflowError):  # OverflowError: it has no time in UTC
-        return None
-    if moment is None or not (pk_text.isascii() and pk_text.isdecimal()):
-        return None
-    return (moment, int(pk_text)) if len(pk_text) < 19 else None
-
-
-def mark_read(conversation: Conversation, upto: str = "") -> bool:
-    """Mark the conversation as read for all agents; return whether that changed anything.
-
-    `upto` is the cursor of the newest message the agent has seen: later messages of the customer stay unread.
-    """
-    if not conversation.unread_count:
-        return False
-    seen = read_cursor(upto)
-    unread_count = 0
-    if seen:
-        later = after_cursor("sent_at", seen, descending=False)
-        unseen = conversation.messages.filter(later, direction=Message.Direction.IN, kind=Message.Kind.MESSAGE)
-        unread_count = unseen[:UNREAD_LIMIT].count()
-    if unread_count >= conversation.unread_count:
-        return False
-    return _set_unread(conversation, conversation.unread_count, unread_count)
-
-
-def mark_unread(conversation: Conversation) -> bool:
-    """Mark a read conversation as unread; return whether that changed anything."""
-    return _set_unread(conversation, 0, 1)
-
-
-def _set_unread(conversation: Conversation, before: int, after: int) -> bool:
-    """Change the count, unless somebody else did meanwhile: open pages have then received that change."""
-    with transaction.atomic():
-        rows = Conversation.objects.filter(pk=conversation.pk, unread_count=before)
-        if not rows.update(unread_count=after):
-            return False
-        conversation.unread_count = after
-        messages.announce(conversation)
-    return True

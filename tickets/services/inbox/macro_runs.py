@@ -23,7 +23,7 @@ from tickets.rules.macros import Action, Do, To
 from tickets.rules.sending import Refusal
 from tickets.services import by_macro
 from tickets.services.conversation import access, messages
-from tickets.services.inbox import actions, canned_replies, listing, macro_words, macros, snoozes, ticket_facts
+from tickets.services.inbox import actions, canned_replies, macro_words, macros, read_marks, snoozes, ticket_facts
 from tickets.services.outgoing import replies
 from tickets.services.outgoing.collision import AnsweredMeanwhileError, author_in_words
 
@@ -131,7 +131,7 @@ class _Run:
             case Do.CLOSE:
                 actions.close(user, conversation)
             case Do.UNREAD:
-                listing.mark_unread(conversation)
+                read_marks.mark_unread(conversation)
 
     def _assign(self, action: Action) -> None:
         if action.to is To.DEPARTMENT:

@@ -20,8 +20,9 @@ from tickets.rules.searching import ticket_number
 from tickets.services.conversation import access
 from tickets.services.conversation.access import UserFacts
 from tickets.services.inbox import field_filters, search
+from tickets.services.inbox.cursors import after_cursor, read_cursor, write_cursor
 from tickets.services.inbox.field_filters import KnownFields
-from tickets.services.inbox.listing import SEARCH_LIMIT, after_cursor, read_cursor, write_cursor
+from tickets.services.inbox.listing import SEARCH_LIMIT
 
 ROWS_PER_PAGE = 50
 EXPORT_BATCH = 500

@@ -21,7 +21,7 @@ from tickets.models import Conversation, Label, Ticket
 from tickets.rules.filters import Filter, parse
 from tickets.rules.window import window
 from tickets.services.conversation import access
-from tickets.services.inbox import filtering, listing
+from tickets.services.inbox import filtering, list_pages, listing
 from tickets.services.inbox.listing import ORDERS, VIEWS, ListQuery
 
 pytestmark = pytest.mark.django_db
@@ -166,25 +166,25 @@ def test_the_database_finds_what_the_words_say(
 
 @pytest.mark.parametrize("few", [0, filtering.FEW])
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), steps=st.sampled_from([(1,), (1, 2), listing.STEPS]))
+@given(data=st.data(), steps=st.sampled_from([(1,), (1, 2), list_pages.STEPS]))
 def test_the_pages_of_a_list_show_what_the_filter_finds(
     shop: Shop, few: int, data: st.DataObject, steps: tuple[int, ...]
 ) -> None:
     with (
         time_machine.travel(NOW, tick=False),
         mock.patch.object(filtering, "FEW", few),
-        mock.patch.object(listing, "STEPS", steps),
+        mock.patch.object(list_pages, "STEPS", steps),
     ):
         scatter(shop, data)
         query = ListQuery(VIEWS["all"], pick(data, *ORDERS), filter=drawn(shop, data))
         facts = access.facts_for(shop.me)
-        found, _hits = listing.candidates(facts, shop.me, query)
+        found, _hits = list_pages.candidates(facts, shop.me, query)
         seen: list[int] = []
         cursor = ""
         for _page in range(3 * AMOUNT):
-            page, cursor = listing.page_of(found, query.order, cursor, 2)
+            page, cursor = list_pages.page_of(found, query.order, cursor, 2)
             seen += [row.pk for row in page]
             if not cursor:
                 break
-        whole, after = listing.page_of(listing.in_list(facts, shop.me, query), query.order)
+        whole, after = list_pages.page_of(listing.in_list(facts, shop.me, query), query.order)
         assert (seen, cursor, after) == ([row.pk for row in whole], "", ""), query

@@ -20,7 +20,7 @@ from tests.factories import deliver, delivery, text_item
 from tests.matching import present
 from tickets.models import Conversation, EventDelivery, EventType, Message
 from tickets.services.conversation import access, snoozing
-from tickets.services.inbox import actions, counts, listing, notifications, snoozes
+from tickets.services.inbox import actions, counts, list_pages, listing, notifications, snoozes
 from tickets.services.inbox.listing import VIEWS, ListQuery
 from tickets.services.integrity import conversations as integrity
 from tickets.services.webhooks.subscriptions import create
@@ -89,7 +89,7 @@ def test_it_leaves_the_open_ones_until_its_time_and_then_stands_at_the_top(
     clock.shift(timedelta(seconds=1))
     assert (snoozing.is_due(), snoozing.wake_due(), snoozing.wake_due()) == (True, 1, 0)
     rows = listing.in_list(facts, alice, ListQuery())
-    assert [row.pk for row in listing.page_of(rows, "newest")[0]] == [conversation.pk, other.pk]
+    assert [row.pk for row in list_pages.page_of(rows, "newest")[0]] == [conversation.pk, other.pk]
     conversation.refresh_from_db()
     assert (conversation.is_snoozed, conversation.snoozed_until, conversation.unread_count) == (False, None, 1)
     assert conversation.preview == "Is it open?"
