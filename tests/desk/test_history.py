@@ -374,7 +374,7 @@ def test_what_is_shown_is_exported_and_that_is_recorded(filled: dict[str, User])
     ]
     entry = entries(Action.EXPORTED)[-1]
     assert entry.actor == viewer
-    assert entry.sentence.startswith("Exported 1 entries of the history as CSV (a search, Person")
+    assert entry.sentence.startswith("Exported 1 entry of the history as CSV (a search, Person")
 
 
 def test_no_cell_is_a_formula() -> None:

@@ -340,14 +340,14 @@ def test_replies_that_the_old_desk_may_have_sent_are_looked_up(media: Path, tmp_
     call_command("backup", str(tmp_path / "desk.zip"), quiet=True)
     begin_anew()
     _out, notes = run_restore(tmp_path / "desk.zip")
-    assert "1 replies were on their way" in notes
-    assert "1 replies were held until the customer writes" in notes
+    assert "1 reply was on its way" in notes
+    assert "1 reply was held until the customer writes" in notes
     assert "are back with this backup: erase them again" in notes
     assert Message.objects.get(text="Queued").state == "unsure"
     later = Message.objects.get(text="Later")
     assert (later.state, later.waits_for_customer) == ("held", False)
     assert not Conversation.objects.get().holds_reply
-    assert "1 replies were scheduled" in notes
+    assert "1 reply was scheduled" in notes
     tomorrow = ScheduledReply.objects.get(text="Tomorrow")
     assert (tomorrow.state, tomorrow.due_at) == ("not_sent", None)
     begin_anew()

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Case, DecimalField, OuterRef, Q, QuerySet, When
+from django.db.models import Case, DecimalField, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Cast, Coalesce, Length
 from django.http import QueryDict
 
@@ -212,7 +212,11 @@ def _few_owners(conditions: Mapping[int, Q]) -> dict[int, set[int]]:
 
 
 def _values(field: CustomField, owners: Mapping[str, str]) -> QuerySet[FieldValue, FieldValue]:
-    return FieldValue.objects.filter(**{field.of: OuterRef(owners[field.of])}, field=field)
+    *relation, column = owners[field.of].split("__")
+    owner: Any = OuterRef(column)
+    if relation:  # without a join, at whose other table SQLite may begin, and sort all rows
+        owner = Subquery(Conversation.objects.filter(pk=OuterRef(OuterRef(relation[0]))).values(column)[:1])
+    return FieldValue.objects.filter(**{field.of: owner}, field=field)
 
 
 def _compared(values: QuerySet[FieldValue, FieldValue], field_id: int) -> QuerySet[FieldValue, FieldValue]:

@@ -126,7 +126,7 @@ def test_the_history_comes_closed_and_read_and_nobody_is_told(sandbox: SandboxPr
     assert {row.source for row in WebhookDelivery.objects.all()} == {"imported"}
     sentences = AuditEntry.objects.order_by("pk").values_list("sentence", flat=True)
     assert sentences.filter(sentence__startswith="Started the import").count() == 1
-    assert sentences.filter(sentence__contains="was completed. 1 conversations read, 3 messages imported").exists()
+    assert sentences.filter(sentence__contains="was completed. Conversations read: 1. Messages imported: 3.").exists()
     assert history_requests.possible_days(channel) == (90,)
     before = list(Message.objects.order_by("pk").values())
     again = run(channel, 90)

@@ -48,7 +48,7 @@ def test_only_an_administrator_with_the_permission_can_erase(client: Client, con
 def test_the_dialog_says_what_goes_and_wants_the_name(setup: Client, conversation: Conversation) -> None:
     page = html_of(setup.get(f"/admin/tickets/contact/{conversation.contact_id}/erase/"))
     assert NAME in page
-    assert "The text of 4 messages and 1 internal note" in page
+    assert "All texts, including replies and internal notes (1 conversation, 4 messages, 1 internal note)" in page
     assert "2 files" in page
     for wrong in ("", "yes", NAME[:-1]):
         assert erase(setup, conversation, typed_name=wrong).status_code == 422
