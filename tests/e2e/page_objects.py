@@ -22,9 +22,10 @@ def log_in(page: Page, desk: RunningDesk, username: str) -> None:
         return
     page.context.clear_cookies()  # who is logged in sees no login page
     page.goto(f"{desk.url}/accounts/login/")
-    page.get_by_label("Username").fill(username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.locator("input[name=login]").fill(username)  # by its name: the browser may speak another language
+    password = page.locator("input[name=password]")
+    password.fill(PASSWORD)
+    password.press("Enter")
     page.wait_for_url(lambda address: "/accounts/login/" not in address)
     desk.sessions[username] = (time.monotonic(), page.context.cookies(desk.url))
 

@@ -15,6 +15,7 @@ from tests.e2e.test_logged_out import use_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 PAPER: FilePayload = {"name": "paper.pdf", "mimeType": "application/pdf", "buffer": samples.PDF}
+IS_ACTIVE = "navigator.serviceWorker.getRegistration().then((each) => each?.active?.state === 'activated')"
 KEEPS_PAGE = "caches.open('desk offline').then((cache) => cache.keys()).then((all) => all.map(({ url }) => url))"
 KEPT = """async () => {
   const opened = await new Promise((done) => {
@@ -285,12 +286,15 @@ def test_a_logout_asks_and_deletes_what_the_browser_keeps(
 
 
 def keeps_page(page: Page, desk: RunningDesk) -> list[str]:
-    """Wait until the service worker is in charge and keeps its page; return the paths of all that it keeps."""
+    """Wait until the service worker keeps its page and is active; return the paths of all that it keeps.
+
+    It then answers for what is opened next, also when the page that is open began before it did.
+    """
     found: list[str] = []
 
     def is_kept() -> bool:
         found[:] = page.evaluate(KEEPS_PAGE)
-        return f"{desk.url}/offline/" in found and page.evaluate("Boolean(navigator.serviceWorker.controller)")
+        return f"{desk.url}/offline/" in found and page.evaluate(IS_ACTIVE)
 
     desk.wait_for(is_kept, "the service worker keeps its page")
     return [url.removeprefix(desk.url) for url in found]
