@@ -68,8 +68,9 @@ class Subscriber(Generic[Reader]):
 
     async def take(self, timeout_s: float) -> list[Payload]:
         """Wait up to `timeout_s` for events and return all that are pending; [] when none arrived."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), timeout_s)
+        with contextlib.suppress(TimeoutError):  # not wait_for: in Python 3.11 it can lose a cancellation
+            async with asyncio.timeout(timeout_s):
+                await self._arrived.wait()
         return self.take_now()
 
     def take_now(self) -> list[Payload]:
@@ -120,7 +121,8 @@ class Broadcaster(Generic[Reader]):
             self._task = asyncio.create_task(self._run())
         try:
             with contextlib.suppress(TimeoutError):  # the database is away: `sync` comes when it is back
-                await asyncio.wait_for(self._ready.wait(), READY_TIMEOUT_S)
+                async with asyncio.timeout(READY_TIMEOUT_S):
+                    await self._ready.wait()
                 subscriber.put(SYNC)
             yield subscriber
         finally:

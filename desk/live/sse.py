@@ -212,7 +212,8 @@ def _format(payload: Payload) -> str:
 async def _send_text(send: Send, text: str) -> None:
     """Send a part of the stream. Raises TimeoutError when the client does not read."""
     body = {"type": "http.response.body", "body": text.encode(), "more_body": True}
-    await asyncio.wait_for(send(body), SEND_TIMEOUT_S)
+    async with asyncio.timeout(SEND_TIMEOUT_S):
+        await send(body)
 
 
 async def _close(send: Send, reason: Payload) -> None:
