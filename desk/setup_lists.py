@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
@@ -143,8 +144,8 @@ class SetupList:
 
 
 def up_to(count: int, limit: int) -> str:
-    """Return a count for a chip; one above `limit` is not exact."""
-    return f"{limit:,}+" if count > limit else f"{count:,}"
+    """Return a count as it is shown; one above `limit` is not exact."""
+    return f"{intcomma(limit)}+" if count > limit else intcomma(count)
 
 
 def _beyond(rows: QuerySet[M, M], pk: int, than: str, time: str) -> QuerySet[M, M]:

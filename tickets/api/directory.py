@@ -16,6 +16,7 @@ from tickets.services.conversation import access, custom_fields
 from tickets.services.inbox import search
 
 from .documentation import read_only
+from .few_conversations import FewConversations
 from .fields import TextOrNull
 from .filters import AgentFilters, ContactFilters, TemplateFilters
 from .serializers import ReadOnlySerializer
@@ -95,13 +96,15 @@ class TemplateViewSet(ReadOnlyViewSet[MessageTemplate]):
 
 
 @read_only(ContactRowSerializer, "contacts")
-class ContactViewSet(ContactActions, ReadOnlyViewSet[Contact]):
+class ContactViewSet(FewConversations[Contact], ContactActions, ReadOnlyViewSet[Contact]):
     """The contacts of the conversations that the user may see."""
 
     queryset = Contact.objects.none()
     serializer_class = ContactRowSerializer
     filterset_class = ContactFilters
     orderings = ("id", "-id")
+    by_conversation, of_conversation = "pk", "contact"
+    of_others = ("name",)
 
     def kept(self, ids: list[int]) -> list[int]:
         query = self.request.query_params.get("name", "")

@@ -25,6 +25,7 @@ from .authentication import needs
 from .base import ReadOnlyViewSet
 from .channel_serializers import ChannelSerializer
 from .documentation import read_only
+from .few_conversations import FewConversations
 from .filters import ChannelFilters, ConversationFilters, MessageFilters, TicketFilters
 from .message_serializers import MessageSerializer
 from .serializers import ConversationSerializer, TicketSerializer
@@ -53,13 +54,21 @@ class ChannelViewSet(ReadOnlyViewSet[Channel]):
 
 
 @read_only(ConversationSerializer, "conversations")
-class ConversationViewSet(ConversationActions, ConversationMacros, ConversationExport, ReadOnlyViewSet[Conversation]):
+class ConversationViewSet(
+    FewConversations[Conversation],
+    ConversationActions,
+    ConversationMacros,
+    ConversationExport,
+    ReadOnlyViewSet[Conversation],
+):
     """Conversations of the user's channels, assigned to the user, or transferred to a department of the user."""
 
     queryset = Conversation.objects.none()
     serializer_class = ConversationSerializer
     filterset_class = ConversationFilters
     orderings = ("-last_message_at", "last_message_at", "id", "-id")
+    by_conversation, has_department = "pk", True
+    of_others = ("opened_since", "opened_until")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Conversation, Conversation]:
         return (
@@ -71,13 +80,14 @@ class ConversationViewSet(ConversationActions, ConversationMacros, ConversationE
 
 
 @read_only(TicketSerializer, "tickets")
-class TicketViewSet(TicketActions, TicketChangeActions, ReadOnlyViewSet[Ticket]):
+class TicketViewSet(FewConversations[Ticket], TicketActions, TicketChangeActions, ReadOnlyViewSet[Ticket]):
     """Tickets of the conversations that the user may see."""
 
     queryset = Ticket.objects.none()
     serializer_class = TicketSerializer
     filterset_class = TicketFilters
     orderings = ("-id", "id", "-opened_at", "opened_at", "-last_message_at", "last_message_at")
+    of_others = ("department", "assignee")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Ticket, Ticket]:
         tickets = Ticket.objects.select_related("department", "assignee").prefetch_related(
@@ -89,7 +99,7 @@ class TicketViewSet(TicketActions, TicketChangeActions, ReadOnlyViewSet[Ticket])
 
 
 @read_only(MessageSerializer, "messages")
-class MessageViewSet(ReplyActions, MessageActions, ReadOnlyViewSet[Message]):
+class MessageViewSet(FewConversations[Message], ReplyActions, MessageActions, ReadOnlyViewSet[Message]):
     """Messages, internal notes and events of the conversations that the user may see."""
 
     queryset = Message.objects.none()

@@ -223,10 +223,15 @@ def conversations_for(
     return Conversation.objects.none() if facts.user_id is None else seen_by(facts.user_id, facts)
 
 
-def few_ids(conversations: QuerySet[Conversation, Conversation]) -> list[int] | None:
-    """Return the ids of these conversations, or None when they are more than FEW. Of an unordered query."""
-    ids = list(conversations.order_by().values_list("pk", flat=True)[: FEW + 1])
-    return ids if len(ids) <= FEW else None
+def few_ids(
+    conversations: QuerySet[Conversation, Conversation], column: str = "pk", most: int = FEW
+) -> list[int] | None:
+    """Return the ids of these conversations, or None when they are more than `most`. Of an unordered query.
+
+    With `column`, the ids in this column instead: they may be there more than once.
+    """
+    ids = list(conversations.order_by().values_list(column, flat=True)[: most + 1])
+    return ids if len(ids) <= most else None
 
 
 def seen_by(user_id: UserRef, facts: UserFacts) -> QuerySet[Conversation, Conversation]:

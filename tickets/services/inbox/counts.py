@@ -174,7 +174,7 @@ def sizes(user: User, facts: UserFacts, queries: Mapping[int, ListQuery], now: d
     allowed = conversations_for(user, facts)
     columns: dict[str, Any] = {}
     for key, query in queries.items():
-        indexed, rest = filtering.divided(query.filter)
+        indexed, rest = filtering.divided(query.filter, facts)
         rows = narrowed(allowed, replace(query, filter=indexed), reader)
         if rest:
             newest = rows.order_by("-last_message_at", "-pk").values("pk")

@@ -67,13 +67,23 @@ def matching(rows: Conversations, filter_: Filter, reader: Reader) -> Conversati
     return field_filters.narrowed(rows, filter_, reader.fields, reads_owners=not reader.are_few)
 
 
-def divided(filter_: Filter) -> tuple[Filter, Filter]:
-    """Return the part of the filter that indexes give in the order of a list, and the part that is WITHOUT_INDEX."""
+def divided(filter_: Filter, facts: UserFacts) -> tuple[Filter, Filter]:
+    """Return the part of the filter that indexes give in the order of a list, and the part that they do not.
+
+    The second is also what asks for several channels or departments that are all of others: the user sees few
+    conversations there, or none, but the database would look for them in the order of the list.
+    """
     indexed, rest = filter_, NO_FILTER
     for name, values in filter_.values:
-        if name in WITHOUT_INDEX or name not in FIELDS:
+        if name in WITHOUT_INDEX or name not in FIELDS or _are_of_others(name, values, facts):
             indexed, rest = indexed.having(name), rest.having(name, *values)
     return indexed, rest
+
+
+def _are_of_others(name: str, values: Values, facts: UserFacts) -> bool:
+    """Return whether these are several channels or departments, none of which is the user's."""
+    own = {"channel": facts.channel_ids, "department": facts.department_ids}.get(name)
+    return own is not None and not facts.sees_all and len(values) > 1 and own.isdisjoint(map(int, values))
 
 
 def rare(rows: Conversations, filter_: Filter, reader: Reader) -> Conversations:

@@ -56,7 +56,7 @@ def candidates(facts: UserFacts, user: User, query: ListQuery) -> tuple[Candidat
     if query.search:
         rows, hits = searched(in_list(facts, user, query), query)
         return Candidates(rows, are_few=True), hits
-    indexed, rest = filtering.divided(query.filter)
+    indexed, rest = filtering.divided(query.filter, facts)
     reader = filtering.Reader.of(facts, timezone.now())
     rows = narrowed(conversations_for(user, facts), replace(query, filter=indexed), reader)
     if not rest:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet
 
+from desk import row_by_row
 from desk import searching as words
 from desk.one_of import OneOf
 from desk.searching import Term
@@ -27,13 +28,14 @@ from tickets.rules import searching
 from tickets.rules.cards import words_in
 from tickets.rules.searching import Pieces
 from tickets.services.inbox import indexing
-from tickets.services.inbox.term_lookup import Indexed, Lookup, Row, newest
+from tickets.services.inbox.term_lookup import Held, Indexed, Lookup, Row, newest
 
 # How many of the newest messages, contacts or files with the words are considered; a further word narrows the search.
 MAX_HITS = 1000
 MAX_SPLITS = 2  # in how many ways the words may be divided between name and text
 FEW = 20_000  # conversations, of which contacts and messages are read one conversation after the other,
 FEW_MESSAGES = 50_000  # when they have no more messages than these
+RARE = 5000  # contacts with a name: then they are found by their ids, instead of in the order of a list
 VERY_FEW = 100  # conversations, for which no other way is tried
 SNIPPET_CHARS = 110
 
@@ -151,7 +153,11 @@ def named(rows: QuerySet[Contact, Contact], query: str) -> QuerySet[Contact, Con
     if not terms:
         return rows.none()
     indexing.index_newest()
-    return rows.filter(pk__in=ContactTerms.objects.filter(Indexed(terms)).values("contact"))
+    found = ContactTerms.objects.filter(Indexed(terms))
+    ids = list(found.values_list("contact", flat=True)[: RARE + 1])
+    if len(ids) <= RARE:
+        return rows.filter(OneOf("pk", ids))
+    return rows.filter(row_by_row.some(ContactTerms.objects.filter(Held(terms), contact=OuterRef("pk"))))
 
 
 def with_name(ids: Collection[int], query: str) -> list[int]:

@@ -16,7 +16,7 @@ from desk.errors import Refused
 from desk.languages import translated
 from desk.models import Department
 from desk.requests import UserRequest
-from desk.setup_lists import Asked, Empty, SetupList
+from desk.setup_lists import Asked, Empty, SetupList, up_to
 from tickets.models import CustomField
 from tickets.services.inbox import field_setup
 
@@ -121,7 +121,7 @@ def page(request: HttpRequest, template: str, title: str, status: int = 200, **c
 def show(request: UserRequest) -> HttpResponse:
     """List the fields in their order, those of customers first."""
     asked = Asked(request, "of", "state")
-    fields = field_setup.with_counts(CustomField.objects.select_related("department"))
+    fields = CustomField.objects.select_related("department")
     found = [
         field
         for field in sorted(fields, key=lambda field: (field.of, field.archived_at is not None))
@@ -130,6 +130,8 @@ def show(request: UserRequest) -> HttpResponse:
         and asked["state"] in ("", "archived" if field.archived_at else "active")
     ]
     rows, pager = asked.page_of(found)
+    counts = field_setup.value_counts(CustomField.objects.filter(pk__in=[field.pk for field in rows]))
+    shown = [{"field": field, "values": up_to(counts.get(field.pk, 0), field_setup.COUNT_LIMIT)} for field in rows]
     states = [("active", gettext("In use")), ("archived", gettext("Archived"))]
     listing = SetupList(
         asked,
@@ -142,7 +144,7 @@ def show(request: UserRequest) -> HttpResponse:
             gettext("Values"),
             pgettext("position in a list", "Order"),
         ),
-        rows,
+        shown,
         pager,
         Empty(
             gettext("No field yet"),
