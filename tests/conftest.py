@@ -32,6 +32,8 @@ expect.set_options(timeout=30_000)  # ms; how fast a page is, is for the benchma
 
 NO_CHROMIUM = "no Chromium was found: install it (Debian: apt-get install chromium) to run the browser tests"
 _numbers = itertools.count(1)
+# Folders whose tests have no database, or do not depend on it.
+ANY_DATABASE = ("sandbox", "launcher", "channels_im/messenger", "tickets/rules")
 NO_POSTGRESQL = "needs PostgreSQL: DATABASE_URL=postgres://…"
 
 
@@ -52,7 +54,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     pytest-xdist keeps the order with --no-loadscope-reorder. A missing browser is an error in CI (see `browser`).
     """
     items.sort(key=place)
+    folders = [Path(__file__).parent / folder for folder in ANY_DATABASE]
     for item in items:
+        if any(item.path.is_relative_to(folder) for folder in folders):
+            item.add_marker(pytest.mark.any_database)
         if item.get_closest_marker("browser") and CHROMIUM is None and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
         # On a machine that is busy with other tests a browser may miss a moment. Tests without a browser get no second

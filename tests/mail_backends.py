@@ -1,9 +1,11 @@
 """Django mail backends of servers and workers that fail."""
 
 import smtplib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from django.core.mail import EmailMessage
+from django.core.mail.backends import locmem
 from django.core.mail.backends.base import BaseEmailBackend
 
 
@@ -19,3 +21,14 @@ class Killing(BaseEmailBackend):
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         raise SystemExit
+
+
+class Slow(locmem.EmailBackend):
+    """A mail server that takes a while, in which `meanwhile` happens."""
+
+    meanwhile: ClassVar[list[Callable[[], object]]] = []
+
+    def send_messages(self, messages: Sequence[EmailMessage]) -> int:
+        for happen in self.meanwhile:
+            happen()
+        return super().send_messages(messages)

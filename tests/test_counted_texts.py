@@ -15,6 +15,8 @@ from desk.sentences import counted, sentence
 from tests import untranslated
 from tests.test_translations import DOMAINS, LANGUAGES, catalogue
 
+pytestmark = pytest.mark.any_database
+
 LIMITS = frozenset({"most", "limit", "least", "digits", "decimals"})
 ALLOWED = frozenset(
     {"In 1 hour", "This picture has %(size)s pixels; the limit is %(limit)s. Make it smaller and choose it again."}

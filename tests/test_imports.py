@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_database
+
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ["desk", "channels_im", "tickets"]  # each may import itself and those before it
 NAMES_ALL_APPS = {"desk.settings", "desk.urls", "desk.asgi", "desk.wsgi"}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_database
+
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ["desk", "channels_im", "tickets", "sandbox", "launcher"]
 TOOLS = ["tests", "bench", "chaos", "docs"]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_database
+
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 120  # characters, as for Python: the formatter breaks tags, but neither attributes nor template tags
 # What is read without Desk, and so without its policy: exported files, and e-mail.

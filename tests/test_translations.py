@@ -18,6 +18,8 @@ from django.utils.translation.template import templatize
 
 from tests import untranslated
 
+pytestmark = pytest.mark.any_database
+
 LOCALE = untranslated.ROOT / "locale"
 LANGUAGES = [code for code, _name in settings.LANGUAGES if code != "en"]
 DOMAINS = ["django", "djangojs"]

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.page_objects import PASSWORD, log_in
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
 
 
 def test_enter_closes_the_dialog_that_deletes_a_channel(new_page: Callable[..., Page], demo: RunningDesk) -> None:

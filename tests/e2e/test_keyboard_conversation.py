@@ -9,7 +9,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.keyboard import FEW, Keyboard
 from tests.e2e.page_objects import SOON_MS
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
 
 
 def test_a_conversation_is_worked_on(customer: Customer, keyboard: Keyboard, label: str) -> None:

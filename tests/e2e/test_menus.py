@@ -9,7 +9,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.page_objects import PHONE, SOON_MS, Inbox, log_in
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
 
 # Where one of the elements can be clicked: the first point of one that nothing covers.
 BARE_POINT = """elements => {

@@ -19,7 +19,7 @@ from tests.e2e.processes import RunningDesk
 from tests.push_service import BrowserKeys
 from tickets.models import PushSubscription
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
 
 INVENTED = """
     const fields = %s;

@@ -11,7 +11,7 @@ from tests.e2e.page_objects import SOON_MS
 from tests.e2e.processes import RunningDesk
 from tickets.models import Conversation
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
 
 
 def time_comes(conversation: int) -> None:

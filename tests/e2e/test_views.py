@@ -12,7 +12,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.page_objects import SOON_MS
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
 
 
 def test_a_list_is_filtered_saved_and_found_again(agent: Page, new_customer: Callable[..., Customer]) -> None:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from desk import mail
 from desk.models import Agent, User
 from tickets.models import Conversation, MailReminder, NotificationChoice, NotificationSettings
 from tickets.rules.quiet_hours import QuietHours
@@ -93,7 +94,10 @@ def _plan(user: User, choices: Choices, *, is_new: bool) -> None:
     waits = [kind.name for kind in kinds.all_kinds() if kind.waits]
     minutes = timedelta(minutes=choices.mail_minutes)
     rows = MailReminder.objects.filter(user=user)
-    rows.filter(kind__in=waits, due_at__isnull=False).update(due_at=F("since") + minutes)
+    # What is due before the end of a claim may be in an e-mail that is sent at this moment: with another time it would
+    # be sent again. It is planned anew when it is due.
+    unclaimed = rows.filter(kind__in=waits, due_at__gt=timezone.now() + mail.LEASE)
+    unclaimed.update(due_at=F("since") + minutes)
     rows.filter(due_at__isnull=False).exclude(kind__in=choices.mail).delete()
     if not is_new:
         return

@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from desk.models import User
 from tests import factories
+from tests.mail_backends import Slow
 from tickets.models import Conversation, MailReminder
 from tickets.services.inbox import actions
 from tickets.services.notifications import recipients, reminders
@@ -160,6 +161,23 @@ def test_a_new_number_of_minutes_counts_for_who_waits_already(
     assert later(30) == 0
     choose(mail_minutes=20)
     assert later(0) == 1
+
+
+def test_settings_that_are_saved_while_the_mail_is_sent_send_no_second_one(
+    conversation: Conversation,
+    later: Callable[..., int],
+    choose: Callable[..., None],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    mailoutbox: list[EmailMessage],
+) -> None:
+    settings.EMAIL_BACKEND = "tests.mail_backends.Slow"
+    monkeypatch.setattr(Slow, "meanwhile", [lambda: choose(mail_minutes=10), due])
+    write(conversation)
+    assert later(16) == 1
+    monkeypatch.setattr(Slow, "meanwhile", [])
+    assert later(10) == later(60) == 0
+    assert len(mailoutbox) == 1
 
 
 def test_turning_it_on_counts_who_waits_already(
