@@ -128,6 +128,8 @@ def _change(by: User, reply: CannedReply, values: dict[str, Any], files: canned_
 def delete(by: User, reply: CannedReply) -> None:
     """Delete a canned reply and its files. Messages that were sent with it stay as they are."""
     with transaction.atomic():
+        if not CannedReply.objects.select_for_update().filter(pk=reply.pk).exists():
+            return
         _record(by, reply, audit_log.DELETION, sentence("Deleted."))
         reply.delete()
 

@@ -168,6 +168,8 @@ def free_name(name: str, owner: User | None) -> str:
 def delete(by: User, macro: Macro) -> None:
     """Delete a macro. What was done with it stays."""
     with transaction.atomic():
+        if not Macro.objects.select_for_update().filter(pk=macro.pk).exists():
+            return
         _record(by, macro, audit_log.DELETION, sentence("Deleted."))
         Macro.objects.filter(pk=macro.pk).delete()
 

@@ -72,7 +72,8 @@ def save(by: User, group: Group | None, name: str, chosen: Collection[Words], *,
 def delete(by: User, group: Group) -> None:
     """Delete a role that nobody has. Raises Refused."""
     with transaction.atomic():
-        Group.objects.select_for_update().get(pk=group.pk)
+        if not Group.objects.select_for_update().filter(pk=group.pk).exists():
+            return
         if reason := reason_to_keep(group):
             raise Refused(reason)
         audit_log.record(by, group, audit_log.DELETION, sentence("Role deleted."))

@@ -94,6 +94,8 @@ def rotate(user: User, subscription: EventSubscription) -> Secret:
 def delete(user: User, subscription: EventSubscription) -> None:
     """Delete a webhook with all its sent and waiting events."""
     with transaction.atomic():
+        if not EventSubscription.objects.select_for_update().filter(pk=subscription.pk).exists():
+            return
         audit_log.record(user, subscription, audit_log.DELETION, sentence("Deleted."))
         subscription.delete()
 
