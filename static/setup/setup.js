@@ -19,20 +19,6 @@ if (window.location.hash === "#_=_")
 
 const MEGABYTE = 1048576;
 
-// --- A form is sent once; after Back it can be sent again.
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (!form.matches("[data-once]") || event.defaultPrevented) return;
-  if (form.dataset.sent) {
-    event.preventDefault();
-    return;
-  }
-  form.dataset.sent = "yes";
-});
-window.addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
-});
-
 // --- Ask before what cannot be undone.
 document.addEventListener(
   "submit",

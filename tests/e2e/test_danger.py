@@ -81,3 +81,15 @@ def test_revoking_a_token_asks_with_the_focus_on_cancel(new_page: Callable[..., 
     row.get_by_role("button", name="Revoke").click()
     dialog.get_by_role("button", name="Revoke").click()
     expect(row).to_contain_text("Revoked")
+
+
+def test_two_clicks_delete_ones_own_canned_reply_once(agent: Page, demo: RunningDesk) -> None:
+    agent.goto(f"{demo.url}/accounts/canned-replies/add/")
+    agent.get_by_label("Shortcut").fill("twice")
+    agent.get_by_label("Title").fill("Twice")
+    agent.get_by_label("Text", exact=True).fill("Deleted by a double click")
+    agent.get_by_role("button", name="Save", exact=True).dblclick()
+    agent.get_by_role("link", name="twice").first.click()
+    agent.get_by_role("link", name="Delete").click()
+    agent.get_by_role("button", name="Yes, Delete").dblclick()
+    expect(agent.get_by_text("/twice is deleted.")).to_be_visible()

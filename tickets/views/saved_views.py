@@ -29,14 +29,29 @@ STEPS = {"up": -1, "down": 1}
 @agent_page
 def show(request: AgentRequest) -> HttpResponse:
     """List the views that the user sees, with forms to change those that they may change."""
+    return _page(request)
+
+
+def _page(request: AgentRequest, refused: SavedView | None = None) -> HttpResponse:
+    """Show the list; `refused` is the view whose change was refused: its form keeps what was typed."""
     departments, with_everybody = saved_views.shared_by(request.user)
     led = {one.pk for one in departments}
-    rows = [
-        {"view": view, "audience": _audience_key(view), "may_change": _is_theirs(view, request, led, with_everybody)}
+    rows: list[dict[str, Any]] = [
+        {
+            "view": view,
+            "audience": _audience_key(view),
+            "department": view.department_id,
+            "may_change": _is_theirs(view, request, led, with_everybody),
+        }
         for view in _all(request)
     ]
+    for row in rows if refused else ():
+        if row["view"] == refused:
+            audience = request.POST.get("audience", ME)
+            department = parse_id(audience.removeprefix(f"{DEPARTMENT}-"))
+            row |= {"typed": request.POST.get("name", ""), "audience": audience, "department": department}
     context = {"rows": rows, "departments": departments, "with_everybody": with_everybody}
-    return render(request, "tickets/saved_views/list.html", context)
+    return render(request, "tickets/saved_views/list.html", context, status=422 if refused else 200)
 
 
 @require_GET
@@ -75,7 +90,10 @@ def change(request: AgentRequest, pk: int) -> HttpResponse:
         values = {"name": request.POST.get("name", "")}
         saved = saved_views.save(request.user, view, values, _audience(request), _version(request))
     except Refused as refused:
-        return refuse(request, str(refused), to)
+        if is_narrowing or wants_part(request):
+            return refuse(request, str(refused), to)
+        flash.error(request, translated(str(refused)))
+        return _page(request, view)
     flash.success(request, gettext("%(name)s is saved.") % {"name": saved})
     return redirect("saved_views")
 

@@ -224,6 +224,15 @@ def test_choices_are_added_renamed_ordered_and_removed(
     assert "Somebody has removed this choice meanwhile." in html_of(setup.post(f"{address}{gold}/remove/", follow=True))
 
 
+def test_a_refused_name_of_a_choice_stays_in_its_input(desk: world.Desk, setup: Client) -> None:
+    plan = field(desk, "plan", "choice", choices=["Gold", "Silver"])
+    silver = plan.choices[1]["id"]
+    for typed in ({"do": f"rename-{silver}", f"name-{silver}": "gOLD"}, {"do": "add", "new": "gOLD"}):
+        answer = setup.post(f"{FIELDS}{plan.pk}/choices/", typed)
+        page = html_of(answer)
+        assert (answer.status_code, 'value="gOLD"' in page, "is there twice" in page) == (422, True, True)
+
+
 def test_fields_are_ordered_archived_restored_and_deleted(
     desk: world.Desk, setup: Client, alice: Client, conversation: Conversation
 ) -> None:

@@ -1,5 +1,6 @@
 """Filters in the address, chips, and views that people save."""
 
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -56,8 +57,6 @@ def label(name: str, *rows: Conversation) -> Label:
 
 def chips(response: Response) -> list[str]:
     """The words of the chips of the list."""
-    import re
-
     found = re.findall(r'filter-chip__text">(.*?)</span>', html_of(response), re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", "", words).split()) for words in found]
 
@@ -249,6 +248,19 @@ def test_views_of_others_can_neither_be_seen_nor_changed(alice: Client, lead: Cl
     assert shared.name == "Of all"
     assert alice.post(f"{VIEWS}{shared.pk}/change/", {"name": "x", "audience": "me"}, headers=HX).status_code == 422
     assert lead.post(f"{VIEWS}{foreign.pk}/delete/").status_code == 302
+
+
+def test_a_refused_change_keeps_what_was_typed(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
+    root = as_user(desk.root)
+    view = save(desk.root, "Late", saved_views.EVERYBODY)
+    audience = f"department-{desk.support.pk}"
+    fields = {"name": "x" * 61, "audience": audience, "version": view.version}
+    answer = root.post(f"{VIEWS}{view.pk}/change/", fields)
+    page = html_of(answer)
+    assert (answer.status_code, "longer than 60 characters" in page) == (422, True)
+    assert f'value="{fields["name"]}"' in page
+    assert re.search(rf'value="{audience}"\s+selected', page)
+    assert '<details class="view-edit" open>' in page
 
 
 def test_there_are_only_so_many_and_none_without_a_name(alice: Client, desk: world.Desk) -> None:

@@ -14,7 +14,7 @@ from desk.requests import UserRequest
 from tickets.models import CustomField
 from tickets.services.inbox import field_setup
 
-from .fields import CHANGE, page
+from .fields import CHANGE, FieldForm, form_page, page
 
 
 def _field(pk: int) -> CustomField:
@@ -38,8 +38,8 @@ def change(request: UserRequest, pk: int) -> HttpResponse:
             raise Http404("There is no such action.")  # English only: no page shows it
     except Refused as refused:
         messages.error(request, translated(str(refused)))
-    else:
-        messages.success(request, gettext("The choices are saved."))
+        return form_page(request, _field(pk), FieldForm(None, field), 422, request.POST)
+    messages.success(request, gettext("The choices are saved."))
     return redirect("fields:edit", pk)
 
 

@@ -1,5 +1,6 @@
 """Setup → Fields: custom fields of customers and tickets, in their order; adding, changing, archiving and deleting."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -185,15 +186,30 @@ def _edit(request: UserRequest, field: CustomField | None) -> HttpResponse:
         else:
             messages.success(request, gettext("%(name)s is saved.") % {"name": saved})
             return redirect("fields:list")
+    return form_page(request, field, form, 422 if form.errors else 200)
+
+
+def form_page(
+    request: UserRequest,
+    field: CustomField | None,
+    form: FieldForm,
+    status: int,
+    typed: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """Show a field with its choices; `typed` are their inputs after a refusal, by name."""
+    typed = typed or {}
+    choices = field.choices if field else []
     return page(
         request,
         "form.html",
         str(field) if field else gettext("Add field"),
-        422 if form.errors else 200,
+        status,
         form=form,
         field=field,
+        choices=[{**choice, "typed": typed.get(f"name-{choice['id']}", choice["name"])} for choice in choices],
+        new_choice=typed.get("new", ""),
         count=field_setup.value_count(field) if field else 0,
-        may_change=may_change,
+        may_change=field is None or may(request.user, CHANGE),
         may_delete=field is not None and may(request.user, DELETE),
         history=audit_log.entries_of(field) if field else [],
     )
