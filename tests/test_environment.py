@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +35,7 @@ def test_the_settings_of_the_tests_are_fixed() -> None:
     assert not {name for name in os.environ if name.startswith("SANDBOX_")}
 
 
+@pytest.mark.slow
 def test_the_tests_pass_in_a_shell_with_other_settings() -> None:
     test = "tests/test_environment.py::test_the_settings_of_the_tests_are_fixed"
     done = subprocess.run(

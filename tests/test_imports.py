@@ -170,6 +170,7 @@ def files() -> Iterator[tuple[str, Path]]:
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
+@pytest.mark.slow
 def test_every_import_in_the_house_follows_the_rules() -> None:
     found = [
         sentence
@@ -197,6 +198,7 @@ def pure_modules() -> list[str]:
     return sorted(module for module, _ in files() if PURE.fullmatch(module))
 
 
+@pytest.mark.slow
 def test_pure_modules_import_nothing_impure_even_by_way_of_others() -> None:
     sources, packages = read_all()
     found = [
@@ -208,6 +210,7 @@ def test_pure_modules_import_nothing_impure_even_by_way_of_others() -> None:
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 def test_pure_modules_load_neither_django_nor_requests_when_python_imports_them() -> None:
     script = "import importlib, sys\nfor name in sys.argv[2:]: importlib.import_module(name)\n"
     script += "print(*sorted(set(sys.argv[1].split(',')) & set(sys.modules)))"

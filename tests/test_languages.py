@@ -112,6 +112,7 @@ def stored_sentences() -> list[str]:
     return sorted(found & known)
 
 
+@pytest.mark.slow
 def test_every_stored_sentence_is_known_again_by_its_words(stored_sentences: list[str]) -> None:
     assert len(stored_sentences) > 50
     with pseudo_language(), translation.override(CODE):
@@ -269,6 +270,7 @@ def _shape(address: str) -> str:
     return re.sub(r"\d+", "0", parts.path) + "?" + ",".join(sorted(name for name, _value in parse_qsl(parts.query)))
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_no_page_has_a_word_that_cannot_be_translated(
     crawled: Callable[[str], Iterator[tuple[str, str]]],
@@ -278,6 +280,7 @@ def test_no_page_has_a_word_that_cannot_be_translated(
     assert found == {}
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("code", OTHERS)
 def test_every_page_exists_in_every_language(crawled: Callable[[str], Iterator[tuple[str, str]]], code: str) -> None:

@@ -80,12 +80,14 @@ def imported(folders: list[str]) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_product_imports_only_packages_of_its_list() -> None:
     found = imported(PRODUCT)
     assert {"django", "requests", "pillow"} <= found
     assert found <= product_list().keys()
 
 
+@pytest.mark.slow
 def test_tests_and_benchmark_import_only_packages_of_the_lists() -> None:
     found = imported(TOOLS)
     assert {"pytest", "playwright"} <= found

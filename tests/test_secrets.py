@@ -123,6 +123,7 @@ def crawl(client: Client, values: dict[str, Any]) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_page_shows_one(channel: Channel, conversation: Conversation, administrator: User) -> None:
     client = Client()
     client.force_login(administrator)

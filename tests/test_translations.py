@@ -96,10 +96,12 @@ def english_of(message: Any) -> tuple[str, ...]:
     return (message.id,) if isinstance(message.id, str) else tuple(message.id)
 
 
+@pytest.mark.slow
 def test_no_text_of_a_screen_is_left_out() -> None:
     assert untranslated.found() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_catalogue_has_the_texts_of_the_screens_and_no_others(language: str, domain: str) -> None:

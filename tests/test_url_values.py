@@ -70,6 +70,7 @@ def test_no_address_is_an_error_of_the_server(client: Client, data: st.DataObjec
     assert status(client, data.draw(st.sampled_from(["GET", "POST"])), f"/{path}", query) < 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["32768", str(2**31), str(2**63), "9" * 5000])
 def test_an_id_beyond_the_column_is_not_found_wherever_one_is_in_the_path(client: Client, value: str) -> None:
     found = {
@@ -81,6 +82,7 @@ def test_an_id_beyond_the_column_is_not_found_wherever_one_is_in_the_path(client
     assert not {route: code for route, code in found.items() if code >= 500}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [str(2**63), "9" * 5000, "\0"], ids=["2**63", "9 * 5000", "NUL"])
 def test_every_list_answers_every_value_of_a_parameter(client: Client, value: str) -> None:
     """Where all parameters at once are refused, one refusal hides others: they are sent again in smaller parts."""

@@ -37,10 +37,12 @@ def found(settings: Settings) -> Callable[..., set[str]]:
     return find
 
 
+@pytest.mark.slow
 def test_a_whole_installation_is_silent(found: Callable[..., set[str]]) -> None:
     assert found() == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "number"),
     [

@@ -278,6 +278,7 @@ def lock() -> Iterator[None]:
     other.close()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_ready_notices_a_locked_database_in_time(
     client: Client, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

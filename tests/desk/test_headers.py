@@ -88,6 +88,7 @@ def test_an_agent_gets_the_same_headers(client: Client) -> None:
     assert {"Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options"} <= page.headers.keys()
 
 
+@pytest.mark.slow
 def test_every_answer_has_the_headers_that_protect_it(browser: Client) -> None:
     """Whatever the address, the method and who asks: pages, errors, files, JSON, scripts."""
     browser.raise_request_exception = False
@@ -165,6 +166,7 @@ def answers(public_url: str, **settings: str) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_under_https_browsers_keep_to_https_and_cookies_are_secure() -> None:
     answer = answers("https://desk.example", DESK_SSL_REDIRECT="true", DESK_BEHIND_PROXY="true")
     assert answer["headers"]["Strict-Transport-Security"] == "max-age=31536000"
@@ -172,6 +174,7 @@ def test_under_https_browsers_keep_to_https_and_cookies_are_secure() -> None:
     assert answer["redirect"] == 301
 
 
+@pytest.mark.slow
 def test_under_https_only_the_public_host_is_answered_but_probes_always() -> None:
     answer = answers("https://desk.example")["hosts"]
     assert answer["/nothing-here/"] == {
@@ -180,11 +183,13 @@ def test_under_https_only_the_public_host_is_answered_but_probes_always() -> Non
     assert set(answer["/healthz"].values()) == {200}
 
 
+@pytest.mark.slow
 def test_a_host_that_is_named_is_answered_under_https_too() -> None:
     answer = answers("https://desk.example", DESK_ALLOWED_HOSTS="desk.example,localhost")["hosts"]
     assert answer["/nothing-here/"]["localhost"] == 404
 
 
+@pytest.mark.slow
 def test_no_other_subdomain_can_set_our_cookies() -> None:
     """Browsers take the prefix only from a cookie for this host alone, with Secure and the path /."""
     answer = answers("https://desk.example")

@@ -69,6 +69,7 @@ def test_a_head_that_does_not_end_is_given_up(begun: bytes, monkeypatch: pytest.
     run(go())
 
 
+@pytest.mark.slow
 def test_the_time_begins_anew_with_each_request_of_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 1)
 

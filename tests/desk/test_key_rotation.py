@@ -107,6 +107,7 @@ def test_every_encrypted_column_is_known(stored: None) -> None:
     assert [column.current for column in key_rotation.inspect()] == [1] * 9
 
 
+@pytest.mark.slow
 def test_after_reencrypting_the_old_key_can_be_removed(stored: None, use_keys: Callable[..., None]) -> None:
     use_keys(NEW, OLD)
     codes = recovery_codes()
@@ -133,6 +134,7 @@ def test_a_secret_that_no_key_decrypts_becomes_no_known_secret(stored: None, use
     assert recovery_codes() != recovery_codes()
 
 
+@pytest.mark.slow
 def test_without_reencrypting_the_old_key_is_still_needed(stored: None, use_keys: Callable[..., None]) -> None:
     use_keys(NEW)
     assert values() == [None] * 5
@@ -142,6 +144,7 @@ def test_without_reencrypting_the_old_key_is_still_needed(stored: None, use_keys
     assert values() == SECRETS  # what could not be decrypted was not touched
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(stored: None, use_keys: Callable[..., None]) -> None:
     use_keys(NEW, OLD)
     reencrypt()
@@ -159,6 +162,7 @@ def test_a_value_that_changes_meanwhile_is_not_overwritten(stored: None, use_key
     assert Page.objects.get().page_token == "renewed"
 
 
+@pytest.mark.slow
 def test_while_a_process_still_writes_with_the_old_key_it_says_so(
     stored: None, use_keys: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

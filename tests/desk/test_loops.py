@@ -95,6 +95,7 @@ def test_work_is_done_as_soon_as_it_is_committed(work: Work) -> None:
     assert min(waits) < SOON_S
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_runs_again(work: Work) -> None:
     work.failures = 2
     add_work()
@@ -209,6 +210,7 @@ def program(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Program]
         program.process.kill()
 
 
+@pytest.mark.slow
 def test_a_loop_that_is_killed_starts_again_and_all_end_in_order(program: Program) -> None:
     first, second = program.says("began"), program.says("began")
     os.kill(first, signal.SIGKILL)
@@ -220,6 +222,7 @@ def test_a_loop_that_is_killed_starts_again_and_all_end_in_order(program: Progra
     assert program.process.wait(20) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [["slow"]], indirect=True)
 def test_loops_that_have_just_started_hear_that_they_must_stop(program: Program) -> None:
     program.says("forked")

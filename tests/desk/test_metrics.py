@@ -146,6 +146,7 @@ def count_in_another_process() -> None:
     subprocess.run([sys.executable, "-c", COUNT], cwd=ROOT, env=environment, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_processes_that_exited_keep_their_counts_in_one_file(client: Client) -> None:
     metrics.SENDS.add("sent")

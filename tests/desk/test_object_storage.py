@@ -50,6 +50,7 @@ def path(attachment: Attachment) -> str:
 
 
 # --- Serving ----------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_file_is_stored_in_the_bucket_and_served_to_those_who_may_see_it(
     s3: Any,
     stored: Attachment,
@@ -110,6 +111,7 @@ def test_a_file_that_is_not_in_the_bucket_is_not_found(
 
 
 # --- The storage ------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_file_never_replaces_another(bucket: object_storage.ObjectStorage) -> None:
     first, second = (bucket.save("same.txt", ContentFile(text)) for text in (b"one", b"two"))
     assert first != second
@@ -128,6 +130,7 @@ def test_a_stored_file_is_private(s3: Any, bucket: object_storage.ObjectStorage)
     assert not [grant for grant in grants if "URI" in grant["Grantee"]]
 
 
+@pytest.mark.slow
 def test_folders_are_listed(bucket: object_storage.ObjectStorage) -> None:
     for name in ("a/b/c.txt", "a/d.txt"):
         bucket.save(name, BytesIO(b"x"))
@@ -137,6 +140,7 @@ def test_folders_are_listed(bucket: object_storage.ObjectStorage) -> None:
     assert not bucket.exists("a/e.txt")
 
 
+@pytest.mark.slow
 def test_an_erased_person_leaves_no_file_in_the_bucket(
     s3: Any,
     stored: Attachment,
@@ -226,6 +230,7 @@ def test_the_check_names_a_bucket_that_does_not_exist(bucket: object_storage.Obj
     assert "There is no bucket other-bucket" in error.msg
 
 
+@pytest.mark.slow
 def test_the_check_names_a_bucket_that_everybody_can_read(s3: Any, bucket: object_storage.ObjectStorage) -> None:
     assert health.media_report().values == "ok"
     s3.put_bucket_acl(Bucket=BUCKET, ACL="public-read")
@@ -260,6 +265,7 @@ def test_without_the_setting_files_are_in_the_data_folder() -> None:
     assert isinstance(storages["default"], FileSystemStorage)
 
 
+@pytest.mark.slow
 def test_the_client_of_s3_is_imported_only_when_it_is_used() -> None:
     unwanted = "{'boto3', 'botocore', 'storages', 'desk.object_storage'}"
     code = f"import django, sys; django.setup(); sys.exit(bool({unwanted} & set(sys.modules)))"
@@ -281,6 +287,7 @@ def begin_anew() -> None:
     storage_files.storage().clear()
 
 
+@pytest.mark.slow
 def test_a_backup_is_restored_into_an_empty_bucket(installation: Path, s3: Any) -> None:
     rows_before, keys_before = installed.digests(), keys(s3)
     assert len(keys_before) == 4
@@ -292,6 +299,7 @@ def test_a_backup_is_restored_into_an_empty_bucket(installation: Path, s3: Any) 
     call_command("verify_integrity", stdout=StringIO())
 
 
+@pytest.mark.slow
 def test_a_used_bucket_is_refused(installation: Path, s3: Any) -> None:
     installed.forget_everything()
     with pytest.raises(CommandError, match="bucket for files is not empty"):
@@ -299,6 +307,7 @@ def test_a_used_bucket_is_refused(installation: Path, s3: Any) -> None:
     assert len(keys(s3)) == 4
 
 
+@pytest.mark.slow
 def test_a_restore_that_fails_empties_the_bucket(installation: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     begin_anew()
 
@@ -311,6 +320,7 @@ def test_a_restore_that_fails_empties_the_bucket(installation: Path, s3: Any, mo
     assert not keys(s3)
 
 
+@pytest.mark.slow
 def test_an_interrupted_restore_is_reported_and_begins_again(
     installation: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +359,7 @@ def test_a_restore_that_runs_renews_its_mark(
     assert not storage_files.storage().restore_was_interrupted()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_missing_files_and_files_that_no_row_names_are_found(
     bucket: object_storage.ObjectStorage, stored: Attachment
@@ -363,6 +374,7 @@ def test_missing_files_and_files_that_no_row_names_are_found(
     assert not bucket.exists(orphan)
 
 
+@pytest.mark.slow
 def test_a_file_is_deleted_again_when_its_transaction_fails(bucket: object_storage.ObjectStorage, s3: Any) -> None:
     def save_and_fail() -> None:
         with undone_on_failure():

@@ -77,6 +77,7 @@ def rows_of(html: str) -> int:
     return html.partition("<tbody>")[2].partition("</tbody>")[0].count("<tr")
 
 
+@pytest.mark.slow
 def test_menu_title_and_breadcrumb_say_the_same_words(setup: Client) -> None:
     home = setup.get("/admin/")
     lines = [line for section in home.context["setup_menu"] for line in section["lines"]]

@@ -96,6 +96,7 @@ def test_administrators_without_an_address_are_a_warning(setup: Client, healthy:
     assert "No administrator has an e-mail address" in home(setup)
 
 
+@pytest.mark.slow
 def test_a_public_installation_asks_administrators_for_a_second_step(
     setup: Client, healthy: None, settings: Settings, administrator: User
 ) -> None:

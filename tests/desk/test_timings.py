@@ -133,6 +133,7 @@ COUNTING = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_process_that_is_told_to_stop_loses_nothing() -> None:
     name = connection.settings_dict["NAME"]

@@ -15,6 +15,7 @@ from tests.migrated import DATABASE, migrated
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_worker_whose_loops_cannot_be_kept_running_ends(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -62,6 +62,7 @@ def test_a_webhook_tries_again_and_again_to_get_the_lock(sqlite: None) -> None:
     assert busy_timeout() == 20_000
 
 
+@pytest.mark.slow
 def test_it_gives_up_after_the_busy_timeout_of_the_connection(sqlite: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout = 200")  # as /readyz does

@@ -14,7 +14,7 @@ from tests.e2e.page_objects import DESKTOP, PHONE, SOON_MS, Inbox, log_in, repor
 from tests.e2e.processes import RunningDesk
 from tests.e2e.sample_messages import LAST_WORDS
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 # Whether the focus can be seen: on the element, or on the label that stands for it.
 FOCUS = """() => {
   const element = document.activeElement;

@@ -11,7 +11,7 @@ from bench.rounds import Rounds
 from bench.sizes import QUICK
 from tests.e2e.processes import RunningDesk
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 TINY = replace(
     QUICK,

@@ -11,7 +11,7 @@ from tests.e2e.page_objects import SOON_MS, Inbox
 from tests.e2e.processes import RunningDesk
 from tests.factories import png
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 
 def test_a_personal_reply_is_previewed_inserted_and_counted(agent: Page, demo: RunningDesk, customer: Customer) -> None:

@@ -15,7 +15,7 @@ from tests.e2e.page_objects import PHONE, SOON_MS, Inbox, MessengerWindow, log_i
 from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BIKES
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 FAMILY = "👨‍👩‍👧‍👦"  # seven code points
 
 

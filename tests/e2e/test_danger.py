@@ -89,7 +89,6 @@ def test_two_clicks_delete_ones_own_canned_reply_once(agent: Page, demo: Running
     agent.get_by_label("Title").fill("Twice")
     agent.get_by_label("Text", exact=True).fill("Deleted by a double click")
     agent.get_by_role("button", name="Save", exact=True).dblclick()
-    agent.get_by_role("link", name="twice").first.click()
-    agent.get_by_role("link", name="Delete").click()
+    agent.get_by_role("link", name="Delete /twice").click()
     agent.get_by_role("button", name="Yes, Delete").dblclick()
     expect(agent.get_by_text("/twice is deleted.")).to_be_visible()

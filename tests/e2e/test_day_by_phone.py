@@ -15,7 +15,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.page_objects import PASSWORD, PHONE, SOON_MS
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 THUMB = 42  # px: 44, less the edges between whole pixels
 LONG_PRESS_MS = 650

@@ -21,7 +21,7 @@ from tests.e2e import data
 from tests.e2e.customers import Customer
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 CLIENTS = Path(__file__).resolve().parent.parent / "clients"
 NO_NPM = "needs node and npm (Debian: apt-get install nodejs npm) for the TypeScript client"

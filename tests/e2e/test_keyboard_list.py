@@ -9,7 +9,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.keyboard import FEW, Keyboard
 from tests.e2e.page_objects import SOON_MS
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 
 def test_the_list(keyboard: Keyboard, new_customer: Callable[..., Customer]) -> None:

@@ -9,7 +9,7 @@ from tests.e2e.keyboard import Keyboard
 from tests.e2e.page_objects import SOON_MS
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 
 def test_a_note_is_written_changed_and_deleted(customer: Customer, keyboard: Keyboard) -> None:

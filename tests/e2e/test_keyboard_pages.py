@@ -9,7 +9,7 @@ from tests.e2e.keyboard import FOCUS, MOST_TABS, Keyboard
 from tests.e2e.page_objects import log_in
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 IM = "/admin/instant-messaging/"
 PAGES = (

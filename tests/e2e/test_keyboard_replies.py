@@ -12,7 +12,7 @@ from tests.e2e.keyboard import FEW, Keyboard
 from tests.e2e.page_objects import SOON_MS
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 PICTURE: FilePayload = {"name": "bike.png", "mimeType": "image/png", "buffer": factories.png()}
 

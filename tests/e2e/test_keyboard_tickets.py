@@ -11,7 +11,7 @@ from tests.e2e.keyboard import FEW, MOST_TABS, Keyboard
 from tests.e2e.page_objects import SOON_MS
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 
 def test_tickets_contacts_and_the_account(

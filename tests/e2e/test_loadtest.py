@@ -10,7 +10,7 @@ from launcher.environment import ROOT
 from tests.e2e import data
 from tests.e2e.processes import RunningDesk
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 def loadtest(desk: RunningDesk, *arguments: str) -> str:

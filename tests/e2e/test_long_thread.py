@@ -8,7 +8,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.page_objects import SOON_MS
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 WATCH = """() => {
     window.drawn = 0;
     new MutationObserver((records) => (window.drawn += records.filter((one) => one.addedNodes.length > 1).length))

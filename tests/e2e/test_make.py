@@ -18,7 +18,7 @@ import requests
 from launcher.ports import check_free, free_port
 from tests.migrated import DATABASE, migrated
 
-pytestmark = [pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 120
 

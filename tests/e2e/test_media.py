@@ -11,7 +11,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.page_objects import SOON_MS, Inbox
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 
 def silence(seconds: int) -> bytes:

@@ -15,7 +15,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.page_objects import SOON_MS, Inbox, log_in
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 PDF: FilePayload = {"name": "terms.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"}
 NUMBERS = itertools.count(1)

@@ -13,7 +13,7 @@ from tests.e2e.page_objects import SOON_MS, log_in
 from tests.e2e.processes import RunningDesk
 from tests.e2e.test_logged_out import use_session
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 PAPER: FilePayload = {"name": "paper.pdf", "mimeType": "application/pdf", "buffer": samples.PDF}
 IS_ACTIVE = "navigator.serviceWorker.getRegistration().then((each) => each?.active?.state === 'activated')"
 KEEPS_PAGE = "caches.open('desk offline').then((cache) => cache.keys()).then((all) => all.map(({ url }) => url))"

@@ -9,7 +9,7 @@ from tests.e2e.customers import Customer
 from tests.e2e.page_objects import DESKTOP, SOON_MS, Inbox, log_in
 from tests.e2e.processes import RunningDesk
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 TABS = 8
 
 

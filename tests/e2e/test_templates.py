@@ -11,7 +11,7 @@ from tests.e2e.page_objects import SOON_MS, Inbox
 from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BIKES
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database, pytest.mark.slow]
 
 
 def test_a_template_is_sent_where_the_window_is_shut(

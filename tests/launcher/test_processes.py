@@ -98,6 +98,7 @@ def test_a_process_that_ignores_sigterm_is_killed(
     assert "web did not stop in time; killing it." in out.getvalue()
 
 
+@pytest.mark.slow
 def test_when_the_launcher_is_killed_its_processes_stop(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = f"""

@@ -31,6 +31,7 @@ def test_the_folder_of_the_demo_is_refused(tmp_path: Path, goal: str) -> None:
     assert not list(tmp_path.glob("*.sqlite3"))
 
 
+@pytest.mark.slow
 def test_a_failed_check_stops_before_anything_is_migrated(tmp_path: Path) -> None:
     database = tmp_path / "not-a-database"
     database.write_text("This is a text file, and no database of SQLite.")
@@ -39,6 +40,7 @@ def test_a_failed_check_stops_before_anything_is_migrated(tmp_path: Path) -> Non
     assert database.read_text().startswith("This is a text file")
 
 
+@pytest.mark.slow
 def test_web_is_one_process_that_a_signal_reaches_and_health_tells_whether_it_answers(tmp_path: Path) -> None:
     port = free_port()
     environment = {**os.environ, **SERVE, "DESK_DATA_DIR": str(tmp_path), "PORT": str(port)}

@@ -49,6 +49,7 @@ def changes(before: Any, after: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {before!r} became {after!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_database_of_a_release_is_upgraded_and_holds_what_it_held(release: str, tmp_path: Path) -> None:
     kind = settings.DATABASES["default"]["ENGINE"].rsplit(".", 1)[1].removesuffix("3")
@@ -64,6 +65,7 @@ def test_a_database_of_a_release_is_upgraded_and_holds_what_it_held(release: str
             desk.stop()
 
 
+@pytest.mark.slow
 def test_the_demo_of_a_release_becomes_a_real_installation(tmp_path: Path) -> None:
     """`preflight` names this command before anything has migrated the database."""
     with stored_database(FOLDER / RELEASES[0], tmp_path) as desk:

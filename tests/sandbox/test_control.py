@@ -127,6 +127,7 @@ def test_another_web_site_cannot_press_the_buttons(sandbox: SandboxProcess) -> N
     assert answer.status_code == 403
 
 
+@pytest.mark.slow
 def test_what_was_there_is_there_after_the_process_was_killed(tmp_path: Path) -> None:
     env = {"SANDBOX_STATE_DIR": str(tmp_path)}
     first = SandboxProcess(env=env).start()

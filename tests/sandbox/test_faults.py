@@ -43,6 +43,7 @@ def test_a_fault_of_one_endpoint_or_page_spares_the_others(sandbox: SandboxProce
     assert call(sandbox.url, "POST", "me/messages", bakery["access_token"], json=message(other)).ok
 
 
+@pytest.mark.slow
 def test_a_time_out_before_accepting_sends_nothing(
     sandbox: SandboxProcess, token: str, psid: str, receiver: Receiver
 ) -> None:
@@ -106,6 +107,7 @@ def test_reordered_webhooks_come_in_reverse(sandbox: SandboxProcess, token: str,
     assert "".join(item["message"]["text"] for item in receiver.items()) == "cbad"
 
 
+@pytest.mark.slow
 def test_a_delayed_webhook_is_overtaken(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.fault("webhook_delay", ms=2000)
     sandbox.customer_writes("lena", BERG_BIKES, "first")

@@ -24,6 +24,7 @@ def write(window: Page, text: str) -> None:
     window.get_by_role("button", name="Send", exact=True).click()
 
 
+@pytest.mark.slow
 def test_what_is_written_appears_and_gets_its_tick_when_desk_took_it(window: Page, receiver: Receiver) -> None:
     write(window, "Is <b>this</b> bike there?")
     expect(window.get_by_role("log")).to_contain_text("Is <b>this</b> bike there?")
@@ -94,6 +95,7 @@ def test_a_file_and_a_thumbs_up_are_sent(window: Page, receiver: Receiver) -> No
     assert kinds == ["file", "sticker"]
 
 
+@pytest.mark.slow
 def test_react_reply_edit_and_unsend_from_the_menu(window: Page, receiver: Receiver) -> None:
     write(window, "Helo")
     more = window.get_by_label("React, reply and more").first
@@ -198,6 +200,7 @@ def test_a_person_logs_in_chooses_a_page_and_comes_back_with_a_code(page: Page, 
     assert grant["scopes"]["pages_messaging"] == "granted"
 
 
+@pytest.mark.slow
 def test_buttons_of_the_faults_page_do_what_they_say(page: Page, sandbox: SandboxProcess, token: str) -> None:
     page.goto(f"{sandbox.url}/faults/")
     page.get_by_role("button", name="Change password").first.click()

@@ -168,6 +168,7 @@ def test_events_of_a_page_arrive_in_order(sandbox: SandboxProcess, token: str, r
     assert [item["message"]["text"] for item in receiver.items()] == [str(number) for number in range(30)]
 
 
+@pytest.mark.slow
 def test_several_entries_may_come_in_one_post(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.configure(webhook_batch=10)
     receiver.delay_s = 2
@@ -203,6 +204,7 @@ def test_a_webhook_waits_in_no_request(sandbox: SandboxProcess, token: str, rece
     assert sandbox.deliveries()["queued"]
 
 
+@pytest.mark.slow
 def test_after_immediate_tries_the_pauses_grow(sandbox: SandboxProcess, token: str, receiver: Receiver) -> None:
     sandbox.configure(webhook_immediate_retries=1, webhook_immediate_delay_s=0.01, webhook_backoff_base_s=0.4)
     sandbox.configure(webhook_backoff_max_s=10)
@@ -215,6 +217,7 @@ def test_after_immediate_tries_the_pauses_grow(sandbox: SandboxProcess, token: s
     assert gaps[2] >= 0.8
 
 
+@pytest.mark.slow
 def test_failing_for_long_raises_an_alert_and_then_unsubscribes_the_page(
     sandbox: SandboxProcess, token: str, receiver: Receiver
 ) -> None:
@@ -242,6 +245,7 @@ def test_a_success_ends_the_alarm(sandbox: SandboxProcess, token: str, receiver:
     assert page["webhook"] == {"failing_since": None, "alert": None}
 
 
+@pytest.mark.slow
 def test_a_webhook_nobody_took_survives_the_death_of_the_process(receiver: Receiver, tmp_path: Path) -> None:
     env = addresses(receiver) | {"SANDBOX_STATE_DIR": str(tmp_path)}
     first = SandboxProcess(env=env).start()

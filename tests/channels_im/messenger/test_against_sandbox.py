@@ -81,6 +81,7 @@ def received(receiver: Receiver, kind: type[Event], count: int = 1) -> list[Even
     return receiver.wait(look)
 
 
+@pytest.mark.slow
 def test_pages_permissions_and_tokens_are_read(sandbox: SandboxProcess) -> None:
     granted = sandbox.grant("anna", [BERG_BIKES, BERG_BAKERY])
     user_token = granted["user_token"]
@@ -265,6 +266,7 @@ def test_a_rate_limit_says_how_long_to_wait(sandbox: SandboxProcess, token: str,
     assert (refused.verdict.kind, refused.retry_after_s) == (ErrorKind.RATE_LIMITED, 180)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "went_out"), [("http_500", 0), ("timeout_before", 0), ("timeout_after", 1)])
 def test_a_lost_answer_leaves_the_outcome_unknown_and_the_conversation_settles_it(
     sandbox: SandboxProcess, settings: Settings, token: str, psid: str, fault: str, went_out: int

@@ -5,6 +5,7 @@ import copy
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,6 +125,7 @@ def test_junk_in_any_place_costs_at_most_its_own_item(data: st.DataObject, junk:
         check(event)
 
 
+@pytest.mark.slow
 @given(data=st.data(), junk=JUNK)
 def test_junk_in_any_place_of_a_delivery_raises_nothing_else(data: st.DataObject, junk: Any) -> None:
     whole = json.loads(delivery(*data.draw(st.lists(st.sampled_from(EVERY_KIND), min_size=1, max_size=3))))
@@ -157,6 +159,7 @@ def test_no_junk_reaches_the_net_that_catches_our_own_mistakes(data: st.DataObje
     assert is_empty_referral or not any(isinstance(event, Unknown) for event in events)
 
 
+@pytest.mark.slow
 @given(junk=JUNK)
 def test_a_message_of_any_json_has_something_to_read(junk: Any) -> None:
     contents = [junk, *({name: junk} for name in ("text", "attachments", "reply_to", "referral", "poll", "hologram"))]

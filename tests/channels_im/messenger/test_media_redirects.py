@@ -90,6 +90,7 @@ def test_a_host_that_is_not_allowed_is_never_asked(media_server: Callable[..., L
     assert started.connections == 0
 
 
+@pytest.mark.slow
 def test_redirects_share_one_time_limit(media_server: Callable[..., LocalServer], over: threading.Event) -> None:
     slow = media_server(dripping(over, b"", b""))
 

@@ -56,6 +56,7 @@ def test_an_agent_is_refused(urls: list[str]) -> None:
     assert Channel.objects.existing().filter(is_active=True).exists()
 
 
+@pytest.mark.slow
 def test_staff_without_a_permission_is_refused(urls: list[str]) -> None:
     staff = Client()
     staff.force_login(make_user("staff", is_staff=True))
@@ -97,6 +98,7 @@ def test_every_change_needs_the_token_against_forgery(urls: list[str], administr
     assert careful.post(reverse("setup:link_start")).status_code == 403
 
 
+@pytest.mark.slow
 def test_looking_changes_nothing(urls: list[str], setup: Client) -> None:
     for url in urls:
         setup.get(url)

@@ -234,6 +234,7 @@ def test_each_chart_has_a_title_a_description_and_its_table(setup: Client, chann
     assert "3 messages came in and 1 was sent." in page
 
 
+@pytest.mark.slow
 def test_a_page_with_more_channels_messages_and_failures_costs_the_same_queries(
     setup: Client, channel: Channel, administrator: User
 ) -> None:

@@ -55,6 +55,7 @@ def answer_of(sandbox: SandboxProcess, kind: str) -> dict[str, Any]:
     raise AssertionError(sandbox.deliveries()["callbacks"])
 
 
+@pytest.mark.slow
 def test_removing_the_app_in_the_facebook_settings_stops_the_page(sandbox: SandboxProcess, channel: Channel) -> None:
     sandbox.act("remove_app", person="anna")
 

@@ -74,6 +74,7 @@ def test_many_names_from_one_address_wait_too() -> None:
     assert WAIT in log_in(Client(), PASSWORD, REMOTE_ADDR="203.0.113.5")
 
 
+@pytest.mark.slow
 def test_one_name_from_many_addresses_waits_but_not_in_a_browser_that_knows_it(client: Client) -> None:
     make_admin("admin")
     assert log_in(client, PASSWORD, "admin", REMOTE_ADDR="192.0.2.1") == "in"

@@ -121,6 +121,7 @@ def test_without_it_an_administrator_opens_no_other_page(
     assert (part.status_code, part["HX-Redirect"]) == (401, OVERVIEW)
 
 
+@pytest.mark.slow
 def test_every_view_is_behind_the_demand_except_the_named_ones(client: Client, admin: User, demanded: Settings) -> None:
     """A view that somebody adds later is behind it too."""
     client.force_login(admin)

@@ -73,6 +73,7 @@ def is_empty() -> bool:
     return not rows_left and not list(storage_files.MediaFolder().root.iterdir())
 
 
+@pytest.mark.slow
 def test_everything_comes_back(media: Path, tmp_path: Path) -> None:
     fill()
     last_ticket = Ticket.objects.get().pk
@@ -107,12 +108,14 @@ def test_everything_comes_back(media: Path, tmp_path: Path) -> None:
     assert not storage_files.storage().restore_was_interrupted()
 
 
+@pytest.mark.slow
 def test_the_words_of_restored_messages_are_found(backup: Path) -> None:
     run_restore(backup)
     assert search.find(Conversation.objects.all(), "gruße").messages
     assert search.find(Conversation.objects.all(), "olafur").people
 
 
+@pytest.mark.slow
 def test_a_backup_does_not_stop_writers_and_shows_one_moment(
     media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +146,7 @@ def test_a_backup_does_not_stop_writers_and_shows_one_moment(
     }
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_stored_are_named(media: Path, tmp_path: Path) -> None:
     fill()
     name = str(Attachment.objects.get().file)
@@ -219,6 +223,7 @@ def test_a_newer_desk_is_named(backup: Path, tmp_path: Path) -> None:
     assert is_empty()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["put_in_place", "stage"])
 def test_a_restore_that_fails_leaves_nothing(backup: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     def fail(*_arguments: object) -> None:
@@ -316,6 +321,7 @@ def test_the_archive_does_not_contain_the_key(backup: Path, settings: Settings) 
             assert settings.SECRET_KEY.encode() not in archive.read(name)
 
 
+@pytest.mark.slow
 def test_a_backup_of_the_first_release_is_migrated(media: Path) -> None:
     """The archive has the tables as 1.0.0 made them, before two models got new names, but for its API tokens."""
     run_restore(Path(__file__).with_name("desk-1.0.0.zip"))
@@ -328,6 +334,7 @@ def test_a_backup_of_the_first_release_is_migrated(media: Path) -> None:
     assert Schedule.objects.filter(name="check Facebook").exists()
 
 
+@pytest.mark.slow
 def test_replies_that_the_old_desk_may_have_sent_are_looked_up(media: Path, tmp_path: Path) -> None:
     conversation = fill()
     answer(conversation, "Queued", state="queued")
@@ -374,6 +381,7 @@ def test_no_table_of_an_archive_refers_to_one_that_is_left_out() -> None:
     assert kept == tables | rows.LEFT_OUT.keys()
 
 
+@pytest.mark.slow
 def test_the_rows_are_read_in_batches(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "BATCH_ROWS", 1)
     run_restore(backup)

@@ -9,7 +9,7 @@ from chaos.plan import Plan
 from chaos.round import play
 from tests.e2e.processes import RunningDesk
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 SHORT = Plan(messages=60, replies=24, kills=3, seconds=6)
 PATIENCE_S = 150

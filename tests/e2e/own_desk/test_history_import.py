@@ -15,7 +15,7 @@ from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BAKERY
 from tickets.models import Conversation, Message, Ticket
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.slow]
 
 
 def make_department(name: str) -> None:

@@ -21,7 +21,7 @@ from tests import factories as make
 from tests.e2e import data
 from tests.e2e.processes import RunningDesk
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 SECRET = "sandbox-app-secret"
 WEBHOOK = "/webhooks/messenger/"

@@ -84,6 +84,7 @@ class Upload:
             return "\n".join([*lines, file.read(length).decode()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "size"),
     [
@@ -102,6 +103,7 @@ def test_a_stranger_is_refused_before_the_body_is_sent(port: int, path: str, siz
     assert "Log in before you send more than 1 MB" in answer
 
 
+@pytest.mark.slow
 def test_an_agent_on_a_slow_line_sends_a_large_body_and_keeps_nobody_waiting(desk: RunningDesk, port: int) -> None:
     key = desk.call(data.new_agent_token)
     body = b'{"text": "' + b"x" * 2 * MIB + b'"}'

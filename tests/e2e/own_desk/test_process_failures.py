@@ -14,7 +14,7 @@ from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BIKES, SandboxProcess
 from tests.sandbox.receiver import Receiver
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

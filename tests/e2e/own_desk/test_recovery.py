@@ -14,7 +14,7 @@ from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BIKES
 from tickets.models import Conversation, Message
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 def age_heartbeats() -> None:

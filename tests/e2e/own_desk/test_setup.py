@@ -25,7 +25,7 @@ from tests.e2e.page_objects import (
 from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BIKES, HADDAD_TRAVEL
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.slow]
 CHANNEL, CUSTOMER = "Berg Bikes", "Tom Becker"
 SENT = re.compile("sent|delivered|read")
 

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.processes import RunningDesk
 from tests.e2e.shared import SharedDesk
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 DIES = "import sys; print('I cannot go on', flush=True); sys.exit(3)"
 LIVES = "import time; time.sleep(600)"
 

@@ -51,6 +51,7 @@ def sample(schema: Any, spec: Any) -> Any:
     return {"integer": 1, "number": 1, "boolean": True}.get(spec.get("type"), "One")
 
 
+@pytest.mark.slow
 def test_no_value_of_a_field_is_an_error_of_the_server(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     client = client_of(factories.make_admin())
     client.raise_request_exception = False

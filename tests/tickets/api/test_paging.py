@@ -45,6 +45,7 @@ def ids_of(pages: list[dict[str, Any]]) -> list[int]:
     return [row["id"] for page in pages for row in page["results"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "ordering"), ORDERINGS)
 @pytest.mark.parametrize("size", [1, 3])
 def test_every_row_comes_once_forwards_and_backwards(

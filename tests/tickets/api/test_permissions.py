@@ -246,6 +246,7 @@ def test_options_answer_without_telling_of_rows(bob: APIClient, addresses: list[
     assert "Maria" not in bob.options(addresses[1]).content.decode()
 
 
+@pytest.mark.slow
 def test_every_address_of_a_row_is_hidden_from_strangers(addresses: list[str], shop: Shop) -> None:
     """Whatever the description lists: a route that is added later is asked here too."""
     erased = factories.make_conversation(shop.channel).contact

@@ -30,6 +30,7 @@ def add_rows(shop: Shop) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUERIES)
 def test_the_number_of_queries_does_not_grow_with_the_rows(
     shop: Shop, alice: APIClient, name: str, django_assert_max_num_queries: DjangoAssertNumQueries

@@ -27,6 +27,7 @@ def schema() -> dict[str, Any]:
     return answer.json()
 
 
+@pytest.mark.slow
 def test_the_description_is_made_without_a_warning(tmp_path: Path) -> None:
     call_command("spectacular", fail_on_warn=True, validate=True, file=str(tmp_path / "schema.yml"))
 
@@ -35,10 +36,12 @@ def test_the_description_has_the_version_of_desk(schema: dict[str, Any]) -> None
     assert schema["info"]["version"] == __version__
 
 
+@pytest.mark.slow
 def test_the_description_is_public_and_valid(schema: dict[str, Any]) -> None:
     validate_schema(schema)
 
 
+@pytest.mark.slow
 def test_the_description_is_generated_once_for_each_format(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = SchemaView.generator_class
     made: list[str] = []

@@ -25,7 +25,7 @@ from tickets.models import (
 from tickets.services.inbox import search
 from tickets.services.inbox.macros import problems_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def _fill(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

@@ -53,6 +53,7 @@ def channel() -> Channel:
     return Channel.objects.get()
 
 
+@pytest.mark.slow
 def test_the_first_start_makes_everything_and_the_second_nothing() -> None:
     assert load().startswith("Demo data created: 3 departments, 3 users, 1 channel, ")
     assert Message.objects.count() > 40

@@ -38,6 +38,7 @@ conversations = st.builds(
 policies = st.builds(Policy, st.sampled_from(Mode), st.integers(1, 4), st.booleans())
 
 
+@pytest.mark.slow
 @given(policies, agents, conversations)
 def test_who_gets_it_is_online_may_see_it_and_has_room_and_somebody_gets_it_if_anybody_can(
     policy: Policy, agents: list[Candidate], conversation: Unassigned
@@ -64,6 +65,7 @@ def test_who_gets_it_is_online_may_see_it_and_has_room_and_somebody_gets_it_if_a
         assert (choice.user_id, choice.reason) == (conversation.last_agent, Reason.LAST_AGENT)
 
 
+@pytest.mark.slow
 @given(agents, st.lists(conversations, max_size=40), policies)
 def test_a_row_of_conversations_brings_nobody_above_capacity(
     agents: list[Candidate], row: list[Unassigned], policy: Policy
@@ -115,6 +117,7 @@ def test_the_preview_lets_conversations_wait_for_room_and_keep_their_agent(mode:
     assert (result.by_user, result.most_open, result.waited, result.nobody) == ({1: 3}, {1: 2}, 1, 1)
 
 
+@pytest.mark.slow
 @given(agents, st.lists(st.tuples(st.integers(1, 6), conversations, small, st.none() | small), max_size=20), policies)
 def test_the_preview_counts_every_conversation_once(
     agents: list[Candidate], past: list[tuple[int, Unassigned, int, int | None]], policy: Policy

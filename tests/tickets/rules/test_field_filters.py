@@ -13,6 +13,7 @@ texts = st.text(min_size=1, max_size=60) | st.text(r"\,", min_size=1, max_size=6
 NAMES = ["field_plan", "field_plan.has", "field_seats.from", "field_seats.to", "field_plan.set", "field_a_b"]
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(NAMES), st.lists(texts, max_size=4)))
 def test_what_an_address_says_about_fields_is_kept_and_written_in_one_way(raw: dict[str, Any]) -> None:
     found = parse_leniently(raw)

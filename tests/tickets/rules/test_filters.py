@@ -53,6 +53,7 @@ def test_what_is_written_is_read_again(raw: dict[str, list[str]]) -> None:
             assert value not in found.without(name, value).get(name)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*FIELDS, "", "sort", "x"]), st.text() | st.lists(st.text()) | st.none()))
 def test_an_address_with_junk_keeps_what_can_be_read(raw: dict[str, Any]) -> None:
     assert parse(parse_leniently(raw).to_json()) == parse_leniently(raw)

@@ -136,6 +136,7 @@ def test_what_is_stored_is_read_as_it_was(listed: list[Action]) -> None:
     assert parse([action.stored() for action in listed]) == listed
 
 
+@pytest.mark.slow
 @given(anything)
 def test_whatever_a_newer_release_or_a_client_stores_is_refused_and_not_an_error(stored: object) -> None:
     for index, action in enumerate(parse(stored)):

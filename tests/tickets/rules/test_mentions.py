@@ -59,6 +59,7 @@ _plain = st.none() | st.booleans() | st.integers() | st.text()
 _json = st.recursive(_plain, lambda one: st.lists(one) | st.dictionaries(st.text(), one))
 
 
+@pytest.mark.slow
 @given(rows=_json | st.lists(st.fixed_dictionaries({name: _json for name in ("kind", "id", "name", "start")})))
 def test_what_is_no_mention_in_the_database_breaks_no_page(rows: Any) -> None:
     assert "".join(piece for piece, _span in pieces("A note", from_stored(rows))) == "A note"

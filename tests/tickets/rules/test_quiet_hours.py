@@ -38,6 +38,7 @@ def test_they_include_what_the_clock_shows_between_their_beginning_and_end(
     assert hours.include(at, zone) == any(spans)
 
 
+@pytest.mark.slow
 @given(quiet_hours, moments, zones)
 def test_they_end_at_the_first_minute_that_is_not_quiet(hours: QuietHours, at: datetime, zone: ZoneInfo) -> None:
     end = hours.end_after(at, zone)

@@ -123,6 +123,7 @@ def test_in_order_a_ticket_opens_exactly_after_a_longer_silence_before_a_custome
         assert opened == (direction == "in" and silence > intermission)
 
 
+@pytest.mark.slow
 @given(histories, intermissions, st.randoms())
 def test_a_late_message_moves_no_other_and_merges_nothing(
     history: History, intermission: timedelta, random: Random

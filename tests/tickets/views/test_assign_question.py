@@ -21,6 +21,7 @@ def act(client: Client, conversation: Conversation, action: str, **headers: str)
     return html_of(client.post(f"/inbox/{conversation.pk}/{action}/", headers=headers))
 
 
+@pytest.mark.slow
 def test_the_answer_is_assign_or_not_now_which_is_kept(
     desk: world.Desk, alice: Client, conversation: Conversation
 ) -> None:

@@ -175,6 +175,7 @@ def test_the_colleagues_offered_are_those_of_ones_channels(alice: Client, desk: 
     assert offered == ["Dora"]
 
 
+@pytest.mark.slow
 def test_a_long_conversation_costs_as_many_queries_as_a_short_one(alice: Client, desk: world.Desk) -> None:
     def costs(what: str, rows: list[Conversation]) -> int:
         with CaptureQueriesContext(connection) as captured:

@@ -222,6 +222,7 @@ def test_rows_and_files_are_compared(setup: Client) -> None:
 
 
 # --- Who gets a file
+@pytest.mark.slow
 def test_a_file_is_served_only_to_whoever_may_use_its_canned_reply(conversation: Conversation, alice: User) -> None:
     shared = with_files("shared.pdf").files.all()[0]
     own = with_files("own.pdf", owner=alice).files.all()[0]

@@ -130,6 +130,7 @@ def test_a_note_has_no_files(conversation: Conversation, alice: User) -> None:
     assert not note.attachments.exists()
 
 
+@pytest.mark.slow
 def test_in_a_bucket_files_are_stored_served_copied_and_deleted(
     s3: Any,  # noqa: F811
     bucket: ObjectStorage,  # noqa: F811

@@ -138,6 +138,7 @@ def test_a_file_on_another_host_can_be_opened_there(alice: Client, conversation:
 
 
 # --- Another app ------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "name"),
     [("263902037430900", "The Page inbox"), ("222", "App 222"), (Conversation.UNKNOWN_APP, "Another app")],

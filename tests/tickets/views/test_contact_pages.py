@@ -104,6 +104,7 @@ CURSORS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [0, 1000])
 def test_any_cursor_is_answered(few: int, desk: world.Desk, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact_list, "FEW", few)
@@ -119,6 +120,7 @@ CURSORS_OF_TIME = (
 )
 
 
+@pytest.mark.slow
 def test_any_cursor_of_a_time_is_answered(desk: world.Desk, alice: Client) -> None:
     made = world.make_conversation(desk.shop)
     world.say(made)

@@ -78,6 +78,7 @@ def test_each_field_is_saved_by_itself(desk: world.Desk, alice: Client, conversa
     ]
 
 
+@pytest.mark.slow
 def test_a_choice_that_was_removed_and_a_field_that_was_archived_meanwhile_are_refused(
     desk: world.Desk, alice: Client, conversation: Conversation
 ) -> None:

@@ -237,6 +237,7 @@ def test_a_long_thread_is_complete_and_in_order(
     assert page.count("opened </h3>") == 1
 
 
+@pytest.mark.slow
 def test_queries_grow_only_by_the_piece(
     alice: Client, conversation: Conversation, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:

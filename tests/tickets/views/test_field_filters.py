@@ -56,6 +56,7 @@ def said(response: Response) -> str:
 
 
 # --- what is found ----------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [0, field_filters.FEW])
 def test_each_kind_is_filtered_by_its_own_conditions(
     alice: Client, desk: world.Desk, monkeypatch: pytest.MonkeyPatch, few: int
@@ -183,6 +184,7 @@ def test_more_fields_than_a_filter_may_have_show_nothing(alice: Client, desk: wo
 
 
 # --- saved views ------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_saved_view_says_when_its_field_changes_or_is_gone(alice: Client, desk: world.Desk) -> None:
     plan = field("plan", "choice", "contact", choices=["Gold", "Tin"])
     gold = row(desk, {"plan": "Gold"})
@@ -266,6 +268,7 @@ def test_the_lists_of_tickets_and_contacts_are_filtered_too(
 
 
 # --- cost -------------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_the_number_of_statements_does_not_grow_with_fields_and_views(alice: Client, desk: world.Desk) -> None:
     row(desk)
 

@@ -103,6 +103,7 @@ def test_the_list_can_be_ordered(alice: Client, desk: world.Desk, sort: str, exp
     assert "".join(names[pk] for pk in ids(alice.get("/inbox/", {"sort": sort}))) == expected
 
 
+@pytest.mark.slow
 def test_search_finds_people_tickets_and_words(alice: Client, desk: world.Desk) -> None:
     wanted = world.make_conversation(desk.shop, "Rosa Diaz")
     world.make_conversation(desk.shop, "Tom Becker")
@@ -207,6 +208,7 @@ def test_a_badge_stops_counting_at_99(alice: Client, desk: world.Desk) -> None:
     assert count_of(alice.get("/inbox/"), "all") == "99+"
 
 
+@pytest.mark.slow
 def test_the_list_needs_as_many_queries_with_60_conversations_as_with_2(alice: Client, desk: world.Desk) -> None:
     def count() -> int:
         with CaptureQueriesContext(connection) as captured:

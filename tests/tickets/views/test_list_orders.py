@@ -55,6 +55,7 @@ def made(desk: world.Desk) -> list[Conversation]:
     return [world.make_conversation(desk.shop, f"Person {number}") for number in range(AMOUNT)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", list(ORDERS))
 @given(rows, st.integers(1, AMOUNT + 1))
 @hypothesis_settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -80,6 +81,7 @@ def test_paging_gives_each_conversation_once_in_its_order(
     assert keys == sorted(keys, reverse=ORDERS[order].descending), "an open page would put rows elsewhere"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", list(ORDERS))
 @given(rows, st.integers(1, AMOUNT + 1), st.sets(st.integers(0, AMOUNT - 1)), st.booleans())
 @hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

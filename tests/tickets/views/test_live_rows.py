@@ -57,6 +57,7 @@ def users(desk: world.Desk) -> list[User]:
     return [desk.alice, desk.bob, desk.charlie, desk.root]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_rows_stand_in_the_views_of_the_list_and_badges_count_as_it_does(desk: world.Desk, data: st.DataObject) -> None:
@@ -247,6 +248,7 @@ def test_many_pages_and_rows_need_as_many_queries_as_few(desk: world.Desk) -> No
     assert few <= 13
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_counts_of_many_are_those_of_each(desk: world.Desk, data: st.DataObject) -> None:

@@ -115,6 +115,7 @@ def test_many_older_messages_come_at_once_when_one_far_up_is_wanted(alice: Clien
     assert re.findall(r'<article[^>]*data-key="(message-\d+)"', html_of(response)) == keys(made[99:-1])
 
 
+@pytest.mark.slow
 def test_a_thread_of_ten_thousand_messages_costs_what_one_of_fifty_costs(alice: Client, desk: world.Desk) -> None:
     short, long = world.make_conversation(desk.shop), world.make_conversation(desk.shop)
     made = {short: fill(short, 50), long: fill(long, 10_000)}

@@ -97,6 +97,7 @@ def test_exactly_this_conversation_can_be_read_and_noted(
     assert counts.counts(facts)["all"] == 1
 
 
+@pytest.mark.slow
 def test_nothing_else_can_be_done(alice: Client, desk: world.Desk, conversation: Conversation, charlie: Client) -> None:
     grant(alice, conversation, desk.charlie)
     Conversation.objects.filter(pk=conversation.pk).update(unread_count=2)
@@ -155,6 +156,7 @@ def test_nothing_else_can_be_done(alice: Client, desk: world.Desk, conversation:
     assert not replies.may_send(desk.charlie, conversation).allowed
 
 
+@pytest.mark.slow
 def test_pages_offer_a_reader_nothing_that_would_be_refused(
     alice: Client, desk: world.Desk, conversation: Conversation, charlie: Client
 ) -> None:
@@ -325,6 +327,7 @@ def test_a_pushed_row_says_that_it_is_in_mentions_and_is_news(
     assert not (row["news"] or {}).get("is_mention")
 
 
+@pytest.mark.slow
 def test_who_is_mentioned_does_not_change_or_export_the_person(
     alice: Client, charlie: Client, desk: world.Desk, conversation: Conversation
 ) -> None:

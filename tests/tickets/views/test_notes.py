@@ -80,6 +80,7 @@ def test_the_same_note_sent_twice_is_one(alice: Client, conversation: Conversati
     assert Attachment.objects.count() == Mention.objects.count() == 1
 
 
+@pytest.mark.slow
 def test_a_mention_is_shown_by_the_present_name_and_to_oneself_stronger(
     alice: Client, conversation: Conversation, anna: User, as_user: As
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_closed_conversation_gives_no_access(alice: Client, desk: world.Desk, 
     assert not AccessGrant.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_note_is_changed_and_deleted_on_the_page_of_its_ticket(alice: Client, conversation: Conversation) -> None:
     add(alice, conversation, "Call them")
     note, ticket = note_of(conversation), present(conversation.current_ticket_id)

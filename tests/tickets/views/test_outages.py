@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta
 
+import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
@@ -63,6 +64,7 @@ def test_a_reason_that_says_more_is_the_same_outage(desk: world.Desk) -> None:
     assert PageOutage.objects.count() == 2
 
 
+@pytest.mark.slow
 def test_each_line_stands_once_however_the_thread_is_read(alice: Client, desk: world.Desk) -> None:
     """Read upward page by page, nothing is missing and nothing comes twice."""
     conversation = world.make_conversation(desk.shop)

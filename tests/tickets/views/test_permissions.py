@@ -93,6 +93,7 @@ def test_the_tables_of_this_test_name_every_address(
     assert {pattern.name for pattern in urls.urlpatterns} == tried
 
 
+@pytest.mark.slow
 def test_who_may_see_the_conversation_gets_everything_of_it(
     scene: tuple[Conversation, Attachment, Message], desk: world.Desk, as_user: Callable[[User], Client]
 ) -> None:
@@ -103,6 +104,7 @@ def test_who_may_see_the_conversation_gets_everything_of_it(
             b"".join(response)  # a file is closed when it was sent
 
 
+@pytest.mark.slow
 def test_a_stranger_cannot_tell_the_conversation_from_none(
     scene: tuple[Conversation, Attachment, Message], desk: world.Desk, as_user: Callable[[User], Client]
 ) -> None:
@@ -117,6 +119,7 @@ def test_a_stranger_cannot_tell_the_conversation_from_none(
     assert conversation.messages.count() == 2
 
 
+@pytest.mark.slow
 def test_a_stranger_finds_nothing_of_it_in_the_lists(
     scene: tuple[Conversation, Attachment, Message], desk: world.Desk, as_user: Callable[[User], Client]
 ) -> None:

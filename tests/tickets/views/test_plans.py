@@ -103,6 +103,7 @@ def long_reads(client: Client, address: str, most: int = 300) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [
@@ -122,6 +123,7 @@ def test_a_list_of_the_inbox_is_read_in_the_order_of_an_index(
     assert bad_plans(client, f"/inbox/list/?{query}") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["", "sort=newest", "sort=oldest", "sort=closed", "status=open", "assignee=none"])
 def test_the_list_of_tickets_is_read_in_the_order_of_an_index(admin: User, client: Client, query: str) -> None:
     client.force_login(admin)
@@ -130,6 +132,7 @@ def test_the_list_of_tickets_is_read_in_the_order_of_an_index(admin: User, clien
     assert bad_plans(client, f"/tickets/?{query}") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["", "sort=name", "after=1735689600000000.300", "sort=name&after=ben.7"])
 @pytest.mark.parametrize("who", ["admin", "agent"])
 def test_the_list_of_contacts_is_read_in_the_order_of_an_index(
@@ -193,6 +196,7 @@ def test_a_list_of_the_api_is_read_in_the_order_of_an_index(admin: User, path: s
     assert bad_plans(client, f"/api/v1/{path}") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

@@ -189,6 +189,7 @@ class Changes:
         self._update(waiting_since=chance.choice([None, timezone.now() - timedelta(hours=chance.randint(0, 60))]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_after_any_change_every_reader_sees_what_is_true_now(
     seed: int, desk: world.Desk, as_user: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch

@@ -213,6 +213,7 @@ def test_a_person_is_found_by_the_new_name_only(alice: Client, desk: world.Desk)
     assert found(alice, "rosa") == []
 
 
+@pytest.mark.slow
 def test_nothing_of_a_person_who_was_erased_is_found(desk: world.Desk, as_user: Callable[[User], Client]) -> None:
     admin = as_user(desk.root)
     gone = world.make_conversation(desk.shop, "Secret Person")
@@ -294,6 +295,7 @@ def test_rows_of_an_open_page_keep_to_its_search(alice: Client, desk: world.Desk
     assert "<mark>parcel</mark>" in html_of(response)
 
 
+@pytest.mark.slow
 def test_found_rows_come_page_by_page_without_a_gap_or_a_double(alice: Client, desk: world.Desk) -> None:
     made = [world.make_conversation(desk.shop, f"Rosa {n}", at=world.NOON).pk for n in range(65)]
     response = alice.get("/inbox/list/", {"q": "rosa"}, headers=HX)
@@ -304,6 +306,7 @@ def test_found_rows_come_page_by_page_without_a_gap_or_a_double(alice: Client, d
     assert seen == made[::-1]
 
 
+@pytest.mark.slow
 def test_a_search_needs_as_many_queries_with_many_messages_as_with_few(alice: Client, desk: world.Desk) -> None:
     def count() -> int:
         indexing.index_all()
@@ -362,6 +365,7 @@ def test_new_text_is_found_at_once_and_old_text_as_soon_as_it_is_indexed(
     assert sorted(found(alice, "parcel")) == [each.pk for each in made]
 
 
+@pytest.mark.slow
 def test_a_contact_is_found_by_e_mail_address_and_phone_number(alice: Client, desk: world.Desk) -> None:
     wanted, other = world.make_conversation(desk.shop, "Rosa"), world.make_conversation(desk.shop, "Tom")
     Contact.objects.filter(pk=wanted.contact_id).update(email="r.diaz@example.org", phone="+49 170 / 12 34 56")

@@ -44,6 +44,7 @@ def questions_of(text: str, ways: list[str]) -> list[str]:
     return list(dict.fromkeys(made))[:QUESTIONS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["the newest texts are read", "the index is asked"])
 def test_every_question_finds_its_text_and_no_other(
     desk: world.Desk, monkeypatch: pytest.MonkeyPatch, way: str

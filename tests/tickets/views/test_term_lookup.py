@@ -86,6 +86,7 @@ def texts(desk: world.Desk) -> dict[int, str]:
     return dict(Message.objects.order_by("-pk").values_list("pk", "text"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_finds_the_same_rows(texts: dict[int, str], monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     for name, value in WAYS[way].items():

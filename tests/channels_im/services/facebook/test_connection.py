@@ -44,6 +44,7 @@ def lose(page: Page, reason: str = "token_expired", by: str = "send", **fields: 
     return connection.require_reauth(page, reason, by, **fields)
 
 
+@pytest.mark.slow
 def test_a_lost_connection_has_a_reason_a_time_and_who_noticed(page: Page) -> None:
     assert lose(page, "password_changed", "check")
 
@@ -197,6 +198,7 @@ def test_a_worker_that_dies_while_it_sends_leaves_the_e_mail_to_the_next(
     assert len(mail.outbox) == 1
 
 
+@pytest.mark.slow
 def test_a_mail_server_that_is_away_for_days_is_asked_until_it_accepts(
     page: Page, admin: User, clock: Traveller, settings: Settings
 ) -> None:

@@ -65,6 +65,7 @@ def check(page: Page, debug: dict[str, Any], status: int = 200) -> list[str]:
         return [str(call.request.method) for call in meta.calls if "subscribed_apps" in str(call.request.url)]
 
 
+@pytest.mark.slow
 def test_a_living_token_with_everything_is_left_alone(page: Page) -> None:
     check(page, {"data": token()})
 

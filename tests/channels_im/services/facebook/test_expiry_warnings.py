@@ -50,6 +50,7 @@ def subjects() -> list[str]:
     return [str(message.subject) for message in mail.outbox]
 
 
+@pytest.mark.slow
 def test_hour_by_hour_over_sixty_days_there_are_three_e_mails_each_at_its_time(
     clock: Traveller, account: FacebookAccount
 ) -> None:

@@ -330,6 +330,7 @@ MESSAGE_LEVEL = [
 ]
 
 
+@pytest.mark.slow
 def test_no_error_about_one_message_ever_marks_the_page(
     sandbox: SandboxProcess, bikes: Channel, reply: Callable[..., Message]
 ) -> None:

@@ -58,6 +58,7 @@ def link(sandbox: SandboxProcess, administrator: User, **options: object) -> Fac
     return linking.link_with_long_token(administrator, granted["user_token"]).account
 
 
+@pytest.mark.slow
 def test_a_new_installation_knows_what_is_missing(sandbox: SandboxProcess, administrator: User) -> None:
     found = check(administrator)
     assert found.keys() == {step.key for step in catalogue.steps() if step.is_checked} - {"test"}
@@ -215,6 +216,7 @@ def test_a_refused_reply_tells_that_the_app_is_not_live(sandbox: SandboxProcess,
     assert (row.state, row.detail) == (State.TO_DO, "A call for Berg Bikes was refused. The app is not live.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["http_500", "timeout_before", "rate_limit"])
 def test_facebook_that_does_not_answer_leaves_the_steps_to_do(
     sandbox: SandboxProcess, administrator: User, kind: str

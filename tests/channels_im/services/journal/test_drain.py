@@ -135,6 +135,7 @@ def test_only_the_failed_event_is_tried_again_and_then_the_delivery_is_done(
     assert (kept.state, kept.error, kept.retry_after) == (State.DONE, "", None)
 
 
+@pytest.mark.slow
 def test_three_quick_tries_then_ever_later_and_after_a_day_failed(
     client: Client, fb_page: Page, desk: Desk, time_machine: TimeMachineFixture
 ) -> None:
@@ -179,6 +180,7 @@ def kill_until_settled(desk: Desk, time_machine: TimeMachineFixture) -> int:
     raise AssertionError("it never ends")
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_an_event_that_kills_the_worker_stops_after_its_tries_while_all_others_are_done(
     client: Client, fb_page: Page, desk: Desk, time_machine: TimeMachineFixture

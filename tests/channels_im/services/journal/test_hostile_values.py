@@ -54,6 +54,7 @@ def items(fb_page: Page) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_value_stops_its_neighbours_or_is_tried_for_ever(fb_page: Page, data: st.DataObject) -> None:

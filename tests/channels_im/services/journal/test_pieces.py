@@ -224,6 +224,7 @@ def test_the_progress_of_thousands_of_events_is_short_and_readable() -> None:
     assert progress.unpack(old) == {0: old["0"]}
 
 
+@pytest.mark.slow
 def test_a_replay_begins_with_the_first_piece(client: Client, fb_page: Page) -> None:
     kept = make.journal(of_one(fb_page, 50), state=State.FAILED, pieces=3, progress={"done": "ff"})
     store.replay([kept.pk])

@@ -95,6 +95,7 @@ def texts(**conditions: Any) -> list[str]:
     return list(rows.values_list("text", flat=True))
 
 
+@pytest.mark.slow
 def test_the_history_comes_closed_and_read_and_nobody_is_told(sandbox: SandboxProcess, channel: Channel) -> None:
     EventSubscription.objects.create(
         name="Everything", url="https://other.example/", events=EventType.values, secret="s"
@@ -134,6 +135,7 @@ def test_the_history_comes_closed_and_read_and_nobody_is_told(sandbox: SandboxPr
     assert list(Message.objects.exclude(sent_at__lt=first.opened_at).order_by("pk").values()) == before
 
 
+@pytest.mark.slow
 def test_lists_are_paged_and_what_is_older_than_twenty_messages_is_counted(
     sandbox: SandboxProcess, channel: Channel
 ) -> None:

@@ -18,7 +18,7 @@ from tests import factories as make
 from tests.factories import NOON, delivery, item
 from tickets.models import Conversation, Message
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 PSID = "7001"
 SECOND = timedelta(seconds=1)
 

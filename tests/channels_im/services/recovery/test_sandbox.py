@@ -80,6 +80,7 @@ def ours() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_gap_of_an_outage_is_closed(sandbox: SandboxProcess, channel: Channel) -> None:
     sandbox.customer_writes("lena", BERG_BIKES, "Is it open?", timestamp=ms(50))
     lena = sandbox.psid("lena", BERG_BIKES)
@@ -111,6 +112,7 @@ def test_every_gap_of_an_outage_is_closed(sandbox: SandboxProcess, channel: Chan
     assert present(PageRecovery.objects.get().complete_until) > present(run.until)
 
 
+@pytest.mark.slow
 def test_more_than_twenty_messages_are_recovered_as_far_as_meta_shows_them(
     sandbox: SandboxProcess, channel: Channel
 ) -> None:
@@ -126,6 +128,7 @@ def test_more_than_twenty_messages_are_recovered_as_far_as_meta_shows_them(
     assert Message.objects.count() == 21
 
 
+@pytest.mark.slow
 def test_calls_keep_to_two_a_second_and_a_limit_stops_the_run_only(sandbox: SandboxProcess, channel: Channel) -> None:
     for number in range(12):
         customer = sandbox.add_customer(f"C{number}")["id"]

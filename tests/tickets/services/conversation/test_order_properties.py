@@ -260,6 +260,7 @@ AT_THE_SAME_MILLISECOND: list[tuple[str, Any]] = [
 skews = st.sampled_from([0, 0, -2_000, -150, 150, 2_000]).map(lambda ms: ms * MS)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @EFFORT
 @given(
@@ -289,6 +290,7 @@ def test_what_was_said_is_the_same_conversation_in_whatever_order_desk_learns_of
         transaction.set_rollback(True)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @EFFORT
 @given(story=st.lists(steps, max_size=16), skew=skews)

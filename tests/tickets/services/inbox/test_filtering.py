@@ -24,7 +24,7 @@ from tickets.services.conversation import access
 from tickets.services.inbox import filtering, list_pages, listing
 from tickets.services.inbox.listing import ORDERS, VIEWS, ListQuery
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ZONE = ZoneInfo("America/New_York")
 AMOUNT = 6

@@ -72,6 +72,7 @@ def in_any_order(channel: Channel, *said: tuple[str | None, str, float]) -> Iter
             transaction.set_rollback(True)
 
 
+@pytest.mark.slow
 def test_what_was_imported_is_closed_and_what_is_live_is_open(channel: Channel) -> None:
     said = (IMPORTED, "customer", -300), (IMPORTED, "page", -290), (IMPORTED, "customer", -100), (LIVE, "customer", 30)
     [first, *others] = in_any_order(channel, *said)
@@ -86,6 +87,7 @@ def test_what_was_imported_is_closed_and_what_is_live_is_open(channel: Channel) 
     ]
 
 
+@pytest.mark.slow
 def test_a_live_message_that_goes_on_reopens_the_ticket(channel: Channel) -> None:
     said = (IMPORTED, "customer", -20), (IMPORTED, "customer", -10), (LIVE, "customer", 5), (LIVE, "page", 6)
     [first, *others] = in_any_order(channel, *said)

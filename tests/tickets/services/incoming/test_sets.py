@@ -309,6 +309,7 @@ def alice(channel: Channel) -> User:
     return make.make_agent("alice", channels=(channel,))
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @EFFORT
 @given(steps_of(KINDS, GAPS_S, shuffles=3))
@@ -323,6 +324,7 @@ def test_what_is_taken_in_together_is_stored_as_if_each_event_was_taken_alone(
     assert differences(together, alone) == []
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @EFFORT
 @given(steps_of(IN_ORDER, [gap for gap in GAPS_S if gap], shuffles=0))

@@ -79,6 +79,7 @@ def in_savepoint(work: Callable[[], None]) -> list[list[tuple[Any, ...]]]:
     return after
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(scripts=st.lists(st.lists(st.sampled_from(sorted(STEPS)), max_size=2, unique=True), min_size=2, max_size=4))
 def test_together_is_the_same_as_one_by_one(alice: User, channel: Channel, scripts: list[list[str]]) -> None:

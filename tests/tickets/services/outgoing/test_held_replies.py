@@ -285,6 +285,7 @@ def test_a_message_costs_nothing_more_when_nothing_is_held(
     assert all(sql.startswith("INSERT") for sql in asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_happens_each_goes_out_once_in_order_and_only_after_the_customer_wrote(
     graph: FakeGraph,

@@ -205,6 +205,7 @@ def test_while_the_call_is_made_everybody_sees_the_claim(graph: FakeGraph, queue
     assert (seen[0].state, seen[0].attempts, seen[0].claimed_at) == ("sending", 1, timezone.now())
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_call_that_hangs_delays_no_reply_that_comes_meanwhile(
     graph: FakeGraph, queue: Callable[..., Message], channel: Channel

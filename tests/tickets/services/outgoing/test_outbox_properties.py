@@ -164,6 +164,7 @@ PLANS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, max_size=14))

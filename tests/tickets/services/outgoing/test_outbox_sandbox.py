@@ -89,6 +89,7 @@ def texts(sandbox: SandboxProcess) -> list[str]:
     return [row["text"] for row in sandbox.sent(BERG_BIKES) if row["text"]]
 
 
+@pytest.mark.slow
 def test_text_and_picture_arrive_in_order(sandbox: SandboxProcess, queue: Callable[..., list[Message]]) -> None:
     queue("Look", files=[SimpleUploadedFile("bike.png", png())])
     drain_until(all_sent)
@@ -107,6 +108,7 @@ def test_a_reply_names_what_it_answers(
     assert texts(sandbox) == ["Yes"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after"])
 def test_after_a_time_out_the_customer_has_the_reply_exactly_once(
     sandbox: SandboxProcess, queue: Callable[..., list[Message]], fault: str
@@ -119,6 +121,7 @@ def test_after_a_time_out_the_customer_has_the_reply_exactly_once(
     assert texts(sandbox) == ["First", "Second"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after"])
 def test_after_a_time_out_the_customer_has_the_file_exactly_once(
     sandbox: SandboxProcess, queue: Callable[..., list[Message]], fault: str
@@ -130,6 +133,7 @@ def test_after_a_time_out_the_customer_has_the_file_exactly_once(
     assert len(sandbox.sent(BERG_BIKES)) == 1
 
 
+@pytest.mark.slow
 def test_after_a_server_error_the_reply_arrives_once(
     sandbox: SandboxProcess, queue: Callable[..., list[Message]]
 ) -> None:
@@ -140,6 +144,7 @@ def test_after_a_server_error_the_reply_arrives_once(
     assert texts(sandbox) == ["Yes"]
 
 
+@pytest.mark.slow
 def test_while_the_page_is_limited_nothing_is_called_and_then_all_of_it_goes_out(
     sandbox: SandboxProcess, queue: Callable[..., list[Message]], channel: Channel
 ) -> None:
@@ -155,6 +160,7 @@ def test_while_the_page_is_limited_nothing_is_called_and_then_all_of_it_goes_out
     assert texts(sandbox) == ["One", "Two"]
 
 
+@pytest.mark.slow
 def test_a_transient_error_is_tried_again(sandbox: SandboxProcess, queue: Callable[..., list[Message]]) -> None:
     sandbox.fault("error", count=3, endpoint="messages", code=2)
     queue("Yes")
@@ -198,6 +204,7 @@ def test_a_page_that_fails_does_not_keep_another_from_sending(
     assert texts(sandbox) == ["Hello Tom"]
 
 
+@pytest.mark.slow
 def test_a_slow_call_keeps_its_claim(
     sandbox: SandboxProcess, queue: Callable[..., list[Message]], settings: Settings
 ) -> None:
@@ -224,6 +231,7 @@ def drain_elsewhere() -> None:
         connection.close()
 
 
+@pytest.mark.slow
 def test_reactions_typing_and_seen_reach_the_customer(
     sandbox: SandboxProcess, queue: Callable[..., list[Message]], conversation: Conversation
 ) -> None:
@@ -266,6 +274,7 @@ def test_a_held_reply_goes_out_when_the_customer_writes_again(
     assert texts(sandbox) == ["Are you still there?"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("human_agent", [True, False])
 def test_a_reply_goes_out_in_the_window_of_an_ad_and_is_kept_when_facebook_closes_it(
     sandbox: SandboxProcess, channel: Channel, settings: Settings, human_agent: bool

@@ -157,6 +157,7 @@ def test_what_facebook_refuses_is_said_and_leaves_the_page_connected(
     assert (unsent.state, unsent.attempts) == ("failed", 1)
 
 
+@pytest.mark.slow
 def test_a_template_without_an_answer_is_looked_up_and_sent_once(
     sandbox: SandboxProcess, connect: Callable[..., Channel], admin: User, settings: Settings
 ) -> None:

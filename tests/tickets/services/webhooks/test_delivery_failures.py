@@ -60,6 +60,7 @@ def test_a_failure_is_tried_again_with_the_same_id_and_content(
     assert (crm.failures, crm.failing_since, states()) == (0, None, ["delivered"])
 
 
+@pytest.mark.slow
 def test_a_failing_webhook_gets_one_event_at_a_time_with_growing_pauses(
     crm: EventSubscription, receiver: Receiver, clock: Traveller, conversation: Conversation
 ) -> None:
@@ -112,6 +113,7 @@ def test_after_a_day_an_event_is_given_up(
     assert EventDelivery.objects.get().attempts == 7
 
 
+@pytest.mark.slow
 def test_after_three_days_of_failures_a_webhook_is_turned_off_and_administrators_are_notified(
     crm: EventSubscription, receiver: Receiver, clock: Traveller, conversation: Conversation, admin: User
 ) -> None:

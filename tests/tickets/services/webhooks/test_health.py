@@ -46,6 +46,7 @@ def test_events_that_no_worker_sends_make_desk_degraded(
     assert ready() == (200, {"waiting": 0, "oldest_s": 0}, [])
 
 
+@pytest.mark.slow
 def test_a_webhook_that_is_down_does_not(conversation: Conversation, receiver: Receiver, clock: Traveller) -> None:
     receiver.always = 503
     others = [factories.make_conversation(conversation.channel) for _ in range(20)]

@@ -84,6 +84,7 @@ def test_every_change_of_a_macro_and_of_its_undo_names_it(
     assert told() == [("ticket.closed", None)]
 
 
+@pytest.mark.slow
 def test_each_conversation_of_a_selection_and_a_macro_that_is_gone(
     alice: User, conversation: Conversation, told: Callable[[], list[tuple[str, Any]]]
 ) -> None:

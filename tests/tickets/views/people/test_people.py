@@ -145,6 +145,7 @@ def test_a_person_without_an_agent_becomes_one_with_a_department(setup: Client, 
 
 
 # --- Roles
+@pytest.mark.slow
 def test_a_role_replaces_what_somebody_may_do(setup: Client) -> None:
     alice = make_agent("alice")
     group = Group.objects.create(name="Writers")
