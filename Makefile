@@ -17,7 +17,7 @@ help:
 	@echo "make run       start Desk on this machine, with demo data and the sandbox that stands in for Meta"
 	@echo "make run-busy  the same with a busy desk: 12 agents, 40,000 conversations"
 	@echo "make serve     start a real installation: web and worker, settings from the environment"
-	@echo "make test      run the test suite without its slow tests, in about five minutes; ARGS=FOLDER runs all of a folder"
+	@echo "make test      run the test suite without its slow tests; ARGS=FOLDER runs all of a folder"
 	@echo "make test-all  run the whole test suite"
 	@echo "make bench     measure the speed beside its goals; ARGS=--quick only shows that it works"
 	@echo "make chaos     kill processes and disturb Meta at random, and count what is wrong"
@@ -39,7 +39,7 @@ serve:
 	$(BOOTSTRAP) requirements.lock $@
 	@exec "$(IN)" -m launcher serve
 
-PYTEST = @env -u PYTHONDONTWRITEBYTECODE "$(IN)" -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder --durations=20
+PYTEST = @env -u PYTHONDONTWRITEBYTECODE "$(IN)" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 test:
 	$(BOOTSTRAP) requirements-dev.lock $@
 	$(PYTEST) $(or $(ARGS),-m "not slow")

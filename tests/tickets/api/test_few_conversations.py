@@ -26,13 +26,13 @@ LIMITS = {"by ids": 1000, "in order": -1}
 def theirs(shop: Shop) -> list[Conversation]:
     """Conversations of two channels of others: some that Alice sees, because they are hers or her department's."""
     support, sales = factories.make_department("Support"), shop.channel.department
-    found = []
+    now, found = timezone.now(), []
+    kinds: list[dict[str, Any]] = [{}, {"assignee": shop.alice}]
+    kinds += [{"department": one, "transferred_at": now} for one in (sales, support)]
     for channel in (factories.make_channel(department=support), factories.make_channel(department=support)):
-        for number, facts in enumerate(({}, {"assignee": shop.alice}, {"department": sales}, {"department": support})):
+        for number, facts in enumerate(kinds):
             conversation = factories.make_conversation(channel, f"9{channel.pk}{number}", name="Maria Other")
             factories.receive(conversation)
-            if "department" in facts:
-                facts = {**facts, "transferred_at": timezone.now()}
             Conversation.objects.filter(pk=conversation.pk).update(**facts)
             found.append(conversation)
     return found
