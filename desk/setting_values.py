@@ -188,3 +188,19 @@ def database(name: str, *, default: str) -> dict[str, Any]:
             "(special characters of the password percent-encoded) or sqlite:////var/lib/desk/desk.sqlite3."
         ) from None
     return dict(settings)
+
+
+def email(name: str) -> dict[str, Any]:
+    """Return the settings EMAIL_… of Django: of the mail server, of none, or when it is not set, of the console."""
+    url = text(name)
+    try:
+        config: dict[str, Any] = environ.Env.email_url_config(
+            "dummymail://" if url == "none" else url or "consolemail://"
+        )
+    except (ValueError, ImproperlyConfigured):  # their texts may repeat the password
+        raise ImproperlyConfigured(
+            f"{name} is not an address of a mail server. Write for example smtp+tls://user:password@mail.example.com:587 "
+            "(special characters of the password percent-encoded), or none."
+        ) from None
+    usual_port = 465 if config.get("EMAIL_USE_SSL") else 587 if config.get("EMAIL_USE_TLS") else 25
+    return {**config, "EMAIL_PORT": config["EMAIL_PORT"] or usual_port}

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.log import CallbackFilter
 
@@ -339,19 +338,7 @@ FORMAT_MODULE_PATH = "desk.formats"
 USE_TZ = True
 # `none` sends nothing, on purpose. Unset, the process prints e-mail: for development only (desk.mail.unsuitable).
 EMAIL_URL = setting_values.text("EMAIL_URL")
-try:
-    EMAIL_CONFIG = environ.Env.email_url_config(
-        "dummymail://" if EMAIL_URL == "none" else EMAIL_URL or "consolemail://"
-    )
-except (ValueError, ImproperlyConfigured):  # their texts may repeat the password
-    raise ImproperlyConfigured(
-        "EMAIL_URL is not an address of a mail server. Write for example smtp+tls://user:password@mail.example.com:587 "
-        "(special characters of the password percent-encoded), or none."
-    ) from None
-EMAIL_CONFIG["EMAIL_PORT"] = EMAIL_CONFIG["EMAIL_PORT"] or (
-    465 if EMAIL_CONFIG.get("EMAIL_USE_SSL") else 587 if EMAIL_CONFIG.get("EMAIL_USE_TLS") else 25
-)
-vars().update(EMAIL_CONFIG)
+vars().update(setting_values.email("EMAIL_URL"))
 # For each step of sending one message.
 EMAIL_TIMEOUT = setting_values.seconds("EMAIL_TIMEOUT", default=10, least=0.1, most=120)
 # How often administrators get one e-mail about all that failed (desk.failure_digest).

@@ -1,4 +1,4 @@
-"""What Desk needs is away: the disk is full, the database is locked or frozen, Redis does not answer."""
+"""What Desk needs is away: the disk is full, the database is locked or frozen."""
 
 import asyncio
 import errno
@@ -6,7 +6,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,20 +14,16 @@ from django.conf import settings as django_settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection
 from django.test import Client
 from django.utils import timezone
-from django_q import tasks as queue_tasks
-from django_q.brokers.redis_broker import Redis as RedisBroker
-from django_q.conf import Conf
 from pytest_django import Settings
 from redis.exceptions import RedisError
 from time_machine import TimeMachineFixture
 
-from desk import health, health_deadline, queue, sweeper, unavailable
+from desk import health, health_deadline, unavailable
 from desk.models import User
 from desk.storage import undone_on_failure
-from launcher.ports import free_port
 from tests import database_faults
 from tests.factories import NOON, make_agent, make_channel, make_conversation, make_token, png, receive
 from tickets.models import Conversation, Message
@@ -360,51 +355,3 @@ def test_a_heartbeat_of_a_clock_that_was_ahead_does_not_count(client: Client, ti
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
-@pytest.fixture
-def no_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks go to a Redis that is not there."""
-    monkeypatch.setattr(Conf, "REDIS", f"redis://127.0.0.1:{free_port()}/0")
-    settings.Q_CLUSTER = {}
-    monkeypatch.setattr(queue, "async_task", partial(queue_tasks.async_task, broker=RedisBroker()))
-    monkeypatch.setattr(queue, "_away_until", [float("-inf")])
-    monkeypatch.setattr(queue, "_warned_at", [float("-inf")])
-
-
-@pytest.mark.django_db(transaction=True)
-def test_tasks_that_redis_does_not_take_are_one_line_in_the_log(
-    no_redis: None, caplog: pytest.LogCaptureFixture
-) -> None:
-    with transaction.atomic():
-        for _ in range(3):
-            queue.enqueue("tickets.tasks.index_texts")
-    assert queue.is_away()
-    assert len([record for record in caplog.records if record.name == "desk.queue"]) == 1
-    assert not [record for record in caplog.records if record.exc_info]
-
-
-ran: list[int] = []
-
-
-def note() -> None:
-    ran.append(1)
-
-
-def test_the_sweep_runs_due_tasks_itself_while_redis_is_away(
-    no_redis: None, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any
-) -> None:
-    monkeypatch.setattr(sweeper, "_registered", {})
-    monkeypatch.setattr(sweeper, "_threads", {})
-    sweeper.register("rows", lambda: True, f"{__name__}.note")
-    with django_db_blocker.unblock():
-        assert sweeper.enqueue_due() == ["rows"]
-        sweeper.wait_for_own_tasks(10)
-    assert ran == [1]
-
-
-@pytest.mark.django_db
-def test_the_sweep_runs_nothing_itself_while_the_queue_takes_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeper, "_registered", {})
-    monkeypatch.setattr(sweeper, "_threads", {})
-    sweeper.register("rows", lambda: True, f"{__name__}.note")
-    assert sweeper.enqueue_due() == ["rows"]
-    assert not sweeper._threads
