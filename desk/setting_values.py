@@ -199,8 +199,9 @@ def email(name: str) -> dict[str, Any]:
         )
     except (ValueError, ImproperlyConfigured):  # their texts may repeat the password
         raise ImproperlyConfigured(
-            f"{name} is not an address of a mail server. Write for example smtp+tls://user:password@mail.example.com:587 "
-            "(special characters of the password percent-encoded), or none."
+            f"{name} is not an address of a mail server. Write for example "
+            "smtp+tls://user:password@mail.example.com:587 (special characters of the password percent-encoded), "
+            "or none."
         ) from None
     usual_port = 465 if config.get("EMAIL_USE_SSL") else 587 if config.get("EMAIL_USE_TLS") else 25
     return {**config, "EMAIL_PORT": config["EMAIL_PORT"] or usual_port}

@@ -18,7 +18,7 @@ from tickets.models import Conversation
 from tickets.services.conversation import access
 
 NAMED = ("channel", "page_id", "department")
-FEW = 1000  # conversations: then rows are found by these
+MOST = 1000  # conversations: then rows are found by these
 
 
 class FewConversations(ApiViewSet[Row]):
@@ -41,7 +41,7 @@ class FewConversations(ApiViewSet[Row]):
         user, query = self.request.user, self.request.query_params
         named = self._named()
         if named is not None:
-            return access.few_ids(named, self.of_conversation, FEW)
+            return access.few_ids(named, self.of_conversation, MOST)
         if any(query.get(name, user.username) != user.username for name in self.of_others):
             return access.few_ids(access.conversations_for(user, self.facts), self.of_conversation)
         return None

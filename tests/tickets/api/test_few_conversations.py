@@ -55,8 +55,8 @@ def ids(client: APIClient, name: str, query: dict[str, Any]) -> list[int]:
 def test_a_list_has_what_the_user_sees_of_what_it_names(
     shop: Shop, alice: APIClient, theirs: list[Conversation], monkeypatch: pytest.MonkeyPatch, name: str, limit: str
 ) -> None:
-    for module in (few_conversations, access):
-        monkeypatch.setattr(module, "FEW", LIMITS[limit])
+    monkeypatch.setattr(few_conversations, "MOST", LIMITS[limit])
+    monkeypatch.setattr(access, "FEW", LIMITS[limit])
     monkeypatch.setattr(search, "RARE", LIMITS[limit])
     admin, visible = client_of(factories.make_admin()), ids(alice, name, {})
     assert 0 < len(visible) < len(ids(admin, name, {}))

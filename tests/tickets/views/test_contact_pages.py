@@ -64,7 +64,7 @@ def expected(user: User, sort: str, plan: str) -> list[int]:
 def test_the_pages_together_are_the_plain_definition(
     seed: int, few: int, desk: world.Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contact_list, "FEW", few)
+    monkeypatch.setattr(access, "FEW", few)
     monkeypatch.setattr(contact_list, "PAGE_SIZE", 3)
     fill(desk, random.Random(seed))  # noqa: S311 - no secret
     for user in (desk.alice, desk.root):
@@ -107,7 +107,7 @@ CURSORS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("few", [0, 1000])
 def test_any_cursor_is_answered(few: int, desk: world.Desk, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contact_list, "FEW", few)
+    monkeypatch.setattr(access, "FEW", few)
     world.make_conversation(desk.shop)
     for after, sort, query in itertools.product(CURSORS, contact_list.SORTS, ("", "rosa")):
         shown = alice.get("/contacts/", {"after": after, "sort": sort, "q": query})

@@ -295,7 +295,7 @@ def test_values_are_looked_up_in_an_index(
     filter_ = field_filters.read({"field_plan": "Gold"})
     known = field_filters.KnownFields(CustomField.objects.filter(pk=plan.pk))
     field_values.change_contact(desk.alice, conversation.contact, {"plan": "Gold"})
-    monkeypatch.setattr(field_filters, "FEW", 0)  # as if so many had this value that none is found by its id
+    monkeypatch.setattr(field_filters, "RARE", 0)  # as if so many had this value that none is found by its id
     rows = field_filters.narrowed(Conversation.objects.all(), filter_, known)
     assert list(rows) == [conversation]
     steps = rows.order_by("-last_message_at", "-pk").explain().splitlines()

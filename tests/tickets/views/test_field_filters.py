@@ -57,11 +57,11 @@ def said(response: Response) -> str:
 
 # --- what is found ----------------------------------------------------------------------------------------------------
 @pytest.mark.slow
-@pytest.mark.parametrize("few", [0, field_filters.FEW])
+@pytest.mark.parametrize("few", [0, field_filters.RARE])
 def test_each_kind_is_filtered_by_its_own_conditions(
     alice: Client, desk: world.Desk, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(field_filters, "FEW", few)  # 0: each row is looked up, whose ids are compared otherwise
+    monkeypatch.setattr(field_filters, "RARE", few)  # 0: each row is looked up, whose ids are compared otherwise
     field("order"), field("seats", "number"), field("due", "date"), field("paid", "yes_no")
     field("plan", "choice", "contact", choices=["Gold", "Silver, new", "Bronze"])
     one = row(desk, {"plan": "Gold"}, order="ÄRA-17 100%", seats="9", due="2026-03-01", paid=True)
@@ -244,11 +244,11 @@ def test_a_row_that_no_longer_fits_leaves_an_open_list(alice: Client, desk: worl
 
 
 # --- tickets and contacts ---------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("few", [0, field_filters.FEW])
+@pytest.mark.parametrize("few", [0, field_filters.RARE])
 def test_the_lists_of_tickets_and_contacts_are_filtered_too(
     alice: Client, desk: world.Desk, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(field_filters, "FEW", few)
+    monkeypatch.setattr(field_filters, "RARE", few)
     field("order"), field("plan", "choice", "contact", choices=["Gold"])
     fits, other = row(desk, {"plan": "Gold"}, order="A, 1"), row(desk, order="B")
     tickets = said(alice.get("/tickets/", {"field_plan": "Gold", "field_order.has": "a"}))

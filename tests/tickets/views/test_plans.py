@@ -15,7 +15,8 @@ from desk.models import Department, User
 from tests import factories as make
 from tickets.demo import many
 from tickets.models import Contact, Conversation, CustomField, FieldValue, Label, Mention, Person, Ticket
-from tickets.services.inbox import contact_list, field_filters, filtering, indexing, labels, notes
+from tickets.services.conversation import access
+from tickets.services.inbox import field_filters, filtering, indexing, labels, notes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -117,7 +118,7 @@ def long_reads(client: Client, address: str, most: int = 300) -> list[str]:
 def test_a_list_of_the_inbox_is_read_in_the_order_of_an_index(
     admin: User, client: Client, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
-    monkeypatch.setattr(filtering, "FEW", -1)  # as if thousands had each label
+    monkeypatch.setattr(filtering, "RARE", -1)  # as if thousands had each label
     client.force_login(admin)
     query = query.replace("channel=1,2", f"channel={ids_of(Channel)}").replace("=1,2", f"={ids_of(Department)}")
     assert bad_plans(client, f"/inbox/list/?{query}") == []
@@ -138,7 +139,7 @@ def test_the_list_of_tickets_is_read_in_the_order_of_an_index(admin: User, clien
 def test_the_list_of_contacts_is_read_in_the_order_of_an_index(
     admin: User, client: Client, monkeypatch: pytest.MonkeyPatch, query: str, who: str
 ) -> None:
-    monkeypatch.setattr(contact_list, "FEW", 5)
+    monkeypatch.setattr(access, "FEW", 5)
     pair = Contact.objects.order_by("-pk")[:8]
     Contact.objects.filter(pk__in=[pair[0].pk, pair[4].pk]).update(person=Person.objects.create())
     client.force_login(admin if who == "admin" else User.objects.filter(agent__isnull=False)[0])
@@ -208,7 +209,7 @@ def test_a_list_of_the_api_is_read_in_the_order_of_an_index(admin: User, path: s
 def test_lists_of_the_api_by_a_field_are_read_in_the_order_of_an_index(
     fields: User, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(field_filters, "FEW", 20)
+    monkeypatch.setattr(field_filters, "RARE", 20)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {make.make_token(fields)}")
     if "gold" in path:

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from desk import searching
 from tickets.models import Conversation, Message, MessageTerms
+from tickets.services.conversation import access
 from tickets.services.inbox import indexing, search, term_lookup
 from tickets.services.inbox.term_lookup import Lookup, newest
 
@@ -112,7 +113,7 @@ def test_neither_the_order_nor_the_terms_of_a_row_depend_on_the_way_it_is_read(t
 def test_hits_of_others_cost_none_of_ones_own(desk: world.Desk, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """The searcher sees two conversations; the newest hits are all of others."""
     monkeypatch.setattr(search, "MAX_HITS", 30)  # limits, lowered: the messages below pass them
-    monkeypatch.setattr(search, "FEW", few)
+    monkeypatch.setattr(access, "FEW", few)
     mine = [world.make_conversation(desk.shop) for _ in range(2)]
     for each in mine:
         world.say(each, "parcel")

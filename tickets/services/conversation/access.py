@@ -224,12 +224,13 @@ def conversations_for(
 
 
 def few_ids(
-    conversations: QuerySet[Conversation, Conversation], column: str = "pk", most: int = FEW
+    conversations: QuerySet[Conversation, Conversation], column: str = "pk", most: int | None = None
 ) -> list[int] | None:
-    """Return the ids of these conversations, or None when they are more than `most`. Of an unordered query.
+    """Return the ids of these conversations, or None when they are more than `most` (FEW). Of an unordered query.
 
     With `column`, the ids in this column instead: they may be there more than once.
     """
+    most = FEW if most is None else most
     ids = list(conversations.order_by().values_list(column, flat=True)[: most + 1])
     return ids if len(ids) <= most else None
 

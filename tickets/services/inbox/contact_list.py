@@ -18,7 +18,6 @@ from tickets.services.inbox import field_filters, search
 from tickets.services.inbox.field_filters import KnownFields
 
 PAGE_SIZE = 50
-FEW = 20_000  # conversations: then their contacts are sorted, instead of reading all contacts in order
 RECENT, BY_NAME = "recent", "name"
 SORTS = (RECENT, BY_NAME)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -147,8 +146,8 @@ def _few_by_message(visible: Conversations, ids: Collection[int], after: str) ->
 
 def _by_name(visible: Conversations, after: str) -> tuple[list[int], str]:
     """Return the contacts of the next page by name; those without a name come last, the oldest first."""
-    ids = list(visible.order_by().values_list("contact", flat=True)[: FEW + 1])
-    if len(ids) <= FEW:
+    ids = access.few_ids(visible, "contact")  # then they are sorted, instead of reading all contacts in order
+    if ids is not None:
         return _few_by_name(ids, after)
     rows = Contact.objects.annotate(key=Lower("name")).filter(erased_at=None)
     rows = rows.filter(row_by_row.some(visible.filter(contact=OuterRef("pk"))))

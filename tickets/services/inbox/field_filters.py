@@ -36,7 +36,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 UNSET = (SET, [rules.NO])  # a row has no value of the field
 NUMBER = DecimalField(max_digits=21, decimal_places=6)
-FEW = 5000  # owners of a value: then rows are found by their ids, instead of being looked up in the order of the list
+RARE = 5000  # owners of a value: then rows are found by their ids, instead of being looked up in the order of the list
 
 
 class KnownFields:
@@ -136,7 +136,7 @@ def narrowed(
 ) -> QuerySet[Any, Any]:
     """Return those of `rows` (contacts, tickets or conversations) that have what the filter says about custom fields.
 
-    One query asks for the owners of matching values, of all fields at once. A field that at most FEW owners match is
+    One query asks for the owners of matching values, of all fields at once. A field that at most RARE owners match is
     compared by their ids; of any other each row costs a look-up in an index, in the order of the list, which soon has
     enough. Without `reads_owners` there is no query, and every field is looked up: for rows that are few already.
     """
@@ -160,7 +160,7 @@ def narrowed(
 
 
 def with_few_owners(rows: QuerySet[Any, Any], filter_: Filter, known: KnownFields) -> QuerySet[Any, Any]:
-    """Return those of `rows` among the owners of values that at most FEW have, and that match what the filter says.
+    """Return those of `rows` among the owners of values that at most RARE have, and that match what the filter says.
 
     What it says about other fields is left to `narrowed`. One query; none when nothing is said about custom fields.
     """
@@ -198,17 +198,17 @@ def _with_ids(
 
 
 def _few_owners(conditions: Mapping[int, Q]) -> dict[int, set[int]]:
-    """Return the ids of the contacts or tickets with a matching value, by field; only of fields with at most FEW."""
+    """Return the ids of the contacts or tickets with a matching value, by field; only of fields with at most RARE."""
     parts = []
     for pk, condition in conditions.items():
-        first = _compared(FieldValue.objects.filter(field=pk), pk).filter(condition).values("pk")[: FEW + 1]
+        first = _compared(FieldValue.objects.filter(field=pk), pk).filter(condition).values("pk")[: RARE + 1]
         # SQLite takes no limit in a part of a union, but in a subquery of it.
         part = FieldValue.objects.filter(pk__in=first)
         parts.append(part.values_list("field_id", Coalesce("contact_id", "ticket_id")))
     found: dict[int, set[int]] = {pk: set() for pk in conditions}
     for pk, owner in parts[0].union(*parts[1:], all=True) if len(parts) > 1 else parts[0]:
         found[pk].add(owner)
-    return {pk: ids for pk, ids in found.items() if len(ids) <= FEW}
+    return {pk: ids for pk, ids in found.items() if len(ids) <= RARE}
 
 
 def _values(field: CustomField, owners: Mapping[str, str]) -> QuerySet[FieldValue, FieldValue]:

@@ -31,7 +31,7 @@ Values = tuple[str, ...]
 CLOSING_SOON = timedelta(hours=2)
 #: Fields that no index gives in the order of a list. Custom fields have none either.
 WITHOUT_INDEX = ("label", "priority", "window", "opened_since", "opened_until")
-FEW = 1000  # conversations: then they are found by their ids, instead of being looked for in the order of the list
+RARE = 1000  # conversations: then they are found by their ids, instead of being looked for in the order of the list
 # SQLite uses a partial index only when the query has its condition without parameters.
 _ZERO = Func(template="0", output_field=IntegerField())
 IS_UNREAD = Q(unread_count__gt=_ZERO)
@@ -93,8 +93,8 @@ def rare(rows: Conversations, filter_: Filter, reader: Reader) -> Conversations:
     """
     for name, values in filter_.values:
         if name in FOUND_BY:
-            found = list(FOUND_BY[name](values, reader)[: FEW + 1])
-            if len(found) <= FEW:
+            found = list(FOUND_BY[name](values, reader)[: RARE + 1])
+            if len(found) <= RARE:
                 rows = rows.filter(OneOf("pk", found))
     return field_filters.with_few_owners(rows, filter_, reader.fields)
 

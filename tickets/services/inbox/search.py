@@ -27,14 +27,15 @@ from tickets.models import (
 from tickets.rules import searching
 from tickets.rules.cards import words_in
 from tickets.rules.searching import Pieces
+from tickets.services.conversation import access
 from tickets.services.inbox import indexing
 from tickets.services.inbox.term_lookup import Held, Indexed, Lookup, Row, newest
 
 # How many of the newest messages, contacts or files with the words are considered; a further word narrows the search.
 MAX_HITS = 1000
 MAX_SPLITS = 2  # in how many ways the words may be divided between name and text
-FEW = 20_000  # conversations, of which contacts and messages are read one conversation after the other,
-FEW_MESSAGES = 50_000  # when they have no more messages than these
+# Of few conversations (access.FEW) with at most so many messages, these are read one conversation after the other.
+FEW_MESSAGES = 50_000
 RARE = 5000  # contacts with a name: then they are found by their ids, instead of in the order of a list
 VERY_FEW = 100  # conversations, for which no other way is tried
 SNIPPET_CHARS = 110
@@ -137,9 +138,11 @@ def _of_few(lookup: Lookup, conversations: Conversations) -> Callable[[int], lis
     """Return what reads the contacts with the terms up to a key: those of these conversations, if they are few."""
 
     def read(below: int) -> list[Row] | None:
-        ids = list(conversations.order_by().values_list("contact", flat=True)[: FEW + 1])
+        ids = access.few_ids(conversations, "contact")
+        if ids is None:
+            return None
         wanted = Q(OneOf("pk", ids)) & Q(pk__lte=below) & Q(lookup.held())
-        return lookup.read(wanted, MAX_HITS + 1, in_order=False) if len(ids) <= FEW else None
+        return lookup.read(wanted, MAX_HITS + 1, in_order=False)
 
     return read
 
@@ -287,8 +290,8 @@ def _find_messages(conversations: Conversations, hits: SearchHits) -> None:
         return [row for row in rows if is_visible[row[1]]]
 
     def few(below: int) -> list[Row] | None:
-        few_rows = list(conversations.order_by().values_list("pk", "message_count")[: FEW + 1])
-        if len(few_rows) > FEW or sum(count for _pk, count in few_rows) > FEW_MESSAGES:
+        few_rows = list(conversations.order_by().values_list("pk", "message_count")[: access.FEW + 1])
+        if len(few_rows) > access.FEW or sum(count for _pk, count in few_rows) > FEW_MESSAGES:
             return None
         return _of_conversations(lookup, [pk for pk, _count in few_rows], below)
 
@@ -305,7 +308,7 @@ def _find_messages_of(ids: list[int], terms: tuple[Term, ...], hits: SearchHits)
         return
 
     def few(below: int) -> list[Row] | None:
-        return _of_conversations(lookup, ids, below) if len(ids) <= FEW else None
+        return _of_conversations(lookup, ids, below) if len(ids) <= access.FEW else None
 
     _add_messages(hits, _collect(lookup, lambda rows: [row for row in rows if row[1] in wanted], hits, few))
 
