@@ -1,11 +1,13 @@
 """What deletes waits for a deliberate click, and a form that is sent after the logout comes back."""
 
+import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.page_objects import PASSWORD, log_in
+from tests.e2e.customers import Customer
+from tests.e2e.page_objects import PASSWORD, SOON_MS, log_in
 from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.any_database]
@@ -92,3 +94,24 @@ def test_two_clicks_delete_ones_own_canned_reply_once(agent: Page, demo: Running
     agent.get_by_role("link", name="Delete /twice").click()
     agent.get_by_role("button", name="Yes, Delete").dblclick()
     expect(agent.get_by_text("/twice is deleted.")).to_be_visible()
+
+
+def test_undo_of_a_split_is_gone_as_soon_as_the_tickets_are_merged(
+    agent: Page, demo: RunningDesk, customer: Customer
+) -> None:
+    customer.writes("And something else")
+    agent.goto(f"{demo.url}/inbox/{customer.conversation}/")
+    message = agent.locator(".message--in").filter(has_text="And something else")
+    message.hover()
+    message.get_by_role("button", name="Start a new ticket here").click()
+    undo = agent.locator(".toast--undo")
+    expect(undo).to_contain_text("begins here now", timeout=SOON_MS)
+    under_way: list[Route] = []
+    agent.route("**/tickets/merge/", lambda route: under_way.append(route))
+    agent.get_by_role("button", name=re.compile("^Merge ticket #")).click()
+    expect(undo).to_have_count(0, timeout=5000)  # it goes by itself after 15 s
+    demo.wait_for(lambda: agent.evaluate("1") and under_way, "the merge is under way")
+    under_way[0].continue_()
+    expect(undo).to_contain_text("is part of ticket", timeout=SOON_MS)
+    undo.get_by_role("button", name="Undo").click()
+    expect(agent.locator(".divider__ticket")).to_have_count(2, timeout=SOON_MS)

@@ -58,10 +58,15 @@ export function toast(sentence, isError = false, shownFor = isError ? 8000 : 400
 
 const UNDO_SHOWN_FOR = 15_000; // milliseconds; the line in the thread has Undo after that
 
+/** Hide the bar with Undo: something else is changed, which has a bar of its own. `pressed` may be the button in it. */
+export function hideUndo(pressed = null) {
+  for (const old of document.querySelectorAll("#toasts .toast--undo")) if (!old.contains(pressed)) old.remove();
+}
+
 /** Show the bar with Undo of a `_changed_thread.html`, if it has one, in place of the one before. */
 export function showUndo(html) {
   const bars = document.getElementById("toasts");
-  for (const old of bars.querySelectorAll(".toast--undo")) old.remove();
+  hideUndo();
   const fresh = parse(html).querySelector('#fresh > [data-part="done"] > .toast');
   if (!fresh) return;
   const bar = document.importNode(fresh, true);

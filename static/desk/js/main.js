@@ -4,7 +4,7 @@ import * as bulk from "./bulk.js";
 import * as clock from "./clock.js";
 import * as commands from "./commands.js";
 import * as focus from "./focus.js";
-import { post, toast } from "./http.js";
+import { hideUndo, post, toast } from "./http.js";
 import * as inputMethod from "./input-method.js";
 import * as keys from "./keys.js";
 import * as labelPicker from "./label-picker.js";
@@ -36,8 +36,10 @@ async function submitted(event) {
   const fields = new FormData(event.target, pressed);
   const scheduled = pressed.closest("[data-scheduled]")?.dataset.scheduled ?? null;
   pressed.closest("details.popover")?.removeAttribute("open");
-  // Splitting and merging change the dividers of all that is shown.
-  if (pressed.formAction.includes("/tickets/")) fields.set("since", thread.oldestCursor());
+  if (pressed.formAction.includes("/tickets/")) {
+    fields.set("since", thread.oldestCursor()); // splitting and merging change the dividers of all that is shown
+    hideUndo(pressed);
+  }
   let isDone = false; // not when it was refused, or another conversation is open meanwhile
   const done = () => {
     isDone = true;
