@@ -177,6 +177,8 @@ def take(number: int) -> dict[str, dict[str, Any]]:
             statements[name] += 1
             seconds[name] += time.perf_counter() - began
 
+    queue_replies(outbox.POOL_SIZE)
+    outbox.drain_outbox()  # connects
     page_id = queue_replies(number)
     bare = bare_calls(number, outbox.POOL_SIZE)
     began, cpu = time.perf_counter(), time.process_time()

@@ -1,9 +1,11 @@
 """Make calls for many rows at once: the caller's thread claims and writes the rows, others make the calls."""
 
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from django.db import DatabaseError
@@ -16,6 +18,18 @@ Row = TypeVar("Row")
 Result = TypeVar("Result")
 
 LOOK_EVERY_S = 1.0  # for rows of which no wake was heard
+
+_of_this_thread = threading.local()
+
+
+def threads(size: int) -> ThreadPoolExecutor:
+    """Return `size` threads for the calls of this thread. They live as long as it, so that connections are kept."""
+    if getattr(_of_this_thread, "pid", None) != os.getpid():  # the threads of a process are not in its fork
+        _of_this_thread.pid, _of_this_thread.pools = os.getpid(), {}
+    pools: dict[int, ThreadPoolExecutor] = _of_this_thread.pools
+    if size not in pools:
+        pools[size] = ThreadPoolExecutor(size)
+    return pools[size]
 
 
 def make_calls(
@@ -34,12 +48,12 @@ def make_calls(
     """
     running: dict[Future[Result], Row] = {}
     began, count, woken = time.monotonic(), 0, loops.woken()
-    with ThreadPoolExecutor(size) as pool:
+    try:
         while True:
             woken.clear()
             if loops.may_go_on(began, max_run_s) and len(running) < size:
                 for row in claim(size - len(running)):
-                    future = pool.submit(call, row)
+                    future = threads(size).submit(call, row)
                     running[future] = row
                     future.add_done_callback(lambda _future: woken.set())
                     count += 1
@@ -48,6 +62,8 @@ def make_calls(
             woken.wait(LOOK_EVERY_S)
             for future in [future for future in running if future.done()]:
                 _finish(finish, running.pop(future), future)
+    finally:
+        wait(running)
 
 
 def _finish(finish: Callable[[Row, Result], None], row: Row, future: "Future[Result]") -> None:

@@ -17,6 +17,9 @@ from requests.adapters import HTTPAdapter
 USER_AGENT = "Desk/1.0"  # English only: a name
 DEFAULT_TIMEOUT_S = 10.0
 CHUNK_BYTES = 65_536
+# A connection that was idle for longer is not used again: the other side may be about to close it, and a call whose
+# connection is closed may have had its effect or not.
+MAX_IDLE_S = 15.0
 
 _per_thread = threading.local()
 
@@ -82,10 +85,14 @@ def session() -> requests.Session:
 
 
 def thread_session() -> requests.Session:
-    """Return the session of this thread, made at the first call; a forked process makes its own."""
-    if getattr(_per_thread, "pid", None) != os.getpid():
-        _per_thread.pid = os.getpid()
-        _per_thread.session = session()
+    """Return the session of this thread. A forked process makes its own, and so does a thread after MAX_IDLE_S."""
+    now = time.monotonic()
+    is_of_this_process = getattr(_per_thread, "pid", None) == os.getpid()
+    if is_of_this_process and now - _per_thread.used_at > MAX_IDLE_S:
+        _per_thread.session.close()
+    if not is_of_this_process or now - _per_thread.used_at > MAX_IDLE_S:
+        _per_thread.pid, _per_thread.session = os.getpid(), session()
+    _per_thread.used_at = now
     return _per_thread.session
 
 

@@ -2,11 +2,14 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.db import DatabaseError
 
-from desk import loops
-from desk.call_pool import make_calls
+from desk import http, loops
+from desk.call_pool import make_calls, threads
 
 LONG_S = 30  # only a failure takes so long
 
@@ -93,3 +96,76 @@ def test_a_result_that_cannot_be_written_costs_no_other(caplog: pytest.LogCaptur
     assert make_calls(rows.claim, call, rows.finish, size=3, max_run_s=LONG_S) == 3
     assert sorted(rows.finished) == [1, 3]
     assert "could not be written" in caplog.text
+
+
+class Server(ThreadingHTTPServer):
+    """A server that keeps connections, and the client's ports in the order of the requests."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.ports: list[int] = []
+
+    def ask(self, row: int) -> int:
+        with http.thread_session().get(f"http://127.0.0.1:{self.server_port}/") as response:
+            assert response.text == "yes"
+        return row * 10
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.ports.append(self.client_address[1])
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"yes")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        threads(1).submit(lambda: http.thread_session().close()).result()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_connection_is_kept_from_one_run_to_the_next(server: Server) -> None:
+    for row in range(3):
+        rows = Rows([row])
+        assert make_calls(rows.claim, server.ask, rows.finish, size=1, max_run_s=LONG_S) == 1
+    assert len(server.ports) == 3
+    assert len(set(server.ports)) == 1
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_IDLE_S", 0.0)  # a limit, lowered
+    for row in range(2):
+        rows = Rows([row])
+        make_calls(rows.claim, server.ask, rows.finish, size=1, max_run_s=LONG_S)
+    assert len(set(server.ports)) == 2
+
+
+def test_a_database_error_leaves_no_call_under_way() -> None:
+    rows, may_end, ended = Rows([1, 2]), threading.Event(), threading.Event()
+
+    def call(row: int) -> int:
+        if row == 2:
+            assert may_end.wait(LONG_S)
+            ended.set()
+        return row * 10
+
+    def finish(_row: int, _result: int) -> None:
+        threading.Timer(0.1, may_end.set).start()
+        raise DatabaseError
+
+    with pytest.raises(DatabaseError):
+        make_calls(rows.claim, call, finish, size=2, max_run_s=LONG_S)
+    assert ended.is_set()

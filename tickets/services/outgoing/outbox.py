@@ -1,14 +1,15 @@
 """The outbox: send the queued replies of many conversations at once, in order within each.
 
 A row is claimed by a conditional update that is committed before the call. The calls run in threads that make no query;
-the main thread writes the outcome to the row (`send_call.record`). A wake only says that there are rows.
+the main thread writes the outcome to the row (`send_call.record`). While calls end quickly, as many rows are claimed
+ahead, so that no thread waits for the database. A wake only says that there are rows.
 """
 
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from channels_im.messenger import conversations
 from channels_im.messenger.graph_messages import GraphMessage
 from channels_im.models import Channel, Page
 from channels_im.services.facebook import pace
-from desk import loops
+from desk import call_pool, loops
 from desk.health import Report, seconds
 from desk.models import User
 from desk.one_of import OneOf
@@ -38,9 +39,12 @@ POOL_SIZE = 64  # calls at the same time, in each process
 MAX_RUN_S = 120.0
 # Calls that end, and rows that come, within this time are handled together.
 GATHER_S = 0.02
+GATHER_BUSY_S = 0.05  # while every thread has a call: larger batches take less time for each row
 # How long to wait when other processes hold the locks of all due conversations.
 CONTENDED_S = 0.05
 MAX_LOOKUPS = 5  # at the same time
+# A row that was claimed ahead and finds no free thread within this time is given back: its window may close meanwhile.
+AHEAD_S = 1.0
 LOOK_EVERY_S = 1.0  # for rows of which no wake was heard
 LATE_AFTER_S = 300
 
@@ -118,6 +122,7 @@ class _Job:
     message: Message
     call: Callable[[], Any]
     send: send_call.SendCall | None = None
+    submitted: float = field(default_factory=time.monotonic)
 
     def make_call(self) -> Any:
         """Make the call, in a thread."""
@@ -137,23 +142,27 @@ class _Drain:
         # Conversations of which a row was claimed in this round; the others come first.
         self.served: set[int] = set()
         self.call_count = 0
+        self.ended = 0  # calls that ended since the last claim
         self.began, self.woken = time.monotonic(), loops.woken()
         self.renews_at = 0.0
 
     def run(self) -> int:
         """Start and finish calls until nothing is due or the time is up; then wait for those under way."""
-        with ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="outbox") as pool:
+        try:
             while True:
-                more = loops.may_go_on(self.began, MAX_RUN_S) and self._start(pool)
+                more = loops.may_go_on(self.began, MAX_RUN_S) and self._start()
                 if self.running:
                     self._finish_some()
                 elif not more:
                     return self.call_count
+        finally:  # after an error: what was sent until then is looked up when the claims expire
+            wait([future for future in self.running if not future.cancel()])
 
-    def _start(self, pool: ThreadPoolExecutor) -> bool:
-        """Claim as many rows as threads are free and start their calls; return False when nothing was due."""
-        free = POOL_SIZE - len(self.running)
-        if not free:
+    def _start(self) -> bool:
+        """Claim rows for the free threads and for those that will soon be free; return False when nothing was due."""
+        ahead = min(self.ended, POOL_SIZE)
+        free = POOL_SIZE + ahead - len(self.running)
+        if free <= (ahead // 2 if len(self.running) >= POOL_SIZE else 0):
             return False
         rows, contended = self._claim(free)
         authors = {row.author_id for row in rows if row.author_id is not None}
@@ -166,7 +175,7 @@ class _Drain:
         lookups = delivery_status.claim_lookups(min(MAX_LOOKUPS, free - len(rows)), under_way)
         jobs += [self._lookup_job(row) for row in lookups]
         for job in filter(None, jobs):
-            future = pool.submit(job.make_call)
+            future = call_pool.threads(POOL_SIZE).submit(job.make_call)
             self.running[future] = job
             future.add_done_callback(lambda _future: self.woken.set())
             self.call_count += 1
@@ -200,16 +209,28 @@ class _Drain:
         renew_every = settings.DESK_CLAIM_SECONDS / 4
         self.woken.wait(min(renew_every, LOOK_EVERY_S))
         if not all(future.done() for future in self.running):
-            time.sleep(GATHER_S)
+            time.sleep(GATHER_S if len(self.running) < POOL_SIZE else GATHER_BUSY_S)
         self.woken.clear()
         done = [future for future in self.running if future.done()]
+        self.ended = max(len(done), self.ended // 2)
         outcomes = [(self.running.pop(future), _outcome(future)) for future in done]
         send_call.record([(job.send, outcome) for job, outcome in outcomes if job.send])
         for job, outcome in outcomes:
             if job.send is None:
                 with send_call.working_on(job.message):
                     delivery_status.apply_lookup(job.message, outcome)
+        self._give_back()
         self._renew(renew_every)
+
+    def _give_back(self) -> None:
+        """Give back the rows that were claimed ahead and wait too long for a thread, or for which no time is left."""
+        is_ending = not loops.may_go_on(self.began, MAX_RUN_S)
+        before = time.monotonic() - AHEAD_S
+        waiting = [future for future, job in self.running.items() if job.send and (is_ending or job.submitted < before)]
+        jobs = [self.running.pop(future) for future in waiting if future.cancel()]
+        if calls := [job.send for job in jobs if job.send]:
+            self.call_count -= len(calls)
+            send_call.give_back(calls)
 
     def _renew(self, every_s: float) -> None:
         """Renew the claims of running calls: a claim that expires counts as that of a dead worker."""

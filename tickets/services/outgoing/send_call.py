@@ -212,6 +212,14 @@ def release_claim(message: Message) -> None:
     _retry_later(message, PREPARING_FAILED, _pause(message))
 
 
+def give_back(calls: Sequence[SendCall]) -> None:
+    """Queue claimed rows again as if they had not been claimed: their calls were not made."""
+    for call in calls:
+        if call.file is not None:
+            call.file.close()
+    delivery_status.CLAIMS.release([call.message for call in calls], retry_after=None)
+
+
 def _record_error(call: SendCall, error: GraphError, verdict: Verdict) -> None:
     message, page = call.message, call.message.conversation.channel.page
     details = {"error_code": error.code, "error_subcode": error.subcode, "fbtrace_id": error.fbtrace_id or ""}

@@ -5,7 +5,6 @@ Each is sent at most once, in time or not at all. Sender actions carry no messag
 """
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,7 +15,7 @@ from channels_im.messenger import send_api
 from channels_im.messenger.errors import GraphError
 from channels_im.services.facebook import page_errors
 from channels_im.services.facebook.page_errors import Call
-from desk import wake
+from desk import call_pool, wake
 from desk.models import User
 from tickets.models import Conversation, SenderAction
 from tickets.rules import sending
@@ -93,8 +92,7 @@ def send_due() -> int:
     rows = list(waiting().select_related(*related).order_by("wanted_at")[:BATCH_SIZE])
     calls = [(row.conversation.channel.page, call) for row in rows if _claim(row) and (call := _call(row))]
     if calls:
-        with ThreadPoolExecutor(min(POOL_SIZE, len(calls)), thread_name_prefix="sender-action") as pool:
-            errors = list(pool.map(_make, (call for _page, call in calls)))
+        errors = list(call_pool.threads(POOL_SIZE).map(_make, (call for _page, call in calls)))
         for (page, _call_made), error in zip(calls, errors, strict=True):
             if error is not None:
                 page_errors.record(page, error, Call.BACKGROUND, token=page.page_token)

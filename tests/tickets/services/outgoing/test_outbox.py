@@ -7,15 +7,12 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from channels_im.models import Channel, Page
 from desk.models import User
 from desk.storage import FileStorage
-from tests import database_faults
-from tests.factories import make_channel, make_conversation, png, receive
+from tests.factories import make_conversation, png, receive
 from tests.matching import present
 from tests.tickets.services.graph import FakeGraph, error_answer
 from tests.tickets.services.steps import drained
@@ -128,102 +125,6 @@ def test_a_conversation_with_much_to_say_does_not_keep_others_waiting(
     outbox.drain_outbox()
 
     assert graph.texts().index("short") <= 1
-
-
-def test_a_claim_needs_as_many_statements_for_many_replies_as_for_few(
-    queue: Callable[..., Message], channel: Channel
-) -> None:
-    counts = []
-    for number in (3, 24):
-        channels = [channel, make_channel()]
-        for each in range(number):
-            other = make_conversation(channels[each % 3 > 1])
-            receive(other)
-            if each % 3:
-                replies.queue_reply(None, other, text="Yes")
-            else:
-                queue("Yes", other)
-        with CaptureQueriesContext(connection) as queries:
-            rows, _contended = outbox._Drain()._claim(64)
-        with CaptureQueriesContext(connection) as later:
-            related = [(row.conversation.channel.page.page_token, row.conversation.contact, row.author) for row in rows]
-        assert (len(related), len(later)) == (number, 0)
-        counts.append(len(queries))
-    assert counts[0] == counts[1]
-
-
-def test_a_token_that_is_replaced_at_the_moment_of_the_claim_is_used(
-    graph: FakeGraph, queue: Callable[..., Message], channel: Channel
-) -> None:
-    message = queue("Yes")
-
-    def link_again() -> None:
-        page = Page.objects.get(pk=channel.page_id)
-        page.page_token = "EAAnew"
-        page.save()
-
-    with database_faults.before_first('UPDATE "tickets_message"', link_again):
-        rows, _contended = outbox._Drain()._claim(64)
-    assert [(row.pk, row.conversation.channel.page.page_token) for row in rows] == [(message.pk, "EAAnew")]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_workers_draining_at_once_send_each_reply_once(
-    graph: FakeGraph, queue: Callable[..., Message], channel: Channel
-) -> None:
-    for number in range(12):
-        other = make_conversation(channel)
-        receive(other)
-        queue(f"{number}", other)
-    gate = threading.Barrier(2)
-
-    def work() -> None:
-        gate.wait()
-        try:
-            outbox.drain_outbox()
-        finally:
-            connection.close()
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    outbox.drain_outbox()
-
-    assert sorted(map(int, graph.texts())) == list(range(12))
-    assert set(Message.objects.filter(direction="out").values_list("state", flat=True)) == {"sent"}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_while_the_call_is_made_everybody_sees_the_claim(graph: FakeGraph, queue: Callable[..., Message]) -> None:
-    message = queue()
-    seen = []
-    graph.meanwhile(lambda: seen.append(Message.objects.get(pk=message.pk)))
-    drained(message)
-
-    assert (seen[0].state, seen[0].attempts, seen[0].claimed_at) == ("sending", 1, timezone.now())
-
-
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-def test_a_call_that_hangs_delays_no_reply_that_comes_meanwhile(
-    graph: FakeGraph, queue: Callable[..., Message], channel: Channel
-) -> None:
-    other = make_conversation(channel)
-    receive(other)
-    arrived = threading.Event()
-
-    def hang() -> None:
-        queue("quick", other)
-        graph.meanwhile(arrived.set)
-        assert arrived.wait(30), "the other reply waits for the call that hangs"
-
-    graph.meanwhile(hang)
-    queue("slow")
-    outbox.drain_outbox()
-
-    assert graph.texts() == ["quick", "slow"]
 
 
 # --- May it still be sent? --------------------------------------------------------------------------------------------
