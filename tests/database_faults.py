@@ -33,3 +33,10 @@ def before_first(part: str, act: Callable[[], Any]) -> Iterator[None]:
     with connection.execute_wrapper(execute):
         yield
     assert not acts, f"no statement has {part} in it"
+
+
+def someone_waits_for_us() -> bool:
+    """Return whether another connection waits for a lock that this one holds, on PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None

@@ -26,6 +26,16 @@ COUNT_CLICKS = """() => {
   document.addEventListener("click", () => window.clicks++);
 }"""
 OTHER_ROWS = "#rows a.row:not([aria-current])"
+# The menus of an open conversation: what opens each, and its panel.
+OF_A_CONVERSATION = (
+    ("#assign-menu > summary", "#assign-menu .popover__panel"),
+    ("#snooze-menu > summary", "#snooze-menu .popover__panel"),
+    ("#more-menu > summary", "#more-menu .popover__panel"),
+    ("#composer-more > summary", "#composer-more .popover__panel"),
+    ("[data-emoji]", ".emoji"),
+    ("[data-stickers]", ".sticker-panel"),
+    ("[data-canned]", "#canned"),
+)
 
 Press = Callable[[float, float], None]
 
@@ -49,13 +59,7 @@ def press_beside(page: Page, menu: Locator, press: Press, below: str = OTHER_ROW
         (".rail__avatar", ".rail__me .popover__panel"),
         ("#list-options > summary", "#list-options .popover__panel"),
         ("#more-views > summary", "#more-views .popover__panel"),
-        ("#assign-menu > summary", "#assign-menu .popover__panel"),
-        ("#snooze-menu > summary", "#snooze-menu .popover__panel"),
-        ("#more-menu > summary", "#more-menu .popover__panel"),
-        ("#composer-more > summary", "#composer-more .popover__panel"),
-        ("[data-emoji]", ".emoji"),
-        ("[data-stickers]", ".sticker-panel"),
-        ("[data-canned]", "#canned"),
+        *OF_A_CONVERSATION,
         ("[data-react]", ".emoji"),
     ],
 )
@@ -131,15 +135,7 @@ def test_a_tap_beside_a_menu_only_closes_it(
         press_beside(page, page.locator(f"{menu} .popover__panel"), tap, "#rows a.row, .rail a")
     page.locator(f"#row-{customer.conversation} a.row").tap()
     expect(page.locator("#composer-text")).to_be_visible(timeout=SOON_MS)
-    for opener, panel in (
-        ("#assign-menu > summary", "#assign-menu .popover__panel"),
-        ("#snooze-menu > summary", "#snooze-menu .popover__panel"),
-        ("#more-menu > summary", "#more-menu .popover__panel"),
-        ("#composer-more > summary", "#composer-more .popover__panel"),
-        ("[data-emoji]", ".emoji"),
-        ("[data-stickers]", ".sticker-panel"),
-        ("[data-canned]", "#canned"),
-    ):
+    for opener, panel in OF_A_CONVERSATION:
         page.locator(opener).tap()
         press_beside(page, page.locator(panel), tap, "[data-back], #thread-head *, #items *")
         expect(page.locator("#composer-text")).to_be_visible()

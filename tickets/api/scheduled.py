@@ -23,14 +23,22 @@ from tickets.api.documentation import BAD_INPUT, NO_LONGER_VISIBLE, NOT_FOUND, N
 from tickets.api.export import AnyAccept
 from tickets.api.fields import MomentField, PersonField, TextOrNull
 from tickets.api.filters import ScheduledReplyFilters
-from tickets.api.idempotency import KEY_PARAMETER, ClientKeyField, LimitedJSONParser, client_key
+from tickets.api.idempotency import KEY_PARAMETER, LimitedJSONParser, client_key
 from tickets.api.message_serializers import TemplateUseSerializer
 from tickets.api.paging import MAX_ID
-from tickets.api.sending import TEXT_AND_FILES, FilesField, QueuedSerializer, queued_body, reply_error, special_part
+from tickets.api.sending import (
+    TEXT_AND_FILES,
+    FilesField,
+    QueuedSerializer,
+    ReplyContent,
+    queued_body,
+    reply_error,
+    special_part,
+)
 from tickets.api.serializers import ReadOnlySerializer
-from tickets.models import Message, ScheduledReply, ScheduledReplyFile, Scope
+from tickets.models import ScheduledReply, ScheduledReplyFile, Scope
 from tickets.rules.sending import Refusal
-from tickets.rules.sent_as import MAX_STICKER_ID, sticker_in, template_in
+from tickets.rules.sent_as import sticker_in, template_in
 from tickets.services.conversation import access
 from tickets.services.outgoing import scheduled_replies
 from tickets.services.outgoing.replies import ReplyError
@@ -93,41 +101,12 @@ class ScheduledReplySerializer(ReadOnlySerializer[ScheduledReply]):
         ]
 
 
-class ScheduleSerializer(serializers.Serializer[None]):
+class ScheduleSerializer(ReplyContent):
     """A reply and its time. With files, the request is multipart/form-data."""
 
-    conversation = serializers.IntegerField(min_value=0, max_value=MAX_ID, help_text="Id of the conversation.")
     send_at = serializers.DateTimeField(help_text="When it is sent: while the messaging window is open.")
     cancel_if_customer_writes = serializers.BooleanField(
         required=False, default=False, help_text="Cancel it when the customer writes before."
-    )
-    text = serializers.CharField(
-        required=False,
-        default="",
-        allow_blank=True,
-        trim_whitespace=False,
-        help_text="At most 1600 characters. A longer text is refused, never split.",
-    )
-    reply_to = serializers.CharField(
-        required=False,
-        allow_null=True,
-        default=None,
-        max_length=Message._meta.get_field("reply_to_mid").max_length,
-        help_text="mid of the message that it replies to.",
-    )
-    client_key = ClientKeyField()
-    sticker_id = serializers.CharField(
-        required=False,
-        allow_null=True,
-        default=None,
-        max_length=MAX_STICKER_ID,
-        help_text="Meta's id of a sticker, in place of text and files; while Facebook accepts stickers.",
-    )
-    template = TemplateUseSerializer(
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="An approved template of the Page, in place of text and files; also outside the messaging window.",
     )
 
 

@@ -31,8 +31,8 @@ TEXT_AND_FILES = frozenset({Refusal.TEXT_BLANK, Refusal.TEXT_TOO_LONG, Refusal.F
 REPLY_REFUSALS = TEXT_AND_FILES | {Refusal.TEMPLATE_REFUSED, Refusal.NOT_POSSIBLE}
 
 
-class ReplySerializer(serializers.Serializer[None]):
-    """A reply. With files, the request is multipart/form-data; the text is sent first, then the files in order."""
+class ReplyContent(serializers.Serializer[None]):
+    """What is sent, now or later: a text, a sticker or a template, and what it replies to."""
 
     conversation = serializers.IntegerField(min_value=0, max_value=MAX_ID, help_text="Id of the conversation.")
     text = serializers.CharField(
@@ -64,6 +64,11 @@ class ReplySerializer(serializers.Serializer[None]):
         default=None,
         help_text="An approved template of the Page, in place of text and files; also outside the messaging window.",
     )
+
+
+class ReplySerializer(ReplyContent):
+    """A reply. With files, the request is multipart/form-data; the text is sent first, then the files in order."""
+
     hold = serializers.BooleanField(
         required=False,
         default=False,

@@ -11,14 +11,13 @@ from django.utils import timezone
 from desk.errors import Refused
 from desk.models import User
 from tests import factories
+from tests.database_faults import someone_waits_for_us
 from tickets.models import AccessGrant, Conversation, Mention, Message
 from tickets.rules.mentions import AGENT, Target
 from tickets.services.conversation import mentions
 from tickets.services.conversation.mentions import Wanted
 from tickets.services.inbox import actions, notes
 from tickets.services.people import deactivation
-
-from .test_canned_at_once import someone_waits_for_us
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

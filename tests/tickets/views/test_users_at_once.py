@@ -13,6 +13,7 @@ from django.utils import timezone
 from desk import rights
 from desk.models import User
 from tests import factories
+from tests.database_faults import someone_waits_for_us
 from tickets.models import AccessGrant, Conversation, Message
 from tickets.rules.mentions import AGENT, Target
 from tickets.services.conversation.mentions import Wanted
@@ -21,7 +22,6 @@ from tickets.services.outgoing.replies import queue_reply
 from tickets.services.people import deactivation
 
 from ..api.test_conditional_at_once import waiting
-from .test_canned_at_once import someone_waits_for_us
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 PART = {"HX-Request": "true"}

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from desk.models import User
 from tests import factories
-from tests.tickets.views.test_canned_at_once import someone_waits_for_us
+from tests.database_faults import someone_waits_for_us
 from tickets.models import CustomField, MailReminder, Message, SavedView
 from tickets.services.inbox import field_values, saved_views, ticket_changes
 from tickets.services.notifications import choices

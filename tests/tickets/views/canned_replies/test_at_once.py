@@ -5,43 +5,17 @@ import time
 
 import pytest
 from django.db import connection, transaction
-from django.test import Client
-from django.utils import timezone
 
-from desk.models import User
+from tests.database_faults import someone_waits_for_us
 from tests.desk.bucket import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
-from tests.factories import make_admin, make_agent, make_channel, make_conversation
-from tests.factories import receive as receive_message
+from tests.factories import make_agent
 from tests.http import Response
 from tests.pages import html_of
-from tests.tickets.views.canned import FORM, OWN, client_of, post
+from tests.tickets.views.canned_replies.steps import FORM, OWN, client_of, post
 from tickets.models import CannedReply, Conversation
 from tickets.services.inbox import canned_replies
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def setup() -> Client:
-    return client_of(make_admin())
-
-
-@pytest.fixture
-def conversation() -> Conversation:
-    made = make_conversation(make_channel(name="Shop"))
-    receive_message(made, at=timezone.now())
-    return made
-
-
-@pytest.fixture
-def alice(conversation: Conversation) -> User:
-    return make_agent("alice", channels=(conversation.channel,))
-
-
-def someone_waits_for_us() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-        return cursor.fetchone() is not None
 
 
 @pytest.mark.postgresql

@@ -9,10 +9,10 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
-from django.utils import timezone
 
 from desk.models import AuditEntry, User
-from tests.factories import make_admin, make_agent, make_channel, make_conversation, make_department, make_user, receive
+from tests.database_faults import someone_waits_for_us
+from tests.factories import make_admin, make_agent, make_department, make_user
 from tests.http import Response
 from tests.pages import html_of
 from tests.tickets.api.conftest import client_of as token_client
@@ -27,20 +27,6 @@ def client_of(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
-
-
-@pytest.fixture
-def setup() -> Client:
-    return client_of(make_admin())
-
-
-@pytest.fixture
-def conversation() -> Conversation:
-    made = make_conversation(make_channel(name="Shop"))
-    made.contact.name = "Clara Zwetschge"
-    made.contact.save()
-    receive(made, at=timezone.now())
-    return made
 
 
 def form(**changes: object) -> dict[str, object]:
@@ -166,12 +152,6 @@ def test_the_former_addresses_lead_to_the_new_pages(setup: Client) -> None:
     assert setup.get("/admin/tickets/cannedreply/")["Location"] == LIST
     assert setup.get(f"/admin/tickets/cannedreply/{reply.pk}/change/")["Location"] == f"{LIST}{reply.pk}/"
     assert setup.get(f"/admin/tickets/cannedreply/{reply.pk}/history/").status_code == 200
-
-
-def someone_waits_for_us() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-        return cursor.fetchone() is not None
 
 
 @pytest.mark.postgresql

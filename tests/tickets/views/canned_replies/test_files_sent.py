@@ -5,18 +5,16 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from desk.models import AuditEntry, User
 from desk.object_storage import ObjectStorage
 from tests.desk.bucket import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
-from tests.factories import make_admin, make_agent, make_channel, make_conversation, make_department, png
-from tests.factories import receive as receive_message
+from tests.factories import make_agent, make_department, png
 from tests.http import streamed
 from tests.pages import html_of
 from tests.tickets.api.conftest import client_of as token_client
-from tests.tickets.views.canned import (
+from tests.tickets.views.canned_replies.steps import (
     LIST,
     OWN,
     PDF,
@@ -34,23 +32,6 @@ from tickets.models import CannedReply, Conversation, Message
 from tickets.services.inbox import canned_files, canned_replies
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def setup() -> Client:
-    return client_of(make_admin())
-
-
-@pytest.fixture
-def conversation() -> Conversation:
-    made = make_conversation(make_channel(name="Shop"))
-    receive_message(made, at=timezone.now())
-    return made
-
-
-@pytest.fixture
-def alice(conversation: Conversation) -> User:
-    return make_agent("alice", channels=(conversation.channel,))
 
 
 # --- In the composer

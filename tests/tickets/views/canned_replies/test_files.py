@@ -16,12 +16,11 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from desk.errors import Refused
 from desk.models import AuditEntry, User
 from tests.desk.bucket import bucket, keys, s3, s3_client, server  # noqa: F401 - fixtures
-from tests.factories import make_admin, make_agent, make_channel, make_conversation, make_department, make_user, png
-from tests.factories import receive as receive_message
+from tests.factories import make_admin, make_agent, make_department, make_user, png
 from tests.http import streamed
 from tests.pages import html_of
 from tests.tickets.api.conftest import client_of as token_client
-from tests.tickets.views.canned import (
+from tests.tickets.views.canned_replies.steps import (
     FORM,
     LIST,
     OWN,
@@ -39,23 +38,6 @@ from tickets.models import CannedReply, CannedReplyFile, Conversation
 from tickets.services.inbox import canned_files, canned_replies
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def setup() -> Client:
-    return client_of(make_admin())
-
-
-@pytest.fixture
-def conversation() -> Conversation:
-    made = make_conversation(make_channel(name="Shop"))
-    receive_message(made, at=timezone.now())
-    return made
-
-
-@pytest.fixture
-def alice(conversation: Conversation) -> User:
-    return make_agent("alice", channels=(conversation.channel,))
 
 
 # --- The form
