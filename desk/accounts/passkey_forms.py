@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn import forms as allauth_forms
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 MAX_NAME = 100
 MAX_CREDENTIAL = 64 * 1024  # characters; those of browsers have a few thousand
@@ -82,14 +83,19 @@ class ReauthenticateForm(_ReadCredential, allauth_forms.ReauthenticateWebAuthnFo
     """Say again who one is, with a passkey."""
 
 
-def _not_correct() -> Exception:
-    error: Exception = get_adapter().validation_error("incorrect_code")
-    return error
+def _not_correct() -> ValidationError:
+    """Return the sentence of templates/mfa/webauthn/_error.html: allauth's own is about the code of an app."""
+    return ValidationError(
+        gettext(
+            "The browser did not use a passkey: it was cancelled, took too long, or this device has none for Desk. "
+            "Try again."
+        )
+    )
 
 
 @contextmanager
 def _wrong_when_unreadable() -> Iterator[None]:
     try:
         yield
-    except UNREADABLE:
+    except (ValidationError, *UNREADABLE):
         raise _not_correct() from None

@@ -59,7 +59,13 @@ def test_a_credential_that_no_browser_sends_is_not_correct(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_a_name_of_a_passkey_has_a_limit() -> None:
-    alice = make_agent("alice")
-    form = passkey_forms.AddForm({"name": "x" * (passkey_forms.MAX_NAME + 1), "credential": "{}"}, user=alice)
-    assert "name" in form.errors
+def test_a_passkey_that_is_refused_says_why_and_keeps_its_name(client: Client) -> None:
+    make_agent("alice")
+    client.post("/accounts/login/", {"login": "alice", "password": PASSWORD})
+    client.get(ADD)
+    name = "x" * (passkey_forms.MAX_NAME + 1)
+    page = html_of(client.post(ADD, {"name": name, "credential": credential()}))
+    assert "at most 100 characters (it has 101)" in page
+    assert f'value="{name}"' in page
+    assert 'maxlength="100"' in page
+    assert page.count("The browser did not use a passkey") == 2  # shown, and ready for the script
