@@ -30,7 +30,7 @@ from tickets.services.webhooks.http_call import CallResult, WebhookCall
 logger = logging.getLogger(__name__)
 
 POOL_SIZE = 16
-MAX_CALLS_PER_WEBHOOK = 8  # at the same time
+MAX_CALLS_PER_WEBHOOK = POOL_SIZE // 2  # at the same time; fewer while other webhooks are slow: see _shared
 MAX_RUN_S = 120.0
 FIRST_PAUSE = timedelta(seconds=10)
 MAX_EVENT_PAUSE = timedelta(hours=1)
@@ -155,16 +155,31 @@ class _Drain:
     # --- Claims -------------------------------------------------------------------------------------------------------
     def _claim(self, limit: int) -> list[EventDelivery]:
         """Claim at most `limit` rows, one for a failing webhook; the claim is committed on return."""
-        candidates: list[int] = []
+        queues: dict[int, list[int]] = {}
         due = waiting()
         subscriptions = EventSubscription.objects.filter(pk__in=due.values("subscription"))
         for pk, failures in list(subscriptions.order_by("pk").values_list("pk", "failures")):
-            free_for_webhook = (1 if failures else MAX_CALLS_PER_WEBHOOK) - self.under_way[pk]
-            free = min(free_for_webhook, limit - len(candidates))
+            free = (1 if failures else MAX_CALLS_PER_WEBHOOK) - self.under_way[pk]
             if free > 0:
                 order = ("attempts", "pk") if failures else ("pk",)
-                candidates += due.filter(subscription=pk).order_by(*order).values_list("pk", flat=True)[:free]
-        return list(CLAIMS.claim(candidates).select_related("subscription"))
+                queues[pk] = list(due.filter(subscription=pk).order_by(*order).values_list("pk", flat=True)[:free])
+        return list(CLAIMS.claim(self._shared(queues, limit)).select_related("subscription"))
+
+    def _shared(self, queues: dict[int, list[int]], free: int) -> list[int]:
+        """Choose rows of these queues for `free` threads: a webhook gets as many threads as are then left, at most.
+
+        So one slow webhook takes half of the threads, two a third each, and there is one left for the next.
+        """
+        chosen: list[int] = []
+        calls = self.under_way.copy()
+        while True:
+            able = [pk for pk, queue in queues.items() if queue and calls[pk] < free]
+            if not able:
+                return chosen
+            pk = min(able, key=lambda pk: calls[pk])
+            chosen.append(queues[pk].pop(0))
+            calls[pk] += 1
+            free -= 1
 
     def _ready(self, rows: list[EventDelivery]) -> list[EventDelivery]:
         """Render and store the body of each row, which every later try sends too; drop rows whose subject is deleted.

@@ -1,5 +1,7 @@
 """Failing webhooks: events stay in order, are retried with the same id and growing pauses, and are given up at last."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +19,10 @@ from tests.matching import present
 from tests.sandbox.receiver import Receiver
 from tests.tickets.services.webhooks.deliveries import bodies, states
 from tickets import tasks
+from tickets.api import payloads
 from tickets.models import Conversation, EventDelivery, EventSubscription, Message
 from tickets.services.webhooks import delivery, http_call
-from tickets.services.webhooks.subscriptions import change, send_test
+from tickets.services.webhooks.subscriptions import change, create, send_test
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +84,43 @@ def test_a_failing_webhook_gets_one_event_at_a_time_with_growing_pauses(
     tasks.send_events()
     assert set(states()) == {"delivered"}
     assert len({event["id"] for event in bodies(receiver)}) == 30
+
+
+def test_slow_webhooks_with_many_events_leave_threads_to_one_with_few(
+    receiver: Receiver, admin: User, channel_events: Callable[[], None]
+) -> None:
+    def webhook(name: str) -> EventSubscription:
+        return create(admin, name=name, url=f"{receiver.url}/{name}", events=["message.created"])
+
+    def claimed() -> Counter[str]:
+        free = delivery.POOL_SIZE - drain.under_way.total()
+        return Counter(job.row.subscription.name for job in drain.claim(free))
+
+    drain = delivery._Drain(payloads.bodies)
+    slow = [webhook("first")]
+    channel_events()
+    assert claimed() == {"first": 8}
+    slow.append(webhook("second"))
+    channel_events()
+    assert claimed() == {"second": 4}
+    webhook("third")
+    channel_events()
+    assert claimed() == {"third": 2}
+    EventSubscription.objects.filter(pk__in=[one.pk for one in slow]).update(is_active=False)
+    webhook("fourth")
+    channel_events()
+    assert claimed() == {"fourth": 1}
+
+
+@pytest.fixture
+def channel_events(conversation: Conversation) -> Callable[[], None]:
+    """Let customers write in 20 new conversations."""
+
+    def write() -> None:
+        for _ in range(20):
+            factories.receive(factories.make_conversation(conversation.channel))
+
+    return write
 
 
 def test_one_event_that_is_refused_does_not_stop_the_others(
