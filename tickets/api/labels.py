@@ -53,7 +53,9 @@ class LabelSerializer(ReadOnlySerializer[Label]):
     """A word on tickets."""
 
     department = DepartmentField(allow_null=True, help_text="Name of the department; null: all departments.")
-    tickets = serializers.IntegerField(source="ticket_count", help_text="How many tickets have it.")
+    tickets = serializers.IntegerField(
+        source="ticket_count", help_text="How many tickets have it; 10,001: more than 10,000."
+    )
 
     class Meta:
         model = Label

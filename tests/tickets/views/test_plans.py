@@ -13,6 +13,7 @@ from bench.reads import rows_read
 from channels_im.models import Channel
 from desk.models import Department, User
 from tests import factories as make
+from tests.pages import html_of
 from tickets.demo import many
 from tickets.models import Contact, Conversation, CustomField, FieldValue, Label, Mention, Person, Ticket
 from tickets.services.conversation import access
@@ -271,7 +272,7 @@ def test_contacts_of_the_api_by_name_are_read_page_by_page(admin: User, ordering
     assert found == sorted(named, reverse=ordering == "-id")
 
 
-def test_labels_are_counted_one_after_the_other(admin: User) -> None:
+def test_labels_are_counted_one_after_the_other_up_to_a_limit(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
     used = Label.objects.create(name="Used", key="used")
     Label.objects.create(name="Unused", key="unused")
     Ticket.labels.through.objects.bulk_create(
@@ -280,3 +281,9 @@ def test_labels_are_counted_one_after_the_other(admin: User) -> None:
     rows = labels.with_counts(Label.objects.order_by("pk"))
     assert [row.ticket_count for row in rows] == [50, 0]  # type: ignore[attr-defined]
     assert "JOIN" not in str(rows.query)
+    monkeypatch.setattr(labels, "COUNT_LIMIT", 20)  # a limit, lowered
+    assert labels.with_counts(Label.objects.filter(pk=used.pk)).get().ticket_count == 21  # type: ignore[attr-defined]
+    client = Client()
+    client.force_login(admin)
+    page = html_of(client.get("/admin/labels/"))
+    assert ">20+<" in page

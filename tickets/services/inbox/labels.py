@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from channels_im.models import Channel
 from desk import audit_log
@@ -18,6 +17,7 @@ from tickets.rules.sending import clean_text
 from tickets.services.conversation import messages
 from tickets.services.conversation.access import UserFacts
 from tickets.services.inbox import macros, saved_views
+from tickets.services.inbox.counts import CountUpToLimit
 
 VIEW = "tickets.view_label"
 OnTicket = Ticket.labels.through
@@ -30,6 +30,7 @@ WORDS = {
     "department": sentence("department"),
 }
 MOST = 300  # labels; more of them nobody finds
+COUNT_LIMIT = 10_000  # more tickets of a label are not counted
 MOST_ANNOUNCED = 500  # conversations; the rows of others follow with their next change
 GONE = sentence("Somebody has deleted this label meanwhile.")
 
@@ -67,11 +68,9 @@ def listed_for(user: User, facts: UserFacts) -> QuerySet[Label, Label]:
 
 
 def with_counts(labels: QuerySet[Label, Label]) -> QuerySet[Label, Label]:
-    """Return the labels with `ticket_count`: how many tickets have each."""
-    # One label after the other in its index: with a join the database compares all tickets that have any.
-    of_label: QuerySet[Any, Any] = OnTicket.objects.filter(label=OuterRef("pk")).order_by().values("label")
-    on_tickets = of_label.annotate(number=Count("pk"))
-    return labels.annotate(ticket_count=Coalesce(Subquery(on_tickets.values("number")), 0))
+    """Return the labels with `ticket_count`: how many tickets have each, at most COUNT_LIMIT + 1."""
+    of_label = OnTicket.objects.filter(label=OuterRef("pk")).order_by().values("pk")[: COUNT_LIMIT + 1]
+    return labels.annotate(ticket_count=CountUpToLimit(of_label))
 
 
 def ticket_count(label: Label) -> int:

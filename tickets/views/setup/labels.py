@@ -1,6 +1,6 @@
 """Setup → Labels: a list with how many tickets have each; adding, changing, merging and deleting them."""
 
-from typing import cast
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -16,7 +16,7 @@ from desk.errors import Refused
 from desk.languages import translated
 from desk.models import Department
 from desk.requests import UserRequest
-from desk.setup_lists import Asked, Empty, SetupList
+from desk.setup_lists import Asked, Empty, SetupList, up_to
 from tickets.models import Label
 from tickets.services.inbox import labels, macros
 
@@ -96,7 +96,7 @@ def show(request: UserRequest) -> HttpResponse:
     listing = SetupList(
         asked,
         (gettext("Label"), gettext("Description"), gettext("Department"), gettext("Tickets")),
-        rows,
+        [_row(label) for label in rows],
         pager,
         Empty(
             gettext("No label yet"), gettext("Agents add labels to tickets, to find those about one thing together.")
@@ -105,6 +105,10 @@ def show(request: UserRequest) -> HttpResponse:
         chips=(asked.chips("department", departments, every=gettext("All departments")),),
     )
     return page(request, "list.html", gettext("Labels"), list=listing, may_add=may(request.user, ADD))
+
+
+def _row(label: Any) -> dict[str, Any]:
+    return {"label": label, "tickets": up_to(label.ticket_count, labels.COUNT_LIMIT)}
 
 
 @setup_view(ADD)
