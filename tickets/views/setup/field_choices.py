@@ -38,7 +38,8 @@ def change(request: UserRequest, pk: int) -> HttpResponse:
             raise Http404("There is no such action.")  # English only: no page shows it
     except Refused as refused:
         messages.error(request, translated(str(refused)))
-        return form_page(request, _field(pk), FieldForm(None, field), 422, request.POST)
+        field = _field(pk)  # as somebody else may have changed it meanwhile
+        return form_page(request, field, FieldForm(None, field), 422, request.POST)
     messages.success(request, gettext("The choices are saved."))
     return redirect("fields:edit", pk)
 
