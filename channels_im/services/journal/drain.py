@@ -33,7 +33,7 @@ from desk.live import publish
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 100  # deliveries
+BATCH_SIZE = 200  # deliveries
 MAX_PIECE_S = 5  # then the rest of the batch is given back, so that nobody waits longer for one with much work
 MAX_RUN_S = 20  # well below the time-out of a task (Q_CLUSTER): the rest is for the next run
 

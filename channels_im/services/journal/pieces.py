@@ -8,12 +8,14 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from django.db import connection
+
 from channels_im.services.journal.processing import DeliveryEvent, EventState
 from channels_im.services.journal.store import Sender
 
 MAX_EVENTS_PER_DELIVERY = 200  # about a second
 MAX_EVENTS_PER_TRANSACTION = 10  # SQLite has one writer, and the webhook waits for it
-MAX_EVENTS_PER_SET = 50  # processed together, they take no longer than that
+MAX_EVENTS_PER_SET = {"sqlite": 50, "postgresql": 200}  # processed together, they lock SQLite no longer than that
 
 
 @dataclass
@@ -45,10 +47,10 @@ class Piece:
     def sets(self) -> Iterator[list[list[SenderGroup]]]:
         """Yield the transactions in sets that may be processed together."""
         chosen: list[list[SenderGroup]] = []
-        size = 0
+        size, most = 0, MAX_EVENTS_PER_SET[connection.vendor]
         for groups in self.transactions():
             count = sum(len(group.events) for group in groups)
-            if size + count > MAX_EVENTS_PER_SET:
+            if size + count > most:
                 yield chosen
                 chosen, size = [], 0
             chosen.append(groups)
