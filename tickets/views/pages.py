@@ -113,7 +113,7 @@ def saving_context(request: AgentRequest, query: ListQuery) -> Context:
         "may_share_with_everybody": with_everybody,
         "may_change_view": query.saved is not None
         and saved_views.may_change(request.user, saved_views.Audience.of(query.saved)),
-        "unedited": urlencode(ListQuery.of_saved(query.saved).parameters()) if query.saved else "",
+        "unedited": urlencode(listing.parameters_of_saved(query.saved)) if query.saved else "",
     }
 
 
@@ -133,7 +133,7 @@ def counts_context(request: AgentRequest, query: ListQuery, counts: dict[str, in
     saved = [
         {
             "view": view,
-            "address": urlencode(replace(ListQuery.of_saved(view), search=query.search).parameters()),
+            "address": urlencode(listing.parameters_of_saved(view, query.search)),
             "is_current": query.saved is not None and query.saved.pk == view.pk,
         }
         for view in saved_of(request)

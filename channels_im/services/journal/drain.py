@@ -80,7 +80,6 @@ def process_batch(batch: list[WebhookDelivery]) -> int:
     Returns how many are finished. The others are given back: it will be the turn of their next piece.
     """
     deliveries = [read_delivery(delivery) for delivery in batch]
-    mentions.record([(parsed.delivery, parsed.parsed_events) for parsed in deliveries])
     open_events = [event for delivery in deliveries for event in delivery.open_events]
     routes = routing.routes_for(event.page_id for event in open_events)
     by_sender: dict[Sender, list[DeliveryEvent]] = {}
@@ -94,6 +93,8 @@ def process_batch(batch: list[WebhookDelivery]) -> int:
         if processing.is_out_of_time:
             break
     store.receiver().after_batch()
+    # After the messages, so that nobody waits for it to see them: until then an erasure reads the bodies themselves.
+    mentions.record([(parsed.delivery, parsed.parsed_events) for parsed in deliveries])
     finished = [parsed for parsed in processing.held if not parsed.is_unfinished]
     update_pages(finished, routes)
     save_results(finished)

@@ -232,20 +232,24 @@ class ListQuery:
     def parameters(self, **changes: Any) -> dict[str, str]:
         """Return the query string parameters of this list with `changes`; defaults are left out."""
         changed = replace(self, **changes)
+        if changed.saved and not changed.is_edited:
+            return parameters_of_saved(changed.saved, changed.search)
         saved = str(changed.saved.pk) if changed.saved else ""
-        if saved and not changed.is_edited:
-            values = {"view": saved, "q": changed.search}
-        else:
-            view = "" if changed.view.name == DEFAULT_VIEW else changed.view.name
-            values = {
-                "view": saved or view,
-                EDITED: "1" if saved else "",
-                "base": view if saved else "",
-                "sort": "" if changed.order == DEFAULT_ORDER else changed.order,
-                "q": changed.search,
-                **changed.filter.to_query(),
-            }
+        view = "" if changed.view.name == DEFAULT_VIEW else changed.view.name
+        values = {
+            "view": saved or view,
+            EDITED: "1" if saved else "",
+            "base": view if saved else "",
+            "sort": "" if changed.order == DEFAULT_ORDER else changed.order,
+            "q": changed.search,
+            **changed.filter.to_query(),
+        }
         return {name: value for name, value in values.items() if value}
+
+
+def parameters_of_saved(saved: SavedView, search: str = "") -> dict[str, str]:
+    """Return the query string parameters of a saved view as it was saved, and of a search in it."""
+    return {"view": str(saved.pk), **({"q": search} if search else {})}
 
 
 def _widened(view: View, filter_: Filter) -> tuple[View, Filter]:
