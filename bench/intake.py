@@ -55,7 +55,9 @@ def take(messages: int, customers: int, *, profile: bool = False) -> dict[str, d
     """
     from bench import intake_yardstick
     from channels_im.services.journal import drain
+    from desk import garbage
 
+    garbage.settle()  # as the worker does
     channel = _channel()
     return {
         YARDSTICK: _measure(messages, customers, lambda: intake_yardstick.drain(channel)),

@@ -163,6 +163,7 @@ def take(number: int) -> dict[str, dict[str, Any]]:
     """
     from django.db import connection
 
+    from desk import garbage
     from tickets.models import Message
     from tickets.services.outgoing import outbox
 
@@ -177,6 +178,7 @@ def take(number: int) -> dict[str, dict[str, Any]]:
             statements[name] += 1
             seconds[name] += time.perf_counter() - began
 
+    garbage.settle()  # as the worker does
     queue_replies(outbox.POOL_SIZE)
     outbox.drain_outbox()  # connects
     page_id = queue_replies(number)

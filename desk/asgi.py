@@ -7,7 +7,6 @@ must not, or every program on this machine could choose its address.
 """
 
 import asyncio
-import gc
 import os
 
 import django
@@ -17,7 +16,7 @@ django.setup(set_prefix=False)
 
 from channels_im import webhook  # noqa: E402 - models can be imported only after the applications are set up
 from channels_im.webhook import asgi  # noqa: E402
-from desk import body_limits, error_pages, timings  # noqa: E402
+from desk import body_limits, error_pages, garbage, timings  # noqa: E402
 from desk.answer_headers import with_answer_headers  # noqa: E402
 from desk.asgi_handler import Handler  # noqa: E402
 from desk.health_deadline import WithDeadline  # noqa: E402
@@ -31,8 +30,6 @@ from tickets.views import live_rows, live_state, live_thread, uploads  # noqa: E
 django_application = Handler()
 readyz = WithDeadline(django_application)
 live = LiveStream(live_rows.facts_of, live_rows.reader_of, live_rows.visible, live_state.read, live_thread.read)
-#: New objects before the garbage collector looks. A page makes many and drops them; with Python's 700 it costs a tenth.
-COLLECT_AFTER = 10_000
 APPLICATIONS: dict[str, body_limits.Application] = {"/live/": live, "/readyz": readyz}  # all other paths: Django
 
 
@@ -58,8 +55,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         phase = (await receive())["type"].removeprefix("lifespan.")
         if phase == "startup":
-            gc.freeze()  # what is loaded now stays: the collector need not look at it again
-            gc.set_threshold(COLLECT_AFTER)
+            garbage.settle()
             heartbeat.start()
             flusher.start()
         else:

@@ -4,7 +4,6 @@ One process, which has no threads of its own, forks them all: a fork of a proces
 a lock that nobody releases.
 """
 
-import gc
 import logging
 import multiprocessing
 import os
@@ -18,6 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
+from desk import garbage
 from desk.loops import Loop
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,7 @@ class LoopProcesses:
     def start(self) -> None:
         """Start them. Call it before this process has threads."""
         connections.close_all()  # a process that is forked must not inherit a connection
-        gc.collect()
-        gc.freeze()  # or the collector of each process would copy the memory that they share
+        garbage.settle()  # or the collector of each process would copy the memory that they share
         self._keeper.start()
 
     def is_alive(self) -> bool:
