@@ -10,13 +10,12 @@ from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext, npgettext, pgettext, pgettext_lazy
 
-from channels_im.models import Channel
 from desk.languages import joined
-from desk.models import Department, User
-from tickets.models import Label, Ticket
+from desk.models import User
+from tickets.models import Ticket
 from tickets.rules.filters import CLOSED, FIELDS, ME, NO, NOBODY, OPEN, SOON, YES, age
 from tickets.services.conversation import access
-from tickets.services.inbox import labels
+from tickets.services.inbox import filter_names
 from tickets.services.inbox.field_filters import KnownFields
 from tickets.services.inbox.listing import ListQuery
 from tickets.views import field_choices
@@ -76,14 +75,14 @@ class ListFilters:
     def __init__(self, request: AgentRequest, query: ListQuery, *, is_short: bool = False) -> None:
         """Read the names. `is_short`: without colleagues and custom fields, unless a chip names one: fewer queries."""
         with_colleagues = not is_short or bool(query.filter.ids("assignee"))
-        channels = access.channels_for(request.user, request.facts).order_by("name").select_related("department")
-        self.channels = list(channels.only("name", "deleted_at", "department__name"))
+        facts = request.facts
+        self.channels = filter_names.channels(facts)
         self._query = query
-        self._known, self._is_short = KnownFields.seen_by(request.facts), is_short
+        self._known, self._is_short = KnownFields.seen_by(facts), is_short
         self._names: dict[str, Choices] = {
-            "channel": [(str(one.pk), _channel_words(one)) for one in self.channels],
-            "department": [(str(one.pk), one.name) for one in Department.objects.order_by("name").only("name")],
-            "label": [(str(one.pk), one.name) for one in _labels(request)],
+            "channel": [(str(pk), _channel_words(*words)) for pk, *words in self.channels],
+            "department": [(str(pk), name) for pk, name in filter_names.departments(facts)],
+            "label": [(str(pk), name) for pk, name in filter_names.labels(facts)],
             "assignee": [
                 (ME, pgettext("assignee", "Me")),
                 (NOBODY, pgettext("assignee", "Nobody")),
@@ -179,15 +178,10 @@ def colleagues(request: AgentRequest, *, without_me: bool = True) -> Iterable[Us
     return here.distinct().select_related("agent").order_by("first_name", "username")[:MAX_COLLEAGUES]
 
 
-def _labels(request: AgentRequest) -> Iterable[Label]:
-    return labels.seen_by(request.facts).only("name")
-
-
-def _channel_words(channel: Channel) -> str:
-    values = {"name": channel.name, "department": channel.department.name}
-    if channel.is_deleted:
-        return gettext("%(name)s · %(department)s (deleted)") % values
-    return f"{channel.name} · {channel.department.name}"
+def _channel_words(name: str, department: str, deleted: object) -> str:
+    if deleted:
+        return gettext("%(name)s · %(department)s (deleted)") % {"name": name, "department": department}
+    return f"{name} · {department}"
 
 
 def _length(length: timedelta) -> str:
