@@ -44,7 +44,7 @@ GATHER_BUSY_S = 0.05  # while every thread has a call: larger batches take less 
 CONTENDED_S = 0.05
 MAX_LOOKUPS = 5  # at the same time
 # A row that was claimed ahead and finds no free thread within this time is given back: its window may close meanwhile.
-AHEAD_S = 1.0
+AHEAD_S = 3.0
 LOOK_EVERY_S = 1.0  # for rows of which no wake was heard
 LATE_AFTER_S = 300
 
