@@ -114,6 +114,32 @@ class Inbox:
         return self.page.locator(".details, #details").first
 
 
+class HeldEvents:
+    """Events of the live stream of one kind, kept from the pages that open from now on until they may pass."""
+
+    def __init__(self, page: Page, kind: str) -> None:
+        self.page = page
+        page.add_init_script(f"""
+            const held = [];
+            const listen = EventSource.prototype.addEventListener;
+            EventSource.prototype.addEventListener = function (kind, act) {{
+                listen.call(this, kind, (event) => {{
+                    if (kind !== "{kind}") return act(event);
+                    held.push(() => act(event));
+                    document.documentElement.dataset.held += event.data;
+                }});
+            }};
+            window.letPass = () => held.splice(0).forEach((act) => act());
+        """)
+
+    def expect(self, text: str) -> None:
+        """Wait for an event that contains the text."""
+        expect(self.page.locator("html")).to_have_attribute("data-held", re.compile(re.escape(text)), timeout=SOON_MS)
+
+    def let_pass(self) -> None:
+        self.page.evaluate("letPass()")
+
+
 class FacebookDialog:
     """The login of the sandbox, as Facebook shows it to the administrator."""
 

@@ -70,9 +70,10 @@ class Phone:
 
     def long_press(self, target: Locator, ms: int = LONG_PRESS_MS) -> None:
         """Hold a finger on the middle of the target."""
-        expect(target).to_be_visible(timeout=SOON_MS)
-        box = target.bounding_box()
-        assert box is not None
+        box = None
+        while box is None:  # it may be replaced by a newer one
+            expect(target).to_be_visible(timeout=SOON_MS)
+            box = target.bounding_box()
         at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         touch = self.page.context.new_cdp_session(self.page)
         touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})

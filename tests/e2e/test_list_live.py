@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.customers import Customer
-from tests.e2e.page_objects import SOON_MS, Inbox
+from tests.e2e.page_objects import SOON_MS, HeldEvents, Inbox
 from tests.e2e.processes import RunningDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
@@ -116,3 +116,28 @@ def test_a_row_that_comes_while_the_list_is_read_again_stays(agent: Page, demo: 
         held[0].fulfill(response=without)
     agent.wait_for_timeout(300)
     expect(row).to_have_count(1)
+
+
+def test_a_row_that_changes_while_it_is_pressed_is_opened(agent: Page, demo: RunningDesk, customer: Customer) -> None:
+    inbox = Inbox(agent, demo)
+    events = HeldEvents(agent, "row")
+    synced(agent)
+    customer.writes("While it is pressed")
+    events.expect("While it is pressed")
+    row = inbox.row(customer.name)
+    row.get_by_role("link").hover()
+    agent.mouse.down()
+    events.let_pass()
+    agent.mouse.up()
+    expect(agent.locator("#thread-head")).to_contain_text(customer.name, timeout=SOON_MS)
+    expect(row).to_contain_text("While it is pressed")
+
+
+def test_a_press_without_an_end_does_not_stop_the_page(agent: Page, demo: RunningDesk, customer: Customer) -> None:
+    inbox = Inbox(agent, demo)
+    synced(agent)
+    inbox.row(customer.name).get_by_role("link").hover()
+    agent.mouse.down()
+    customer.writes("It is shown all the same")
+    expect(inbox.row(customer.name)).to_contain_text("It is shown all the same", timeout=SOON_MS)
+    agent.mouse.up()

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Response, expect
 
 from tests.e2e import data
 from tests.e2e.customers import Customer
-from tests.e2e.page_objects import SOON_MS, Inbox, log_in
+from tests.e2e.page_objects import SOON_MS, HeldEvents, Inbox, log_in
 from tests.e2e.processes import RunningDesk
 from tests.sandbox.process import BERG_BIKES
 
@@ -147,3 +147,21 @@ def test_many_events_in_a_row_are_folded_until_somebody_asks(
     customer.writes("And now?")
     expect(inbox.bubble("And now?")).to_have_count(1, timeout=SOON_MS)
     expect(shown).to_have_count(7)
+
+
+def test_the_button_of_a_message_that_changes_while_it_is_pressed_acts(
+    agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer]
+) -> None:
+    inbox, customer = Inbox(agent, demo), new_customer("Is it red?")
+    events = HeldEvents(agent, "thread")
+    open_conversation(agent, inbox, customer)
+    events.let_pass()
+    customer.writes("Or blue?")  # one more bubble of the group: the first is no longer its last
+    events.expect("Or blue?")
+    message = inbox.bubble("Is it red?")
+    message.get_by_role("button", name="Reply").hover()
+    agent.mouse.down()
+    events.let_pass()
+    agent.mouse.up()
+    expect(agent.locator("#composer-quote")).to_contain_text("Is it red?", timeout=SOON_MS)
+    expect(inbox.bubble("Or blue?")).to_be_visible()

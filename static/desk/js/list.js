@@ -1,6 +1,8 @@
 // The list: rows come, change and go without moving under the pointer; also views, counts and the title.
 
 import { fetchPart, parse } from "./http.js";
+import { note } from "./morph.js";
+import { released, whenReleased } from "./press.js";
 import * as session from "./session.js";
 import { gettext, interpolate, ngettext } from "./words.js";
 
@@ -42,6 +44,7 @@ async function read(suffix, parameters) {
   const [asked, start] = [query(), clock];
   const response = await fetchPart(at(suffix, parameters));
   const html = await response.text();
+  await released();
   if (!response.ok || asked !== query()) return null;
   return { html, isTold: (id) => told.get(id) > start, areCountsTold: countsTold > start };
 }
@@ -61,7 +64,11 @@ export async function refreshRows(ids, tries = 3) {
 }
 
 /** Show the rows of a `_changed_rows.html`; with `atOnce`, do not wait for the pointer to leave. */
-export function applyRows(html, ids, options = {}) {
+export function applyRows(html, ids, options) {
+  whenReleased(() => showRows(html, ids, options));
+}
+
+function showRows(html, ids, options = {}) {
   const page = parse(html);
   atOnce = Boolean(options.atOnce);
   for (const id of ids) update(id, page.getElementById(`row-${id}`));
@@ -139,7 +146,9 @@ function update(id, fresh) {
     return;
   }
   leaving.delete(id);
+  if (old?.matches(".row-item:not(.row-item--gone)") && note(old) === fresh.outerHTML) return;
   const row = document.importNode(fresh, true);
+  note(row);
   mark(row);
   if (!old) {
     place(row, true);

@@ -6,6 +6,7 @@ import * as bar from "./connection-bar.js";
 import { fetchPart, Gone } from "./http.js";
 import * as list from "./list.js";
 import * as notify from "./notify.js";
+import * as press from "./press.js";
 import { SharedStream } from "./shared-stream.js";
 import * as thread from "./thread.js";
 import { Throttle } from "./throttle.js";
@@ -181,7 +182,7 @@ function connect({ steal = false } = {}) {
   for (const [kind, act] of Object.entries(handlers))
     source.addEventListener(kind, (event) => {
       if (kind !== "closed") heard();
-      act(JSON.parse(event.data));
+      press.whenReleased(() => act(JSON.parse(event.data)));
     });
   source.addEventListener("open", () => {
     heard();
@@ -192,6 +193,7 @@ function connect({ steal = false } = {}) {
 
 export function start() {
   bar.start();
+  press.start();
   connect();
   addEventListener("online", () => replaced || connect());
   addEventListener("focus", resume);

@@ -4,6 +4,7 @@ import { foldEvents } from "./fold-events.js";
 import { fetchPart, parse, post, reasonOf, showUndo, toast } from "./http.js";
 import { fits, keyed, keyOf, merge, mergeStretch, note } from "./morph.js";
 import { olderMarker, putAbove, readOlder } from "./older-messages.js";
+import { released, whenReleased } from "./press.js";
 import { replaceQuietly } from "./quiet-replace.js";
 import { gettext, interpolate, ngettext } from "./words.js";
 
@@ -150,6 +151,7 @@ export async function refresh(all = false) {
   }
   const start = performance.now();
   const response = await fetchPart(`${address("messages/")}?${query}`);
+  await released();
   if (pane !== mine || turn !== asked) return; // a newer answer is on its way
   if (response.status === 404) {
     toast(gettext("You no longer have access to this conversation."));
@@ -163,8 +165,12 @@ export async function refresh(all = false) {
  * Update the open conversation from a `_changed_thread.html` without disturbing the agent's work. What the live stream
  * brought meanwhile stays if it is newer; `asked` is when this was asked for (performance.now).
  */
-export function applyFresh(html, { toNewest = false, asked: start = 0 } = {}) {
+export function applyFresh(html, options) {
   asked++; // earlier requests are older than this
+  whenReleased(() => showFresh(html, options));
+}
+
+function showFresh(html, { toNewest = false, asked: start = 0 } = {}) {
   const fresh = parse(html).getElementById("fresh");
   if (!pane || !fresh || Number(fresh.dataset.conversation) !== pane.id) return;
   const part = (name) => fresh.querySelector(`:scope > [data-part="${name}"]`);
