@@ -87,11 +87,11 @@ def session() -> requests.Session:
 def thread_session() -> requests.Session:
     """Return the session of this thread. A forked process makes its own, and so does a thread after MAX_IDLE_S."""
     now = time.monotonic()
-    is_of_this_process = getattr(_per_thread, "pid", None) == os.getpid()
-    if is_of_this_process and now - _per_thread.used_at > MAX_IDLE_S:
-        _per_thread.session.close()
-    if not is_of_this_process or now - _per_thread.used_at > MAX_IDLE_S:
+    if getattr(_per_thread, "pid", None) != os.getpid():
         _per_thread.pid, _per_thread.session = os.getpid(), session()
+    elif now - _per_thread.used_at > MAX_IDLE_S:
+        _per_thread.session.close()
+        _per_thread.session = session()
     _per_thread.used_at = now
     return _per_thread.session
 

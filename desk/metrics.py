@@ -125,7 +125,7 @@ SENDS = Counter("desk_sends", "Attempts to send a message by outcome", "outcome"
 META_ERRORS = Counter("desk_meta_errors", "Failed calls to Meta by kind", "kind")
 MAILS = Counter("desk_mails", "E-mails to administrators by outcome", "outcome")
 PUSHES = Counter("desk_pushes", "Notifications to browsers by outcome", "outcome")
-REMINDERS = Counter("desk_reminders", "E-mails to agents about waiting customers by outcome", "outcome")
+REMINDERS = Counter("desk_reminders", "E-mails to agents, about customers who wait and the like, by outcome", "outcome")
 
 
 # --- Open streams -----------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ class ChangedMeanwhileError(exceptions.APIException):
 
 
 def etag_of(body: bytes) -> str:
-    """Return the ETag of a JSON body, with its quotation marks."""
+    """Return the ETag of a JSON body without indentation, with its quotation marks."""
     return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
 
@@ -49,7 +49,8 @@ def answer(request: Request, response: Response) -> Response:
 
 
 def _finish(request: Request, response: Any) -> None:
-    etag = etag_of(response.content)
+    is_plain = response.accepted_media_type == JSONRenderer.media_type  # not `application/json; indent=4`
+    etag = etag_of(response.content if is_plain else JSONRenderer().render(response.data))
     response.headers["ETag"] = etag
     response.headers.setdefault("Cache-Control", "private, no-cache")
     patch_vary_headers(response, ["Authorization"])

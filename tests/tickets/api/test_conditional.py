@@ -39,6 +39,14 @@ def test_of_two_who_change_what_they_read_the_second_is_told(shop: Shop, alice: 
     assert alice.patch(url, {"priority": "low"}, format="json", headers={"If-Match": "nonsense"}).status_code == 400
 
 
+def test_the_etag_of_an_indented_answer_is_taken(shop: Shop, alice: APIClient) -> None:
+    url = f"/api/v1/tickets/{Ticket.objects.get().pk}/"
+    indented = alice.get(url, headers={"Accept": "application/json; indent=4"})
+    assert b"\n    " in indented.content
+    changed = alice.patch(url, {"priority": "high"}, format="json", headers={"If-Match": indented["ETag"]})
+    assert changed.status_code == 200, changed.content
+
+
 def test_a_refused_change_with_an_etag_says_why(shop: Shop, charlie: APIClient) -> None:
     reply = CannedReply.objects.create(shortcut="mine", title="Mine", text="Hi", owner=shop.charlie)
     url = f"/api/v1/canned-replies/{reply.pk}/"

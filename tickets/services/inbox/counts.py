@@ -10,7 +10,6 @@ from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Sub
 from django.utils import timezone
 
 from desk.models import User
-from desk.prepared import Prepared
 from tickets.models import Conversation
 from tickets.services.conversation.access import (
     UserFacts,
@@ -20,6 +19,7 @@ from tickets.services.conversation.access import (
     seen_by_all,
     users_seeing_more,
 )
+from tickets.services.conversation.prepared_access import PreparedForFacts
 from tickets.services.inbox import filtering
 from tickets.services.inbox.filtering import IS_UNREAD, Conversations
 from tickets.services.inbox.listing import LABELS, RELATED, VIEWS, ListQuery, counted_in_view, in_view, narrowed
@@ -67,7 +67,7 @@ def counts_for_users(facts_of_users: Iterable[UserFacts], now: datetime | None =
 
 def _count_for_each(common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
     """Count every view for each user, in one query."""
-    return _answers(_EVERY_VIEW, common, user_ids, now)
+    return _EVERY_VIEW.of(common, user_ids, now)
 
 
 def _every_view(common: UserFacts, now: datetime) -> dict[str, Conversations]:
@@ -82,8 +82,8 @@ def _count_for_group(common: UserFacts, user_ids: Collection[int], now: datetime
     separate = users_seeing_more(common, user_ids)
     counts_by_user = _count_for_each(common, separate, now) if separate else {}
     if others := [user_id for user_id in user_ids if user_id not in separate]:
-        shared = _answers(_SHARED_VIEWS, common, others[:1], now)[others[0]]
-        for user_id, own in _answers(_OWN_VIEWS, common, others, now).items():
+        shared = _SHARED_VIEWS.of(common, others[:1], now)[others[0]]
+        for user_id, own in _OWN_VIEWS.of(common, others, now).items():
             unread = min(COUNT_LIMIT, shared["unread"] + own["unread"])
             counts_by_user[user_id] = {**shared, **{name: own[name] for name in OF_ONE_USER}, "unread": unread}
     return counts_by_user
@@ -110,21 +110,15 @@ class _Counting:
 
     def __init__(self, names: Iterable[str], sets_of: Callable[[UserFacts, datetime], Mapping[str, Conversations]]):
         self.names, self._sets_of = tuple(names), sets_of
-        self.prepared = Prepared(self._query)
+        self._prepared = PreparedForFacts(self._query)
 
-    def _query(
-        self,
-        sees_all: bool,
-        leads: bool,
-        _settings: object,
-        *,
-        channels: Sequence[int],
-        departments: Sequence[int],
-        granted: Sequence[int],
-        users: Sequence[int],
-        now: datetime,
-    ) -> QuerySet[User, Any]:
-        common = UserFacts(None, sees_all, frozenset(channels), frozenset(departments), leads, frozenset(granted))
+    def of(self, common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+        """Return the size of each set for each of these users."""
+        features = (settings.META_HUMAN_AGENT, settings.META_AD_WINDOW)
+        rows = self._prepared.rows(common, features, users=tuple(user_ids), now=now)
+        return {pk: dict(zip(self.names, numbers, strict=True)) for pk, *numbers in rows}
+
+    def _query(self, common: UserFacts, *, users: Sequence[int], now: datetime) -> QuerySet[User, Any]:
         sets = self._sets_of(common, now)
         columns = {f"count_{name}": CountUpToLimit(_in_index_order(name, sets[name])) for name in self.names}
         return User.objects.filter(pk__in=users).annotate(**columns).values_list("pk", *columns)
@@ -133,19 +127,6 @@ class _Counting:
 _EVERY_VIEW = _Counting((*VIEWS, "unread"), _every_view)
 _SHARED_VIEWS = _Counting((*(name for name in VIEWS if name not in OF_ONE_USER), "unread"), _shared_views)
 _OWN_VIEWS = _Counting((*OF_ONE_USER, "unread"), _own_views)
-
-
-def _answers(counting: _Counting, common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
-    """Return the size of each set for each of these users."""
-    rows = counting.prepared.rows(
-        (common.sees_all, common.leads, (settings.META_HUMAN_AGENT, settings.META_AD_WINDOW)),
-        channels=tuple(common.channel_ids),
-        departments=tuple(common.department_ids),
-        granted=tuple(common.granted),
-        users=tuple(user_ids),
-        now=now,
-    )
-    return {pk: dict(zip(counting.names, numbers, strict=True)) for pk, *numbers in rows}
 
 
 def _in_index_order(name: str, rows: Conversations) -> QuerySet[Conversation, Any]:

@@ -91,7 +91,7 @@ def register() -> None:
             name="conversations",
             label=sentence("Closed conversations"),
             text=sentence(
-                "When all tickets of a customer are closed and nobody wrote a message or a note for so long, the "
+                "When all tickets of a customer are closed and nobody wrote a message or a note for this time, the "
                 "customer is erased like a person who asks for it, with all messages and files. A receipt is kept. A "
                 "conversation with a reply that was not sent is kept. It cannot be undone."
             ),
