@@ -6,6 +6,7 @@ from rest_framework import serializers
 from channels_im.messenger import template_texts
 from channels_im.models import ChannelAgent, MessageTemplate
 from channels_im.setup.access import may
+from desk import row_by_row
 from desk.models import Agent, Department, User
 from tickets.api.assignment import AgentActions, DepartmentActions
 from tickets.api.base import ReadOnlyViewSet
@@ -104,7 +105,6 @@ class ContactViewSet(FewConversations[Contact], ContactActions, ReadOnlyViewSet[
     filterset_class = ContactFilters
     orderings = ("id", "-id")
     by_conversation, of_conversation = "pk", "contact"
-    of_others = ("name",)
 
     def kept(self, ids: list[int]) -> list[int]:
         query = self.request.query_params.get("name", "")
@@ -117,4 +117,4 @@ class ContactViewSet(FewConversations[Contact], ContactActions, ReadOnlyViewSet[
         contacts = contacts.prefetch_related(Prefetch("person__contacts", shown), custom_fields.values_with_fields())
         if facts.sees_all:
             return contacts
-        return contacts.filter(Exists(visible.filter(contact_id=OuterRef("pk"))))
+        return contacts.filter(row_by_row.some(visible.filter(contact_id=OuterRef("pk"))))

@@ -28,7 +28,8 @@ class FewConversations(ApiViewSet[Row]):
     by_conversation = "conversation"  # the column of the rows
     of_conversation = "pk"  # the column of a conversation that it is compared with
     has_department = False  # whether a filter by department names that of the conversation
-    of_others: tuple[str, ...] = ()  # other filters that may describe many rows of which the user sees none
+    # How the names of other filters begin that may describe many rows of which the user sees none.
+    of_others: tuple[str, ...] = ()
 
     def filter_queryset(self, queryset: QuerySet[Row, Any]) -> QuerySet[Row, Any]:
         found = None if self.detail or self.facts.sees_all else self._few()
@@ -42,7 +43,8 @@ class FewConversations(ApiViewSet[Row]):
         named = self._named()
         if named is not None:
             return access.few_ids(named, self.of_conversation, MOST)
-        if any(query.get(name, user.username) != user.username for name in self.of_others):
+        narrowing = [name for name in query if query[name] != user.username]  # an index finds what is the user's
+        if any(name.startswith(self.of_others) for name in narrowing):
             return access.few_ids(access.conversations_for(user, self.facts), self.of_conversation)
         return None
 

@@ -7,13 +7,13 @@ import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import EMPTY_VALUES
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 from django_filters.fields import IsoDateTimeField, MultipleChoiceField
 from drf_spectacular.utils import extend_schema_field
 
 from channels_im.models import Channel, MessageTemplate, Page
-from desk.models import Agent, User
+from desk.models import Agent, Department, User
 from tickets.models import (
     CannedReply,
     Contact,
@@ -99,17 +99,32 @@ class IdFilter(django_filters.NumberFilter):
 
 
 @extend_schema_field({"type": "string"})
-class UserFilter(django_filters.CharFilter):
-    """A filter by the name of a user, which is looked up first: with a join the database does not know how many rows
-    are theirs, and may read all. A name that nobody has matches nothing.
+class NameFilter(django_filters.CharFilter):
+    """A filter by the name of a row of another table, which is looked up first: with a join the database does not know
+    how many rows are of it, and may read all. A name that nothing has matches nothing.
     """
 
+    table: type[Model]
+    name_in: str
+
     def filter(self, qs: QuerySet[Any, Any], value: str) -> QuerySet[Any, Any]:
-        """Return the rows of this user; all of them for an empty value."""
+        """Return the rows of this name; all of them for an empty value."""
         if value in EMPTY_VALUES:
             return qs
-        found = User.objects.filter(username=value).values_list("pk", flat=True).first()
+        found = self.table._default_manager.filter(**{self.name_in: value}).values_list("pk", flat=True).first()
         return qs.none() if found is None else qs.filter(**{str(self.field_name): found})
+
+
+class UserFilter(NameFilter):
+    """A filter by the name of a user."""
+
+    table, name_in = User, "username"
+
+
+class DepartmentFilter(NameFilter):
+    """A filter by the name of a department."""
+
+    table, name_in = Department, "name"
 
 
 class ChoicesField(MultipleChoiceField):
@@ -153,7 +168,7 @@ class ConversationFilters(FieldFilters, django_filters.FilterSet):
     channel = IdFilter(field_name="channel_id")
     page_id = django_filters.CharFilter(field_name="contact__page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(field_name="contact__psid", help_text="The contact's page-scoped user id.")
-    department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
+    department = DepartmentFilter(field_name="department_id", help_text="Name of the department.")
     assignee = UserFilter(field_name="assignee_id", help_text="User name of the assignee.")
     unassigned = FlagFilter(field_name="assignee", lookup_expr="isnull")
     unread = FlagFilter(method="filter_unread", help_text="With or without unread messages.")
@@ -237,7 +252,7 @@ class TicketFilters(FieldFilters, django_filters.FilterSet):
     status = AnyOfFilter(choices=Ticket.Status.choices)
     priority = AnyOfFilter(choices=Ticket.Priority.choices)
     label = IdFilter(field_name="labels", help_text="Id of a label.")
-    department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
+    department = DepartmentFilter(field_name="department_id", help_text="Name of the department.")
     assignee = UserFilter(field_name="assignee_id", help_text="User name of the assignee.")
     unassigned = FlagFilter(field_name="assignee", lookup_expr="isnull")
     since = MomentFilter(field_name="opened_at", lookup_expr="gte", help_text="Opened at this time or later.")
@@ -282,6 +297,8 @@ class MessageFilters(django_filters.FilterSet):
 
 
 class ContactFilters(FieldFilters, django_filters.FilterSet):
+    request: ApiRequest
+
     page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(help_text="The page-scoped user id.")
     name = django_filters.CharFilter(
@@ -297,7 +314,13 @@ class ContactFilters(FieldFilters, django_filters.FilterSet):
         fields: list[str] = []
 
     def filter_name(self, queryset: ContactQuery, name: str, value: str) -> ContactQuery:
-        return search.named(queryset, value)
+        user = self.request.user
+        facts = access.facts_for(user)
+
+        def few() -> list[int] | None:
+            return None if facts.sees_all else access.few_ids(access.conversations_for(user, facts), "contact")
+
+        return search.named(queryset, value, few)
 
 
 class ContactNoteFilters(django_filters.FilterSet):

@@ -19,6 +19,7 @@ from tickets.api.macros import ConversationMacros
 from tickets.api.sending import ReplyActions
 from tickets.api.ticket_changes import TicketChangeActions
 from tickets.models import Conversation, Message, Scope, Ticket
+from tickets.rules.field_filters import PREFIX
 from tickets.services.conversation import access, custom_fields
 
 from .authentication import needs
@@ -87,7 +88,7 @@ class TicketViewSet(FewConversations[Ticket], TicketActions, TicketChangeActions
     serializer_class = TicketSerializer
     filterset_class = TicketFilters
     orderings = ("-id", "id", "-opened_at", "opened_at", "-last_message_at", "last_message_at")
-    of_others = ("department", "assignee")
+    of_others = ("department", "assignee", PREFIX)
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Ticket, Ticket]:
         tickets = Ticket.objects.select_related("department", "assignee").prefetch_related(

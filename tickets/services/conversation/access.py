@@ -9,9 +9,11 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.lookups import IsNull
 from django.http import Http404
 
 from channels_im.models import Channel, ChannelAgent
+from desk import row_by_row
 from desk.errors import Refused
 from desk.models import Agent, User
 from desk.sentences import sentence
@@ -235,6 +237,11 @@ def few_ids(
     return ids if len(ids) <= most else None
 
 
+def are_few(conversations: QuerySet[Conversation, Conversation]) -> bool:
+    """Return whether these conversations are at most FEW."""
+    return not list(conversations.order_by().values_list("pk", flat=True)[FEW : FEW + 1])
+
+
 def seen_by(user_id: UserRef, facts: UserFacts) -> QuerySet[Conversation, Conversation]:
     """Return the conversations the user `user_id` may see by the channels, departments and permission in `facts`.
 
@@ -272,13 +279,12 @@ def _shared_condition(facts: UserFacts) -> Q:
     return allowed
 
 
-def is_in_visible_conversation(user: User | AnonymousUser, facts: UserFacts | None = None) -> Exists:
+def is_in_visible_conversation(user: User | AnonymousUser, facts: UserFacts | None = None) -> IsNull:
     """Return the condition that a row with `conversation_id` is in a conversation that `user` may see.
 
-    A list that is read in its own order asks this for each row until it has enough. With `conversation__in` SQLite
-    would look for all visible conversations first.
+    A list that is read in its own order asks this for each row until it has enough.
     """
-    return Exists(conversations_for(user, facts).filter(pk=OuterRef("conversation_id")))
+    return row_by_row.some(conversations_for(user, facts).filter(pk=OuterRef("conversation_id")))
 
 
 def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: UserFacts | None = None) -> Conversation:

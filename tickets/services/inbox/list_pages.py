@@ -43,7 +43,7 @@ REST_PREFIX = "~"  # of the cursors of rows that follow after those of `Order.fi
 class Candidates:
     """The conversations of a list before each is looked at: `check` keeps those that belong to it, None all of them.
 
-    `are_few`: they are found by their ids, and sorted. Otherwise indexes give them in the order of the list.
+    `are_few`: all of them are found, and sorted. Otherwise indexes give them in the order of the list.
     """
 
     rows: Conversations
@@ -62,10 +62,9 @@ def candidates(facts: UserFacts, user: User, query: ListQuery) -> tuple[Candidat
     if not rest:
         return Candidates(rows), SearchHits()
     rows, of_few = filtering.rare(rows, rest, reader), replace(reader, are_few=True)
-    ids = None if facts.sees_all else access.few_ids(rows)
-    if ids is not None:
-        rows = Conversation.objects.filter(OneOf("pk", ids))
-    return Candidates(rows, lambda few: filtering.matching(few, rest, of_few), ids is not None), SearchHits()
+    if not facts.sees_all and access.are_few(rows):
+        return Candidates(filtering.matching(rows, rest, of_few), are_few=True), SearchHits()
+    return Candidates(rows, lambda few: filtering.matching(few, rest, of_few)), SearchHits()
 
 
 def page_of(

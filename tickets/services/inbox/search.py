@@ -147,8 +147,12 @@ def _of_few(lookup: Lookup, conversations: Conversations) -> Callable[[int], lis
     return read
 
 
-def named(rows: QuerySet[Contact, Contact], query: str) -> QuerySet[Contact, Contact]:
+def named(
+    rows: QuerySet[Contact, Contact], query: str, few: Callable[[], list[int] | None]
+) -> QuerySet[Contact, Contact]:
     """Return those of the contacts of which the index has all words; none for a query without words.
+
+    `few` returns the ids of all that `rows` can be if these are few: it is asked when many have the words.
 
     The index has the e-mail address and phone number too: `with_name` says of which contacts it is the name.
     """
@@ -160,6 +164,8 @@ def named(rows: QuerySet[Contact, Contact], query: str) -> QuerySet[Contact, Con
     ids = list(found.values_list("contact", flat=True)[: RARE + 1])
     if len(ids) <= RARE:
         return rows.filter(OneOf("pk", ids))
+    own = few()
+    rows = rows if own is None else rows.filter(OneOf("pk", own))
     return rows.filter(row_by_row.some(ContactTerms.objects.filter(Held(terms), contact=OuterRef("pk"))))
 
 

@@ -166,13 +166,14 @@ def test_the_database_finds_what_the_words_say(
 
 @pytest.mark.parametrize("few", [0, filtering.RARE])
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), steps=st.sampled_from([(1,), (1, 2), list_pages.STEPS]))
+@given(data=st.data(), own=st.sampled_from([0, access.FEW]), steps=st.sampled_from([(1,), (1, 2), list_pages.STEPS]))
 def test_the_pages_of_a_list_show_what_the_filter_finds(
-    shop: Shop, few: int, data: st.DataObject, steps: tuple[int, ...]
+    shop: Shop, few: int, data: st.DataObject, own: int, steps: tuple[int, ...]
 ) -> None:
     with (
         time_machine.travel(NOW, tick=False),
         mock.patch.object(filtering, "RARE", few),
+        mock.patch.object(access, "FEW", own),
         mock.patch.object(list_pages, "STEPS", steps),
     ):
         scatter(shop, data)
