@@ -20,12 +20,16 @@ function release() {
 
 function flush() {
   isPressed = false;
-  while (held.length && !isPressed) held.shift()();
+  try {
+    while (held.length && !isPressed) held.shift()();
+  } finally {
+    if (held.length && !isPressed) timer = setTimeout(flush); // one of them failed; the others are shown all the same
+  }
 }
 
 /** Make the change now, or once the pointer is released: after the changes that came before it. */
 export function whenReleased(change) {
-  if (isPressed) held.push(change);
+  if (isPressed || held.length) held.push(change);
   else change();
 }
 
