@@ -98,6 +98,7 @@ def earlier_ticket(ticket: Ticket) -> int | None:
 def merge(user: User, conversation: Conversation, ticket_id: int) -> TicketChange:
     """Move all messages of this ticket into the one before it, whose number stays. Raises Refused."""
     with transaction.atomic():
+        ticket_links.lock_related(conversation)
         _lock(user, conversation)
         later = Ticket.objects.filter(pk=ticket_id, conversation=conversation).first()
         if later is None:
@@ -137,6 +138,7 @@ def merge(user: User, conversation: Conversation, ticket_id: int) -> TicketChang
 def undo(user: User, conversation: Conversation, change_id: int) -> TicketChange:
     """Undo a split or a merge of this conversation. Raises Refused, with what has happened since that forbids it."""
     with transaction.atomic():
+        ticket_links.lock_related(conversation)
         _lock(user, conversation)
         change = TicketChange.objects.filter(pk=change_id, conversation=conversation).first()
         if change is None:

@@ -1,5 +1,8 @@
 """Tickets that agents have linked as related, both ways."""
 
+from collections.abc import Iterable
+from itertools import chain
+
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
@@ -39,7 +42,7 @@ def link(user: User, ticket: Ticket, number: int) -> None:
         if other is None:
             raise Refused(NO_SUCH_TICKET, field="ticket")
         access.require_work_of(user, other.conversation)
-        _lock(ticket, other)
+        _lock({ticket.conversation_id, other.conversation_id})
         if Ticket.objects.filter(pk__in=(ticket.pk, number)).count() < 2:
             raise Refused(NO_SUCH_TICKET, field="ticket")  # merged at this moment
         if linked_to(ticket.pk).count() >= MOST or linked_to(number).count() >= MOST:
@@ -55,10 +58,20 @@ def unlink(user: User, ticket: Ticket, number: int) -> None:
     TicketLink.objects.filter(first=first, second=second).delete()
 
 
-def _lock(*tickets: Ticket) -> None:
-    """Lock the conversations of these tickets, in one order for everybody: none is merged away meanwhile."""
-    pks = sorted({ticket.conversation_id for ticket in tickets})
-    for conversation in Conversation.objects.filter(pk__in=pks).order_by("pk"):
+def lock_related(conversation: Conversation) -> None:
+    """Lock the conversation, and those of tickets that are related to its own, before these are merged.
+
+    Two who merge related tickets of two conversations would each wait for the other's.
+    """
+    own = Ticket.objects.filter(conversation=conversation).values("pk")
+    links = TicketLink.objects.filter(Q(first__in=own) | Q(second__in=own))
+    pairs = links.values_list("first__conversation", "second__conversation")
+    _lock({conversation.pk, *chain.from_iterable(pairs)})
+
+
+def _lock(conversations: Iterable[int]) -> None:
+    """Lock the conversations with these ids, in one order for everybody: no ticket is merged away meanwhile."""
+    for conversation in Conversation.objects.filter(pk__in=conversations).order_by("pk"):
         messages.lock(conversation)
 
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from desk.models import User
 from tests import factories
 from tests.database_faults import someone_waits_for_us
-from tickets.models import CustomField, MailReminder, Message, SavedView
-from tickets.services.inbox import field_values, saved_views, ticket_changes
+from tickets.models import Conversation, CustomField, MailReminder, Message, SavedView, Ticket
+from tickets.services.inbox import field_values, saved_views, ticket_changes, ticket_links
 from tickets.services.notifications import choices
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -99,3 +99,23 @@ def test_what_is_planned_for_a_person_does_not_wait_for_their_form() -> None:
         choices.save(alice, choices.of(alice))
         other = Other(work)
         other.finish()
+
+
+def test_who_merges_a_ticket_waits_for_the_conversations_of_those_related_to_it() -> None:
+    """Else two who merge related tickets of two conversations would each wait for the other's."""
+    channel = factories.make_channel()
+    conversation, elsewhere = factories.make_conversation(channel), factories.make_conversation(channel)
+    alice = factories.make_agent("alice", channels=(channel,))
+    factories.receive(elsewhere)
+    related = Ticket.objects.get()
+    now = timezone.now()
+    _first, second = (factories.receive(conversation, at=now + timedelta(minutes=minutes)) for minutes in range(2))
+    later = ticket_changes.split(alice, conversation, second.pk).later
+    ticket_links.link(alice, Ticket.objects.get(pk=later), related.pk)
+    with transaction.atomic():
+        Conversation.objects.select_for_update().get(pk=elsewhere.pk)
+        other = Other(lambda: ticket_changes.merge(alice, conversation, later))
+        other.wait_until_it_waits()
+    other.finish()
+    (merged,) = conversation.tickets.all()
+    assert list(ticket_links.linked_to(merged.pk)) == [related]
