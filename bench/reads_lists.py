@@ -6,8 +6,9 @@ from typing import Any
 
 from bench.reads_rows import LONG
 
-#: Who: a user that sees all, one of half the channels, and one of a channel with a hundredth of the conversations.
-PEOPLE = {"sees all": "bench-admin", "agent": "bench-agent", "few": "bench-few"}
+#: Who: a user that sees all, one of half the channels, one of a channel with a hundredth of the conversations, and one
+#: of a channel with a hundred of them, however many there are.
+PEOPLE = {"sees all": "bench-admin", "agent": "bench-agent", "few": "bench-few", "small": "bench-small"}
 
 INBOX = (
     *("view=all&status=closed", "view=all&status=open", "status=closed&sort=oldest"),

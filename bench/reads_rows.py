@@ -9,6 +9,8 @@ from typing import Any
 from django.db import connection, models, transaction
 
 OFTEN, SELDOM = 7, 997  # one of so many
+SMALL = 100  # conversations of the channel that has equally many in every database
+FEW = ("few", "small")  # departments with one channel and one agent each
 MOST_OF_ONE = 300  # tickets, notes and internal notes of the contact with a long timeline
 LONG = "Bea"
 VIEWS: dict[str, dict[str, Any]] = {
@@ -29,16 +31,44 @@ VIEWS: dict[str, dict[str, Any]] = {
 def fill() -> None:
     """Add the rows, once."""
     from tickets.models import Label
+    from tickets.services.inbox import indexing
 
     if Label.objects.filter(key="seldom").exists():
         return
     with transaction.atomic():
+        _add_small_channel()
         _settings()
         _change_conversations()
         _add_rows()
         _add_long_timeline()
+    indexing.index_everything()  # as the worker does: else every search indexes a part
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE tickets_fieldvalue")
+
+
+def _add_small_channel() -> None:
+    """Give SMALL conversations, spread over all, to a channel and an agent of their own."""
+    from channels_im.models import Channel, ChannelAgent, Page
+    from desk.models import Agent, Department, User
+    from tickets.models import Conversation
+
+    department = Department.objects.create(name="Bench small")
+    page = Page.objects.create(page_id="90008", name="Bench small")
+    channel = Channel.objects.create(name="Bench small", page=page, department=department)
+    agent = Agent.objects.create(user=User.objects.create_user("bench-small", "bench-small@example.com"))
+    agent.departments.add(department)
+    ChannelAgent.objects.create(channel=channel, agent=agent)
+    every = max(Conversation.objects.count() // SMALL, 1)
+    chosen = f"SELECT id FROM tickets_conversation WHERE message_count = 3 AND id % {every} = {every // 2}"
+    contacts = f"SELECT contact_id FROM tickets_conversation WHERE id IN ({chosen})"
+    for statement in (
+        f"UPDATE tickets_contact SET page_id = {page.pk} WHERE id IN ({contacts})",
+        f"UPDATE tickets_message SET page_id = {page.pk} WHERE conversation_id IN ({chosen})",
+        f"UPDATE tickets_ticket SET department_id = {department.pk} WHERE conversation_id IN ({chosen})",
+        f"UPDATE tickets_conversation SET department_id = {department.pk}, channel_id = {channel.pk} "
+        f"WHERE id IN ({chosen})",
+    ):
+        _run(statement)
 
 
 def _settings() -> None:
@@ -70,17 +100,15 @@ def _settings() -> None:
 
 
 def _change_conversations() -> None:
-    """Give the small department its own agent, and snooze, transfer, block, label and name some."""
-    from channels_im.models import Channel
-    from desk.models import User
-
-    few, channel = User.objects.get(username="bench-few").pk, Channel.objects.get(name="Bench few").pk
+    """Give the two small departments their own agents, and snooze, transfer, block, label and name some."""
     later = "now() + interval '1 day'" if connection.vendor == "postgresql" else "datetime('now', '+1 day')"
     email = "lower(replace(name, ' ', '.')) || '@example.com'"
+    for name in FEW:
+        agent, of_channel = _agent(name), _conversations_of(name)
+        _run(f"UPDATE tickets_conversation SET assignee_id = {agent} WHERE id IN ({of_channel}) AND assignee_id > 0")
+        of_tickets = f"conversation_id IN ({of_channel}) AND assignee_id > 0"
+        _run(f"UPDATE tickets_ticket SET assignee_id = {agent} WHERE {of_tickets}")
     for statement in (
-        f"UPDATE tickets_conversation SET assignee_id = {few} WHERE channel_id = {channel} AND assignee_id > 0",
-        f"UPDATE tickets_ticket SET assignee_id = {few} WHERE assignee_id > 0 AND conversation_id IN "
-        f"(SELECT id FROM tickets_conversation WHERE channel_id = {channel})",
         "UPDATE tickets_conversation SET is_snoozed = true, has_scheduled = true, "
         f"snoozed_until = CASE WHEN id % 2 = 0 THEN {later} END WHERE is_open AND id % 11 = 0",
         "UPDATE tickets_conversation SET transferred_at = last_message_at WHERE id % 97 = 0",
@@ -100,11 +128,11 @@ def _change_conversations() -> None:
 
 
 def _add_rows() -> None:
-    from desk.models import AuditEntry, User
+    from desk.models import AuditEntry
     from tickets import models as our
     from tickets.models import FieldValue, Message
 
-    admin, agent, few = (User.objects.get(username=f"bench-{name}").pk for name in ("admin", "agent", "few"))
+    admin, agent = _agent("admin"), _agent("agent")
     label = {row.key: row.pk for row in our.Label.objects.all()}
     field = {row.key: row.pk for row in our.CustomField.objects.all()}
     through: Any = our.Ticket.labels.through
@@ -137,8 +165,9 @@ def _add_rows() -> None:
     for share, reader in ((19, agent), (23, admin)):
         note = f"tickets_message WHERE kind = 'note' AND id % {share} = 0"
         _insert(our.Mention, note, message_id="id", conversation_id="conversation_id", reader_id=str(reader))
-    small = f"tickets_message m WHERE kind = 'note' AND conversation_id IN ({_of_few()})"
-    _insert(our.Mention, small, message_id="id", conversation_id="conversation_id", reader_id=str(few))
+    for name in FEW:
+        small = f"tickets_message m WHERE kind = 'note' AND conversation_id IN ({_conversations_of(name)})"
+        _insert(our.Mention, small, message_id="id", conversation_id="conversation_id", reader_id=str(_agent(name)))
     opened = "tickets_conversation WHERE is_open AND id % {} = 0"
     due = "now() + interval '1 day'" if connection.vendor == "postgresql" else "datetime('now', '+1 day')"
     reply = {"conversation_id": "id", "author_id": str(agent), "text": "'we call you'"}
@@ -170,10 +199,16 @@ def _add_rows() -> None:
             cursor.execute(statement)
 
 
-def _of_few() -> str:
+def _agent(name: str) -> int:
+    from desk.models import User
+
+    return User.objects.get(username=f"bench-{name}").pk
+
+
+def _conversations_of(name: str) -> str:
     return (
         "SELECT c.id FROM tickets_conversation c JOIN channels_im_channel k ON k.id = c.channel_id "
-        "WHERE k.name = 'Bench few'"
+        f"WHERE k.name = 'Bench {name}'"
     )
 
 
@@ -192,7 +227,7 @@ def _add_long_timeline() -> None:
     from tickets.models import Contact, Conversation, Message, Ticket
 
     admin = User.objects.get(username="bench-admin").pk
-    for name in ("bench-agent", "bench-few"):
+    for name in ("bench-agent", *(f"bench-{name}" for name in FEW)):
         channel = Channel.objects.filter(associations__agent__user__username=name).order_by("pk")[0]
         seen = {"page": channel.page, "psid": f"7{channel.pk:015}", "name": LONG, "profile_state": "fetched"}
         now = timezone.now().replace(microsecond=0)

@@ -149,8 +149,9 @@ def test_many_events_in_a_row_are_folded_until_somebody_asks(
     expect(shown).to_have_count(7)
 
 
+@pytest.mark.parametrize("pressed_with", ["pointer", "Space"])
 def test_the_button_of_a_message_that_changes_while_it_is_pressed_acts(
-    agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer]
+    agent: Page, demo: RunningDesk, new_customer: Callable[..., Customer], pressed_with: str
 ) -> None:
     inbox, customer = Inbox(agent, demo), new_customer("Is it red?")
     events = HeldEvents(agent, "thread")
@@ -158,10 +159,16 @@ def test_the_button_of_a_message_that_changes_while_it_is_pressed_acts(
     events.let_pass()
     customer.writes("Or blue?")  # one more bubble of the group: the first is no longer its last
     events.expect("Or blue?")
-    message = inbox.bubble("Is it red?")
-    message.get_by_role("button", name="Reply").hover()
-    agent.mouse.down()
-    events.let_pass()
-    agent.mouse.up()
+    reply = inbox.bubble("Is it red?").get_by_role("button", name="Reply")
+    if pressed_with == "Space":
+        reply.focus()
+        agent.keyboard.down("Space")
+        events.let_pass()
+        agent.keyboard.up("Space")
+    else:
+        reply.hover()
+        agent.mouse.down()
+        events.let_pass()
+        agent.mouse.up()
     expect(agent.locator("#composer-quote")).to_contain_text("Is it red?", timeout=SOON_MS)
     expect(inbox.bubble("Or blue?")).to_be_visible()

@@ -113,7 +113,8 @@ class ContactViewSet(FewConversations[Contact], ContactActions, ReadOnlyViewSet[
     def rows(self, facts: access.UserFacts) -> QuerySet[Contact, Contact]:
         visible = access.conversations_for(self.request.user, facts)
         shown = Contact.objects.only("person").filter(Exists(visible.filter(contact_id=OuterRef("pk"))))
-        contacts = Contact.objects.select_related("page", "person").defer("page__page_token")
+        # The person in a query of its own: few have one, and with a join PostgreSQL may read all persons for each row.
+        contacts = Contact.objects.select_related("page").defer("page__page_token")
         contacts = contacts.prefetch_related(Prefetch("person__contacts", shown), custom_fields.values_with_fields())
         if facts.sees_all:
             return contacts

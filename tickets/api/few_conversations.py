@@ -1,7 +1,7 @@
-"""Lists of the API of a channel, Page or department of which the user sees few conversations, or none.
+"""Lists of the API of which the user sees few conversations, or none: of all, or of a channel, Page or department.
 
 The database would read all rows in the order of the list, and ask of each whether the user may see it. That soon fills
-a page when many may be seen, and takes seconds when there are none, as in a channel of others.
+a page when many may be seen, and takes seconds when there are few or none, as in a channel of others.
 """
 
 from typing import Any
@@ -43,6 +43,8 @@ class FewConversations(ApiViewSet[Row]):
         named = self._named()
         if named is not None:
             return access.few_ids(named, self.of_conversation, MOST)
+        if self.facts.sees_few:
+            return access.few_ids(access.conversations_for(user, self.facts), self.of_conversation)
         narrowing = [name for name in query if query[name] != user.username]  # an index finds what is the user's
         if any(name.startswith(self.of_others) for name in narrowing):
             return access.few_ids(access.conversations_for(user, self.facts), self.of_conversation)

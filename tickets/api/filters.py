@@ -150,6 +150,18 @@ class RuleFilter(django_filters.CharFilter):
         super().__init__(method="filter_rule", **kwargs)
 
 
+class FiltersOfUser(django_filters.FilterSet):
+    """Filters that depend on what the user sees."""
+
+    request: ApiRequest
+
+    @property
+    def facts(self) -> access.UserFacts:
+        """The facts of the user, which the view read before it filters."""
+        facts: access.UserFacts = self.request.parser_context["view"].facts
+        return facts
+
+
 class ChannelFilters(django_filters.FilterSet):
     department = django_filters.CharFilter(field_name="department__name", help_text="Name of the department.")
     page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
@@ -162,9 +174,7 @@ class ChannelFilters(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class ConversationFilters(FieldFilters, django_filters.FilterSet):
-    request: ApiRequest
-
+class ConversationFilters(FieldFilters, FiltersOfUser):
     channel = IdFilter(field_name="channel_id")
     page_id = django_filters.CharFilter(field_name="contact__page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(field_name="contact__psid", help_text="The contact's page-scoped user id.")
@@ -229,9 +239,8 @@ class ConversationFilters(FieldFilters, django_filters.FilterSet):
     def filter_view(self, queryset: ConversationQuery, name: str, value: str) -> ConversationQuery:
         if value in VIEWS:
             return self._matching(queryset, ListQuery(view=VIEWS[value]))
-        user = self.request.user
         pk = int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else 0
-        saved = saved_views.seen_by(user, access.facts_for(user)).filter(pk=pk).first()
+        saved = saved_views.seen_by(self.request.user, self.facts).filter(pk=pk).first()
         if saved is None:
             raise BadParameterError(name, NO_VIEW)
         return self._matching(queryset, ListQuery.of_saved(saved))
@@ -240,13 +249,11 @@ class ConversationFilters(FieldFilters, django_filters.FilterSet):
         return self._matching(queryset, ListQuery.parse({"view": "all", "q": value}))
 
     def _matching(self, queryset: ConversationQuery, query: ListQuery) -> ConversationQuery:
-        user = self.request.user
-        return queryset.filter(pk__in=listing.matching(access.facts_for(user), user, query).values("pk"))
+        found = listing.matching(self.facts, self.request.user, query)
+        return queryset.filter(pk__in=found.values("pk"))
 
 
-class TicketFilters(FieldFilters, django_filters.FilterSet):
-    request: ApiRequest
-
+class TicketFilters(FieldFilters, FiltersOfUser):
     conversation = IdFilter(field_name="conversation_id")
     channel = IdFilter(field_name="conversation__channel_id")
     status = AnyOfFilter(choices=Ticket.Status.choices)
@@ -271,8 +278,7 @@ class TicketFilters(FieldFilters, django_filters.FilterSet):
     def filter_search(self, queryset: TicketQuerySet, name: str, value: str) -> TicketQuerySet:
         if not value.strip():
             return queryset
-        user = self.request.user
-        return ticket_list.searched(queryset, user, access.facts_for(user), value.strip())
+        return ticket_list.searched(queryset, self.request.user, self.facts, value.strip())
 
 
 class MessageFilters(django_filters.FilterSet):
@@ -296,9 +302,7 @@ class MessageFilters(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class ContactFilters(FieldFilters, django_filters.FilterSet):
-    request: ApiRequest
-
+class ContactFilters(FieldFilters, FiltersOfUser):
     page_id = django_filters.CharFilter(field_name="page__page_id", help_text="Meta's id of the Page.")
     psid = django_filters.CharFilter(help_text="The page-scoped user id.")
     name = django_filters.CharFilter(
@@ -314,13 +318,11 @@ class ContactFilters(FieldFilters, django_filters.FilterSet):
         fields: list[str] = []
 
     def filter_name(self, queryset: ContactQuery, name: str, value: str) -> ContactQuery:
-        user = self.request.user
-        facts = access.facts_for(user)
-
         def few() -> list[int] | None:
-            return None if facts.sees_all else access.few_ids(access.conversations_for(user, facts), "contact")
+            visible = access.conversations_for(self.request.user, self.facts)
+            return None if self.facts.sees_all else access.few_ids(visible, "contact")
 
-        return search.named(queryset, value, few)
+        return search.named(queryset, value, few, are_few=self.facts.sees_few)
 
 
 class ContactNoteFilters(django_filters.FilterSet):

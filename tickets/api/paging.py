@@ -156,7 +156,7 @@ class KeysetPaging(BasePagination):
             found += view.kept(ids)
             if len(found) >= number or len(ids) < step:
                 return found[:number]
-            cursor, step = Cursor(self.ordering, False, ids[-1], ids[-1]), min(step * 4, MOST_READ)
+            cursor, step = Cursor(self.ordering, False, ids[-1], ids[-1]), min(step * 10, MOST_READ)
 
     # --- the query ----------------------------------------------------------------------------------------------------
     def _ids(self, queryset: QuerySet[Row, Row], cursor: Cursor | None, descending: bool, number: int) -> list[int]:

@@ -21,6 +21,7 @@ from tickets.api.base import ApiRequest, ReadOnlyViewSet
 from tickets.api.conditional import only_if_unchanged
 from tickets.api.documentation import BAD_INPUT, NO_LONGER_VISIBLE, NOT_FOUND, NOT_LOGGED_IN, REFUSED, UNFIT, read_only
 from tickets.api.export import AnyAccept
+from tickets.api.few_conversations import FewConversations
 from tickets.api.fields import MomentField, PersonField, TextOrNull
 from tickets.api.filters import ScheduledReplyFilters
 from tickets.api.idempotency import KEY_PARAMETER, LimitedJSONParser, client_key
@@ -130,7 +131,7 @@ class RescheduleSerializer(serializers.Serializer[None]):
 
 
 @read_only(ScheduledReplySerializer, "scheduled replies")
-class ScheduledReplyViewSet(ReadOnlyViewSet[ScheduledReply]):
+class ScheduledReplyViewSet(FewConversations[ScheduledReply], ReadOnlyViewSet[ScheduledReply]):
     """Replies that are sent later, in the conversations that the user may see; those that were sent for 30 days."""
 
     queryset = ScheduledReply.objects.none()

@@ -50,11 +50,19 @@ def ids(client: APIClient, name: str, query: dict[str, Any]) -> list[int]:
     return found
 
 
+@pytest.mark.parametrize("very_few", [0, access.VERY_FEW])
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_has_what_the_user_sees_of_what_it_names(
-    shop: Shop, alice: APIClient, theirs: list[Conversation], monkeypatch: pytest.MonkeyPatch, name: str, limit: str
+    shop: Shop,
+    alice: APIClient,
+    theirs: list[Conversation],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    limit: str,
+    very_few: int,
 ) -> None:
+    monkeypatch.setattr(access, "VERY_FEW", very_few)
     monkeypatch.setattr(few_conversations, "MOST", LIMITS[limit])
     monkeypatch.setattr(access, "FEW", LIMITS[limit])
     monkeypatch.setattr(search, "RARE", LIMITS[limit])

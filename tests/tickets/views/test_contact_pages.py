@@ -59,12 +59,13 @@ def expected(user: User, sort: str, plan: str) -> list[int]:
     return list(seen.values())
 
 
-@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize(("few", "very_few"), [(0, 0), (1000, 0), (1000, 1000)])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_pages_together_are_the_plain_definition(
-    seed: int, few: int, desk: world.Desk, monkeypatch: pytest.MonkeyPatch
+    seed: int, few: int, very_few: int, desk: world.Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "FEW", few)
+    monkeypatch.setattr(access, "VERY_FEW", very_few)
     monkeypatch.setattr(contact_list, "PAGE_SIZE", 3)
     fill(desk, random.Random(seed))  # noqa: S311 - no secret
     for user in (desk.alice, desk.root):
@@ -108,6 +109,7 @@ CURSORS = (
 @pytest.mark.parametrize("few", [0, 1000])
 def test_any_cursor_is_answered(few: int, desk: world.Desk, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "FEW", few)
+    monkeypatch.setattr(access, "VERY_FEW", few)
     world.make_conversation(desk.shop)
     for after, sort, query in itertools.product(CURSORS, contact_list.SORTS, ("", "rosa")):
         shown = alice.get("/contacts/", {"after": after, "sort": sort, "q": query})

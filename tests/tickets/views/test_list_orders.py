@@ -9,7 +9,6 @@ from unittest import mock
 
 import pytest
 import time_machine
-from django.db.models import QuerySet
 from django.test import Client
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -21,6 +20,7 @@ from tests.tickets.views import world
 from tickets.models import Conversation, Ticket
 from tickets.services.conversation import access
 from tickets.services.inbox import list_pages
+from tickets.services.inbox.cursors import read_cursor
 from tickets.services.inbox.listing import ORDERS
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -84,40 +84,33 @@ def test_paging_gives_each_conversation_once_in_its_order(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", list(ORDERS))
-@given(rows, st.integers(1, AMOUNT + 1), st.sets(st.integers(0, AMOUNT - 1)), st.booleans())
+@given(rows, st.integers(1, AMOUNT + 1), st.sets(st.integers(0, AMOUNT - 1)))
 @hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pages_of_which_few_rows_belong_to_the_list_go_on_until_all_are_found(
-    made: list[Conversation], order: str, values: list[Any], size: int, belonging: set[int], are_few: bool
+    made: list[Conversation], order: str, values: list[Any], size: int, belonging: set[int]
 ) -> None:
     for row, (last, customer, waiting) in zip(made, values, strict=True):
         row.last_message_at, row.last_customer_message_at, row.waiting_since = last, customer, waiting
     Conversation.objects.bulk_update(made, ["last_message_at", "last_customer_message_at", "waiting_since"])
     wanted = {made[number].pk for number in belonging}
-    looked_at: list[int] = []
-
-    def check(few: QuerySet[Conversation, Conversation]) -> QuerySet[Conversation, Conversation]:
-        looked_at.append(few.count())
-        return few.filter(pk__in=wanted)
-
-    with time_machine.travel(NOW, tick=False), mock.patch.object(list_pages, "STEPS", (1, 2)):
+    found = list_pages.Candidates(Conversation.objects.all(), lambda rows: rows.filter(pk__in=wanted))
+    in_order = promised(made, order)
+    with time_machine.travel(NOW, tick=False), mock.patch.object(list_pages, "MOST_READ", 3):
         seen: list[int] = []
-        cursor = ""
+        cursor, read = "", 0
         for _page in range(2 * AMOUNT):
             place = list_pages.sort_key_of(cursor)
-            found = list_pages.Candidates(Conversation.objects.all(), check, are_few)
             page, cursor = list_pages.page_of(found, order, cursor, size)
             seen += [row.pk for row in page]
             keys = [key for row in page if (key := list_pages.sort_key(row, order, NOW))]
             ends = [key for key in (place, *keys, list_pages.sort_key_of(cursor)) if key is not None]
             assert ends == sorted(ends, reverse=ORDERS[order].descending), "an open page would put a new row elsewhere"
-            assert sum(looked_at) <= 2 * sum(
-                list_pages.STEPS
-            )  # of the rows that the order sorts, and of those after them
-            looked_at.clear()
             if not cursor:
                 break
+            before, read = read, in_order.index(present(read_cursor(cursor.removeprefix("~")))[1]) + 1
+            assert before < read <= before + 2 * 3, "of the rows that the order sorts, and of those after them"
     assert not cursor
-    assert seen == [pk for pk in promised(made, order) if pk in wanted]
+    assert seen == [pk for pk in in_order if pk in wanted]
 
 
 @pytest.mark.parametrize("cursor", ["~", "x", "~x_1", "2026-11-20T12:00:00+00:00_x", "~2026-11-20_1", "~~"])
@@ -147,7 +140,11 @@ def test_a_page_without_rows_that_goes_on_does_not_say_that_there_are_none(
     alice = as_user(desk.alice)
     found: list[str] = []
     address = "/inbox/list/?view=all&priority=urgent"
-    with mock.patch.object(list_pages, "STEPS", (2,)), mock.patch.object(access, "FEW", 0):
+    with (
+        mock.patch.object(list_pages, "MOST_READ", 2),
+        mock.patch.object(access, "FEW", 0),
+        mock.patch.object(access, "VERY_FEW", 0),
+    ):
         for _page in range(AMOUNT):
             html = alice.get(address).content.decode()
             found += re.findall(r'id="row-(\d+)"', html)

@@ -1,6 +1,7 @@
 """Lists and counts are read off an index in its order: the database sorts no conversations and scans no whole table."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -36,6 +37,12 @@ def admin() -> User:
     return admin
 
 
+@pytest.fixture(autouse=True)
+def agents_see_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the agents saw thousands of the conversations."""
+    monkeypatch.setattr(access, "VERY_FEW", 5)
+
+
 @pytest.fixture
 def fields(admin: User) -> User:
     """The administrator, beside a value of a field that most contacts and tickets have, and one that few have."""
@@ -54,6 +61,11 @@ def ids_of(model: type[Channel] | type[Department]) -> str:
     return ",".join(str(pk) for pk in model._default_manager.values_list("pk", flat=True)[:2])
 
 
+def asks_for_few(sql: str) -> bool:
+    """Return whether a statement asks whether the user sees few conversations: it stops when they are more."""
+    return sql.endswith(f"LIMIT 1 OFFSET {access.VERY_FEW}")
+
+
 def bad_plans(client: Client, address: str) -> list[str]:
     """Return the statements of a request, with their plans, that sort or scan a large table."""
     with CaptureQueriesContext(connection) as captured:
@@ -67,7 +79,8 @@ def bad_plans(client: Client, address: str) -> list[str]:
         for query in captured.captured_queries:
             sql = query["sql"]
             is_limited = "LIMIT" in sql and re.search(rf'FROM "{LARGE}"', sql)
-            if not is_limited or 'FROM "channels_im_channel"' in sql:  # the few channels may be sorted
+            # The few channels may be sorted.
+            if not is_limited or asks_for_few(sql) or 'FROM "channels_im_channel"' in sql:
                 continue
             cursor.execute(("EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN ") + sql)
             plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
@@ -89,7 +102,7 @@ def long_reads(client: Client, address: str, most: int = 300) -> list[str]:
                 cursor.execute(f"SET enable_{way} = off")
         for query in captured.captured_queries:
             sql = query["sql"]
-            if not sql.startswith("SELECT") or not re.search(rf'FROM "{LARGE}"', sql):
+            if not sql.startswith("SELECT") or asks_for_few(sql) or not re.search(rf'FROM "{LARGE}"', sql):
                 continue
             if connection.vendor == "postgresql":
                 read = rows_read(sql)
@@ -160,16 +173,44 @@ def test_an_agents_list_is_read_in_the_order_of_an_index(admin: User, client: Cl
     assert bad_plans(client, "/inbox/list/") == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/inbox/", "/inbox/list/?view=waiting&sort=waiting", "/inbox/list/?view=all&priority=urgent"),
+        *("/inbox/list/?view=all&sort=closing", "/tickets/", "/contacts/", "/contacts/?sort=name"),
+        *("/api/v1/conversations/", "/api/v1/messages/", "/api/v1/messages/?ordering=-id", "/api/v1/tickets/"),
+        *("/api/v1/contacts/", "/api/v1/scheduled-replies/", "/api/v1/conversations/?view=waiting"),
+    ],
+)
+def test_who_sees_few_conversations_is_shown_them_without_reading_those_of_others(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """They are the oldest, and there are 400 of others: looked for from the newest on, all would be read."""
+    monkeypatch.setattr(access, "VERY_FEW", 20)
+    own, other = make.make_channel(), make.make_channel()
+    agent = make.make_agent(channels=(own,))
+    client = APIClient()
+    if address.startswith("/api/"):
+        client.credentials(HTTP_AUTHORIZATION=f"Token {make.make_token(agent)}")
+    else:
+        client.force_login(agent)
+    for hour in range(3):
+        make.receive(make.make_conversation(own), at=make.NOON - timedelta(days=900, hours=hour))
+    many.fill([other], [make.make_agent(channels=(other,))], 400)
+    assert long_reads(client, address, 200) == []
+
+
 def test_pages_take_few_statements(
     admin: User, client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     agent = User.objects.filter(agent__isnull=False)[0]
     opened = Conversation.objects.filter(channel__agents=agent.agent)[0]
     client.force_login(agent)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert client.get("/inbox/").status_code == 200
     # PostgreSQL asks its clock besides. Mentions, fields and views ask once each.
-    with django_assert_max_num_queries(29):
+    with django_assert_max_num_queries(30):
         assert client.get(f"/inbox/{opened.pk}/").status_code == 200
     with django_assert_max_num_queries(18):
         assert client.get(f"/inbox/{opened.pk}/", headers={"HX-Request": "true"}).status_code == 200

@@ -349,6 +349,7 @@ def test_many_views_cost_a_page_no_query(alice: Client, desk: world.Desk) -> Non
 def test_counts_stop_at_the_limit_and_read_only_the_newest_rows(
     desk: world.Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(access, "VERY_FEW", 0)
     monkeypatch.setattr(counts, "MOST_READ", 3)
     monkeypatch.setattr(counts, "COUNT_LIMIT", 4)
     for number in range(6):

@@ -93,7 +93,7 @@ def test_a_snoozed_conversation_is_in_its_view_with_its_time_and_is_woken_there(
 ) -> None:
     with time_machine.travel(NOW, tick=False):
         snooze(alice, conversation, "tomorrow")
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(15):
             page = alice.get("/inbox/", {"view": "snoozed"}).content.decode()
         assert "Snoozed until 24 Oct 2026, 09:00" in page
         assert f"row-{conversation.pk}" not in alice.get("/inbox/").content.decode()

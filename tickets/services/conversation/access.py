@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.contrib.contenttypes.models import ContentType
@@ -29,6 +29,8 @@ LEADS = "desk.see_department_conversations"
 
 #: So many conversations are found and sorted faster than looked for among all in the order of a list.
 FEW = 20_000
+#: So many are even if many others match a list, or are counted in it.
+VERY_FEW = 3000
 
 #: A user's id, or in a query about many users the expression that stands for it (F, or its subclass OuterRef).
 UserRef = int | F
@@ -49,6 +51,11 @@ class UserFacts:
     def own(self) -> "UserFacts":
         """Return the facts without what was granted: they decide what the user may change, and whom they may answer."""
         return replace(self, granted=frozenset()) if self.granted else self
+
+    @cached_property
+    def sees_few(self) -> bool:
+        """Whether the user sees at most VERY_FEW conversations: their lists are sorted. One query, when first asked."""
+        return not self.sees_all and self.user_id is not None and are_few(seen_by(self.user_id, self), VERY_FEW)
 
 
 NOBODY = UserFacts(user_id=None)
@@ -237,9 +244,10 @@ def few_ids(
     return ids if len(ids) <= most else None
 
 
-def are_few(conversations: QuerySet[Conversation, Conversation]) -> bool:
-    """Return whether these conversations are at most FEW."""
-    return not list(conversations.order_by().values_list("pk", flat=True)[FEW : FEW + 1])
+def are_few(conversations: QuerySet[Conversation, Conversation], most: int | None = None) -> bool:
+    """Return whether these conversations are at most `most` (FEW)."""
+    most = FEW if most is None else most
+    return not list(conversations.order_by().values_list("pk", flat=True)[most : most + 1])
 
 
 def seen_by(user_id: UserRef, facts: UserFacts) -> QuerySet[Conversation, Conversation]:

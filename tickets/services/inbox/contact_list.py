@@ -87,6 +87,9 @@ def page_of(
         found, is_cut = search.contact_ids(visible, query)
         shown = set(visible.filter(OneOf("contact", found)).order_by().values_list("contact", flat=True))
         ids, cursor = _few_by_name(shown, after) if sort == BY_NAME else _few_by_message(visible, shown, after)
+    elif facts.sees_few and sort == RECENT:
+        shown = set(visible.order_by().values_list("contact", flat=True))
+        ids, cursor = _few_by_message(visible, shown, after)
     else:
         ids, cursor = (_by_name if sort == BY_NAME else _by_message)(visible, after)
     return ContactPage(_rows(access.conversations_for(user, facts), ids), cursor, is_cut)

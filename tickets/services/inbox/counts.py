@@ -3,14 +3,17 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from desk import row_by_row
 from desk.models import User
 from tickets.models import Conversation
+from tickets.rules.filters import NO_FILTER
 from tickets.services.conversation.access import (
     UserFacts,
     UserRef,
@@ -54,51 +57,61 @@ def counts_for_users(facts_of_users: Iterable[UserFacts], now: datetime | None =
     The conversations that all of them see are counted once; only the views that differ are counted for each.
     """
     now = now or timezone.now()
-    groups: dict[UserFacts, list[int]] = {}  # the key is without a user: what the users of a group have in common
+    groups: dict[UserFacts, list[UserFacts]] = {}  # the key is without a user: what the users of a group have in common
     for facts in facts_of_users:
         if facts.user_id is not None:
-            groups.setdefault(replace(facts, user_id=None), []).append(facts.user_id)
+            groups.setdefault(replace(facts, user_id=None), []).append(facts)
     counts_by_user: dict[int, Counts] = {}
-    for common, user_ids in groups.items():
-        count = _count_for_group if len(user_ids) > 1 else _count_for_each
-        counts_by_user.update(count(common, user_ids, now))
+    for common, members in groups.items():
+        reading = _Reading(common, members[0].sees_few, now)
+        count = _count_for_group if len(members) > 1 else _count_for_each
+        counts_by_user.update(count(reading, [int(facts.user_id or 0) for facts in members]))
     return counts_by_user
 
 
-def _count_for_each(common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+@dataclass(frozen=True)
+class _Reading:
+    """What is counted: for users with these facts, who see few conversations or many, at this time."""
+
+    common: UserFacts
+    sees_few: bool
+    now: datetime
+
+
+def _count_for_each(reading: _Reading, user_ids: Collection[int]) -> dict[int, Counts]:
     """Count every view for each user, in one query."""
-    return _EVERY_VIEW.of(common, user_ids, now)
+    return _EVERY_VIEW.of(reading, user_ids)
 
 
-def _every_view(common: UserFacts, now: datetime) -> dict[str, Conversations]:
-    allowed = seen_by(USER_OF_ROW, common)
-    sets = {name: counted_in_view(allowed, view, USER_OF_ROW, now) for name, view in VIEWS.items()}
-    sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=USER_OF_ROW), IS_UNREAD)
+def _every_view(common: UserFacts, user: UserRef, now: datetime) -> dict[str, Conversations]:
+    allowed = seen_by(user, common)
+    sets = {name: counted_in_view(allowed, view, user, now) for name, view in VIEWS.items()}
+    sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=user), IS_UNREAD)
     return sets
 
 
-def _count_for_group(common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+def _count_for_group(reading: _Reading, user_ids: Collection[int]) -> dict[int, Counts]:
     """Count the shared views once, and for each user only their own; users who see more are counted separately."""
-    separate = users_seeing_more(common, user_ids)
-    counts_by_user = _count_for_each(common, separate, now) if separate else {}
+    separate = users_seeing_more(reading.common, user_ids)
+    counts_by_user = _count_for_each(reading, separate) if separate else {}
     if others := [user_id for user_id in user_ids if user_id not in separate]:
-        shared = _SHARED_VIEWS.of(common, others[:1], now)[others[0]]
-        for user_id, own in _OWN_VIEWS.of(common, others, now).items():
+        shared = _SHARED_VIEWS.of(reading, others[:1])[others[0]]
+        for user_id, own in _OWN_VIEWS.of(reading, others).items():
             unread = min(COUNT_LIMIT, shared["unread"] + own["unread"])
             counts_by_user[user_id] = {**shared, **{name: own[name] for name in OF_ONE_USER}, "unread": unread}
     return counts_by_user
 
 
-def _shared_views(common: UserFacts, now: datetime) -> dict[str, Conversations]:
+def _shared_views(common: UserFacts, _user: UserRef, now: datetime) -> dict[str, Conversations]:
     allowed = seen_by_all(common)
     sets = {name: in_view(allowed, view, 0, now) for name, view in VIEWS.items() if name not in OF_ONE_USER}
     return {**sets, "unread": _unread(allowed, None)}
 
 
-def _own_views(common: UserFacts, now: datetime) -> dict[str, Conversations]:
+def _own_views(common: UserFacts, user: UserRef, now: datetime) -> dict[str, Conversations]:
     allowed = seen_by_all(common)
-    own = {name: counted_in_view(allowed, VIEWS[name], USER_OF_ROW, now) for name in OF_ONE_USER}
-    return {**own, "unread": _unread(allowed, USER_OF_ROW)}
+    own = {name: counted_in_view(allowed, VIEWS[name], user, now) for name in OF_ONE_USER}
+    return {**own, "unread": _unread(allowed, user)}
 
 
 def _unread(allowed: Conversations, assignee_id: UserRef | None) -> Conversations:
@@ -106,21 +119,25 @@ def _unread(allowed: Conversations, assignee_id: UserRef | None) -> Conversation
 
 
 class _Counting:
-    """Counts sets of conversations for users, in one query. `sets_of(common, now)` may refer to USER_OF_ROW."""
+    """Counts the sets of conversations that `sets_of(common, user, now)` returns, for one user or many in one query."""
 
-    def __init__(self, names: Iterable[str], sets_of: Callable[[UserFacts, datetime], Mapping[str, Conversations]]):
+    def __init__(
+        self, names: Iterable[str], sets_of: Callable[[UserFacts, UserRef, datetime], Mapping[str, Conversations]]
+    ) -> None:
         self.names, self._sets_of = tuple(names), sets_of
-        self._prepared = PreparedForFacts(self._query)
+        self._prepared = {few: PreparedForFacts(partial(self._query, few)) for few in (False, True)}
 
-    def of(self, common: UserFacts, user_ids: Collection[int], now: datetime) -> dict[int, Counts]:
+    def of(self, reading: _Reading, user_ids: Collection[int]) -> dict[int, Counts]:
         """Return the size of each set for each of these users."""
         features = (settings.META_HUMAN_AGENT, settings.META_AD_WINDOW)
-        rows = self._prepared.rows(common, features, users=tuple(user_ids), now=now)
+        prepared = self._prepared[reading.sees_few]
+        rows = prepared.rows(reading.common, features, users=tuple(user_ids), now=reading.now)
         return {pk: dict(zip(self.names, numbers, strict=True)) for pk, *numbers in rows}
 
-    def _query(self, common: UserFacts, *, users: Sequence[int], now: datetime) -> QuerySet[User, Any]:
-        sets = self._sets_of(common, now)
-        columns = {f"count_{name}": CountUpToLimit(_in_index_order(name, sets[name])) for name in self.names}
+    def _query(self, few: bool, common: UserFacts, *, users: Sequence[int], now: datetime) -> QuerySet[User, Any]:
+        # Of a user that the statement names PostgreSQL knows how many conversations are theirs.
+        sets = self._sets_of(common, users[0] if len(users) == 1 else USER_OF_ROW, now)
+        columns = {f"count_{name}": CountUpToLimit(_counted(name, sets[name], few)) for name in self.names}
         return User.objects.filter(pk__in=users).annotate(**columns).values_list("pk", *columns)
 
 
@@ -129,13 +146,19 @@ _SHARED_VIEWS = _Counting((*(name for name in VIEWS if name not in OF_ONE_USER),
 _OWN_VIEWS = _Counting((*OF_ONE_USER, "unread"), _own_views)
 
 
-def _in_index_order(name: str, rows: Conversations) -> QuerySet[Conversation, Any]:
-    """Return the first ids up to the limit, in the order of the view's index.
+def _counted(name: str, rows: Conversations, are_few: bool) -> QuerySet[Conversation, Any]:
+    """Return the first ids up to the limit, in the order of the view's index. Of a user who sees few, any.
 
     Without an order PostgreSQL expects to meet so many rows soon, and may read all conversations in vain.
     """
     field = {"closing": "last_customer_message_at"}.get(name, "-last_message_at")
-    return (rows.order_by() if name in ("blocked", MENTIONS) else rows.order_by(field)).values("pk")[:COUNT_LIMIT]
+    if name in ("blocked", MENTIONS):
+        rows = rows.order_by()
+    elif are_few and name != MINE:  # an index has what is assigned to each
+        rows = rows.order_by(row_by_row.in_no_order(field.lstrip("-")))
+    else:
+        rows = rows.order_by(field)
+    return rows.values("pk")[:COUNT_LIMIT]
 
 
 @dataclass(frozen=True)
@@ -152,19 +175,19 @@ def sizes(user: User, facts: UserFacts, queries: Mapping[int, ListQuery], now: d
     The database stops at COUNT_LIMIT. Where no index knows what a filter wants, it reads the newest MOST_READ rows.
     """
     reader = filtering.Reader.of(facts, now)
+    of_few = replace(reader, are_few=True)
     allowed = conversations_for(user, facts)
     columns: dict[str, Any] = {}
     for key, query in queries.items():
-        indexed, rest = filtering.divided(query.filter, facts)
-        rows = narrowed(allowed, replace(query, filter=indexed), reader)
+        indexed, rest = (query.filter, NO_FILTER) if facts.sees_few else filtering.divided(query.filter, facts)
+        rows = narrowed(allowed, replace(query, filter=indexed), of_few if facts.sees_few else reader)
         if rest:
             newest = rows.order_by("-last_message_at", "-pk").values("pk")
             columns[f"cut_{key}"] = Exists(newest[MOST_READ : MOST_READ + 1])
-            few = Conversation.objects.filter(pk__in=newest[:MOST_READ])
-            rows = filtering.matching(few, rest, replace(reader, are_few=True))
+            rows = filtering.matching(Conversation.objects.filter(pk__in=newest[:MOST_READ]), rest, of_few)
             counted = rows.order_by().values("pk")[:COUNT_LIMIT]
         else:
-            counted = _in_index_order(query.view.name, rows)
+            counted = _counted(query.view.name, rows, facts.sees_few)
         columns[f"count_{key}"] = CountUpToLimit(counted)
     if not columns:
         return {}

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import F
+from django.db.models import F, OuterRef
 from django.utils import timezone
 
 from desk import row_by_row
 from desk.models import User
-from desk.one_of import OneOf
 from tickets.models import Conversation
 from tickets.services.conversation import access
 from tickets.services.conversation.access import UserFacts, conversations_for
@@ -32,18 +31,16 @@ from tickets.services.inbox.search import SearchHits
 ROWS_PER_PAGE = 30
 # A sort key after every time, in microseconds: the year 2223, and exact as a JavaScript number.
 LAST_SORT_KEY = 8 * 10**15
-# How many rows are looked at one after the other for a page, until it is full: there are few steps, and most pages need
-# only the first.
-STEPS = (200, 2000, 8000)
+MOST_READ = 10_000  # rows that are looked at one after the other until a page is full
 REST_ORDER = ORDERS[DEFAULT_ORDER]
 REST_PREFIX = "~"  # of the cursors of rows that follow after those of `Order.first`
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The conversations of a list before each is looked at: `check` keeps those that belong to it, None all of them.
+    """The conversations of a list: indexes give them in its order, and `check` keeps those that belong to it.
 
-    `are_few`: all of them are found, and sorted. Otherwise indexes give them in the order of the list.
+    Without `check` all of them do. `are_few`: they are found first, and sorted; those need no check.
     """
 
     rows: Conversations
@@ -58,10 +55,13 @@ def candidates(facts: UserFacts, user: User, query: ListQuery) -> tuple[Candidat
         return Candidates(rows, are_few=True), hits
     indexed, rest = filtering.divided(query.filter, facts)
     reader = filtering.Reader.of(facts, timezone.now())
+    of_few = replace(reader, are_few=True)
+    if facts.sees_few:
+        return Candidates(narrowed(conversations_for(user, facts), query, of_few), are_few=True), SearchHits()
     rows = narrowed(conversations_for(user, facts), replace(query, filter=indexed), reader)
     if not rest:
         return Candidates(rows), SearchHits()
-    rows, of_few = filtering.rare(rows, rest, reader), replace(reader, are_few=True)
+    rows = filtering.rare(rows, rest, reader)
     if not facts.sees_all and access.are_few(rows):
         return Candidates(filtering.matching(rows, rest, of_few), are_few=True), SearchHits()
     return Candidates(rows, lambda few: filtering.matching(few, rest, of_few)), SearchHits()
@@ -75,7 +75,7 @@ def page_of(
     `cursor` comes from the page before; "" is the first page, as is anything that is not a cursor. The next cursor is
     "" at the end.
 
-    Of candidates at most sum(STEPS) are looked at: where few of them belong to the list, a page may be short or empty,
+    Of candidates at most MOST_READ are looked at: where few of them belong to the list, a page may be short or empty,
     and the next one goes on behind them.
     """
     found = found if isinstance(found, Candidates) else Candidates(found)
@@ -105,23 +105,14 @@ def page_of(
 def _ids(found: Candidates, order: Order, after: Place | None, size: int) -> tuple[list[int], Place | None]:
     """Return the ids of the next `size` rows in this order, and where it stopped to look for more."""
     column = row_by_row.in_no_order(order.field) if found.are_few else F(order.field)
-    ordering = (column.desc(), "-pk") if order.descending else (column.asc(), "pk")
-    ids: list[int] = []
-    for step in STEPS if found.check else (size,):
-        rows = found.rows
-        if after:
-            rows = rows.filter(after_cursor(order.field, after, descending=order.descending))
-        rows = rows.order_by(*ordering)
-        if found.check is None:
-            return list(rows.values_list("pk", flat=True)[:size]), None
-        read = list(rows.values_list("pk", order.field)[:step])
-        kept = found.check(Conversation.objects.filter(OneOf("pk", [pk for pk, _moment in read])))
-        belonging = set(kept.order_by().values_list("pk", flat=True)) if read else set()
-        ids += [pk for pk, _moment in read if pk in belonging]
-        if len(ids) >= size or len(read) < step:
-            return ids[:size], None
-        after = read[-1][1], read[-1][0]
-    return ids, after
+    rows = found.rows.order_by(*((column.desc(), "-pk") if order.descending else (column.asc(), "pk")))
+    if after:
+        rows = rows.filter(after_cursor(order.field, after, descending=order.descending))
+    if found.check is None:
+        return list(rows.values_list("pk", flat=True)[:size]), None
+    belongs = row_by_row.some(found.check(Conversation.objects.filter(pk=OuterRef("pk"))))
+    page, last = row_by_row.first(rows.only("pk", order.field), belongs, size, MOST_READ)
+    return [row.pk for row in page], (getattr(last, order.field), last.pk) if last else None
 
 
 def sort_key(conversation: Conversation, order: str, now: datetime) -> int:

@@ -148,11 +148,12 @@ def _of_few(lookup: Lookup, conversations: Conversations) -> Callable[[int], lis
 
 
 def named(
-    rows: QuerySet[Contact, Contact], query: str, few: Callable[[], list[int] | None]
+    rows: QuerySet[Contact, Contact], query: str, few: Callable[[], list[int] | None], *, are_few: bool
 ) -> QuerySet[Contact, Contact]:
     """Return those of the contacts of which the index has all words; none for a query without words.
 
-    `few` returns the ids of all that `rows` can be if these are few: it is asked when many have the words.
+    `few` returns the ids of all that `rows` can be if these are few: it is asked when many have the words. `are_few`:
+    the rows are found without the words.
 
     The index has the e-mail address and phone number too: `with_name` says of which contacts it is the name.
     """
@@ -160,13 +161,17 @@ def named(
     if not terms:
         return rows.none()
     indexing.index_newest()
-    found = ContactTerms.objects.filter(Indexed(terms))
-    ids = list(found.values_list("contact", flat=True)[: RARE + 1])
-    if len(ids) <= RARE:
-        return rows.filter(OneOf("pk", ids))
-    own = few()
-    rows = rows if own is None else rows.filter(OneOf("pk", own))
-    return rows.filter(row_by_row.some(ContactTerms.objects.filter(Held(terms), contact=OuterRef("pk"))))
+    held = ContactTerms.objects.filter(Held(terms))
+    own = None
+    if not are_few:
+        found = ContactTerms.objects.filter(Indexed(terms))
+        ids = list(found.values_list("contact", flat=True)[: RARE + 1])
+        if len(ids) <= RARE:
+            return rows.filter(OneOf("pk", ids))
+        own = few()
+    if own is None:
+        return rows.filter(row_by_row.some(held.filter(contact=OuterRef("pk"))))
+    return rows.filter(OneOf("pk", held.filter(OneOf("contact", own)).values_list("contact", flat=True)))
 
 
 def with_name(ids: Collection[int], query: str) -> list[int]:

@@ -166,15 +166,20 @@ def test_the_database_finds_what_the_words_say(
 
 @pytest.mark.parametrize("few", [0, filtering.RARE])
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), own=st.sampled_from([0, access.FEW]), steps=st.sampled_from([(1,), (1, 2), list_pages.STEPS]))
+@given(
+    data=st.data(),
+    own=st.sampled_from([(0, 0), (access.FEW, 0), (access.FEW, access.VERY_FEW)]),
+    most=st.sampled_from([1, 3, list_pages.MOST_READ]),
+)
 def test_the_pages_of_a_list_show_what_the_filter_finds(
-    shop: Shop, few: int, data: st.DataObject, own: int, steps: tuple[int, ...]
+    shop: Shop, few: int, data: st.DataObject, own: tuple[int, int], most: int
 ) -> None:
     with (
         time_machine.travel(NOW, tick=False),
         mock.patch.object(filtering, "RARE", few),
-        mock.patch.object(access, "FEW", own),
-        mock.patch.object(list_pages, "STEPS", steps),
+        mock.patch.object(access, "FEW", own[0]),
+        mock.patch.object(access, "VERY_FEW", own[1]),
+        mock.patch.object(list_pages, "MOST_READ", most),
     ):
         scatter(shop, data)
         query = ListQuery(VIEWS["all"], pick(data, *ORDERS), filter=drawn(shop, data))
