@@ -250,6 +250,16 @@ def are_few(conversations: QuerySet[Conversation, Conversation], most: int | Non
     return not list(conversations.order_by().values_list("pk", flat=True)[most : most + 1])
 
 
+def found_first(conversations: QuerySet[Conversation, Conversation]) -> QuerySet[Conversation, Conversation]:
+    """Return the conversations of a user who sees few, so that the database finds these before it narrows them further.
+
+    PostgreSQL knows that they are few. SQLite would read an index of what they are narrowed to.
+    """
+    if connection.vendor == "postgresql":
+        return conversations
+    return Conversation.objects.filter(pk__in=conversations.order_by().values("pk"))
+
+
 def seen_by(user_id: UserRef, facts: UserFacts) -> QuerySet[Conversation, Conversation]:
     """Return the conversations the user `user_id` may see by the channels, departments and permission in `facts`.
 

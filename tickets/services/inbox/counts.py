@@ -18,6 +18,7 @@ from tickets.services.conversation.access import (
     UserFacts,
     UserRef,
     conversations_for,
+    found_first,
     seen_by,
     seen_by_all,
     users_seeing_more,
@@ -83,8 +84,10 @@ def _count_for_each(reading: _Reading, user_ids: Collection[int]) -> dict[int, C
     return _EVERY_VIEW.of(reading, user_ids)
 
 
-def _every_view(common: UserFacts, user: UserRef, now: datetime) -> dict[str, Conversations]:
+def _every_view(common: UserFacts, user: UserRef, few: bool, now: datetime) -> dict[str, Conversations]:
     allowed = seen_by(user, common)
+    if few and isinstance(user, int):  # a user of the outer query is none of a query in between
+        allowed = found_first(allowed)
     sets = {name: counted_in_view(allowed, view, user, now) for name, view in VIEWS.items()}
     sets["unread"] = allowed.filter(Q(assignee_id=None) | Q(assignee_id=user), IS_UNREAD)
     return sets
@@ -102,13 +105,13 @@ def _count_for_group(reading: _Reading, user_ids: Collection[int]) -> dict[int, 
     return counts_by_user
 
 
-def _shared_views(common: UserFacts, _user: UserRef, now: datetime) -> dict[str, Conversations]:
-    allowed = seen_by_all(common)
+def _shared_views(common: UserFacts, _user: UserRef, few: bool, now: datetime) -> dict[str, Conversations]:
+    allowed = found_first(seen_by_all(common)) if few else seen_by_all(common)
     sets = {name: in_view(allowed, view, 0, now) for name, view in VIEWS.items() if name not in OF_ONE_USER}
     return {**sets, "unread": _unread(allowed, None)}
 
 
-def _own_views(common: UserFacts, user: UserRef, now: datetime) -> dict[str, Conversations]:
+def _own_views(common: UserFacts, user: UserRef, _few: bool, now: datetime) -> dict[str, Conversations]:
     allowed = seen_by_all(common)
     own = {name: counted_in_view(allowed, VIEWS[name], user, now) for name in OF_ONE_USER}
     return {**own, "unread": _unread(allowed, user)}
@@ -119,10 +122,10 @@ def _unread(allowed: Conversations, assignee_id: UserRef | None) -> Conversation
 
 
 class _Counting:
-    """Counts the sets of conversations that `sets_of(common, user, now)` returns, for one user or many in one query."""
+    """Counts the sets of conversations that `sets_of(common, user, few, now)` returns, for users in one query."""
 
     def __init__(
-        self, names: Iterable[str], sets_of: Callable[[UserFacts, UserRef, datetime], Mapping[str, Conversations]]
+        self, names: Iterable[str], sets_of: Callable[[UserFacts, UserRef, bool, datetime], Mapping[str, Conversations]]
     ) -> None:
         self.names, self._sets_of = tuple(names), sets_of
         self._prepared = {few: PreparedForFacts(partial(self._query, few)) for few in (False, True)}
@@ -136,7 +139,7 @@ class _Counting:
 
     def _query(self, few: bool, common: UserFacts, *, users: Sequence[int], now: datetime) -> QuerySet[User, Any]:
         # Of a user that the statement names PostgreSQL knows how many conversations are theirs.
-        sets = self._sets_of(common, users[0] if len(users) == 1 else USER_OF_ROW, now)
+        sets = self._sets_of(common, users[0] if len(users) == 1 else USER_OF_ROW, few, now)
         columns = {f"count_{name}": CountUpToLimit(_counted(name, sets[name], few)) for name in self.names}
         return User.objects.filter(pk__in=users).annotate(**columns).values_list("pk", *columns)
 
@@ -177,6 +180,7 @@ def sizes(user: User, facts: UserFacts, queries: Mapping[int, ListQuery], now: d
     reader = filtering.Reader.of(facts, now)
     of_few = replace(reader, are_few=True)
     allowed = conversations_for(user, facts)
+    allowed = found_first(allowed) if facts.sees_few else allowed
     columns: dict[str, Any] = {}
     for key, query in queries.items():
         indexed, rest = (query.filter, NO_FILTER) if facts.sees_few else filtering.divided(query.filter, facts)

@@ -57,7 +57,8 @@ def candidates(facts: UserFacts, user: User, query: ListQuery) -> tuple[Candidat
     reader = filtering.Reader.of(facts, timezone.now())
     of_few = replace(reader, are_few=True)
     if facts.sees_few:
-        return Candidates(narrowed(conversations_for(user, facts), query, of_few), are_few=True), SearchHits()
+        seen = access.found_first(conversations_for(user, facts))
+        return Candidates(narrowed(seen, query, of_few), are_few=True), SearchHits()
     rows = narrowed(conversations_for(user, facts), replace(query, filter=indexed), reader)
     if not rest:
         return Candidates(rows), SearchHits()
