@@ -164,6 +164,7 @@ def test_the_button_of_a_message_that_changes_while_it_is_pressed_acts(
         reply.focus()
         agent.keyboard.down("Space")
         events.let_pass()
+        agent.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         agent.keyboard.up("Space")
     else:
         reply.hover()
