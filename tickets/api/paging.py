@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -82,6 +82,10 @@ class OrderedView(APIView):
         """Return those of these ids, read for a page, that belong to the list; a view that omits some orders by id."""
         return ids
 
+    def by_id(self, queryset: QuerySet[Any, Any], ids: list[int]) -> Mapping[int, Any]:
+        """Return the rows with these ids, which were just read from `queryset`."""
+        return queryset.in_bulk(ids)
+
 
 class KeysetPaging(BasePagination):
     """Page an OrderedView by (value of the ordering's field, id). A row without a value counts as the smallest."""
@@ -109,7 +113,7 @@ class KeysetPaging(BasePagination):
         descending = self.ordering.startswith("-") != backward
         # The ids first, the rows in a second query: with a join SQLite begins at the joined table and sorts all rows.
         ids = self._kept_ids(view, queryset, cursor, descending, size + 1)
-        by_id = queryset.in_bulk(ids[:size])
+        by_id = view.by_id(queryset, ids[:size])
         more, rows = len(ids) > size, [by_id[pk] for pk in ids[:size] if pk in by_id]
         if backward:
             rows.reverse()

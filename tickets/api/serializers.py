@@ -59,6 +59,9 @@ class WindowSerializer(serializers.Serializer[Window]):
     )
 
 
+_window = WindowSerializer()  # one for all rows: making its fields takes longer than showing them
+
+
 class LabelOfTicketSerializer(ReadOnlySerializer[Label]):
     """A label on a ticket."""
 
@@ -139,7 +142,8 @@ class ConversationSerializer(ReadOnlySerializer[Conversation]):
 
     @extend_schema_field(WindowSerializer)
     def get_window(self, conversation: Conversation) -> dict[str, Any]:
-        return WindowSerializer(replies.window_of(conversation)).data
+        window: dict[str, Any] = _window.to_representation(replies.window_of(conversation))
+        return window
 
 
 class TicketSerializer(WithFieldsSerializer[Ticket]):

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from channels_im.models import Channel, HistoryImport
 from channels_im.setup.access import SEE_CHANNELS, may
+from desk.prepared import PreparedModels
 from tickets.api.actions import ConversationActions, MessageActions
 from tickets.api.export import ConversationExport
 from tickets.api.labels import TicketActions
@@ -72,12 +73,23 @@ class ConversationViewSet(
     of_others = ("opened_since", "opened_until")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Conversation, Conversation]:
-        return (
-            access.conversations_for(self.request.user, facts)
-            .select_related("contact__page", "department", "assignee", "current_ticket")
-            .prefetch_related("current_ticket__labels")
-            .defer("contact__page__page_token")
-        )
+        return _related_conversations(access.conversations_for(self.request.user, facts))
+
+    def by_id(self, queryset: QuerySet[Conversation, Any], ids: list[int]) -> dict[int, Conversation]:
+        return _conversations.by_id(ids)
+
+
+def _related_conversations(rows: QuerySet[Conversation, Conversation]) -> QuerySet[Conversation, Conversation]:
+    return (
+        rows.select_related("contact__page", "department", "assignee", "current_ticket")
+        .prefetch_related("current_ticket__labels")
+        .defer("contact__page__page_token")
+    )
+
+
+_conversations = PreparedModels[Conversation](
+    lambda *, ids: _related_conversations(Conversation.objects.filter(pk__in=ids))
+)
 
 
 @read_only(TicketSerializer, "tickets")
@@ -91,12 +103,21 @@ class TicketViewSet(FewConversations[Ticket], TicketActions, TicketChangeActions
     of_others = ("department", "assignee", PREFIX)
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Ticket, Ticket]:
-        tickets = Ticket.objects.select_related("department", "assignee").prefetch_related(
-            "labels", custom_fields.values_with_fields()
-        )
+        tickets = _related_tickets(Ticket.objects.all())
         if facts.sees_all:
             return tickets
         return tickets.filter(access.is_in_visible_conversation(self.request.user, facts))
+
+    def by_id(self, queryset: QuerySet[Ticket, Any], ids: list[int]) -> dict[int, Ticket]:
+        return _tickets.by_id(ids)
+
+
+def _related_tickets(rows: QuerySet[Ticket, Ticket]) -> QuerySet[Ticket, Ticket]:
+    related = rows.select_related("department", "assignee")
+    return related.prefetch_related("labels", custom_fields.values_with_fields())
+
+
+_tickets = PreparedModels[Ticket](lambda *, ids: _related_tickets(Ticket.objects.filter(pk__in=ids)))
 
 
 @read_only(MessageSerializer, "messages")
@@ -109,14 +130,21 @@ class MessageViewSet(FewConversations[Message], ReplyActions, MessageActions, Re
     orderings = ("-sent_at", "sent_at", "-id", "id")
 
     def rows(self, facts: access.UserFacts) -> QuerySet[Message, Message]:
-        messages = (
-            Message.objects.select_related("page", "conversation__contact", "author")
-            .defer("page__page_token")
-            .prefetch_related("attachments")
-        )
+        messages = _related_messages(Message.objects.all())
         if facts.sees_all:
             return messages
         return messages.filter(access.is_in_visible_conversation(self.request.user, facts))
+
+    def by_id(self, queryset: QuerySet[Message, Any], ids: list[int]) -> dict[int, Message]:
+        return _messages.by_id(ids)
+
+
+def _related_messages(rows: QuerySet[Message, Message]) -> QuerySet[Message, Message]:
+    related = rows.select_related("page", "conversation__contact", "author").defer("page__page_token")
+    return related.prefetch_related("attachments")
+
+
+_messages = PreparedModels[Message](lambda *, ids: _related_messages(Message.objects.filter(pk__in=ids)))
 
 
 class RootView(APIRootView):

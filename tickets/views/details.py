@@ -3,7 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from desk.models import User
+from desk.prepared import PreparedModels
 from tickets.models import Attachment, Conversation, Message, Ticket
 from tickets.rules.cards import ORIGINS, cards_in
 from tickets.services.conversation import access, custom_fields, mentions
@@ -21,16 +24,12 @@ MAX_ORIGINS = 3  # the first and the newest
 def details_context(user: User, conversation: Conversation) -> dict[str, Any]:
     """Return the context of `_details.html`; eight queries at most."""
     contact = conversation.contact
-    tickets = conversation.tickets.select_related("assignee", "department").order_by("-opened_at", "-pk")
-    files = Attachment.objects.filter(message__conversation=conversation, state=Attachment.State.STORED)
-    files = files.exclude(kind=Attachment.Kind.STICKER).filter(message__withdrawn_at=None)
-    files = files.filter(message__kind=Message.Kind.MESSAGE)  # not pictures of ads, and not what only colleagues see
     may_erase = erasure.may_erase(user)
     ticket = conversation.current_ticket
     present, others = labels.of_ticket(ticket, conversation) if ticket else ([], [])
     return {
-        "tickets": list(tickets[:MAX_TICKETS]),
-        "shared_files": list(files.order_by("-message__sent_at", "-pk")[:MAX_FILES]),
+        "tickets": _tickets.rows(conversation=conversation.pk),
+        "shared_files": _shared_files.rows(conversation=conversation.pk),
         "also_on": _also_on(user, conversation),
         "origins": _origins(conversation),
         "labels": present,
@@ -42,6 +41,27 @@ def details_context(user: User, conversation: Conversation) -> dict[str, Any]:
         "may_erase": may_erase and contact.erased_at is None,
         "erasure": getattr(contact, "erasure", None) if may_erase and contact.erased_at else None,
     }
+
+
+def _newest_tickets(*, conversation: int) -> QuerySet[Ticket, Ticket]:
+    rows = Ticket.objects.filter(conversation=conversation).select_related("assignee", "department")
+    return rows.order_by("-opened_at", "-pk")[:MAX_TICKETS]
+
+
+def _newest_files(*, conversation: int) -> QuerySet[Attachment, Attachment]:
+    """Return files of messages: no pictures of ads, and nothing that only colleagues see."""
+    files = Attachment.objects.filter(message__conversation=conversation, state=Attachment.State.STORED)
+    files = files.exclude(kind=Attachment.Kind.STICKER).filter(message__withdrawn_at=None)
+    return files.filter(message__kind=Message.Kind.MESSAGE).order_by("-message__sent_at", "-pk")[:MAX_FILES]
+
+
+def _first_messages(*, conversation: int) -> QuerySet[Message, Message]:
+    rows = Message.objects.filter(conversation=conversation).order_by("sent_at", "pk")
+    return rows.only("sent_at", "card")[:ORIGIN_WITHIN]
+
+
+_tickets, _shared_files = PreparedModels(_newest_tickets), PreparedModels(_newest_files)
+_first = PreparedModels(_first_messages)
 
 
 def _also_on(user: User, conversation: Conversation) -> list[Conversation]:
@@ -77,11 +97,10 @@ def _origins(conversation: Conversation) -> list[dict[str, Any]]:
 
 
 def _origins_in_messages(conversation: Conversation) -> list[dict[str, Any]]:
-    rows = conversation.messages.order_by("sent_at", "pk").values_list("pk", "sent_at", "card")[:ORIGIN_WITHIN]
     found = [
-        {**card, "at": sent_at.isoformat(), "message": pk}
-        for pk, sent_at, cards in rows
-        for card in cards_in(cards)
+        {**card, "at": message.sent_at.isoformat(), "message": message.pk}
+        for message in _first.rows(conversation=conversation.pk)
+        for card in cards_in(message.card)
         if card["kind"] in ORIGINS
     ]
     return found[:1]

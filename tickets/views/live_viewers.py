@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from desk.live.fanout import Payload
 from desk.models import User
+from desk.prepared import PreparedModels
 from tickets.models import Conversation
 from tickets.services.conversation import access
 from tickets.services.inbox import viewers
@@ -20,6 +21,9 @@ class OpenPage:
     conversation: Conversation
 
 
+_users = PreparedModels[User](lambda *, ids: User.objects.filter(pk__in=ids))
+
+
 def open_pages(payloads: Collection[Payload], readers: Collection[Reader]) -> list[OpenPage]:
     """Return the open pages that these changes concern, in a constant number of queries; one when there are none.
 
@@ -29,9 +33,9 @@ def open_pages(payloads: Collection[Payload], readers: Collection[Reader]) -> li
     viewing = viewers.viewing(ids, {reader.user_id for reader in readers})
     if not viewing:
         return []
-    users = User.objects.in_bulk({user_id for user_id, _conversation in viewing})
+    users = _users.by_id({user_id for user_id, _conversation in viewing})
     current = access.facts_for_users(users)
-    conversations = access.with_related(Conversation.objects.filter(pk__in={pk for _user, pk in viewing}))
+    conversations = access.by_id_with_related({pk for _user, pk in viewing}).values()
     return [
         OpenPage(reader, users[reader.user_id], conversation)
         for conversation in conversations

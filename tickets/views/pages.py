@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import F
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +13,7 @@ from django.utils.crypto import get_random_string
 from channels_im.messenger.files import OUTGOING_EXTENSIONS, OUTGOING_LIMITS
 from desk.languages import translated
 from desk.models import Agent, Department, User
+from desk.prepared import PreparedModels
 from tickets.models import Conversation, SavedView, ThreadControlRequest, Ticket
 from tickets.rules.filters import NO_FILTER
 from tickets.rules.sending import MAX_TEXT_CHARACTERS
@@ -28,7 +29,6 @@ from tickets.views.details import details_context
 from tickets.views.rows import clock_of, rows_of
 
 MAX_COLLEAGUES = 200
-MAX_CANNED_REPLIES = 300
 MAX_FRESH_ROWS = 100
 MAX_QUERY = 65_536  # characters of a query string in a form: of what an address can have, nothing is cut off
 MAIN_VIEWS = 3  # the others are behind *More* (_views.html)
@@ -152,7 +152,7 @@ def counts_context(request: AgentRequest, query: ListQuery, counts: dict[str, in
 def saved_of(request: AgentRequest) -> list[SavedView]:
     """Return the saved views that the user sees, read once for a request."""
     if not hasattr(request, "saved_views"):
-        request.saved_views = list(saved_views.seen_by(request.user, request.facts))
+        request.saved_views = saved_views.listed(request.facts)
     return request.saved_views
 
 
@@ -195,7 +195,7 @@ def state_context(user: User, facts: access.UserFacts, conversation: Conversatio
         "control": control_context(user, conversation),
         **details_context(user, conversation),
         "colleagues": colleagues_of(conversation),
-        "departments": list(Department.objects.exclude(pk=conversation.department_id)),
+        "departments": _other_departments.rows(own=conversation.department_id),
         "may_take": user.pk != conversation.assignee_id,
     }
 
@@ -215,11 +215,18 @@ def control_context(user: User, conversation: Conversation) -> Context | None:
 
 def colleagues_of(conversation: Conversation) -> list[User]:
     """Return the agents of the conversation's channel and of its department, those online first."""
+    both = _agents.rows(channel=conversation.channel_id, department=conversation.department_id)
+    return sorted(both, key=lambda user: Agent.Presence.values.index(user.agent.presence))
+
+
+def _agents_of(*, channel: int, department: int) -> QuerySet[User, User]:
     agents = User.objects.filter(is_active=True, agent__isnull=False)
-    of_channel = agents.filter(agent__channels=conversation.channel_id)
-    of_department = agents.filter(agent__departments=conversation.department_id)
-    both = (of_channel | of_department).distinct().select_related("agent").order_by("first_name", "username")
-    return sorted(both[:MAX_COLLEAGUES], key=lambda user: Agent.Presence.values.index(user.agent.presence))
+    of_both = agents.filter(agent__channels=channel) | agents.filter(agent__departments=department)
+    return of_both.distinct().select_related("agent").order_by("first_name", "username")[:MAX_COLLEAGUES]
+
+
+_agents = PreparedModels(_agents_of)
+_other_departments = PreparedModels[Department](lambda *, own: Department.objects.exclude(pk=own))
 
 
 def canned_choice(user: User, conversation: Conversation) -> list[Any]:
@@ -227,7 +234,6 @@ def canned_choice(user: User, conversation: Conversation) -> list[Any]:
 
     {id, shortcut, title, text, folder, files: [{id, name, size (bytes), type, url}]}
     """
-    usable = canned_replies.usable(user, conversation).order_by(F("owner").asc(nulls_last=True), "shortcut")
     return [
         {
             **{name: getattr(reply, name) for name in ("id", "shortcut", "title", "text", "folder")},
@@ -242,7 +248,7 @@ def canned_choice(user: User, conversation: Conversation) -> list[Any]:
                 for file in reply.files.all()
             ],
         }
-        for reply in usable.prefetch_related("files")[:MAX_CANNED_REPLIES]
+        for reply in canned_replies.listed(user, conversation)
     ]
 
 

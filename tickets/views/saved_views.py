@@ -179,5 +179,5 @@ def _shown(request: AgentRequest, saved: SavedView) -> HttpResponse:
     """Show the list of this saved view."""
     if not wants_part(request):
         return redirect(f"{reverse('inbox')}?view={saved.pk}")
-    request.saved_views = list(saved_views.seen_by(request.user, request.facts))
+    request.saved_views = saved_views.listed(request.facts)
     return render(request, "tickets/_strip.html", pages.strip_context(request, ListQuery.of_saved(saved)))

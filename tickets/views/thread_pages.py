@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from channels_im.services.facebook import outages
+from desk.prepared import PreparedModels
 from tickets.models import Conversation, Message, Ticket
 from tickets.services.inbox.cursors import after_cursor, read_cursor, write_cursor
 from tickets.services.outgoing.scheduled_replies import open_in
@@ -36,7 +37,7 @@ class ThreadPage:
 def newest_page(conversation: Conversation, *, mark_unread: bool = False) -> ThreadPage:
     """Return the end of the thread. With `mark_unread`, include all unread messages and the line above the first."""
     unread = min(conversation.unread_count, MAX_ITEMS - READ_ABOVE_UNREAD) if mark_unread else 0
-    return _page(conversation, _messages(conversation), max(ITEMS_PER_PAGE, unread + READ_ABOVE_UNREAD), unread)
+    return _page(conversation, _newest_of(conversation, max(ITEMS_PER_PAGE, unread + READ_ABOVE_UNREAD)), unread)
 
 
 def older_page(conversation: Conversation, cursor: str, size: int = ITEMS_PER_PAGE) -> ThreadPage:
@@ -45,7 +46,7 @@ def older_page(conversation: Conversation, cursor: str, size: int = ITEMS_PER_PA
     messages = _messages(conversation)
     if before:
         messages = messages.filter(after_cursor("sent_at", before, descending=True))
-    return _page(conversation, messages, min(size, MAX_ITEMS), 0, until=before and before[0])
+    return _page(conversation, _newest(messages, min(size, MAX_ITEMS)), 0, until=before and before[0])
 
 
 def ticket_page(ticket: Ticket, cursor: str = "") -> ThreadPage:
@@ -87,15 +88,16 @@ def page_since(conversation: Conversation, cursor: str) -> ThreadPage:
         return newest_page(conversation)
     missed = messages.filter(after_cursor("sent_at", since, descending=False, inclusive=True))
     size = missed.order_by("-sent_at", "-pk").values("pk")[:MAX_ITEMS].count()
-    return _page(conversation, messages, max(ITEMS_PER_PAGE, size), 0)
+    return _page(conversation, _newest_of(conversation, max(ITEMS_PER_PAGE, size)), 0)
 
 
 def _messages(conversation: Conversation) -> Messages:
     """Return the messages that may be shown. For an erased customer, that is only the event that says so."""
-    messages = conversation.messages.all()
-    if conversation.contact.erased_at is None:
-        return messages
-    return messages.filter(kind=Message.Kind.EVENT, card__isnull=False)
+    return _shown(conversation.messages.all(), is_erased=conversation.contact.erased_at is not None)
+
+
+def _shown(messages: Messages, *, is_erased: bool) -> Messages:
+    return messages.filter(kind=Message.Kind.EVENT, card__isnull=False) if is_erased else messages
 
 
 def _with_related(messages: Messages) -> Messages:
@@ -105,7 +107,29 @@ def _with_related(messages: Messages) -> Messages:
 
 def _newest(messages: Messages, size: int) -> tuple[list[Message], Message | None]:
     """Return the newest `size` of these messages, the oldest first, and the one before them."""
-    newest_first = list(_with_related(messages).order_by("-sent_at", "-pk")[: size + 1])
+    return _divided(list(_newest_first(messages, size)), size)
+
+
+def _newest_of(conversation: Conversation, size: int) -> tuple[list[Message], Message | None]:
+    """Return what `_newest` does of all messages of the conversation that may be shown."""
+    rows = _prepared_newest.rows((conversation.contact.erased_at is not None, size), conversation=conversation.pk)
+    for message in rows:
+        message.conversation = conversation
+    return _divided(rows, size)
+
+
+def _newest_first(messages: Messages, size: int) -> Messages:
+    return _with_related(messages).order_by("-sent_at", "-pk")[: size + 1]
+
+
+_prepared_newest = PreparedModels[Message](
+    lambda is_erased, size, *, conversation: _newest_first(
+        _shown(Message.objects.filter(conversation=conversation), is_erased=is_erased), size
+    )
+)
+
+
+def _divided(newest_first: list[Message], size: int) -> tuple[list[Message], Message | None]:
     return newest_first[:size][::-1], newest_first[size] if len(newest_first) > size else None
 
 
@@ -114,10 +138,13 @@ def _cursor_of(message: Message) -> str:
 
 
 def _page(
-    conversation: Conversation, messages: Messages, size: int, unread: int, until: datetime | None = None
+    conversation: Conversation,
+    found: tuple[list[Message], Message | None],
+    unread: int,
+    until: datetime | None = None,
 ) -> ThreadPage:
-    """Return the newest `size` of these messages. `until` is when the next page begins; None: there is none."""
-    shown, before = _newest(messages, size)
+    """Return the page of these messages and the one before them. `until` is when the next page begins, if any."""
+    shown, before = found
     outage_events = _outage_events(conversation, shown, until)
     items = items_of(shown, before, _quotes(conversation, shown), _first_unread(shown, unread), outage_events)
     older = _cursor_of(shown[0]) if before else ""

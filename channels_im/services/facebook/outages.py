@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from channels_im.models import Page, PageOutage
 from channels_im.services.facebook import reasons
+from desk.prepared import PreparedModels, Value
 from desk.sentences import sentence
 
 MAX_OUTAGES = 20  # the newest ones of a Page in one stretch of a conversation
@@ -38,11 +39,11 @@ def end(page: Page) -> None:
 
 def events_between(page_id: int, since: datetime, until: datetime | None = None) -> list[OutageEvent]:
     """Return what began or ended at `since` or later and before `until` (None: up to now), in order; one query."""
-    overlaps = Q(began_at__gte=since) | Q(ended_at__gte=since)
+    values: dict[str, Value] = {"page_id": page_id, "since": since}
     if until is not None:
-        overlaps &= Q(began_at__lt=until)
+        values["until"] = until
     events = []
-    for outage in PageOutage.objects.filter(overlaps, page_id=page_id).order_by("-began_at")[:MAX_OUTAGES]:
+    for outage in _newest.rows((), **values):
         reason = reasons.INSIDE_A_SENTENCE[Page.Reason(outage.reason)]
         began = sentence("The Page must be re-authenticated: %(reason_text)s. Replies are held", reason_text=reason)
         events.append(OutageEvent(f"outage-{outage.pk}", outage.began_at, began))
@@ -52,3 +53,13 @@ def events_between(page_id: int, since: datetime, until: datetime | None = None)
             )
     within = [event for event in events if event.moment >= since and (until is None or event.moment < until)]
     return sorted(within, key=lambda event: event.moment)
+
+
+def _overlapping(*, page_id: int, since: datetime, until: datetime | None = None) -> QuerySet[PageOutage, PageOutage]:
+    overlaps = Q(began_at__gte=since) | Q(ended_at__gte=since)
+    if until is not None:
+        overlaps &= Q(began_at__lt=until)
+    return PageOutage.objects.filter(overlaps, page_id=page_id).order_by("-began_at")[:MAX_OUTAGES]
+
+
+_newest = PreparedModels(_overlapping)

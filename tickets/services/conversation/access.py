@@ -16,6 +16,7 @@ from channels_im.models import Channel, ChannelAgent
 from desk import row_by_row
 from desk.errors import Refused
 from desk.models import Agent, User
+from desk.prepared import PreparedModels
 from desk.sentences import sentence
 from tickets.models import AccessGrant, Conversation, Ticket
 from tickets.rules.sending import Refusal
@@ -310,8 +311,9 @@ def get_conversation(user: User | AnonymousUser, conversation_id: int, facts: Us
 
     Raises Http404 both when it does not exist and when `user` may not see it: a stranger cannot tell which.
     """
-    conversation = with_related(conversations_for(user, facts)).filter(pk=conversation_id).first()
-    if conversation is None:
+    facts = facts or facts_for(user)
+    conversation = by_id_with_related([conversation_id]).get(conversation_id)
+    if conversation is None or not visible(facts, ids_of(conversation)):
         raise Http404(sentence("There is no such conversation, or you may not see it."))
     return conversation
 
@@ -326,6 +328,12 @@ def with_related(conversations: QuerySet[Conversation, Conversation]) -> QuerySe
         "assignee__agent",
         "current_ticket",
     )
+
+
+#: The conversations with these ids, for everybody, with everything that a page shows of them.
+by_id_with_related = PreparedModels[Conversation](
+    lambda *, ids: with_related(Conversation.objects.filter(pk__in=ids))
+).by_id
 
 
 def channels_for(user: User | AnonymousUser, facts: UserFacts | None = None) -> QuerySet[Channel, Channel]:

@@ -9,6 +9,7 @@ from django.db.models import FilteredRelation, Prefetch, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from channels_im.models import Channel
+from desk.prepared import PreparedModels
 from tickets.models import Contact, Conversation, CustomField, FieldValue, Ticket
 from tickets.rules import custom_fields as rules
 from tickets.services.conversation.access import UserFacts
@@ -65,20 +66,31 @@ def seen_by(facts: UserFacts) -> QuerySet[CustomField, CustomField]:
 
 def of_conversation(conversation: Conversation) -> dict[str, list[Shown]]:
     """Return the fields of the contact and of the current ticket, {"contact": […], "ticket": […]}, in one query."""
-    # One join for each, so that each looks into the index that begins with the contact or with the ticket.
-    of_contact = FilteredRelation("values", condition=Q(values__contact=conversation.contact_id))
-    of_ticket = FilteredRelation("values", condition=Q(values__ticket=conversation.current_ticket_id or 0))
-    fields = active().annotate(of_contact=of_contact, of_ticket=of_ticket)
-    shown = Q(of=Of.CONTACT)
-    if conversation.current_ticket_id is not None:
-        shown |= Q(of=Of.TICKET) & (is_offered(conversation.department_id) | Q(of_ticket__isnull=False))
-    fields = fields.filter(shown)
     found: dict[str, list[Shown]] = {Of.CONTACT: [], Of.TICKET: []}
-    stored = Coalesce("of_contact__text", "of_ticket__text", Value(""))
-    for field in fields.annotate(stored=stored).order_by("position", "pk"):
+    for field in _with_values.rows(
+        (conversation.current_ticket_id is not None,),
+        contact=conversation.contact_id,
+        ticket=conversation.current_ticket_id or 0,
+        department=conversation.department_id,
+    ):
         offered = field.department_id in (None, conversation.department_id)
         found[field.of].append(Shown(field, field.stored, offered))
     return {str(of): rows for of, rows in found.items()}
+
+
+def _stored(has_ticket: bool, *, contact: int, ticket: int, department: int) -> QuerySet[CustomField, Any]:
+    # One join for each, so that each looks into the index that begins with the contact or with the ticket.
+    of_contact = FilteredRelation("values", condition=Q(values__contact=contact))
+    of_ticket = FilteredRelation("values", condition=Q(values__ticket=ticket))
+    fields = active().annotate(of_contact=of_contact, of_ticket=of_ticket)
+    shown = Q(of=Of.CONTACT)
+    if has_ticket:
+        shown |= Q(of=Of.TICKET) & (is_offered(department) | Q(of_ticket__isnull=False))
+    stored = Coalesce("of_contact__text", "of_ticket__text", Value(""))
+    return fields.filter(shown).annotate(stored=stored).order_by("position", "pk")
+
+
+_with_values = PreparedModels(_stored)
 
 
 def values_with_fields(*, archived: bool = False) -> "Prefetch[Any]":

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from django.db import transaction
 
 from desk.models import User
+from desk.prepared import Prepared
 from desk.text import head
 from tickets.models import Contact, Conversation, Draft
 
@@ -13,8 +14,7 @@ DRAFT_LIMIT = 20_000  # characters; more than the limit of a reply, so that a te
 
 def read(user: User, conversation: Conversation) -> str:
     """Return the user's own draft, or an empty string."""
-    text = Draft.objects.filter(user=user, conversation=conversation).values_list("text", flat=True).first()
-    return text or ""
+    return texts_of([user.pk], [conversation.pk]).get((user.pk, conversation.pk), "")
 
 
 def save(user: User, conversation: Conversation, text: str, known: Collection[str] | None = None) -> str | None:
@@ -54,5 +54,12 @@ def discard_sent(user: User, conversation: Conversation, text: str) -> None:
 
 def texts_of(user_ids: Collection[int], conversation_ids: Collection[int]) -> dict[tuple[int, int], str]:
     """Return the drafts of many users in these conversations, by user id and conversation id; one query."""
-    drafts = Draft.objects.filter(user__in=user_ids, conversation__in=conversation_ids)
-    return {(user_id, pk): text for user_id, pk, text in drafts.values_list("user_id", "conversation_id", "text")}
+    rows = _texts.rows(users=list(user_ids), conversations=list(conversation_ids))
+    return {(user_id, pk): text for user_id, pk, text in rows}
+
+
+_texts = Prepared(
+    lambda *, users, conversations: Draft.objects.filter(user__in=users, conversation__in=conversations).values_list(
+        "user_id", "conversation_id", "text"
+    )
+)

@@ -11,6 +11,7 @@ from desk import audit_log
 from desk.errors import Refused
 from desk.live import publish
 from desk.models import Agent, User
+from desk.prepared import PreparedModels
 from desk.sentences import counted, sentence
 from tickets.models import Conversation, Label, Ticket
 from tickets.rules.sending import clean_text
@@ -37,18 +38,25 @@ GONE = sentence("Somebody has deleted this label meanwhile.")
 
 def offered(conversation: Conversation) -> QuerySet[Label, Label]:
     """Return the labels that tickets of this conversation may get: those of every department and of its own."""
-    return Label.objects.filter(_offered(conversation))
+    return Label.objects.filter(_offered(conversation.department_id))
 
 
-def _offered(conversation: Conversation) -> Q:
-    return Q(department=None) | Q(department_id=conversation.department_id)
+def _offered(department_id: int) -> Q:
+    return Q(department=None) | Q(department_id=department_id)
 
 
 def of_ticket(ticket: Ticket, conversation: Conversation) -> tuple[list[Label], list[Label]]:
     """Return the labels of this ticket of the conversation, and the others that it may get; one query."""
-    attached = Exists(OnTicket.objects.filter(ticket=ticket.pk, label=OuterRef("pk")))
-    rows = list(Label.objects.annotate(is_present=attached).filter(_offered(conversation) | Q(is_present=True)))
+    rows = _present_or_offered.rows(ticket=ticket.pk, department=conversation.department_id)
     return [row for row in rows if row.is_present], [row for row in rows if not row.is_present]
+
+
+def _with_presence(*, ticket: int, department: int) -> QuerySet[Label, Any]:
+    attached = Exists(OnTicket.objects.filter(ticket=ticket, label=OuterRef("pk")))
+    return Label.objects.annotate(is_present=attached).filter(_offered(department) | Q(is_present=True))
+
+
+_present_or_offered = PreparedModels(_with_presence)
 
 
 def seen_by(facts: UserFacts) -> QuerySet[Label, Label]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from desk import row_by_row
 from desk.models import User
+from desk.prepared import PreparedModels
 from tickets.models import Conversation
 from tickets.services.conversation import access
 from tickets.services.conversation.access import UserFacts, conversations_for
@@ -68,6 +69,11 @@ def candidates(facts: UserFacts, user: User, query: ListQuery) -> tuple[Candidat
     return Candidates(rows, lambda few: filtering.matching(few, rest, of_few)), SearchHits()
 
 
+_rows = PreparedModels[Conversation](
+    lambda *, ids: Conversation.objects.select_related(*RELATED).prefetch_related(LABELS).filter(pk__in=ids)
+)
+
+
 def page_of(
     found: Conversations | Candidates, order: str, cursor: str = "", size: int = ROWS_PER_PAGE
 ) -> tuple[list[Conversation], str]:
@@ -95,7 +101,7 @@ def page_of(
         rest, stopped = _ids(others, REST_ORDER, after if in_rest else None, size + 1 - len(first))
         in_rest = True
     ids = first + rest
-    by_id = Conversation.objects.select_related(*RELATED).prefetch_related(LABELS).in_bulk(ids[:size])
+    by_id = _rows.by_id(ids[:size])
     page = [by_id[pk] for pk in ids if pk in by_id]
     if page and len(ids) > size:
         in_rest = bool(ordering.first) and len(first) < size

@@ -18,6 +18,7 @@ from tickets.models import SavedView
 from tickets.rules.filters import parse_leniently
 from tickets.rules.sending import Refusal, clean_text
 from tickets.services.conversation.access import LEADS, UserFacts
+from tickets.services.conversation.prepared_access import ModelsForFacts
 from tickets.services.inbox import counts
 from tickets.services.inbox.listing import ListQuery
 
@@ -66,12 +67,26 @@ def seen_by(user: User, facts: UserFacts, *, to_change: bool = False) -> QuerySe
     A user who sees all conversations gets those of every department, with `to_change` also one who may change them.
     Which conversations a view shows is decided for each reader: a view never shows more than its reader may see.
     """
+    return _seen_by(facts, user.pk, all_shared=to_change and user.has_perm(SHARE))
+
+
+def listed(facts: UserFacts) -> list[SavedView]:
+    """Return the views of `seen_by` of the user with these facts."""
+    return _listed.rows(facts)
+
+
+def _seen_by(
+    facts: UserFacts, user_id: int | None = None, *, all_shared: bool = False
+) -> QuerySet[SavedView, SavedView]:
     shared = Q(owner=None)
-    if not facts.sees_all and not (to_change and user.has_perm(SHARE)):
+    if not facts.sees_all and not all_shared:
         of_channels = Channel.objects.filter(pk__in=facts.channel_ids).values("department")
         shared &= Q(department=None) | Q(department_id__in=facts.department_ids) | Q(department_id__in=of_channels)
-    rows = SavedView.objects.filter(Q(owner=user) | shared).select_related("department")
+    rows = SavedView.objects.filter(Q(owner=user_id or facts.user_id) | shared).select_related("department")
     return rows.order_by(F("owner").asc(nulls_last=True), F("department__name").asc(nulls_last=True), "position", "pk")
+
+
+_listed = ModelsForFacts(_seen_by)
 
 
 def may_change(user: User, audience: Audience) -> bool:
