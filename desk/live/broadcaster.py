@@ -106,6 +106,7 @@ class Broadcaster(Generic[Reader]):
         self._subscribers: dict[Subscriber[Reader], None] = {}  # a set in the order of opening
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._people = 0  # users with a stream
         self.access_changes = 0  # how many announcements of changed rights there were
 
     @contextlib.asynccontextmanager
@@ -116,6 +117,7 @@ class Broadcaster(Generic[Reader]):
         """
         self._subscribers[subscriber] = None
         self._replace_oldest(subscriber.user_id)
+        self._count_people()
         if self._task is None or self._task.done():
             self._ready.clear()
             self._task = asyncio.create_task(self._run())
@@ -127,6 +129,7 @@ class Broadcaster(Generic[Reader]):
             yield subscriber
         finally:
             self._subscribers.pop(subscriber, None)
+            self._count_people()
             asyncio.get_running_loop().call_later(IDLE_TIMEOUT_S, self._stop_if_idle)
 
     @property
@@ -135,7 +138,10 @@ class Broadcaster(Generic[Reader]):
 
         It grows with the people, not with their streams: nobody is slowed down by a colleague with many tabs.
         """
-        return PACE_PER_PERSON_MS * len({subscriber.user_id for subscriber in self._subscribers})
+        return PACE_PER_PERSON_MS * self._people
+
+    def _count_people(self) -> None:
+        self._people = len({subscriber.user_id for subscriber in self._subscribers})
 
     def _replace_oldest(self, user_id: int) -> None:
         own = [subscriber for subscriber in self._subscribers if subscriber.user_id == user_id]

@@ -335,6 +335,7 @@ def test_the_pace_depends_on_people_and_not_on_their_streams() -> None:
     one: broadcaster.Broadcaster[str] = broadcaster.Broadcaster(lambda *_: {})
     for user_id in [1] * 20 + [2]:
         one._subscribers[broadcaster.Subscriber(f"user {user_id}", user_id)] = None
+    one._count_people()
     assert one.pace_ms == 2 * broadcaster.PACE_PER_PERSON_MS
 
 
