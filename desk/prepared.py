@@ -3,8 +3,8 @@
 Django takes milliseconds to build a query with many conditions; the database often answers it in a tenth of that. A
 prepared query is built with stand-ins, which are found again among the parameters and replaced at each call.
 
-Models are made by the queryset and the compiler (`django.db.models.sql`) that built the statement, which are copied
-for each call, because a compiler has the connection of its thread.
+Models are made by the queryset and the compiler (`django.db.models.sql`) that built the statement. Both are copied for
+each call, which several threads may make at once.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import connection
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -112,7 +112,6 @@ class PreparedModels(Generic[Row]):
             return []
         statement, parameters = found
         compiler = copy(statement.compiler)
-        compiler.connection = connection
         compiler.as_sql = lambda *_options, **_more: (statement.sql, tuple(parameters))  # type: ignore[method-assign]
         queryset = statement.queryset.all()
         queryset.query.get_compiler = lambda *_database, **_more: compiler  # type: ignore[method-assign]
@@ -167,7 +166,7 @@ def _compile(
         else:
             stand_ins[name] = number(_Place(name))
     queryset = build(*key, **stand_ins)
-    compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
+    compiler = queryset.query.get_compiler(connection=connection)  # not that of this thread, but a proxy for each
     try:
         sql, parameters = compiler.as_sql()
     except EmptyResultSet:

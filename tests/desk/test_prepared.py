@@ -1,12 +1,15 @@
 """A prepared query answers as the query it is made of, whatever its values are."""
 
+import gc
+import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import F, Q, QuerySet
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
@@ -166,3 +169,22 @@ def test_each_thread_reads_with_its_own_connection() -> None:
 
     with ThreadPoolExecutor(6) as threads:
         assert all(threads.map(read, users))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_connection_of_a_thread_ends_with_the_thread() -> None:
+    asked = PreparedModels[User](lambda *, ids: User.objects.filter(pk__in=ids))
+    user = make_user()
+    used: list[weakref.ref[Any]] = []
+
+    def read() -> None:
+        asked.by_id([user.pk])
+        used.append(weakref.ref(connections[DEFAULT_DB_ALIAS]))
+        connection.close()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert used[0]() is None
+    assert asked.by_id([user.pk]) == {user.pk: user}
