@@ -71,7 +71,7 @@ class _Statements:
 
 
 class Prepared:
-    """A query of numbers, which `build(**values)` returns as a `values_list`.
+    """A query of numbers and texts, which `build(**values)` returns as a `values_list`.
 
     Values are ids (int), sequences of ids, and aware times. `build` must put them into the query as they are; times may
     be shifted by less than NEAR. Whatever else decides about the query goes into `key`.

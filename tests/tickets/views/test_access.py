@@ -1,14 +1,19 @@
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission
 from django.http import Http404
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from channels_im.models import ChannelAgent
 from desk.models import User
-from tickets.models import Conversation
+from tests.matching import present
+from tickets.models import AccessGrant, Conversation
 from tickets.services.conversation import access
+from tickets.services.people import roles
 
 from . import world
 
@@ -73,6 +78,39 @@ def test_a_deactivated_agent_and_a_visitor_see_nothing(desk: world.Desk) -> None
     desk.alice.is_active = False
     assert not sees(desk.alice, conversation)
     assert not sees(AnonymousUser(), conversation)
+
+
+GROUNDS = ("has the channel", "is in the department", "leads it", "has it assigned", "is mentioned")
+
+
+@pytest.mark.parametrize("transferred", [False, True])
+def test_list_page_and_stream_agree_on_every_combination_of_grounds(desk: world.Desk, transferred: bool) -> None:
+    for chosen in itertools.product((False, True), repeat=len(GROUNDS)):
+        has_channel, is_member, leads, is_assignee, is_mentioned = chosen
+        user = world.make_agent("-".join(map(str, map(int, chosen))))
+        conversation = world.make_conversation(
+            world.make_channel(desk.sales, "Extra"),
+            transferred_at=datetime.now(UTC) if transferred else None,
+            assignee=user if is_assignee else None,
+        )
+        if has_channel:
+            ChannelAgent.objects.create(channel=conversation.channel, agent=user.agent)
+        if is_member:
+            user.agent.departments.add(desk.sales)
+        if leads:
+            roles.give(user, roles.BUILT_IN[roles.LEAD])
+        if is_mentioned:
+            note, ticket = world.say(conversation, "A note", kind="note"), present(conversation.current_ticket)
+            AccessGrant.objects.create(message=note, conversation=conversation, ticket=ticket, user=user)
+        expected = has_channel or is_assignee or is_mentioned or (is_member and (leads or transferred))
+        assert sees(User.objects.get(pk=user.pk), conversation) == expected, dict(zip(GROUNDS, chosen, strict=True))
+        assert not sees(User.objects.get(pk=user.pk), world.make_conversation(desk.service))
+
+
+@pytest.mark.parametrize("number", [0, 2**31, 2**63 - 1, 2**63, 10**30])
+def test_an_id_that_no_conversation_has_is_answered_404(desk: world.Desk, client: Client, number: int) -> None:
+    client.force_login(desk.root)
+    assert client.get(f"/inbox/{number}/").status_code == 404
 
 
 def test_the_facts_are_read_in_a_constant_number_of_queries(

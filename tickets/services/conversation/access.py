@@ -166,7 +166,9 @@ def _table(model: type[models.Model]) -> str:
 
 
 def visible(facts: UserFacts, payload: Mapping[str, object]) -> bool:
-    """Return whether the user with these facts may receive a live event. Makes no query.
+    """Return whether the user with these facts may receive a live event, or open a conversation. Makes no query.
+
+    It says of a conversation's `ids_of` what `conversations_for` says in SQL.
 
     `payload` holds ids: `channel`, `assignee`, `department`, and `transferred` (bool, absent means unknown). When the
     transfer is unknown the members of the department receive the event: it contains ids only, and the page reads the
